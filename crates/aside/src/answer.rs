@@ -1,0 +1,85 @@
+//! How fresh a read must be, and how it was answered.
+
+use std::time::Duration;
+
+/// What a read accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freshness {
+    /// Any valid copy, the process's own included: at most
+    /// `CACHE_MAX_STALENESS_MS` behind, and normally not at all.
+    #[default]
+    Any,
+    /// Redis or the database, not this process: never behind a commit that
+    /// Redis knew of when the read reached it.
+    Shared,
+    /// A copy that was loaded from the database at most this long ago.
+    AtMost(Duration),
+    /// The database; nothing is filled.
+    Source,
+}
+
+/// A read's value, and how it came about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// Who answered.
+    pub tier: Tier,
+    /// Why the cache was not used, where it was passed by.
+    pub bypass: Option<Bypass>,
+    /// How long ago the value was loaded from the database.
+    pub age: Option<Duration>,
+    /// How long the value may still be kept, where that is known.
+    pub ttl: Option<Duration>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// This process.
+    Process,
+    /// Redis.
+    Shared,
+    /// The database.
+    Source,
+}
+
+/// Why a read went to the database without asking, or without filling, Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bypass {
+    /// Caching is switched off.
+    Disabled,
+    /// Redis is away, slow, or not yet known to be in step.
+    RedisUnavailable,
+    /// A write of this key is under way.
+    WriteInFlight,
+    /// A write of this key has not reached Redis yet.
+    Held,
+    /// Somebody else is loading the key and took too long.
+    LeaseWait,
+    /// Two shapes of the entity are deployed and the other one is cached.
+    OtherShape,
+    /// The caller asked for the database.
+    Requested,
+    /// The strategy does not cache reads.
+    Strategy,
+}
+
+impl Bypass {
+    /// The word for it in `Cache-Status` and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::RedisUnavailable => "redis-unavailable",
+            Self::WriteInFlight => "write-in-flight",
+            Self::Held => "held",
+            Self::LeaseWait => "lease-wait",
+            Self::OtherShape => "other-shape",
+            Self::Requested => "requested",
+            Self::Strategy => "strategy",
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be cached: a row with an identity, and the lists it stands in.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::key::{Key, KeyWriter};
+
+/// A list as it is handed out: one reference count for all of it.
+pub type Rows<E> = Arc<[Arc<E>]>;
+
+/// A row type that a cache may hold, and the keys it is held under.
+///
+/// `#[derive(Entity)]` writes this impl. Written by hand it must keep three
+/// promises: `indexes` names every list that the row stands in, `write_index`
+/// gives two different lookups two different keys (begin with the index's own
+/// name), and `fingerprint` changes whenever the serialized form does.
+pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The first part of every key: `[a-z0-9_-]+`, not `aside`.
+    const KIND: &'static str;
+
+    /// Whether the kind has a list of all its rows, `{kind}:all`.
+    const LIST_ALL: bool = true;
+
+    /// The indexes, as programs that know no Rust types see them.
+    const INDEXES: &'static [IndexShape];
+
+    /// What identifies a row.
+    type Id: Clone + Eq + Hash + Debug + Send + Sync + 'static;
+
+    /// One value of one index. Two values are equal exactly where the
+    /// database says so: normalise what it compares without case.
+    type Index: Clone + Eq + Hash + Debug + Send + Sync + 'static;
+
+    /// The identity of this row.
+    fn id(&self) -> &Self::Id;
+
+    /// Calls `each` with every list this row stands in, the list of all
+    /// apart. An optional index that is `None` stands in no list.
+    fn indexes(&self, each: &mut dyn FnMut(Self::Index));
+
+    /// Appends the id to a key, as one segment.
+    fn write_id(id: &Self::Id, key: &mut KeyWriter);
+
+    /// Appends an index value to a key: the index's name, then its values.
+    fn write_index(index: &Self::Index, key: &mut KeyWriter);
+
+    /// A number that differs between two shapes of the serialized row.
+    fn fingerprint() -> u64;
+
+    /// The row's version, if it has one that only grows.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// One index of an entity, described for programs that know no Rust types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IndexShape {
+    /// The index's name in keys, as in `hero:lang:en`.
+    pub segment: &'static str,
+    /// The fields whose values follow, in the order of the key.
+    pub fields: &'static [&'static str],
+    /// Whether at most one row stands in each of its lists.
+    pub unique: bool,
+}
+
+impl IndexShape {
+    /// Describes an index of `fields` under the name `segment`.
+    #[must_use]
+    pub const fn new(segment: &'static str, fields: &'static [&'static str], unique: bool) -> Self {
+        Self {
+            segment,
+            fields,
+            unique,
+        }
+    }
+}
+
+/// A type whose serialized form takes part in an entity's fingerprint.
+///
+/// `#[derive(Shape)]` writes it for types that stand inside an entity.
+pub trait Shape {
+    /// A number that differs between two serialized forms of the type.
+    fn shape() -> u64;
+}
+
+impl<T: Shape> Shape for Option<T> {
+    fn shape() -> u64 {
+        T::shape().rotate_left(1)
+    }
+}
+
+impl<T: Shape> Shape for Vec<T> {
+    fn shape() -> u64 {
+        T::shape().rotate_left(2)
+    }
+}
+
+impl<T: Shape> Shape for Box<T> {
+    fn shape() -> u64 {
+        T::shape()
+    }
+}
+
+/// The key of one row.
+pub(crate) fn id_key<E: Entity>(namespace: &str, id: &E::Id) -> Key {
+    let mut key = KeyWriter::new(namespace, E::KIND);
+    E::write_id(id, &mut key);
+    key.finish()
+}
+
+/// The key of one list.
+pub(crate) fn index_key<E: Entity>(namespace: &str, index: &E::Index) -> Key {
+    let mut key = KeyWriter::new(namespace, E::KIND);
+    E::write_index(index, &mut key);
+    key.finish()
+}
+
+/// The key of the list of all.
+pub(crate) fn all_key(namespace: &str, kind: &str) -> Key {
+    let mut key = KeyWriter::new(namespace, kind);
+    key.name("all");
+    key.finish()
+}

@@ -1,0 +1,108 @@
+//! The seam to the source of truth.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::entity::{Entity, Rows};
+use crate::write::Write;
+
+/// The id type of a repository's rows.
+pub type Id<R> = <<R as Repository>::Entity as Entity>::Id;
+/// The index type of a repository's rows.
+pub type Index<R> = <<R as Repository>::Entity as Entity>::Index;
+/// One row of a repository.
+pub type Row<R> = Arc<<R as Repository>::Entity>;
+
+/// Reads rows from, and writes them to, the source of truth.
+///
+/// Implement it with plain `async fn`. Reads run on the primary and outside
+/// any caller's transaction. A write runs one transaction of its own:
+///
+/// 1. lock the row and read it as it is;
+/// 2. write, and take the new row from the same statement;
+/// 3. tell `write` what changed ([`Write::created`], [`Write::updated`],
+///    [`Write::deleted`]), of whatever kind;
+/// 4. `write.before_commit().await`, and put the keys it returns into the
+///    journal if there is one;
+/// 5. commit, or roll back and say so with [`Write::rolled_back`].
+///
+/// The order matters: a copy that is forgotten before the row is locked can
+/// be filled again with the old row, and one forgotten after the commit is
+/// served until then, or for ever if the process dies in between.
+pub trait Repository: Send + Sync + 'static {
+    /// What the rows are.
+    type Entity: Entity;
+
+    /// What can go wrong. Cloned to share one failed load among its waiters;
+    /// wrap what is not `Clone` in an `Arc`.
+    type Error: Clone + Send + Sync + 'static;
+
+    /// The row with this id.
+    fn find_by_id(
+        &self,
+        id: &Id<Self>,
+    ) -> impl Future<Output = Result<Option<Row<Self>>, Self::Error>> + Send;
+
+    /// The rows with these ids, in their order; an id may repeat. An absent
+    /// row is `None`. The length is that of `ids`.
+    fn find_many(
+        &self,
+        ids: &[Id<Self>],
+    ) -> impl Future<Output = Result<Vec<Option<Row<Self>>>, Self::Error>> + Send;
+
+    /// The rows that have this index value, in the repository's own order.
+    fn find_by(
+        &self,
+        index: &Index<Self>,
+    ) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+
+    /// All rows, in the repository's own order.
+    fn list_all(&self) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+
+    /// Adds the row, in one transaction; answers it as it was stored.
+    fn save_in(
+        &self,
+        row: Self::Entity,
+        write: &mut Write,
+    ) -> impl Future<Output = Result<Row<Self>, Self::Error>> + Send;
+
+    /// Replaces the row of the same id, in one transaction; answers it as it
+    /// was stored, or `None` when there is none.
+    fn update_in(
+        &self,
+        row: Self::Entity,
+        write: &mut Write,
+    ) -> impl Future<Output = Result<Option<Row<Self>>, Self::Error>> + Send;
+
+    /// Removes the row, in one transaction; answers whether there was one.
+    fn delete_in(
+        &self,
+        id: &Id<Self>,
+        write: &mut Write,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// The error of a load that had to wait too long for its turn while
+    /// Redis was away.
+    fn overloaded(&self) -> Self::Error;
+
+    /// Adds the row; see [`Repository::save_in`].
+    fn save(
+        &self,
+        row: Self::Entity,
+    ) -> impl Future<Output = Result<Row<Self>, Self::Error>> + Send {
+        async move { self.save_in(row, &mut Write::uncached()).await }
+    }
+
+    /// Replaces the row; see [`Repository::update_in`].
+    fn update(
+        &self,
+        row: Self::Entity,
+    ) -> impl Future<Output = Result<Option<Row<Self>>, Self::Error>> + Send {
+        async move { self.update_in(row, &mut Write::uncached()).await }
+    }
+
+    /// Removes the row; see [`Repository::delete_in`].
+    fn delete(&self, id: &Id<Self>) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        async move { self.delete_in(id, &mut Write::uncached()).await }
+    }
+}

@@ -1,0 +1,132 @@
+//! How one kind of row is cached.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::codec::{Codec, Json};
+use crate::entity::Entity;
+use crate::key::KeyWriter;
+
+/// How the rows of one kind are cached; every method has a safe default.
+///
+/// ```
+/// use std::time::Duration;
+/// use aside::{CacheStrategy, Entity};
+///
+/// #[derive(Debug)]
+/// struct Briefly;
+///
+/// impl<E: Entity> CacheStrategy<E> for Briefly {
+///     fn default_ttl(&self) -> Option<Duration> {
+///         Some(Duration::from_secs(5))
+///     }
+/// }
+/// ```
+pub trait CacheStrategy<E: Entity>: fmt::Debug + Send + Sync + 'static {
+    /// How long Redis keeps a value. `None`, the default, is the kind's own
+    /// setting `CACHE_{KIND}_TTL`, else `CACHE_DEFAULT_TTL`. It bounds memory
+    /// and the age of what nobody reported changed, never the staleness of a
+    /// write through the repository.
+    fn default_ttl(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How long Redis keeps the knowledge that a row does not exist, at most
+    /// `default_ttl`. Default: 60 seconds. Zero: absences are not cached.
+    fn negative_ttl(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// How long this process keeps a value, never beyond the value's own
+    /// TTL. `None`, the default, adds no limit of its own.
+    fn in_process_ttl(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The part of a TTL, 0.0 to 1.0, that is drawn at random and taken off,
+    /// so that values filled together do not expire together. Default: 0.
+    fn jitter(&self) -> f64 {
+        0.0
+    }
+
+    /// Whether a read fills the cache. Default: true.
+    fn cache_on_read(&self) -> bool {
+        true
+    }
+
+    /// Whether a write leaves the new row under its id key. Default: true.
+    /// Must be false where the database changes a row after `RETURNING` has
+    /// reported it (AFTER triggers).
+    fn cache_on_write(&self) -> bool {
+        true
+    }
+
+    /// This kind's part of the memory for in-process entries, relative to
+    /// the other kinds' shares. Default: 1. Zero: nothing in process.
+    fn in_process_share(&self) -> u32 {
+        1
+    }
+
+    /// Above this many bytes of payload a list is answered but not cached.
+    /// Default: 1 MiB.
+    fn list_cap_bytes(&self) -> usize {
+        1024 * 1024
+    }
+
+    /// Further keys that change with this row and can be computed from it
+    /// alone, such as an aggregate kept under a raw key. Called with the row
+    /// before and the row after.
+    fn dependents(&self, row: &E, keys: &mut Dependents<'_>) {
+        let _ = (row, keys);
+    }
+
+    /// The text form of a row. Default: [`Json`].
+    fn codec(&self) -> &dyn Codec<E> {
+        &Json
+    }
+}
+
+/// Collects the keys that a row's write makes every copy forget as well.
+pub struct Dependents<'a> {
+    namespace: &'a str,
+    each: &'a mut dyn FnMut(KeyWriter),
+}
+
+impl fmt::Debug for Dependents<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Dependents").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Dependents<'a> {
+    pub(crate) fn new(namespace: &'a str, each: &'a mut dyn FnMut(KeyWriter)) -> Self {
+        Self { namespace, each }
+    }
+
+    /// The row of another kind that has this id.
+    pub fn row<E: Entity>(&mut self, id: &E::Id) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        E::write_id(id, &mut key);
+        (self.each)(key);
+    }
+
+    /// The list of another kind that has this index value.
+    pub fn list<E: Entity>(&mut self, index: &E::Index) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        E::write_index(index, &mut key);
+        (self.each)(key);
+    }
+
+    /// The list of all rows of another kind.
+    pub fn all<E: Entity>(&mut self) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        key.name("all");
+        (self.each)(key);
+    }
+}
+
+/// The strategy of a kind that has none of its own: settings alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultStrategy;
+
+impl<E: Entity> CacheStrategy<E> for DefaultStrategy {}
