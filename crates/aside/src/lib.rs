@@ -8,6 +8,7 @@ mod entity;
 mod key;
 mod repository;
 mod service;
+mod shared;
 mod strategy;
 mod write;
 
