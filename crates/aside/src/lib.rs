@@ -5,10 +5,14 @@ mod cached_repository;
 mod codec;
 mod config;
 mod entity;
+mod clock;
 mod key;
 mod repository;
 mod service;
+mod value;
 mod shared;
+mod stripes;
+mod link;
 mod strategy;
 mod write;
 
