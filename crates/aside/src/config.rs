@@ -105,3 +105,11 @@ impl Default for CacheConfig {
         }
     }
 }
+
+impl CacheConfig {
+    /// How long values of `kind` are kept.
+    #[must_use]
+    pub fn ttl_of(&self, kind: &str) -> Duration {
+        self.ttls.get(kind).copied().unwrap_or(self.default_ttl)
+    }
+}

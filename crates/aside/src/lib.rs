@@ -11,8 +11,15 @@ mod repository;
 mod service;
 mod value;
 mod shared;
+mod message;
 mod stripes;
 mod link;
+mod statistics;
+mod flight;
+mod lookup;
+mod process;
+mod held;
+mod kind;
 mod strategy;
 mod write;
 

@@ -106,14 +106,14 @@ impl Member {
 const CACHED_AT: &str = ",\"cached_at\":\"";
 const TTL: &str = "\",\"ttl\":";
 
-/// Writes a whole value.
+/// Writes a whole value; answers it with the id of the fill.
 pub(crate) fn encode(
     circumstance: Circumstance,
     version: u64,
     member: Member,
     envelope: Envelope<'_>,
     compress_above: Option<usize>,
-) -> Vec<u8> {
+) -> (Vec<u8>, u64) {
     let mut payload = String::with_capacity(envelope.body.len() + 80);
     payload.push_str(member.opening());
     payload.push_str(envelope.body);
@@ -138,7 +138,7 @@ pub(crate) fn encode(
     } else {
         value.extend(payload.as_bytes());
     }
-    value
+    (value, fill)
 }
 
 impl Header {
@@ -239,7 +239,7 @@ mod tests {
             cached_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
             ttl: Duration::from_secs(3600),
         };
-        encode(OURS, 7, Member::Entity, envelope, compress_above)
+        encode(OURS, 7, Member::Entity, envelope, compress_above).0
     }
 
     #[test]
