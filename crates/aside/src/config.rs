@@ -1,37 +1,16 @@
 //! Settings of one cache service.
 //!
-//! [`CacheConfig::from_env`] reads them from the environment, from `.env` and
-//! from a file (see [`Settings`]); a test or a program that has its own way
-//! writes the struct down.
-//!
-//! | variable | default | allowed |
-//! |---|---|---|
-//! | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://` |
-//! | `REDIS_USERNAME`, `REDIS_PASSWORD` | the URL's | any text |
-//! | `REDIS_DB` | the URL's, else 0 | 0 to 2147483647 |
-//! | `REDIS_TLS_CA` | the public authorities | a file in PEM |
-//! | `REDIS_TLS_CERT`, `REDIS_TLS_KEY` | none | files in PEM, both or neither |
-//! | `REDIS_ENABLED` | true | true, false |
-//! | `REDIS_MAX_CONNECTIONS` | 10 | 2 to 10000 |
-//! | `REDIS_SOCKET_TIMEOUT` | 5 | seconds, 0.001 to 600 |
-//! | `CACHE_OPERATION_TIMEOUT_MS` | 250 | 1 to 60000, below the quarantine |
-//! | `CACHE_DEFAULT_TTL`, `CACHE_{KIND}_TTL` | 3600 | seconds, 1 to 315360000 |
-//! | `CACHE_MAX_STALENESS_MS` | 500 | 0, or 50 to 60000 |
-//! | `CACHE_QUARANTINE_TTL_MS` | 30000 | 1000 to 600000 |
-//! | `CACHE_LEASE_TTL_MS` | 3000 | 100 to 60000 |
-//! | `CACHE_JOURNAL_POLL_MS` | 500 | 50 to 60000 |
-//! | `CACHE_SOURCE_CONCURRENCY` | 64 | 1 to 100000 |
-//! | `CACHE_MAX_VALUE_BYTES` | 8MiB | 1 to 512MiB |
-//! | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or 0 to 512MiB |
-//! | `CACHE_L1_CAPACITY` | 64MiB | 1 to 1024GiB |
-//! | `CACHE_NAMESPACE` | empty | `[a-z0-9_-]+`, not `aside` |
+//! The struct is plain, so that a test writes it down and a service reads it.
+//! `read` goes from variables to fields and knows only how things are spelled;
+//! `check` holds every configuration, read or written down, to `limits`, and
+//! speaks of fields by their variables' names, which is what operators know.
 
 mod check;
+mod debug;
 mod limits;
 mod read;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,7 +22,33 @@ use crate::settings::{ConfigError, Settings};
 ///
 /// Every field has a default that is safe in production; see [`Default`].
 /// Build one with struct update syntax and let [`CacheConfig::validate`]
-/// reject what cannot work, or read one with [`CacheConfig::from_env`].
+/// reject what cannot work, or read one with [`CacheConfig::from_env`], from
+/// the environment, `.env` and a file (see [`Settings`]):
+///
+/// | variable | default | allowed |
+/// |---|---|---|
+/// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://` |
+/// | `REDIS_USERNAME`, `REDIS_PASSWORD` | the URL's | any text |
+/// | `REDIS_DB` | the URL's, else 0 | 0 to 2147483647 |
+/// | `REDIS_TLS_CA` | the public authorities | a file in PEM |
+/// | `REDIS_TLS_CERT`, `REDIS_TLS_KEY` | none | files in PEM, both or neither |
+/// | `REDIS_ENABLED` | true | true, false |
+/// | `REDIS_MAX_CONNECTIONS` | 10 | 2 to 10000 |
+/// | `REDIS_SOCKET_TIMEOUT` | 5 | seconds, 0.001 to 600 |
+/// | `CACHE_OPERATION_TIMEOUT_MS` | 250 | 1 to 60000, below the quarantine |
+/// | `CACHE_DEFAULT_TTL`, `CACHE_{KIND}_TTL` | 3600 | seconds, 1 to 315360000 |
+/// | `CACHE_MAX_STALENESS_MS` | 500 | 0, or 50 to 60000 |
+/// | `CACHE_QUARANTINE_TTL_MS` | 30000 | 1000 to 600000 |
+/// | `CACHE_LEASE_TTL_MS` | 3000 | 100 to 60000 |
+/// | `CACHE_JOURNAL_POLL_MS` | 500 | 50 to 60000 |
+/// | `CACHE_SOURCE_CONCURRENCY` | 64 | 1 to 100000 |
+/// | `CACHE_MAX_VALUE_BYTES` | 8MiB | 1 to 512MiB |
+/// | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or 0 to 512MiB |
+/// | `CACHE_L1_CAPACITY` | 64MiB | 1 to 1024GiB |
+/// | `CACHE_NAMESPACE` | empty | `[a-z0-9_-]+`, not `aside` |
+///
+/// Two things cannot be told from a wrong value: a misspelled name, which is
+/// not read, and a wrong host, behind which a Redis may yet appear.
 ///
 /// ```
 /// use std::time::Duration;
@@ -358,65 +363,6 @@ impl Default for CacheConfig {
             l1_capacity_bytes: 64 * 1024 * 1024,
             namespace: String::new(),
         }
-    }
-}
-
-impl fmt::Debug for CacheConfig {
-    /// Everything but what may not be printed. By hand because the user's
-    /// name, a plain text, is among that; taken apart so that a new field
-    /// cannot be forgotten.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            redis_url,
-            redis_username,
-            redis_password,
-            redis_tls_ca,
-            redis_tls_cert,
-            redis_tls_key,
-            redis_db,
-            redis_enabled,
-            redis_max_connections,
-            redis_socket_timeout,
-            operation_timeout,
-            default_ttl,
-            ttls,
-            ttl_defaults,
-            max_staleness,
-            quarantine_ttl,
-            lease_ttl,
-            journal_poll,
-            source_concurrency,
-            max_value_bytes,
-            compress_above_bytes,
-            l1_capacity_bytes,
-            namespace,
-        } = self;
-        formatter
-            .debug_struct("CacheConfig")
-            .field("redis_url", redis_url)
-            .field("redis_username", &redis_username.as_ref().map(Secret::new))
-            .field("redis_password", redis_password)
-            .field("redis_tls_ca", redis_tls_ca)
-            .field("redis_tls_cert", redis_tls_cert)
-            .field("redis_tls_key", redis_tls_key)
-            .field("redis_db", redis_db)
-            .field("redis_enabled", redis_enabled)
-            .field("redis_max_connections", redis_max_connections)
-            .field("redis_socket_timeout", redis_socket_timeout)
-            .field("operation_timeout", operation_timeout)
-            .field("default_ttl", default_ttl)
-            .field("ttls", ttls)
-            .field("ttl_defaults", ttl_defaults)
-            .field("max_staleness", max_staleness)
-            .field("quarantine_ttl", quarantine_ttl)
-            .field("lease_ttl", lease_ttl)
-            .field("journal_poll", journal_poll)
-            .field("source_concurrency", source_concurrency)
-            .field("max_value_bytes", max_value_bytes)
-            .field("compress_above_bytes", compress_above_bytes)
-            .field("l1_capacity_bytes", l1_capacity_bytes)
-            .field("namespace", namespace)
-            .finish()
     }
 }
 

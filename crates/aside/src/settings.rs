@@ -1,22 +1,9 @@
 //! Named settings, wherever they were written down.
 //!
-//! A setting is looked for in the environment, then in `.env` in the working
-//! directory, then in a TOML file; the first place that holds more than
-//! nothing decides, and without one the reader's default stands. The TOML file
-//! is the one that `ASIDE_CONFIG` names, or `aside.toml` in the working
-//! directory if there is one. It is flat, and its keys are the variables'
-//! names, in upper or in lower case:
-//!
-//! ```toml
-//! redis_url = "redis://localhost:6379/0"
-//! cache_hero_ttl = 3600
-//! ```
-//!
-//! Two things follow from how people write such files. Empty means unset, so
-//! `REDIS_PASSWORD=` in a template is no empty password. And a comment may
-//! follow a value (`3600  # one hour`), because `docker run --env-file` hands
-//! it over as part of the value; the hash needs whitespace before it, so that
-//! the `#` of a URL survives. Only secrets are taken to the letter.
+//! Two of the rules follow from how people write such files. Empty means
+//! unset, so `REDIS_PASSWORD=` in a template is no empty password. And a
+//! comment may follow a value (`3600  # one hour`), because `docker run
+//! --env-file` hands it over as part of the value.
 //!
 //! Everything wrong is reported at once: a service that is refused at start
 //! should be refused once, not once per mistake.
@@ -79,6 +66,23 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Named settings: environment over `.env` over a file.
+///
+/// A setting is looked for in the environment, then in `.env` in the working
+/// directory, then in a TOML file; the first place that holds more than
+/// nothing decides, and without one the reader's default stands. The file is
+/// the one that `ASIDE_CONFIG` names, or `aside.toml` in the working directory
+/// if there is one. It is flat, and its keys are the variables' names, in
+/// upper or in lower case:
+///
+/// ```toml
+/// redis_url = "redis://localhost:6379/0"
+/// cache_hero_ttl = 3600
+/// ```
+///
+/// A comment after a value is dropped if whitespace stands before its hash;
+/// the `#` of a URL stays. Secrets are taken to the letter, whatever they
+/// hold, except that `.env` has quotes and substitution: there, a password
+/// with a `$`, a space or a hash stands in single quotes.
 ///
 /// The library reads its own through [`CacheConfig`](crate::CacheConfig); an
 /// application reads the rest through the same type, so that both follow the

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::config::limits::{self, Limit};
 use crate::config::{CacheConfig, kind_in_a_name};
+use crate::key::is_plain_name;
 use crate::settings::{ConfigError, shown};
 
 pub(super) const CLUSTER: &str = "redis://, rediss://, unix:// or memory://. It names a Redis \
@@ -141,7 +142,9 @@ impl CacheConfig {
         }
         // A quarantine that runs out while its own request may still be under
         // way protects nothing.
-        if self.operation_timeout >= self.quarantine_ttl {
+        let both_allowed = limits::OPERATION_TIMEOUT.allows(whole_millis(self.operation_timeout))
+            && limits::QUARANTINE_TTL.allows(whole_millis(self.quarantine_ttl));
+        if both_allowed && self.quarantine_ttl <= self.operation_timeout {
             problems.push(format!(
                 "CACHE_OPERATION_TIMEOUT_MS is `{}`: below CACHE_QUARANTINE_TTL_MS, which is `{}`",
                 self.operation_timeout.as_millis(),
@@ -179,9 +182,7 @@ impl CacheConfig {
 
     fn check_namespace(&self, problems: &mut Vec<String>) {
         let namespace = self.namespace.as_str();
-        let well_formed = namespace.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
-        });
+        let well_formed = namespace.is_empty() || is_plain_name(namespace);
         // `aside:` is where the empty namespace keeps the library's own keys.
         if !well_formed || namespace == "aside" {
             problems.push(format!(

@@ -135,9 +135,9 @@ fn secret_text(value: &str) -> &str {
     let text = value.trim();
     // A template's `NAME=  # what it is for` comes with or without the
     // whitespace before the hash, depending on who parsed the file.
-    let only_a_comment = text
-        .strip_prefix('#')
-        .is_some_and(|rest| value.starts_with(char::is_whitespace) || rest.starts_with(char::is_whitespace));
+    let only_a_comment = text.strip_prefix('#').is_some_and(|rest| {
+        value.starts_with(char::is_whitespace) || rest.starts_with(char::is_whitespace)
+    });
     if text.is_empty() || only_a_comment {
         ""
     } else {
