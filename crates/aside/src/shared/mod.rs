@@ -208,3 +208,5 @@ pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 pub(crate) mod memory;
 pub(crate) mod scripts;
+pub(crate) mod state;
+pub(crate) mod wire_form;
