@@ -10,13 +10,13 @@ pub use settings::{ConfigError, Reader, Settings};
 
 mod address;
 
+mod key;
+pub use key::KeyWriter;
+
 mod config;
 pub use config::CacheConfig;
 
 mod clock;
-
-mod key;
-pub use key::KeyWriter;
 
 mod entity;
 pub use entity::{Entity, IndexShape, Rows, Shape};
@@ -55,6 +55,8 @@ mod kind;
 mod tiers;
 
 mod releases;
+
+mod watcher;
 
 mod write;
 pub use write::{Unquarantined, Write};

@@ -145,6 +145,12 @@ impl Link {
         self.stripes.forget_all();
     }
 
+    /// Ends trust for good.
+    pub(crate) fn close(&self) {
+        self.raised.store(u64::MAX, Ordering::Release);
+        self.unsync();
+    }
+
     /// Adds to the time without a good proof.
     pub(crate) fn count_unsynced(&self, time: Duration) {
         self.unsynced_millis.fetch_add(crate::clock::whole_millis(time), Ordering::Relaxed);

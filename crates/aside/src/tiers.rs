@@ -18,7 +18,7 @@ use crate::link::{Link, Suspicion};
 use crate::message::{self, Message};
 use crate::process::{InProcess, Shares};
 use crate::releases::Pending;
-use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
+use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics, raise};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
 use crate::stripes::Stripes;
@@ -231,6 +231,42 @@ impl Tiers {
             }
             cursor = next;
         }
+    }
+
+    /// Makes every copy of a kind forget, now or as soon as Redis can be
+    /// reached; answers how many keys Redis forgot now.
+    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
+        if self.shared.is_none() {
+            return 0;
+        }
+        let prefix = self.prefix(kind);
+        if self.link.is_usable()
+            && let Ok(forgotten) = self.invalidate_all(&prefix).await
+        {
+            return forgotten;
+        }
+        if self.held.hold_kind(&prefix) {
+            self.stripes.forget_all();
+            self.later(Pending::Everything { prefix });
+        }
+        0
+    }
+
+    /// Passes Redis by for this key until its release is acknowledged. Held
+    /// first and forgotten second: whoever sees the new generation sees the
+    /// key held.
+    pub(crate) fn hold(&self, key: &Key) {
+        if self.shared.is_some() {
+            self.held.hold(key);
+            self.stripes.forget(key.hash());
+        }
+    }
+
+    /// Holds a key, and releases it as soon as Redis takes that.
+    pub(crate) fn hold_until_released(&self, key: &Key) {
+        self.hold(key);
+        let (key, writer) = (key.clone(), Token::random());
+        self.later(Pending::Release { key, writer, held: true, due: None });
     }
 
     /// The beginning of every key of a kind.

@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::answer::Bypass;
 use crate::entity::{self, Entity};
 use crate::key::Key;
 use crate::kind::Encoded;
@@ -215,7 +214,7 @@ impl Write {
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
             for kind in self.everything.clone() {
-                forget_kind(&tiers, kind).await;
+                tiers.forget_kind(kind).await;
             }
             let keys: Vec<Key> = self.recorded.drain(..).map(|recorded| recorded.key).collect();
             if !keys.is_empty() {
@@ -271,7 +270,7 @@ impl Write {
                 tiers.stripes.forget(key.hash());
                 round.acknowledged.push(key);
             } else {
-                hold(tiers, &key);
+                tiers.hold(&key);
                 self.unquarantined.push(key.as_str().to_owned());
                 round.held.push(key);
             }
@@ -314,7 +313,7 @@ impl Write {
         }
         for kind in std::mem::take(&mut self.everything) {
             if verdict == Verdict::Committed || self.attempted {
-                forget_kind(&tiers, kind).await;
+                tiers.forget_kind(kind).await;
             }
         }
         // A round leaves the list when its releases are sent or queued, so a
@@ -363,9 +362,7 @@ impl Write {
         );
         let keys: Vec<Key> = self.recorded.iter().map(|recorded| recorded.key.clone()).collect();
         for key in tiers.invalidate(&keys).await {
-            hold(tiers, &key);
-            let writer = Token::random();
-            tiers.later(Pending::Release { key, writer, held: true, due: None });
+            tiers.hold_until_released(&key);
         }
     }
 
@@ -383,27 +380,6 @@ impl Write {
     }
 }
 
-/// Passes Redis by for this key until its release is acknowledged.
-fn hold(tiers: &Tiers, key: &Key) {
-    if tiers.shared.is_some() {
-        tiers.held.hold(key);
-        tiers.stripes.forget(key.hash());
-    }
-}
-
-/// Makes every copy of a kind forget, now or as soon as Redis can be reached.
-async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) {
-    if tiers.shared.is_none() {
-        return;
-    }
-    let prefix = tiers.prefix(kind);
-    let reached = tiers.link.is_usable() && tiers.invalidate_all(&prefix).await.is_ok();
-    if !reached && tiers.held.hold_kind(&prefix) {
-        tiers.stripes.forget_all();
-        tiers.later(Pending::Everything { prefix });
-    }
-}
-
 impl Drop for Write {
     /// Without a verdict the transaction may still commit: its quarantine
     /// runs its time, and only then are the keys released.
@@ -412,7 +388,7 @@ impl Drop for Write {
         for round in self.rounds.drain(..) {
             let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
             for key in &round.sent {
-                hold(&tiers, key);
+                tiers.hold(key);
             }
             let held = round.held.into_iter().chain(round.sent).map(|key| (key, true));
             let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
@@ -431,9 +407,4 @@ impl fmt::Debug for Write {
             .field("attempted", &self.attempted)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a bypass is one in which the database needs protection.
-pub(crate) fn is_outage(bypass: Bypass) -> bool {
-    matches!(bypass, Bypass::RedisUnavailable | Bypass::Held)
 }

@@ -106,6 +106,9 @@ pub(crate) enum Op {
     Exists { key: Key },
     /// How long the key will live. [`Reply::Lives`].
     Ttl { key: Key },
+    /// Tells every instance something that is about no single key.
+    /// [`Reply::Done`].
+    Publish { message: String },
     /// One page of the keys that match a glob pattern. [`Reply::Page`].
     Scan {
         cursor: u64,
@@ -187,6 +190,9 @@ pub(crate) enum Unanswered {
     Disconnected,
     #[error("no reply within the deadline")]
     TimedOut,
+    /// The server is answering, but the whole of it did not come in time.
+    #[error("the reply was still arriving at the deadline")]
+    Late,
 }
 
 /// One of the connections to a server; operations on one lane keep order.
@@ -201,12 +207,19 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// Runs `ops` as one pipeline on one lane, within the deadline of one
     /// cache operation. Dropping the future may leave any of them executed.
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
+
+    /// How many connections are open.
+    fn connections(&self) -> usize {
+        0
+    }
 }
 
 /// What is told to every instance, in the order in which it happened.
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
+pub(crate) mod lanes;
 pub(crate) mod memory;
+pub(crate) mod redis;
 pub(crate) mod scripts;
 pub(crate) mod state;
 pub(crate) mod wire_form;

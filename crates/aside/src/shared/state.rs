@@ -35,6 +35,9 @@ pub(crate) enum State<'bytes> {
     Quarantine(Quarantine),
 }
 
+/// How far apart two clocks may reasonably be.
+const OVERDUE_MILLIS: u64 = 60_000;
+
 const TOKEN: usize = 32;
 const DEADLINE: usize = 13;
 
@@ -68,6 +71,14 @@ impl Quarantine {
             clean,
             records: records.collect::<Option<_>>()?,
         })
+    }
+
+    /// Whether every writer is so long gone that no difference between two
+    /// clocks explains it.
+    pub(crate) fn is_overdue(&self) -> bool {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let now = u64::try_from(now).unwrap_or(0);
+        !self.lives_at(now.saturating_sub(OVERDUE_MILLIS))
     }
 
     /// The bytes that [`State::of`] reads.

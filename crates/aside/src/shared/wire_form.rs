@@ -161,6 +161,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         Op::Delete { key } => Call::command("DEL").text(key.as_str()),
         Op::Exists { key } => Call::command("EXISTS").text(key.as_str()),
         Op::Ttl { key } => Call::command("PTTL").text(key.as_str()),
+        Op::Publish { message } => Call::command("PUBLISH").text(channel).text(message),
         Op::Scan {
             cursor,
             pattern,
@@ -204,6 +205,7 @@ pub(crate) fn decode(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
         Op::Set { .. } => matches!(reply, WireReply::Text(_)).then_some(Reply::Done),
         Op::Delete { .. } | Op::Exists { .. } => flag(&reply).map(Reply::Existed),
         Op::Ttl { .. } => lives(&reply).map(Reply::Lives),
+        Op::Publish { .. } => matches!(reply, WireReply::Int(_)).then_some(Reply::Done),
         Op::Scan { .. } => page(reply),
     };
     read.ok_or_else(|| Refused {

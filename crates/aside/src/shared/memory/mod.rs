@@ -189,6 +189,10 @@ impl Inner {
             Op::Delete { key } => Reply::Existed(self.store.remove(key, now)),
             Op::Exists { key } => Reply::Existed(self.store.get(key, now).is_some()),
             Op::Ttl { key } => Reply::Lives(moment.lives_for(key)),
+            Op::Publish { message } => {
+                self.publish(message);
+                Reply::Done
+            }
             Op::Scan {
                 cursor,
                 pattern,
