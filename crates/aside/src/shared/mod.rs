@@ -206,6 +206,8 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
 /// What is told to every instance, in the order in which it happened.
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod memory;
 pub(crate) mod scripts;
 pub(crate) mod state;
