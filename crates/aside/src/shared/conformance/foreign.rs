@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aside_testkit::RedisServer;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -113,5 +114,40 @@ fn no_bytes_under_a_key_confuse_a_script() {
                 prop_assert_eq!(value[0], b'V');
             }
         }
+    });
+}
+
+/// Whether a scan for `pattern` comes upon the one key there is.
+async fn found(case: &Case, key: &Key, pattern: &Key) -> bool {
+    case.set(key, b"x", None).await;
+    let scan = Op::Scan {
+        cursor: 0,
+        pattern: pattern.as_str().to_owned(),
+        count: 1_000_000,
+    };
+    let Reply::Page { cursor: 0, keys } = case.run(scan).await else {
+        panic!("one page was enough");
+    };
+    case.run(Op::Delete { key: key.clone() }).await;
+    !keys.is_empty()
+}
+
+#[test]
+fn a_pattern_finds_in_memory_what_it_finds_in_redis() {
+    let runtime = Runtime::new().expect("a runtime");
+    let _inside = runtime.enter();
+    let server = RedisServer::start().expect("redis-server or valkey-server");
+    let redis = Case::new(OnRedis::open(&server));
+    let memory = Case::new(OnMemory::open(MemoryTier::private(1 << 20)));
+    let pieces = prop::collection::vec(r"[abc?*\\^\-]|\[[abc^\\\-]{0,4}\]?", 0..6);
+    proptest!(ProptestConfig::with_cases(1000), |(
+        text in "[abc^\\[\\]-]{0,6}",
+        pattern in pieces.prop_map(|pieces| pieces.concat()),
+    )| {
+        let (key, pattern) = (Key::new(&format!("k{text}")), Key::new(&format!("k{pattern}")));
+        prop_assert_eq!(
+            runtime.block_on(found(&redis, &key, &pattern)),
+            runtime.block_on(found(&memory, &key, &pattern))
+        );
     });
 }

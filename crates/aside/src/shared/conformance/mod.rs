@@ -176,6 +176,11 @@ impl Case {
     }
 }
 
+/// Names of writers and of fills.
+pub(crate) fn tokens<const N: usize>() -> [Token; N] {
+    std::array::from_fn(|_| Token::random())
+}
+
 pub(crate) fn fill(key: &Key, token: Token, value: &[u8], ttl: Duration) -> Op {
     Op::Fill {
         key: key.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Case, LONG, SHORT, Subject, conformance_tests, fill};
+use super::{Case, LONG, SHORT, Subject, conformance_tests, fill, tokens};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::{Acquired, BoxFuture, OnMessage, Op, Released, SharedTier, Token};
 
@@ -75,7 +75,7 @@ async fn the_values_used_least_recently_make_room() {
 async fn protocol_state_is_never_evicted() {
     let case = Case::new(OnMemory::paused(3_000));
     let (leased, quarantined) = (case.key("l"), case.key("q"));
-    let [token, writer] = [Token::random(), Token::random()];
+    let [token, writer] = tokens();
     case.acquire(&leased, token).await;
     case.quarantined_by(&quarantined, writer, LONG).await;
     for number in 0..100 {
@@ -91,7 +91,7 @@ async fn protocol_state_is_never_evicted() {
 async fn a_value_that_cannot_fit_is_refused_and_evicts_nothing() {
     let case = Case::new(OnMemory::paused(3_000));
     let (small, large) = (case.key("s"), case.key("l"));
-    let [token, writer] = [Token::random(), Token::random()];
+    let [token, writer] = tokens();
     case.store(&small, b"V1").await;
 
     case.acquire(&large, token).await;
@@ -127,7 +127,7 @@ async fn memory_is_accounted_for_to_the_last_byte() {
     let tier = MemoryTier::private(ROOMY);
     let case = Case::new(OnMemory::open(Arc::clone(&tier)));
     let key = case.key("k");
-    let [token, writer] = [Token::random(), Token::random()];
+    let [token, writer] = tokens();
     case.acquire(&key, token).await;
     case.fill(&key, token, b"V1").await;
     case.quarantined_by(&key, writer, LONG).await;

@@ -8,7 +8,7 @@ use aside_testkit::{RedisOptions, RedisServer};
 use parking_lot::Mutex;
 
 use super::resp::{Client, Connection};
-use super::{Case, LONG, Subject, conformance_tests, fill};
+use super::{Case, LONG, Subject, conformance_tests, fill, tokens};
 use crate::shared::wire_form::WireReply;
 use crate::shared::{Acquired, BoxFuture, Op, Released, Reply, SharedTier, Token};
 
@@ -108,7 +108,7 @@ async fn a_full_server_still_quarantines_releases_and_invalidates() {
     let server = full();
     let case = Case::new(OnRedis::open(&server));
     let key = case.key("k");
-    let [one, two] = [Token::random(), Token::random()];
+    let [one, two] = tokens();
     case.quarantined_by(&key, one, LONG).await;
     case.quarantined_by(&key, two, LONG).await;
     assert_eq!(case.release(&key, one, None).await, Released::Intact);
@@ -136,7 +136,7 @@ async fn a_key_of_another_type_counts_as_absent() {
     let key = case.key("k");
     let name = key.as_str();
     let hash = || SERVER.command(&["HSET", name, "field", "value"]);
-    let [token, writer] = [Token::random(), Token::random()];
+    let [token, writer] = tokens();
 
     hash();
     assert_eq!(case.get(&key).await, None);
