@@ -175,7 +175,7 @@ async fn a_subscription_ends_when_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_message_finds_its_change_done_and_precedes_the_answer() {
+async fn a_message_is_heard_before_the_answer() {
     let case = Case::new(OnMemory::paused(ROOMY));
     let key = case.key("k");
     let op = Op::Invalidate {
