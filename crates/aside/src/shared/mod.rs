@@ -218,6 +218,8 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 pub(crate) mod lanes;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod scripts;

@@ -58,7 +58,7 @@ impl<'op> Call<'op> {
         self
     }
 
-    fn shown(mut self, value: impl ToString) -> Self {
+    fn shown(mut self, value: &impl ToString) -> Self {
         self.args.push(Cow::Owned(value.to_string().into_bytes()));
         self
     }
@@ -74,7 +74,7 @@ pub(crate) enum WireReply {
     Text(String),
     /// An error line, beginning with its code.
     Error(String),
-    Array(Vec<WireReply>),
+    Array(Vec<Self>),
 }
 
 /// A TTL in whole milliseconds, as every tier counts it: a key that is meant
@@ -103,7 +103,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         } => Call::script(&scripts::ACQUIRE)
             .text(key.as_str())
             .shown(token)
-            .shown(milliseconds(*lease))
+            .shown(&milliseconds(*lease))
             .bytes(observed.as_deref().unwrap_or_default()),
         Op::Fill {
             key,
@@ -114,7 +114,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .text(key.as_str())
             .shown(token)
             .bytes(value)
-            .shown(milliseconds(*ttl)),
+            .shown(&milliseconds(*ttl)),
         Op::Abandon { key, token } => Call::script(&scripts::ABANDON)
             .text(key.as_str())
             .shown(token),
@@ -126,7 +126,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         } => Call::script(&scripts::QUARANTINE)
             .text(key.as_str())
             .shown(writer)
-            .shown(milliseconds(*ttl))
+            .shown(&milliseconds(*ttl))
             .text(channel)
             .text(message),
         Op::Release {
@@ -145,7 +145,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
                 .text(channel)
                 .text(message)
                 .bytes(value)
-                .shown(milliseconds(ttl))
+                .shown(&milliseconds(ttl))
         }
         Op::Invalidate { key, message } => Call::script(&scripts::INVALIDATE)
             .text(key.as_str())
@@ -154,7 +154,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         Op::Set { key, value, ttl } => {
             let call = Call::command("SET").text(key.as_str()).bytes(value);
             match ttl {
-                Some(ttl) => call.text("PX").shown(milliseconds(*ttl)),
+                Some(ttl) => call.text("PX").shown(&milliseconds(*ttl)),
                 None => call,
             }
         }
@@ -171,7 +171,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .text("MATCH")
             .text(pattern)
             .text("COUNT")
-            .shown((*count).max(1)),
+            .shown(count.max(&1)),
     }
 }
 
