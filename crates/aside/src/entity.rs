@@ -81,32 +81,6 @@ impl IndexShape {
     }
 }
 
-/// A type whose serialized form takes part in an entity's fingerprint.
-///
-/// `#[derive(Shape)]` writes it for types that stand inside an entity.
-pub trait Shape {
-    /// A number that differs between two serialized forms of the type.
-    fn shape() -> u64;
-}
-
-impl<T: Shape> Shape for Option<T> {
-    fn shape() -> u64 {
-        T::shape().rotate_left(1)
-    }
-}
-
-impl<T: Shape> Shape for Vec<T> {
-    fn shape() -> u64 {
-        T::shape().rotate_left(2)
-    }
-}
-
-impl<T: Shape> Shape for Box<T> {
-    fn shape() -> u64 {
-        T::shape()
-    }
-}
-
 /// The key of one row.
 pub(crate) fn id_key<E: Entity>(namespace: &str, id: &E::Id) -> Key {
     let mut key = KeyWriter::new(namespace, E::KIND);
