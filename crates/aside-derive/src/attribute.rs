@@ -22,15 +22,22 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    fn allowed(&self) -> String {
+        match self.words {
+            [] => "nothing is allowed there".to_owned(),
+            words => format!("what is allowed there: {}", listed(words)),
+        }
+    }
+
     /// The message for a word that means nothing here.
     fn refuse(&self, word: &Ident) -> syn::Error {
         syn::Error::new_spanned(
             word,
             format!(
-                "`{word}` means nothing in `#[{}(...)]` at {}; what is allowed there: {}",
+                "`{word}` means nothing in `#[{}(...)]` at {}; {}",
                 self.attribute,
                 self.name,
-                listed(self.words.iter().copied()),
+                self.allowed(),
             ),
         )
     }
@@ -51,12 +58,7 @@ pub(crate) fn each_word(
         let Ok(list) = attribute.meta.require_list() else {
             errors.at(
                 &attribute.meta,
-                format!(
-                    "write `#[{}(...)]`; what is allowed at {}: {}",
-                    place.attribute,
-                    place.name,
-                    listed(place.words.iter().copied()),
-                ),
+                format!("write `#[{}(...)]`; {}", place.attribute, place.allowed(),),
             );
             continue;
         };

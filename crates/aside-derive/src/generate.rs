@@ -266,3 +266,35 @@ fn locals(parts: &[Part]) -> Vec<Ident> {
         .map(|place| format_ident!("__aside_value_{place}", span = Span::mixed_site()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_renamed_dependency_is_never_called_by_its_old_name() {
+        let input = parse_quote! {
+            #[entity(kind = "hero", crate = "my_cache", index(exact = (name, nick)))]
+            struct Hero {
+                #[entity(id)]
+                id: u64,
+                #[entity(index)]
+                name: String,
+                #[entity(unique)]
+                nick: Option<String>,
+                #[entity(nested)]
+                friends: Vec<u64>,
+                #[entity(version)]
+                version: u64,
+            }
+        };
+        let Ok(hero) = Entity::read(&input) else {
+            panic!("the declaration is sound");
+        };
+        let code = entity(&hero).to_string();
+        assert!(!code.contains(":: aside"), "{code}");
+        assert!(code.contains("impl my_cache :: Entity for Hero"), "{code}");
+    }
+}

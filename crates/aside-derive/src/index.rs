@@ -62,7 +62,7 @@ pub(crate) struct Declared {
 /// What an index is made of.
 pub(crate) enum Fields {
     /// The field that carries the attribute.
-    Own(Part),
+    Own(Ident),
     /// The fields that the struct's attribute names.
     Several(Vec<Ident>),
 }
@@ -154,7 +154,7 @@ pub(crate) fn resolve(declared: Vec<Declared>, fields: &[Part], errors: &mut Err
         let variant = variant(&declared, &mut variants, errors);
         let composite = matches!(declared.fields, Fields::Several(_));
         let parts = match declared.fields {
-            Fields::Own(part) => vec![part],
+            Fields::Own(name) => parts(&[name], fields, errors),
             Fields::Several(names) => parts(&names, fields, errors),
         };
         indexes.extend(variant.map(|variant| Index {
@@ -170,19 +170,25 @@ pub(crate) fn resolve(declared: Vec<Declared>, fields: &[Part], errors: &mut Err
 
 fn check_segment(declared: &Declared, taken: &mut BTreeSet<String>, errors: &mut Errors) {
     let Name { text, token } = &declared.name;
+    let example = match declared.fields {
+        Fields::Own(_) => "`index = \"name\"`",
+        Fields::Several(_) => "`index(\"name\" = (field, field))`",
+    };
     if !is_plain_name(text) {
         errors.at(
             token,
             format!(
-                "`{text}` cannot stand in a key: the name of an index is made of a-z, 0-9, `_` \
-                 and `-`; give it one as in `index = \"name\"`"
+                "{text:?} cannot stand in a key: the name of an index is made of a-z, 0-9, `_` \
+                 and `-`; give it one as in {example}"
             ),
         );
     } else if text == "all" {
         errors.at(
             token,
-            "an index cannot be named `all`: that is the list of all rows; \
-             give it another name as in `index = \"name\"`",
+            format!(
+                "an index cannot be named `all`: that is the list of all rows; \
+                 give it another name as in {example}"
+            ),
         );
     } else if !taken.insert(text.clone()) {
         errors.at(
@@ -199,7 +205,7 @@ fn variant(
     errors: &mut Errors,
 ) -> Option<Ident> {
     let (name, token) = match &declared.fields {
-        Fields::Own(part) => (part.name(), part.field.to_token_stream()),
+        Fields::Own(name) => (name.unraw().to_string(), name.to_token_stream()),
         Fields::Several(_) => (declared.name.text.clone(), declared.name.token.clone()),
     };
     let camel = camel_case(&name);

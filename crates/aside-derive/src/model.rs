@@ -113,6 +113,8 @@ impl Entity {
 #[derive(Default)]
 struct Head {
     kind: Option<LitStr>,
+    /// The word is there, though its value may be wrong.
+    kind_stands: bool,
     index_enum: Option<Ident>,
     list_all: Option<bool>,
     shape: Option<u64>,
@@ -125,7 +127,10 @@ impl Head {
         let mut head = Self::default();
         each_word(&input.attrs, &AT_STRUCT, errors, |word, input| {
             match word.to_string().as_str() {
-                "kind" => once(&mut head.kind, word, attribute::text(word, input)?),
+                "kind" => {
+                    head.kind_stands = true;
+                    once(&mut head.kind, word, attribute::text(word, input)?)
+                }
                 "index" => {
                     head.indexes.extend(index::composites(word, input, false)?);
                     Ok(())
@@ -151,18 +156,20 @@ impl Head {
 
     fn checked_kind(&self, ident: &Ident, errors: &mut Errors) -> String {
         let Some(literal) = &self.kind else {
-            errors.at(
-                ident,
-                "an entity needs a kind, the first part of its keys: \
-                 add `#[entity(kind = \"...\")]`",
-            );
+            if !self.kind_stands {
+                errors.at(
+                    ident,
+                    "an entity needs a kind, the first part of its keys: \
+                     add `#[entity(kind = \"...\")]`",
+                );
+            }
             return String::new();
         };
         let kind = literal.value();
         if !is_plain_name(&kind) {
             errors.at(
                 literal,
-                format!("`{kind}` cannot begin a key: a kind is made of a-z, 0-9, `_` and `-`"),
+                format!("{kind:?} cannot begin a key: a kind is made of a-z, 0-9, `_` and `-`"),
             );
         } else if kind == "aside" {
             errors.at(
@@ -234,7 +241,7 @@ impl Body {
                     index = Some(Declared {
                         name,
                         unique: word == "unique",
-                        fields: Fields::Own(Part::new(ident, &field.ty)),
+                        fields: Fields::Own(ident.clone()),
                     });
                     Ok(())
                 }

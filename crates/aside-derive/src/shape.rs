@@ -1,7 +1,9 @@
 //! A type that stands inside an entity, read from its struct or enum.
 
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Field, Ident, Path, Type, parse_quote};
+use syn::{Data, DeriveInput, Field, Fields, Ident, Path, Type, Variant, parse_quote};
 
 use crate::attribute::{self, Place, each_word, once};
 use crate::errors::Errors;
@@ -41,90 +43,107 @@ pub(crate) struct Shape {
 impl Shape {
     /// Reads a type, or says everything that is wrong with it.
     pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
-        let mut errors = Errors::default();
-        refuse_generics("a shape", input, &mut errors);
+        let mut reader = Reader {
+            ident: &input.ident,
+            fingerprint: Fingerprint::of("aside shape"),
+            nested: Vec::new(),
+            errors: Errors::default(),
+        };
+        refuse_generics("a shape", input, &mut reader.errors);
         let mut number = None;
         let mut library = None;
-        each_word(&input.attrs, &AT_TYPE, &mut errors, |word, input| {
+        each_word(&input.attrs, &AT_TYPE, &mut reader.errors, |word, input| {
             if word == "shape" {
                 once(&mut number, word, attribute::number(word, input)?)
             } else {
                 once(&mut library, word, attribute::path(word, input)?)
             }
         });
-
-        let serde = serde_attributes::read(&input.attrs, &mut errors);
-        let default = serde_attributes::has_default(&serde);
-        let mut fingerprint = Fingerprint::of("aside shape");
-        fingerprint.number(number.unwrap_or(0));
-        fingerprint.each(&serde);
-        let mut nested = Vec::new();
-        match &input.data {
-            Data::Struct(data) => {
-                fingerprint.text("struct");
-                add_fields(
-                    &mut fingerprint,
-                    &data.fields,
-                    default,
-                    &mut nested,
-                    &mut errors,
-                );
-            }
-            Data::Enum(data) => {
-                fingerprint.text("enum");
-                for variant in &data.variants {
-                    each_word(&variant.attrs, &AT_VARIANT, &mut errors, |_, _| Ok(()));
-                    let serde = serde_attributes::read(&variant.attrs, &mut errors);
-                    serde_attributes::refuse_skips(&serde, false, &mut errors);
-                    fingerprint.text(&variant.ident.unraw().to_string());
-                    fingerprint.each(&serde);
-                    add_fields(
-                        &mut fingerprint,
-                        &variant.fields,
-                        false,
-                        &mut nested,
-                        &mut errors,
-                    );
-                }
-            }
-            Data::Union(_) => errors.at(
-                &input.ident,
-                "a union has no shape: serde cannot write it; use a struct or an enum",
-            ),
-        }
+        reader.fingerprint.number(number.unwrap_or(0));
+        reader.read_data(input);
         let shape = Self {
             ident: input.ident.clone(),
             library: library.unwrap_or_else(|| parse_quote!(::aside)),
-            fingerprint: fingerprint.finish(),
-            nested,
+            fingerprint: reader.fingerprint.finish(),
+            nested: reader.nested,
         };
-        errors.or(shape)
+        reader.errors.or(shape)
     }
 }
 
-fn add_fields(
-    fingerprint: &mut Fingerprint,
-    fields: &syn::Fields,
-    default: bool,
-    nested: &mut Vec<Type>,
-    errors: &mut Errors,
-) {
-    fingerprint.text(match fields {
-        syn::Fields::Named(_) => "named",
-        syn::Fields::Unnamed(_) => "in order",
-        syn::Fields::Unit => "none",
-    });
-    fingerprint.number(fields.len() as u64);
-    for field in fields {
-        add_field(fingerprint, field, default, errors);
-        nested.extend(nested_type(field, errors));
+/// One type while it is read.
+struct Reader<'a> {
+    ident: &'a Ident,
+    fingerprint: Fingerprint,
+    nested: Vec<Type>,
+    errors: Errors,
+}
+
+impl Reader<'_> {
+    fn read_data(&mut self, input: &DeriveInput) {
+        let serde = serde_attributes::read(&input.attrs, &mut self.errors);
+        let default = serde_attributes::has_default(&serde);
+        self.fingerprint.each(&serde);
+        match &input.data {
+            Data::Struct(data) => {
+                self.fingerprint.text("struct");
+                self.read_fields(&data.fields, default);
+            }
+            Data::Enum(data) => {
+                self.fingerprint.text("enum");
+                for variant in &data.variants {
+                    self.read_variant(variant);
+                }
+            }
+            Data::Union(_) => self.errors.at(
+                self.ident,
+                "a union has no shape: serde cannot write it; use a struct or an enum",
+            ),
+        }
+    }
+
+    fn read_variant(&mut self, variant: &Variant) {
+        each_word(&variant.attrs, &AT_VARIANT, &mut self.errors, |_, _| Ok(()));
+        let serde = serde_attributes::read(&variant.attrs, &mut self.errors);
+        serde_attributes::refuse_skips(&serde, false, &mut self.errors);
+        self.fingerprint.text(&variant.ident.unraw().to_string());
+        self.fingerprint.each(&serde);
+        self.read_fields(&variant.fields, false);
+    }
+
+    fn read_fields(&mut self, fields: &Fields, default: bool) {
+        self.fingerprint.text(match fields {
+            Fields::Named(_) => "named",
+            Fields::Unnamed(_) => "in order",
+            Fields::Unit => "none",
+        });
+        self.fingerprint.number(fields.len() as u64);
+        for field in fields {
+            add_field(&mut self.fingerprint, field, default, &mut self.errors);
+            self.read_nested(field);
+        }
+    }
+
+    fn read_nested(&mut self, field: &Field) {
+        let ident = self.ident;
+        let mut nested = None;
+        each_word(&field.attrs, &AT_FIELD, &mut self.errors, |word, _| {
+            if names(ident, field.ty.to_token_stream()) {
+                let message = format!("`{ident}` cannot take its own shape into its shape");
+                return Err(syn::Error::new_spanned(&field.ty, message));
+            }
+            once(&mut nested, word, field.ty.clone())
+        });
+        self.nested.extend(nested);
     }
 }
 
-fn nested_type(field: &Field, errors: &mut Errors) -> Option<Type> {
-    let mut nested = None;
-    each_word(&field.attrs, &AT_FIELD, errors, |word, _| {
-        once(&mut nested, word, field.ty.clone())
-    });
-    nested
+/// Whether a type's tokens name the type that holds it. Its shape would call
+/// itself for ever.
+fn names(ident: &Ident, tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(found) => found == *ident || found == "Self",
+        TokenTree::Group(group) => names(ident, group.stream()),
+        _ => false,
+    })
 }

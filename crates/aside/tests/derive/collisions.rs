@@ -74,7 +74,7 @@ fn lookup() -> impl Strategy<Value = Lookup> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn two_lookups_share_a_key_exactly_when_they_are_the_same(
