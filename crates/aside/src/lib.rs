@@ -19,7 +19,10 @@ pub use config::CacheConfig;
 mod clock;
 
 mod entity;
-pub use entity::{Entity, IndexShape, Rows, Shape};
+pub use entity::{Entity, IndexShape, Rows};
+
+mod shape;
+pub use shape::Shape;
 
 mod codec;
 pub use codec::{Codec, CodecError, Json};
@@ -64,8 +67,18 @@ pub use write::{Unquarantined, Write};
 mod repository;
 pub use repository::{Id, Index, Repository, Row};
 
+mod inspect;
+pub use inspect::{Explained, Health, HealthStatus, KindStats, ServiceStats, State};
+
 mod service;
-pub use service::CacheService;
+pub use service::{CacheService, Ttl};
 
 mod cached_repository;
-pub use cached_repository::{CachedRepository, Forget};
+pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
+
+#[doc = include_str!("docs/derive.md")]
+#[doc(inline)]
+pub use aside_derive::Entity;
+#[doc = include_str!("docs/derive_shape.md")]
+#[doc(inline)]
+pub use aside_derive::Shape;

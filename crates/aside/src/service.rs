@@ -9,18 +9,16 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::clock::Moment;
 use crate::config::CacheConfig;
 use crate::key::Key;
-use crate::kind::AnyKind;
-use crate::link::{Link, Suspicion};
+use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
+use crate::link::Link;
 use crate::message;
 use crate::releases;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
 use crate::shared::{Lives, Op, OnMessage, Reply, SharedTier};
-use crate::statistics::{Outcome, Reason};
 use crate::stripes::Stripes;
 use crate::tiers::Tiers;
 use crate::value::{HEADER_BYTES, Header};
@@ -281,6 +279,54 @@ impl CacheService {
             forgotten += self.forget_kind(kind).await;
         }
         forgotten
+    }
+
+    /// How the cache is: Redis is asked, within the deadline of one operation.
+    pub async fn health_check(&self) -> Health {
+        let tiers = self.tiers();
+        let begun = Instant::now();
+        let probe = Key::new(&format!("{}health", tiers.prefix("aside")));
+        let answered = self.ask(Op::Exists { key: probe }).await.is_some();
+        let status = match (&tiers.shared, answered) {
+            (None, _) => HealthStatus::Disabled,
+            (Some(_), true) => HealthStatus::Healthy,
+            (Some(_), false) => HealthStatus::Unavailable,
+        };
+        let server = self.0.server.lock().clone().unwrap_or_default();
+        Health {
+            status,
+            latency: answered.then(|| begun.elapsed()),
+            connections: tiers.shared.as_ref().map_or(0, |shared| shared.connections()),
+            held_keys: tiers.held.len(),
+            server_version: server.version,
+            used_memory_bytes: server.used_memory_bytes,
+            evicted_keys: server.evicted_keys,
+        }
+    }
+
+    /// What was counted since this process began.
+    #[must_use]
+    pub fn stats(&self) -> ServiceStats {
+        ServiceStats::of(self.tiers())
+    }
+
+    /// Whether values may come from Redis now.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.tiers().shared.is_some() && self.tiers().link.is_usable()
+    }
+
+    /// What is known of one key, as it stands in Redis.
+    pub async fn explain(&self, key: &str) -> Explained {
+        let tiers = self.tiers();
+        let held = Key::new(key);
+        let bypass = tiers.closed(&held).map(crate::answer::Bypass::as_str);
+        let state = match self.ask(Op::Get { key: held }).await {
+            Some(Reply::Value(bytes)) => Some(State::of(bytes.as_deref())),
+            _ => None,
+        };
+        let (kind, ttl) = (tiers.kind_of(key), self.ttl(key).await.left());
+        Explained { key: key.to_owned(), kind, state, ttl, bypass }
     }
 
     /// Sends what is still owed to Redis, within the deadline of one

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cached_repository::CachedRepository;
 use crate::entity::{self, Entity};
 use crate::repository::Repository;
-use crate::service::KindStats;
+use crate::inspect::KindStats;
 
 /// What one repository's cache has done so far, and holds now.
 #[derive(Clone, Debug)]
