@@ -36,8 +36,20 @@ pub struct Answer<T> {
 
 impl<T> Answer<T> {
     pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
-        let Self { value, tier, bypass, age, ttl } = self;
-        Answer { value: make(value), tier, bypass, age, ttl }
+        let Self {
+            value,
+            tier,
+            bypass,
+            age,
+            ttl,
+        } = self;
+        Answer {
+            value: make(value),
+            tier,
+            bypass,
+            age,
+            ttl,
+        }
     }
 }
 

@@ -62,6 +62,9 @@ mod tests {
             std::hint::spin_loop();
         }
         let (real, seen) = (begin.elapsed(), Moment::now().since(coarse));
-        assert!(seen + Duration::from_millis(11) >= real, "{seen:?} seen of {real:?}");
+        assert!(
+            seen + Duration::from_millis(11) >= real,
+            "{seen:?} seen of {real:?}"
+        );
     }
 }

@@ -88,7 +88,9 @@ pub(crate) enum Waited<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
 
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     pub(crate) fn new() -> Self {
-        Self { slots: Mutex::default() }
+        Self {
+            slots: Mutex::default(),
+        }
     }
 
     /// Leads a flight of `key`, or joins one. `lenient` readers accept what an
@@ -98,7 +100,10 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         let slot = match slots.entry(key.clone()) {
             Slotted::Vacant(vacant) => {
                 let flight = Arc::new(Flight::new(State::Led));
-                vacant.insert(Slot { current: Arc::clone(&flight), next: None });
+                vacant.insert(Slot {
+                    current: Arc::clone(&flight),
+                    next: None,
+                });
                 return Entered::Lead(self.leader(key, flight));
             }
             Slotted::Occupied(occupied) => occupied.into_mut(),
@@ -109,7 +114,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         let flight = if slot.current.admits(mark, lenient) {
             &slot.current
         } else {
-            slot.next.get_or_insert_with(|| Arc::new(Flight::new(State::Waiting)))
+            slot.next
+                .get_or_insert_with(|| Arc::new(Flight::new(State::Waiting)))
         };
         Entered::Follow(Follower {
             flights: Arc::clone(self),
@@ -129,13 +135,20 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     }
 
     fn leader(self: &Arc<Self>, key: &K, flight: Arc<Flight<M, T>>) -> Leader<K, M, T> {
-        Leader { flights: Arc::clone(self), key: key.clone(), flight, finished: false }
+        Leader {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            finished: false,
+        }
     }
 
     /// Makes room for the next flight of the key.
     fn land(&self, key: &K, flight: &Arc<Flight<M, T>>) {
         let mut slots = self.slots.lock();
-        let Slotted::Occupied(mut slot) = slots.entry(key.clone()) else { return };
+        let Slotted::Occupied(mut slot) = slots.entry(key.clone()) else {
+            return;
+        };
         if !Arc::ptr_eq(&slot.get().current, flight) {
             return;
         }

@@ -33,7 +33,11 @@ impl Held {
     pub(crate) fn contains(&self, key: &Key) -> bool {
         self.count.load(Ordering::Acquire) > 0
             && (self.keys.lock().contains_key(key)
-                || self.kinds.lock().iter().any(|kind| key.as_str().starts_with(kind)))
+                || self
+                    .kinds
+                    .lock()
+                    .iter()
+                    .any(|kind| key.as_str().starts_with(kind)))
     }
 
     /// Holds a key once more. The stripe must be bumped afterwards: whoever

@@ -200,7 +200,9 @@ impl State {
 
     pub(crate) fn of(bytes: Option<&[u8]>) -> Self {
         use crate::shared::state::State as Held;
-        let Some(bytes) = bytes else { return Self::Absent };
+        let Some(bytes) = bytes else {
+            return Self::Absent;
+        };
         match Held::of(bytes, true) {
             Held::Absent => Self::Foreign,
             Held::Lease(_) => Self::Lease,
@@ -208,14 +210,14 @@ impl State {
                 writers: quarantine.records.len(),
                 clean: quarantine.clean,
             },
-            Held::Value => crate::value::Header::parse(bytes).map_or(Self::Foreign, |header| {
-                Self::Value {
+            Held::Value => {
+                crate::value::Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
                     shape: header.circumstance.shape,
                     fill: header.fill,
                     version: header.version,
                     bytes: bytes.len(),
-                }
-            }),
+                })
+            }
         }
     }
 }
@@ -226,7 +228,10 @@ impl ServiceStats {
         let statistics = &tiers.statistics;
         let kinds = tiers.kinds();
         Self {
-            kinds: kinds.iter().map(|(kind, known)| KindStats::of(kind, &**known)).collect(),
+            kinds: kinds
+                .iter()
+                .map(|(kind, known)| KindStats::of(kind, &**known))
+                .collect(),
             fills_rejected: statistics.fill_rejected.load(Relaxed),
             lease_waits: statistics.lease_waits.load(Relaxed),
             quarantine_bypasses: statistics.quarantine_bypass.load(Relaxed),

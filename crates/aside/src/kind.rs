@@ -90,7 +90,9 @@ impl<E: Entity> Kind<E> {
     ) -> Self {
         Self {
             shape: E::fingerprint(),
-            ttl: strategy.default_ttl().unwrap_or_else(|| config.ttl_of(E::KIND)),
+            ttl: strategy
+                .default_ttl()
+                .unwrap_or_else(|| config.ttl_of(E::KIND)),
             strategy,
             statistics,
             in_process,
@@ -101,14 +103,14 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    pub(crate) fn ttl(&self) -> Duration {
-        self.ttl
-    }
-
     /// What a fill that begins now is stamped with. The tag and the epoch are
     /// zero until instances agree on them.
     pub(crate) fn circumstance(&self) -> Circumstance {
-        Circumstance { tag: 0, epoch: 0, shape: self.shape }
+        Circumstance {
+            tag: 0,
+            epoch: 0,
+            shape: self.shape,
+        }
     }
 
     /// The flights that share errors of type `X`.
@@ -117,7 +119,9 @@ impl<E: Entity> Kind<E> {
         let any = flights
             .entry(TypeId::of::<X>())
             .or_insert_with(|| Arc::new(KindFlights::<E, X>::new()));
-        Arc::clone(any).downcast().expect("stored under its own type")
+        Arc::clone(any)
+            .downcast()
+            .expect("stored under its own type")
     }
 
     /// Reads a value, if it may be served.
@@ -130,8 +134,7 @@ impl<E: Entity> Kind<E> {
         let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
         header.judge(ours)?;
         let payload = value::payload(&header, bytes, self.max_value_bytes)?;
-        let envelope =
-            value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
+        let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
         let found = self.decode_body(asked, envelope.body)?;
         let age = Timestamp::now().duration_since(envelope.cached_at);
         let age = Duration::try_from(age).unwrap_or_default();
@@ -159,7 +162,11 @@ impl<E: Entity> Kind<E> {
             Found::Row(row) => row.as_ref().is_none_or(|row| asked.admits(row)),
             Found::List(rows) => rows.iter().all(|row| asked.admits(row)),
         };
-        if fits { Ok(found) } else { Err(Unacceptable::Misplaced) }
+        if fits {
+            Ok(found)
+        } else {
+            Err(Unacceptable::Misplaced)
+        }
     }
 
     /// Writes an answer in the form of Redis, unless it is not to be cached.
@@ -188,7 +195,11 @@ impl<E: Entity> Kind<E> {
                 (body, value::Member::Entities, 0)
             }
         };
-        let envelope = Envelope { body: &body, cached_at: Timestamp::now(), ttl };
+        let envelope = Envelope {
+            body: &body,
+            cached_at: Timestamp::now(),
+            ttl,
+        };
         let (value, fill) =
             value::encode(circumstance, version, member, envelope, self.compress_above);
         (value.len() <= self.max_value_bytes).then_some(Encoded { value, ttl, fill })
@@ -196,16 +207,25 @@ impl<E: Entity> Kind<E> {
 
     /// How long an answer is kept; `None` if not at all.
     fn ttl_for(&self, found: &Found<E>) -> Option<Duration> {
-        let full =
-            if found.is_absence() { self.strategy.negative_ttl().min(self.ttl) } else { self.ttl };
+        let full = if found.is_absence() {
+            self.strategy.negative_ttl().min(self.ttl)
+        } else {
+            self.ttl
+        };
         let jitter = self.strategy.jitter().clamp(0.0, 1.0);
-        let kept = if jitter > 0.0 { full.mul_f64(1.0 - jitter * fastrand::f64()) } else { full };
+        let kept = if jitter > 0.0 {
+            full.mul_f64(1.0 - jitter * fastrand::f64())
+        } else {
+            full
+        };
         (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
     }
 
     /// Keeps an answer in process, under the generations it was read under.
     pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Stored<E>, mark: Mark) {
-        let Some(in_process) = &self.in_process else { return };
+        let Some(in_process) = &self.in_process else {
+            return;
+        };
         let own = self.strategy.in_process_ttl().unwrap_or(Duration::MAX);
         in_process.insert(
             asked.to_lookup(),
@@ -224,9 +244,11 @@ impl<E: Entity> Kind<E> {
     /// Learns how long a load took.
     pub(crate) fn load_took(&self, time: Duration) {
         let millis = whole_millis(time);
-        let _ = self.slow_load.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
-            Some(millis.max(slow - slow / 8))
-        });
+        let _ = self
+            .slow_load
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
+                Some(millis.max(slow - slow / 8))
+            });
     }
 
     /// How long to wait for somebody else's load: twice what a slow one
@@ -242,6 +264,7 @@ pub(crate) trait AnyKind: Send + Sync {
     fn indexes(&self) -> &'static [IndexShape];
     fn has_list_of_all(&self) -> bool;
     fn statistics(&self) -> &KindStatistics;
+    fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
     /// Entries in process, their weight, and how many were pushed out.
     fn in_process(&self) -> (u64, u64, u64);
@@ -261,13 +284,19 @@ impl<E: Entity> AnyKind for Kind<E> {
         &self.statistics
     }
 
+    fn counters(&self) -> Arc<KindStatistics> {
+        Arc::clone(&self.statistics)
+    }
+
     fn ttl(&self) -> Duration {
         self.ttl
     }
 
     fn in_process(&self) -> (u64, u64, u64) {
         let store = self.in_process.as_ref();
-        store.map_or((0, 0, 0), |store| (store.len(), store.bytes(), store.evictions()))
+        store.map_or((0, 0, 0), |store| {
+            (store.len(), store.bytes(), store.evictions())
+        })
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -277,6 +306,9 @@ impl<E: Entity> AnyKind for Kind<E> {
 
 impl<E: Entity> fmt::Debug for Kind<E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Kind").field("kind", &E::KIND).finish_non_exhaustive()
+        formatter
+            .debug_struct("Kind")
+            .field("kind", &E::KIND)
+            .finish_non_exhaustive()
     }
 }

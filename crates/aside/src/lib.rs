@@ -73,6 +73,8 @@ pub use inspect::{Explained, Health, HealthStatus, KindStats, ServiceStats, Stat
 mod service;
 pub use service::{CacheService, Ttl};
 
+mod metrics;
+
 mod cached_repository;
 pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
 

@@ -39,14 +39,16 @@ pub(crate) struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Link").field("usable", &self.is_usable()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Link")
+            .field("usable", &self.is_usable())
+            .finish_non_exhaustive()
     }
 }
 
 /// Why the link is suspect.
 #[derive(Clone, Debug)]
 pub(crate) enum Suspicion {
-    Starting,
     TimedOut,
     Disconnected,
     LatePong,
@@ -57,7 +59,6 @@ pub(crate) enum Suspicion {
 impl fmt::Display for Suspicion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Starting => formatter.write_str("not yet in step with Redis"),
             Self::TimedOut => formatter.write_str("an operation was not answered in time"),
             Self::Disconnected => formatter.write_str("the connection is lost"),
             Self::LatePong => formatter.write_str("Redis answers too slowly"),
@@ -87,7 +88,8 @@ impl Link {
     pub(crate) fn always(stripes: Arc<Stripes>) -> Self {
         let link = Self::new(stripes, Duration::MAX);
         link.cleared.store(1, Ordering::Release);
-        link.synced.store(Moment::ALWAYS.millis(), Ordering::Release);
+        link.synced
+            .store(Moment::ALWAYS.millis(), Ordering::Release);
         link.reported_up.store(true, Ordering::Release);
         link
     }
@@ -153,7 +155,8 @@ impl Link {
 
     /// Adds to the time without a good proof.
     pub(crate) fn count_unsynced(&self, time: Duration) {
-        self.unsynced_millis.fetch_add(crate::clock::whole_millis(time), Ordering::Relaxed);
+        self.unsynced_millis
+            .fetch_add(crate::clock::whole_millis(time), Ordering::Relaxed);
     }
 
     pub(crate) fn unsynced_total(&self) -> Duration {
@@ -178,7 +181,10 @@ mod tests {
 
     fn link() -> (Arc<Stripes>, Link) {
         let stripes = Arc::new(Stripes::new());
-        (Arc::clone(&stripes), Link::new(stripes, Duration::from_secs(3600)))
+        (
+            Arc::clone(&stripes),
+            Link::new(stripes, Duration::from_secs(3600)),
+        )
     }
 
     #[test]

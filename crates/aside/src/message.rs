@@ -34,7 +34,12 @@ fn micros() -> u64 {
 
 /// The message that makes every instance forget `key`.
 pub(crate) fn forget(key: &Key, instance: u64) -> String {
-    format!("K {:016x} {instance:016x} {:016x} {}", key.hash(), micros(), key.as_str())
+    format!(
+        "K {:016x} {instance:016x} {:016x} {}",
+        key.hash(),
+        micros(),
+        key.as_str()
+    )
 }
 
 impl<'a> Message<'a> {
@@ -42,7 +47,12 @@ impl<'a> Message<'a> {
         let mut parts = text.strip_prefix("K ")?.splitn(4, ' ');
         let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
         let (hash, instance, micros) = (number()?, number()?, number()?);
-        Some(Self { hash, instance, micros, key: parts.next()? })
+        Some(Self {
+            hash,
+            instance,
+            micros,
+            key: parts.next()?,
+        })
     }
 
     /// How long the message took, if `instance` sent it itself.

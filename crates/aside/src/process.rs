@@ -92,11 +92,21 @@ impl<E: Entity> InProcess<E> {
             foldhash::fast::RandomState::default(),
             evictions.clone(),
         );
-        Self { entries, evictions, stripes, link }
+        Self {
+            entries,
+            evictions,
+            stripes,
+            link,
+        }
     }
 
     /// The entry, if it may be served at `now` under `epoch`.
-    pub(crate) fn get(&self, asked: Asked<'_, E>, epoch: u64, now: Moment) -> Option<Arc<Entry<E>>> {
+    pub(crate) fn get(
+        &self,
+        asked: Asked<'_, E>,
+        epoch: u64,
+        now: Moment,
+    ) -> Option<Arc<Entry<E>>> {
         let entry = self.entries.get(&asked)?;
         let valid = self.stripes.is_current(entry.stamp)
             && entry.epoch >= epoch
@@ -147,7 +157,10 @@ impl<E: Entity> Store for InProcess<E> {
 
 impl Shares {
     pub(crate) fn new(capacity_bytes: usize) -> Self {
-        Self { capacity_bytes: capacity_bytes as u64, stores: Mutex::default() }
+        Self {
+            capacity_bytes: capacity_bytes as u64,
+            stores: Mutex::default(),
+        }
     }
 
     /// Gives a store its share, which the others' shares shrink for.

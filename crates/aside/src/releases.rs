@@ -104,7 +104,10 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
     let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
     let count = ready.iter().take(BATCH).take_while(single).count();
     let batch: Vec<Pending> = ready.drain(..count).collect();
-    let ops = batch.iter().filter_map(|pending| op(tiers, pending)).collect();
+    let ops = batch
+        .iter()
+        .filter_map(|pending| op(tiers, pending))
+        .collect();
     let Ok(replies) = tiers.ask(tiers.lane(), ops).await else {
         ready.extend(batch);
         return false;
@@ -130,15 +133,18 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
             message: tiers.message(key),
             value: None,
         }),
-        Pending::Abandon { key, token } => {
-            Some(Op::Abandon { key: key.clone(), token: *token })
-        }
+        Pending::Abandon { key, token } => Some(Op::Abandon {
+            key: key.clone(),
+            token: *token,
+        }),
         Pending::Everything { .. } => None,
     }
 }
 
 fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
-    let Pending::Release { key, held, .. } = pending else { return };
+    let Pending::Release { key, held, .. } = pending else {
+        return;
+    };
     if *reply == Reply::Released(Released::Lost) {
         raise(&tiers.statistics.release_lost);
     }

@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
-use crate::key::Key;
 use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
+use crate::key::Key;
 use crate::link::Link;
 use crate::message;
 use crate::releases;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
-use crate::shared::{Lives, Op, OnMessage, Reply, SharedTier};
+use crate::shared::{Lives, OnMessage, Op, Reply, SharedTier};
 use crate::stripes::Stripes;
 use crate::tiers::Tiers;
 use crate::value::{HEADER_BYTES, Header};
@@ -116,7 +116,14 @@ impl CacheService {
         let mut tasks = Vec::new();
         let with = |shared, link: Link| {
             let link = Arc::new(link);
-            Arc::new(Tiers::new(config.clone(), instance, shared, link, Arc::clone(&stripes), releases))
+            Arc::new(Tiers::new(
+                config.clone(),
+                instance,
+                shared,
+                link,
+                Arc::clone(&stripes),
+                releases,
+            ))
         };
         let mut subscription = None;
         let tiers = match target {
@@ -173,11 +180,20 @@ impl CacheService {
         };
         let pending = releases::run(arrivals, Arc::downgrade(&tiers));
         tasks.push(tokio::spawn(pending).abort_handle());
-        Self(Arc::new(Service { tiers, server, tasks, _subscription: subscription }))
+        Self(Arc::new(Service {
+            tiers,
+            server,
+            tasks,
+            _subscription: subscription,
+        }))
     }
 
     pub(crate) fn tiers(&self) -> &Arc<Tiers> {
         &self.0.tiers
+    }
+
+    pub(crate) fn server(&self) -> &SharedInfo {
+        &self.0.server
     }
 
     /// The settings it was made with.
@@ -216,7 +232,13 @@ impl CacheService {
         }
         let ttl = Some(ttl.unwrap_or(self.config().default_ttl));
         let value = value.into();
-        self.ask(Op::Set { key: Key::new(key), value, ttl }).await.is_some()
+        self.ask(Op::Set {
+            key: Key::new(key),
+            value,
+            ttl,
+        })
+        .await
+        .is_some()
     }
 
     /// Removes a key; of a registered kind, makes every copy forget it.
@@ -242,7 +264,9 @@ impl CacheService {
         let forgotten = tiers.scan(pattern, |keys| {
             let own = own.clone();
             async move {
-                let keys = keys.into_iter().filter(|key| !key.as_str().starts_with(&own));
+                let keys = keys
+                    .into_iter()
+                    .filter(|key| !key.as_str().starts_with(&own));
                 let (kept, raw): (Vec<Key>, Vec<Key>) =
                     keys.partition(|key| tiers.kind_of(key.as_str()).is_some());
                 let count = (kept.len() + raw.len()) as u64;
@@ -253,7 +277,11 @@ impl CacheService {
             }
         });
         let forgotten = forgotten.await.unwrap_or(0);
-        tracing::info!(operation = "delete_pattern", count = forgotten, "invalidated");
+        tracing::info!(
+            operation = "delete_pattern",
+            count = forgotten,
+            "invalidated"
+        );
         forgotten
     }
 
@@ -296,7 +324,10 @@ impl CacheService {
         Health {
             status,
             latency: answered.then(|| begun.elapsed()),
-            connections: tiers.shared.as_ref().map_or(0, |shared| shared.connections()),
+            connections: tiers
+                .shared
+                .as_ref()
+                .map_or(0, |shared| shared.connections()),
             held_keys: tiers.held.len(),
             server_version: server.version,
             used_memory_bytes: server.used_memory_bytes,
@@ -326,7 +357,13 @@ impl CacheService {
             _ => None,
         };
         let (kind, ttl) = (tiers.kind_of(key), self.ttl(key).await.left());
-        Explained { key: key.to_owned(), kind, state, ttl, bypass }
+        Explained {
+            key: key.to_owned(),
+            kind,
+            state,
+            ttl,
+            bypass,
+        }
     }
 
     /// Sends what is still owed to Redis, within the deadline of one
@@ -386,12 +423,18 @@ impl CacheService {
             return None;
         }
         let pattern = format!("{}*", tiers.prefix(kind));
-        tiers.scan(&pattern, |keys| async move { Ok(keys.len() as u64) }).await.ok()
+        tiers
+            .scan(&pattern, |keys| async move { Ok(keys.len() as u64) })
+            .await
+            .ok()
     }
 }
 
 impl fmt::Debug for CacheService {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("CacheService").field("tiers", &self.0.tiers).finish()
+        formatter
+            .debug_struct("CacheService")
+            .field("tiers", &self.0.tiers)
+            .finish()
     }
 }

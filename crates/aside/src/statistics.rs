@@ -41,7 +41,10 @@ impl Counter {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.cells.iter().map(|cell| cell.0.load(Ordering::Relaxed)).sum()
+        self.cells
+            .iter()
+            .map(|cell| cell.0.load(Ordering::Relaxed))
+            .sum()
     }
 }
 
@@ -55,8 +58,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
+    pub(crate) const ALL: [Self; 4] = [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -141,13 +143,17 @@ pub(crate) struct KindStatistics {
 
 impl fmt::Debug for KindStatistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("KindStatistics").finish_non_exhaustive()
+        formatter
+            .debug_struct("KindStatistics")
+            .finish_non_exhaustive()
     }
 }
 
 /// From 50 microseconds to 13 seconds.
 fn seconds() -> Histogram {
-    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(50e-6, 4.0, 10))
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(
+        50e-6, 4.0, 10,
+    ))
 }
 
 impl KindStatistics {
@@ -183,7 +189,10 @@ impl KindStatistics {
     }
 
     pub(crate) fn reads_with(&self, outcome: Outcome) -> u64 {
-        Operation::ALL.iter().map(|operation| self.reads(*operation, outcome)).sum()
+        Operation::ALL
+            .iter()
+            .map(|operation| self.reads(*operation, outcome))
+            .sum()
     }
 
     pub(crate) fn invalidations(&self, reason: Reason) -> u64 {
@@ -203,7 +212,9 @@ pub(crate) struct ServiceStatistics {
 
 impl fmt::Debug for ServiceStatistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ServiceStatistics").finish_non_exhaustive()
+        formatter
+            .debug_struct("ServiceStatistics")
+            .finish_non_exhaustive()
     }
 }
 

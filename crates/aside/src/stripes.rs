@@ -30,7 +30,10 @@ pub(crate) struct Stamp {
 
 impl std::fmt::Debug for Stripes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Stripes").field("connection", &self.connection).finish_non_exhaustive()
+        formatter
+            .debug_struct("Stripes")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::message::{self, Message};
 use crate::process::{InProcess, Shares};
 use crate::releases::Pending;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
-use crate::statistics::{KindStatistics, ServiceStatistics, raise};
+use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
 use crate::stripes::Stripes;
 
@@ -101,7 +101,9 @@ impl Tiers {
     /// Runs `ops` as one pipeline, and draws from what comes back, or does
     /// not, what it says about the server.
     pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let Some(shared) = &self.shared else { return Err(Unanswered::Disconnected) };
+        let Some(shared) = &self.shared else {
+            return Err(Unanswered::Disconnected);
+        };
         let replies = shared.send(lane, ops).await;
         match &replies {
             Ok(replies) => {
@@ -126,7 +128,11 @@ impl Tiers {
         let replies = self.ask(lane, vec![op]).await?;
         // A refusal says that nothing was done, which is all a caller of one
         // operation wants to know.
-        replies.into_iter().next().and_then(Result::ok).ok_or(Unanswered::Disconnected)
+        replies
+            .into_iter()
+            .next()
+            .and_then(Result::ok)
+            .ok_or(Unanswered::Disconnected)
     }
 
     fn judge_refusal(&self, refused: &Refused) {
@@ -167,11 +173,17 @@ impl Tiers {
         for batch in keys.chunks(BATCH) {
             let ops = batch
                 .iter()
-                .map(|key| Op::Invalidate { key: key.clone(), message: self.message(key) })
+                .map(|key| Op::Invalidate {
+                    key: key.clone(),
+                    message: self.message(key),
+                })
                 .collect();
             match self.ask(self.lane(), ops).await {
                 Ok(replies) => {
-                    let failed = batch.iter().zip(replies).filter(|(_, reply)| reply.is_err());
+                    let failed = batch
+                        .iter()
+                        .zip(replies)
+                        .filter(|(_, reply)| reply.is_err());
                     left.extend(failed.map(|(key, _)| key.clone()));
                 }
                 Err(_) => left.extend_from_slice(batch),
@@ -194,7 +206,8 @@ impl Tiers {
     /// # Errors
     /// Redis did not acknowledge all of it; repeating it does no harm.
     pub(crate) async fn invalidate_all(&self, prefix: &str) -> Result<u64, Unanswered> {
-        let forgotten = self.scan(&format!("{}*", glob(prefix)), |keys| async move {
+        let pattern = format!("{}*", glob(prefix));
+        let forgotten = self.scan(&pattern, |keys| async move {
             match self.invalidate(&keys).await.is_empty() {
                 true => Ok(keys.len() as u64),
                 false => Err(Unanswered::Disconnected),
@@ -219,7 +232,11 @@ impl Tiers {
     {
         let (mut cursor, mut total) = (0, 0);
         loop {
-            let op = Op::Scan { cursor, pattern: pattern.to_owned(), count: BATCH };
+            let op = Op::Scan {
+                cursor,
+                pattern: pattern.to_owned(),
+                count: BATCH,
+            };
             let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
                 return Err(Unanswered::Disconnected);
             };
@@ -266,7 +283,12 @@ impl Tiers {
     pub(crate) fn hold_until_released(&self, key: &Key) {
         self.hold(key);
         let (key, writer) = (key.clone(), Token::random());
-        self.later(Pending::Release { key, writer, held: true, due: None });
+        self.later(Pending::Release {
+            key,
+            writer,
+            held: true,
+            due: None,
+        });
     }
 
     /// The beginning of every key of a kind.
@@ -304,7 +326,9 @@ impl Tiers {
         );
         let mut kinds = self.kinds.lock();
         let known = kinds.get(E::KIND).cloned();
-        let same = known.clone().and_then(|kind| kind.as_any().downcast::<Kind<E>>().ok());
+        let same = known
+            .clone()
+            .and_then(|kind| kind.as_any().downcast::<Kind<E>>().ok());
         match (same, strategy) {
             (Some(kind), None) => kind,
             (_, strategy) => {
@@ -318,8 +342,8 @@ impl Tiers {
                     self.shares.admit(share, store);
                 }
                 // Counters go on where a kind gets another strategy.
-                let statistics = known
-                    .map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.statistics());
+                let statistics =
+                    known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
@@ -341,11 +365,10 @@ impl Tiers {
     /// The kind that a raw key belongs to, if it is cached here.
     pub(crate) fn kind_of(&self, key: &str) -> Option<&'static str> {
         let kinds = self.kinds.lock();
-        kinds.keys().copied().find(|kind| key.starts_with(&self.prefix(kind)))
-    }
-
-    pub(crate) fn count_rejected_fill(&self) {
-        raise(&self.statistics.fill_rejected);
+        kinds
+            .keys()
+            .copied()
+            .find(|kind| key.starts_with(&self.prefix(kind)))
     }
 }
 

@@ -153,7 +153,9 @@ impl Header {
         let mut field = |width: usize| {
             let text = line.get(at..at + width)?;
             at += width;
-            text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(text)
+            text.bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+                .then_some(text)
         };
         let tag = u64::from_str_radix(field(16)?, 16).ok()?;
         let epoch = field(13)?.parse().ok()?;
@@ -163,7 +165,12 @@ impl Header {
         let _refresh = field(32)?;
         let flags = u8::from_str_radix(field(2)?, 16).ok()?;
         let circumstance = Circumstance { tag, epoch, shape };
-        Some(Self { circumstance, fill, version, flags })
+        Some(Self {
+            circumstance,
+            fill,
+            version,
+            flags,
+        })
     }
 
     /// Whether a value filled in its circumstance may be served in `ours`.
@@ -198,16 +205,19 @@ pub(crate) fn payload<'a>(
         return Err(Unacceptable::Malformed);
     }
     if header.flags & COMPRESSED == 0 {
-        return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Unacceptable::Malformed);
+        return std::str::from_utf8(bytes)
+            .map(Cow::Borrowed)
+            .map_err(|_| Unacceptable::Malformed);
     }
     let (size, block) =
         lz4_flex::block::uncompressed_size(bytes).map_err(|_| Unacceptable::Malformed)?;
     if size > limit {
         return Err(Unacceptable::TooLarge);
     }
-    let plain =
-        lz4_flex::block::decompress(block, size).map_err(|_| Unacceptable::Malformed)?;
-    String::from_utf8(plain).map(Cow::Owned).map_err(|_| Unacceptable::Malformed)
+    let plain = lz4_flex::block::decompress(block, size).map_err(|_| Unacceptable::Malformed)?;
+    String::from_utf8(plain)
+        .map(Cow::Owned)
+        .map_err(|_| Unacceptable::Malformed)
 }
 
 /// Takes a payload apart without parsing the body.
@@ -231,7 +241,11 @@ mod tests {
 
     use super::*;
 
-    const OURS: Circumstance = Circumstance { tag: 0xfeed, epoch: 1_700_000_000_000, shape: 42 };
+    const OURS: Circumstance = Circumstance {
+        tag: 0xfeed,
+        epoch: 1_700_000_000_000,
+        shape: 42,
+    };
 
     fn value(body: &str, compress_above: Option<usize>) -> Vec<u8> {
         let envelope = Envelope {
@@ -259,20 +273,38 @@ mod tests {
         let mut bytes = value(&"x".repeat(4096), Some(16));
         bytes[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         let header = Header::parse(&bytes).unwrap();
-        assert_eq!(payload(&header, &bytes, 1 << 20), Err(Unacceptable::TooLarge));
+        assert_eq!(
+            payload(&header, &bytes, 1 << 20),
+            Err(Unacceptable::TooLarge)
+        );
     }
 
     #[test]
     fn another_history_shape_or_older_epoch_is_unacceptable_and_a_newer_epoch_is_not() {
         let header = Header::parse(&value("null", None)).unwrap();
         assert_eq!(header.judge(OURS), Ok(()));
-        assert_eq!(header.judge(Circumstance { tag: 1, ..OURS }), Err(Unacceptable::OtherHistory));
-        assert_eq!(header.judge(Circumstance { shape: 1, ..OURS }), Err(Unacceptable::OtherShape));
         assert_eq!(
-            header.judge(Circumstance { epoch: OURS.epoch + 1, ..OURS }),
+            header.judge(Circumstance { tag: 1, ..OURS }),
+            Err(Unacceptable::OtherHistory)
+        );
+        assert_eq!(
+            header.judge(Circumstance { shape: 1, ..OURS }),
+            Err(Unacceptable::OtherShape)
+        );
+        assert_eq!(
+            header.judge(Circumstance {
+                epoch: OURS.epoch + 1,
+                ..OURS
+            }),
             Err(Unacceptable::Forgotten)
         );
-        assert_eq!(header.judge(Circumstance { epoch: OURS.epoch - 1, ..OURS }), Ok(()));
+        assert_eq!(
+            header.judge(Circumstance {
+                epoch: OURS.epoch - 1,
+                ..OURS
+            }),
+            Ok(())
+        );
     }
 
     proptest! {

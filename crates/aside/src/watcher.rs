@@ -53,8 +53,9 @@ pub(crate) async fn run(
     let mut last = Instant::now();
     let mut refused = None;
     loop {
-        let Some(channel) =
-            tiers.upgrade().map(|tiers| message::channel(tiers.namespace()))
+        let Some(channel) = tiers
+            .upgrade()
+            .map(|tiers| message::channel(tiers.namespace()))
         else {
             return;
         };
@@ -131,7 +132,10 @@ async fn prove(
     let mut asked = Instant::now();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
-        let ping = [Call { verb: Verb::Command("PING"), args: Vec::new() }];
+        let ping = [Call {
+            verb: Verb::Command("PING"),
+            args: Vec::new(),
+        }];
         let pong = wire.call(&ping);
         tokio::pin!(pong);
         let in_time = tokio::select! {
@@ -184,14 +188,19 @@ fn meter(link: &Link, last: &mut Instant) {
 
 /// What the server says of itself; `None` if it is no primary.
 async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
-    let ask = [Call { verb: Verb::Command("INFO"), args: Vec::new() }];
+    let ask = [Call {
+        verb: Verb::Command("INFO"),
+        args: Vec::new(),
+    }];
     let text = match wire.call(&ask).await?.into_iter().next() {
         Some(WireReply::Text(text)) => text,
         Some(WireReply::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
         _ => return Err(Broken::because("the server refused INFO")),
     };
     let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_default().trim().to_owned()
     };
     Ok((field("role") == "master").then(|| ServerInfo {

@@ -165,7 +165,9 @@ impl Write {
     }
 
     fn record<E: Entity>(&mut self, before: Option<&E>, after: Option<&E>) {
-        let Some(tiers) = self.tiers.clone() else { return };
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
         let namespace = tiers.namespace();
         let kind = tiers.kind::<E>();
         for row in before.into_iter().chain(after) {
@@ -178,7 +180,8 @@ impl Write {
             });
             if let Some(kind) = &kind {
                 let mut add = |key: crate::key::KeyWriter| self.add(key.finish(), E::KIND);
-                kind.strategy.dependents(row, &mut Dependents::new(namespace, &mut add));
+                kind.strategy
+                    .dependents(row, &mut Dependents::new(namespace, &mut add));
             }
         }
         if E::LIST_ALL {
@@ -216,7 +219,11 @@ impl Write {
             for kind in self.everything.clone() {
                 tiers.forget_kind(kind).await;
             }
-            let keys: Vec<Key> = self.recorded.drain(..).map(|recorded| recorded.key).collect();
+            let keys: Vec<Key> = self
+                .recorded
+                .drain(..)
+                .map(|recorded| recorded.key)
+                .collect();
             if !keys.is_empty() {
                 self.quarantine(&tiers, keys).await;
             }
@@ -255,12 +262,17 @@ impl Write {
                 ttl,
                 message: tiers.message(key),
             };
-            tiers.ask(lane, keys.iter().map(quarantine).collect()).await.ok()
+            tiers
+                .ask(lane, keys.iter().map(quarantine).collect())
+                .await
+                .ok()
         } else {
             None
         };
         let mut replies = replies.into_iter().flatten();
-        let Some(round) = self.rounds.last_mut() else { return };
+        let Some(round) = self.rounds.last_mut() else {
+            return;
+        };
         for key in keys {
             let acknowledged = replies.next().is_some_and(|reply| reply.is_ok());
             if acknowledged {
@@ -306,7 +318,9 @@ impl Write {
     }
 
     async fn end(&mut self, verdict: Verdict) {
-        let Some(tiers) = self.tiers.clone() else { return };
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
         if verdict == Verdict::Committed {
             self.forget_unquarantined(&tiers).await;
             self.count(&tiers);
@@ -321,11 +335,19 @@ impl Write {
         while let Some(round) = self.rounds.last_mut() {
             for key in std::mem::take(&mut round.held) {
                 let writer = round.writer;
-                tiers.later(Pending::Release { key, writer, held: true, due: None });
+                tiers.later(Pending::Release {
+                    key,
+                    writer,
+                    held: true,
+                    due: None,
+                });
             }
             let keys = round.acknowledged.clone();
             let (writer, lane) = (round.writer, round.lane);
-            let ops = keys.iter().map(|key| self.release(&tiers, key, writer, verdict)).collect();
+            let ops = keys
+                .iter()
+                .map(|key| self.release(&tiers, key, writer, verdict))
+                .collect();
             let replies = tiers.ask(lane, ops).await.ok();
             let mut replies = replies.into_iter().flatten();
             for key in keys {
@@ -335,7 +357,12 @@ impl Write {
                         tiers.stripes.forget(key.hash());
                     }
                     Some(Ok(_)) => {}
-                    _ => tiers.later(Pending::Release { key, writer, held: false, due: None }),
+                    _ => tiers.later(Pending::Release {
+                        key,
+                        writer,
+                        held: false,
+                        due: None,
+                    }),
                 }
             }
             self.rounds.pop();
@@ -344,9 +371,19 @@ impl Write {
     }
 
     fn release(&mut self, tiers: &Tiers, key: &Key, writer: Token, verdict: Verdict) -> Op {
-        let make = self.values.remove(key).filter(|_| verdict == Verdict::Committed);
-        let value = make.and_then(|make| make()).map(|encoded| (encoded.value, encoded.ttl));
-        Op::Release { key: key.clone(), writer, message: tiers.message(key), value }
+        let make = self
+            .values
+            .remove(key)
+            .filter(|_| verdict == Verdict::Committed);
+        let value = make
+            .and_then(|make| make())
+            .map(|encoded| (encoded.value, encoded.ttl));
+        Op::Release {
+            key: key.clone(),
+            writer,
+            message: tiers.message(key),
+            value,
+        }
     }
 
     /// Forgets what a repository changed without asking for the quarantine.
@@ -360,7 +397,11 @@ impl Write {
             "a write committed without `before_commit`: it was forgotten afterwards, \
              which a crash in between would have prevented"
         );
-        let keys: Vec<Key> = self.recorded.iter().map(|recorded| recorded.key.clone()).collect();
+        let keys: Vec<Key> = self
+            .recorded
+            .iter()
+            .map(|recorded| recorded.key.clone())
+            .collect();
         for key in tiers.invalidate(&keys).await {
             tiers.hold_until_released(&key);
         }
@@ -384,16 +425,27 @@ impl Drop for Write {
     /// Without a verdict the transaction may still commit: its quarantine
     /// runs its time, and only then are the keys released.
     fn drop(&mut self) {
-        let Some(tiers) = self.tiers.clone() else { return };
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
         for round in self.rounds.drain(..) {
             let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
             for key in &round.sent {
                 tiers.hold(key);
             }
-            let held = round.held.into_iter().chain(round.sent).map(|key| (key, true));
+            let held = round
+                .held
+                .into_iter()
+                .chain(round.sent)
+                .map(|key| (key, true));
             let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
             for (key, held) in all {
-                tiers.later(Pending::Release { key, writer: round.writer, held, due });
+                tiers.later(Pending::Release {
+                    key,
+                    writer: round.writer,
+                    held,
+                    due,
+                });
             }
         }
     }

@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
-use crate::entity::Entity;
 use crate::flight::{self, Entered};
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
@@ -48,10 +47,7 @@ enum Way {
 type Rows<R> = HashMap<Id<R>, Option<Row<R>>>;
 
 impl<R: Repository> CachedRepository<R> {
-    pub(super) async fn read_many(
-        &self,
-        ids: &[Id<R>],
-    ) -> Result<Vec<Option<Row<R>>>, R::Error> {
+    pub(super) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
         let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
         let mut missing = Vec::new();
         for id in ids {
@@ -62,16 +58,26 @@ impl<R: Repository> CachedRepository<R> {
             let entry = self.hit(Asked::Id(id));
             if let Some(entry) = &entry {
                 let absent = entry.found.is_absence();
-                self.count(if absent { Outcome::NegativeHit } else { Outcome::L1Hit });
+                self.count(if absent {
+                    Outcome::NegativeHit
+                } else {
+                    Outcome::L1Hit
+                });
             } else {
                 missing.push(id.clone());
             }
-            rows.insert(id.clone(), entry.and_then(|entry| entry.found.clone().into_row()));
+            rows.insert(
+                id.clone(),
+                entry.and_then(|entry| entry.found.clone().into_row()),
+            );
         }
         for round in missing.chunks(ROUND) {
             self.read_round(round, &mut rows).await?;
         }
-        Ok(ids.iter().map(|id| rows.get(id).cloned().flatten()).collect())
+        Ok(ids
+            .iter()
+            .map(|id| rows.get(id).cloned().flatten())
+            .collect())
     }
 
     fn count(&self, outcome: Outcome) {
@@ -90,7 +96,13 @@ impl<R: Repository> CachedRepository<R> {
                     leader.mark(mark);
                     let closed = self.tiers().closed(&key);
                     let way = closed.map_or(Way::Open, Way::Bypass);
-                    own.push(Own { leader, key, mark, step: 0, way });
+                    own.push(Own {
+                        leader,
+                        key,
+                        mark,
+                        step: 0,
+                        way,
+                    });
                 }
                 Entered::Follow(_) => others.push(id),
             }
@@ -106,7 +118,9 @@ impl<R: Repository> CachedRepository<R> {
                 Err(_) => std::future::pending().await,
             }
         }
-        self.kind.statistics.read_took(Outcome::Miss, begun.elapsed());
+        self.kind
+            .statistics
+            .read_took(Outcome::Miss, begun.elapsed());
         let rest = others.into_iter().map(async |id| {
             let read = self.read_below(Asked::Id(id), Operation::FindMany, Freshness::Any);
             Ok((id.clone(), Box::pin(read).await?.found.into_row()))
@@ -117,8 +131,9 @@ impl<R: Repository> CachedRepository<R> {
 
     /// One MGET; what it answers is finished, what it does not is given back.
     async fn look_up(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
-        let (mut open, mut left): (Vec<_>, Vec<_>) =
-            own.into_iter().partition(|own| matches!(own.way, Way::Open));
+        let (mut open, mut left): (Vec<_>, Vec<_>) = own
+            .into_iter()
+            .partition(|own| matches!(own.way, Way::Open));
         if open.is_empty() {
             return left;
         }
@@ -129,7 +144,10 @@ impl<R: Repository> CachedRepository<R> {
         let tiers = self.tiers();
         let reply = tiers.ask_one(tiers.lane(), Op::GetMany { keys }).await;
         let Ok(Reply::Values(values)) = reply else {
-            left.extend(open.into_iter().map(|own| own.bypassing(Bypass::RedisUnavailable)));
+            left.extend(
+                open.into_iter()
+                    .map(|own| own.bypassing(Bypass::RedisUnavailable)),
+            );
             return left;
         };
         for (own, value) in open.into_iter().zip(values) {
@@ -149,7 +167,11 @@ impl<R: Repository> CachedRepository<R> {
 
     fn finish_hit(&self, own: Own<R>, stored: &Stored<R::Entity>, rows: &mut Rows<R>) {
         let absent = stored.found.is_absence();
-        self.count(if absent { Outcome::NegativeHit } else { Outcome::L2Hit });
+        self.count(if absent {
+            Outcome::NegativeHit
+        } else {
+            Outcome::L2Hit
+        });
         self.kind.keep(own.leader.key().asked(), stored, own.mark);
         if let Some(id) = own.id() {
             rows.insert(id, stored.found.clone().into_row());
@@ -165,10 +187,14 @@ impl<R: Repository> CachedRepository<R> {
     async fn load_own(&self, own: Vec<Own<R>>) -> Result<Rows<R>, R::Error> {
         let mut rows = HashMap::new();
         let mut own = self.acquire(own, &mut rows).await;
-        let outage = own.iter().any(|own| {
-            matches!(&own.way, Way::Bypass(bypass) if bypass.is_outage())
-        });
-        let turn = if outage { Some(self.tiers().turn_at_source().await) } else { None };
+        let outage = own
+            .iter()
+            .any(|own| matches!(&own.way, Way::Bypass(bypass) if bypass.is_outage()));
+        let turn = if outage {
+            Some(self.tiers().turn_at_source().await)
+        } else {
+            None
+        };
         if matches!(turn, Some(None)) {
             self.abandon(&own);
             return Err(self.inner.overloaded());
@@ -188,7 +214,9 @@ impl<R: Repository> CachedRepository<R> {
         // lead passes to whoever waits, each for an id of its own.
         let loaded = self.inner.find_many(&ids).await;
         drop(turn);
-        self.kind.statistics.source_took(Operation::FindMany, begun.elapsed());
+        self.kind
+            .statistics
+            .source_took(Operation::FindMany, begun.elapsed());
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -203,8 +231,9 @@ impl<R: Repository> CachedRepository<R> {
 
     /// One pipeline of ACQUIREs.
     async fn acquire(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
-        let (open, mut settled): (Vec<_>, Vec<_>) =
-            own.into_iter().partition(|own| matches!(own.way, Way::Open));
+        let (open, mut settled): (Vec<_>, Vec<_>) = own
+            .into_iter()
+            .partition(|own| matches!(own.way, Way::Open));
         if open.is_empty() {
             return settled;
         }
@@ -216,7 +245,12 @@ impl<R: Repository> CachedRepository<R> {
         for (mut own, token) in open.into_iter().zip(&tokens) {
             own.step = own.leader.step();
             let (key, token) = (own.key.clone(), *token);
-            ops.push(Op::Acquire { key, token, lease, observed: None });
+            ops.push(Op::Acquire {
+                key,
+                token,
+                lease,
+                observed: None,
+            });
             asking.push(own);
         }
         let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
@@ -244,7 +278,10 @@ impl<R: Repository> CachedRepository<R> {
                     Way::Bypass(Bypass::WriteInFlight)
                 }
                 _ => {
-                    tiers.later(Pending::Abandon { key: own.key.clone(), token });
+                    tiers.later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
                     Way::Bypass(Bypass::RedisUnavailable)
                 }
             };
@@ -264,21 +301,48 @@ impl<R: Repository> CachedRepository<R> {
                 Way::Granted(token) => (None, Some(token)),
                 Way::Open => (None, None),
             };
-            self.count(if bypass.is_some() { Outcome::Bypass } else { Outcome::Miss });
+            self.count(if bypass.is_some() {
+                Outcome::Bypass
+            } else {
+                Outcome::Miss
+            });
             let encoded = token
                 .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
             if let Some((token, encoded)) = encoded {
                 let payload_bytes = encoded.value.len();
                 let (ttl, fill) = (encoded.ttl, encoded.fill);
                 let key = own.key.clone();
-                ops.push(Op::Fill { key, token, value: encoded.value, ttl });
-                filling.push((own, token, Stored { found, loaded_at, ttl, fill, payload_bytes }));
+                ops.push(Op::Fill {
+                    key,
+                    token,
+                    value: encoded.value,
+                    ttl,
+                });
+                filling.push((
+                    own,
+                    token,
+                    Stored {
+                        found,
+                        loaded_at,
+                        ttl,
+                        fill,
+                        payload_bytes,
+                    },
+                ));
             } else {
                 if let Some(token) = token {
-                    self.tiers().later(Pending::Abandon { key: own.key.clone(), token });
+                    self.tiers().later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
                 }
-                let landed =
-                    Landed { result: Ok(found), tier: Tier::Source, bypass, loaded_at, ttl: None };
+                let landed = Landed {
+                    result: Ok(found),
+                    tier: Tier::Source,
+                    bypass,
+                    loaded_at,
+                    ttl: None,
+                };
                 own.land(landed, None);
             }
         }
@@ -295,7 +359,10 @@ impl<R: Repository> CachedRepository<R> {
             let accepted = match replies.next() {
                 Some(Ok(Reply::Filled(accepted))) => accepted,
                 _ => {
-                    tiers.later(Pending::Abandon { key: own.key.clone(), token });
+                    tiers.later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
                     false
                 }
             };
@@ -320,7 +387,10 @@ impl<R: Repository> CachedRepository<R> {
     fn abandon(&self, own: &[Own<R>]) {
         for own in own {
             if let Way::Granted(token) = own.way {
-                self.tiers().later(Pending::Abandon { key: own.key.clone(), token });
+                self.tiers().later(Pending::Abandon {
+                    key: own.key.clone(),
+                    token,
+                });
             }
         }
     }

@@ -69,7 +69,13 @@ impl<R: Repository> CachedRepository<R> {
         operation: Operation,
     ) -> Result<Served<R::Entity>, R::Error> {
         let (early, answer) = oneshot::channel();
-        let miss = Miss { repository: self.clone(), leader, key, operation, early };
+        let miss = Miss {
+            repository: self.clone(),
+            leader,
+            key,
+            operation,
+            early,
+        };
         tokio::spawn(miss.follow(course));
         match answer.await {
             Ok(Early::Answer(answer)) => answer,
@@ -153,7 +159,12 @@ impl<R: Repository> Miss<R> {
         let step = self.leader.step();
         let tiers = self.repository.tiers();
         let lease = tiers.config.lease_ttl;
-        let op = Op::Acquire { key: self.key.clone(), token, lease, observed };
+        let op = Op::Acquire {
+            key: self.key.clone(),
+            token,
+            lease,
+            observed,
+        };
         let next = match tiers.ask_one(tiers.lane(), op).await {
             Ok(Reply::Acquired(Acquired::Granted)) => return Ok(mark),
             Ok(Reply::Acquired(Acquired::Wait)) => Course::Wait,
@@ -173,7 +184,10 @@ impl<R: Repository> Miss<R> {
             }
             Ok(_) | Err(_) => {
                 // It may have been granted all the same.
-                tiers.later(Pending::Abandon { key: self.key.clone(), token });
+                tiers.later(Pending::Abandon {
+                    key: self.key.clone(),
+                    token,
+                });
                 Course::Bypass(Bypass::RedisUnavailable)
             }
         };
@@ -186,8 +200,10 @@ impl<R: Repository> Miss<R> {
         let mark = self.begin()?;
         let step = self.leader.step();
         let lookup = self.leader.key();
-        let looked =
-            self.repository.look(lookup.asked(), &self.key, mark, Freshness::Any).await;
+        let looked = self
+            .repository
+            .look(lookup.asked(), &self.key, mark, Freshness::Any)
+            .await;
         match looked {
             Looked::Hit(stored) => Err(Next::Hit(stored, mark, step)),
             Looked::Miss(None) => Ok(()),
@@ -199,15 +215,27 @@ impl<R: Repository> Miss<R> {
 
     /// Somebody else filled.
     fn hit(self, stored: Stored<R::Entity>, mark: Mark, step: u32) {
-        self.repository.kind.keep(self.leader.key().asked(), &stored, mark);
+        self.repository
+            .kind
+            .keep(self.leader.key().asked(), &stored, mark);
         let value = Arc::new(Landed::stored(&stored));
         let _ = self.early.send(Early::Answer(Ok(Served::stored(stored))));
-        self.leader.finish(flight::Outcome { value, step, shared_under: Some(mark) });
+        self.leader.finish(flight::Outcome {
+            value,
+            step,
+            shared_under: Some(mark),
+        });
     }
 
     /// Loads with the right to fill.
     async fn load_and_fill(self, token: Token, mark: Mark) {
-        let Self { repository, leader, key, operation, early } = self;
+        let Self {
+            repository,
+            leader,
+            key,
+            operation,
+            early,
+        } = self;
         let step = leader.step();
         let loaded = catch(repository.load(leader.key(), operation)).await;
         let tiers = repository.tiers();
@@ -224,8 +252,18 @@ impl<R: Repository> Miss<R> {
         let answer = Served::loaded(found.clone(), None, ttl);
         let _ = early.send(Early::Answer(Ok(answer)));
         let loaded_at = Timestamp::now().as_millisecond();
-        let landed = Landed { result: Ok(found.clone()), tier: Tier::Source, bypass: None, loaded_at, ttl };
-        let mut outcome = flight::Outcome { value: Arc::new(landed), step, shared_under: None };
+        let landed = Landed {
+            result: Ok(found.clone()),
+            tier: Tier::Source,
+            bypass: None,
+            loaded_at,
+            ttl,
+        };
+        let mut outcome = flight::Outcome {
+            value: Arc::new(landed),
+            step,
+            shared_under: None,
+        };
         let Some(encoded) = encoded else {
             tiers.statistics.error("not_cacheable");
             leader.finish(outcome);
@@ -233,12 +271,23 @@ impl<R: Repository> Miss<R> {
             return;
         };
         let payload_bytes = encoded.value.len();
-        let fill = Op::Fill { key: key.clone(), token, value: encoded.value, ttl: encoded.ttl };
+        let fill = Op::Fill {
+            key: key.clone(),
+            token,
+            value: encoded.value,
+            ttl: encoded.ttl,
+        };
         let filling = leader.step_fill();
         match tiers.ask_one(lane, fill).await {
             Ok(Reply::Filled(true)) => {
                 let fill = encoded.fill;
-                let stored = Stored { found, loaded_at, ttl: encoded.ttl, fill, payload_bytes };
+                let stored = Stored {
+                    found,
+                    loaded_at,
+                    ttl: encoded.ttl,
+                    fill,
+                    payload_bytes,
+                };
                 repository.kind.keep(leader.key().asked(), &stored, mark);
                 outcome.step = filling;
                 outcome.shared_under = Some(mark);
@@ -253,12 +302,22 @@ impl<R: Repository> Miss<R> {
 
     /// Loads without filling anything.
     async fn bypass(self, bypass: Bypass) {
-        let Self { repository, leader, operation, early, .. } = self;
+        let Self {
+            repository,
+            leader,
+            operation,
+            early,
+            ..
+        } = self;
         let tiers = repository.tiers();
         if bypass == Bypass::WriteInFlight {
             raise(&tiers.statistics.quarantine_bypass);
         }
-        let turn = if bypass.is_outage() { Some(tiers.turn_at_source().await) } else { None };
+        let turn = if bypass.is_outage() {
+            Some(tiers.turn_at_source().await)
+        } else {
+            None
+        };
         let step = leader.step_bypass();
         let loaded = match turn {
             Some(None) => Ok(Err(repository.inner.overloaded())),
@@ -278,7 +337,11 @@ impl<R: Repository> Miss<R> {
                     ttl: None,
                 };
                 let value = Arc::new(landed);
-                leader.finish(flight::Outcome { value, step, shared_under: None });
+                leader.finish(flight::Outcome {
+                    value,
+                    step,
+                    shared_under: None,
+                });
             }
             failed => fail(leader, early, failed).await,
         }
@@ -324,7 +387,10 @@ async fn fail<K, E, X>(
         ttl: None,
     };
     // An error is no value: it is not too old for anybody who waited for it.
-    let outcome =
-        flight::Outcome { value: Arc::new(landed), step: u32::MAX, shared_under: None };
+    let outcome = flight::Outcome {
+        value: Arc::new(landed),
+        step: u32::MAX,
+        shared_under: None,
+    };
     leader.finish_and_pause(outcome, AFTER_FAILURE).await;
 }

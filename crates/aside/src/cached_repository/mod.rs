@@ -59,7 +59,12 @@ impl<R: Repository> CachedRepository<R> {
     /// hand-written `Entity` can bring about.
     pub fn new(inner: R, cache: &CacheService) -> Self {
         let kind = cache.tiers().register::<R::Entity>(None);
-        Self { inner: Arc::new(inner), cache: cache.clone(), flights: kind.flights(), kind }
+        Self {
+            inner: Arc::new(inner),
+            cache: cache.clone(),
+            flights: kind.flights(),
+            kind,
+        }
     }
 
     /// Caches the kind as `strategy` says, from now on and in this service.
@@ -95,7 +100,9 @@ impl<R: Repository> CachedRepository<R> {
         id: &Id<R>,
         freshness: Freshness,
     ) -> Result<Answer<Option<Row<R>>>, R::Error> {
-        let served = self.read(Asked::Id(id), Operation::FindById, freshness).await?;
+        let served = self
+            .read(Asked::Id(id), Operation::FindById, freshness)
+            .await?;
         Ok(served.into_answer().map(|found| found.into_row()))
     }
 
@@ -108,7 +115,9 @@ impl<R: Repository> CachedRepository<R> {
         index: &Index<R>,
         freshness: Freshness,
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
-        let served = self.read(Asked::Index(index), Operation::FindBy, freshness).await?;
+        let served = self
+            .read(Asked::Index(index), Operation::FindBy, freshness)
+            .await?;
         Ok(served.into_answer().map(|found| found.into_list()))
     }
 
@@ -146,14 +155,20 @@ impl<R: Repository> CachedRepository<R> {
         let namespace = self.tiers().namespace();
         let forgotten = match what {
             Forget::Id(id) => {
-                self.cache.forget_key(&Asked::<R::Entity>::Id(id).key(namespace)).await
+                self.cache
+                    .forget_key(&Asked::<R::Entity>::Id(id).key(namespace))
+                    .await
             }
             Forget::Index(index) => {
-                self.cache.forget_key(&Asked::<R::Entity>::Index(index).key(namespace)).await
+                self.cache
+                    .forget_key(&Asked::<R::Entity>::Index(index).key(namespace))
+                    .await
             }
             Forget::All => self.cache.forget_kind(R::Entity::KIND).await,
         };
-        self.kind.statistics.invalidated(Reason::Request, forgotten.max(1));
+        self.kind
+            .statistics
+            .invalidated(Reason::Request, forgotten.max(1));
         forgotten
     }
 
@@ -191,7 +206,11 @@ impl<R: Repository> Repository for CachedRepository<R> {
         // Without the future of a whole read around it, a hit stays cheap.
         if let Some(entry) = self.hit(Asked::Id(id)) {
             let absent = entry.found.is_absence();
-            let outcome = if absent { Outcome::NegativeHit } else { Outcome::L1Hit };
+            let outcome = if absent {
+                Outcome::NegativeHit
+            } else {
+                Outcome::L1Hit
+            };
             self.kind.statistics.read(Operation::FindById, outcome);
             return Ok(entry.found.clone().into_row());
         }
@@ -234,9 +253,8 @@ impl<R: Repository> Repository for CachedRepository<R> {
     }
 
     async fn save(&self, row: R::Entity) -> Result<Row<R>, R::Error> {
-        let work = |inner: Arc<R>, mut write| async move {
-            (inner.save_in(row, &mut write).await, write)
-        };
+        let work =
+            |inner: Arc<R>, mut write| async move { (inner.save_in(row, &mut write).await, write) };
         self.write(work).await
     }
 

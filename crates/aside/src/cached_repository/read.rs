@@ -99,7 +99,9 @@ impl<R: Repository> CachedRepository<R> {
         };
         if let Ok(served) = &read {
             self.kind.statistics.read(operation, served.outcome());
-            self.kind.statistics.read_took(served.outcome(), begun.elapsed());
+            self.kind
+                .statistics
+                .read_took(served.outcome(), begun.elapsed());
             let (kind, outcome) = (R::Entity::KIND, served.outcome().as_str());
             tracing::debug!(kind, operation = operation.as_str(), outcome, "read");
         }
@@ -225,7 +227,10 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
     ) -> Looked<R::Entity> {
         let tiers = self.tiers();
-        match tiers.ask_one(tiers.lane(), Op::Get { key: key.clone() }).await {
+        match tiers
+            .ask_one(tiers.lane(), Op::Get { key: key.clone() })
+            .await
+        {
             Ok(Reply::Value(Some(bytes))) => self.judge(asked, &bytes, mark, freshness),
             Ok(Reply::Value(None)) => Looked::Miss(None),
             Ok(_) | Err(_) => Looked::Failed,
@@ -272,16 +277,16 @@ impl<R: Repository> CachedRepository<R> {
         key: &Key,
         stored: &Stored<R::Entity>,
     ) {
-        if self.hit(asked).is_some_and(|entry| entry.fill != stored.fill) {
+        if self
+            .hit(asked)
+            .is_some_and(|entry| entry.fill != stored.fill)
+        {
             self.tiers().stripes.forget(key.hash());
         }
     }
 
     /// What a flight that somebody else led means to this reader.
-    fn share(
-        &self,
-        landed: &Landed<R::Entity, R::Error>,
-    ) -> Result<Served<R::Entity>, R::Error> {
+    fn share(&self, landed: &Landed<R::Entity, R::Error>) -> Result<Served<R::Entity>, R::Error> {
         match &landed.result {
             Ok(found) => Ok(Served {
                 found: found.clone(),
@@ -292,7 +297,10 @@ impl<R: Repository> CachedRepository<R> {
             }),
             Err(Failed::Error(error)) => Err(error.clone()),
             Err(Failed::Panicked) => {
-                panic!("the load of `{}` that was waited for panicked", R::Entity::KIND)
+                panic!(
+                    "the load of `{}` that was waited for panicked",
+                    R::Entity::KIND
+                )
             }
         }
     }
@@ -335,7 +343,13 @@ impl<E> Served<E> {
     /// Just loaded from the database.
     pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, ttl: Option<Duration>) -> Self {
         let loaded_at = Some(Timestamp::now().as_millisecond());
-        Self { found, tier: Tier::Source, bypass, loaded_at, ttl }
+        Self {
+            found,
+            tier: Tier::Source,
+            bypass,
+            loaded_at,
+            ttl,
+        }
     }
 
     pub(super) fn outcome(&self) -> Outcome {

@@ -24,7 +24,11 @@ pub struct WarmUp {
 
 impl Default for WarmUp {
     fn default() -> Self {
-        Self { batch: 100, pause: Duration::from_millis(10), lists: true }
+        Self {
+            batch: 100,
+            pause: Duration::from_millis(10),
+            lists: true,
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl<R: Repository> CachedRepository<R> {
         }
         drop(rows);
         let of_all = usize::from(how.lists && R::Entity::LIST_ALL);
-        let mut state = WarmedUp { done: 0, total: ids.len() + lists.len() + of_all };
+        let mut state = WarmedUp {
+            done: 0,
+            total: ids.len() + lists.len() + of_all,
+        };
         for batch in ids.chunks(how.batch.max(1)) {
             self.read_many(batch).await?;
             state.done += batch.len();
@@ -77,12 +84,14 @@ impl<R: Repository> CachedRepository<R> {
             tokio::time::sleep(how.pause).await;
         }
         if of_all == 1 {
-            self.read(Asked::All, Operation::ListAll, Freshness::Any).await?;
+            self.read(Asked::All, Operation::ListAll, Freshness::Any)
+                .await?;
             state.done += 1;
             progress(state);
         }
         for (at, index) in lists.iter().enumerate() {
-            self.read(Asked::Index(index), Operation::FindBy, Freshness::Any).await?;
+            self.read(Asked::Index(index), Operation::FindBy, Freshness::Any)
+                .await?;
             state.done += 1;
             if (at + 1) % how.batch.max(1) == 0 || at + 1 == lists.len() {
                 progress(state);

@@ -60,26 +60,39 @@ impl RedisTier {
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
-        self.lanes.iter().filter(|lane| lane.wire.read().is_some()).count()
+        self.lanes
+            .iter()
+            .filter(|lane| lane.wire.read().is_some())
+            .count()
     }
 
     async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let Some(lane) = self.lanes.get(lane.0) else { return Err(Unanswered::Disconnected) };
-        let Some(wire) = lane.usable() else { return Err(Unanswered::Disconnected) };
+        let Some(lane) = self.lanes.get(lane.0) else {
+            return Err(Unanswered::Disconnected);
+        };
+        let Some(wire) = lane.usable() else {
+            return Err(Unanswered::Disconnected);
+        };
         let before = wire.received();
-        let calls: Vec<Call<'_>> =
-            ops.iter().map(|op| wire_form::encode(op, &self.channel)).collect();
+        let calls: Vec<Call<'_>> = ops
+            .iter()
+            .map(|op| wire_form::encode(op, &self.channel))
+            .collect();
         match tokio::time::timeout(self.deadline, with_scripts(&wire, &calls)).await {
             Ok(Ok(replies)) => {
                 let decoded = ops.iter().zip(replies);
-                Ok(decoded.map(|(op, reply)| wire_form::decode(op, reply)).collect())
+                Ok(decoded
+                    .map(|(op, reply)| wire_form::decode(op, reply))
+                    .collect())
             }
             Ok(Err(_)) => {
                 lane.lost(&wire);
                 Err(Unanswered::Disconnected)
             }
             Err(_) => {
-                let reads = ops.iter().all(|op| matches!(op, Op::Get { .. } | Op::GetMany { .. }));
+                let reads = ops
+                    .iter()
+                    .all(|op| matches!(op, Op::Get { .. } | Op::GetMany { .. }));
                 if reads && wire.received() > before {
                     return Err(Unanswered::Late);
                 }
@@ -93,13 +106,19 @@ impl RedisTier {
 
 impl LaneState {
     fn usable(&self) -> Option<Arc<Wire>> {
-        self.answering.load(Ordering::Acquire).then(|| self.wire.read().clone()).flatten()
+        self.answering
+            .load(Ordering::Acquire)
+            .then(|| self.wire.read().clone())
+            .flatten()
     }
 
     /// Gives a connection up, unless it has been replaced already.
     fn lost(&self, wire: &Arc<Wire>) {
         let mut current = self.wire.write();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, wire)) {
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, wire))
+        {
             *current = None;
             self.answering.store(false, Ordering::Release);
             self.trouble.notify_one();
@@ -130,10 +149,13 @@ impl SharedTier for RedisTier {
 /// and only the calls that it refused for that are repeated: they did nothing.
 async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Broken> {
     let mut replies = wire.call(calls).await?;
-    let unknown =
-        |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
-    let again: Vec<usize> =
-        replies.iter().enumerate().filter(|(_, reply)| unknown(reply)).map(|(at, _)| at).collect();
+    let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
+    let again: Vec<usize> = replies
+        .iter()
+        .enumerate()
+        .filter(|(_, reply)| unknown(reply))
+        .map(|(at, _)| at)
+        .collect();
     if !again.is_empty() {
         load_scripts(wire).await?;
         let repeated: Vec<Call<'_>> = again.iter().map(|at| calls[*at].clone()).collect();
@@ -206,7 +228,10 @@ async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: D
         }
         // A reply is missing. The server may be stopped: its connections live
         // on, and it will answer all of this when it goes on.
-        let ping = [Call { verb: Verb::Command("PING"), args: Vec::new() }];
+        let ping = [Call {
+            verb: Verb::Command("PING"),
+            args: Vec::new(),
+        }];
         let begun = Instant::now();
         let answered = tokio::select! {
             () = gone.notified() => false,

@@ -217,9 +217,9 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
 /// What is told to every instance, in the order in which it happened.
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
-pub(crate) mod lanes;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub(crate) mod lanes;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod scripts;

@@ -150,11 +150,18 @@ impl Wire {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = Metered { stream, received: Arc::clone(&received) };
+        let stream = Metered {
+            stream,
+            received: Arc::clone(&received),
+        };
         let (connection, driver) =
             MultiplexedConnection::new_with_config(settings, stream, config).await?;
         let driver = tokio::spawn(driver).abort_handle();
-        Ok(Self { connection, received, driver: Some(driver) })
+        Ok(Self {
+            connection,
+            received,
+            driver: Some(driver),
+        })
     }
 
     async fn over_tls(
@@ -172,11 +179,17 @@ impl Wire {
             Some(path) => tokio::fs::read(path).await.map(Some),
             None => Ok(None),
         };
-        let (certificate, key) = (read(&endpoint.tls_cert).await?, read(&endpoint.tls_key).await?);
+        let (certificate, key) = (
+            read(&endpoint.tls_cert).await?,
+            read(&endpoint.tls_key).await?,
+        );
         let certificates = TlsCertificates {
             client_tls: certificate
                 .zip(key)
-                .map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key }),
+                .map(|(client_cert, client_key)| ClientTlsConfig {
+                    client_cert,
+                    client_key,
+                }),
             root_cert: read(&endpoint.tls_ca).await?,
         };
         let address = ConnectionAddr::TcpTls {
@@ -191,8 +204,14 @@ impl Wire {
             .set_redis_settings(settings)
             .set_tcp_settings(nodelay);
         let client = redis::Client::build_with_tls(info, certificates)?;
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self { connection, received, driver: None })
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Self {
+            connection,
+            received,
+            driver: None,
+        })
     }
 
     /// Makes the calls as one pipeline; a server's error is a reply.
@@ -209,7 +228,9 @@ impl Wire {
         for call in calls {
             pipeline.add_command(command(call));
         }
-        let replies = connection.send_packed_commands(&pipeline, 0, calls.len()).await?;
+        let replies = connection
+            .send_packed_commands(&pipeline, 0, calls.len())
+            .await?;
         Ok(replies.into_iter().map(wire_reply).collect())
     }
 
@@ -297,10 +318,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -78,7 +78,7 @@ impl Quarantine {
     pub(crate) fn is_overdue(&self) -> bool {
         let now = jiff::Timestamp::now().as_millisecond();
         let now = u64::try_from(now).unwrap_or(0);
-        !self.lives_at(now.saturating_sub(OVERDUE_MILLIS))
+        self.last_deadline() + OVERDUE_MILLIS < now
     }
 
     /// The bytes that [`State::of`] reads.
