@@ -23,3 +23,6 @@ mod process;
 
 mod redis;
 pub use redis::{RedisOptions, RedisServer, Reply};
+
+mod postgres;
+pub use postgres::{PostgresOptions, PostgresServer, Rows};
