@@ -26,3 +26,9 @@ pub use redis::{RedisOptions, RedisServer, Reply};
 
 mod postgres;
 pub use postgres::{PostgresOptions, PostgresServer, Rows};
+
+mod proxy;
+pub use proxy::{Direction, Mode, Proxy, ProxyCounts};
+
+mod impostor;
+pub use impostor::{Conduct, Impostor};

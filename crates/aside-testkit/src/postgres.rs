@@ -39,7 +39,7 @@ const SETTINGS: &[&str] = &[
     "listen_addresses=127.0.0.1",
     "shared_buffers=16MB",
     "max_wal_size=64MB",
-    "min_wal_size=32MB",
+    "min_wal_size=2MB",
     "jit=off",
 ];
 

@@ -18,7 +18,7 @@ use crate::error::StartError;
 use crate::process::User;
 
 /// To be raised whenever the arguments of `initdb` change.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Settings of the character type, best first.
 ///
