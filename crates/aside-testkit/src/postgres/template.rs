@@ -42,20 +42,26 @@ pub(super) fn create_cluster(
     user: Option<User>,
     data: &Path,
 ) -> Result<(), StartError> {
-    let Some(cache) = cache_directory() else {
+    // Whoever is first makes the template, the others wait here for it.
+    let Some((cache, lock)) = lock_cache() else {
         return init(programs, user, data);
     };
-    fs::create_dir_all(&cache)?;
     let template = cache.join(template_name(programs)?);
-    // Whoever is first makes the template, the others wait here for it.
-    let lock = File::create(cache.join("lock"))?;
-    lock.lock()?;
     if !template.exists() {
         make_template(programs, user, &template)?;
     }
     lock.unlock()?;
     copy_tree(&template, data, user)?;
     Ok(())
+}
+
+/// The directory of templates and the lock on it, if there can be one.
+fn lock_cache() -> Option<(PathBuf, File)> {
+    let cache = cache_directory()?;
+    fs::create_dir_all(&cache).ok()?;
+    let lock = File::create(cache.join("lock")).ok()?;
+    lock.lock().ok()?;
+    Some((cache, lock))
 }
 
 /// The target directory cargo runs us from, where `cargo clean` cleans up.
