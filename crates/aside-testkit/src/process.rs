@@ -22,7 +22,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid,
+};
 
 use crate::wait::poll_until;
 
@@ -39,20 +41,27 @@ children=$(cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1")
 kill -CONT "$1" $children
 kill -"$2" "$1"
 tries=0
-while kill -0 "$1" && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-kill -KILL "$1" $children
+while kill -0 "$1" && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+kill -0 "$1" && kill -KILL "$1" $children
 rm -rf "$3"
 "#;
 
 /// How long a server may take to obey a signal before it is killed.
 const OBEYS_WITHIN: Duration = Duration::from_secs(10);
 
+/// A user of this system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct User {
+    pub(crate) id: u32,
+    pub(crate) group: u32,
+}
+
 /// How to start a server.
 pub(crate) struct Launch<'a> {
     /// The program and its arguments.
     pub(crate) command: Vec<OsString>,
-    /// The user and group to run it as; `None` for our own.
-    pub(crate) user: Option<(u32, u32)>,
+    /// Whom to run it as; `None` for ourselves.
+    pub(crate) user: Option<User>,
     /// The directory it runs in, removed by the watchdog.
     pub(crate) directory: &'a Path,
     /// Where what it prints is appended.
@@ -83,8 +92,8 @@ impl ServerProcess {
             .stderr(log)
             // Ctrl-C in a terminal goes to the whole group of the test.
             .process_group(0);
-        if let Some((user, group)) = launch.user {
-            gate.uid(user).gid(group);
+        if let Some(user) = launch.user {
+            gate.uid(user.id).gid(user.group);
         }
         let mut server = gate.spawn()?;
 
@@ -175,22 +184,26 @@ impl ServerProcess {
             return Ok(());
         }
         let pid = self.pid();
-        let children = children(pid);
-        if signal == Signal::KILL {
-            kill_process(pid, Signal::KILL)?;
-        } else {
+        if signal != Signal::KILL {
             self.cont()?;
             kill_process(pid, signal)?;
-            if poll_until(OBEYS_WITHIN, || has_exited(pid).unwrap_or(false)).is_err() {
-                kill_process(pid, Signal::KILL)?;
+            if poll_until(OBEYS_WITHIN, || has_exited(pid).unwrap_or(false)).is_ok() {
+                return self.reap();
             }
         }
+        let children = children(pid);
+        kill_process(pid, Signal::KILL)?;
         // Children of a killed server would go by themselves, but not at once,
         // and a stopped one never.
-        for child in children {
+        for &child in &children {
             let _ = kill_process(child, Signal::KILL);
         }
-        self.reap()
+        self.reap()?;
+        // A server does not start again while a child of the last one remains.
+        let _ = poll_until(OBEYS_WITHIN, || {
+            children.iter().all(|&child| is_gone(child))
+        });
+        Ok(())
     }
 
     /// Takes the exit status, which frees the process id.
@@ -235,18 +248,23 @@ fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a process, not necessarily ours, runs no instruction any more.
+/// Whether a child of our child runs no instruction any more.
 ///
-/// Where there is no `/proc` it cannot be seen and is taken for granted.
+/// Where there is no `/proc` that cannot be seen and is taken for granted.
 fn is_still(pid: Pid) -> bool {
-    match fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
-        // The state follows the name, which is in parentheses.
-        Ok(stat) => stat
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| matches!(rest.trim_start().chars().next(), Some('T' | 'Z' | 'X'))),
-        Err(_) => true,
-    }
+    state(pid).is_none_or(|state| matches!(state, 'T' | 'Z' | 'X'))
+}
+
+/// Whether a child of our child has ended.
+fn is_gone(pid: Pid) -> bool {
+    test_kill_process(pid).is_err() || matches!(state(pid), Some('Z' | 'X'))
+}
+
+/// The state of a process as `/proc` tells it: the letter after the name,
+/// which stands in parentheses.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// The name the shell's `kill` knows a signal by.

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use aside_testkit::{RedisServer, eventually_blocking};
+use aside_testkit::{PostgresServer, RedisServer, eventually_blocking};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -41,6 +41,28 @@ fn a_stopped_redis_ends_when_the_process_that_started_it_is_killed() {
 }
 
 #[test]
+fn a_postgres_ends_when_the_process_that_started_it_is_killed() {
+    if env::var_os(HOLDER).is_some() {
+        let postgres = start_postgres();
+        hold(postgres.address(), postgres.directory());
+    }
+    let mut holder = Holder::start("a_postgres_ends_when_the_process_that_started_it_is_killed");
+    holder.kill_and_see_the_server_gone();
+}
+
+#[test]
+fn a_stopped_postgres_ends_when_the_process_that_started_it_is_killed() {
+    if env::var_os(HOLDER).is_some() {
+        let postgres = start_postgres();
+        postgres.stop();
+        hold(postgres.address(), postgres.directory());
+    }
+    let mut holder =
+        Holder::start("a_stopped_postgres_ends_when_the_process_that_started_it_is_killed");
+    holder.kill_and_see_the_server_gone();
+}
+
+#[test]
 fn a_server_outlives_the_thread_that_started_it() {
     let redis = start_redis();
     assert_eq!(redis.command(&["PING"]).text(), Some("PONG"));
@@ -61,6 +83,12 @@ fn a_server_ends_when_its_test_panics() {
 /// Starts a server from a thread that is gone when this returns.
 fn start_redis() -> RedisServer {
     thread::spawn(|| RedisServer::start().unwrap())
+        .join()
+        .unwrap()
+}
+
+fn start_postgres() -> PostgresServer {
+    thread::spawn(|| PostgresServer::start().unwrap())
         .join()
         .unwrap()
 }
