@@ -81,7 +81,7 @@ impl ChildDraft {
         problems.finish()
     }
 
-    fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         problems.words("name", &self.name, LONGEST_NAME);
         problems.number("age", self.age, 1, 18);
         problems.phrases("interests", &self.interests, 0);

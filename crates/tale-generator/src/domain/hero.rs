@@ -107,7 +107,7 @@ impl HeroDraft {
         problems.finish()
     }
 
-    fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         problems.words("name", &self.name, LONGEST_NAME);
         problems.number("age", self.age, 1, i32::MAX);
         problems.text("appearance", &self.appearance, LONGEST_DESCRIPTION);

@@ -1,8 +1,11 @@
 //! The rules that fields obey, checked all at once.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::error::{Invalid, TaleError};
+use super::time::stored_precision;
 
 /// The longest name or title, in characters.
 pub(super) const LONGEST_NAME: usize = 200;
@@ -77,6 +80,17 @@ impl Problems {
     pub(super) fn number(&mut self, field: &str, number: i32, least: i32, most: i32) {
         if number < least || most < number {
             self.add(field, format!("must be from {least} to {most}"));
+        }
+    }
+
+    /// A time that both databases keep exactly.
+    pub(super) fn time(&mut self, field: &str, time: Timestamp) {
+        if stored_precision(time) != time {
+            self.add(field, "must have whole microseconds");
+        }
+        // Text sorts as time does only where years have four digits.
+        if time.to_zoned(TimeZone::UTC).year() < 1 {
+            self.add(field, "must be of our era");
         }
     }
 

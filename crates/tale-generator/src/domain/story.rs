@@ -146,7 +146,7 @@ impl StoryDraft {
         problems.finish()
     }
 
-    fn check(&self, problems: &mut Problems) {
+    pub(super) fn check(&self, problems: &mut Problems) {
         problems.words("title", &self.title, LONGEST_NAME);
         problems.content("content", &self.content);
         problems.text("moral", &self.moral, LONGEST_DESCRIPTION);
