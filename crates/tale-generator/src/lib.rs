@@ -3,6 +3,16 @@
 //!
 //! - [`domain`]: the rows, what a client may write of them, and what can go wrong;
 //! - [`sql`]: the repositories;
+//! - [`strategies`]: how each kind is cached;
+//! - [`Tales`]: repositories and cache together, one method per operation;
+//! - [`seed`]: plausible rows from a number;
+//! - [`transfer`]: export and import as JSON lines.
 
 pub mod domain;
+pub mod seed;
 pub mod sql;
+pub mod strategies;
+mod tales;
+pub mod transfer;
+
+pub use tales::Tales;

@@ -32,6 +32,16 @@ impl Record {
         }
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Hero(hero) => hero.id,
+            Self::Child(child) => child.id,
+            Self::Story(story) => story.id,
+        }
+    }
+
     /// Checks the rules of its kind, and what the server otherwise sets
     /// itself: the id, the timestamps, the version.
     ///

@@ -31,6 +31,15 @@ pub(super) trait FromColumns: Sized + Send {
     fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error>;
 }
 
+/// A row of which only the existence matters.
+pub(super) struct Present;
+
+impl FromColumns for Present {
+    fn from_columns(_: &dyn Columns) -> Result<Self, sqlx::Error> {
+        Ok(Self)
+    }
+}
+
 impl Columns for SqliteRow {
     fn optional_id(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error> {
         let id: Option<Hyphenated> = self.try_get(column)?;

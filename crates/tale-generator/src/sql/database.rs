@@ -9,11 +9,12 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
 
-use super::columns::{Columns, FromColumns};
+use super::columns::{FromColumns, Present};
 use super::failure::tale_error;
 use super::open::{self, DatabaseOptions, OpenError};
+use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
-use super::transaction::{Snapshot, Transaction};
+use super::transaction::Transaction;
 use crate::domain::TaleError;
 
 /// An open database, SQLite or PostgreSQL. Cloning shares it.
@@ -194,15 +195,6 @@ impl Database {
         timeout(self.limits.longest_transaction, work)
             .await
             .map_err(|_| TaleError::Busy)
-    }
-}
-
-/// A row of which only the existence matters.
-struct Present;
-
-impl FromColumns for Present {
-    fn from_columns(_: &dyn Columns) -> Result<Self, sqlx::Error> {
-        Ok(Self)
     }
 }
 

@@ -9,20 +9,22 @@
 //! Locks are always taken in the order child, hero, stories by id, so that no
 //! two writes wait for each other.
 
+mod batch;
 mod children;
 mod columns;
 mod database;
 mod failure;
 mod heroes;
 mod open;
+mod snapshot;
 mod statement;
 mod stories;
 mod table;
 mod transaction;
 
+pub use batch::{BATCH, BatchError, Inserted, insert_batch};
 pub use children::SqlChildren;
 pub use database::Database;
 pub use heroes::SqlHeroes;
 pub use open::{DatabaseOptions, OpenError};
 pub use stories::SqlStories;
-pub(crate) use transaction::Snapshot;

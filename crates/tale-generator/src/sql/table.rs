@@ -8,7 +8,7 @@ use aside::{Entity, Rows};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::columns::{Columns, FromColumns};
+use super::columns::{FromColumns, Present};
 use super::database::Database;
 use super::failure::tale_error;
 use super::statement::{Statement, Value};
@@ -139,7 +139,7 @@ pub(super) async fn delete<T: Table>(
     expected_version: Option<u64>,
 ) -> Result<(), TaleError> {
     let values = vec![Value::id(*before.id()), Value::Version(expected_version)];
-    let deleted: Option<RowId> = transaction
+    let deleted: Option<Present> = transaction
         .fetch_first(T::STATEMENTS.delete, values, T::KIND)
         .await?;
     deleted.map(drop).ok_or_else(|| moved_on(before))
@@ -150,15 +150,6 @@ pub(super) async fn delete<T: Table>(
 pub(super) fn moved_on<T: Table>(before: &T) -> TaleError {
     let (_, _, current) = before.stamps();
     TaleError::Conflict { current }
-}
-
-/// A row of which only the id matters.
-pub(super) struct RowId(pub(super) Uuid);
-
-impl FromColumns for RowId {
-    fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error> {
-        Ok(Self(row.id("id")?))
-    }
 }
 
 /// Whether any row can hold this text. PostgreSQL refuses to be asked for

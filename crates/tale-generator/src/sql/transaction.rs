@@ -5,7 +5,6 @@ use std::time::Duration;
 use aside::Write;
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
@@ -156,24 +155,5 @@ impl Transaction {
             }
         };
         matches!(timeout(self.limit, rolled_back).await, Ok(Ok(())))
-    }
-}
-
-/// All rows as of one moment, a page at a time.
-pub(crate) struct Snapshot(Transaction);
-
-impl Snapshot {
-    pub(super) fn new(transaction: Transaction) -> Self {
-        Self(transaction)
-    }
-
-    /// The next rows after the one with the id `after`, by id.
-    pub(super) async fn page<T: FromColumns>(
-        &mut self,
-        statement: Statement,
-        after: Uuid,
-        kind: &'static str,
-    ) -> Result<Vec<T>, TaleError> {
-        self.0.fetch(statement, vec![Value::id(after)], kind).await
     }
 }

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use aside::Write;
 use uuid::Uuid;
 
+use super::super::columns::Present;
 use super::super::statement::{Statement, Value};
-use super::super::table::RowId;
 use super::super::transaction::Transaction;
 use crate::domain::{Child, Story, TaleError, now};
 
@@ -112,7 +112,7 @@ async fn rewrite(
 ) -> Result<(), TaleError> {
     let mut values = vec![Value::id(owner), Value::Time(now())];
     values.extend(name);
-    let locked: Vec<RowId> = transaction
+    let locked: Vec<Present> = transaction
         .fetch(cascade.lock, vec![Value::id(owner)], "story")
         .await?;
     if locked.is_empty() {

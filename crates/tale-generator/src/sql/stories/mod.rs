@@ -8,10 +8,10 @@ use std::sync::Arc;
 use aside::{Repository, Rows, Write};
 use uuid::Uuid;
 
-use super::columns::{Columns, FromColumns};
+use super::columns::{Columns, FromColumns, Present};
 use super::database::Database;
 use super::statement::{Statement, Value};
-use super::table::{self, RowId, Table, storable};
+use super::table::{self, Table, storable};
 use super::transaction::Transaction;
 use crate::domain::{Story, StoryIndex, TaleError, now, validate_rating};
 
@@ -212,7 +212,7 @@ pub(super) async fn settle(
         }
     }
     if let Some(id) = story.hero_id {
-        let hero: Option<RowId> = transaction
+        let hero: Option<Present> = transaction
             .fetch_first(HERO, vec![Value::id(id)], "hero")
             .await?;
         if hero.is_none() {
