@@ -1,0 +1,95 @@
+//! Why a server could not be started.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// How much of a server's log is shown.
+const LOG_BYTES: usize = 4096;
+
+/// Why a server could not be started.
+///
+/// Its `Debug` form is its message, so that `unwrap` in a test says in plain
+/// words what to install or what the server complained about.
+#[non_exhaustive]
+pub enum StartError {
+    /// No program that could be started is installed here.
+    Missing {
+        /// The programs that were looked for, for example `redis-server`.
+        programs: &'static [&'static str],
+        /// How to install one.
+        install: &'static str,
+    },
+    /// The program started and gave up, or never became ready.
+    Failed {
+        /// Which server.
+        server: &'static str,
+        /// What happened.
+        reason: String,
+        /// The end of what the server printed.
+        log: String,
+    },
+    /// The operating system refused: no process, no directory, no port.
+    Io(io::Error),
+}
+
+impl StartError {
+    /// A failure, with the end of what the server wrote to `log`.
+    pub(crate) fn failed(server: &'static str, reason: String, log: &Path) -> Self {
+        let log = fs::read(log).unwrap_or_default();
+        let start = log.len().saturating_sub(LOG_BYTES);
+        let log = String::from_utf8_lossy(&log[start..]).trim().into();
+        Self::Failed {
+            server,
+            reason,
+            log,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { programs, install } => {
+                write!(f, "cannot find {}; {install}", programs.join(" or "))
+            }
+            Self::Failed {
+                server,
+                reason,
+                log,
+            } if log.is_empty() => {
+                write!(f, "{server} did not start: {reason}")
+            }
+            Self::Failed {
+                server,
+                reason,
+                log,
+            } => {
+                write!(f, "{server} did not start: {reason}; it printed:\n{log}")
+            }
+            Self::Io(error) => write!(f, "cannot prepare the server: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Missing { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,26 @@
+//! Free ports that stay free while their server is down.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+
+/// Below the range from which systems give ports to outgoing connections.
+///
+/// A port of that range is unfit for a server that tests kill: while it is
+/// down, a client that keeps reconnecting may be given this very port as its
+/// own, connect to itself and keep the server from coming back.
+const PORTS: Range<u16> = 15_000..32_000;
+
+/// A port on which nobody listens now.
+///
+/// Somebody else may take it before the server does; callers try again then.
+pub(crate) fn free_port() -> io::Result<u16> {
+    let random = RandomState::new().build_hasher().finish();
+    let offset = (random % u64::from(PORTS.end - PORTS.start)) as u16;
+    (PORTS.start + offset..PORTS.end)
+        .chain(PORTS.start..PORTS.start + offset)
+        .find(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+        .ok_or_else(|| io::Error::other(format!("no free port in {PORTS:?}")))
+}

@@ -1,0 +1,114 @@
+//! From settings to a running, answering `redis-server`.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::RedisOptions;
+use super::resp::ask;
+use crate::error::StartError;
+use crate::process::{Launch, ServerProcess};
+use crate::wait::poll_until;
+
+const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
+const INSTALL: &str = "install Redis: `apt-get install redis-server` on Debian and Ubuntu, \
+                       `brew install redis` on macOS";
+
+/// How long a server may take to answer for the first time.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+pub(super) fn find_program() -> Result<PathBuf, StartError> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    PROGRAMS
+        .iter()
+        .flat_map(|program| env::split_paths(&path).map(move |directory| directory.join(program)))
+        .find(|candidate| candidate.is_file())
+        .ok_or(StartError::Missing {
+            programs: PROGRAMS,
+            install: INSTALL,
+        })
+}
+
+pub(super) fn write_config(directory: &Path, port: u16, options: &RedisOptions) -> io::Result<()> {
+    let at = directory.display();
+    let mut lines = vec![
+        "bind 127.0.0.1".into(),
+        format!("port {port}"),
+        format!("unixsocket \"{at}/redis.sock\""),
+        format!("dir \"{at}\""),
+        "save \"\"".into(),
+    ];
+    if options.appendonly {
+        lines.extend(["appendonly yes".into(), "appendfsync always".into()]);
+    }
+    if let Some(password) = &options.password {
+        lines.push(format!("requirepass {}", quote(password)));
+    }
+    if let Some(bytes) = options.maxmemory_bytes {
+        lines.push(format!("maxmemory {bytes}"));
+    }
+    if let Some(policy) = &options.maxmemory_policy {
+        lines.push(format!("maxmemory-policy {policy}"));
+    }
+    lines.extend(options.config.iter().cloned());
+    fs::write(directory.join("redis.conf"), lines.join("\n") + "\n")
+}
+
+/// Starts the server and waits until it answers.
+pub(super) fn launch(
+    program: &Path,
+    directory: &Path,
+    port: u16,
+    options: &RedisOptions,
+) -> Result<ServerProcess, StartError> {
+    let log = directory.join("redis.log");
+    // What an earlier attempt printed must not be taken for this one's.
+    fs::write(&log, "")?;
+    let mut process = ServerProcess::start(&Launch {
+        command: vec![program.into(), directory.join("redis.conf").into()],
+        user: None,
+        directory,
+        log: &log,
+        end_signal: Signal::KILL,
+    })?;
+    let answered = poll_until(READY_WITHIN, || match process.exited() {
+        Ok(None) => is_ready(port, options, process.id()).map(Ok),
+        Ok(Some(status)) => Ok(Err(format!("it ended at once ({status})"))),
+        Err(error) => Ok(Err(error.to_string())),
+    });
+    match answered {
+        Ok(Ok(())) => Ok(process),
+        Ok(Err(reason)) | Err(reason) => Err(StartError::failed("redis-server", reason, &log)),
+    }
+}
+
+/// Whether our own server answers on `port`, or why not yet.
+///
+/// Another test's server may have taken the port first, and would answer as
+/// readily; and one that still loads its data answers with an error.
+fn is_ready(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
+    let password = options.password.as_deref();
+    let reply = ask(port, password, &["INFO", "server"], READY_WITHIN);
+    let reply = reply.map_err(|error| error.to_string())?;
+    let ours = format!("process_id:{id}");
+    match reply.text() {
+        Some(info) if info.lines().any(|line| line == ours) => {}
+        Some(_) => return Err("another server answers on its port".into()),
+        None => return Err(format!("{reply:?}")),
+    }
+    match ask(port, password, &["PING"], READY_WITHIN) {
+        Ok(reply) if reply.text() == Some("PONG") => Ok(()),
+        Ok(reply) => Err(format!("{reply:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A value of the configuration file in quotes, whatever bytes it holds.
+fn quote(value: &str) -> String {
+    let escaped: String = value.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
+    format!("\"{escaped}\"")
+}
