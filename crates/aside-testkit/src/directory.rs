@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::path::Path;
 
+use rustix::fs::statvfs;
 use tempfile::TempDir;
 
 use crate::process::User;
@@ -14,19 +15,47 @@ use crate::process::User;
 /// The path of a unix socket may have 104 bytes on macOS and 108 on Linux.
 const LONGEST_BYTES: usize = 70;
 
-/// A fresh directory, removed when dropped.
+/// A directory in memory that every user can reach, on Linux.
+const MEMORY: &str = "/dev/shm";
+
+/// How much room there must be in memory for a database to be put there.
+///
+/// Containers often have 64 MB, which a single one would fill.
+const MEMORY_BYTES: u64 = 1 << 30;
+
+/// A fresh directory for a small server, removed when dropped.
 ///
 /// It stands in the usual place for temporary files unless that has too long a
-/// name for the sockets in it, or somebody else must be able to reach it.
-pub(crate) fn create(server: &str, user: Option<User>) -> io::Result<TempDir> {
+/// name for the sockets in it.
+pub(crate) fn create(server: &str) -> io::Result<TempDir> {
     let usual = env::temp_dir();
-    let fits = usual.as_os_str().len() <= LONGEST_BYTES && user.is_none();
-    let parent = if fits { &usual } else { Path::new("/tmp") };
-    let directory = tempfile::Builder::new()
-        .prefix(&format!("aside-{server}-"))
-        .tempdir_in(parent)?;
+    let fits = usual.as_os_str().len() <= LONGEST_BYTES;
+    create_in(if fits { &usual } else { Path::new("/tmp") }, server)
+}
+
+/// A fresh directory for a database of `user`, removed when dropped.
+///
+/// It stands in memory where there is room: a cluster is a thousand files, and
+/// writing those takes a disk ten times as long.
+pub(crate) fn create_for_database(server: &str, user: Option<User>) -> io::Result<TempDir> {
+    let directory = match (has_room(MEMORY), user) {
+        (true, _) => create_in(Path::new(MEMORY), server)?,
+        // The usual place may be one that only we can reach.
+        (false, Some(_)) => create_in(Path::new("/tmp"), server)?,
+        (false, None) => create(server)?,
+    };
     if let Some(user) = user {
         chown(directory.path(), Some(user.id), Some(user.group))?;
     }
     Ok(directory)
+}
+
+fn create_in(parent: &Path, server: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("aside-{server}-"))
+        .tempdir_in(parent)
+}
+
+fn has_room(directory: &str) -> bool {
+    statvfs(directory).is_ok_and(|it| MEMORY_BYTES <= it.f_bavail.saturating_mul(it.f_frsize))
 }

@@ -106,7 +106,7 @@ impl PostgresServer {
     pub fn start_with(options: PostgresOptions) -> Result<Self, StartError> {
         let programs = options.programs.map_or_else(programs::find, Ok)?;
         let user = programs::unprivileged_user()?;
-        let directory = directory::create("postgres", user)?;
+        let directory = directory::create_for_database("postgres", user)?;
         create_cluster(&programs, user, &directory.path().join("data"))?;
         let mut settings = Settings {
             programs,

@@ -109,7 +109,7 @@ impl RedisServer {
             Some(program) => program.clone(),
             None => find_program()?,
         };
-        let directory = directory::create("redis", None)?;
+        let directory = directory::create("redis")?;
         let mut attempt = 1;
         loop {
             let port = free_port()?;

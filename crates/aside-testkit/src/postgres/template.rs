@@ -5,8 +5,10 @@
 //! `initdb` made beside the test programs, in cargo's target directory, and
 //! the others copy it, which takes a tenth of that.
 
+use std::collections::hash_map::DefaultHasher;
 use std::env;
 use std::fs::{self, File, Permissions};
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -17,8 +19,16 @@ use crate::directory;
 use crate::error::StartError;
 use crate::process::User;
 
-/// To be raised whenever the arguments of `initdb` change.
-const FORMAT: u32 = 2;
+/// How clusters are made.
+const ARGUMENTS: &[&str] = &[
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--no-sync",
+    // Of 1 MB instead of 16: there is hardly more to copy than these.
+    "--wal-segsize=1",
+];
 
 /// Settings of the character type, best first.
 ///
@@ -32,20 +42,26 @@ pub(super) fn create_cluster(
     user: Option<User>,
     data: &Path,
 ) -> Result<(), StartError> {
-    let Some(cache) = cache_directory() else {
+    // Whoever is first makes the template, the others wait here for it.
+    let Some((cache, lock)) = lock_cache() else {
         return init(programs, user, data);
     };
-    fs::create_dir_all(&cache)?;
-    let template = cache.join(format!("postgres-{}-{FORMAT}", version(programs)?));
-    // Whoever is first makes the template, the others wait here for it.
-    let lock = File::create(cache.join("lock"))?;
-    lock.lock()?;
+    let template = cache.join(template_name(programs)?);
     if !template.exists() {
         make_template(programs, user, &template)?;
     }
     lock.unlock()?;
     copy_tree(&template, data, user)?;
     Ok(())
+}
+
+/// The directory of templates and the lock on it, if there can be one.
+fn lock_cache() -> Option<(PathBuf, File)> {
+    let cache = cache_directory()?;
+    fs::create_dir_all(&cache).ok()?;
+    let lock = File::create(cache.join("lock")).ok()?;
+    lock.lock().ok()?;
+    Some((cache, lock))
 }
 
 /// The target directory cargo runs us from, where `cargo clean` cleans up.
@@ -60,28 +76,23 @@ fn cache_directory() -> Option<PathBuf> {
     Some(target.join("aside-testkit"))
 }
 
-/// The version of PostgreSQL, for example `17.2`.
-fn version(programs: &Path) -> io::Result<String> {
-    let output = Command::new(programs.join("postgres"))
+/// A name that changes with all that a template depends on.
+fn template_name(programs: &Path) -> io::Result<String> {
+    let version = Command::new(programs.join("postgres"))
         .arg("--version")
-        .output()?;
-    // `postgres (PostgreSQL) 17.2 (Debian 17.2-1.pgdg120+1)`
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text
-        .split_whitespace()
-        .nth(2)
-        .filter(|version| !version.contains('/'));
-    version
-        .map(Into::into)
-        .ok_or_else(|| io::Error::other(format!("not a version: {text:?}")))
+        .output()?
+        .stdout;
+    let mut hasher = DefaultHasher::new();
+    (version, programs, ARGUMENTS, CHARACTER_TYPES).hash(&mut hasher);
+    Ok(format!("postgres-{:016x}", hasher.finish()))
 }
 
 fn make_template(programs: &Path, user: Option<User>, template: &Path) -> Result<(), StartError> {
-    let directory = directory::create("initdb", user)?;
+    let directory = directory::create_for_database("initdb", user)?;
     let data = directory.path().join("data");
     init(programs, user, &data)?;
     // Half a template must never be taken for one, so it gets its name last.
-    let unfinished = template.with_added_extension("unfinished");
+    let unfinished = template.with_extension("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
@@ -95,13 +106,8 @@ fn init(programs: &Path, user: Option<User>, data: &Path) -> Result<(), StartErr
     for character_type in CHARACTER_TYPES {
         let mut initdb = Command::new(programs.join("initdb"));
         initdb
-            .args([
-                "--username=postgres",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--no-sync",
-            ])
-            .args(["--locale=C", &format!("--lc-ctype={character_type}")])
+            .args(ARGUMENTS)
+            .arg(format!("--lc-ctype={character_type}"))
             .arg("--pgdata")
             .arg(data)
             .current_dir(data.parent().unwrap_or(Path::new("/")));
