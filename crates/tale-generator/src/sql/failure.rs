@@ -24,14 +24,12 @@ pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
 /// that speaks for it. What SQLite says about a COMMIT proves nothing: sqlx
 /// rolls back afterwards where it cannot be observed.
 pub(super) fn certainly_rolled_back(error: &sqlx::Error) -> bool {
-    let Some(state) = postgres_state(error) else {
-        return false;
-    };
-    let unclear = ["08", "57P", "58", "XX"]
-        .iter()
-        .any(|class| state.starts_with(class))
-        || state == "40003";
-    !unclear
+    postgres_state(error).is_some_and(proves_a_rollback)
+}
+
+fn proves_a_rollback(state: &str) -> bool {
+    let doubtful = ["08", "57P", "58", "XX"];
+    state != "40003" && !doubtful.iter().any(|class| state.starts_with(class))
 }
 
 fn is_unique_violation(error: &sqlx::Error) -> bool {
@@ -66,4 +64,33 @@ fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
     let error = error.as_database_error()?;
     error.try_downcast_ref::<SqliteError>()?;
     error.code()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_lives_proves_a_rollback() {
+        // Deferred constraint, serialization, deadlock, cancelled statement.
+        for state in ["23503", "23505", "40001", "40P01", "57014", "25P03"] {
+            assert!(proves_a_rollback(state), "{state}");
+        }
+        // Connection lost, completion unknown, shutdown, crash, system, internal.
+        for state in [
+            "08006", "08P01", "40003", "57P01", "57P02", "58030", "XX000",
+        ] {
+            assert!(!proves_a_rollback(state), "{state}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_of_the_server_proves_nothing() {
+        let gone = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(!certainly_rolled_back(&gone()));
+        assert!(!certainly_rolled_back(&sqlx::Error::PoolTimedOut));
+        assert!(matches!(tale_error(gone(), "hero"), TaleError::Database(_)));
+        let busy = tale_error(sqlx::Error::PoolTimedOut, "hero");
+        assert!(matches!(busy, TaleError::Busy));
+    }
 }

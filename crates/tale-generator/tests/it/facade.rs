@@ -105,13 +105,3 @@ async fn a_url_that_cannot_be_opened_is_never_shown() {
         assert!(!format!("{error:?} {error}").contains("secret"));
     }
 }
-
-#[tokio::test]
-async fn a_postgres_transaction_has_its_limits() {
-    let Some(url) = crate::databases::postgres_database() else {
-        return;
-    };
-    Database::open(&url, DatabaseOptions::default())
-        .await
-        .unwrap();
-}

@@ -5,6 +5,8 @@ mod cascades;
 mod concurrency;
 mod databases;
 mod facade;
+mod keys;
+mod limits;
 mod reads;
 mod transfers;
 mod writes;
