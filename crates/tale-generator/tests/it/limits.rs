@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use aside::Repository as _;
-use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
+use aside::{Repository as _, Write};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::domain::{Hero, TaleError};
 use tale_generator::sql::{Database, DatabaseOptions, SqlHeroes};
 use tempfile::TempDir;
 
-use crate::databases::{hero_draft, postgres_database};
+use crate::databases::{World, hero_draft, postgres_database};
 
 fn short() -> DatabaseOptions {
     DatabaseOptions {
@@ -87,4 +87,44 @@ async fn a_file_is_created_if_missing_and_found_again() {
     second.update(hero).await.unwrap();
     let all = first.list_all().await.unwrap();
     assert_eq!(all[0].version, 2);
+}
+
+/// What a write records as the row before decides which lists forget, so it
+/// must be the row that the other program left, not the one it found.
+#[tokio::test]
+async fn the_row_before_is_read_under_its_lock() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let world = World::open("PostgreSQL", &url).await;
+    let (hero, child) = (world.hero("Ada").await, world.child("Маша").await);
+    let story = world.story(None, None).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut change = other.begin().await.unwrap();
+    for table in ["heroes", "children", "stories"] {
+        let raise = format!("UPDATE {table} SET version = version + 4");
+        change.execute(AssertSqlSafe(raise)).await.unwrap();
+    }
+    let passed = Some(1);
+    let writers = async {
+        let mut writes = [(); 3].map(|()| Write::uncached());
+        let [first, second, third] = &mut writes;
+        tokio::join!(
+            world.heroes.update_if(hero, passed, first),
+            world.children.delete_if(child.id, passed, second),
+            world.stories.set_rating(story.id, 5, passed, third),
+        )
+    };
+    let commit = async {
+        // Long enough for the writers to have met the lock.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        change.commit().await.unwrap();
+    };
+    let ((hero, child, story), ()) = tokio::join!(writers, commit);
+    for refused in [hero.err(), child.err(), story.err()] {
+        assert!(
+            matches!(refused, Some(TaleError::Conflict { current: 5 })),
+            "{refused:?}"
+        );
+    }
 }
