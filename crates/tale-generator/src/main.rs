@@ -1,2 +1,3 @@
-//! t
+//! `tales`: the reference application of aside.
+
 fn main() {}

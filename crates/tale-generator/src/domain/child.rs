@@ -1,0 +1,125 @@
+//! Children.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::error::TaleError;
+use super::input::{Echo, Input};
+use super::kinds::Gender;
+use super::rules::{LONGEST_NAME, Problems};
+use super::time::now;
+
+/// A child for whom stories are told, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Child {
+    /// What identifies the child.
+    pub id: Uuid,
+    /// The name; its stories carry it too.
+    pub name: String,
+    /// The age in years, 1 to 18.
+    pub age: i32,
+    /// The gender.
+    pub gender: Gender,
+    /// What the child likes, possibly nothing.
+    pub interests: Vec<String>,
+    /// When the child was added, to the microsecond.
+    pub created_at: Timestamp,
+    /// When the child last changed, to the microsecond.
+    pub updated_at: Timestamp,
+    /// 1, and 1 more with each change; set by the database.
+    pub version: u64,
+}
+
+/// What a client may write of a child.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChildDraft {
+    /// The name, 1 to 200 characters.
+    pub name: String,
+    /// The age in years, 1 to 18.
+    pub age: i32,
+    /// The gender.
+    pub gender: Gender,
+    /// What the child likes, possibly nothing.
+    pub interests: Vec<String>,
+}
+
+impl ChildDraft {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
+    /// a wrong type or out of range.
+    pub fn parse(body: Value) -> Result<(Self, Echo), TaleError> {
+        let mut input = Input::new(body)?;
+        let echo = input.echo();
+        let draft = Self {
+            name: input.required("name", "a text").unwrap_or_default(),
+            age: input.required("age", "a whole number").unwrap_or_default(),
+            gender: input
+                .required("gender", "one of male, female, other")
+                .unwrap_or(Gender::Other),
+            interests: input
+                .required("interests", "a list of texts")
+                .unwrap_or_default(),
+        };
+        let mut problems = input.rest();
+        draft.check(&mut problems);
+        problems.finish()?;
+        Ok((draft, echo))
+    }
+
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), TaleError> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.finish()
+    }
+
+    pub(super) fn check(&self, problems: &mut Problems) {
+        problems.words("name", &self.name, LONGEST_NAME);
+        problems.number("age", self.age, 1, 18);
+        problems.phrases("interests", &self.interests, 0);
+    }
+}
+
+impl Child {
+    /// A child to be added, with an id of its own.
+    #[must_use]
+    pub fn new(draft: ChildDraft) -> Self {
+        Self::with_id(Uuid::new_v4(), draft)
+    }
+
+    /// The child of this id, to replace what is stored. Timestamps and
+    /// version are the database's to set and do not matter here.
+    #[must_use]
+    pub fn with_id(id: Uuid, draft: ChildDraft) -> Self {
+        let now = now();
+        Self {
+            id,
+            name: draft.name,
+            age: draft.age,
+            gender: draft.gender,
+            interests: draft.interests,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+
+    /// What a client may write of it.
+    #[must_use]
+    pub fn draft(&self) -> ChildDraft {
+        ChildDraft {
+            name: self.name.clone(),
+            age: self.age,
+            gender: self.gender,
+            interests: self.interests.clone(),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Heroes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::error::TaleError;
+use super::input::{Echo, Input};
+use super::kinds::{Gender, Language};
+use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, Problems};
+use super::time::now;
+
+/// A hero, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hero {
+    /// What identifies the hero.
+    pub id: Uuid,
+    /// The name; several heroes may share one.
+    pub name: String,
+    /// The age in years, at least 1.
+    pub age: i32,
+    /// The gender.
+    pub gender: Gender,
+    /// What the hero looks like.
+    pub appearance: String,
+    /// At least one trait.
+    pub personality_traits: Vec<String>,
+    /// What the hero likes, possibly nothing.
+    pub interests: Vec<String>,
+    /// At least one strength.
+    pub strengths: Vec<String>,
+    /// The language the hero speaks.
+    pub language: Language,
+    /// When the hero was added, to the microsecond.
+    pub created_at: Timestamp,
+    /// When the hero last changed, to the microsecond.
+    pub updated_at: Timestamp,
+    /// 1, and 1 more with each change; set by the database.
+    pub version: u64,
+}
+
+/// What a client may write of a hero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeroDraft {
+    /// The name, 1 to 200 characters.
+    pub name: String,
+    /// The age in years, at least 1.
+    pub age: i32,
+    /// The gender.
+    pub gender: Gender,
+    /// What the hero looks like.
+    pub appearance: String,
+    /// At least one trait.
+    pub personality_traits: Vec<String>,
+    /// What the hero likes, possibly nothing.
+    pub interests: Vec<String>,
+    /// At least one strength.
+    pub strengths: Vec<String>,
+    /// The language the hero speaks.
+    pub language: Language,
+}
+
+impl HeroDraft {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
+    /// a wrong type or out of range.
+    pub fn parse(body: Value) -> Result<(Self, Echo), TaleError> {
+        let mut input = Input::new(body)?;
+        let echo = input.echo();
+        let draft = Self {
+            name: input.required("name", "a text").unwrap_or_default(),
+            age: input.required("age", "a whole number").unwrap_or_default(),
+            gender: input
+                .required("gender", "one of male, female, other")
+                .unwrap_or(Gender::Other),
+            appearance: input.required("appearance", "a text").unwrap_or_default(),
+            personality_traits: input
+                .required("personality_traits", "a list of texts")
+                .unwrap_or_default(),
+            interests: input
+                .required("interests", "a list of texts")
+                .unwrap_or_default(),
+            strengths: input
+                .required("strengths", "a list of texts")
+                .unwrap_or_default(),
+            language: input
+                .required("language", "one of en, ru")
+                .unwrap_or(Language::En),
+        };
+        let mut problems = input.rest();
+        draft.check(&mut problems);
+        problems.finish()?;
+        Ok((draft, echo))
+    }
+
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), TaleError> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.finish()
+    }
+
+    pub(super) fn check(&self, problems: &mut Problems) {
+        problems.words("name", &self.name, LONGEST_NAME);
+        problems.number("age", self.age, 1, i32::MAX);
+        problems.text("appearance", &self.appearance, LONGEST_DESCRIPTION);
+        problems.phrases("personality_traits", &self.personality_traits, 1);
+        problems.phrases("interests", &self.interests, 0);
+        problems.phrases("strengths", &self.strengths, 1);
+    }
+}
+
+impl Hero {
+    /// A hero to be added, with an id of its own.
+    #[must_use]
+    pub fn new(draft: HeroDraft) -> Self {
+        Self::with_id(Uuid::new_v4(), draft)
+    }
+
+    /// The hero of this id, to replace what is stored. Timestamps and
+    /// version are the database's to set and do not matter here.
+    #[must_use]
+    pub fn with_id(id: Uuid, draft: HeroDraft) -> Self {
+        let now = now();
+        Self {
+            id,
+            name: draft.name,
+            age: draft.age,
+            gender: draft.gender,
+            appearance: draft.appearance,
+            personality_traits: draft.personality_traits,
+            interests: draft.interests,
+            strengths: draft.strengths,
+            language: draft.language,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+
+    /// What a client may write of it.
+    #[must_use]
+    pub fn draft(&self) -> HeroDraft {
+        HeroDraft {
+            name: self.name.clone(),
+            age: self.age,
+            gender: self.gender,
+            appearance: self.appearance.clone(),
+            personality_traits: self.personality_traits.clone(),
+            interests: self.interests.clone(),
+            strengths: self.strengths.clone(),
+            language: self.language,
+        }
+    }
+}

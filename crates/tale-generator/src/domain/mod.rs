@@ -1,0 +1,23 @@
+//! Heroes, children, stories: what is stored, what a client may write of it,
+//! and what can go wrong. Nothing here knows a database or HTTP.
+
+mod child;
+mod entity_impls;
+mod error;
+mod hero;
+mod input;
+mod kinds;
+mod record;
+mod rules;
+mod story;
+mod time;
+
+pub use child::{Child, ChildDraft};
+pub use entity_impls::{ChildIndex, HeroIndex, StoryIndex};
+pub use error::{Failure, Invalid, TaleError};
+pub use hero::{Hero, HeroDraft};
+pub use input::Echo;
+pub use kinds::{Gender, Language, Unknown};
+pub use record::Record;
+pub use story::{AudioFile, Story, StoryDraft, validate_rating};
+pub use time::{now, stored_precision};

@@ -1,0 +1,77 @@
+//! A row of any kind.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::child::Child;
+use super::error::TaleError;
+use super::hero::Hero;
+use super::rules::Problems;
+use super::story::Story;
+
+/// A row of any kind, as one line of an export has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// A hero.
+    Hero(Hero),
+    /// A child.
+    Child(Child),
+    /// A story.
+    Story(Box<Story>),
+}
+
+impl Record {
+    /// The name of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Hero(_) => "hero",
+            Self::Child(_) => "child",
+            Self::Story(_) => "story",
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Hero(hero) => hero.id,
+            Self::Child(child) => child.id,
+            Self::Story(story) => story.id,
+        }
+    }
+
+    /// Checks the rules of its kind, and what the server otherwise sets
+    /// itself: the id, the timestamps, the version.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), TaleError> {
+        let mut problems = Problems::default();
+        let (id, created_at, updated_at, version) = match self {
+            Self::Hero(hero) => {
+                hero.draft().check(&mut problems);
+                (hero.id, hero.created_at, hero.updated_at, hero.version)
+            }
+            Self::Child(child) => {
+                child.draft().check(&mut problems);
+                (child.id, child.created_at, child.updated_at, child.version)
+            }
+            Self::Story(story) => {
+                story.draft().check(&mut problems);
+                (story.id, story.created_at, story.updated_at, story.version)
+            }
+        };
+        // An export pages by id from the nil UUID on.
+        if id == Uuid::nil() {
+            problems.add("id", "must not be the nil UUID");
+        }
+        problems.time("created_at", created_at);
+        problems.time("updated_at", updated_at);
+        if version < 1 || i64::MAX as u64 <= version {
+            problems.add("version", "must be at least 1 and leave room for more");
+        }
+        problems.finish()
+    }
+}

@@ -1,0 +1,241 @@
+//! Stories.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::error::TaleError;
+use super::input::{Echo, Input};
+use super::kinds::Language;
+use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_PHRASE, Problems};
+use super::time::now;
+
+/// A story, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Story {
+    /// What identifies the story.
+    pub id: Uuid,
+    /// The title.
+    pub title: String,
+    /// The text.
+    pub content: String,
+    /// What there is to learn from it.
+    pub moral: String,
+    /// The language it is told in.
+    pub language: Language,
+    /// The child it was made for; none once that child is deleted.
+    pub child_id: Option<Uuid>,
+    /// That child's name, which stays when the child is deleted.
+    pub child_name: Option<String>,
+    /// The hero it is about; none once that hero is deleted.
+    pub hero_id: Option<Uuid>,
+    /// 1 to 10.
+    pub rating: Option<i32>,
+    /// How long it takes to tell, in minutes, at least 1.
+    pub story_length: Option<i32>,
+    /// The recording.
+    pub audio_file: Option<AudioFile>,
+    /// The model that wrote it.
+    pub model_used: Option<String>,
+    /// All that the model answered.
+    pub full_response: Option<Value>,
+    /// How it was made.
+    pub generation_info: Option<Value>,
+    /// When the story was added, to the microsecond.
+    pub created_at: Timestamp,
+    /// When the story last changed, to the microsecond.
+    pub updated_at: Timestamp,
+    /// 1, and 1 more with each change; set by the database.
+    pub version: u64,
+}
+
+/// The recording of a story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AudioFile {
+    /// Where it can be heard.
+    pub url: String,
+    /// Who made it.
+    pub provider: Option<String>,
+    /// What the provider says about it.
+    pub metadata: Option<Value>,
+}
+
+/// What a client may write of a story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoryDraft {
+    /// The title, 1 to 200 characters.
+    pub title: String,
+    /// The text, at most 1 MiB.
+    pub content: String,
+    /// What there is to learn from it.
+    pub moral: String,
+    /// The language it is told in.
+    pub language: Language,
+    /// The child it is made for.
+    pub child_id: Option<Uuid>,
+    /// The child's name; where there is a `child_id`, the child's own is
+    /// stored instead.
+    pub child_name: Option<String>,
+    /// The hero it is about.
+    pub hero_id: Option<Uuid>,
+    /// 1 to 10.
+    pub rating: Option<i32>,
+    /// How long it takes to tell, in minutes, at least 1.
+    pub story_length: Option<i32>,
+    /// The recording.
+    pub audio_file: Option<AudioFile>,
+    /// The model that wrote it.
+    pub model_used: Option<String>,
+    /// All that the model answered.
+    pub full_response: Option<Value>,
+    /// How it was made.
+    pub generation_info: Option<Value>,
+}
+
+/// Checks a rating alone.
+///
+/// # Errors
+/// [`TaleError::Invalid`] unless it is 1 to 10.
+pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
+    let mut problems = Problems::default();
+    problems.number("rating", rating, 1, 10);
+    problems.finish()
+}
+
+impl StoryDraft {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
+    /// a wrong type or out of range.
+    pub fn parse(body: Value) -> Result<(Self, Echo), TaleError> {
+        let mut input = Input::new(body)?;
+        let echo = input.echo();
+        let draft = Self {
+            title: input.required("title", "a text").unwrap_or_default(),
+            content: input.required("content", "a text").unwrap_or_default(),
+            moral: input.required("moral", "a text").unwrap_or_default(),
+            language: input
+                .required("language", "one of en, ru")
+                .unwrap_or(Language::En),
+            child_id: input.optional("child_id", "a UUID"),
+            child_name: input.optional("child_name", "a text"),
+            hero_id: input.optional("hero_id", "a UUID"),
+            rating: input.optional("rating", "a whole number"),
+            story_length: input.optional("story_length", "a whole number of minutes"),
+            audio_file: input.optional("audio_file", "an object with url, provider and metadata"),
+            model_used: input.optional("model_used", "a text"),
+            full_response: input.optional("full_response", "JSON"),
+            generation_info: input.optional("generation_info", "JSON"),
+        };
+        let mut problems = input.rest();
+        draft.check(&mut problems);
+        problems.finish()?;
+        Ok((draft, echo))
+    }
+
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] with every field that breaks one.
+    pub fn validate(&self) -> Result<(), TaleError> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.finish()
+    }
+
+    pub(super) fn check(&self, problems: &mut Problems) {
+        problems.words("title", &self.title, LONGEST_NAME);
+        problems.content("content", &self.content);
+        problems.text("moral", &self.moral, LONGEST_DESCRIPTION);
+        if let Some(name) = &self.child_name {
+            problems.words("child_name", name, LONGEST_NAME);
+        }
+        if let Some(rating) = self.rating {
+            problems.number("rating", rating, 1, 10);
+        }
+        if let Some(minutes) = self.story_length {
+            problems.number("story_length", minutes, 1, i32::MAX);
+        }
+        if let Some(audio) = &self.audio_file {
+            audio.check(problems);
+        }
+        if let Some(model) = &self.model_used {
+            problems.text("model_used", model, LONGEST_PHRASE);
+        }
+        if let Some(response) = &self.full_response {
+            problems.json("full_response", response);
+        }
+        if let Some(info) = &self.generation_info {
+            problems.json("generation_info", info);
+        }
+    }
+}
+
+impl AudioFile {
+    fn check(&self, problems: &mut Problems) {
+        problems.words("audio_file.url", &self.url, LONGEST_DESCRIPTION);
+        if let Some(provider) = &self.provider {
+            problems.text("audio_file.provider", provider, LONGEST_PHRASE);
+        }
+        if let Some(metadata) = &self.metadata {
+            problems.json("audio_file.metadata", metadata);
+        }
+    }
+}
+
+impl Story {
+    /// A story to be added, with an id of its own.
+    #[must_use]
+    pub fn new(draft: StoryDraft) -> Self {
+        Self::with_id(Uuid::new_v4(), draft)
+    }
+
+    /// The story of this id, to replace what is stored. Timestamps and
+    /// version are the database's to set and do not matter here.
+    #[must_use]
+    pub fn with_id(id: Uuid, draft: StoryDraft) -> Self {
+        let now = now();
+        Self {
+            id,
+            title: draft.title,
+            content: draft.content,
+            moral: draft.moral,
+            language: draft.language,
+            child_id: draft.child_id,
+            child_name: draft.child_name,
+            hero_id: draft.hero_id,
+            rating: draft.rating,
+            story_length: draft.story_length,
+            audio_file: draft.audio_file,
+            model_used: draft.model_used,
+            full_response: draft.full_response,
+            generation_info: draft.generation_info,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
+    }
+
+    /// What a client may write of it.
+    #[must_use]
+    pub fn draft(&self) -> StoryDraft {
+        StoryDraft {
+            title: self.title.clone(),
+            content: self.content.clone(),
+            moral: self.moral.clone(),
+            language: self.language,
+            child_id: self.child_id,
+            child_name: self.child_name.clone(),
+            hero_id: self.hero_id,
+            rating: self.rating,
+            story_length: self.story_length,
+            audio_file: self.audio_file.clone(),
+            model_used: self.model_used.clone(),
+            full_response: self.full_response.clone(),
+            generation_info: self.generation_info.clone(),
+        }
+    }
+}

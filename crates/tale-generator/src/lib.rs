@@ -1,0 +1,18 @@
+//! The Tale Generator's data layer: heroes, children and the stories made for
+//! them, in SQLite or PostgreSQL, behind the caches of [`aside`].
+//!
+//! - [`domain`]: the rows, what a client may write of them, and what can go wrong;
+//! - [`sql`]: the repositories;
+//! - [`strategies`]: how each kind is cached;
+//! - [`Tales`]: repositories and cache together, one method per operation;
+//! - [`seed`]: plausible rows from a number;
+//! - [`transfer`]: export and import as JSON lines.
+
+pub mod domain;
+pub mod seed;
+pub mod sql;
+pub mod strategies;
+mod tales;
+pub mod transfer;
+
+pub use tales::Tales;

@@ -1,0 +1,122 @@
+//! Many rows in one transaction, as they are: for seeding and importing.
+
+use std::sync::Arc;
+
+use aside::Write;
+
+use super::database::Database;
+use super::statement::Value;
+use super::stories;
+use super::table::{self, Table};
+use super::transaction::Transaction;
+use crate::domain::{Invalid, Record, Story, TaleError};
+
+/// The most rows of one batch: few enough that the cache is told of each,
+/// and that the transaction stays far below its time limit.
+pub const BATCH: usize = 200;
+
+/// What a batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inserted {
+    /// Rows that were added.
+    pub added: u64,
+    /// Rows that stood there already, equal in every field.
+    pub present: u64,
+}
+
+/// Why a batch was not written; nothing of it was.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct BatchError {
+    /// The record at fault, unless it is the transaction as a whole.
+    pub index: Option<usize>,
+    /// What is wrong.
+    #[source]
+    pub error: TaleError,
+}
+
+/// Inserts the records with their ids, timestamps and versions, in one
+/// transaction. One that stands there already, equal in every field, is
+/// passed over, so a batch can be sent again.
+///
+/// # Errors
+/// [`BatchError`], which names the first record that cannot be stored.
+pub async fn insert_batch(
+    database: &Database,
+    records: &[Record],
+    write: &mut Write,
+) -> Result<Inserted, BatchError> {
+    let as_a_whole = |error| BatchError { index: None, error };
+    let mut inserted = Inserted::default();
+    let mut transaction = database.begin().await.map_err(as_a_whole)?;
+    for (index, record) in records.iter().enumerate() {
+        let added = insert(&mut transaction, record, write)
+            .await
+            .map_err(|error| BatchError {
+                index: Some(index),
+                error,
+            })?;
+        if added {
+            inserted.added += 1;
+        } else {
+            inserted.present += 1;
+        }
+    }
+    if 0 < inserted.added {
+        transaction.commit(write).await.map_err(as_a_whole)?;
+    }
+    Ok(inserted)
+}
+
+/// Answers whether the record was added.
+async fn insert(
+    transaction: &mut Transaction,
+    record: &Record,
+    write: &mut Write,
+) -> Result<bool, TaleError> {
+    record.validate()?;
+    match record {
+        Record::Hero(hero) => insert_row(transaction, hero, write).await,
+        Record::Child(child) => insert_row(transaction, child, write).await,
+        Record::Story(story) => {
+            refuse_another_name(transaction, story).await?;
+            insert_row(transaction, story.as_ref(), write).await
+        }
+    }
+}
+
+async fn insert_row<T: Table + PartialEq>(
+    transaction: &mut Transaction,
+    row: &T,
+    write: &mut Write,
+) -> Result<bool, TaleError> {
+    if let Some(after) = table::insert(transaction, row).await? {
+        write.created(&after);
+        return Ok(true);
+    }
+    let present: Option<T> = transaction
+        .fetch_first(T::STATEMENTS.by_id, vec![Value::id(*row.id())], T::KIND)
+        .await?;
+    if present.as_ref() == Some(row) {
+        return Ok(false);
+    }
+    Err(TaleError::Exists { kind: T::KIND })
+}
+
+/// A story is stored as it is, so it must already carry its child's name.
+async fn refuse_another_name(
+    transaction: &mut Transaction,
+    story: &Story,
+) -> Result<(), TaleError> {
+    let mut settled = story.clone();
+    if let Some(unknown) = stories::settle(transaction, &mut settled).await? {
+        return Err(unknown);
+    }
+    if settled.child_name == story.child_name {
+        return Ok(());
+    }
+    Err(TaleError::Invalid(Arc::new([Invalid {
+        field: "child_name".to_owned(),
+        message: "must be the name of the child".to_owned(),
+    }])))
+}

@@ -1,0 +1,206 @@
+//! Children in SQL.
+
+use std::sync::Arc;
+
+use aside::{Repository, Rows, Write};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::columns::{Columns, FromColumns};
+use super::database::Database;
+use super::statement::{Statement, Value};
+use super::stories;
+use super::table::{self, Statements, Table, storable};
+use crate::domain::{Child, ChildIndex, TaleError, now};
+
+/// The children of a database.
+#[derive(Clone, Debug)]
+pub struct SqlChildren {
+    database: Database,
+}
+
+impl Table for Child {
+    const STATEMENTS: Statements = Statements {
+        by_id: Statement::both("SELECT * FROM children WHERE id = $1"),
+        by_ids: Statement::each(
+            "SELECT * FROM children WHERE id IN (SELECT value FROM json_each($1))",
+            "SELECT * FROM children WHERE id = ANY ($1)",
+        ),
+        all: Statement::both("SELECT * FROM children ORDER BY created_at, id"),
+        page: Statement::both("SELECT * FROM children WHERE $1 < id ORDER BY id LIMIT 500"),
+        lock: Statement::each(
+            "SELECT * FROM children WHERE id = $1",
+            "SELECT * FROM children WHERE id = $1 FOR UPDATE",
+        ),
+        insert: Statement::both(
+            "INSERT INTO children (id, name, age, gender, interests,
+                                   created_at, updated_at, version)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (id) DO NOTHING RETURNING *",
+        ),
+        update: Statement::both(
+            "UPDATE children
+                SET name = $2, age = $3, gender = $4, interests = $5,
+                    updated_at = CASE WHEN updated_at < $6 THEN $6 ELSE updated_at END,
+                    version = version + 1
+              WHERE id = $1 AND ($7 IS NULL OR version = $7) RETURNING *",
+        ),
+        delete: Statement::both(
+            "DELETE FROM children WHERE id = $1 AND ($2 IS NULL OR version = $2) RETURNING id",
+        ),
+    };
+
+    fn writable(&self) -> Result<Vec<Value>, sqlx::Error> {
+        Ok(vec![
+            Value::text(&self.name),
+            Value::int(self.age),
+            Value::text(self.gender.as_str()),
+            Value::json(&self.interests)?,
+        ])
+    }
+
+    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
+        (self.created_at, self.updated_at, self.version)
+    }
+}
+
+impl FromColumns for Child {
+    fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.id("id")?,
+            name: row.text("name")?,
+            age: row.int("age")?,
+            gender: row.word("gender")?,
+            interests: row.json("interests")?,
+            created_at: row.time("created_at")?,
+            updated_at: row.time("updated_at")?,
+            version: row.version()?,
+        })
+    }
+}
+
+impl SqlChildren {
+    /// The children of `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Replaces the child of the same id if it has the expected version, or
+    /// whichever it has when `None`; answers `None` when there is no such
+    /// child. A new name is given to its stories in the same transaction.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version.
+    pub async fn update_if(
+        &self,
+        row: Child,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Child>>, TaleError> {
+        row.draft().validate()?;
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
+            return Ok(None);
+        };
+        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+        write.updated(&before, &after);
+        if before.name != after.name {
+            stories::follow_name(&mut transaction, &after, write).await?;
+        }
+        transaction.commit(write).await?;
+        Ok(Some(Arc::new(after)))
+    }
+
+    /// Deletes the child if it has the expected version, or whichever it has
+    /// when `None`; answers whether there was one. Its stories keep the name
+    /// and lose the id, each with a version of its own more.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version.
+    pub async fn delete_if(
+        &self,
+        id: Uuid,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<bool, TaleError> {
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
+            return Ok(false);
+        };
+        stories::leave_child(&mut transaction, id, write).await?;
+        table::delete(&mut transaction, &before, expected_version).await?;
+        write.deleted(&before);
+        transaction.commit(write).await?;
+        Ok(true)
+    }
+}
+
+impl Repository for SqlChildren {
+    type Entity = Child;
+    type Error = TaleError;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Child>>, TaleError> {
+        table::find_by_id(&self.database, *id).await
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Child>>>, TaleError> {
+        table::find_many(&self.database, ids).await
+    }
+
+    async fn find_by(&self, index: &ChildIndex) -> Result<Rows<Child>, TaleError> {
+        const BY_NAME: Statement =
+            Statement::both("SELECT * FROM children WHERE name = $1 ORDER BY created_at, id");
+        const EXACT: Statement = Statement::both(
+            "SELECT * FROM children WHERE name = $1 AND age = $2 AND gender = $3
+              ORDER BY created_at, id",
+        );
+        let (ChildIndex::Name(name) | ChildIndex::Exact { name, .. }) = index;
+        if !storable(name) {
+            return Ok(Arc::new([]));
+        }
+        let (statement, values) = match index {
+            ChildIndex::Name(name) => (BY_NAME, vec![Value::text(name)]),
+            ChildIndex::Exact { name, age, gender } => {
+                let gender = Value::text(gender.as_str());
+                (EXACT, vec![Value::text(name), Value::int(*age), gender])
+            }
+        };
+        table::list(&self.database, statement, values).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<Child>, TaleError> {
+        table::list(&self.database, Child::STATEMENTS.all, vec![]).await
+    }
+
+    /// Adds the child with version 1 and the time now.
+    async fn save_in(&self, mut row: Child, write: &mut Write) -> Result<Arc<Child>, TaleError> {
+        row.draft().validate()?;
+        row.created_at = now();
+        row.updated_at = row.created_at;
+        row.version = 1;
+        let mut transaction = self.database.begin().await?;
+        let after = table::insert(&mut transaction, &row)
+            .await?
+            .ok_or(TaleError::Exists { kind: "child" })?;
+        write.created(&after);
+        transaction.commit(write).await?;
+        Ok(Arc::new(after))
+    }
+
+    async fn update_in(
+        &self,
+        row: Child,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Child>>, TaleError> {
+        self.update_if(row, None, write).await
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
+        self.delete_if(*id, None, write).await
+    }
+
+    fn overloaded(&self) -> TaleError {
+        TaleError::Busy
+    }
+}

@@ -1,0 +1,207 @@
+//! The database: where reads run, and where transactions begin.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use tokio::time::{sleep, timeout};
+
+use super::columns::{FromColumns, Present};
+use super::failure::tale_error;
+use super::open::{self, DatabaseOptions, OpenError};
+use super::snapshot::Snapshot;
+use super::statement::{Statement, Value};
+use super::transaction::Transaction;
+use crate::domain::TaleError;
+
+/// An open database, SQLite or PostgreSQL. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pool: Pool,
+    limits: Arc<Limits>,
+}
+
+#[derive(Clone, Debug)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+#[derive(Debug)]
+struct Limits {
+    longest_transaction: Duration,
+    read_delay: Duration,
+    reads: AtomicU64,
+}
+
+impl Database {
+    /// Opens `sqlite:FILE` (created if missing), `sqlite::memory:` or
+    /// `postgres://...`, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`], which never shows the URL.
+    pub async fn open(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let pool = if url.starts_with("sqlite:") {
+            Pool::Sqlite(open::sqlite(url, &options).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Pool::Postgres(open::postgres(url, &options).await?)
+        } else {
+            return Err(OpenError::Url);
+        };
+        Ok(Self {
+            pool,
+            limits: Arc::new(Limits {
+                longest_transaction: options.longest_transaction,
+                read_delay: options.read_delay,
+                reads: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// `sqlite` or `postgresql`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.pool {
+            Pool::Sqlite(_) => "sqlite",
+            Pool::Postgres(_) => "postgresql",
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`TaleError`] when it does not.
+    pub async fn ping(&self) -> Result<(), TaleError> {
+        let question = async {
+            match &self.pool {
+                Pool::Sqlite(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
+                Pool::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
+            }
+        };
+        self.within_the_limit(question)
+            .await?
+            .map_err(|error| tale_error(error, "row"))
+    }
+
+    /// Whether the tables are empty.
+    ///
+    /// # Errors
+    /// [`TaleError`] when the database fails.
+    pub async fn is_empty(&self) -> Result<bool, TaleError> {
+        const ANY: Statement = Statement::both(
+            "SELECT id FROM heroes UNION ALL SELECT id FROM children
+             UNION ALL SELECT id FROM stories LIMIT 1",
+        );
+        let rows: Vec<Present> = self.fetch(ANY, vec![], "row").await?;
+        Ok(rows.is_empty())
+    }
+
+    /// How many reads the database has answered, transactions apart.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.limits.reads.load(Ordering::Relaxed)
+    }
+
+    /// Ends all connections. Reads and writes fail from then on.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Reads rows outside any transaction.
+    pub(super) async fn fetch<T: FromColumns>(
+        &self,
+        statement: Statement,
+        values: Vec<Value>,
+        kind: &'static str,
+    ) -> Result<Vec<T>, TaleError> {
+        self.limits.reads.fetch_add(1, Ordering::Relaxed);
+        if !self.limits.read_delay.is_zero() {
+            sleep(self.limits.read_delay).await;
+        }
+        let rows = async {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let rows = statement.for_sqlite(values)?.fetch_all(pool).await?;
+                    read_sqlite(&rows)
+                }
+                Pool::Postgres(pool) => {
+                    let rows = statement.for_postgres(values).fetch_all(pool).await?;
+                    read_postgres(&rows)
+                }
+            }
+        };
+        self.within_the_limit(rows)
+            .await?
+            .map_err(|error| tale_error(error, kind))
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn begin(&self) -> Result<Transaction, TaleError> {
+        let limit = self.limits.longest_transaction;
+        let begun = async {
+            match &self.pool {
+                // IMMEDIATE takes the write lock at once: what is read after
+                // it is what will be written over.
+                Pool::Sqlite(pool) => pool
+                    .begin_with("BEGIN IMMEDIATE")
+                    .await
+                    .map(|inner| Transaction::sqlite(inner, limit)),
+                Pool::Postgres(pool) => pool
+                    .begin()
+                    .await
+                    .map(|inner| Transaction::postgres(inner, limit)),
+            }
+        };
+        self.within_the_limit(begun)
+            .await?
+            .map_err(|error| tale_error(error, "row"))
+    }
+
+    /// Begins a transaction that reads everything as of one moment, however
+    /// long that takes.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, TaleError> {
+        const WITHOUT_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings
+             WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')";
+        let limit = self.limits.longest_transaction;
+        let begun = async {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let inner = pool.begin().await?;
+                    Ok(Transaction::sqlite(inner, limit))
+                }
+                Pool::Postgres(pool) => {
+                    let mut inner = pool
+                        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                        .await?;
+                    sqlx::query(WITHOUT_LIMITS).execute(&mut *inner).await?;
+                    Ok(Transaction::postgres(inner, limit))
+                }
+            }
+        };
+        self.within_the_limit(begun)
+            .await?
+            .map(Snapshot::new)
+            .map_err(|error| tale_error(error, "row"))
+    }
+
+    /// A peer that went silent gives no error of its own.
+    async fn within_the_limit<F: Future>(&self, work: F) -> Result<F::Output, TaleError> {
+        timeout(self.limits.longest_transaction, work)
+            .await
+            .map_err(|_| TaleError::Busy)
+    }
+}
+
+pub(super) fn read_sqlite<T: FromColumns>(rows: &[SqliteRow]) -> Result<Vec<T>, sqlx::Error> {
+    rows.iter().map(|row| T::from_columns(row)).collect()
+}
+
+pub(super) fn read_postgres<T: FromColumns>(rows: &[PgRow]) -> Result<Vec<T>, sqlx::Error> {
+    rows.iter().map(|row| T::from_columns(row)).collect()
+}

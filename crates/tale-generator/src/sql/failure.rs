@@ -1,0 +1,96 @@
+//! What a database's error means to the caller, and to the cache.
+
+use sqlx::error::ErrorKind;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::sqlite::SqliteError;
+
+use crate::domain::{Failure, TaleError};
+
+/// The error as a caller sees it; `kind` names the rows it was about.
+pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
+    if is_unique_violation(&error) {
+        return TaleError::Exists { kind };
+    }
+    if is_busy(&error) {
+        return TaleError::Busy;
+    }
+    TaleError::Database(Failure::new(error))
+}
+
+/// Whether a failed COMMIT certainly did not commit.
+///
+/// PostgreSQL says so by its SQLSTATE, except for those of a connection that
+/// broke, a server that stops, a system that failed, or a pooler in between
+/// that speaks for it. What SQLite says about a COMMIT proves nothing: sqlx
+/// rolls back afterwards where it cannot be observed.
+pub(super) fn certainly_rolled_back(error: &sqlx::Error) -> bool {
+    postgres_state(error).is_some_and(proves_a_rollback)
+}
+
+fn proves_a_rollback(state: &str) -> bool {
+    let doubtful = ["08", "57P", "58", "XX"];
+    state != "40003" && !doubtful.iter().any(|class| state.starts_with(class))
+}
+
+fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
+}
+
+/// Whether the same call may succeed later as it is.
+fn is_busy(error: &sqlx::Error) -> bool {
+    if let Some(state) = postgres_state(error) {
+        // Serialization failure, deadlock, lock or statement or transaction
+        // timeout, too many connections.
+        return matches!(
+            state,
+            "40001" | "40P01" | "55P03" | "57014" | "25P03" | "25P04" | "53300"
+        );
+    }
+    if let Some(code) = sqlite_code(error) {
+        // SQLITE_BUSY and SQLITE_LOCKED; the upper bits only refine them.
+        return matches!(code & 0xff, 5 | 6);
+    }
+    matches!(error, sqlx::Error::PoolTimedOut)
+}
+
+fn postgres_state(error: &sqlx::Error) -> Option<&str> {
+    let error = error.as_database_error()?;
+    Some(error.try_downcast_ref::<PgDatabaseError>()?.code())
+}
+
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let error = error.as_database_error()?;
+    error.try_downcast_ref::<SqliteError>()?;
+    error.code()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_lives_proves_a_rollback() {
+        // Deferred constraint, serialization, deadlock, cancelled statement.
+        for state in ["23503", "23505", "40001", "40P01", "57014", "25P03"] {
+            assert!(proves_a_rollback(state), "{state}");
+        }
+        // Connection lost, completion unknown, shutdown, crash, system, internal.
+        for state in [
+            "08006", "08P01", "40003", "57P01", "57P02", "58030", "XX000",
+        ] {
+            assert!(!proves_a_rollback(state), "{state}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_of_the_server_proves_nothing() {
+        let gone = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(!certainly_rolled_back(&gone()));
+        assert!(!certainly_rolled_back(&sqlx::Error::PoolTimedOut));
+        assert!(matches!(tale_error(gone(), "hero"), TaleError::Database(_)));
+        let busy = tale_error(sqlx::Error::PoolTimedOut, "hero");
+        assert!(matches!(busy, TaleError::Busy));
+    }
+}

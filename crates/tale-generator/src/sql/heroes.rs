@@ -1,0 +1,205 @@
+//! Heroes in SQL.
+
+use std::sync::Arc;
+
+use aside::{Repository, Rows, Write};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::columns::{Columns, FromColumns};
+use super::database::Database;
+use super::statement::{Statement, Value};
+use super::stories;
+use super::table::{self, Statements, Table, storable};
+use crate::domain::{Hero, HeroIndex, TaleError, now};
+
+/// The heroes of a database.
+#[derive(Clone, Debug)]
+pub struct SqlHeroes {
+    database: Database,
+}
+
+impl Table for Hero {
+    const STATEMENTS: Statements = Statements {
+        by_id: Statement::both("SELECT * FROM heroes WHERE id = $1"),
+        by_ids: Statement::each(
+            "SELECT * FROM heroes WHERE id IN (SELECT value FROM json_each($1))",
+            "SELECT * FROM heroes WHERE id = ANY ($1)",
+        ),
+        all: Statement::both("SELECT * FROM heroes ORDER BY created_at, id"),
+        page: Statement::both("SELECT * FROM heroes WHERE $1 < id ORDER BY id LIMIT 500"),
+        lock: Statement::each(
+            "SELECT * FROM heroes WHERE id = $1",
+            "SELECT * FROM heroes WHERE id = $1 FOR UPDATE",
+        ),
+        insert: Statement::both(
+            "INSERT INTO heroes (id, name, age, gender, appearance, personality_traits,
+                                 interests, strengths, language,
+                                 created_at, updated_at, version)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             ON CONFLICT (id) DO NOTHING RETURNING *",
+        ),
+        update: Statement::both(
+            "UPDATE heroes
+                SET name = $2, age = $3, gender = $4, appearance = $5,
+                    personality_traits = $6, interests = $7, strengths = $8, language = $9,
+                    updated_at = CASE WHEN updated_at < $10 THEN $10 ELSE updated_at END,
+                    version = version + 1
+              WHERE id = $1 AND ($11 IS NULL OR version = $11) RETURNING *",
+        ),
+        delete: Statement::both(
+            "DELETE FROM heroes WHERE id = $1 AND ($2 IS NULL OR version = $2) RETURNING id",
+        ),
+    };
+
+    fn writable(&self) -> Result<Vec<Value>, sqlx::Error> {
+        Ok(vec![
+            Value::text(&self.name),
+            Value::int(self.age),
+            Value::text(self.gender.as_str()),
+            Value::text(&self.appearance),
+            Value::json(&self.personality_traits)?,
+            Value::json(&self.interests)?,
+            Value::json(&self.strengths)?,
+            Value::text(self.language.as_str()),
+        ])
+    }
+
+    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
+        (self.created_at, self.updated_at, self.version)
+    }
+}
+
+impl FromColumns for Hero {
+    fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.id("id")?,
+            name: row.text("name")?,
+            age: row.int("age")?,
+            gender: row.word("gender")?,
+            appearance: row.text("appearance")?,
+            personality_traits: row.json("personality_traits")?,
+            interests: row.json("interests")?,
+            strengths: row.json("strengths")?,
+            language: row.word("language")?,
+            created_at: row.time("created_at")?,
+            updated_at: row.time("updated_at")?,
+            version: row.version()?,
+        })
+    }
+}
+
+impl SqlHeroes {
+    /// The heroes of `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Replaces the hero of the same id if it has the expected version, or
+    /// whichever it has when `None`; answers `None` when there is no such
+    /// hero. The version is compared inside the UPDATE.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version.
+    pub async fn update_if(
+        &self,
+        row: Hero,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Hero>>, TaleError> {
+        row.draft().validate()?;
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock(&mut transaction, row.id).await? else {
+            return Ok(None);
+        };
+        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+        write.updated(&before, &after);
+        transaction.commit(write).await?;
+        Ok(Some(Arc::new(after)))
+    }
+
+    /// Deletes the hero if it has the expected version, or whichever it has
+    /// when `None`; answers whether there was one. Its stories stay, without
+    /// it, each with a version of its own more.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version.
+    pub async fn delete_if(
+        &self,
+        id: Uuid,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<bool, TaleError> {
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
+            return Ok(false);
+        };
+        stories::leave_hero(&mut transaction, id, write).await?;
+        table::delete(&mut transaction, &before, expected_version).await?;
+        write.deleted(&before);
+        transaction.commit(write).await?;
+        Ok(true)
+    }
+}
+
+impl Repository for SqlHeroes {
+    type Entity = Hero;
+    type Error = TaleError;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Hero>>, TaleError> {
+        table::find_by_id(&self.database, *id).await
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Hero>>>, TaleError> {
+        table::find_many(&self.database, ids).await
+    }
+
+    async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, TaleError> {
+        const BY_NAME: Statement =
+            Statement::both("SELECT * FROM heroes WHERE name = $1 ORDER BY created_at, id");
+        const BY_LANGUAGE: Statement =
+            Statement::both("SELECT * FROM heroes WHERE language = $1 ORDER BY created_at, id");
+        let (statement, value) = match index {
+            HeroIndex::Name(name) if !storable(name) => return Ok(Arc::new([])),
+            HeroIndex::Name(name) => (BY_NAME, Value::text(name)),
+            HeroIndex::Language(language) => (BY_LANGUAGE, Value::text(language.as_str())),
+        };
+        table::list(&self.database, statement, vec![value]).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<Hero>, TaleError> {
+        table::list(&self.database, Hero::STATEMENTS.all, vec![]).await
+    }
+
+    /// Adds the hero with version 1 and the time now.
+    async fn save_in(&self, mut row: Hero, write: &mut Write) -> Result<Arc<Hero>, TaleError> {
+        row.draft().validate()?;
+        row.created_at = now();
+        row.updated_at = row.created_at;
+        row.version = 1;
+        let mut transaction = self.database.begin().await?;
+        let after = table::insert(&mut transaction, &row)
+            .await?
+            .ok_or(TaleError::Exists { kind: "hero" })?;
+        write.created(&after);
+        transaction.commit(write).await?;
+        Ok(Arc::new(after))
+    }
+
+    async fn update_in(
+        &self,
+        row: Hero,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Hero>>, TaleError> {
+        self.update_if(row, None, write).await
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
+        self.delete_if(*id, None, write).await
+    }
+
+    fn overloaded(&self) -> TaleError {
+        TaleError::Busy
+    }
+}

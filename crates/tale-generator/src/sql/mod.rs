@@ -1,0 +1,30 @@
+//! The repositories over SQLite and PostgreSQL.
+//!
+//! Both databases understand the same SQL here, down to the placeholders, so
+//! each statement is written once; the few that differ say both forms side by
+//! side in a [`Statement`](statement::Statement). What differs in types (ids,
+//! timestamps, JSON) is settled in `statement.rs` on the way in and in
+//! `columns.rs` on the way out.
+//!
+//! Locks are always taken in the order child, hero, stories by id, so that no
+//! two writes wait for each other.
+
+mod batch;
+mod children;
+mod columns;
+mod database;
+mod failure;
+mod heroes;
+mod open;
+mod snapshot;
+mod statement;
+mod stories;
+mod table;
+mod transaction;
+
+pub use batch::{BATCH, BatchError, Inserted, insert_batch};
+pub use children::SqlChildren;
+pub use database::Database;
+pub use heroes::SqlHeroes;
+pub use open::{DatabaseOptions, OpenError};
+pub use stories::SqlStories;

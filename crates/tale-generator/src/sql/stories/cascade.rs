@@ -1,0 +1,141 @@
+//! What happens to stories when their child or hero changes.
+//!
+//! The child or hero is locked before any of its stories, and a story is
+//! attached to one only under that lock: between the statements below no
+//! story can join or leave.
+
+use std::collections::HashMap;
+
+use aside::Write;
+use uuid::Uuid;
+
+use super::super::columns::Present;
+use super::super::statement::{Statement, Value};
+use super::super::transaction::Transaction;
+use crate::domain::{Child, Story, TaleError, now};
+
+/// Up to this many stories are recorded one by one; above it, all of them
+/// are forgotten at once, and none is loaded into memory.
+const RECORDED_ONE_BY_ONE: usize = 1_000;
+
+/// `$1`: the child's id.
+pub(super) const OF_CHILD: Statement =
+    Statement::both("SELECT * FROM stories WHERE child_id = $1 ORDER BY created_at, id");
+
+struct Cascade {
+    /// Locks the stories of `$1` by id, the order in which all do.
+    lock: Statement,
+    /// The stories of `$1`.
+    read: Statement,
+    /// Rewrites the stories of `$1` at the time `$2`.
+    rewrite: Statement,
+}
+
+const LOCK_OF_CHILD: Statement = Statement::each(
+    "SELECT id FROM stories WHERE child_id = $1 ORDER BY id",
+    "SELECT id FROM stories WHERE child_id = $1 ORDER BY id FOR UPDATE",
+);
+
+const FOLLOW_NAME: Cascade = Cascade {
+    lock: LOCK_OF_CHILD,
+    read: OF_CHILD,
+    rewrite: Statement::both(
+        "UPDATE stories
+            SET child_name = $3,
+                updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
+                version = version + 1
+          WHERE child_id = $1 RETURNING *",
+    ),
+};
+
+const LEAVE_CHILD: Cascade = Cascade {
+    lock: LOCK_OF_CHILD,
+    read: OF_CHILD,
+    rewrite: Statement::both(
+        "UPDATE stories
+            SET child_id = NULL,
+                updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
+                version = version + 1
+          WHERE child_id = $1 RETURNING *",
+    ),
+};
+
+const LEAVE_HERO: Cascade = Cascade {
+    lock: Statement::each(
+        "SELECT id FROM stories WHERE hero_id = $1 ORDER BY id",
+        "SELECT id FROM stories WHERE hero_id = $1 ORDER BY id FOR UPDATE",
+    ),
+    read: Statement::both("SELECT * FROM stories WHERE hero_id = $1"),
+    rewrite: Statement::both(
+        "UPDATE stories
+            SET hero_id = NULL,
+                updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
+                version = version + 1
+          WHERE hero_id = $1 RETURNING *",
+    ),
+};
+
+/// Gives the stories of `child`, which is locked, its name.
+pub(in crate::sql) async fn follow_name(
+    transaction: &mut Transaction,
+    child: &Child,
+    write: &mut Write,
+) -> Result<(), TaleError> {
+    let name = Value::text(&child.name);
+    rewrite(transaction, &FOLLOW_NAME, child.id, Some(name), write).await
+}
+
+/// Takes the child, which is locked, from its stories; its name stays.
+pub(in crate::sql) async fn leave_child(
+    transaction: &mut Transaction,
+    child: Uuid,
+    write: &mut Write,
+) -> Result<(), TaleError> {
+    rewrite(transaction, &LEAVE_CHILD, child, None, write).await
+}
+
+/// Takes the hero, which is locked, from its stories.
+pub(in crate::sql) async fn leave_hero(
+    transaction: &mut Transaction,
+    hero: Uuid,
+    write: &mut Write,
+) -> Result<(), TaleError> {
+    rewrite(transaction, &LEAVE_HERO, hero, None, write).await
+}
+
+async fn rewrite(
+    transaction: &mut Transaction,
+    cascade: &Cascade,
+    owner: Uuid,
+    name: Option<Value>,
+    write: &mut Write,
+) -> Result<(), TaleError> {
+    let mut values = vec![Value::id(owner), Value::Time(now())];
+    values.extend(name);
+    let locked: Vec<Present> = transaction
+        .fetch(cascade.lock, vec![Value::id(owner)], "story")
+        .await?;
+    if locked.is_empty() {
+        return Ok(());
+    }
+    if RECORDED_ONE_BY_ONE < locked.len() {
+        transaction
+            .execute(cascade.rewrite, values, "story")
+            .await?;
+        write.everything::<Story>();
+        return Ok(());
+    }
+    let before: Vec<Story> = transaction
+        .fetch(cascade.read, vec![Value::id(owner)], "story")
+        .await?;
+    let after: Vec<Story> = transaction.fetch(cascade.rewrite, values, "story").await?;
+    let before: HashMap<Uuid, Story> = before.into_iter().map(|row| (row.id, row)).collect();
+    for after in &after {
+        match before.get(&after.id) {
+            Some(before) => write.updated(before, after),
+            // The lock forbids it; forgetting too much is the safe answer.
+            None => write.everything::<Story>(),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! Stories in SQL.
+
+mod cascade;
+mod table_impl;
+
+use std::sync::Arc;
+
+use aside::{Repository, Rows, Write};
+use uuid::Uuid;
+
+use super::columns::{Columns, FromColumns, Present};
+use super::database::Database;
+use super::statement::{Statement, Value};
+use super::table::{self, Table, storable};
+use super::transaction::Transaction;
+use crate::domain::{Story, StoryIndex, TaleError, now, validate_rating};
+
+pub(super) use cascade::{follow_name, leave_child, leave_hero};
+
+/// The stories of a database.
+#[derive(Clone, Debug)]
+pub struct SqlStories {
+    database: Database,
+}
+
+impl SqlStories {
+    /// The stories of `database`.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Replaces the story of the same id if it has the expected version, or
+    /// whichever it has when `None`; answers `None` when there is no such
+    /// story. Where there is a `child_id`, the child's name is stored.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version,
+    /// [`TaleError::UnknownChild`] and [`TaleError::UnknownHero`].
+    pub async fn update_if(
+        &self,
+        mut row: Story,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Story>>, TaleError> {
+        row.draft().validate()?;
+        let mut transaction = self.database.begin().await?;
+        // The child and the hero are locked first, as everywhere; that one
+        // is unknown is said only if the story is not.
+        let unknown = settle(&mut transaction, &mut row).await?;
+        let Some(before) = table::lock::<Story>(&mut transaction, row.id).await? else {
+            return Ok(None);
+        };
+        unknown.map_or(Ok(()), Err)?;
+        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+        write.updated(&before, &after);
+        transaction.commit(write).await?;
+        Ok(Some(Arc::new(after)))
+    }
+
+    /// Deletes the story if it has the expected version, or whichever it has
+    /// when `None`; answers whether there was one.
+    ///
+    /// # Errors
+    /// [`TaleError::Conflict`] when it has another version.
+    pub async fn delete_if(
+        &self,
+        id: Uuid,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<bool, TaleError> {
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
+            return Ok(false);
+        };
+        table::delete(&mut transaction, &before, expected_version).await?;
+        write.deleted(&before);
+        transaction.commit(write).await?;
+        Ok(true)
+    }
+
+    /// Rates the story, 1 to 10; answers `None` when there is no such story.
+    ///
+    /// # Errors
+    /// [`TaleError::Invalid`] for another rating, [`TaleError::Conflict`]
+    /// when the story has another version than the expected one.
+    pub async fn set_rating(
+        &self,
+        id: Uuid,
+        rating: i32,
+        expected_version: Option<u64>,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Story>>, TaleError> {
+        const RATE: Statement = Statement::both(
+            "UPDATE stories
+                SET rating = $2,
+                    updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END,
+                    version = version + 1
+              WHERE id = $1 AND ($4 IS NULL OR version = $4) RETURNING *",
+        );
+        validate_rating(rating)?;
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
+            return Ok(None);
+        };
+        let values = vec![
+            Value::id(id),
+            Value::int(rating),
+            Value::Time(now()),
+            Value::Version(expected_version),
+        ];
+        let after: Story = transaction
+            .fetch_first(RATE, values, "story")
+            .await?
+            .ok_or_else(|| table::moved_on(&before))?;
+        write.updated(&before, &after);
+        transaction.commit(write).await?;
+        Ok(Some(Arc::new(after)))
+    }
+}
+
+impl Repository for SqlStories {
+    type Entity = Story;
+    type Error = TaleError;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Story>>, TaleError> {
+        table::find_by_id(&self.database, *id).await
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Story>>>, TaleError> {
+        table::find_many(&self.database, ids).await
+    }
+
+    async fn find_by(&self, index: &StoryIndex) -> Result<Rows<Story>, TaleError> {
+        const BY_CHILD_NAME: Statement =
+            Statement::both("SELECT * FROM stories WHERE child_name = $1 ORDER BY created_at, id");
+        const BY_LANGUAGE: Statement =
+            Statement::both("SELECT * FROM stories WHERE language = $1 ORDER BY created_at, id");
+        let (statement, value) = match index {
+            StoryIndex::ChildName(name) if !storable(name) => return Ok(Arc::new([])),
+            StoryIndex::ChildId(child) => (cascade::OF_CHILD, Value::id(*child)),
+            StoryIndex::ChildName(name) => (BY_CHILD_NAME, Value::text(name)),
+            StoryIndex::Language(language) => (BY_LANGUAGE, Value::text(language.as_str())),
+        };
+        table::list(&self.database, statement, vec![value]).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<Story>, TaleError> {
+        table::list(&self.database, Story::STATEMENTS.all, vec![]).await
+    }
+
+    /// Adds the story with version 1 and the time now. Where there is a
+    /// `child_id`, the child's name is stored.
+    async fn save_in(&self, mut row: Story, write: &mut Write) -> Result<Arc<Story>, TaleError> {
+        row.draft().validate()?;
+        row.created_at = now();
+        row.updated_at = row.created_at;
+        row.version = 1;
+        let mut transaction = self.database.begin().await?;
+        let unknown = settle(&mut transaction, &mut row).await?;
+        unknown.map_or(Ok(()), Err)?;
+        let after = table::insert(&mut transaction, &row)
+            .await?
+            .ok_or(TaleError::Exists { kind: "story" })?;
+        write.created(&after);
+        transaction.commit(write).await?;
+        Ok(Arc::new(after))
+    }
+
+    async fn update_in(
+        &self,
+        row: Story,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Story>>, TaleError> {
+        self.update_if(row, None, write).await
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
+        self.delete_if(*id, None, write).await
+    }
+
+    fn overloaded(&self) -> TaleError {
+        TaleError::Busy
+    }
+}
+
+/// Holds the child and the hero that the story names, in this order, and
+/// gives the story the child's name. Answers which of them is unknown.
+///
+/// A rename waits for this transaction, and so finds the story; or this one
+/// waits for the rename, and so finds the new name.
+pub(super) async fn settle(
+    transaction: &mut Transaction,
+    story: &mut Story,
+) -> Result<Option<TaleError>, TaleError> {
+    const CHILD: Statement = Statement::each(
+        "SELECT name FROM children WHERE id = $1",
+        "SELECT name FROM children WHERE id = $1 FOR SHARE",
+    );
+    const HERO: Statement = Statement::each(
+        "SELECT id FROM heroes WHERE id = $1",
+        "SELECT id FROM heroes WHERE id = $1 FOR KEY SHARE",
+    );
+    let mut unknown = None;
+    if let Some(id) = story.child_id {
+        let child: Option<ChildName> = transaction
+            .fetch_first(CHILD, vec![Value::id(id)], "child")
+            .await?;
+        match child {
+            Some(ChildName(name)) => story.child_name = Some(name),
+            None => unknown = Some(TaleError::UnknownChild(id)),
+        }
+    }
+    if let Some(id) = story.hero_id {
+        let hero: Option<Present> = transaction
+            .fetch_first(HERO, vec![Value::id(id)], "hero")
+            .await?;
+        if hero.is_none() {
+            unknown.get_or_insert(TaleError::UnknownHero(id));
+        }
+    }
+    Ok(unknown)
+}
+
+struct ChildName(String);
+
+impl FromColumns for ChildName {
+    fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error> {
+        Ok(Self(row.text("name")?))
+    }
+}

@@ -1,0 +1,159 @@
+//! What the three tables have in common: reading, locking, inserting,
+//! replacing and deleting one row.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aside::{Entity, Rows};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::columns::{FromColumns, Present};
+use super::database::Database;
+use super::failure::tale_error;
+use super::statement::{Statement, Value};
+use super::transaction::Transaction;
+use crate::domain::{TaleError, now};
+
+/// A kind of row and its statements.
+pub(super) trait Table: Entity<Id = Uuid> + FromColumns {
+    const STATEMENTS: Statements;
+
+    /// What a client may write, in the order of the statements.
+    fn writable(&self) -> Result<Vec<Value>, sqlx::Error>;
+
+    /// When the row was added, when it last changed, and its version.
+    fn stamps(&self) -> (Timestamp, Timestamp, u64);
+}
+
+/// The statements of one table.
+pub(super) struct Statements {
+    /// `$1`: the id.
+    pub(super) by_id: Statement,
+    /// `$1`: the ids.
+    pub(super) by_ids: Statement,
+    /// All rows in their order.
+    pub(super) all: Statement,
+    /// The rows after the id `$1`, by id.
+    pub(super) page: Statement,
+    /// `$1`: the id. Locks the row until the transaction ends.
+    pub(super) lock: Statement,
+    /// The id, the writable columns, both timestamps, the version. Answers
+    /// no row if the id is taken.
+    pub(super) insert: Statement,
+    /// The id, the writable columns, the time, the expected version or null.
+    /// Raises the version; answers no row if it is not the expected one.
+    pub(super) update: Statement,
+    /// The id, the expected version or null. Answers the id of the row.
+    pub(super) delete: Statement,
+}
+
+pub(super) async fn find_by_id<T: Table>(
+    database: &Database,
+    id: Uuid,
+) -> Result<Option<Arc<T>>, TaleError> {
+    let rows: Vec<T> = database
+        .fetch(T::STATEMENTS.by_id, vec![Value::id(id)], T::KIND)
+        .await?;
+    Ok(rows.into_iter().next().map(Arc::new))
+}
+
+pub(super) async fn find_many<T: Table>(
+    database: &Database,
+    ids: &[Uuid],
+) -> Result<Vec<Option<Arc<T>>>, TaleError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let rows: Vec<T> = database
+        .fetch(
+            T::STATEMENTS.by_ids,
+            vec![Value::Ids(ids.to_vec())],
+            T::KIND,
+        )
+        .await?;
+    let found: HashMap<Uuid, Arc<T>> = rows
+        .into_iter()
+        .map(|row| (*row.id(), Arc::new(row)))
+        .collect();
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+}
+
+pub(super) async fn list<T: Table>(
+    database: &Database,
+    statement: Statement,
+    values: Vec<Value>,
+) -> Result<Rows<T>, TaleError> {
+    let rows: Vec<T> = database.fetch(statement, values, T::KIND).await?;
+    Ok(rows.into_iter().map(Arc::new).collect())
+}
+
+/// Reads the row and keeps others from changing it.
+pub(super) async fn lock<T: Table>(
+    transaction: &mut Transaction,
+    id: Uuid,
+) -> Result<Option<T>, TaleError> {
+    transaction
+        .fetch_first(T::STATEMENTS.lock, vec![Value::id(id)], T::KIND)
+        .await
+}
+
+/// Inserts the row as it is; answers `None` if its id is taken.
+pub(super) async fn insert<T: Table>(
+    transaction: &mut Transaction,
+    row: &T,
+) -> Result<Option<T>, TaleError> {
+    let (created_at, updated_at, version) = row.stamps();
+    let mut values = vec![Value::id(*row.id())];
+    values.extend(row.writable().map_err(|error| tale_error(error, T::KIND))?);
+    values.extend([
+        Value::Time(created_at),
+        Value::Time(updated_at),
+        Value::Version(Some(version)),
+    ]);
+    transaction
+        .fetch_first(T::STATEMENTS.insert, values, T::KIND)
+        .await
+}
+
+/// Writes over `before`, which is locked, and answers the row as stored.
+pub(super) async fn replace<T: Table>(
+    transaction: &mut Transaction,
+    before: &T,
+    row: &T,
+    expected_version: Option<u64>,
+) -> Result<T, TaleError> {
+    let mut values = vec![Value::id(*row.id())];
+    values.extend(row.writable().map_err(|error| tale_error(error, T::KIND))?);
+    values.extend([Value::Time(now()), Value::Version(expected_version)]);
+    transaction
+        .fetch_first(T::STATEMENTS.update, values, T::KIND)
+        .await?
+        .ok_or_else(|| moved_on(before))
+}
+
+/// Deletes `before`, which is locked.
+pub(super) async fn delete<T: Table>(
+    transaction: &mut Transaction,
+    before: &T,
+    expected_version: Option<u64>,
+) -> Result<(), TaleError> {
+    let values = vec![Value::id(*before.id()), Value::Version(expected_version)];
+    let deleted: Option<Present> = transaction
+        .fetch_first(T::STATEMENTS.delete, values, T::KIND)
+        .await?;
+    deleted.map(drop).ok_or_else(|| moved_on(before))
+}
+
+/// The row is locked, so a statement that did not find it did not find the
+/// version it was told to expect.
+pub(super) fn moved_on<T: Table>(before: &T) -> TaleError {
+    let (_, _, current) = before.stamps();
+    TaleError::Conflict { current }
+}
+
+/// Whether any row can hold this text. PostgreSQL refuses to be asked for
+/// text with a NUL, and stores none.
+pub(super) fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}

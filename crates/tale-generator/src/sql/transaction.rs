@@ -1,0 +1,159 @@
+//! One transaction, and how it ends.
+
+use std::time::Duration;
+
+use aside::Write;
+use sqlx::{Postgres, Sqlite};
+use tokio::time::timeout;
+
+use super::columns::FromColumns;
+use super::database::{read_postgres, read_sqlite};
+use super::failure::{certainly_rolled_back, tale_error};
+use super::statement::{Statement, Value};
+use crate::domain::TaleError;
+
+/// A transaction. Dropped without a commit, it is rolled back.
+pub(super) struct Transaction {
+    inner: Inner,
+    limit: Duration,
+}
+
+enum Inner {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+impl Transaction {
+    pub(super) fn sqlite(inner: sqlx::Transaction<'static, Sqlite>, limit: Duration) -> Self {
+        Self {
+            inner: Inner::Sqlite(inner),
+            limit,
+        }
+    }
+
+    pub(super) fn postgres(inner: sqlx::Transaction<'static, Postgres>, limit: Duration) -> Self {
+        Self {
+            inner: Inner::Postgres(inner),
+            limit,
+        }
+    }
+
+    /// Runs a statement and takes its rows.
+    pub(super) async fn fetch<T: FromColumns>(
+        &mut self,
+        statement: Statement,
+        values: Vec<Value>,
+        kind: &'static str,
+    ) -> Result<Vec<T>, TaleError> {
+        let rows = async {
+            match &mut self.inner {
+                Inner::Sqlite(inner) => {
+                    let query = statement.for_sqlite(values)?;
+                    read_sqlite(&query.fetch_all(&mut **inner).await?)
+                }
+                Inner::Postgres(inner) => {
+                    let query = statement.for_postgres(values);
+                    read_postgres(&query.fetch_all(&mut **inner).await?)
+                }
+            }
+        };
+        timeout(self.limit, rows)
+            .await
+            .map_err(|_| TaleError::Busy)?
+            .map_err(|error| tale_error(error, kind))
+    }
+
+    /// Runs a statement and takes its first row.
+    pub(super) async fn fetch_first<T: FromColumns>(
+        &mut self,
+        statement: Statement,
+        values: Vec<Value>,
+        kind: &'static str,
+    ) -> Result<Option<T>, TaleError> {
+        Ok(self
+            .fetch(statement, values, kind)
+            .await?
+            .into_iter()
+            .next())
+    }
+
+    /// Runs a statement; its rows do not matter.
+    pub(super) async fn execute(
+        &mut self,
+        statement: Statement,
+        values: Vec<Value>,
+        kind: &'static str,
+    ) -> Result<(), TaleError> {
+        let done = async {
+            match &mut self.inner {
+                Inner::Sqlite(inner) => {
+                    let query = statement.for_sqlite(values)?;
+                    query.execute(&mut **inner).await.map(drop)
+                }
+                Inner::Postgres(inner) => {
+                    let query = statement.for_postgres(values);
+                    query.execute(&mut **inner).await.map(drop)
+                }
+            }
+        };
+        timeout(self.limit, done)
+            .await
+            .map_err(|_| TaleError::Busy)?
+            .map_err(|error| tale_error(error, kind))
+    }
+
+    /// Commits what `write` was told, once every copy is kept from coming
+    /// back before the verdict.
+    ///
+    /// # Cancellation
+    /// Dropped after the quarantine, the write counts as ambiguous: the rows
+    /// it changed are read from the database until the quarantine ends.
+    pub(super) async fn commit(mut self, write: &mut Write) -> Result<(), TaleError> {
+        let journalled = {
+            let left = write.before_commit().await;
+            self.journal(left.keys()).await
+        };
+        if let Err(error) = journalled {
+            if self.rollback().await {
+                write.rolled_back();
+            }
+            return Err(error);
+        }
+        let committed = async {
+            match self.inner {
+                Inner::Sqlite(inner) => inner.commit().await,
+                Inner::Postgres(inner) => inner.commit().await,
+            }
+        };
+        // A COMMIT that was sent and not answered may have happened.
+        let verdict = timeout(self.limit, committed)
+            .await
+            .map_err(|_| TaleError::Busy)?;
+        verdict.map_err(|error| {
+            if certainly_rolled_back(&error) {
+                write.rolled_back();
+            }
+            tale_error(error, "row")
+        })
+    }
+
+    /// Stores the keys that Redis did not acknowledge, in this transaction.
+    ///
+    /// There is no journal table yet: such keys are bounded by their TTL and
+    /// by what the cache itself remembers of them.
+    async fn journal(&mut self, keys: &[String]) -> Result<(), TaleError> {
+        let _ = keys;
+        Ok(())
+    }
+
+    /// Rolls back; answers whether that is certain.
+    async fn rollback(self) -> bool {
+        let rolled_back = async {
+            match self.inner {
+                Inner::Sqlite(inner) => inner.rollback().await,
+                Inner::Postgres(inner) => inner.rollback().await,
+            }
+        };
+        matches!(timeout(self.limit, rolled_back).await, Ok(Ok(())))
+    }
+}

@@ -1,0 +1,190 @@
+//! Export and import as JSON lines: one row per line, with its kind.
+//!
+//! An export reads everything as of one moment: children and heroes before
+//! the stories that name them. An import keeps ids, timestamps and versions.
+//! It writes batch by batch, each in a transaction of its own, so that a large
+//! file neither blocks other writers nor outlives the time limit of a
+//! transaction. It stops at the first bad line and names it; run again, it
+//! passes over the rows that stand there already, equal in every field.
+//! [`check`] reads a whole file without writing any of it.
+
+use std::io;
+
+use aside::CacheService;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use uuid::Uuid;
+
+use crate::domain::{Record, TaleError};
+use crate::sql::{BATCH, BatchError, Database, Inserted, insert_batch};
+
+/// Why an export or import stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A line that cannot be imported; what stands before it may be.
+    #[error("line {line}: {problem}")]
+    Line {
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database failed; nothing of the current batch was written.
+    #[error(transparent)]
+    Database(#[from] TaleError),
+    /// The file could not be read or written.
+    #[error("the file could not be read or written")]
+    File(#[from] io::Error),
+}
+
+/// Writes every row, and answers how many; `progress` is called with the
+/// number so far.
+///
+/// # Errors
+/// [`TransferError::Database`] and [`TransferError::File`].
+pub async fn export(
+    database: &Database,
+    out: &mut (impl AsyncWrite + Unpin),
+    mut progress: impl FnMut(u64),
+) -> Result<u64, TransferError> {
+    let mut snapshot = database.snapshot().await?;
+    let mut written = 0;
+    for kind in ["child", "hero", "story"] {
+        let mut after = Uuid::nil();
+        loop {
+            let page = match kind {
+                "child" => snapshot.children(after).await?,
+                "hero" => snapshot.heroes(after).await?,
+                _ => snapshot.stories(after).await?,
+            };
+            let Some(last) = page.last() else { break };
+            after = last.id();
+            let mut lines = Vec::new();
+            for record in &page {
+                serde_json::to_writer(&mut lines, record).map_err(io::Error::from)?;
+                lines.push(b'\n');
+            }
+            out.write_all(&lines).await?;
+            written += page.len() as u64;
+            progress(written);
+        }
+    }
+    out.flush().await?;
+    Ok(written)
+}
+
+/// Reads every line without writing any; answers how many rows there are.
+/// Whether the children and heroes of its stories exist is for the import to
+/// say.
+///
+/// # Errors
+/// [`TransferError::Line`] for the first bad line, [`TransferError::File`].
+pub async fn check(file: impl AsyncBufRead + Unpin) -> Result<u64, TransferError> {
+    let mut reader = Lines::new(file);
+    let mut rows = 0;
+    while reader.next().await?.is_some() {
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+/// Adds every row of a file; `progress` is called with what was done so far.
+/// The caches of a running system are told of every row.
+///
+/// # Errors
+/// [`TransferError::Line`] for the first bad line: batches before it stay.
+pub async fn import(
+    database: &Database,
+    cache: &CacheService,
+    file: impl AsyncBufRead + Unpin,
+    mut progress: impl FnMut(Inserted),
+) -> Result<Inserted, TransferError> {
+    let mut reader = Lines::new(file);
+    let mut sum = Inserted::default();
+    let mut lines = Vec::with_capacity(BATCH);
+    let mut records = Vec::with_capacity(BATCH);
+    loop {
+        let next = reader.next().await?;
+        let ended = next.is_none();
+        if let Some((line, record)) = next {
+            lines.push(line);
+            records.push(record);
+        }
+        if BATCH <= records.len() || ended {
+            let mut write = cache.write();
+            let inserted = insert_batch(database, &records, &mut write)
+                .await
+                .map_err(|error| at_line(error, &lines))?;
+            write.committed().await;
+            sum.added += inserted.added;
+            sum.present += inserted.present;
+            progress(sum);
+            lines.clear();
+            records.clear();
+        }
+        if ended {
+            return Ok(sum);
+        }
+    }
+}
+
+fn at_line(failed: BatchError, lines: &[u64]) -> TransferError {
+    let line = failed.index.and_then(|index| lines.get(index));
+    match (line, failed.error) {
+        // Not the line's fault: the same one may do later.
+        (_, error @ (TaleError::Busy | TaleError::Database(_))) | (None, error) => error.into(),
+        (Some(&line), error) => TransferError::Line {
+            line,
+            problem: error.to_string(),
+        },
+    }
+}
+
+/// The rows of a file with the numbers of their lines.
+struct Lines<R> {
+    lines: tokio::io::Lines<R>,
+    line: u64,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    fn new(file: R) -> Self {
+        Self {
+            lines: file.lines(),
+            line: 0,
+        }
+    }
+
+    /// The next row; empty lines are passed over.
+    async fn next(&mut self) -> Result<Option<(u64, Record)>, TransferError> {
+        while let Some(text) = self.lines.next_line().await? {
+            self.line += 1;
+            if text.trim().is_empty() {
+                continue;
+            }
+            let record = parse(&text).map_err(|problem| TransferError::Line {
+                line: self.line,
+                problem,
+            })?;
+            return Ok(Some((self.line, record)));
+        }
+        Ok(None)
+    }
+}
+
+fn parse(text: &str) -> Result<Record, String> {
+    let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    refuse_unknown_fields(text, &record)?;
+    record.validate().map_err(|error| error.to_string())?;
+    Ok(record)
+}
+
+/// The stored types take what a newer version of them holds, as a cache must;
+/// in a file, a field nobody reads is a mistake that would lose data.
+fn refuse_unknown_fields(text: &str, record: &Record) -> Result<(), String> {
+    let given: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let read = serde_json::to_value(record).map_err(|error| error.to_string())?;
+    match given.keys().find(|field| read.get(field).is_none()) {
+        Some(field) => Err(format!("`{field}` is not a field of a {}", record.kind())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,130 @@
+//! What happens when another program is in the way.
+
+use std::time::{Duration, Instant};
+
+use aside::{Repository as _, Write};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use tale_generator::domain::{Hero, TaleError};
+use tale_generator::sql::{Database, DatabaseOptions, SqlHeroes};
+use tempfile::TempDir;
+
+use crate::databases::{World, hero_draft, postgres_database};
+
+fn short() -> DatabaseOptions {
+    DatabaseOptions {
+        longest_transaction: Duration::from_secs(2),
+        ..DatabaseOptions::default()
+    }
+}
+
+async fn heroes(url: &str) -> (SqlHeroes, Hero) {
+    let heroes = SqlHeroes::new(Database::open(url, short()).await.unwrap());
+    let hero = heroes.save(Hero::new(hero_draft("Ada"))).await.unwrap();
+    (heroes, hero.as_ref().clone())
+}
+
+async fn is_busy_and_not_stuck(heroes: &SqlHeroes, hero: &Hero) {
+    let begun = Instant::now();
+    let refused = heroes.update(hero.clone()).await;
+    assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_row_that_another_program_locks_makes_a_writer_busy_and_not_stuck() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let (heroes, hero) = heroes(&url).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    lock.execute("SELECT * FROM heroes FOR UPDATE")
+        .await
+        .unwrap();
+    is_busy_and_not_stuck(&heroes, &hero).await;
+    heroes.find_by_id(&hero.id).await.unwrap().unwrap();
+    lock.rollback().await.unwrap();
+    assert_eq!(heroes.update(hero).await.unwrap().unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_writes_makes_a_writer_busy_and_not_stuck() {
+    let directory = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("tales.db").display());
+    let (heroes, hero) = heroes(&url).await;
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    is_busy_and_not_stuck(&heroes, &hero).await;
+    heroes.find_by_id(&hero.id).await.unwrap().unwrap();
+    lock.rollback().await.unwrap();
+    assert_eq!(heroes.update(hero).await.unwrap().unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_open_transaction() {
+    let directory = TempDir::new().unwrap();
+    let file = format!("sqlite:{}", directory.path().join("tales.db").display());
+    for url in [Some(file), postgres_database()].into_iter().flatten() {
+        let (heroes, hero) = heroes(&url).await;
+        for microseconds in (0..3_000).step_by(150) {
+            let update = heroes.update(hero.clone());
+            let _ = tokio::time::timeout(Duration::from_micros(microseconds), update).await;
+        }
+        let stored = heroes.find_by_id(&hero.id).await.unwrap().unwrap();
+        let after = heroes.update(hero).await.unwrap().unwrap();
+        assert!(stored.version < after.version);
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_created_if_missing_and_found_again() {
+    let directory = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("tales.db").display());
+    let (first, hero) = heroes(&url).await;
+    let second = SqlHeroes::new(Database::open(&url, short()).await.unwrap());
+    let found = second.find_by_id(&hero.id).await.unwrap().unwrap();
+    assert_eq!(*found, hero);
+    second.update(hero).await.unwrap();
+    let all = first.list_all().await.unwrap();
+    assert_eq!(all[0].version, 2);
+}
+
+/// What a write records as the row before decides which lists forget, so it
+/// must be the row that the other program left, not the one it found.
+#[tokio::test]
+async fn the_row_before_is_read_under_its_lock() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let world = World::open("PostgreSQL", &url).await;
+    let (hero, child) = (world.hero("Ada").await, world.child("Маша").await);
+    let story = world.story(None, None).await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut change = other.begin().await.unwrap();
+    for table in ["heroes", "children", "stories"] {
+        let raise = format!("UPDATE {table} SET version = version + 4");
+        change.execute(AssertSqlSafe(raise)).await.unwrap();
+    }
+    let passed = Some(1);
+    let writers = async {
+        let mut writes = [(); 3].map(|()| Write::uncached());
+        let [first, second, third] = &mut writes;
+        tokio::join!(
+            world.heroes.update_if(hero, passed, first),
+            world.children.delete_if(child.id, passed, second),
+            world.stories.set_rating(story.id, 5, passed, third),
+        )
+    };
+    let commit = async {
+        // Long enough for the writers to have met the lock.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        change.commit().await.unwrap();
+    };
+    let ((hero, child, story), ()) = tokio::join!(writers, commit);
+    for refused in [hero.err(), child.err(), story.err()] {
+        assert!(
+            matches!(refused, Some(TaleError::Conflict { current: 5 })),
+            "{refused:?}"
+        );
+    }
+}
