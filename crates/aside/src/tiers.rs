@@ -262,21 +262,36 @@ impl Tiers {
         {
             return forgotten;
         }
+        self.hold_kind(prefix);
+        0
+    }
+
+    /// Passes Redis by for a kind until Redis has forgotten it.
+    fn hold_kind(&self, prefix: String) {
         if self.held.hold_kind(&prefix) {
             self.stripes.forget_all();
             self.later(Pending::Everything { prefix });
         }
-        0
     }
 
     /// Passes Redis by for this key until its release is acknowledged. Held
     /// first and forgotten second: whoever sees the new generation sees the
-    /// key held.
-    pub(crate) fn hold(&self, key: &Key) {
-        if self.shared.is_some() {
-            self.held.hold(key);
-            self.stripes.forget(key.hash());
+    /// key held. False if its kind is held instead, because there are too
+    /// many keys: Redis will then forget the kind, and nothing is owed to it
+    /// for the key.
+    pub(crate) fn hold(&self, key: &Key) -> bool {
+        if self.shared.is_none() {
+            return false;
         }
+        if self.held.is_full()
+            && let Some(kind) = self.kind_of(key.as_str())
+        {
+            self.hold_kind(self.prefix(kind));
+            return false;
+        }
+        self.held.hold(key);
+        self.stripes.forget(key.hash());
+        true
     }
 
     /// Holds a key, and releases it as soon as Redis takes that.

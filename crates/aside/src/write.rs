@@ -282,9 +282,10 @@ impl Write {
                 tiers.stripes.forget(key.hash());
                 round.acknowledged.push(key);
             } else {
-                tiers.hold(&key);
                 self.unquarantined.push(key.as_str().to_owned());
-                round.held.push(key);
+                if tiers.hold(&key) {
+                    round.held.push(key);
+                }
             }
         }
         round.sent.clear();

@@ -110,6 +110,7 @@ impl MemoryTier {
     }
 
     /// About how many bytes it holds.
+    #[cfg(test)]
     pub(crate) fn used_bytes(&self) -> usize {
         self.inner.lock().store.used_bytes()
     }
