@@ -22,6 +22,9 @@ use crate::strategy::CacheStrategy;
 use crate::stripes::Stamp;
 use crate::value::{self, Circumstance, Envelope, Header, Unacceptable};
 
+/// The least time to wait for somebody else's load.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Under which generations and in which circumstance a flight runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -243,7 +246,7 @@ impl<E: Entity> Kind<E> {
 
     /// Learns how long a load took.
     pub(crate) fn load_took(&self, time: Duration) {
-        let millis = whole_millis(time);
+        let millis = whole_millis(time).max(1);
         let _ = self
             .slow_load
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
@@ -252,10 +255,15 @@ impl<E: Entity> Kind<E> {
     }
 
     /// How long to wait for somebody else's load: twice what a slow one
-    /// takes, and never longer than the lease it runs under.
+    /// takes, and never longer than the lease it runs under. A process that
+    /// has loaded nothing yet knows no better than the lease.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
-        let slow = Duration::from_millis(self.slow_load.load(Ordering::Relaxed));
-        (slow * 2).clamp(Duration::from_millis(100).min(lease), lease)
+        match self.slow_load.load(Ordering::Relaxed) {
+            0 => lease,
+            slow => (Duration::from_millis(slow) * 2)
+                .max(LEAST_PATIENCE)
+                .min(lease),
+        }
     }
 }
 

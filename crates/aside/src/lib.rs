@@ -53,6 +53,8 @@ mod process;
 
 mod held;
 
+mod pending;
+
 mod kind;
 
 mod tiers;
@@ -66,6 +68,9 @@ pub use write::{Unquarantined, Write};
 
 mod repository;
 pub use repository::{Id, Index, Repository, Row};
+
+mod erased_repository;
+pub use erased_repository::ErasedRepository;
 
 mod inspect;
 pub use inspect::{Explained, Health, HealthStatus, KindStats, ServiceStats, State};

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::key::Key;
-use crate::shared::{Op, Released, Reply, Token};
+use crate::pending::Pending;
+use crate::shared::{Op, Released, Reply};
 use crate::statistics::raise;
 use crate::tiers::Tiers;
 
@@ -22,24 +22,6 @@ const BATCH: usize = 100;
 
 /// How long a service without a link looks again, should it miss the change.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// Something Redis must still be told.
-#[derive(Clone, Debug)]
-pub(crate) enum Pending {
-    /// A write's verdict on one key.
-    Release {
-        key: Key,
-        writer: Token,
-        /// Whether the key is held until then.
-        held: bool,
-        /// Not before: the transaction may still commit.
-        due: Option<Instant>,
-    },
-    /// A fill that was perhaps granted and will not come.
-    Abandon { key: Key, token: Token },
-    /// Everything that begins so must be forgotten, and is held until then.
-    Everything { prefix: String },
-}
 
 /// Sends what is pending until the service is gone.
 pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {

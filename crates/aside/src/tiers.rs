@@ -16,8 +16,8 @@ use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
 use crate::link::{Link, Suspicion};
 use crate::message::{self, Message};
+use crate::pending::Pending;
 use crate::process::{InProcess, Shares};
-use crate::releases::Pending;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
@@ -360,6 +360,7 @@ impl Tiers {
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
+                tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
             }

@@ -218,7 +218,7 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 #[cfg(test)]
-pub(crate) mod conformance;
+mod conformance;
 pub(crate) mod lanes;
 pub(crate) mod memory;
 pub(crate) mod redis;
