@@ -195,7 +195,9 @@ pub(crate) async fn keep_open(
         };
         let opened = async {
             let wire = Wire::open(&endpoint, on_event).await?;
-            load_scripts(&wire).await?;
+            tokio::time::timeout(socket_timeout, load_scripts(&wire))
+                .await
+                .unwrap_or_else(|_| Err(Broken::because("the scripts were not taken in time")))?;
             Ok::<_, Broken>(wire)
         };
         match opened.await {
