@@ -147,6 +147,22 @@ impl Tiers {
         }
     }
 
+    /// Whether Redis takes a script that writes, and a read, by trying both
+    /// on a key that nobody reads.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let key = Key::new(&format!("{}probe", self.prefix("aside")));
+        let message = self.message(&key);
+        let ops = vec![
+            Op::Invalidate {
+                key: key.clone(),
+                message,
+            },
+            Op::Get { key },
+        ];
+        let replies = self.ask(self.lane(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
+    }
+
     /// The message that makes every instance forget `key`.
     pub(crate) fn message(&self, key: &Key) -> String {
         message::forget(key, self.instance)
