@@ -6,6 +6,8 @@
 mod library;
 mod network;
 mod outages;
+mod refusals;
+mod voices;
 
 use std::time::{Duration, Instant};
 
