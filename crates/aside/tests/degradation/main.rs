@@ -6,7 +6,9 @@
 mod library;
 mod network;
 mod outages;
+mod pressure;
 mod refusals;
+mod values;
 mod voices;
 
 use std::time::{Duration, Instant};
