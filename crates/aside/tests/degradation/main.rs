@@ -3,9 +3,11 @@
 //! Each test puts a real server, or the way to it, to one fault, and its name
 //! is the row of `docs/faults.md` that it keeps true.
 
+mod endings;
 mod library;
 mod network;
 mod outages;
+mod places;
 mod pressure;
 mod refusals;
 mod values;
@@ -117,4 +119,12 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
 /// Says what was measured, for whoever runs the tests with their output.
 fn measured(what: &str, time: Duration) {
     eprintln!("measured: {what}: {time:?}");
+}
+
+/// How many connections of services a server has: those that speak RESP3, as
+/// these tests do not. Servers before 7.2 know no names of libraries.
+fn connections(redis: &RedisServer) -> usize {
+    let clients = redis.command(&["CLIENT", "LIST"]);
+    let clients = clients.text().expect("a list").lines();
+    clients.filter(|client| client.contains("resp=3")).count()
 }
