@@ -119,7 +119,13 @@ impl CacheService {
         };
         let mut subscription = None;
         let tiers = match target {
-            _ if !config.redis_enabled => with(None, Link::new(Arc::clone(&stripes), bound)),
+            _ if !config.redis_enabled => {
+                tracing::warn!(
+                    "caching is off here: instances that cache do not hear of writes made by \
+                     this one, and serve what they hold until its TTL"
+                );
+                with(None, Link::new(Arc::clone(&stripes), bound))
+            }
             Err(problems) => {
                 tracing::error!(%problems, "nothing is cached: the settings cannot work");
                 with(None, Link::new(Arc::clone(&stripes), bound))
