@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use aside::Repository as _;
 use aside_testkit::{PostgresServer, StartError};
@@ -24,9 +25,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn open(name: &'static str, url: &str) -> Self {
-        let database = Database::open(url, DatabaseOptions::default())
-            .await
-            .unwrap();
+        let database = Database::open(url, patient()).await.unwrap();
         Self {
             name,
             heroes: SqlHeroes::new(database.clone()),
@@ -57,6 +56,14 @@ impl World {
     pub(crate) async fn stored_story(&self, id: Uuid) -> Story {
         let story = self.stories.find_by_id(&id).await.unwrap();
         story.expect("the story is stored").as_ref().clone()
+    }
+}
+
+/// A machine that is busy with other tests is no reason to fail one.
+pub(crate) fn patient() -> DatabaseOptions {
+    DatabaseOptions {
+        acquire_timeout: Duration::from_secs(30),
+        ..DatabaseOptions::default()
     }
 }
 
