@@ -34,6 +34,25 @@ pub struct Answer<T> {
     pub ttl: Option<Duration>,
 }
 
+impl<T> Answer<T> {
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
+        let Self {
+            value,
+            tier,
+            bypass,
+            age,
+            ttl,
+        } = self;
+        Answer {
+            value: make(value),
+            tier,
+            bypass,
+            age,
+            ttl,
+        }
+    }
+}
+
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
@@ -68,6 +87,12 @@ pub enum Bypass {
 }
 
 impl Bypass {
+    /// Whether it is one in which the database must be protected from the
+    /// load that Redis no longer takes off it.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::RedisUnavailable | Self::Held)
+    }
+
     /// The word for it in `Cache-Status` and in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -14,10 +14,74 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 
 /// A row type that a cache may hold, and the keys it is held under.
 ///
-/// `#[derive(Entity)]` writes this impl. Written by hand it must keep three
-/// promises: `indexes` names every list that the row stands in, `write_index`
-/// gives two different lookups two different keys (begin with the index's own
-/// name), and `fingerprint` changes whenever the serialized form does.
+/// [`#[derive(Entity)]`](macro@crate::Entity) writes this impl. Written by
+/// hand it must keep these promises:
+///
+/// - `indexes` names every list that the row stands in;
+/// - `write_id` appends one segment, and `write_index` the index's own name
+///   and then its values, so that two lookups never share a key; the names
+///   are `[a-z0-9_-]+`, each used once, and none is `all`;
+/// - `fingerprint` changes whenever the serialized form does.
+///
+/// ```
+/// use aside::{Entity, IndexShape, KeyWriter};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// pub struct Country {
+///     code: String,
+///     name: String,
+/// }
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// pub enum CountryIndex {
+///     /// `country:name:{name}`, in lower case; see `CountryIndex::name`.
+///     Name(String),
+/// }
+///
+/// impl CountryIndex {
+///     /// The database compares names without regard to case, and so do we.
+///     pub fn name(name: &str) -> Self {
+///         Self::Name(name.to_lowercase())
+///     }
+/// }
+///
+/// impl Entity for Country {
+///     const KIND: &'static str = "country";
+///     const INDEXES: &'static [IndexShape] = &[IndexShape::new("name", &["name"], true)];
+///     type Id = String;
+///     type Index = CountryIndex;
+///
+///     fn id(&self) -> &String {
+///         &self.code
+///     }
+///
+///     fn indexes(&self, each: &mut dyn FnMut(CountryIndex)) {
+///         each(CountryIndex::name(&self.name));
+///     }
+///
+///     fn write_id(id: &String, key: &mut KeyWriter) {
+///         key.segment(id);
+///     }
+///
+///     fn write_index(index: &CountryIndex, key: &mut KeyWriter) {
+///         match index {
+///             CountryIndex::Name(name) => {
+///                 key.name("name");
+///                 key.segment(name);
+///             }
+///         }
+///     }
+///
+///     fn fingerprint() -> u64 {
+///         1 // raise it when the serialized form changes
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no entity, so it cannot be cached",
+    note = "derive it with `#[derive(aside::Entity)]`, or implement `aside::Entity` by hand"
+)]
 pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The first part of every key: `[a-z0-9_-]+`, not `aside`.
     const KIND: &'static str;
@@ -78,32 +142,6 @@ impl IndexShape {
             fields,
             unique,
         }
-    }
-}
-
-/// A type whose serialized form takes part in an entity's fingerprint.
-///
-/// `#[derive(Shape)]` writes it for types that stand inside an entity.
-pub trait Shape {
-    /// A number that differs between two serialized forms of the type.
-    fn shape() -> u64;
-}
-
-impl<T: Shape> Shape for Option<T> {
-    fn shape() -> u64 {
-        T::shape().rotate_left(1)
-    }
-}
-
-impl<T: Shape> Shape for Vec<T> {
-    fn shape() -> u64 {
-        T::shape().rotate_left(2)
-    }
-}
-
-impl<T: Shape> Shape for Box<T> {
-    fn shape() -> u64 {
-        T::shape()
     }
 }
 

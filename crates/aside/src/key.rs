@@ -85,34 +85,60 @@ impl KeyWriter {
 
     /// Appends a value, escaped.
     ///
-    /// A value is written as serde would write it in JSON, without quotes
-    /// where that is a string, a number or a boolean; anything else is its
-    /// JSON text. Two values of one type that serialize alike are the same
-    /// segment. A value that refuses to serialize becomes the text of its
-    /// refusal: it is still a key of its own, and its lookup still answers.
+    /// A string stands as it is, a number or a boolean as JSON writes it, and
+    /// anything else as `^` and its JSON text. Two values of one type that
+    /// serialize differently are two segments, with one exception: a type
+    /// that holds texts and numbers alike, such as an untagged enum, has one
+    /// segment for `"5"` and `5`, and must not identify anything.
+    ///
+    /// A value that refuses to serialize gets a segment of its own each time:
+    /// its lookups are answered and never share an answer, so they are not
+    /// cached either.
     pub fn segment<T: Serialize + ?Sized>(&mut self, value: &T) {
-        let plain = match serde_json::to_value(value) {
-            Ok(serde_json::Value::String(text)) => text,
-            Ok(other) => other.to_string(),
-            Err(refusal) => format!("^{refusal}"),
+        // The text and not `serde_json::Value`, which knows no `u128` and
+        // orders an object's fields by a feature that any crate can turn on.
+        let Ok(json) = serde_json::to_string(value) else {
+            let unique = format!("{:032x}", fastrand::u128(..));
+            return self.push("^", &unique);
         };
-        self.text_segment(&plain);
+        match json.as_bytes().first() {
+            Some(b'"') => match serde_json::from_str::<&str>(&json) {
+                Ok(plain) => self.text_segment(plain),
+                // It holds escapes, so it cannot be borrowed.
+                Err(_) => match serde_json::from_str::<String>(&json) {
+                    Ok(plain) => self.text_segment(&plain),
+                    Err(_) => self.push("^", &json),
+                },
+            },
+            Some(b'n' | b'[' | b'{') => self.push("^", &json),
+            _ => self.text_segment(&json),
+        }
     }
 
     /// Appends the plain text of a value, escaped.
     pub(crate) fn text_segment(&mut self, plain: &str) {
-        let begin = self.text.len();
-        self.text.push(':');
         // `{kind}:all` is the list of all, so an id of that name steps aside.
         if self.segments == 0 && plain == "all" {
-            self.text.push_str("%61ll");
+            self.text.push_str(":%61ll");
+            self.segments += 1;
         } else {
-            escape(plain, &mut self.text);
+            self.push("", plain);
         }
-        let segment = &self.text[begin + 1..];
+    }
+
+    /// Appends one segment: `mark` as it stands, and `plain` escaped.
+    ///
+    /// Neither `^` nor `#` comes out of escaping, so a marked segment and a
+    /// digest equal no plain one.
+    fn push(&mut self, mark: &str, plain: &str) {
+        self.text.push(':');
+        let begin = self.text.len();
+        self.text.push_str(mark);
+        escape(plain, &mut self.text);
+        let segment = &self.text[begin..];
         if segment.len() > LONGEST_SEGMENT_BYTES {
             let digest = Sha256::digest(segment.as_bytes());
-            self.text.truncate(begin + 1);
+            self.text.truncate(begin);
             self.text.push('#');
             for byte in digest {
                 let _ = write!(self.text, "{byte:02x}");
@@ -197,5 +223,49 @@ mod tests {
             id_key(&"x".repeat(200)),
             format!("hero:{}", "x".repeat(200))
         );
+    }
+
+    fn of<T: Serialize + ?Sized>(value: &T) -> String {
+        let mut key = KeyWriter::new("", "hero");
+        key.segment(value);
+        key.as_str().to_owned()
+    }
+
+    #[test]
+    fn numbers_and_booleans_stand_as_they_are_however_large() {
+        assert_eq!(of(&-7), "hero:-7");
+        assert_eq!(of(&true), "hero:true");
+        assert_eq!(of(&u128::MAX), format!("hero:{}", u128::MAX));
+        assert_ne!(of(&u128::MAX), of(&(u128::MAX - 1)));
+    }
+
+    #[test]
+    fn a_value_of_several_parts_is_marked_json_in_declared_order() {
+        #[derive(Serialize)]
+        struct Place {
+            shelf: u8,
+            row: &'static str,
+        }
+
+        let place = Place {
+            shelf: 3,
+            row: "b:c",
+        };
+        assert_eq!(of(&place), r#"hero:^%7B"shelf"%3A3,"row"%3A"b%3Ac"%7D"#);
+        assert_eq!(of(&(1, 2)), "hero:^%5B1,2%5D");
+    }
+
+    #[test]
+    fn an_absent_value_is_not_the_text_null() {
+        assert_eq!(of(&None::<String>), "hero:^null");
+        assert_eq!(of(&Some("null")), "hero:null");
+        assert_eq!(of("^null"), "hero:%5Enull");
+    }
+
+    #[test]
+    fn values_that_refuse_to_serialize_never_share_a_key() {
+        // JSON has no name for a key that is a tuple.
+        let refusing = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert_ne!(of(&refusing), of(&refusing));
     }
 }

@@ -1,23 +1,440 @@
 //! The tiers and the connection, shared by every cached repository.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::address::Address;
 use crate::config::CacheConfig;
+use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
+use crate::key::Key;
+use crate::link::Link;
+use crate::message;
+use crate::releases;
+use crate::shared::lanes::{self, RedisTier};
+use crate::shared::memory::{MemoryTier, Subscription};
+use crate::shared::redis::Endpoint;
+use crate::shared::{Lives, OnMessage, Op, Reply, SharedTier};
+use crate::stripes::Stripes;
+use crate::tiers::Tiers;
+use crate::value::{HEADER_BYTES, Header};
+use crate::watcher::{self, SharedInfo};
 use crate::write::Write;
 
-/// The tiers and the connection. Cloning shares them.
-#[derive(Clone, Debug)]
-pub struct CacheService(Arc<CacheConfig>);
+/// What `memory://` may hold, in bytes.
+const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most connections that carry commands.
+const MOST_LANES: usize = 4;
+
+/// The bound on in-process staleness that the link is measured by where the
+/// in-process tier is switched off.
+const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
+
+/// The tiers and the connection. Clones share them.
+///
+/// None of its operations fails: a Redis that is away makes them answer that
+/// there is nothing. None takes longer than `CACHE_OPERATION_TIMEOUT_MS`,
+/// apart from those that go through all keys, which take that long for each
+/// page of 500; and none uses `KEYS` or `FLUSHDB`.
+///
+/// Dropping the last clone, of the service and of the repositories around it,
+/// ends its tasks and connections.
+#[derive(Clone)]
+pub struct CacheService(Arc<Service>);
+
+struct Service {
+    tiers: Arc<Tiers>,
+    server: SharedInfo,
+    tasks: Vec<AbortHandle>,
+    /// Ends the hearing of messages with the service.
+    _subscription: Option<Subscription>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// How long a key will live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// There is no such key, or Redis is away.
+    Absent,
+    /// It does not expire.
+    Unlimited,
+    /// It expires after this time.
+    Left(Duration),
+}
+
+impl Ttl {
+    /// The time left, if the key exists and expires.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        match self {
+            Self::Left(left) => Some(left),
+            Self::Absent | Self::Unlimited => None,
+        }
+    }
+}
 
 impl CacheService {
-    /// Connects; a Redis that is away gives a service all the same.
+    /// Connects, and begins to hear what others forget.
+    ///
+    /// Redis away gives a service all the same: it answers from the database
+    /// and connects in the background. This returns when the service is in
+    /// step with Redis, and at the latest after `CACHE_OPERATION_TIMEOUT_MS`.
+    /// Settings that cannot work, which [`CacheConfig::validate`] refuses,
+    /// are logged, and nothing is cached.
     pub async fn connect(config: CacheConfig) -> Self {
-        Self(Arc::new(config))
+        let deadline = config.operation_timeout;
+        let service = Self::start(config);
+        let link = Arc::clone(&service.tiers().link);
+        if service.tiers().shared.is_some() {
+            let _ = tokio::time::timeout(deadline, link.usable()).await;
+        }
+        service
     }
 
-    /// A write in a transaction of the caller's own.
+    fn start(config: CacheConfig) -> Self {
+        let stripes = Arc::new(Stripes::new());
+        let bound = match config.max_staleness {
+            Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
+            bound => bound,
+        };
+        let target = config.validate().and_then(|()| config.target());
+        let (releases, arrivals) = mpsc::unbounded_channel();
+        let instance = fastrand::u64(..);
+        let server = SharedInfo::default();
+        let mut tasks = Vec::new();
+        let with = |shared, link: Link| {
+            let link = Arc::new(link);
+            Arc::new(Tiers::new(
+                config.clone(),
+                instance,
+                shared,
+                link,
+                Arc::clone(&stripes),
+                releases,
+            ))
+        };
+        let mut subscription = None;
+        let tiers = match target {
+            _ if !config.redis_enabled => with(None, Link::new(Arc::clone(&stripes), bound)),
+            Err(problems) => {
+                tracing::error!(%problems, "nothing is cached: the settings cannot work");
+                with(None, Link::new(Arc::clone(&stripes), bound))
+            }
+            Ok(target) => {
+                if let Address::Memory(name) = &target.address {
+                    let memory = match name {
+                        Some(name) => MemoryTier::named(name, MEMORY_LIMIT_BYTES),
+                        None => MemoryTier::private(MEMORY_LIMIT_BYTES),
+                    };
+                    let shared: Arc<dyn SharedTier> = Arc::clone(&memory) as _;
+                    let tiers = with(Some(shared), Link::always(Arc::clone(&stripes)));
+                    let heard = Arc::downgrade(&tiers);
+                    let on_message: OnMessage = Arc::new(move |text| {
+                        if let Some(tiers) = heard.upgrade() {
+                            tiers.hear(text);
+                        }
+                    });
+                    subscription = Some(memory.subscribe(on_message));
+                    tiers
+                } else {
+                    // One connection of the permitted number is the watcher's.
+                    let count = config.redis_max_connections.saturating_sub(1);
+                    let channel = message::channel(&config.namespace);
+                    let redis =
+                        RedisTier::new(count.min(MOST_LANES), channel, config.operation_timeout);
+                    let redis = Arc::new(redis);
+                    let shared: Arc<dyn SharedTier> = Arc::clone(&redis) as _;
+                    let tiers = with(Some(shared), Link::new(Arc::clone(&stripes), bound));
+                    let endpoint = Endpoint {
+                        target,
+                        tls_ca: config.redis_tls_ca.clone(),
+                        tls_cert: config.redis_tls_cert.clone(),
+                        tls_key: config.redis_tls_key.clone(),
+                        connect_timeout: config.redis_socket_timeout,
+                    };
+                    let silence = config.redis_socket_timeout;
+                    for lane in redis.lanes() {
+                        let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
+                        let open = lanes::keep_open(lane, endpoint.clone(), link, silence);
+                        tasks.push(tokio::spawn(open).abort_handle());
+                    }
+                    let link = Arc::clone(&tiers.link);
+                    let (heard, info) = (Arc::downgrade(&tiers), Arc::clone(&server));
+                    let watch = watcher::run(endpoint, link, heard, info, silence);
+                    tasks.push(tokio::spawn(watch).abort_handle());
+                    tiers
+                }
+            }
+        };
+        let pending = releases::run(arrivals, Arc::downgrade(&tiers));
+        tasks.push(tokio::spawn(pending).abort_handle());
+        Self(Arc::new(Service {
+            tiers,
+            server,
+            tasks,
+            _subscription: subscription,
+        }))
+    }
+
+    pub(crate) fn tiers(&self) -> &Arc<Tiers> {
+        &self.0.tiers
+    }
+
+    pub(crate) fn server(&self) -> &SharedInfo {
+        &self.0.server
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &CacheConfig {
+        &self.tiers().config
+    }
+
+    /// A write whose transaction is the caller's own; see [`Write`].
     #[must_use]
     pub fn write(&self) -> Write {
-        Write::uncached()
+        Write::of_caller(Arc::clone(self.tiers()))
+    }
+
+    /// What a key holds: the payload of a value, or the bytes somebody set.
+    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let Reply::Value(Some(mut bytes)) = self.ask(Op::Get { key: Key::new(key) }).await? else {
+            return None;
+        };
+        if self.tiers().kind_of(key).is_none() {
+            return Some(bytes);
+        }
+        Header::parse(&bytes)?;
+        Some(bytes.split_off(HEADER_BYTES))
+    }
+
+    /// Sets a key of no registered kind; `None` is the default TTL. Answers
+    /// whether Redis has it.
+    ///
+    /// On a key of a registered kind it is refused and counted: such a value
+    /// could not be kept in step with the database.
+    pub async fn set(&self, key: &str, value: impl Into<Vec<u8>>, ttl: Option<Duration>) -> bool {
+        if self.tiers().kind_of(key).is_some() {
+            self.tiers().statistics.error("set_on_registered_kind");
+            return false;
+        }
+        let ttl = Some(ttl.unwrap_or(self.config().default_ttl));
+        let value = value.into();
+        self.ask(Op::Set {
+            key: Key::new(key),
+            value,
+            ttl,
+        })
+        .await
+        .is_some()
+    }
+
+    /// Removes a key; of a registered kind, makes every copy forget it.
+    /// Answers whether there was such a key.
+    pub async fn delete(&self, key: &str) -> bool {
+        let key = Key::new(key);
+        if self.tiers().kind_of(key.as_str()).is_none() {
+            return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
+        }
+        let existed = self.exists(key.as_str()).await;
+        self.forget_key(&key).await == 1 && existed
+    }
+
+    /// Removes every key that matches a glob pattern, as `SCAN` has it, page
+    /// by page; of registered kinds, makes every copy forget. Answers how
+    /// many.
+    pub async fn delete_pattern(&self, pattern: &str) -> u64 {
+        let tiers = self.tiers();
+        if tiers.closed(&Key::new(pattern)).is_some() {
+            return 0;
+        }
+        let own = format!("{}aside:", tiers.prefix("").trim_end_matches(':'));
+        let forgotten = tiers.scan(pattern, |keys| {
+            let own = own.clone();
+            async move {
+                let keys = keys
+                    .into_iter()
+                    .filter(|key| !key.as_str().starts_with(&own));
+                let (kept, raw): (Vec<Key>, Vec<Key>) =
+                    keys.partition(|key| tiers.kind_of(key.as_str()).is_some());
+                let count = (kept.len() + raw.len()) as u64;
+                let left = tiers.invalidate(&kept).await;
+                let ops = raw.into_iter().map(|key| Op::Delete { key }).collect();
+                tiers.ask(tiers.lane(), ops).await?;
+                Ok(count - left.len() as u64)
+            }
+        });
+        let forgotten = forgotten.await.unwrap_or(0);
+        tracing::info!(
+            operation = "delete_pattern",
+            count = forgotten,
+            "invalidated"
+        );
+        forgotten
+    }
+
+    /// Whether a key exists, in whatever state.
+    pub async fn exists(&self, key: &str) -> bool {
+        self.ask(Op::Exists { key: Key::new(key) }).await == Some(Reply::Existed(true))
+    }
+
+    /// How long a key will live.
+    pub async fn ttl(&self, key: &str) -> Ttl {
+        match self.ask(Op::Ttl { key: Key::new(key) }).await {
+            Some(Reply::Lives(Lives::Forever)) => Ttl::Unlimited,
+            Some(Reply::Lives(Lives::For(left))) => Ttl::Left(left),
+            _ => Ttl::Absent,
+        }
+    }
+
+    /// Makes every copy of every registered kind forget; answers how many
+    /// keys Redis forgot.
+    pub async fn flush(&self) -> u64 {
+        let mut forgotten = 0;
+        for kind in self.tiers().kinds().into_keys() {
+            forgotten += self.forget_kind(kind).await;
+        }
+        forgotten
+    }
+
+    /// How the cache is: Redis is asked, within the deadline of one operation.
+    pub async fn health_check(&self) -> Health {
+        let tiers = self.tiers();
+        let begun = Instant::now();
+        let probe = Key::new(&format!("{}health", tiers.prefix("aside")));
+        let answered = self.ask(Op::Exists { key: probe }).await.is_some();
+        let status = match (&tiers.shared, answered) {
+            (None, _) => HealthStatus::Disabled,
+            (Some(_), true) => HealthStatus::Healthy,
+            (Some(_), false) => HealthStatus::Unavailable,
+        };
+        let server = self.0.server.lock().clone().unwrap_or_default();
+        Health {
+            status,
+            latency: answered.then(|| begun.elapsed()),
+            connections: tiers
+                .shared
+                .as_ref()
+                .map_or(0, |shared| shared.connections()),
+            held_keys: tiers.held.len(),
+            server_version: server.version,
+            used_memory_bytes: server.used_memory_bytes,
+            evicted_keys: server.evicted_keys,
+        }
+    }
+
+    /// What was counted since this process began.
+    #[must_use]
+    pub fn stats(&self) -> ServiceStats {
+        ServiceStats::of(self.tiers())
+    }
+
+    /// Whether values may come from Redis now.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.tiers().shared.is_some() && self.tiers().link.is_usable()
+    }
+
+    /// What is known of one key, as it stands in Redis.
+    pub async fn explain(&self, key: &str) -> Explained {
+        let tiers = self.tiers();
+        let held = Key::new(key);
+        let bypass = tiers.closed(&held).map(crate::answer::Bypass::as_str);
+        let state = match self.ask(Op::Get { key: held }).await {
+            Some(Reply::Value(bytes)) => Some(State::of(bytes.as_deref())),
+            _ => None,
+        };
+        let (kind, ttl) = (tiers.kind_of(key), self.ttl(key).await.left());
+        Explained {
+            key: key.to_owned(),
+            kind,
+            state,
+            ttl,
+            bypass,
+        }
+    }
+
+    /// Sends what is still owed to Redis, within the deadline of one
+    /// operation, and stops. Afterwards every read goes to the database.
+    pub async fn close(&self) {
+        let tiers = self.tiers();
+        let deadline = Instant::now() + self.config().operation_timeout;
+        while tiers.held.len() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for task in &self.0.tasks {
+            task.abort();
+        }
+        tiers.link.close();
+    }
+
+    async fn ask(&self, op: Op) -> Option<Reply> {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() || !tiers.link.is_usable() {
+            return None;
+        }
+        tiers.ask_one(tiers.lane(), op).await.ok()
+    }
+
+    /// Makes every copy of a key forget, now or when Redis is back.
+    pub(crate) async fn forget_key(&self, key: &Key) -> u64 {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() {
+            return 0;
+        }
+        let forgotten =
+            tiers.link.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
+        if !forgotten {
+            tiers.hold_until_released(key);
+        }
+        tracing::info!(
+            kind = tiers.kind_of(key.as_str()).unwrap_or("none"),
+            operation = "invalidate",
+            count = u64::from(forgotten),
+            "invalidated"
+        );
+        tracing::debug!(key = key.as_str(), "invalidated");
+        u64::from(forgotten)
+    }
+
+    /// Makes every copy of a kind forget, now or when Redis is back.
+    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
+        let count = self.tiers().forget_kind(kind).await;
+        tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
+        count
+    }
+
+    /// How many keys of a kind Redis holds.
+    pub(crate) async fn count_keys(&self, kind: &str) -> Option<u64> {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() || !tiers.link.is_usable() {
+            return None;
+        }
+        let pattern = format!("{}*", tiers.prefix(kind));
+        tiers
+            .scan(&pattern, |keys| async move { Ok(keys.len() as u64) })
+            .await
+            .ok()
+    }
+}
+
+impl fmt::Debug for CacheService {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CacheService")
+            .field("tiers", &self.0.tiers)
+            .finish()
     }
 }

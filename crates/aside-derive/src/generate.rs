@@ -1,0 +1,300 @@
+//! Writes the code of an entity, its index enum and a shape.
+//!
+//! Every path is written in full, so nothing in the user's scope can stand
+//! in its way, and local names have the macro's own hygiene, so a field may
+//! be called `key` or `each`. Code that uses a field's type carries the
+//! type's span: a missing trait is then reported at the type.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Ident, Path, Type};
+
+use crate::index::{Index, Part};
+use crate::model::Entity;
+use crate::shape::Shape;
+
+/// The index enum and the `Entity` impl.
+pub(crate) fn entity(entity: &Entity) -> TokenStream {
+    let Entity {
+        ident,
+        library,
+        kind,
+        list_all,
+        index_enum,
+        id,
+        id_type,
+        ..
+    } = entity;
+    let index_enum_code = index_enum_code(entity);
+    let shapes = entity.indexes.iter().map(|index| {
+        let Index {
+            segment, unique, ..
+        } = index;
+        let fields = index.parts.iter().map(Part::name);
+        quote!(#library::IndexShape::new(#segment, &[#(#fields),*], #unique))
+    });
+    let indexes = indexes(entity);
+    let write_index = write_index(entity);
+    let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
+    let version = version(entity);
+    let key = local("key");
+    let id_value = local("id");
+    let write_id = quote_spanned!(id_type.span()=> #library::KeyWriter::segment(#key, #id_value));
+    quote! {
+        #index_enum_code
+
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #library::Entity for #ident {
+            const KIND: &'static ::core::primitive::str = #kind;
+            const LIST_ALL: ::core::primitive::bool = #list_all;
+            const INDEXES: &'static [#library::IndexShape] = &[#(#shapes),*];
+
+            type Id = #id_type;
+            type Index = #index_enum;
+
+            fn id(&self) -> &#id_type {
+                &self.#id
+            }
+
+            #indexes
+
+            fn write_id(#id_value: &#id_type, #key: &mut #library::KeyWriter) {
+                #write_id
+            }
+
+            #write_index
+
+            fn fingerprint() -> ::core::primitive::u64 {
+                #fingerprint
+            }
+
+            #version
+        }
+    }
+}
+
+/// The `Shape` impl.
+pub(crate) fn shape(shape: &Shape) -> TokenStream {
+    let Shape { ident, library, .. } = shape;
+    let fingerprint = fingerprint(library, shape.fingerprint, &shape.nested);
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #library::Shape for #ident {
+            fn shape() -> ::core::primitive::u64 {
+                #fingerprint
+            }
+        }
+    }
+}
+
+fn index_enum_code(entity: &Entity) -> TokenStream {
+    let Entity {
+        visibility,
+        index_enum,
+        kind,
+        ..
+    } = entity;
+    let text = if entity.indexes.is_empty() {
+        format!("The indexes of [`{}`], which has none.", entity.ident)
+    } else {
+        format!("One list of one index of [`{}`].", entity.ident)
+    };
+    let variants = entity.indexes.iter().map(|index| {
+        let Index {
+            variant, segment, ..
+        } = index;
+        let names: Vec<String> = index.parts.iter().map(Part::name).collect();
+        let text = format!(
+            "The rows with this {}, kept as `{kind}:{segment}:{{{}}}`.",
+            match names.as_slice() {
+                [name] => format!("`{name}`"),
+                names => names
+                    .iter()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+            },
+            names.join("}:{"),
+        );
+        let types = index.parts.iter().map(|part| &part.ty);
+        if index.composite {
+            let fields = index.parts.iter().map(|part| &part.field);
+            let texts = names.iter().map(|name| format!("The row's `{name}`."));
+            quote!(#[doc = #text] #variant { #(#[doc = #texts] #fields: #types),* })
+        } else {
+            quote!(#[doc = #text] #variant(#(#types),*))
+        }
+    });
+    quote! {
+        #[doc = #text]
+        #[derive(
+            ::core::clone::Clone,
+            ::core::fmt::Debug,
+            ::core::cmp::PartialEq,
+            ::core::cmp::Eq,
+            ::core::hash::Hash,
+        )]
+        #[allow(deprecated, clippy::enum_variant_names, clippy::large_enum_variant)]
+        #visibility enum #index_enum {
+            #(#variants,)*
+        }
+    }
+}
+
+/// `Entity::indexes`: a row whose optional part is `None` stands in no list.
+fn indexes(entity: &Entity) -> TokenStream {
+    let index_enum = &entity.index_enum;
+    let each = local("each");
+    let calls = entity.indexes.iter().map(|index| {
+        let values = locals(&index.parts);
+        let copies = index.parts.iter().zip(&values).map(
+            |(part, value)| quote_spanned!(part.ty.span()=> ::core::clone::Clone::clone(#value)),
+        );
+        let pattern = pattern(index_enum, index, &copies.collect::<Vec<_>>());
+        let present = index.parts.iter().map(|part| {
+            let field = &part.field;
+            if part.optional {
+                quote!(::core::option::Option::as_ref(&self.#field))
+            } else {
+                quote!(::core::option::Option::Some(&self.#field))
+            }
+        });
+        quote! {
+            if let (#(::core::option::Option::Some(#values),)*) = (#(#present,)*) {
+                #each(#pattern);
+            }
+        }
+    });
+    let unused = entity.indexes.is_empty().then(|| quote!(let _ = #each;));
+    quote! {
+        fn indexes(&self, #each: &mut dyn ::core::ops::FnMut(#index_enum)) {
+            #unused
+            #(#calls)*
+        }
+    }
+}
+
+fn write_index(entity: &Entity) -> TokenStream {
+    let Entity {
+        library,
+        index_enum,
+        ..
+    } = entity;
+    let index_value = local("index");
+    let key = local("key");
+    let arms = entity.indexes.iter().map(|index| {
+        let values = locals(&index.parts);
+        let names: Vec<TokenStream> = values.iter().map(|value| quote!(#value)).collect();
+        let pattern = pattern(index_enum, index, &names);
+        let segment = &index.segment;
+        let segments = index.parts.iter().zip(&values).map(|(part, value)| {
+            quote_spanned!(part.ty.span()=> #library::KeyWriter::segment(#key, #value);)
+        });
+        quote! {
+            #pattern => {
+                #library::KeyWriter::name(#key, #segment);
+                #(#segments)*
+            }
+        }
+    });
+    let body = if entity.indexes.is_empty() {
+        quote! {
+            let _ = #key;
+            match *#index_value {}
+        }
+    } else {
+        quote!(match #index_value { #(#arms)* })
+    };
+    quote! {
+        fn write_index(#index_value: &#index_enum, #key: &mut #library::KeyWriter) {
+            #body
+        }
+    }
+}
+
+/// `HeroIndex::Name(a)` or `ChildIndex::Exact { name: a, age: b }`, which is
+/// a pattern when the parts are names and a value when they are values.
+fn pattern(index_enum: &Ident, index: &Index, parts: &[TokenStream]) -> TokenStream {
+    let variant = &index.variant;
+    if index.composite {
+        let fields = index.parts.iter().map(|part| &part.field);
+        quote!(#index_enum::#variant { #(#fields: #parts),* })
+    } else {
+        quote!(#index_enum::#variant(#(#parts),*))
+    }
+}
+
+fn version(entity: &Entity) -> Option<TokenStream> {
+    let field = entity.version.as_ref()?;
+    Some(quote! {
+        fn version(&self) -> ::core::option::Option<::core::primitive::u64> {
+            ::core::result::Result::ok(::core::convert::TryFrom::try_from(self.#field))
+        }
+    })
+}
+
+/// Mixes the shapes of nested types into a number. Each step is a bijection
+/// in either of its inputs, so one changed shape always changes the result.
+fn fingerprint(library: &Path, base: u64, nested: &[Type]) -> TokenStream {
+    let shape = local("shape");
+    let steps = nested.iter().map(|ty| {
+        let of_type = quote_spanned!(ty.span()=> <#ty as #library::Shape>::shape());
+        quote! {
+            let #shape = ::core::primitive::u64::wrapping_mul(
+                ::core::primitive::u64::rotate_left(#shape, 5) ^ #of_type,
+                0x9e37_79b9_7f4a_7c15,
+            );
+        }
+    });
+    quote! {
+        let #shape: ::core::primitive::u64 = #base;
+        #(#steps)*
+        #shape
+    }
+}
+
+/// A local name that no field and no item of the user can collide with.
+fn local(name: &str) -> Ident {
+    Ident::new(&format!("__aside_{name}"), Span::mixed_site())
+}
+
+fn locals(parts: &[Part]) -> Vec<Ident> {
+    (0..parts.len())
+        .map(|place| format_ident!("__aside_value_{place}", span = Span::mixed_site()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_renamed_dependency_is_never_called_by_its_old_name() {
+        let input = parse_quote! {
+            #[entity(kind = "hero", crate = "my_cache", index(exact = (name, nick)))]
+            struct Hero {
+                #[entity(id)]
+                id: u64,
+                #[entity(index)]
+                name: String,
+                #[entity(unique)]
+                nick: Option<String>,
+                #[entity(nested)]
+                friends: Vec<u64>,
+                #[entity(version)]
+                version: u64,
+            }
+        };
+        let Ok(hero) = Entity::read(&input) else {
+            panic!("the declaration is sound");
+        };
+        let code = entity(&hero).to_string();
+        assert!(!code.contains(":: aside"), "{code}");
+        assert!(code.contains("impl my_cache :: Entity for Hero"), "{code}");
+    }
+}

@@ -1,0 +1,320 @@
+//! The indexes of an entity: which lists a row stands in, and their names.
+//!
+//! An index is declared at its field, or at the struct when it is made of
+//! several fields. Either way it becomes one variant of the index enum and
+//! one name in the keys, and both must be the only ones of their kind.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::ParseStream;
+use syn::punctuated::Punctuated;
+use syn::{GenericArgument, Ident, LitStr, PathArguments, Token, Type, parenthesized};
+
+use crate::attribute::listed;
+use crate::errors::Errors;
+
+/// One index, ready to be written out.
+pub(crate) struct Index {
+    pub(crate) variant: Ident,
+    /// The name in keys, as in `hero:lang:en`.
+    pub(crate) segment: String,
+    pub(crate) unique: bool,
+    /// Declared at the struct, so that its variant names its fields.
+    pub(crate) composite: bool,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One field of an index.
+#[derive(Clone)]
+pub(crate) struct Part {
+    pub(crate) field: Ident,
+    /// The field's type, or what its `Option` holds.
+    pub(crate) ty: Type,
+    pub(crate) optional: bool,
+}
+
+impl Part {
+    pub(crate) fn new(field: &Ident, ty: &Type) -> Self {
+        let inner = option_inner(ty);
+        Self {
+            field: field.clone(),
+            optional: inner.is_some(),
+            ty: inner.unwrap_or(ty).clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.field.unraw().to_string()
+    }
+}
+
+/// An index as an attribute declares it, not yet checked.
+pub(crate) struct Declared {
+    /// Where the name stands, and the name.
+    pub(crate) name: Name,
+    pub(crate) unique: bool,
+    pub(crate) fields: Fields,
+}
+
+/// What an index is made of.
+pub(crate) enum Fields {
+    /// The field that carries the attribute.
+    Own(Ident),
+    /// The fields that the struct's attribute names.
+    Several(Vec<Ident>),
+}
+
+/// A name and the token it came from.
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) token: TokenStream,
+}
+
+impl Name {
+    pub(crate) fn of_field(field: &Ident) -> Self {
+        Self {
+            text: field.unraw().to_string(),
+            token: field.to_token_stream(),
+        }
+    }
+
+    pub(crate) fn of_text(text: &LitStr) -> Self {
+        Self {
+            text: text.value(),
+            token: text.to_token_stream(),
+        }
+    }
+}
+
+/// Reads the list in `index(exact = (name, age), "by-age" = (age, name))`.
+pub(crate) fn composites(
+    word: &Ident,
+    input: ParseStream<'_>,
+    unique: bool,
+) -> syn::Result<Vec<Declared>> {
+    let usage = || {
+        syn::Error::new_spanned(
+            word,
+            format!(
+                "an index at the struct names its fields: `{word}(name = (field, field))`; \
+                 an index of one field stands at the field"
+            ),
+        )
+    };
+    if !input.peek(syn::token::Paren) {
+        return Err(usage());
+    }
+    let list;
+    parenthesized!(list in input);
+    if list.is_empty() {
+        return Err(usage());
+    }
+    let named =
+        Punctuated::<(Name, Vec<Ident>), Token![,]>::parse_terminated_with(&list, composite)?;
+    Ok(named
+        .into_iter()
+        .map(|(name, fields)| Declared {
+            name,
+            unique,
+            fields: Fields::Several(fields),
+        })
+        .collect())
+}
+
+fn composite(input: ParseStream<'_>) -> syn::Result<(Name, Vec<Ident>)> {
+    let name = if input.peek(LitStr) {
+        Name::of_text(&input.parse()?)
+    } else {
+        Name::of_field(&Ident::parse_any(input)?)
+    };
+    input.parse::<Token![=]>()?;
+    let fields;
+    parenthesized!(fields in input);
+    let fields = Punctuated::<Ident, Token![,]>::parse_terminated_with(&fields, Ident::parse_any)?;
+    let fields: Vec<Ident> = fields.into_iter().collect();
+    if fields.len() < 2 {
+        return Err(syn::Error::new_spanned(
+            &name.token,
+            "an index at the struct has two fields or more; an index of one field stands at the field",
+        ));
+    }
+    Ok((name, fields))
+}
+
+/// Checks the declared indexes against the entity's fields and each other.
+pub(crate) fn resolve(declared: Vec<Declared>, fields: &[Part], errors: &mut Errors) -> Vec<Index> {
+    let mut segments = BTreeSet::new();
+    let mut variants = BTreeSet::new();
+    let mut indexes = Vec::new();
+    for declared in declared {
+        check_segment(&declared, &mut segments, errors);
+        let variant = variant(&declared, &mut variants, errors);
+        let composite = matches!(declared.fields, Fields::Several(_));
+        let parts = match declared.fields {
+            Fields::Own(name) => parts(&[name], fields, errors),
+            Fields::Several(names) => parts(&names, fields, errors),
+        };
+        indexes.extend(variant.map(|variant| Index {
+            variant,
+            segment: declared.name.text,
+            unique: declared.unique,
+            composite,
+            parts,
+        }));
+    }
+    indexes
+}
+
+fn check_segment(declared: &Declared, taken: &mut BTreeSet<String>, errors: &mut Errors) {
+    let Name { text, token } = &declared.name;
+    let example = match declared.fields {
+        Fields::Own(_) => "`index = \"name\"`",
+        Fields::Several(_) => "`index(\"name\" = (field, field))`",
+    };
+    if !is_plain_name(text) {
+        errors.at(
+            token,
+            format!(
+                "{text:?} cannot stand in a key: the name of an index is made of a-z, 0-9, `_` \
+                 and `-`; give it one as in {example}"
+            ),
+        );
+    } else if text == "all" {
+        errors.at(
+            token,
+            format!(
+                "an index cannot be named `all`: that is the list of all rows; \
+                 give it another name as in {example}"
+            ),
+        );
+    } else if !taken.insert(text.clone()) {
+        errors.at(
+            token,
+            format!("two indexes are named `{text}`, so their lists would share keys"),
+        );
+    }
+}
+
+/// The variant is named for the field, or for the index where it has several.
+fn variant(
+    declared: &Declared,
+    taken: &mut BTreeSet<String>,
+    errors: &mut Errors,
+) -> Option<Ident> {
+    let (name, token) = match &declared.fields {
+        Fields::Own(name) => (name.unraw().to_string(), name.to_token_stream()),
+        Fields::Several(_) => (declared.name.text.clone(), declared.name.token.clone()),
+    };
+    let camel = camel_case(&name);
+    let Ok(mut variant) = syn::parse_str::<Ident>(&camel) else {
+        errors.at(
+            token,
+            format!("`{name}` gives no name to the index's variant (`{camel}`); rename it"),
+        );
+        return None;
+    };
+    if !taken.insert(camel.clone()) {
+        errors.at(
+            token,
+            format!("two indexes would be the variant `{camel}`; rename one of them"),
+        );
+        return None;
+    }
+    let span = token.into_iter().next().map(|token| token.span());
+    variant.set_span(span.unwrap_or_else(Span::call_site));
+    Some(variant)
+}
+
+fn parts(names: &[Ident], fields: &[Part], errors: &mut Errors) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for name in names {
+        let is_named = |part: &&Part| part.field.unraw() == name.unraw();
+        if parts.iter().any(|part| is_named(&part)) {
+            errors.at(name, format!("`{name}` stands in this index twice"));
+            continue;
+        }
+        match fields.iter().find(is_named) {
+            Some(part) => parts.push(part.clone()),
+            None => errors.at(
+                name,
+                format!(
+                    "there is no field `{name}`; the fields are {}",
+                    listed(fields.iter().map(Part::name))
+                ),
+            ),
+        }
+    }
+    parts
+}
+
+/// Whether `name` may stand in a key as it is: `[a-z0-9_-]+`.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    for word in name.split(['_', '-']) {
+        let mut characters = word.chars();
+        camel.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(characters.as_str());
+    }
+    camel
+}
+
+/// What an `Option` holds, if the type is written as one.
+fn option_inner(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = transparent(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(inner)) if last.ident == "Option" => Some(inner),
+        _ => None,
+    }
+}
+
+/// The type inside parentheses and the invisible groups of macros.
+pub(crate) fn transparent(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => transparent(&group.elem),
+        Type::Paren(paren) => transparent(&paren.elem),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn variants_are_the_fields_in_camel_case() {
+        assert_eq!(camel_case("child_name"), "ChildName");
+        assert_eq!(camel_case("by-age"), "ByAge");
+        assert_eq!(camel_case("_hidden__name_2"), "HiddenName2");
+    }
+
+    #[test]
+    fn an_option_is_seen_however_its_path_is_written() {
+        for ty in [
+            parse_quote!(Option<Uuid>),
+            parse_quote!(::core::option::Option<Uuid>),
+            parse_quote!((std::option::Option<Uuid>)),
+        ] {
+            assert!(option_inner(&ty).is_some());
+        }
+        assert!(option_inner(&parse_quote!(Vec<Uuid>)).is_none());
+        assert!(option_inner(&parse_quote!(Option)).is_none());
+    }
+}

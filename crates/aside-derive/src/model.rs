@@ -1,0 +1,331 @@
+//! An entity, read from its struct and known to be sound.
+
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Field, Ident, LitStr, Path, Token, Type, Visibility, parse_quote};
+
+use crate::attribute::{self, Place, each_word, once};
+use crate::errors::Errors;
+use crate::fingerprint::Fingerprint;
+use crate::index::{self, Declared, Fields, Index, Name, Part, is_plain_name, transparent};
+use crate::serde_attributes;
+
+const AT_STRUCT: Place = Place {
+    attribute: "entity",
+    name: "the struct",
+    words: &[
+        "kind",
+        "index",
+        "unique",
+        "index_enum",
+        "list_all",
+        "shape",
+        "crate",
+    ],
+};
+
+const AT_FIELD: Place = Place {
+    attribute: "entity",
+    name: "a field",
+    words: &["id", "index", "unique", "version", "nested"],
+};
+
+const INTEGERS: [&str; 12] = [
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+];
+
+/// Everything that the code of one entity is made of.
+pub(crate) struct Entity {
+    pub(crate) ident: Ident,
+    pub(crate) visibility: Visibility,
+    /// The path of `aside` as the user's crate knows it.
+    pub(crate) library: Path,
+    pub(crate) kind: String,
+    pub(crate) list_all: bool,
+    pub(crate) id: Ident,
+    pub(crate) id_type: Type,
+    pub(crate) version: Option<Ident>,
+    pub(crate) index_enum: Ident,
+    pub(crate) indexes: Vec<Index>,
+    /// The fingerprint, the shapes of nested types apart.
+    pub(crate) fingerprint: u64,
+    /// The types whose shapes are mixed into it.
+    pub(crate) nested: Vec<Type>,
+}
+
+impl Entity {
+    /// Reads a struct, or says everything that is wrong with it.
+    pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
+        let mut errors = Errors::default();
+        refuse_generics("an entity", input, &mut errors);
+        let Some(fields) = named_fields(input, &mut errors) else {
+            return Err(errors);
+        };
+        let mut head = Head::read(input, &mut errors);
+        let body = Body::read(&fields, &mut errors);
+
+        let serde = serde_attributes::read(&input.attrs, &mut errors);
+        let default = serde_attributes::has_default(&serde);
+        let mut fingerprint = Fingerprint::of("aside entity");
+        fingerprint.number(head.shape.unwrap_or(0));
+        fingerprint.each(&serde);
+        for field in &fields {
+            add_field(&mut fingerprint, field, default, &mut errors);
+        }
+
+        let parts: Vec<Part> = fields
+            .iter()
+            .filter_map(|field| Some(Part::new(field.ident.as_ref()?, &field.ty)))
+            .collect();
+        let declared = body.indexes.into_iter().chain(head.indexes.drain(..));
+        let indexes = index::resolve(declared.collect(), &parts, &mut errors);
+        add_indexes(&mut fingerprint, &indexes);
+
+        let kind = head.checked_kind(&input.ident, &mut errors);
+        fingerprint.text(&kind);
+        let Some((id, id_type)) = body.id else {
+            errors.at(
+                &input.ident,
+                "an entity needs an id: mark the field that identifies a row with `#[entity(id)]`",
+            );
+            return Err(errors);
+        };
+        let entity = Self {
+            ident: input.ident.clone(),
+            visibility: input.vis.clone(),
+            library: head.library.unwrap_or_else(|| parse_quote!(::aside)),
+            kind,
+            list_all: head.list_all.unwrap_or(true),
+            id,
+            id_type,
+            version: body.version,
+            index_enum: head.index_enum.unwrap_or_else(|| {
+                quote::format_ident!("{}Index", input.ident.unraw(), span = input.ident.span())
+            }),
+            indexes,
+            fingerprint: fingerprint.finish(),
+            nested: body.nested,
+        };
+        errors.or(entity)
+    }
+}
+
+/// What the struct's own attributes say.
+#[derive(Default)]
+struct Head {
+    kind: Option<LitStr>,
+    /// The word is there, though its value may be wrong.
+    kind_stands: bool,
+    index_enum: Option<Ident>,
+    list_all: Option<bool>,
+    shape: Option<u64>,
+    library: Option<Path>,
+    indexes: Vec<Declared>,
+}
+
+impl Head {
+    fn read(input: &DeriveInput, errors: &mut Errors) -> Self {
+        let mut head = Self::default();
+        each_word(&input.attrs, &AT_STRUCT, errors, |word, input| {
+            match word.to_string().as_str() {
+                "kind" => {
+                    head.kind_stands = true;
+                    once(&mut head.kind, word, attribute::text(word, input)?)
+                }
+                "index" => {
+                    head.indexes.extend(index::composites(word, input, false)?);
+                    Ok(())
+                }
+                "unique" => {
+                    head.indexes.extend(index::composites(word, input, true)?);
+                    Ok(())
+                }
+                "index_enum" => {
+                    let text = attribute::text(word, input)?;
+                    let ident = text.parse::<Ident>().map_err(|_| {
+                        syn::Error::new_spanned(&text, "`index_enum` is the name of a type")
+                    })?;
+                    once(&mut head.index_enum, word, ident)
+                }
+                "list_all" => once(&mut head.list_all, word, attribute::truth(word, input)?),
+                "shape" => once(&mut head.shape, word, attribute::number(word, input)?),
+                _ => once(&mut head.library, word, attribute::path(word, input)?),
+            }
+        });
+        head
+    }
+
+    fn checked_kind(&self, ident: &Ident, errors: &mut Errors) -> String {
+        let Some(literal) = &self.kind else {
+            if !self.kind_stands {
+                errors.at(
+                    ident,
+                    "an entity needs a kind, the first part of its keys: \
+                     add `#[entity(kind = \"...\")]`",
+                );
+            }
+            return String::new();
+        };
+        let kind = literal.value();
+        if !is_plain_name(&kind) {
+            errors.at(
+                literal,
+                format!("{kind:?} cannot begin a key: a kind is made of a-z, 0-9, `_` and `-`"),
+            );
+        } else if kind == "aside" {
+            errors.at(
+                literal,
+                "`aside` is not free: the library keeps its own keys under it",
+            );
+        }
+        kind
+    }
+}
+
+/// What the fields' attributes say.
+#[derive(Default)]
+struct Body {
+    id: Option<(Ident, Type)>,
+    version: Option<Ident>,
+    indexes: Vec<Declared>,
+    nested: Vec<Type>,
+}
+
+impl Body {
+    fn read(fields: &[&Field], errors: &mut Errors) -> Self {
+        let mut body = Self::default();
+        for field in fields {
+            if let Some(ident) = &field.ident {
+                body.read_field(field, ident, errors);
+            }
+        }
+        body
+    }
+
+    fn read_field(&mut self, field: &Field, ident: &Ident, errors: &mut Errors) {
+        let mut index = None;
+        let mut nested = None;
+        each_word(&field.attrs, &AT_FIELD, errors, |word, input| {
+            match word.to_string().as_str() {
+                "id" => {
+                    if let Some((other, _)) = &self.id {
+                        return Err(syn::Error::new_spanned(
+                            word,
+                            format!(
+                                "`{other}` is the id already; an id of several fields is one \
+                                 field whose type holds them"
+                            ),
+                        ));
+                    }
+                    self.id = Some((ident.clone(), field.ty.clone()));
+                    Ok(())
+                }
+                "version" => {
+                    if let Some(other) = &self.version {
+                        let message = format!("`{other}` is the version already");
+                        return Err(syn::Error::new_spanned(word, message));
+                    }
+                    self.version = Some(ident.clone());
+                    check_version(&field.ty)
+                }
+                "nested" => once(&mut nested, word, field.ty.clone()),
+                "index" | "unique" => {
+                    let name = if input.peek(Token![=]) {
+                        Name::of_text(&attribute::text(word, input)?)
+                    } else {
+                        Name::of_field(ident)
+                    };
+                    if index.is_some() {
+                        let message = "a field has one index; `unique` is one too";
+                        return Err(syn::Error::new_spanned(word, message));
+                    }
+                    index = Some(Declared {
+                        name,
+                        unique: word == "unique",
+                        fields: Fields::Own(ident.clone()),
+                    });
+                    Ok(())
+                }
+                // `each_word` passes no other words on.
+                _ => Ok(()),
+            }
+        });
+        self.indexes.extend(index);
+        self.nested.extend(nested);
+    }
+}
+
+fn check_version(ty: &Type) -> syn::Result<()> {
+    let integer = match transparent(ty) {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            last.arguments.is_none() && INTEGERS.iter().any(|name| last.ident == name)
+        }),
+        _ => false,
+    };
+    if integer {
+        return Ok(());
+    }
+    Err(syn::Error::new_spanned(
+        ty,
+        "a version is an integer that only grows, and its type is written as such, as in `u64` or `i64`",
+    ))
+}
+
+/// Adds a field's name, type and what serde is told about it.
+pub(crate) fn add_field(
+    fingerprint: &mut Fingerprint,
+    field: &Field,
+    default: bool,
+    errors: &mut Errors,
+) {
+    let serde = serde_attributes::read(&field.attrs, errors);
+    serde_attributes::refuse_skips(&serde, default, errors);
+    let name = field.ident.as_ref().map(|ident| ident.unraw().to_string());
+    fingerprint.text(&name.unwrap_or_default());
+    fingerprint.tokens(&field.ty);
+    fingerprint.each(&serde);
+}
+
+/// An index whose fields change gives its old keys a new meaning.
+fn add_indexes(fingerprint: &mut Fingerprint, indexes: &[Index]) {
+    fingerprint.number(indexes.len() as u64);
+    for index in indexes {
+        fingerprint.text(&index.segment);
+        fingerprint.number(index.parts.len() as u64);
+        for part in &index.parts {
+            fingerprint.text(&part.name());
+        }
+    }
+}
+
+/// Refuses what has no single serialized form.
+pub(crate) fn refuse_generics(what: &str, input: &DeriveInput, errors: &mut Errors) {
+    if !input.generics.params.is_empty() {
+        errors.at(
+            &input.generics,
+            format!(
+                "{what} cannot be generic: it stands for one serialized form; \
+                 write the type out, or implement the trait by hand"
+            ),
+        );
+    }
+}
+
+fn named_fields<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<Vec<&'a Field>> {
+    let what = match &input.data {
+        Data::Struct(data) => match &data.fields {
+            syn::Fields::Named(fields) => return Some(fields.named.iter().collect()),
+            syn::Fields::Unnamed(_) => "a tuple struct",
+            syn::Fields::Unit => "a unit struct",
+        },
+        Data::Enum(_) => "an enum",
+        Data::Union(_) => "a union",
+    };
+    errors.at(
+        &input.ident,
+        format!(
+            "{what} cannot be an entity: its id and indexes are fields with names; \
+             use a struct with named fields"
+        ),
+    );
+    None
+}

@@ -1,0 +1,248 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn tcp(host: &str, port: u16) -> Target {
+    Target::at(Address::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn secret(text: &str) -> Option<Secret> {
+    Some(Secret::new(text))
+}
+
+#[test]
+fn missing_parts_have_the_usual_values() {
+    assert_eq!(
+        Target::parse("redis://localhost"),
+        Ok(tcp("localhost", 6379))
+    );
+    assert_eq!(
+        Target::parse("redis://localhost/"),
+        Ok(tcp("localhost", 6379))
+    );
+    assert_eq!(Target::parse("redis://h:"), Ok(tcp("h", 6379)));
+    assert_eq!(Target::parse("REDIS://h:1"), Ok(tcp("h", 1)));
+    assert_eq!(
+        Target::parse("redis://my_redis-1.svc"),
+        Ok(tcp("my_redis-1.svc", 6379))
+    );
+}
+
+#[test]
+fn every_part_of_a_server_is_read() {
+    assert_eq!(
+        Target::parse("rediss://app:s3cret@cache.internal:6390/7"),
+        Ok(Target {
+            address: Address::Tls {
+                host: "cache.internal".to_owned(),
+                port: 6390,
+            },
+            username: secret("app"),
+            password: secret("s3cret"),
+            db: Some(7),
+        }),
+    );
+}
+
+#[test]
+fn ip_addresses_are_hosts() {
+    assert_eq!(
+        Target::parse("redis://127.0.0.1:7000"),
+        Ok(tcp("127.0.0.1", 7000))
+    );
+    assert_eq!(
+        Target::parse("redis://[::1]:7000/0"),
+        Ok(Target {
+            db: Some(0),
+            ..tcp("::1", 7000)
+        })
+    );
+    assert_eq!(
+        Target::parse("redis://[2001:DB8::1]"),
+        Ok(tcp("2001:db8::1", 6379))
+    );
+    assert_eq!(Target::parse("redis://[::1"), Err(HOST));
+    assert_eq!(Target::parse("redis://::1"), Err(HOST));
+}
+
+#[test]
+fn user_and_password_are_percent_decoded() {
+    let target = Target::parse("redis://us%3Aer:p%40ss%2F%23%25%20+%D0%B6@h").unwrap();
+    assert_eq!(target.username, secret("us:er"));
+    assert_eq!(target.password, secret("p@ss/#% +ж"));
+
+    let target = Target::parse("redis://:only@h").unwrap();
+    assert_eq!((target.username, target.password), (None, secret("only")));
+
+    let target = Target::parse("redis://user:@h").unwrap();
+    assert_eq!((target.username, target.password), (secret("user"), None));
+
+    assert_eq!(Target::parse("redis://:%ff@h"), Err(ENCODING));
+}
+
+#[test]
+fn a_server_that_cannot_be_is_refused() {
+    for (url, refusal) in [
+        ("", FORMS),
+        ("localhost:6379", FORMS),
+        ("redis:localhost", FORMS),
+        ("http://h", FORMS),
+        ("redis+tls://h", FORMS),
+        ("redis://", HOST),
+        ("redis:///0", HOST),
+        ("redis://:6379", HOST),
+        ("redis://:pw@", HOST),
+        ("redis://:pw@/0", HOST),
+        ("redis://ho%20st", HOST),
+        ("redis://хост", HOST),
+        ("redis://h1,h2", HOST),
+        ("redis://h:0", PORT),
+        ("redis://h:65536", PORT),
+        ("redis://h:port", PORT),
+        ("redis://h/x", DB),
+        ("redis://h/-1", DB),
+        ("redis://h/+1", DB),
+        ("redis://h/1/", DB),
+        ("redis://h//1", DB),
+        ("redis://h/2147483648", DB),
+        ("redis://h/99999999999999999999", DB),
+        ("redis://h?db=1", NO_QUERY),
+        ("rediss://h?ssl_cert_reqs=none", NO_QUERY),
+        ("rediss://h#insecure", NO_FRAGMENT),
+        ("rediss://h/0#", NO_FRAGMENT),
+        ("redis://:pa#ss@h", NO_FRAGMENT),
+        ("redis://:pa ss@h", NO_SPACE),
+        ("redis://:pa\tss@h", NO_SPACE),
+    ] {
+        assert_eq!(Target::parse(url), Err(refusal), "{url}");
+    }
+}
+
+#[test]
+fn a_socket_has_a_path_and_options() {
+    let path = |path: &str| Target::at(Address::Unix(PathBuf::from(path)));
+    assert_eq!(
+        Target::parse("unix:///run/redis.sock"),
+        Ok(path("/run/redis.sock"))
+    );
+    assert_eq!(
+        Target::parse("redis+unix:///tmp/a%20b.sock?db=3&user=app&pass=p%26+w"),
+        Ok(Target {
+            username: secret("app"),
+            password: secret("p&+w"),
+            db: Some(3),
+            ..path("/tmp/a b.sock")
+        }),
+    );
+    for (url, refusal) in [
+        ("unix://", SOCKET),
+        ("unix://run/redis.sock", SOCKET),
+        ("unix:///", SOCKET),
+        ("unix:///a%00b", SOCKET),
+        ("unix:///a?db=x", DB),
+        ("unix:///a?db=1&db=2", SOCKET_QUERY),
+        ("unix:///a?timeout=5", SOCKET_QUERY),
+        ("unix:///a?db", SOCKET_QUERY),
+        ("unix:///a#insecure", NO_FRAGMENT),
+    ] {
+        assert_eq!(Target::parse(url), Err(refusal), "{url}");
+    }
+}
+
+#[test]
+fn a_cluster_is_several_nodes() {
+    assert_eq!(
+        Target::parse("redis+cluster://app:p%2Cw@h1:7001,h2,[::1]:7003/0"),
+        Ok(Target {
+            username: secret("app"),
+            password: secret("p,w"),
+            ..Target::at(Address::Cluster(vec![
+                ("h1".to_owned(), 7001),
+                ("h2".to_owned(), 6379),
+                ("::1".to_owned(), 7003),
+            ]))
+        }),
+    );
+    for (url, refusal) in [
+        ("redis+cluster://", HOST),
+        ("redis+cluster://h1,,h2", HOST),
+        ("redis+cluster://h1:0,h2", PORT),
+        ("redis+cluster://h1,h2/1", CLUSTER_DB),
+        ("redis+cluster://h1?x=1", NO_QUERY),
+    ] {
+        assert_eq!(Target::parse(url), Err(refusal), "{url}");
+    }
+}
+
+#[test]
+fn sentinels_know_a_service() {
+    assert_eq!(
+        Target::parse("redis+sentinel://:pw@s1,s2:26380/mymaster/2"),
+        Ok(Target {
+            password: secret("pw"),
+            db: Some(2),
+            ..Target::at(Address::Sentinel {
+                sentinels: vec![("s1".to_owned(), 26379), ("s2".to_owned(), 26380)],
+                service: "mymaster".to_owned(),
+            })
+        }),
+    );
+    for (url, refusal) in [
+        ("redis+sentinel://s1", SERVICE),
+        ("redis+sentinel://s1/", SERVICE),
+        ("redis+sentinel://s1//0", SERVICE),
+        ("redis+sentinel://s1/mymaster/x", DB),
+    ] {
+        assert_eq!(Target::parse(url), Err(refusal), "{url}");
+    }
+}
+
+#[test]
+fn memory_is_private_or_shared_under_a_name() {
+    let memory = |name: Option<&str>| Ok(Target::at(Address::Memory(name.map(str::to_owned))));
+    assert_eq!(Target::parse("memory://"), memory(None));
+    assert_eq!(Target::parse("memory:///"), memory(None));
+    assert_eq!(Target::parse("memory://Demo-1"), memory(Some("Demo-1")));
+    for url in [
+        "memory://a/b",
+        "memory://a:1",
+        "memory://u@a",
+        "memory://a?b",
+    ] {
+        assert_eq!(Target::parse(url), Err(MEMORY), "{url}");
+    }
+}
+
+#[test]
+fn debug_shows_neither_user_nor_password() {
+    let shown = format!("{:?}", Target::parse("redis://alice:hunter2@h").unwrap());
+    assert!(
+        !shown.contains("alice") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_url_makes_parsing_panic(
+        scheme in "redis|rediss|unix|redis\\+unix|redis\\+cluster|redis\\+sentinel|memory",
+        rest in ".*|[a-c@:/,\\[\\]?#%0-9.=&]{0,30}",
+    ) {
+        let _ = Target::parse(&format!("{scheme}://{rest}"));
+    }
+
+    #[test]
+    fn a_percent_encoded_password_arrives_as_it_was(password in ".+") {
+        let encoded = percent_encoding::utf8_percent_encode(&password, percent_encoding::NON_ALPHANUMERIC);
+        for url in [
+            format!("redis://:{encoded}@h"),
+            format!("redis+cluster://:{encoded}@h,i"),
+            format!("unix:///s?pass={encoded}"),
+        ] {
+            prop_assert_eq!(Target::parse(&url).unwrap().password, Some(Secret::new(&*password)));
+        }
+    }
+}

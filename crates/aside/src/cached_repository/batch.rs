@@ -1,0 +1,420 @@
+//! Many rows at once: one MGET, one pipeline of ACQUIREs, one load.
+//!
+//! The batch leads the flights of those ids that nobody else is reading,
+//! brings them all to their end, and only then waits for the others. Two
+//! overlapping batches therefore never wait for each other.
+
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+
+use crate::answer::{Bypass, Freshness, Tier};
+use crate::cached_repository::CachedRepository;
+use crate::cached_repository::read::{Leader, Looked};
+use crate::flight::{self, Entered};
+use crate::key::Key;
+use crate::kind::{Landed, Mark, Stored};
+use crate::lookup::{Asked, Found, Lookup};
+use crate::releases::Pending;
+use crate::repository::{Id, Repository, Row};
+use crate::shared::{Acquired, Op, Reply, Token};
+use crate::statistics::{Operation, Outcome, raise};
+
+/// Ids per round; a larger batch is several.
+const ROUND: usize = 1_000;
+
+/// One id that this batch reads for itself.
+struct Own<R: Repository> {
+    leader: Leader<R>,
+    key: Key,
+    mark: Mark,
+    step: u32,
+    /// What the id will be loaded as, once that is known.
+    way: Way,
+}
+
+enum Way {
+    Open,
+    /// It may be filled under this token.
+    Granted(Token),
+    Bypass(Bypass),
+}
+
+type Rows<R> = HashMap<Id<R>, Option<Row<R>>>;
+
+impl<R: Repository> CachedRepository<R> {
+    pub(super) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+        let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for id in ids {
+            if rows.contains_key(id) {
+                continue;
+            }
+            // Absent until found, so that a repeated id is asked for once.
+            let entry = self.hit(Asked::Id(id));
+            if let Some(entry) = &entry {
+                let absent = entry.found.is_absence();
+                self.count(if absent {
+                    Outcome::NegativeHit
+                } else {
+                    Outcome::L1Hit
+                });
+            } else {
+                missing.push(id.clone());
+            }
+            rows.insert(
+                id.clone(),
+                entry.and_then(|entry| entry.found.clone().into_row()),
+            );
+        }
+        for round in missing.chunks(ROUND) {
+            self.read_round(round, &mut rows).await?;
+        }
+        Ok(ids
+            .iter()
+            .map(|id| rows.get(id).cloned().flatten())
+            .collect())
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.kind.statistics.read(Operation::FindMany, outcome);
+    }
+
+    async fn read_round(&self, ids: &[Id<R>], rows: &mut Rows<R>) -> Result<(), R::Error> {
+        let begun = Instant::now();
+        let lenient = self.kind.in_process.is_some();
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for id in ids {
+            let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+            let mark = self.mark(&key);
+            match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
+                Entered::Lead(leader) => {
+                    leader.mark(mark);
+                    let closed = self.tiers().closed(&key);
+                    let way = closed.map_or(Way::Open, Way::Bypass);
+                    own.push(Own {
+                        leader,
+                        key,
+                        mark,
+                        step: 0,
+                        way,
+                    });
+                }
+                Entered::Follow(_) => others.push(id),
+            }
+        }
+        let own = self.look_up(own, rows).await;
+        if !own.is_empty() {
+            // From here on the work outlives a caller who goes away.
+            let this = self.clone();
+            let loading = tokio::spawn(async move { this.load_own(own).await });
+            match loading.await {
+                Ok(loaded) => rows.extend(loaded?),
+                Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+                Err(_) => std::future::pending().await,
+            }
+        }
+        self.kind
+            .statistics
+            .read_took(Outcome::Miss, begun.elapsed());
+        let rest = others.into_iter().map(async |id| {
+            let read = self.read_below(Asked::Id(id), Operation::FindMany, Freshness::Any);
+            Ok((id.clone(), Box::pin(read).await?.found.into_row()))
+        });
+        rows.extend(try_join_all(rest).await?);
+        Ok(())
+    }
+
+    /// One MGET; what it answers is finished, what it does not is given back.
+    async fn look_up(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
+        let (mut open, mut left): (Vec<_>, Vec<_>) = own
+            .into_iter()
+            .partition(|own| matches!(own.way, Way::Open));
+        if open.is_empty() {
+            return left;
+        }
+        for own in &mut open {
+            own.step = own.leader.step();
+        }
+        let keys = open.iter().map(|own| own.key.clone()).collect();
+        let tiers = self.tiers();
+        let reply = tiers.ask_one(tiers.lane(), Op::GetMany { keys }).await;
+        let Ok(Reply::Values(values)) = reply else {
+            left.extend(
+                open.into_iter()
+                    .map(|own| own.bypassing(Bypass::RedisUnavailable)),
+            );
+            return left;
+        };
+        for (own, value) in open.into_iter().zip(values) {
+            let asked = own.leader.key().asked();
+            let looked = value.map(|value| self.judge(asked, &value, own.mark, Freshness::Any));
+            match looked {
+                Some(Looked::Hit(stored)) => self.finish_hit(own, &stored, rows),
+                Some(Looked::Quarantined) => left.push(own.bypassing(Bypass::WriteInFlight)),
+                _ if !self.kind.strategy.cache_on_read() => {
+                    left.push(own.bypassing(Bypass::Strategy));
+                }
+                _ => left.push(own),
+            }
+        }
+        left
+    }
+
+    fn finish_hit(&self, own: Own<R>, stored: &Stored<R::Entity>, rows: &mut Rows<R>) {
+        let absent = stored.found.is_absence();
+        self.count(if absent {
+            Outcome::NegativeHit
+        } else {
+            Outcome::L2Hit
+        });
+        self.kind.keep(own.leader.key().asked(), stored, own.mark);
+        if let Some(id) = own.id() {
+            rows.insert(id, stored.found.clone().into_row());
+        }
+        own.leader.finish(flight::Outcome {
+            value: Arc::new(Landed::stored(stored)),
+            step: own.step,
+            shared_under: Some(own.mark),
+        });
+    }
+
+    /// Asks for the right to fill each id, loads them together, fills.
+    async fn load_own(&self, own: Vec<Own<R>>) -> Result<Rows<R>, R::Error> {
+        let mut rows = HashMap::new();
+        let mut own = self.acquire(own, &mut rows).await;
+        let outage = own
+            .iter()
+            .any(|own| matches!(&own.way, Way::Bypass(bypass) if bypass.is_outage()));
+        let turn = if outage {
+            Some(self.tiers().turn_at_source().await)
+        } else {
+            None
+        };
+        if matches!(turn, Some(None)) {
+            self.abandon(&own);
+            return Err(self.inner.overloaded());
+        }
+        let ids: Vec<Id<R>> = own.iter().filter_map(Own::id).collect();
+        if ids.is_empty() {
+            return Ok(rows);
+        }
+        for own in &mut own {
+            own.step = match own.way {
+                Way::Bypass(_) => own.leader.step_bypass(),
+                Way::Open | Way::Granted(_) => own.leader.step(),
+            };
+        }
+        let begun = Instant::now();
+        // On an error or a panic the leaders are dropped, and with them the
+        // lead passes to whoever waits, each for an id of its own.
+        let loaded = self.inner.find_many(&ids).await;
+        drop(turn);
+        self.kind
+            .statistics
+            .source_took(Operation::FindMany, begun.elapsed());
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.abandon(&own);
+                return Err(error);
+            }
+        };
+        rows.extend(ids.into_iter().zip(loaded.iter().cloned()));
+        self.fill(own, loaded).await;
+        Ok(rows)
+    }
+
+    /// One pipeline of ACQUIREs.
+    async fn acquire(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
+        let (open, mut settled): (Vec<_>, Vec<_>) = own
+            .into_iter()
+            .partition(|own| matches!(own.way, Way::Open));
+        if open.is_empty() {
+            return settled;
+        }
+        let tiers = self.tiers();
+        let tokens: Vec<Token> = open.iter().map(|_| Token::random()).collect();
+        let lease = tiers.config.lease_ttl;
+        let mut ops = Vec::with_capacity(open.len());
+        let mut asking = Vec::with_capacity(open.len());
+        for (mut own, token) in open.into_iter().zip(&tokens) {
+            own.step = own.leader.step();
+            let (key, token) = (own.key.clone(), *token);
+            ops.push(Op::Acquire {
+                key,
+                token,
+                lease,
+                observed: None,
+            });
+            asking.push(own);
+        }
+        let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
+        let mut replies = replies.into_iter();
+        for (mut own, token) in asking.into_iter().zip(tokens) {
+            own.way = match replies.next() {
+                Some(Ok(Reply::Acquired(Acquired::Granted))) => Way::Granted(token),
+                Some(Ok(Reply::Acquired(Acquired::Value(value)))) => {
+                    let asked = own.leader.key().asked();
+                    match self.judge(asked, &value, own.mark, Freshness::Any) {
+                        Looked::Hit(stored) => {
+                            self.finish_hit(own, &stored, rows);
+                            continue;
+                        }
+                        _ => Way::Bypass(Bypass::OtherShape),
+                    }
+                }
+                Some(Ok(Reply::Acquired(Acquired::Wait))) => {
+                    // Waiting would hold the whole batch up for one row.
+                    raise(&tiers.statistics.lease_waits);
+                    Way::Bypass(Bypass::LeaseWait)
+                }
+                Some(Ok(Reply::Acquired(Acquired::Quarantined))) => {
+                    raise(&tiers.statistics.quarantine_bypass);
+                    Way::Bypass(Bypass::WriteInFlight)
+                }
+                _ => {
+                    tiers.later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
+                    Way::Bypass(Bypass::RedisUnavailable)
+                }
+            };
+            settled.push(own);
+        }
+        settled
+    }
+
+    /// One pipeline of FILLs, and the end of every flight of the batch.
+    async fn fill(&self, own: Vec<Own<R>>, loaded: Vec<Option<Row<R>>>) {
+        let loaded_at = Timestamp::now().as_millisecond();
+        let (mut filling, mut ops) = (Vec::new(), Vec::new());
+        for (own, row) in own.into_iter().zip(loaded) {
+            let found = Found::Row(row);
+            let (bypass, token) = match own.way {
+                Way::Bypass(bypass) => (Some(bypass), None),
+                Way::Granted(token) => (None, Some(token)),
+                Way::Open => (None, None),
+            };
+            self.count(if bypass.is_some() {
+                Outcome::Bypass
+            } else {
+                Outcome::Miss
+            });
+            let encoded = token
+                .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
+            if let Some((token, encoded)) = encoded {
+                let payload_bytes = encoded.value.len();
+                let (ttl, fill) = (encoded.ttl, encoded.fill);
+                let key = own.key.clone();
+                ops.push(Op::Fill {
+                    key,
+                    token,
+                    value: encoded.value,
+                    ttl,
+                });
+                filling.push((
+                    own,
+                    token,
+                    Stored {
+                        found,
+                        loaded_at,
+                        ttl,
+                        fill,
+                        payload_bytes,
+                    },
+                ));
+            } else {
+                if let Some(token) = token {
+                    self.tiers().later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
+                }
+                let landed = Landed {
+                    result: Ok(found),
+                    tier: Tier::Source,
+                    bypass,
+                    loaded_at,
+                    ttl: None,
+                };
+                own.land(landed, None);
+            }
+        }
+        for (own, ..) in &mut filling {
+            own.leader.step_fill();
+        }
+        let tiers = self.tiers();
+        let replies = match ops.is_empty() {
+            true => Vec::new(),
+            false => tiers.ask(tiers.lane(), ops).await.unwrap_or_default(),
+        };
+        let mut replies = replies.into_iter();
+        for (own, token, stored) in filling {
+            let accepted = match replies.next() {
+                Some(Ok(Reply::Filled(accepted))) => accepted,
+                _ => {
+                    tiers.later(Pending::Abandon {
+                        key: own.key.clone(),
+                        token,
+                    });
+                    false
+                }
+            };
+            if accepted {
+                self.kind.keep(own.leader.key().asked(), &stored, own.mark);
+            } else {
+                raise(&tiers.statistics.fill_rejected);
+            }
+            let mark = accepted.then_some(own.mark);
+            let landed = Landed {
+                result: Ok(stored.found),
+                tier: Tier::Source,
+                bypass: None,
+                loaded_at,
+                ttl: Some(stored.ttl),
+            };
+            own.land(landed, mark);
+        }
+    }
+
+    /// Gives back what was granted and will not be filled.
+    fn abandon(&self, own: &[Own<R>]) {
+        for own in own {
+            if let Way::Granted(token) = own.way {
+                self.tiers().later(Pending::Abandon {
+                    key: own.key.clone(),
+                    token,
+                });
+            }
+        }
+    }
+}
+
+impl<R: Repository> Own<R> {
+    fn id(&self) -> Option<Id<R>> {
+        match self.leader.key() {
+            Lookup::Id(id) => Some(id.clone()),
+            Lookup::Index(_) | Lookup::All => None,
+        }
+    }
+
+    fn bypassing(mut self, bypass: Bypass) -> Self {
+        self.way = Way::Bypass(bypass);
+        self
+    }
+
+    /// Ends the flight; `mark` if the fill was accepted under it.
+    fn land(self, landed: Landed<R::Entity, R::Error>, mark: Option<Mark>) {
+        self.leader.finish(flight::Outcome {
+            value: Arc::new(landed),
+            step: self.step,
+            shared_under: mark,
+        });
+    }
+}

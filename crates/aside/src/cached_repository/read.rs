@@ -1,0 +1,381 @@
+//! One read: this process, then Redis, then the database.
+//!
+//! The order of the first three lines of `lead` is the protocol: the
+//! generations are taken, then the gate is looked at, then the GET is sent.
+//! Whatever is forgotten after the first line makes what follows worthless to
+//! the in-process tier, however late it arrives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::answer::{Answer, Bypass, Freshness, Tier};
+use crate::cached_repository::CachedRepository;
+use crate::cached_repository::load::Course;
+use crate::clock::Moment;
+use crate::entity::Entity;
+use crate::flight::{self, Entered, Waited};
+use crate::key::Key;
+use crate::kind::{Failed, Landed, Mark, Stored};
+use crate::lookup::{Asked, Found, Lookup};
+use crate::process::Entry;
+use crate::repository::Repository;
+use crate::shared::state::State;
+use crate::shared::{Op, Reply};
+use crate::statistics::{Operation, Outcome};
+use crate::value::{HEADER_BYTES, Unacceptable};
+
+/// The leader of a flight of this repository.
+pub(super) type Leader<R> = flight::Leader<
+    Lookup<<R as Repository>::Entity>,
+    Mark,
+    Arc<Landed<<R as Repository>::Entity, <R as Repository>::Error>>,
+>;
+
+/// A read's answer, before anybody has asked for its age.
+pub(super) struct Served<E> {
+    pub(super) found: Found<E>,
+    pub(super) tier: Tier,
+    pub(super) bypass: Option<Bypass>,
+    loaded_at: Option<i64>,
+    ttl: Option<Duration>,
+}
+
+/// What a GET showed.
+pub(super) enum Looked<E> {
+    Hit(Stored<E>),
+    /// Nothing; or a value that must not be served, by its header.
+    Miss(Option<Vec<u8>>),
+    Quarantined,
+    Failed,
+}
+
+/// How a read begins when it leads.
+pub(super) enum Start {
+    Get,
+    /// It has looked already, and seen nothing or an unacceptable value.
+    Acquire(Option<Vec<u8>>),
+    Bypass(Bypass),
+}
+
+impl<R: Repository> CachedRepository<R> {
+    /// The in-process entry, if it may be served now.
+    pub(super) fn hit(&self, asked: Asked<'_, R::Entity>) -> Option<Arc<Entry<R::Entity>>> {
+        let store = self.kind.in_process.as_ref()?;
+        store.get(asked, self.kind.circumstance().epoch, Moment::now())
+    }
+
+    pub(super) async fn read(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Result<Served<R::Entity>, R::Error> {
+        let entry = match freshness {
+            Freshness::Any | Freshness::AtMost(_) => self.hit(asked),
+            Freshness::Shared | Freshness::Source => None,
+        };
+        if let Some(entry) = entry.filter(|entry| is_young(entry.loaded_at, freshness)) {
+            let served = Served::in_process(&entry);
+            self.kind.statistics.read(operation, served.outcome());
+            return Ok(served);
+        }
+        Box::pin(self.read_below(asked, operation, freshness)).await
+    }
+
+    /// Reads from the tiers below this process.
+    pub(super) async fn read_below(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Result<Served<R::Entity>, R::Error> {
+        let begun = Instant::now();
+        let read = if freshness == Freshness::Source {
+            self.read_source(asked, operation).await
+        } else {
+            self.read_shared(asked, operation, freshness).await
+        };
+        if let Ok(served) = &read {
+            self.kind.statistics.read(operation, served.outcome());
+            self.kind
+                .statistics
+                .read_took(served.outcome(), begun.elapsed());
+            let (kind, outcome) = (R::Entity::KIND, served.outcome().as_str());
+            tracing::debug!(kind, operation = operation.as_str(), outcome, "read");
+        }
+        read
+    }
+
+    /// Asks the database for this caller alone.
+    async fn read_source(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+    ) -> Result<Served<R::Entity>, R::Error> {
+        let key = asked.key(self.tiers().namespace());
+        let found = self.load(&asked.to_lookup(), operation).await?;
+        // A later `Any` read must not go back behind what was seen here.
+        if self.hit(asked).is_some() {
+            self.tiers().stripes.forget(key.hash());
+        }
+        Ok(Served::loaded(found, Some(Bypass::Requested), None))
+    }
+
+    async fn read_shared(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Result<Served<R::Entity>, R::Error> {
+        let key = asked.key(self.tiers().namespace());
+        let lookup = asked.to_lookup();
+        let lenient = freshness == Freshness::Any && self.kind.in_process.is_some();
+        loop {
+            let mark = self.mark(&key);
+            let start = if let Some(bypass) = self.tiers().closed(&key) {
+                Start::Bypass(bypass)
+            } else if lenient {
+                Start::Get
+            } else {
+                // Without an in-process tier a GET of one's own is cheaper
+                // than waiting for another's, and always fresh.
+                match self.look(asked, &key, mark, freshness).await {
+                    Looked::Hit(stored) => {
+                        self.outdate_in_process(asked, &key, &stored);
+                        return Ok(Served::stored(stored));
+                    }
+                    Looked::Miss(observed) => Start::Acquire(observed),
+                    Looked::Quarantined => Start::Bypass(Bypass::WriteInFlight),
+                    Looked::Failed => Start::Bypass(Bypass::RedisUnavailable),
+                }
+            };
+            let leader = match self.flights.enter(&lookup, mark, lenient) {
+                Entered::Lead(leader) => leader,
+                Entered::Follow(follower) => match follower.wait().await {
+                    Waited::Answer(landed) => return self.share(&landed),
+                    Waited::Lead(leader) => leader,
+                    Waited::Again => continue,
+                },
+            };
+            return self.lead(leader, key, start, operation).await;
+        }
+    }
+
+    /// The generations and the circumstance under which a read begins now.
+    pub(super) fn mark(&self, key: &Key) -> Mark {
+        Mark {
+            stamp: self.tiers().stripes.stamp(key.hash()),
+            circumstance: self.kind.circumstance(),
+        }
+    }
+
+    /// Leads a flight: one GET here, and the rest in a task of its own, which
+    /// a caller who goes away does not take along.
+    async fn lead(
+        &self,
+        leader: Leader<R>,
+        key: Key,
+        start: Start,
+        operation: Operation,
+    ) -> Result<Served<R::Entity>, R::Error> {
+        let lookup = leader.key().clone();
+        let mark = self.mark(&key);
+        leader.mark(mark);
+        // Looked at again: the reader may have waited since.
+        let start = self.tiers().closed(&key).map_or(start, Start::Bypass);
+        let course = match start {
+            Start::Bypass(bypass) => Course::Bypass(bypass),
+            Start::Acquire(observed) => self.after_miss(observed),
+            Start::Get => {
+                let step = leader.step();
+                match self.look(lookup.asked(), &key, mark, Freshness::Any).await {
+                    Looked::Hit(stored) => {
+                        self.kind.keep(lookup.asked(), &stored, mark);
+                        let landed = Landed::stored(&stored);
+                        leader.finish(flight::Outcome {
+                            value: Arc::new(landed),
+                            step,
+                            shared_under: Some(mark),
+                        });
+                        return Ok(Served::stored(stored));
+                    }
+                    Looked::Miss(observed) => self.after_miss(observed),
+                    Looked::Quarantined => Course::Bypass(Bypass::WriteInFlight),
+                    Looked::Failed => Course::Bypass(Bypass::RedisUnavailable),
+                }
+            }
+        };
+        self.fly(leader, key, course, operation).await
+    }
+
+    fn after_miss(&self, observed: Option<Vec<u8>>) -> Course {
+        if self.kind.strategy.cache_on_read() {
+            Course::Acquire(observed)
+        } else {
+            Course::Bypass(Bypass::Strategy)
+        }
+    }
+
+    /// Sends a GET and judges what it shows.
+    pub(super) async fn look(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        key: &Key,
+        mark: Mark,
+        freshness: Freshness,
+    ) -> Looked<R::Entity> {
+        let tiers = self.tiers();
+        match tiers
+            .ask_one(tiers.lane(), Op::Get { key: key.clone() })
+            .await
+        {
+            Ok(Reply::Value(Some(bytes))) => self.judge(asked, &bytes, mark, freshness),
+            Ok(Reply::Value(None)) => Looked::Miss(None),
+            Ok(_) | Err(_) => Looked::Failed,
+        }
+    }
+
+    /// Says what the bytes under a key mean to this read.
+    pub(super) fn judge(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        bytes: &[u8],
+        mark: Mark,
+        freshness: Freshness,
+    ) -> Looked<R::Entity> {
+        match State::of(bytes, true) {
+            State::Value => {}
+            // One whose writers are long gone will not expire by itself; a
+            // script looks at its age with the server's own clock.
+            State::Quarantine(quarantine) if !quarantine.is_overdue() => {
+                return Looked::Quarantined;
+            }
+            State::Lease(_) | State::Absent | State::Quarantine(_) => return Looked::Miss(None),
+        }
+        let decoded = self.kind.decode(asked, bytes, mark.circumstance);
+        let decoded = decoded.and_then(|stored| {
+            let young = is_young(stored.loaded_at, freshness);
+            young.then_some(stored).ok_or(Unacceptable::TooOld)
+        });
+        match decoded {
+            Ok(stored) => Looked::Hit(stored),
+            Err(why) => {
+                if why != Unacceptable::TooOld {
+                    self.tiers().statistics.error(why.as_str());
+                }
+                Looked::Miss(Some(bytes[..bytes.len().min(HEADER_BYTES)].to_vec()))
+            }
+        }
+    }
+
+    /// A read that skipped this process saw another value than it holds.
+    fn outdate_in_process(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        key: &Key,
+        stored: &Stored<R::Entity>,
+    ) {
+        if self
+            .hit(asked)
+            .is_some_and(|entry| entry.fill != stored.fill)
+        {
+            self.tiers().stripes.forget(key.hash());
+        }
+    }
+
+    /// What a flight that somebody else led means to this reader.
+    fn share(&self, landed: &Landed<R::Entity, R::Error>) -> Result<Served<R::Entity>, R::Error> {
+        match &landed.result {
+            Ok(found) => Ok(Served {
+                found: found.clone(),
+                tier: landed.tier,
+                bypass: landed.bypass,
+                loaded_at: Some(landed.loaded_at),
+                ttl: landed.ttl,
+            }),
+            Err(Failed::Error(error)) => Err(error.clone()),
+            Err(Failed::Panicked) => {
+                panic!(
+                    "the load of `{}` that was waited for panicked",
+                    R::Entity::KIND
+                )
+            }
+        }
+    }
+}
+
+/// Whether something loaded at `loaded_at` is fresh enough.
+fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
+    match freshness {
+        Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
+        Freshness::Any | Freshness::Shared | Freshness::Source => true,
+    }
+}
+
+fn age_of(loaded_at: i64) -> Duration {
+    let age = Timestamp::now().as_millisecond().saturating_sub(loaded_at);
+    Duration::from_millis(u64::try_from(age).unwrap_or(0))
+}
+
+impl<E> Served<E> {
+    fn in_process(entry: &Entry<E>) -> Self {
+        Self {
+            found: entry.found.clone(),
+            tier: Tier::Process,
+            bypass: None,
+            loaded_at: Some(entry.loaded_at),
+            ttl: Some(entry.deadline.since(Moment::now())),
+        }
+    }
+
+    pub(super) fn stored(stored: Stored<E>) -> Self {
+        Self {
+            found: stored.found,
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: Some(stored.loaded_at),
+            ttl: Some(stored.ttl),
+        }
+    }
+
+    /// Just loaded from the database.
+    pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, ttl: Option<Duration>) -> Self {
+        let loaded_at = Some(Timestamp::now().as_millisecond());
+        Self {
+            found,
+            tier: Tier::Source,
+            bypass,
+            loaded_at,
+            ttl,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::of(self.tier, self.bypass, self.found.is_absence())
+    }
+
+    pub(super) fn into_answer(self) -> Answer<Found<E>> {
+        Answer {
+            tier: self.tier,
+            bypass: self.bypass,
+            age: self.loaded_at.map(age_of),
+            ttl: self.ttl,
+            value: self.found,
+        }
+    }
+}
+
+impl<E, X> Landed<E, X> {
+    /// Found in Redis.
+    pub(super) fn stored(stored: &Stored<E>) -> Self {
+        Self {
+            result: Ok(stored.found.clone()),
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: stored.loaded_at,
+            ttl: Some(stored.ttl),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Filling the cache before anybody asks.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::answer::Freshness;
+use crate::cached_repository::CachedRepository;
+use crate::entity::Entity;
+use crate::lookup::Asked;
+use crate::repository::{Id, Index, Repository};
+use crate::statistics::Operation;
+
+/// How a warm-up goes about it.
+#[derive(Clone, Debug)]
+pub struct WarmUp {
+    /// Rows per batch, each one query and two pipelines. Default: 100.
+    pub batch: usize,
+    /// The pause between two batches, which is what keeps a warm-up from
+    /// taking the database away from its users. Default: 10 ms.
+    pub pause: Duration,
+    /// Whether the lists are filled as well. Default: true.
+    pub lists: bool,
+}
+
+impl Default for WarmUp {
+    fn default() -> Self {
+        Self {
+            batch: 100,
+            pause: Duration::from_millis(10),
+            lists: true,
+        }
+    }
+}
+
+/// How far a warm-up has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WarmedUp {
+    /// Rows and lists read through the cache so far.
+    pub done: usize,
+    /// Rows and lists in all.
+    pub total: usize,
+}
+
+impl<R: Repository> CachedRepository<R> {
+    /// Reads every row, and every list that a row stands in, through the
+    /// cache, in batches with a pause after each; `progress` is called after
+    /// every batch.
+    ///
+    /// Rows are filled as any read fills them, so a write meanwhile is not
+    /// overwritten. The list of all rows is loaded once to learn their ids,
+    /// and must fit in memory.
+    ///
+    /// # Errors
+    /// The repository's own; what was filled until then stays.
+    ///
+    /// # Cancellation
+    /// Dropping the future stops it after the batch under way.
+    pub async fn warm_up(
+        &self,
+        how: WarmUp,
+        mut progress: impl FnMut(WarmedUp),
+    ) -> Result<WarmedUp, R::Error> {
+        let rows = self.inner.list_all().await?;
+        let ids: Vec<Id<R>> = rows.iter().map(|row| row.id().clone()).collect();
+        let mut lists: HashSet<Index<R>> = HashSet::new();
+        if how.lists {
+            for row in rows.iter() {
+                row.indexes(&mut |index| {
+                    lists.insert(index);
+                });
+            }
+        }
+        drop(rows);
+        let of_all = usize::from(how.lists && R::Entity::LIST_ALL);
+        let mut state = WarmedUp {
+            done: 0,
+            total: ids.len() + lists.len() + of_all,
+        };
+        for batch in ids.chunks(how.batch.max(1)) {
+            self.read_many(batch).await?;
+            state.done += batch.len();
+            progress(state);
+            tokio::time::sleep(how.pause).await;
+        }
+        if of_all == 1 {
+            self.read(Asked::All, Operation::ListAll, Freshness::Any)
+                .await?;
+            state.done += 1;
+            progress(state);
+        }
+        for (at, index) in lists.iter().enumerate() {
+            self.read(Asked::Index(index), Operation::FindBy, Freshness::Any)
+                .await?;
+            state.done += 1;
+            if (at + 1) % how.batch.max(1) == 0 || at + 1 == lists.len() {
+                progress(state);
+                tokio::time::sleep(how.pause).await;
+            }
+        }
+        Ok(state)
+    }
+}

@@ -1,0 +1,70 @@
+//! The clock that is read on every in-process hit.
+//!
+//! It is coarse, because a precise one costs more than the hit itself on some
+//! machines: its tick, at most 10 ms, adds to the staleness bound. It is read
+//! and never cached by a ticking thread, because a stopped process (SIGSTOP)
+//! must find itself late the moment it runs again.
+
+use std::time::Duration;
+
+/// A point in monotonic time, in whole milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// Before anything happened.
+    pub(crate) const NEVER: Self = Self(0);
+    /// After everything.
+    pub(crate) const ALWAYS: Self = Self(u64::MAX);
+
+    /// Now, at most one tick late.
+    pub(crate) fn now() -> Self {
+        #[cfg(target_os = "linux")]
+        const SOURCE: rustix::time::ClockId = rustix::time::ClockId::MonotonicCoarse;
+        #[cfg(not(target_os = "linux"))]
+        const SOURCE: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+        let time = rustix::time::clock_gettime(SOURCE);
+        // A monotonic clock counts up from boot, so neither part is negative.
+        Self(time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000)
+    }
+
+    pub(crate) fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub(crate) fn millis(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(whole_millis(duration)))
+    }
+
+    /// How long after `earlier` this is; zero when it is not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A duration in milliseconds, as far as 64 bits go.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_lags_real_time_by_no_more_than_a_tick() {
+        let (begin, coarse) = (std::time::Instant::now(), Moment::now());
+        while begin.elapsed() < Duration::from_millis(50) {
+            std::hint::spin_loop();
+        }
+        let (real, seen) = (begin.elapsed(), Moment::now().since(coarse));
+        assert!(
+            seen + Duration::from_millis(11) >= real,
+            "{seen:?} seen of {real:?}"
+        );
+    }
+}

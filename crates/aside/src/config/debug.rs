@@ -1,0 +1,65 @@
+//! A configuration for the log.
+
+use std::fmt;
+
+use crate::config::CacheConfig;
+use crate::secret::Secret;
+
+impl fmt::Debug for CacheConfig {
+    /// Everything but what may not be printed. By hand because the user's
+    /// name, a plain text, is among that; taken apart so that a new field
+    /// cannot be forgotten.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            redis_url,
+            redis_username,
+            redis_password,
+            redis_tls_ca,
+            redis_tls_cert,
+            redis_tls_key,
+            redis_db,
+            redis_enabled,
+            redis_max_connections,
+            redis_socket_timeout,
+            operation_timeout,
+            default_ttl,
+            ttls,
+            ttl_defaults,
+            max_staleness,
+            quarantine_ttl,
+            lease_ttl,
+            journal_poll,
+            source_concurrency,
+            max_value_bytes,
+            compress_above_bytes,
+            l1_capacity_bytes,
+            namespace,
+        } = self;
+        formatter
+            .debug_struct("CacheConfig")
+            .field("redis_url", redis_url)
+            .field("redis_username", &redis_username.as_ref().map(Secret::new))
+            .field("redis_password", redis_password)
+            .field("redis_tls_ca", redis_tls_ca)
+            .field("redis_tls_cert", redis_tls_cert)
+            .field("redis_tls_key", redis_tls_key)
+            .field("redis_db", redis_db)
+            .field("redis_enabled", redis_enabled)
+            .field("redis_max_connections", redis_max_connections)
+            .field("redis_socket_timeout", redis_socket_timeout)
+            .field("operation_timeout", operation_timeout)
+            .field("default_ttl", default_ttl)
+            .field("ttls", ttls)
+            .field("ttl_defaults", ttl_defaults)
+            .field("max_staleness", max_staleness)
+            .field("quarantine_ttl", quarantine_ttl)
+            .field("lease_ttl", lease_ttl)
+            .field("journal_poll", journal_poll)
+            .field("source_concurrency", source_concurrency)
+            .field("max_value_bytes", max_value_bytes)
+            .field("compress_above_bytes", compress_above_bytes)
+            .field("l1_capacity_bytes", l1_capacity_bytes)
+            .field("namespace", namespace)
+            .finish()
+    }
+}

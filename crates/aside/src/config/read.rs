@@ -1,0 +1,143 @@
+//! From names to fields.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{CacheConfig, limits};
+use crate::settings::Reader;
+
+impl CacheConfig {
+    /// Reads the settings of the cache among others, so that an application's
+    /// problems and the cache's are reported together; see [`Settings`].
+    ///
+    /// [`Settings`]: crate::Settings
+    #[must_use]
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let default = Self::default();
+        let config = Self {
+            redis_url: reader.url("REDIS_URL").unwrap_or(default.redis_url),
+            redis_username: reader
+                .secret("REDIS_USERNAME")
+                .map(|username| username.expose().to_owned()),
+            redis_password: reader.secret("REDIS_PASSWORD"),
+            redis_tls_ca: reader.text("REDIS_TLS_CA").map(PathBuf::from),
+            redis_tls_cert: reader.text("REDIS_TLS_CERT").map(PathBuf::from),
+            redis_tls_key: reader.text("REDIS_TLS_KEY").map(PathBuf::from),
+            redis_db: reader.parse("REDIS_DB", limits::DB.allowed, |text| {
+                text.parse().ok().filter(|_| !text.starts_with('+'))
+            }),
+            redis_enabled: reader
+                .flag("REDIS_ENABLED")
+                .unwrap_or(default.redis_enabled),
+            redis_max_connections: count(
+                reader,
+                "REDIS_MAX_CONNECTIONS",
+                limits::MAX_CONNECTIONS.allowed,
+            )
+            .unwrap_or(default.redis_max_connections),
+            redis_socket_timeout: reader
+                .parse(
+                    "REDIS_SOCKET_TIMEOUT",
+                    limits::SOCKET_TIMEOUT.allowed,
+                    |text| Duration::try_from_secs_f64(text.parse().ok()?).ok(),
+                )
+                .unwrap_or(default.redis_socket_timeout),
+            operation_timeout: millis(
+                reader,
+                "CACHE_OPERATION_TIMEOUT_MS",
+                limits::OPERATION_TIMEOUT.allowed,
+            )
+            .unwrap_or(default.operation_timeout),
+            default_ttl: reader
+                .number("CACHE_DEFAULT_TTL", limits::TTL.allowed)
+                .map_or(default.default_ttl, Duration::from_secs),
+            ttls: ttls(reader),
+            ttl_defaults: default.ttl_defaults,
+            max_staleness: millis(
+                reader,
+                "CACHE_MAX_STALENESS_MS",
+                limits::MAX_STALENESS.allowed,
+            )
+            .unwrap_or(default.max_staleness),
+            quarantine_ttl: millis(
+                reader,
+                "CACHE_QUARANTINE_TTL_MS",
+                limits::QUARANTINE_TTL.allowed,
+            )
+            .unwrap_or(default.quarantine_ttl),
+            lease_ttl: millis(reader, "CACHE_LEASE_TTL_MS", limits::LEASE_TTL.allowed)
+                .unwrap_or(default.lease_ttl),
+            journal_poll: millis(
+                reader,
+                "CACHE_JOURNAL_POLL_MS",
+                limits::JOURNAL_POLL.allowed,
+            )
+            .unwrap_or(default.journal_poll),
+            source_concurrency: count(
+                reader,
+                "CACHE_SOURCE_CONCURRENCY",
+                limits::SOURCE_CONCURRENCY.allowed,
+            )
+            .unwrap_or(default.source_concurrency),
+            max_value_bytes: reader
+                .bytes("CACHE_MAX_VALUE_BYTES", limits::MAX_VALUE_BYTES.allowed)
+                .unwrap_or(default.max_value_bytes),
+            compress_above_bytes: compress_above_bytes(reader),
+            l1_capacity_bytes: reader
+                .bytes("CACHE_L1_CAPACITY", limits::L1_CAPACITY.allowed)
+                .unwrap_or(default.l1_capacity_bytes),
+            namespace: reader.text("CACHE_NAMESPACE").unwrap_or(default.namespace),
+        };
+        if let Err(error) = config.validate() {
+            for problem in error.problems() {
+                reader.problem(problem.clone());
+            }
+        }
+        config
+    }
+}
+
+/// Every `CACHE_{KIND}_TTL`, for kinds that the library need not know.
+fn ttls(reader: &mut Reader<'_>) -> BTreeMap<String, Duration> {
+    let mut ttls = BTreeMap::new();
+    for name in reader.settings().names() {
+        let Some(kind) = kind_of(name) else { continue };
+        if let Some(seconds) = reader.number(name, limits::TTL.allowed) {
+            ttls.insert(kind, Duration::from_secs(seconds));
+        }
+    }
+    ttls
+}
+
+/// The kind that a variable's name speaks of, in lower case.
+fn kind_of(name: &str) -> Option<String> {
+    let kind = name.strip_prefix("CACHE_")?.strip_suffix("_TTL")?;
+    let spelled = !kind.is_empty()
+        && kind
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    (spelled && kind != "DEFAULT").then(|| kind.to_ascii_lowercase())
+}
+
+fn compress_above_bytes(reader: &mut Reader<'_>) -> Option<usize> {
+    const NAME: &str = "CACHE_COMPRESS_ABOVE_BYTES";
+    // `off` is needed to switch off what a file switched on.
+    if reader
+        .text(NAME)
+        .is_some_and(|text| text.eq_ignore_ascii_case("off"))
+    {
+        return None;
+    }
+    reader.bytes(NAME, limits::COMPRESS_ABOVE_BYTES.allowed)
+}
+
+fn millis(reader: &mut Reader<'_>, name: &str, allowed: &str) -> Option<Duration> {
+    reader.number(name, allowed).map(Duration::from_millis)
+}
+
+fn count(reader: &mut Reader<'_>, name: &str, allowed: &str) -> Option<usize> {
+    reader.parse(name, allowed, |text| {
+        text.parse().ok().filter(|_| !text.starts_with('+'))
+    })
+}

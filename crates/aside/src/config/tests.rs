@@ -1,0 +1,436 @@
+use std::fs;
+
+use super::*;
+
+mod secrecy;
+
+fn read(pairs: &[(&str, &str)]) -> Result<CacheConfig, ConfigError> {
+    CacheConfig::from_settings(&Settings::from_pairs(pairs.iter().copied()))
+}
+
+fn refusal(pairs: &[(&str, &str)]) -> String {
+    match read(pairs) {
+        Ok(config) => panic!("{pairs:?} was accepted: {config:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn the_defaults_are_what_nothing_says_and_work() {
+    assert_eq!(CacheConfig::default().validate(), Ok(()));
+    assert_eq!(read(&[]), Ok(CacheConfig::default()));
+    // As `docker run --env-file` hands a commented template over.
+    let block = [
+        ("REDIS_URL", "redis://localhost:6379/0"),
+        ("REDIS_PASSWORD", "  # optional"),
+        ("REDIS_DB", "0"),
+        ("REDIS_ENABLED", "true"),
+        ("REDIS_MAX_CONNECTIONS", "10"),
+        ("REDIS_SOCKET_TIMEOUT", "5"),
+        ("CACHE_DEFAULT_TTL", "3600  # 1 hour"),
+    ];
+    assert_eq!(
+        read(&block),
+        Ok(CacheConfig {
+            redis_db: Some(0),
+            ..CacheConfig::default()
+        }),
+    );
+}
+
+#[test]
+fn every_variable_reaches_its_field() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = directory.path().join("any.pem");
+    fs::write(&pem, "").unwrap();
+    let path = pem.to_str().unwrap();
+    let config = read(&[
+        ("REDIS_URL", "rediss://h"),
+        ("REDIS_USERNAME", "app"),
+        ("REDIS_PASSWORD", "pw # 1"),
+        ("REDIS_TLS_CA", path),
+        ("REDIS_TLS_CERT", path),
+        ("REDIS_TLS_KEY", path),
+        ("REDIS_DB", "3"),
+        ("REDIS_ENABLED", "no"),
+        ("REDIS_MAX_CONNECTIONS", "2"),
+        ("REDIS_SOCKET_TIMEOUT", "0.5"),
+        ("CACHE_OPERATION_TIMEOUT_MS", "100"),
+        ("CACHE_DEFAULT_TTL", "7"),
+        ("CACHE_HERO_TTL", "8"),
+        ("CACHE_TALE_HERO_TTL", "9"),
+        ("CACHE_MAX_STALENESS_MS", "0"),
+        ("CACHE_QUARANTINE_TTL_MS", "1000"),
+        ("CACHE_LEASE_TTL_MS", "2000"),
+        ("CACHE_JOURNAL_POLL_MS", "50"),
+        ("CACHE_SOURCE_CONCURRENCY", "1"),
+        ("CACHE_MAX_VALUE_BYTES", "1MiB"),
+        ("CACHE_COMPRESS_ABOVE_BYTES", "8KiB"),
+        ("CACHE_L1_CAPACITY", "64 MB"),
+        ("CACHE_NAMESPACE", "prod-1_a"),
+    ])
+    .unwrap();
+    let expected = CacheConfig {
+        redis_url: Secret::new("rediss://h"),
+        redis_username: Some("app".to_owned()),
+        redis_password: Some(Secret::new("pw # 1")),
+        redis_tls_ca: Some(pem.clone()),
+        redis_tls_cert: Some(pem.clone()),
+        redis_tls_key: Some(pem),
+        redis_db: Some(3),
+        redis_enabled: false,
+        redis_max_connections: 2,
+        redis_socket_timeout: millis(500),
+        operation_timeout: millis(100),
+        default_ttl: secs(7),
+        ttls: BTreeMap::from([
+            ("hero".to_owned(), secs(8)),
+            ("tale_hero".to_owned(), secs(9)),
+        ]),
+        ttl_defaults: BTreeMap::new(),
+        max_staleness: Duration::ZERO,
+        quarantine_ttl: millis(1000),
+        lease_ttl: millis(2000),
+        journal_poll: millis(50),
+        source_concurrency: 1,
+        max_value_bytes: 1 << 20,
+        compress_above_bytes: Some(8192),
+        l1_capacity_bytes: 64_000_000,
+        namespace: "prod-1_a".to_owned(),
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn a_kind_lives_as_long_as_its_own_setting_says_then_the_application_then_the_default() {
+    let config = read(&[
+        ("CACHE_DEFAULT_TTL", "10"),
+        ("CACHE_HERO_TTL", "20"),
+        ("CACHE_TALE_HERO_TTL", "30"),
+    ])
+    .unwrap()
+    .with_ttl_default("hero", secs(99))
+    .with_ttl_default("dark-story", secs(40));
+
+    assert_eq!(config.ttl_of("hero"), secs(20));
+    assert_eq!(config.ttl_of("tale-hero"), secs(30));
+    assert_eq!(config.ttl_of("tale_hero"), secs(30));
+    assert_eq!(config.ttl_of("dark-story"), secs(40));
+    assert_eq!(config.ttl_of("other"), secs(10));
+}
+
+#[test]
+fn settings_that_end_in_ttl_by_chance_are_no_kinds() {
+    let config = read(&[
+        ("CACHE_DEFAULT_TTL", "10"),
+        ("CACHE_QUARANTINE_TTL_MS", "5000"),
+        ("CACHE_LEASE_TTL_MS", "5000"),
+        ("CACHE__TTL", "1x"),
+        ("CACHE_TTL", "1x"),
+        ("cache_hero_ttl", "1x"),
+        ("CACHE_hero_TTL", "1x"),
+        ("CACHE_STORY_TTL", "  # the default"),
+    ])
+    .unwrap();
+    assert!(config.ttls.is_empty());
+    assert_eq!(config.ttl_of("default"), secs(10));
+}
+
+#[test]
+fn numbers_stay_within_their_limits() {
+    for (name, accepted, refused) in [
+        (
+            "REDIS_DB",
+            &["0", "2147483647"][..],
+            &["-1", "+1", "2147483648", "x"][..],
+        ),
+        (
+            "REDIS_MAX_CONNECTIONS",
+            &["2", "10000"],
+            &["0", "1", "10001", "-3"],
+        ),
+        (
+            "REDIS_SOCKET_TIMEOUT",
+            &["5", "0.25", "600"],
+            &["0", "-1", "NaN", "inf", "1e99", "601", "0.0001", "5s"],
+        ),
+        (
+            "CACHE_OPERATION_TIMEOUT_MS",
+            &["1", "20000"],
+            &["0", "60001", "1.5"],
+        ),
+        (
+            "CACHE_DEFAULT_TTL",
+            &["1", "315360000"],
+            &["0", "315360001", "1h", "-1"],
+        ),
+        (
+            "CACHE_ANYTHING_TTL",
+            &["1", "315360000"],
+            &["0", "315360001", "1h", "-1"],
+        ),
+        (
+            "CACHE_MAX_STALENESS_MS",
+            &["0", "50", "60000"],
+            &["1", "49", "60001"],
+        ),
+        (
+            "CACHE_QUARANTINE_TTL_MS",
+            &["1000", "600000"],
+            &["0", "999", "600001"],
+        ),
+        ("CACHE_LEASE_TTL_MS", &["100", "60000"], &["99", "60001"]),
+        ("CACHE_JOURNAL_POLL_MS", &["50", "60000"], &["49", "60001"]),
+        (
+            "CACHE_SOURCE_CONCURRENCY",
+            &["1", "100000"],
+            &["0", "100001"],
+        ),
+        (
+            "CACHE_MAX_VALUE_BYTES",
+            &["1", "512MiB"],
+            &["0", "513MiB", "lots"],
+        ),
+        (
+            "CACHE_COMPRESS_ABOVE_BYTES",
+            &["0", "off", "Off # yet", "512MiB"],
+            &["513MiB", "on"],
+        ),
+        (
+            "CACHE_L1_CAPACITY",
+            &["1", "1024GiB"],
+            &["0", "1025GiB", "64 parsecs"],
+        ),
+        ("REDIS_ENABLED", &["yes", "OFF"], &["enabled", "2"]),
+        (
+            "CACHE_NAMESPACE",
+            &["prod", "a-b_9", "aside-2"],
+            &["aside", "Prod", "a:b", "a b", "é", "*"],
+        ),
+    ] {
+        for value in accepted {
+            assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
+        }
+        for value in refused {
+            let refusal = refusal(&[(name, value)]);
+            assert!(refusal.starts_with(&format!("{name} is `")), "{refusal}");
+            assert_eq!(refusal.lines().count(), 1, "{refusal}");
+        }
+    }
+}
+
+#[test]
+fn every_problem_is_named_with_its_value_and_what_is_allowed() {
+    assert_eq!(
+        refusal(&[
+            ("REDIS_MAX_CONNECTIONS", "1"),
+            ("CACHE_HERO_TTL", "1h"),
+            ("CACHE_NAMESPACE", "aside"),
+            ("REDIS_URL", "redis://:hunter2@h:0"),
+        ]),
+        "CACHE_HERO_TTL is `1h`: seconds, 1 to 315360000 (ten years)\n\
+         REDIS_URL cannot be used (it is not shown): a port from 1 to 65535\n\
+         REDIS_MAX_CONNECTIONS is `1`: 2 to 10000 (at least one for commands and one to hear \
+         invalidations)\n\
+         CACHE_NAMESPACE is `aside`: letters a to z, digits, `_` and `-`, or empty, and not \
+         `aside`",
+    );
+}
+
+#[test]
+fn an_operation_ends_before_its_quarantine() {
+    let pairs = |timeout| {
+        [
+            ("CACHE_OPERATION_TIMEOUT_MS", timeout),
+            ("CACHE_QUARANTINE_TTL_MS", "5000"),
+        ]
+    };
+    assert!(read(&pairs("4999")).is_ok());
+    assert!(refusal(&pairs("5000")).contains("below CACHE_QUARANTINE_TTL_MS"));
+    // A lease may outlive the quarantine: it only delays another load.
+    assert!(
+        read(&[
+            ("CACHE_LEASE_TTL_MS", "60000"),
+            ("CACHE_QUARANTINE_TTL_MS", "1000")
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_certificate_and_its_key_come_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = directory.path().join("any.pem");
+    fs::write(&pem, "").unwrap();
+    let pem = pem.to_str().unwrap();
+    let url = ("REDIS_URL", "rediss://h");
+    assert!(read(&[url, ("REDIS_TLS_CERT", pem), ("REDIS_TLS_KEY", pem)]).is_ok());
+    assert!(refusal(&[url, ("REDIS_TLS_CERT", pem)]).contains("both or neither"));
+    assert!(refusal(&[url, ("REDIS_TLS_KEY", pem)]).contains("both or neither"));
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_is_refused_at_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.pem");
+    for path in [missing.as_path(), directory.path()] {
+        let refusal = refusal(&[
+            ("REDIS_URL", "rediss://h"),
+            ("REDIS_TLS_CA", path.to_str().unwrap()),
+        ]);
+        assert!(refusal.starts_with("REDIS_TLS_CA is `"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_private_authority_needs_an_encrypted_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let pem = directory.path().join("ca.pem");
+    fs::write(&pem, "").unwrap();
+    let ca = ("REDIS_TLS_CA", pem.to_str().unwrap());
+    assert!(refusal(&[ca]).contains("rediss://"));
+    assert!(read(&[ca, ("REDIS_URL", "rediss://h")]).is_ok());
+    assert!(read(&[ca, ("REDIS_URL", "memory://")]).is_ok());
+}
+
+#[test]
+fn the_overrides_win_over_the_url() {
+    let url = ("REDIS_URL", "redis://u:p@h/1");
+    let target = |pairs: &[(&str, &str)]| read(pairs).unwrap().target().unwrap();
+
+    let plain = target(&[url]);
+    assert_eq!(plain.username, Some(Secret::new("u")));
+    assert_eq!(plain.password, Some(Secret::new("p")));
+    assert_eq!(plain.db, Some(1));
+
+    let overridden = target(&[
+        url,
+        ("REDIS_USERNAME", "v"),
+        ("REDIS_PASSWORD", "q"),
+        ("REDIS_DB", "0"),
+    ]);
+    assert_eq!(overridden.username, Some(Secret::new("v")));
+    assert_eq!(overridden.password, Some(Secret::new("q")));
+    assert_eq!(overridden.db, Some(0));
+    assert_eq!(overridden.address, plain.address);
+
+    let password_only = target(&[url, ("REDIS_PASSWORD", "q")]);
+    assert_eq!(password_only.username, Some(Secret::new("u")));
+}
+
+#[test]
+fn a_user_without_a_password_is_refused() {
+    let refused = refusal(&[("REDIS_USERNAME", "alice")]);
+    assert!(
+        refused.contains("REDIS_PASSWORD") && !refused.contains("alice"),
+        "{refused}"
+    );
+    assert!(read(&[("REDIS_USERNAME", "alice"), ("REDIS_PASSWORD", "x")]).is_ok());
+}
+
+#[test]
+fn clusters_and_sentinels_are_refused_for_now_unless_nothing_is_cached() {
+    for (url, said) in [
+        (
+            "redis+cluster://h1:7001,h2:7002",
+            "does not speak to one yet",
+        ),
+        (
+            "redis+sentinel://h1,h2/mymaster/0",
+            "does not speak to them yet",
+        ),
+    ] {
+        let refusal = refusal(&[("REDIS_URL", url)]);
+        assert!(
+            refusal.contains(said) && !refusal.contains("h1"),
+            "{refusal}"
+        );
+        let disabled = read(&[("REDIS_URL", url), ("REDIS_ENABLED", "false")]).unwrap();
+        assert!(disabled.target().is_err());
+    }
+}
+
+#[test]
+fn an_unchecked_certificate_is_refused() {
+    let refusal = refusal(&[("REDIS_URL", "rediss://:hunter2@h#insecure")]);
+    assert!(
+        refusal.contains("REDIS_URL") && !refusal.contains("hunter2"),
+        "{refusal}"
+    );
+    assert!(read(&[("REDIS_URL", "rediss://h # insecure")]).is_ok());
+}
+
+#[test]
+fn a_configuration_by_hand_is_held_to_the_same_limits() {
+    let config = CacheConfig {
+        redis_max_connections: 1,
+        l1_capacity_bytes: 0,
+        ..CacheConfig::default()
+    }
+    .with_ttl_default("dark-story", Duration::ZERO);
+    let error = config.validate().unwrap_err();
+    assert_eq!(error.problems().len(), 3, "{error}");
+    assert!(
+        error.to_string().contains("CACHE_DARK_STORY_TTL is `0`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn from_env_reads_what_the_process_was_started_with() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join(".env"),
+        "CACHE_HERO_TTL=20\nCACHE_CHILD_TTL=30\n",
+    )
+    .unwrap();
+    fs::write(
+        directory.path().join("aside.toml"),
+        "cache_child_ttl = 40\ncache_story_ttl = 50\nredis_url = 'memory://'\n",
+    )
+    .unwrap();
+
+    let printed = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "config::tests::print_from_env",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env_clear()
+        .env("CACHE_HERO_TTL", "10  # ten")
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(
+        printed.contains("child: 30s, hero: 10s, story: 50s; environment as it was: true"),
+        "{printed}"
+    );
+}
+
+/// The child process of the test above, whose environment is not this one's.
+#[test]
+#[ignore = "run by another test"]
+fn print_from_env() {
+    let before: Vec<_> = std::env::vars_os().collect();
+    if let Ok(config) = CacheConfig::from_env() {
+        let after: Vec<_> = std::env::vars_os().collect();
+        println!(
+            "child: {:?}, hero: {:?}, story: {:?}; environment as it was: {}",
+            config.ttl_of("child"),
+            config.ttl_of("hero"),
+            config.ttl_of("story"),
+            before == after,
+        );
+    }
+}

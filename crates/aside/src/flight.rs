@@ -1,0 +1,328 @@
+//! One read of a key at a time, shared by those who may share it.
+//!
+//! The first to ask leads a flight; who comes while it is under way joins it,
+//! but only where its answer is as fresh as one of its own would be. A flight
+//! counts its observations (a GET, a load, a FILL) as steps, each counted
+//! just before it is sent. Who joined before the step that the answer rests on
+//! saw the answer made after it asked, and takes it. Who joined later takes it
+//! only if the in-process tier would serve it as well: filled or found in
+//! Redis, under generations that were still current when the reader came.
+//!
+//! Everybody else waits for the *next* flight, which starts when this one
+//! ends. Joining a load that began before one's own write returned is the bug
+//! that most single-flight maps ship.
+//!
+//! The map holds only flights under way. Remembering answers is the tiers'
+//! work; done here as well it would give a row two lifetimes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slotted;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// Flights by key. `M` marks the generations a flight runs under.
+pub(crate) struct Flights<K, M, T> {
+    slots: Mutex<HashMap<K, Slot<M, T>, foldhash::fast::RandomState>>,
+}
+
+struct Slot<M, T> {
+    current: Arc<Flight<M, T>>,
+    next: Option<Arc<Flight<M, T>>>,
+}
+
+struct Flight<M, T> {
+    /// How many observations have begun.
+    steps: AtomicU32,
+    openness: AtomicU8,
+    mark: Mutex<Option<M>>,
+    state: watch::Sender<State<M, T>>,
+}
+
+/// Anybody whose mark fits may join.
+const OPEN: u8 = 0;
+/// The FILL is on its way: only who would accept an in-process entry.
+const FILLING: u8 = 1;
+/// A load that fills nothing has begun: nobody.
+const CLOSED: u8 = 2;
+
+#[derive(Clone)]
+enum State<M, T> {
+    /// Another flight of this key is under way.
+    Waiting,
+    /// Somebody must lead.
+    Ready,
+    Led,
+    Done(Outcome<M, T>),
+}
+
+/// What a flight brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome<M, T> {
+    pub(crate) value: T,
+    /// The step that the value rests on; see the module's introduction.
+    pub(crate) step: u32,
+    /// The mark under which the in-process tier may hold the value.
+    pub(crate) shared_under: Option<M>,
+}
+
+/// How a reader takes part.
+pub(crate) enum Entered<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+    Lead(Leader<K, M, T>),
+    Follow(Follower<K, M, T>),
+}
+
+/// What waiting for a flight came to.
+pub(crate) enum Waited<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+    Answer(T),
+    /// Its leader went away: it is the reader's turn.
+    Lead(Leader<K, M, T>),
+    /// Its answer is too old for this reader, who asks again.
+    Again,
+}
+
+impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Mutex::default(),
+        }
+    }
+
+    /// Leads a flight of `key`, or joins one. `lenient` readers accept what an
+    /// in-process entry under `mark` would give them.
+    pub(crate) fn enter(self: &Arc<Self>, key: &K, mark: M, lenient: bool) -> Entered<K, M, T> {
+        let mut slots = self.slots.lock();
+        let slot = match slots.entry(key.clone()) {
+            Slotted::Vacant(vacant) => {
+                let flight = Arc::new(Flight::new(State::Led));
+                vacant.insert(Slot {
+                    current: Arc::clone(&flight),
+                    next: None,
+                });
+                return Entered::Lead(self.leader(key, flight));
+            }
+            Slotted::Occupied(occupied) => occupied.into_mut(),
+        };
+        if slot.current.take_lead() {
+            return Entered::Lead(self.leader(key, Arc::clone(&slot.current)));
+        }
+        let flight = if slot.current.admits(mark, lenient) {
+            &slot.current
+        } else {
+            slot.next
+                .get_or_insert_with(|| Arc::new(Flight::new(State::Waiting)))
+        };
+        Entered::Follow(Follower {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            joined_at: flight.steps.load(Ordering::SeqCst),
+            states: flight.state.subscribe(),
+            flight: Arc::clone(flight),
+            mark,
+            lenient,
+        })
+    }
+
+    /// How many keys are being read.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.lock().len()
+    }
+
+    fn leader(self: &Arc<Self>, key: &K, flight: Arc<Flight<M, T>>) -> Leader<K, M, T> {
+        Leader {
+            flights: Arc::clone(self),
+            key: key.clone(),
+            flight,
+            finished: false,
+        }
+    }
+
+    /// Makes room for the next flight of the key.
+    fn land(&self, key: &K, flight: &Arc<Flight<M, T>>) {
+        let mut slots = self.slots.lock();
+        let Slotted::Occupied(mut slot) = slots.entry(key.clone()) else {
+            return;
+        };
+        if !Arc::ptr_eq(&slot.get().current, flight) {
+            return;
+        }
+        match slot.get_mut().next.take() {
+            Some(next) if next.state.receiver_count() > 0 => {
+                next.state.send_replace(State::Ready);
+                slot.get_mut().current = next;
+            }
+            _ => {
+                slot.remove();
+            }
+        }
+    }
+}
+
+impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
+    fn new(state: State<M, T>) -> Self {
+        Self {
+            steps: AtomicU32::new(0),
+            openness: AtomicU8::new(OPEN),
+            mark: Mutex::new(None),
+            state: watch::Sender::new(state),
+        }
+    }
+
+    fn take_lead(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let free = matches!(state, State::Ready);
+            if free {
+                *state = State::Led;
+            }
+            free
+        })
+    }
+
+    fn admits(&self, mark: M, lenient: bool) -> bool {
+        let fits = self.mark.lock().is_none_or(|own| own == mark);
+        match self.openness.load(Ordering::SeqCst) {
+            OPEN => fits,
+            FILLING => fits && lenient,
+            _ => false,
+        }
+    }
+}
+
+/// The right and the duty to bring a flight to its end.
+///
+/// Dropped without one, it passes the lead to somebody who waits.
+pub(crate) struct Leader<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+    flights: Arc<Flights<K, M, T>>,
+    key: K,
+    flight: Arc<Flight<M, T>>,
+    finished: bool,
+}
+
+impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Says under which generations the flight goes on from here.
+    pub(crate) fn mark(&self, mark: M) {
+        *self.flight.mark.lock() = Some(mark);
+    }
+
+    /// Counts an observation that is about to be sent.
+    pub(crate) fn step(&self) -> u32 {
+        self.flight.steps.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Counts the FILL that is about to be sent.
+    pub(crate) fn step_fill(&self) -> u32 {
+        self.flight.openness.store(FILLING, Ordering::SeqCst);
+        self.step()
+    }
+
+    /// Counts a load that is about to begin and will fill nothing.
+    pub(crate) fn step_bypass(&self) -> u32 {
+        let step = self.step();
+        self.flight.openness.store(CLOSED, Ordering::SeqCst);
+        step
+    }
+
+    /// Hands the outcome to everybody who waits.
+    pub(crate) fn finish(mut self, outcome: Outcome<M, T>) {
+        self.finished = true;
+        self.flight.state.send_replace(State::Done(outcome));
+        self.flights.land(&self.key, &self.flight);
+    }
+}
+
+impl<K, M, T> Leader<K, M, T>
+where
+    K: Hash + Eq + Clone + Send + 'static,
+    M: Copy + PartialEq + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    /// Hands out the outcome, and lets the next flight start after a pause.
+    pub(crate) async fn finish_and_pause(mut self, outcome: Outcome<M, T>, pause: Duration) {
+        self.flight.openness.store(CLOSED, Ordering::SeqCst);
+        self.finished = true;
+        self.flight.state.send_replace(State::Done(outcome));
+        tokio::time::sleep(pause).await;
+        self.flights.land(&self.key, &self.flight);
+    }
+}
+
+impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, T> {
+    fn drop(&mut self) {
+        if self.finished {
+            // Ends a pause that was cut short, and is nothing otherwise.
+            self.flights.land(&self.key, &self.flight);
+        } else if self.flight.state.receiver_count() > 0 {
+            self.flight.openness.store(OPEN, Ordering::SeqCst);
+            self.flight.state.send_replace(State::Ready);
+        } else {
+            self.flights.land(&self.key, &self.flight);
+        }
+    }
+}
+
+/// A place among those who wait for a flight.
+pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+    flights: Arc<Flights<K, M, T>>,
+    key: K,
+    flight: Arc<Flight<M, T>>,
+    states: watch::Receiver<State<M, T>>,
+    joined_at: u32,
+    mark: M,
+    lenient: bool,
+}
+
+impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
+    /// Waits for the flight's end.
+    pub(crate) async fn wait(mut self) -> Waited<K, M, T> {
+        loop {
+            let outcome = match &*self.states.borrow_and_update() {
+                State::Done(outcome) => Some(outcome.clone()),
+                State::Waiting | State::Ready | State::Led => None,
+            };
+            if let Some(outcome) = outcome {
+                let after_asking = self.joined_at < outcome.step;
+                let as_in_process = self.lenient && outcome.shared_under == Some(self.mark);
+                return if after_asking || as_in_process {
+                    Waited::Answer(outcome.value)
+                } else {
+                    Waited::Again
+                };
+            }
+            if self.flight.take_lead() {
+                return Waited::Lead(self.flights.leader(&self.key, Arc::clone(&self.flight)));
+            }
+            if self.states.changed().await.is_err() {
+                return Waited::Again;
+            }
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Follower<K, M, T> {
+    fn drop(&mut self) {
+        let leaderless = matches!(&*self.states.borrow(), State::Ready);
+        // The last to go must not leave a flight that nobody will lead.
+        if leaderless && self.flight.state.receiver_count() == 1 {
+            self.flights.land(&self.key, &self.flight);
+        }
+    }
+}
+
+impl<K, M, T> fmt::Debug for Flights<K, M, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Flights").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+use super::*;
+
+type Book = Arc<Flights<&'static str, u32, u64>>;
+
+fn book() -> Book {
+    Arc::new(Flights::new())
+}
+
+fn lead(book: &Book) -> Leader<&'static str, u32, u64> {
+    match book.enter(&"key", 1, true) {
+        Entered::Lead(leader) => leader,
+        Entered::Follow(_) => panic!("somebody else leads"),
+    }
+}
+
+fn follow(book: &Book, mark: u32, lenient: bool) -> Follower<&'static str, u32, u64> {
+    match book.enter(&"key", mark, lenient) {
+        Entered::Follow(follower) => follower,
+        Entered::Lead(_) => panic!("nobody leads"),
+    }
+}
+
+fn answered(waited: Waited<&'static str, u32, u64>) -> Option<u64> {
+    match waited {
+        Waited::Answer(value) => Some(value),
+        Waited::Again => None,
+        Waited::Lead(_) => panic!("the flight has a leader"),
+    }
+}
+
+#[tokio::test]
+async fn who_came_before_the_load_takes_its_row_and_who_came_after_does_not() {
+    let book = book();
+    let leader = lead(&book);
+    leader.mark(1);
+    let early = follow(&book, 1, false);
+    let step = leader.step();
+    let late = follow(&book, 1, false);
+    leader.finish(Outcome {
+        value: 7,
+        step,
+        shared_under: None,
+    });
+    assert_eq!(answered(early.wait().await), Some(7));
+    assert_eq!(answered(late.wait().await), None);
+    assert_eq!(book.len(), 0);
+}
+
+#[tokio::test]
+async fn a_late_reader_takes_what_the_in_process_tier_would_serve_it() {
+    let book = book();
+    let leader = lead(&book);
+    leader.mark(1);
+    let step = leader.step();
+    let lenient = follow(&book, 1, true);
+    let strict = follow(&book, 1, false);
+    leader.finish(Outcome {
+        value: 7,
+        step,
+        shared_under: Some(1),
+    });
+    assert_eq!(answered(lenient.wait().await), Some(7));
+    assert_eq!(answered(strict.wait().await), None);
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_after_an_invalidation_waits_for_the_next_flight() {
+    let book = book();
+    let leader = lead(&book);
+    leader.mark(1);
+    let step = leader.step();
+    let invalidated = follow(&book, 2, true);
+    leader.finish(Outcome {
+        value: 7,
+        step,
+        shared_under: Some(1),
+    });
+    let Waited::Lead(next) = invalidated.wait().await else {
+        panic!("an old row")
+    };
+    next.mark(2);
+    let step = next.step();
+    next.finish(Outcome {
+        value: 8,
+        step,
+        shared_under: Some(2),
+    });
+    assert_eq!(book.len(), 0);
+}
+
+#[tokio::test]
+async fn bypass_loads_that_wait_share_the_next_one() {
+    let book = book();
+    let first = lead(&book);
+    let step = first.step_bypass();
+    let waiting: Vec<_> = (0..64).map(|_| follow(&book, 1, true)).collect();
+    first.finish(Outcome {
+        value: 1,
+        step,
+        shared_under: None,
+    });
+    let (mut leaders, mut answers) = (0, 0);
+    let mut tasks = tokio::task::JoinSet::new();
+    for follower in waiting {
+        tasks.spawn(follower.wait());
+    }
+    while let Some(waited) = tasks.join_next().await {
+        match waited.unwrap() {
+            Waited::Lead(leader) => {
+                leaders += 1;
+                let step = leader.step_bypass();
+                leader.finish(Outcome {
+                    value: 2,
+                    step,
+                    shared_under: None,
+                });
+            }
+            Waited::Answer(value) => {
+                assert_eq!(value, 2);
+                answers += 1;
+            }
+            Waited::Again => panic!("the next flight answers all who waited for it"),
+        }
+    }
+    assert_eq!((leaders, answers), (1, 63));
+    assert_eq!(book.len(), 0);
+}
+
+#[tokio::test]
+async fn a_leader_that_goes_away_passes_the_lead_on() {
+    let book = book();
+    let leader = lead(&book);
+    let follower = follow(&book, 1, true);
+    drop(leader);
+    let Waited::Lead(leader) = follower.wait().await else {
+        panic!("nobody leads")
+    };
+    drop(leader);
+    assert_eq!(book.len(), 0);
+}
+
+#[tokio::test]
+async fn a_flight_that_everybody_left_leaves_nothing_behind() {
+    let book = book();
+    let leader = lead(&book);
+    let follower = follow(&book, 1, true);
+    drop(leader);
+    drop(follower);
+    assert_eq!(book.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_load_the_next_one_waits_a_moment() {
+    let book = book();
+    let leader = lead(&book);
+    let step = leader.step_bypass();
+    let pause = Duration::from_millis(10);
+    let begin = tokio::time::Instant::now();
+    let failed = tokio::spawn(leader.finish_and_pause(
+        Outcome {
+            value: 1,
+            step,
+            shared_under: None,
+        },
+        pause,
+    ));
+    tokio::task::yield_now().await;
+    let next = follow(&book, 1, true);
+    assert!(matches!(next.wait().await, Waited::Lead(_)));
+    assert!(begin.elapsed() >= pause);
+    failed.await.unwrap();
+}

@@ -1,0 +1,255 @@
+//! What people on call ask: is it well, what does it do, why this answer?
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::answer::Tier;
+use crate::entity::IndexShape;
+use crate::kind::AnyKind;
+use crate::statistics::{Outcome, Reason};
+use crate::tiers::Tiers;
+
+/// How the cache is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether values come from Redis, and if not, why.
+    pub status: HealthStatus,
+    /// How long Redis took to answer just now; `None` if it did not.
+    pub latency: Option<Duration>,
+    /// Open connections, the one that hears invalidations apart.
+    pub connections: usize,
+    /// Keys, or whole kinds, that are read from the database until Redis has
+    /// taken what is still owed to it.
+    pub held_keys: usize,
+    /// What the server said it is, such as `7.2.4`; empty if unknown.
+    pub server_version: String,
+    /// What the server said it uses.
+    pub used_memory_bytes: u64,
+    /// What the server said it threw out for want of memory.
+    pub evicted_keys: u64,
+}
+
+/// Whether values come from Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthStatus {
+    /// They do.
+    Healthy,
+    /// Redis is away, slow, or not yet known to be in step.
+    Unavailable,
+    /// Caching is switched off.
+    Disabled,
+}
+
+impl HealthStatus {
+    /// The word for it in `/health`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unavailable => "unavailable",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// The counters of one service since its process began.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServiceStats {
+    /// One entry for each kind that is cached.
+    pub kinds: Vec<KindStats>,
+    /// Fills that came too late: something was written meanwhile.
+    pub fills_rejected: u64,
+    /// Looks at another's lease.
+    pub lease_waits: u64,
+    /// Reads that went to the database because a write was under way.
+    pub quarantine_bypasses: u64,
+    /// Quarantines that Redis had lost when their write was over.
+    pub releases_lost: u64,
+    /// The time in which nothing proved that every message was heard.
+    pub unsynced: Duration,
+    /// Errors by label; none of them reached a caller.
+    pub errors: BTreeMap<&'static str, u64>,
+}
+
+/// The counters of one kind since its process began.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KindStats {
+    /// The kind.
+    pub kind: &'static str,
+    /// Reads answered by this process.
+    pub l1_hits: u64,
+    /// Reads answered by Redis.
+    pub l2_hits: u64,
+    /// Reads answered by the cached knowledge that there is nothing.
+    pub negative_hits: u64,
+    /// Reads answered by the database and cached.
+    pub misses: u64,
+    /// Reads answered by the database that the cache was passed by for.
+    pub bypasses: u64,
+    /// Keys made to be forgotten.
+    pub invalidations: u64,
+    /// Answers held in process, valid or not.
+    pub l1_entries: u64,
+    /// What they weigh.
+    pub l1_bytes: u64,
+    /// Answers pushed out of this process for want of memory.
+    pub l1_evictions: u64,
+    /// How long Redis keeps a value.
+    pub ttl: Duration,
+    /// The indexes of the kind.
+    pub indexes: &'static [IndexShape],
+    /// Whether it has a list of all its rows.
+    pub has_list_of_all: bool,
+}
+
+impl KindStats {
+    pub(crate) fn of(kind: &'static str, known: &dyn AnyKind) -> Self {
+        let reads = |outcome| known.statistics().reads_with(outcome);
+        let (l1_entries, l1_bytes, l1_evictions) = known.in_process();
+        let invalidations = Reason::ALL.map(|reason| known.statistics().invalidations(reason));
+        Self {
+            kind,
+            l1_hits: reads(Outcome::L1Hit),
+            l2_hits: reads(Outcome::L2Hit),
+            negative_hits: reads(Outcome::NegativeHit),
+            misses: reads(Outcome::Miss),
+            bypasses: reads(Outcome::Bypass),
+            invalidations: invalidations.iter().sum(),
+            l1_entries,
+            l1_bytes,
+            l1_evictions,
+            ttl: known.ttl(),
+            indexes: known.indexes(),
+            has_list_of_all: known.has_list_of_all(),
+        }
+    }
+
+    /// The part of all reads that the cache answered, 0.0 to 1.0; `None`
+    /// before the first read.
+    #[must_use]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let hits = self.l1_hits + self.l2_hits + self.negative_hits;
+        let reads = hits + self.misses + self.bypasses;
+        // Beyond 2^53 reads the rate is no less right for being rounded.
+        #[allow(clippy::cast_precision_loss)]
+        (reads > 0).then(|| hits as f64 / reads as f64)
+    }
+}
+
+/// What is known of one key.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Explained {
+    /// The key, as it stands in Redis.
+    pub key: String,
+    /// The registered kind it belongs to.
+    pub kind: Option<&'static str>,
+    /// What it holds in Redis; `None` while Redis is away.
+    pub state: Option<State>,
+    /// How long Redis will keep it.
+    pub ttl: Option<Duration>,
+    /// Whether a read of it would pass Redis by now, and why.
+    pub bypass: Option<&'static str>,
+}
+
+/// What a key holds in Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing.
+    Absent,
+    /// Something that this protocol did not write.
+    Foreign,
+    /// A value.
+    Value {
+        /// The shape it was written in.
+        shape: u64,
+        /// Which fill wrote it.
+        fill: u64,
+        /// The row's version, zero where it has none.
+        version: u64,
+        /// Its size with its header.
+        bytes: usize,
+    },
+    /// Somebody is loading it.
+    Lease,
+    /// Writes are under way.
+    Quarantine {
+        /// How many.
+        writers: usize,
+        /// Whether nobody else has written since it began.
+        clean: bool,
+    },
+}
+
+impl State {
+    /// One word for it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Foreign => "foreign",
+            Self::Value { .. } => "value",
+            Self::Lease => "lease",
+            Self::Quarantine { .. } => "quarantine",
+        }
+    }
+
+    pub(crate) fn of(bytes: Option<&[u8]>) -> Self {
+        use crate::shared::state::State as Held;
+        let Some(bytes) = bytes else {
+            return Self::Absent;
+        };
+        match Held::of(bytes, true) {
+            Held::Absent => Self::Foreign,
+            Held::Lease(_) => Self::Lease,
+            Held::Quarantine(quarantine) => Self::Quarantine {
+                writers: quarantine.records.len(),
+                clean: quarantine.clean,
+            },
+            Held::Value => {
+                crate::value::Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
+                    shape: header.circumstance.shape,
+                    fill: header.fill,
+                    version: header.version,
+                    bytes: bytes.len(),
+                })
+            }
+        }
+    }
+}
+
+impl ServiceStats {
+    pub(crate) fn of(tiers: &Tiers) -> Self {
+        use std::sync::atomic::Ordering::Relaxed;
+        let statistics = &tiers.statistics;
+        let kinds = tiers.kinds();
+        Self {
+            kinds: kinds
+                .iter()
+                .map(|(kind, known)| KindStats::of(kind, &**known))
+                .collect(),
+            fills_rejected: statistics.fill_rejected.load(Relaxed),
+            lease_waits: statistics.lease_waits.load(Relaxed),
+            quarantine_bypasses: statistics.quarantine_bypass.load(Relaxed),
+            releases_lost: statistics.release_lost.load(Relaxed),
+            unsynced: tiers.link.unsynced_total(),
+            errors: statistics.errors(),
+        }
+    }
+}
+
+impl Tier {
+    /// One word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "l1",
+            Self::Shared => "l2",
+            Self::Source => "source",
+        }
+    }
+}

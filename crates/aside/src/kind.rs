@@ -1,0 +1,314 @@
+//! One kind of row as the tiers know it: its strategy, its shape, its counters
+//! and what this process holds of it.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::clock::{Moment, whole_millis};
+use crate::config::CacheConfig;
+use crate::entity::{Entity, IndexShape};
+use crate::flight::Flights;
+use crate::lookup::{Asked, Found, Lookup};
+use crate::process::{Entry, InProcess};
+use crate::statistics::KindStatistics;
+use crate::strategy::CacheStrategy;
+use crate::stripes::Stamp;
+use crate::value::{self, Circumstance, Envelope, Header, Unacceptable};
+
+/// Under which generations and in which circumstance a flight runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) stamp: Stamp,
+    pub(crate) circumstance: Circumstance,
+}
+
+/// An answer on its way to a caller.
+pub(crate) struct Stored<E> {
+    pub(crate) found: Found<E>,
+    /// When it was loaded from the database, in Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// How long it may still be kept.
+    pub(crate) ttl: Duration,
+    pub(crate) fill: u64,
+    pub(crate) payload_bytes: usize,
+}
+
+/// A row or a list in the form in which Redis keeps it.
+pub(crate) struct Encoded {
+    pub(crate) value: Vec<u8>,
+    pub(crate) ttl: Duration,
+    pub(crate) fill: u64,
+}
+
+/// One kind of row.
+pub(crate) struct Kind<E: Entity> {
+    pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
+    pub(crate) statistics: Arc<KindStatistics>,
+    pub(crate) in_process: Option<Arc<InProcess<E>>>,
+    shape: u64,
+    ttl: Duration,
+    max_value_bytes: usize,
+    compress_above: Option<usize>,
+    /// How long loads take, in milliseconds: the slowest, fading.
+    slow_load: AtomicU64,
+    /// Flights by the error type that they share.
+    flights: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+/// Flights of one kind whose loads fail with `X`.
+pub(crate) type KindFlights<E, X> = Flights<Lookup<E>, Mark, Arc<Landed<E, X>>>;
+
+/// What a flight brings to all who share it.
+pub(crate) struct Landed<E, X> {
+    pub(crate) result: Result<Found<E>, Failed<X>>,
+    pub(crate) tier: crate::answer::Tier,
+    pub(crate) bypass: Option<crate::answer::Bypass>,
+    pub(crate) loaded_at: i64,
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// Why a load brought nothing.
+pub(crate) enum Failed<X> {
+    Error(X),
+    /// The repository panicked; everyone who shares the load does as well.
+    Panicked,
+}
+
+impl<E: Entity> Kind<E> {
+    pub(crate) fn new(
+        strategy: Arc<dyn CacheStrategy<E>>,
+        in_process: Option<Arc<InProcess<E>>>,
+        statistics: Arc<KindStatistics>,
+        config: &CacheConfig,
+    ) -> Self {
+        Self {
+            shape: E::fingerprint(),
+            ttl: strategy
+                .default_ttl()
+                .unwrap_or_else(|| config.ttl_of(E::KIND)),
+            strategy,
+            statistics,
+            in_process,
+            max_value_bytes: config.max_value_bytes,
+            compress_above: config.compress_above_bytes,
+            slow_load: AtomicU64::new(0),
+            flights: Mutex::default(),
+        }
+    }
+
+    /// What a fill that begins now is stamped with. The tag and the epoch are
+    /// zero until instances agree on them.
+    pub(crate) fn circumstance(&self) -> Circumstance {
+        Circumstance {
+            tag: 0,
+            epoch: 0,
+            shape: self.shape,
+        }
+    }
+
+    /// The flights that share errors of type `X`.
+    pub(crate) fn flights<X: Send + Sync + 'static>(&self) -> Arc<KindFlights<E, X>> {
+        let mut flights = self.flights.lock();
+        let any = flights
+            .entry(TypeId::of::<X>())
+            .or_insert_with(|| Arc::new(KindFlights::<E, X>::new()));
+        Arc::clone(any)
+            .downcast()
+            .expect("stored under its own type")
+    }
+
+    /// Reads a value, if it may be served.
+    pub(crate) fn decode(
+        &self,
+        asked: Asked<'_, E>,
+        bytes: &[u8],
+        ours: Circumstance,
+    ) -> Result<Stored<E>, Unacceptable> {
+        let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
+        header.judge(ours)?;
+        let payload = value::payload(&header, bytes, self.max_value_bytes)?;
+        let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
+        let found = self.decode_body(asked, envelope.body)?;
+        let age = Timestamp::now().duration_since(envelope.cached_at);
+        let age = Duration::try_from(age).unwrap_or_default();
+        Ok(Stored {
+            found,
+            loaded_at: envelope.cached_at.as_millisecond(),
+            ttl: envelope.ttl.saturating_sub(age),
+            fill: header.fill,
+            payload_bytes: payload.len(),
+        })
+    }
+
+    fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
+        let codec = self.strategy.codec();
+        let undecodable = |_| Unacceptable::Undecodable;
+        let found = match asked {
+            Asked::Id(_) if body == "null" => Found::Row(None),
+            Asked::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
+            Asked::Index(_) | Asked::All => {
+                let rows = codec.decode_list(body).map_err(undecodable)?;
+                Found::List(rows.into_iter().map(Arc::new).collect())
+            }
+        };
+        let fits = match &found {
+            Found::Row(row) => row.as_ref().is_none_or(|row| asked.admits(row)),
+            Found::List(rows) => rows.iter().all(|row| asked.admits(row)),
+        };
+        if fits {
+            Ok(found)
+        } else {
+            Err(Unacceptable::Misplaced)
+        }
+    }
+
+    /// Writes an answer in the form of Redis, unless it is not to be cached.
+    pub(crate) fn encode(&self, found: &Found<E>, circumstance: Circumstance) -> Option<Encoded> {
+        let ttl = self.ttl_for(found)?;
+        let codec = self.strategy.codec();
+        let (body, member, version) = match found {
+            Found::Row(None) => ("null".to_owned(), value::Member::Entity, 0),
+            Found::Row(Some(row)) => {
+                let body = codec.encode(row).ok()?;
+                (body, value::Member::Entity, row.version().unwrap_or(0))
+            }
+            Found::List(rows) => {
+                let cap = self.strategy.list_cap_bytes();
+                let mut body = String::from("[");
+                for row in rows.iter() {
+                    if body.len() > 1 {
+                        body.push(',');
+                    }
+                    body.push_str(&codec.encode(row).ok()?);
+                    if body.len() > cap {
+                        return None;
+                    }
+                }
+                body.push(']');
+                (body, value::Member::Entities, 0)
+            }
+        };
+        let envelope = Envelope {
+            body: &body,
+            cached_at: Timestamp::now(),
+            ttl,
+        };
+        let (value, fill) =
+            value::encode(circumstance, version, member, envelope, self.compress_above);
+        (value.len() <= self.max_value_bytes).then_some(Encoded { value, ttl, fill })
+    }
+
+    /// How long an answer is kept; `None` if not at all.
+    fn ttl_for(&self, found: &Found<E>) -> Option<Duration> {
+        let full = if found.is_absence() {
+            self.strategy.negative_ttl().min(self.ttl)
+        } else {
+            self.ttl
+        };
+        let jitter = self.strategy.jitter().clamp(0.0, 1.0);
+        let kept = if jitter > 0.0 {
+            full.mul_f64(1.0 - jitter * fastrand::f64())
+        } else {
+            full
+        };
+        (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
+    }
+
+    /// Keeps an answer in process, under the generations it was read under.
+    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Stored<E>, mark: Mark) {
+        let Some(in_process) = &self.in_process else {
+            return;
+        };
+        let own = self.strategy.in_process_ttl().unwrap_or(Duration::MAX);
+        in_process.insert(
+            asked.to_lookup(),
+            Entry {
+                found: stored.found.clone(),
+                stamp: mark.stamp,
+                epoch: mark.circumstance.epoch,
+                deadline: Moment::now().plus(stored.ttl.min(own)),
+                loaded_at: stored.loaded_at,
+                fill: stored.fill,
+                payload_bytes: u32::try_from(stored.payload_bytes).unwrap_or(u32::MAX),
+            },
+        );
+    }
+
+    /// Learns how long a load took.
+    pub(crate) fn load_took(&self, time: Duration) {
+        let millis = whole_millis(time);
+        let _ = self
+            .slow_load
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
+                Some(millis.max(slow - slow / 8))
+            });
+    }
+
+    /// How long to wait for somebody else's load: twice what a slow one
+    /// takes, and never longer than the lease it runs under.
+    pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
+        let slow = Duration::from_millis(self.slow_load.load(Ordering::Relaxed));
+        (slow * 2).clamp(Duration::from_millis(100).min(lease), lease)
+    }
+}
+
+/// A kind as programs that know no Rust types see it.
+pub(crate) trait AnyKind: Send + Sync {
+    fn indexes(&self) -> &'static [IndexShape];
+    fn has_list_of_all(&self) -> bool;
+    fn statistics(&self) -> &KindStatistics;
+    fn counters(&self) -> Arc<KindStatistics>;
+    fn ttl(&self) -> Duration;
+    /// Entries in process, their weight, and how many were pushed out.
+    fn in_process(&self) -> (u64, u64, u64);
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<E: Entity> AnyKind for Kind<E> {
+    fn indexes(&self) -> &'static [IndexShape] {
+        E::INDEXES
+    }
+
+    fn has_list_of_all(&self) -> bool {
+        E::LIST_ALL
+    }
+
+    fn statistics(&self) -> &KindStatistics {
+        &self.statistics
+    }
+
+    fn counters(&self) -> Arc<KindStatistics> {
+        Arc::clone(&self.statistics)
+    }
+
+    fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    fn in_process(&self) -> (u64, u64, u64) {
+        let store = self.in_process.as_ref();
+        store.map_or((0, 0, 0), |store| {
+            (store.len(), store.bytes(), store.evictions())
+        })
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<E: Entity> fmt::Debug for Kind<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Kind")
+            .field("kind", &E::KIND)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether this instance may trust what Redis and its own memory hold.
+//!
+//! Trust is a proof with a date. A PONG to a PING that was sent at `t`, on the
+//! connection that carries the invalidations, proves that every message
+//! published before `t` has been applied here; it is good for H, the staleness
+//! bound. Nothing has to notice a loss for the trust to end.
+//!
+//! Suspicion ends it at once: an operation that got no answer may have been a
+//! quarantine, and what is read afterwards proves nothing. It is over when a
+//! PING sent *after* it was raised has been answered; suspicions are counted
+//! rather than timed, so no clock takes part.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::Moment;
+use crate::stripes::Stripes;
+
+/// The state of the link to one primary.
+pub(crate) struct Link {
+    stripes: Arc<Stripes>,
+    /// H: how long one proof lasts.
+    bound: Duration,
+    /// When the last answered PING was sent, in milliseconds.
+    synced: AtomicU64,
+    raised: AtomicU64,
+    cleared: AtomicU64,
+    /// What the log said last, so that it speaks once per change.
+    reported_up: AtomicBool,
+    ever_up: AtomicBool,
+    changed: Notify,
+    /// Since when no proof has been good, for `aside_unsynced_seconds_total`.
+    unsynced_millis: AtomicU64,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("usable", &self.is_usable())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the link is suspect.
+#[derive(Clone, Debug)]
+pub(crate) enum Suspicion {
+    TimedOut,
+    Disconnected,
+    LatePong,
+    Refused(String),
+    NotPrimary,
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => formatter.write_str("an operation was not answered in time"),
+            Self::Disconnected => formatter.write_str("the connection is lost"),
+            Self::LatePong => formatter.write_str("Redis answers too slowly"),
+            Self::Refused(code) => write!(formatter, "Redis refused an operation with {code}"),
+            Self::NotPrimary => formatter.write_str("the server is not a primary"),
+        }
+    }
+}
+
+impl Link {
+    /// A link that starts suspect.
+    pub(crate) fn new(stripes: Arc<Stripes>, bound: Duration) -> Self {
+        Self {
+            stripes,
+            bound,
+            synced: AtomicU64::new(Moment::NEVER.millis()),
+            raised: AtomicU64::new(1),
+            cleared: AtomicU64::new(0),
+            reported_up: AtomicBool::new(false),
+            ever_up: AtomicBool::new(false),
+            changed: Notify::new(),
+            unsynced_millis: AtomicU64::new(0),
+        }
+    }
+
+    /// A link to a tier inside this process, which no message can miss.
+    pub(crate) fn always(stripes: Arc<Stripes>) -> Self {
+        let link = Self::new(stripes, Duration::MAX);
+        link.cleared.store(1, Ordering::Release);
+        link.synced
+            .store(Moment::ALWAYS.millis(), Ordering::Release);
+        link.reported_up.store(true, Ordering::Release);
+        link
+    }
+
+    pub(crate) fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    /// Whether an in-process entry may be served at `now`. Suspicion needs no
+    /// look here: it has raised the connection generation.
+    pub(crate) fn is_synced(&self, now: Moment) -> bool {
+        now.since(Moment::from_millis(self.synced.load(Ordering::Acquire))) <= self.bound
+    }
+
+    /// Whether Redis may be asked.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.cleared.load(Ordering::Acquire) == self.raised.load(Ordering::Acquire)
+            && self.is_synced(Moment::now())
+    }
+
+    /// The number that a PING takes along; see [`Link::pong`].
+    pub(crate) fn suspicions(&self) -> u64 {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// Ends trust at once.
+    pub(crate) fn suspect(&self, why: &Suspicion) {
+        self.raised.fetch_add(1, Ordering::AcqRel);
+        // After the raise: who took a stamp in between finds itself
+        // suspect, who takes one later finds a new generation.
+        self.stripes.forget_all();
+        if self.reported_up.swap(false, Ordering::AcqRel) {
+            tracing::error!(reason = %why, "Redis is not used until it answers again");
+        } else if !self.ever_up.load(Ordering::Acquire) {
+            tracing::debug!(reason = %why, "Redis is not used yet");
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Takes a PONG to the PING sent at `sent`, before which `suspicions`
+    /// had been raised.
+    pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
+        self.synced.fetch_max(sent.millis(), Ordering::AcqRel);
+        self.cleared.fetch_max(suspicions, Ordering::AcqRel);
+        if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
+            self.ever_up.store(true, Ordering::Release);
+            tracing::info!("Redis is used: this instance is in step with it");
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The proofs of an earlier connection say nothing about this one.
+    pub(crate) fn unsync(&self) {
+        self.synced.store(Moment::NEVER.millis(), Ordering::Release);
+        self.stripes.forget_all();
+    }
+
+    /// Ends trust for good.
+    pub(crate) fn close(&self) {
+        self.raised.store(u64::MAX, Ordering::Release);
+        self.unsync();
+    }
+
+    /// Adds to the time without a good proof.
+    pub(crate) fn count_unsynced(&self, time: Duration) {
+        self.unsynced_millis
+            .fetch_add(crate::clock::whole_millis(time), Ordering::Relaxed);
+    }
+
+    pub(crate) fn unsynced_total(&self) -> Duration {
+        Duration::from_millis(self.unsynced_millis.load(Ordering::Relaxed))
+    }
+
+    /// Waits until Redis may be asked.
+    pub(crate) async fn usable(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_usable() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> (Arc<Stripes>, Link) {
+        let stripes = Arc::new(Stripes::new());
+        (
+            Arc::clone(&stripes),
+            Link::new(stripes, Duration::from_secs(3600)),
+        )
+    }
+
+    #[test]
+    fn a_pong_to_a_ping_sent_before_the_suspicion_does_not_end_it() {
+        let (_, link) = link();
+        let before = link.suspicions();
+        link.suspect(&Suspicion::TimedOut);
+        link.pong(Moment::now(), before);
+        assert!(!link.is_usable());
+        link.pong(Moment::now(), link.suspicions());
+        assert!(link.is_usable());
+    }
+
+    #[test]
+    fn a_suspicion_forgets_what_this_process_holds() {
+        let (stripes, link) = link();
+        link.pong(Moment::now(), link.suspicions());
+        let stamp = stripes.stamp(1);
+        link.suspect(&Suspicion::LatePong);
+        assert!(!stripes.is_current(stamp));
+    }
+
+    #[test]
+    fn a_proof_is_good_for_the_bound_and_no_longer() {
+        let link = Link::new(Arc::new(Stripes::new()), Duration::from_millis(500));
+        let sent = Moment::from_millis(10_000);
+        link.pong(sent, link.suspicions());
+        assert!(link.is_synced(sent.plus(Duration::from_millis(500))));
+        assert!(!link.is_synced(sent.plus(Duration::from_millis(501))));
+    }
+}

@@ -1,0 +1,162 @@
+//! What is asked for, and what is found.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::entity::{self, Entity, Rows};
+use crate::key::Key;
+use crate::value::Member;
+
+/// One question that a repository answers.
+pub(crate) enum Lookup<E: Entity> {
+    Id(E::Id),
+    Index(E::Index),
+    All,
+}
+
+/// The same question, borrowed: a hit in process copies nothing.
+pub(crate) enum Asked<'a, E: Entity> {
+    Id(&'a E::Id),
+    Index(&'a E::Index),
+    All,
+}
+
+/// Its answer.
+pub(crate) enum Found<E> {
+    Row(Option<Arc<E>>),
+    List(Rows<E>),
+}
+
+impl<E: Entity> Lookup<E> {
+    pub(crate) fn asked(&self) -> Asked<'_, E> {
+        match self {
+            Self::Id(id) => Asked::Id(id),
+            Self::Index(index) => Asked::Index(index),
+            Self::All => Asked::All,
+        }
+    }
+}
+
+impl<E: Entity> Asked<'_, E> {
+    pub(crate) fn to_lookup(self) -> Lookup<E> {
+        match self {
+            Self::Id(id) => Lookup::Id(id.clone()),
+            Self::Index(index) => Lookup::Index(index.clone()),
+            Self::All => Lookup::All,
+        }
+    }
+
+    /// The key as it stands in Redis.
+    pub(crate) fn key(self, namespace: &str) -> Key {
+        match self {
+            Self::Id(id) => entity::id_key::<E>(namespace, id),
+            Self::Index(index) => entity::index_key::<E>(namespace, index),
+            Self::All => entity::all_key(namespace, E::KIND),
+        }
+    }
+
+    pub(crate) fn member(self) -> Member {
+        match self {
+            Self::Id(_) => Member::Entity,
+            Self::Index(_) | Self::All => Member::Entities,
+        }
+    }
+
+    /// Whether a row may stand in the answer.
+    pub(crate) fn admits(self, row: &E) -> bool {
+        match self {
+            Self::Id(id) => row.id() == id,
+            Self::Index(index) => {
+                let mut stands = false;
+                row.indexes(&mut |own| stands |= own == *index);
+                stands
+            }
+            Self::All => true,
+        }
+    }
+}
+
+impl<E> Found<E> {
+    /// Whether the answer is that there is nothing.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Row(None))
+    }
+
+    /// The answer to a question about one id.
+    pub(crate) fn into_row(self) -> Option<Arc<E>> {
+        match self {
+            Self::Row(row) => row,
+            Self::List(_) => unreachable!("an id is answered by a row"),
+        }
+    }
+
+    /// The answer to a question about a list.
+    pub(crate) fn into_list(self) -> Rows<E> {
+        match self {
+            Self::List(rows) => rows,
+            Self::Row(_) => unreachable!("an index is answered by a list"),
+        }
+    }
+}
+
+impl<E: Entity> Clone for Lookup<E> {
+    fn clone(&self) -> Self {
+        self.asked().to_lookup()
+    }
+}
+
+impl<E: Entity> Clone for Asked<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: Entity> Copy for Asked<'_, E> {}
+
+impl<E> Clone for Found<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Row(row) => Self::Row(row.clone()),
+            Self::List(rows) => Self::List(Arc::clone(rows)),
+        }
+    }
+}
+
+impl<E: Entity> PartialEq for Asked<'_, E> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Id(one), Self::Id(other)) => one == other,
+            (Self::Index(one), Self::Index(other)) => one == other,
+            (Self::All, Self::All) => true,
+            _ => false,
+        }
+    }
+}
+
+impl<E: Entity> PartialEq for Lookup<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.asked() == other.asked()
+    }
+}
+
+impl<E: Entity> Eq for Lookup<E> {}
+
+impl<E: Entity> Hash for Asked<'_, E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Id(id) => id.hash(state),
+            Self::Index(index) => {
+                state.write_u8(1);
+                index.hash(state);
+            }
+            Self::All => state.write_u8(2),
+        }
+    }
+}
+
+impl<E: Entity> Hash for Lookup<E> {
+    /// As [`Asked`] hashes, so that one finds the other.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.asked().hash(state);
+    }
+}

@@ -1,0 +1,85 @@
+//! What instances tell each other when a key is forgotten.
+//!
+//! A message is one line: `K`, the key's hash in 16 hex digits, the sending
+//! instance in 16, the sender's own clock in microseconds in 16, and the key.
+//! Receivers need the hash alone. The key is there for people who watch, and
+//! the clock is only ever compared with itself: an instance that hears its own
+//! message knows how long messages take, whatever the clocks of others say.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use crate::key::Key;
+
+/// The channel on which messages travel.
+pub(crate) fn channel(namespace: &str) -> String {
+    let separator = if namespace.is_empty() { "" } else { ":" };
+    format!("{namespace}{separator}aside:invalidate")
+}
+
+/// A message as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message<'a> {
+    pub(crate) hash: u64,
+    pub(crate) instance: u64,
+    micros: u64,
+    pub(crate) key: &'a str,
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn micros() -> u64 {
+    u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The message that makes every instance forget `key`.
+pub(crate) fn forget(key: &Key, instance: u64) -> String {
+    format!(
+        "K {:016x} {instance:016x} {:016x} {}",
+        key.hash(),
+        micros(),
+        key.as_str()
+    )
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.strip_prefix("K ")?.splitn(4, ' ');
+        let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
+        let (hash, instance, micros) = (number()?, number()?, number()?);
+        Some(Self {
+            hash,
+            instance,
+            micros,
+            key: parts.next()?,
+        })
+    }
+
+    /// How long the message took, if `instance` sent it itself.
+    pub(crate) fn lag(&self, instance: u64) -> Option<Duration> {
+        let took = micros().saturating_sub(self.micros);
+        (self.instance == instance).then(|| Duration::from_micros(took))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_stripe_the_sender_and_the_key() {
+        let key = Key::new("hero:name:Маша и медведь");
+        let text = forget(&key, 7);
+        let message = Message::parse(&text).unwrap();
+        assert_eq!((message.hash, message.instance), (key.hash(), 7));
+        assert_eq!(message.key, key.as_str());
+        assert!(message.lag(7).is_some() && message.lag(8).is_none());
+    }
+
+    #[test]
+    fn a_foreign_message_is_not_understood() {
+        for text in ["", "K", "K 12", "K zz zz zz k", "X 1 2 3 k"] {
+            assert_eq!(Message::parse(text), None, "{text}");
+        }
+    }
+}

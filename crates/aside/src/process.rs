@@ -1,0 +1,190 @@
+//! The in-process tier: typed entries, served without asking anybody.
+//!
+//! An entry is never removed by an invalidation. It carries the generations
+//! it was read under, the epoch of the value it came from and a deadline, and
+//! it is looked at again on every hit: what has been forgotten since, or can
+//! no longer be proved fresh, is passed over and replaced by the next read. So
+//! there is no race between an insert and an invalidation, and no lock on the
+//! way of either. The store only bounds memory; which entries it keeps is its
+//! business (S3-FIFO).
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+
+use crate::clock::Moment;
+use crate::entity::Entity;
+use crate::link::Link;
+use crate::lookup::{Asked, Found, Lookup};
+use crate::stripes::{Stamp, Stripes};
+
+/// What an entry weighs beyond its payload: key, entry, allocations.
+const OVERHEAD_BYTES: u64 = 160;
+
+/// Few, because a shard's part of the capacity bounds the largest entry.
+const SHARDS: usize = 4;
+
+/// One answer, and what it takes to serve it again.
+pub(crate) struct Entry<E> {
+    pub(crate) found: Found<E>,
+    pub(crate) stamp: Stamp,
+    pub(crate) epoch: u64,
+    pub(crate) deadline: Moment,
+    /// When it was loaded from the database, in Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// The fill it came from.
+    pub(crate) fill: u64,
+    pub(crate) payload_bytes: u32,
+}
+
+/// The in-process entries of one kind.
+pub(crate) struct InProcess<E: Entity> {
+    entries: Cache<Lookup<E>, Arc<Entry<E>>, Bytes, foldhash::fast::RandomState, Evictions>,
+    evictions: Evictions,
+    stripes: Arc<Stripes>,
+    link: Arc<Link>,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+/// Counts what was pushed out, or was too large to come in.
+#[derive(Clone, Default)]
+struct Evictions(Arc<AtomicU64>);
+
+impl<K, V> Lifecycle<K, V> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: K, _: V) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<E: Entity> Weighter<Lookup<E>, Arc<Entry<E>>> for Bytes {
+    fn weight(&self, _: &Lookup<E>, entry: &Arc<Entry<E>>) -> u64 {
+        OVERHEAD_BYTES + u64::from(entry.payload_bytes)
+    }
+}
+
+impl<E: Entity> Equivalent<Lookup<E>> for Asked<'_, E> {
+    fn equivalent(&self, key: &Lookup<E>) -> bool {
+        *self == key.asked()
+    }
+}
+
+impl<E: Entity> InProcess<E> {
+    pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>) -> Self {
+        // The capacity comes with the kind's share; see `Shares`.
+        let options = OptionsBuilder::new()
+            .shards(SHARDS)
+            .estimated_items_capacity(1024)
+            .weight_capacity(0)
+            .build()
+            .expect("all three are set");
+        let evictions = Evictions::default();
+        let entries = Cache::with_options(
+            options,
+            Bytes,
+            foldhash::fast::RandomState::default(),
+            evictions.clone(),
+        );
+        Self {
+            entries,
+            evictions,
+            stripes,
+            link,
+        }
+    }
+
+    /// The entry, if it may be served at `now` under `epoch`.
+    pub(crate) fn get(
+        &self,
+        asked: Asked<'_, E>,
+        epoch: u64,
+        now: Moment,
+    ) -> Option<Arc<Entry<E>>> {
+        let entry = self.entries.get(&asked)?;
+        let valid = self.stripes.is_current(entry.stamp)
+            && entry.epoch >= epoch
+            && self.link.is_synced(now)
+            && now < entry.deadline;
+        valid.then_some(entry)
+    }
+
+    /// Keeps an answer; it is worth nothing if its stamp has passed.
+    pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
+        if self.stripes.is_current(entry.stamp) {
+            self.entries.insert(lookup, Arc::new(entry));
+        }
+    }
+
+    /// How many answers are held, valid or not.
+    pub(crate) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// What they weigh.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entries.weight()
+    }
+
+    /// How many were pushed out, or were too large to come in.
+    pub(crate) fn evictions(&self) -> u64 {
+        self.evictions.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Divides the memory for in-process entries among the kinds.
+pub(crate) struct Shares {
+    capacity_bytes: u64,
+    stores: Mutex<Vec<(u32, Weak<dyn Store>)>>,
+}
+
+/// A store of any kind, as seen by who divides the memory.
+trait Store: Send + Sync {
+    fn set_capacity(&self, bytes: u64);
+}
+
+impl<E: Entity> Store for InProcess<E> {
+    fn set_capacity(&self, bytes: u64) {
+        self.entries.set_capacity(bytes);
+    }
+}
+
+impl Shares {
+    pub(crate) fn new(capacity_bytes: usize) -> Self {
+        Self {
+            capacity_bytes: capacity_bytes as u64,
+            stores: Mutex::default(),
+        }
+    }
+
+    /// Gives a store its share, which the others' shares shrink for.
+    pub(crate) fn admit<E: Entity>(&self, share: u32, store: &Arc<InProcess<E>>) {
+        let mut stores = self.stores.lock();
+        stores.retain(|(_, store)| store.strong_count() > 0);
+        let store: Weak<dyn Store> = Arc::downgrade(store) as _;
+        stores.push((share, store));
+        let total: u64 = stores.iter().map(|(share, _)| u64::from(*share)).sum();
+        for (share, store) in stores.iter() {
+            if let Some(store) = store.upgrade() {
+                let part = u128::from(self.capacity_bytes) * u128::from(*share);
+                let part = part / u128::from(total.max(1));
+                store.set_capacity(u64::try_from(part).unwrap_or(u64::MAX));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Shares")
+            .field("capacity_bytes", &self.capacity_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! Releases that Redis has not taken yet, and never forgets to be asked for.
+//!
+//! A write whose quarantine or release got no acknowledgement returns all the
+//! same. What it owes Redis waits here, and is sent when the link is usable
+//! again; the keys it holds stay held until then. The queue is in memory: a
+//! process that dies takes it along, and CAVEATS.md says what that leaves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::key::Key;
+use crate::shared::{Op, Released, Reply, Token};
+use crate::statistics::raise;
+use crate::tiers::Tiers;
+
+/// Releases per pipeline.
+const BATCH: usize = 100;
+
+/// How long a service without a link looks again, should it miss the change.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Something Redis must still be told.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    /// A write's verdict on one key.
+    Release {
+        key: Key,
+        writer: Token,
+        /// Whether the key is held until then.
+        held: bool,
+        /// Not before: the transaction may still commit.
+        due: Option<Instant>,
+    },
+    /// A fill that was perhaps granted and will not come.
+    Abandon { key: Key, token: Token },
+    /// Everything that begins so must be forgotten, and is held until then.
+    Everything { prefix: String },
+}
+
+/// Sends what is pending until the service is gone.
+pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {
+    let mut ready = VecDeque::new();
+    let mut delayed: BTreeMap<(Instant, u64), Pending> = BTreeMap::new();
+    let mut order = 0;
+    loop {
+        let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
+        tokio::select! {
+            arrived = arrivals.recv() => match arrived {
+                Some(pending @ Pending::Release { due: Some(due), .. }) => {
+                    order += 1;
+                    delayed.insert((due, order), pending);
+                }
+                Some(pending) => ready.push_back(pending),
+                None => return,
+            },
+            () = sleep_until(next_due) => {
+                if let Some((_, pending)) = delayed.pop_first() {
+                    ready.push_back(pending);
+                }
+            }
+            () = tokio::time::sleep(LOOK_AGAIN), if !ready.is_empty() => {}
+        }
+        while let Ok(pending) = arrivals.try_recv() {
+            match pending {
+                Pending::Release { due: Some(due), .. } => {
+                    order += 1;
+                    delayed.insert((due, order), pending);
+                }
+                pending => ready.push_back(pending),
+            }
+        }
+        let Some(tiers) = tiers.upgrade() else { return };
+        while !ready.is_empty() && tiers.link.is_usable() {
+            if !settle_some(&tiers, &mut ready).await {
+                break;
+            }
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends one batch; what was not acknowledged goes back to the queue. False
+/// if nothing was.
+async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
+    if let Some(Pending::Everything { prefix }) = ready.front() {
+        let prefix = prefix.clone();
+        if tiers.invalidate_all(&prefix).await.is_err() {
+            return false;
+        }
+        tiers.held.let_kind_go(&prefix);
+        ready.pop_front();
+        return true;
+    }
+    let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
+    let count = ready.iter().take(BATCH).take_while(single).count();
+    let batch: Vec<Pending> = ready.drain(..count).collect();
+    let ops = batch
+        .iter()
+        .filter_map(|pending| op(tiers, pending))
+        .collect();
+    let Ok(replies) = tiers.ask(tiers.lane(), ops).await else {
+        ready.extend(batch);
+        return false;
+    };
+    let mut any = false;
+    for (pending, reply) in batch.into_iter().zip(replies) {
+        match reply {
+            Ok(reply) => {
+                any = true;
+                acknowledged(tiers, &pending, &reply);
+            }
+            Err(_) => ready.push_back(pending),
+        }
+    }
+    any
+}
+
+fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
+    match pending {
+        Pending::Release { key, writer, .. } => Some(Op::Release {
+            key: key.clone(),
+            writer: *writer,
+            message: tiers.message(key),
+            value: None,
+        }),
+        Pending::Abandon { key, token } => Some(Op::Abandon {
+            key: key.clone(),
+            token: *token,
+        }),
+        Pending::Everything { .. } => None,
+    }
+}
+
+fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
+    let Pending::Release { key, held, .. } = pending else {
+        return;
+    };
+    if *reply == Reply::Released(Released::Lost) {
+        raise(&tiers.statistics.release_lost);
+    }
+    // Before the key is let go: whoever reads it then reads under a
+    // generation that nothing older was read under.
+    tiers.stripes.forget(key.hash());
+    if *held {
+        tiers.held.let_go(key);
+    }
+}

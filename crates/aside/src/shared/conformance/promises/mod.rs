@@ -1,0 +1,13 @@
+//! The promises, by who relies on them.
+
+mod corners;
+mod plain;
+mod reading;
+mod releasing;
+mod writing;
+
+pub(crate) use corners::*;
+pub(crate) use plain::*;
+pub(crate) use reading::*;
+pub(crate) use releasing::*;
+pub(crate) use writing::*;

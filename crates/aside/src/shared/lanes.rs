@@ -1,0 +1,256 @@
+//! The connections to one Redis, each kept open by a task of its own.
+//!
+//! An operation never waits for a connection: it finds one or learns at once
+//! that there is none. Reconnecting goes on in the background and never ends;
+//! the pause between two attempts stays short, because it is also how long a
+//! service goes on without its cache after Redis has come back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::link::{Link, Suspicion};
+use crate::shared::redis::{Broken, Endpoint, Event, Wire};
+use crate::shared::wire_form::{self, Call, Verb, WireReply};
+use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+
+/// The shortest and the longest pause between two attempts to connect.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// A Redis behind several connections.
+pub(crate) struct RedisTier {
+    lanes: Vec<Arc<LaneState>>,
+    next: AtomicUsize,
+    channel: String,
+    deadline: Duration,
+}
+
+/// One connection, present or not.
+pub(crate) struct LaneState {
+    wire: RwLock<Option<Arc<Wire>>>,
+    /// Whether the last thing asked on it was answered.
+    answering: AtomicBool,
+    trouble: Notify,
+}
+
+impl RedisTier {
+    pub(crate) fn new(lanes: usize, channel: String, deadline: Duration) -> Self {
+        let lane = || LaneState {
+            wire: RwLock::new(None),
+            answering: AtomicBool::new(false),
+            trouble: Notify::new(),
+        };
+        Self {
+            lanes: (0..lanes.max(1)).map(|_| Arc::new(lane())).collect(),
+            next: AtomicUsize::new(0),
+            channel,
+            deadline,
+        }
+    }
+
+    /// The lanes, for the tasks that keep them open.
+    pub(crate) fn lanes(&self) -> &[Arc<LaneState>] {
+        &self.lanes
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.lanes
+            .iter()
+            .filter(|lane| lane.wire.read().is_some())
+            .count()
+    }
+
+    async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let Some(lane) = self.lanes.get(lane.0) else {
+            return Err(Unanswered::Disconnected);
+        };
+        let Some(wire) = lane.usable() else {
+            return Err(Unanswered::Disconnected);
+        };
+        let before = wire.received();
+        let calls: Vec<Call<'_>> = ops
+            .iter()
+            .map(|op| wire_form::encode(op, &self.channel))
+            .collect();
+        match tokio::time::timeout(self.deadline, with_scripts(&wire, &calls)).await {
+            Ok(Ok(replies)) => {
+                let decoded = ops.iter().zip(replies);
+                Ok(decoded
+                    .map(|(op, reply)| wire_form::decode(op, reply))
+                    .collect())
+            }
+            Ok(Err(_)) => {
+                lane.lost(&wire);
+                Err(Unanswered::Disconnected)
+            }
+            Err(_) => {
+                let reads = ops
+                    .iter()
+                    .all(|op| matches!(op, Op::Get { .. } | Op::GetMany { .. }));
+                if reads && wire.received() > before {
+                    return Err(Unanswered::Late);
+                }
+                lane.answering.store(false, Ordering::Release);
+                lane.trouble.notify_one();
+                Err(Unanswered::TimedOut)
+            }
+        }
+    }
+}
+
+impl LaneState {
+    fn usable(&self) -> Option<Arc<Wire>> {
+        self.answering
+            .load(Ordering::Acquire)
+            .then(|| self.wire.read().clone())
+            .flatten()
+    }
+
+    /// Gives a connection up, unless it has been replaced already.
+    fn lost(&self, wire: &Arc<Wire>) {
+        let mut current = self.wire.write();
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, wire))
+        {
+            *current = None;
+            self.answering.store(false, Ordering::Release);
+            self.trouble.notify_one();
+        }
+    }
+}
+
+impl SharedTier for RedisTier {
+    fn lane(&self) -> Lane {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
+        let answering = (0..self.lanes.len())
+            .map(number)
+            .find(|lane| self.lanes[*lane].answering.load(Ordering::Acquire));
+        Lane(answering.unwrap_or_else(|| number(0)))
+    }
+
+    fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        Box::pin(self.run(lane, ops))
+    }
+
+    fn connections(&self) -> usize {
+        self.open()
+    }
+}
+
+/// Makes the calls; scripts that the server has forgotten are loaded again,
+/// and only the calls that it refused for that are repeated: they did nothing.
+async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Broken> {
+    let mut replies = wire.call(calls).await?;
+    let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
+    let again: Vec<usize> = replies
+        .iter()
+        .enumerate()
+        .filter(|(_, reply)| unknown(reply))
+        .map(|(at, _)| at)
+        .collect();
+    if !again.is_empty() {
+        load_scripts(wire).await?;
+        let repeated: Vec<Call<'_>> = again.iter().map(|at| calls[*at].clone()).collect();
+        for (at, reply) in again.into_iter().zip(wire.call(&repeated).await?) {
+            replies[at] = reply;
+        }
+    }
+    Ok(replies)
+}
+
+async fn load_scripts(wire: &Wire) -> Result<(), Broken> {
+    let load = |script: &'static scripts::Script| Call {
+        verb: Verb::Command("SCRIPT"),
+        args: vec![b"LOAD"[..].into(), script.source.as_bytes().into()],
+    };
+    let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
+    wire.call(&calls).await.map(drop)
+}
+
+/// Keeps one lane open for as long as it is run.
+pub(crate) async fn keep_open(
+    lane: Arc<LaneState>,
+    endpoint: Endpoint,
+    link: Arc<Link>,
+    socket_timeout: Duration,
+) {
+    let mut pause = PAUSE.0;
+    loop {
+        let gone = Arc::new(Notify::new());
+        let on_event = {
+            let gone = Arc::clone(&gone);
+            move |event: Event<'_>| {
+                if matches!(event, Event::Disconnected) {
+                    gone.notify_one();
+                }
+            }
+        };
+        let opened = async {
+            let wire = Wire::open(&endpoint, on_event).await?;
+            load_scripts(&wire).await?;
+            Ok::<_, Broken>(wire)
+        };
+        match opened.await {
+            Ok(wire) => {
+                pause = PAUSE.0;
+                let wire = Arc::new(wire);
+                *lane.wire.write() = Some(Arc::clone(&wire));
+                lane.answering.store(true, Ordering::Release);
+                stay_with(&lane, &wire, &gone, socket_timeout).await;
+                lane.lost(&wire);
+                link.suspect(&Suspicion::Disconnected);
+            }
+            Err(error) => tracing::debug!(%error, "no connection to Redis"),
+        }
+        // Jittered, so that many instances do not come back in step.
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Returns when the connection is gone, or silent for too long.
+async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: Duration) {
+    loop {
+        tokio::select! {
+            () = gone.notified() => return,
+            () = lane.trouble.notified() => {}
+        }
+        if lane.wire.read().is_none() {
+            return;
+        }
+        // A reply is missing. The server may be stopped: its connections live
+        // on, and it will answer all of this when it goes on.
+        let ping = [Call {
+            verb: Verb::Command("PING"),
+            args: Vec::new(),
+        }];
+        let begun = Instant::now();
+        let answered = tokio::select! {
+            () = gone.notified() => false,
+            answer = tokio::time::timeout(silence, wire.call(&ping)) => matches!(answer, Ok(Ok(_))),
+        };
+        if !answered {
+            tracing::debug!(silent_for = ?begun.elapsed(), "a connection to Redis is given up");
+            return;
+        }
+        lane.answering.store(true, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for RedisTier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RedisTier")
+            .field("lanes", &self.lanes.len())
+            .field("open", &self.open())
+            .finish_non_exhaustive()
+    }
+}

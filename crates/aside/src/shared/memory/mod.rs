@@ -1,0 +1,270 @@
+//! `memory://`: a shared tier inside one process.
+//!
+//! It keeps the same bytes under a key as a Redis would, and does to them
+//! what the scripts do; the conformance suite and a lock-step test hold the
+//! two together. `memory://NAME` is one tier for every service of the process
+//! that asks for the name, as long as one of them lives; `memory://` is one's
+//! own. Its clock is tokio's, so that a test which pauses time expires keys.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::wire_form::milliseconds;
+use super::{
+    BoxFuture, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply, SharedTier,
+    Unanswered,
+};
+use crate::key::Key;
+
+use self::protocol::Moment;
+use self::store::Store;
+
+mod glob;
+mod protocol;
+mod store;
+
+static NAMED: LazyLock<Mutex<HashMap<String, Weak<MemoryTier>>>> = LazyLock::new(Mutex::default);
+
+/// A shared tier inside one process.
+pub(crate) struct MemoryTier {
+    clock: Clock,
+    /// One lock for everything: an operation is atomic across keys and
+    /// messages, and nothing here ever waits while holding it.
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    subscribers: Vec<(u64, OnMessage)>,
+    subscriptions: u64,
+}
+
+/// Milliseconds like those of a server, carried on by tokio's clock.
+struct Clock {
+    opened: Instant,
+    opened_ms: u64,
+}
+
+impl Clock {
+    fn now(&self) -> u64 {
+        self.opened_ms + milliseconds_of(self.opened.elapsed())
+    }
+}
+
+fn milliseconds_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl MemoryTier {
+    /// A tier of one's own, holding about `limit_bytes`.
+    pub(crate) fn private(limit_bytes: usize) -> Arc<Self> {
+        let today = SystemTime::now().duration_since(UNIX_EPOCH);
+        Arc::new(Self {
+            clock: Clock {
+                opened: Instant::now(),
+                opened_ms: milliseconds_of(today.unwrap_or_default()),
+            },
+            inner: Mutex::new(Inner {
+                store: Store::new(limit_bytes),
+                subscribers: Vec::new(),
+                subscriptions: 0,
+            }),
+        })
+    }
+
+    /// The tier of this name, shared with whoever else in this process asked
+    /// for it and still holds it. The limit is the one that the first gave.
+    pub(crate) fn named(name: &str, limit_bytes: usize) -> Arc<Self> {
+        let mut named = NAMED.lock();
+        if let Some(tier) = named.get(name).and_then(Weak::upgrade) {
+            return tier;
+        }
+        named.retain(|_, tier| tier.strong_count() > 0);
+        let tier = Self::private(limit_bytes);
+        named.insert(name.to_owned(), Arc::downgrade(&tier));
+        tier
+    }
+
+    /// Calls `on_message` with every message from now on, until the returned
+    /// subscription is dropped.
+    ///
+    /// It is called while the lock is held, by whoever caused the message:
+    /// messages then arrive in the order in which operations took effect, and
+    /// before any later operation is answered, which a queue in between would
+    /// not give. So it must be quick, and must not call this tier nor drop a
+    /// subscription to it: it would wait for itself.
+    pub(crate) fn subscribe(self: &Arc<Self>, on_message: OnMessage) -> Subscription {
+        let mut inner = self.inner.lock();
+        inner.subscriptions += 1;
+        let number = inner.subscriptions;
+        inner.subscribers.push((number, on_message));
+        Subscription {
+            tier: Arc::clone(self),
+            number,
+        }
+    }
+
+    /// About how many bytes it holds.
+    #[cfg(test)]
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.inner.lock().store.used_bytes()
+    }
+
+    fn run(&self, op: &Op) -> Result<Reply, Refused> {
+        let mut inner = self.inner.lock();
+        // Read under the lock: two operations in one order must not see two
+        // times in the other.
+        let now = self.clock.now();
+        inner.run(op, now)
+    }
+}
+
+impl Inner {
+    fn run(&mut self, op: &Op, now: u64) -> Result<Reply, Refused> {
+        self.store.sweep(now);
+        let store = &mut self.store;
+        let mut moment = Moment { store, now };
+        Ok(match op {
+            Op::Get { key } => Reply::Value(moment.bytes(key)),
+            Op::GetMany { keys } => {
+                Reply::Values(keys.iter().map(|key| moment.bytes(key)).collect())
+            }
+            Op::Acquire {
+                key,
+                token,
+                lease,
+                observed,
+            } => {
+                let observed = observed.as_deref().unwrap_or_default();
+                Reply::Acquired(moment.acquire(key, *token, milliseconds(*lease), observed))
+            }
+            Op::Fill {
+                key,
+                token,
+                value,
+                ttl,
+            } => Reply::Filled(moment.fill(key, *token, value, milliseconds(*ttl))?),
+            Op::Abandon { key, token } => {
+                moment.abandon(key, *token);
+                Reply::Done
+            }
+            Op::Quarantine {
+                key,
+                writer,
+                ttl,
+                message,
+            } => {
+                moment.quarantine(key, *writer, milliseconds(*ttl));
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Release {
+                key,
+                writer,
+                message,
+                value,
+            } => {
+                let value = value.as_ref();
+                let value = value.map(|(value, ttl)| (value.as_slice(), milliseconds(*ttl)));
+                let released = moment.release(key, *writer, value);
+                if released == Released::Lost {
+                    self.publish(message);
+                }
+                Reply::Released(released)
+            }
+            Op::Invalidate { key, message } => {
+                moment.invalidate(key);
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Set { key, value, ttl } => {
+                let expires = ttl.map(|ttl| now + milliseconds(ttl));
+                self.store.put(key, value.clone(), expires)?;
+                Reply::Done
+            }
+            Op::Delete { key } => Reply::Existed(self.store.remove(key, now)),
+            Op::Exists { key } => Reply::Existed(self.store.get(key, now).is_some()),
+            Op::Ttl { key } => Reply::Lives(moment.lives_for(key)),
+            Op::Publish { message } => {
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Scan {
+                cursor,
+                pattern,
+                count,
+            } => {
+                let (cursor, keys) = self.store.scan(*cursor, pattern, *count, now);
+                Reply::Page { cursor, keys }
+            }
+        })
+    }
+
+    fn publish(&self, message: &str) {
+        for (_, on_message) in &self.subscribers {
+            on_message(message);
+        }
+    }
+}
+
+impl SharedTier for MemoryTier {
+    fn lane(&self) -> Lane {
+        Lane(0)
+    }
+
+    fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        // Each under a lock of its own: a pipeline is not a transaction.
+        Box::pin(async move { Ok(ops.iter().map(|op| self.run(op)).collect()) })
+    }
+}
+
+impl fmt::Debug for MemoryTier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("MemoryTier");
+        // A subscriber may print us while it is being called.
+        if let Some(inner) = self.inner.try_lock() {
+            shown
+                .field("keys", &inner.store.len())
+                .field("used_bytes", &inner.store.used_bytes())
+                .field("subscribers", &inner.subscribers.len());
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Ends with itself what [`MemoryTier::subscribe`] began.
+#[derive(Debug)]
+#[must_use = "messages stop when it is dropped"]
+pub(crate) struct Subscription {
+    tier: Arc<MemoryTier>,
+    number: u64,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut inner = self.tier.inner.lock();
+        inner
+            .subscribers
+            .retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl Moment<'_> {
+    fn bytes(&mut self, key: &Key) -> Option<Vec<u8>> {
+        let slot = self.store.get(key, self.now);
+        slot.map(|slot| slot.bytes.clone())
+    }
+
+    fn lives_for(&mut self, key: &Key) -> Lives {
+        match self.store.get(key, self.now).map(|slot| slot.expires) {
+            None => Lives::Absent,
+            Some(None) => Lives::Forever,
+            Some(Some(expires)) => Lives::For(Duration::from_millis(expires - self.now)),
+        }
+    }
+}

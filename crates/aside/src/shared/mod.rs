@@ -1,0 +1,227 @@
+//! The shared tier: what can be asked of it, and what it answers.
+//!
+//! Every operation touches one key and is atomic there. A real Redis runs it
+//! as a command or a script, `memory://` runs it under a lock, and a simulated
+//! world runs it whenever it likes: they share this vocabulary and the
+//! conformance suite over it, and nothing above knows which of them it talks
+//! to. Operations are data, so that several travel as one pipeline and a test
+//! can drive them in lock step with a model.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::key::Key;
+
+/// A future that the caller of a shared tier awaits.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a pipeline brought: one result for each operation, in order.
+pub(crate) type Replies = Vec<Result<Reply, Refused>>;
+
+/// 128 random bits that name one fill or one writer, once.
+///
+/// A token goes out in exactly one ACQUIRE, and a writer in exactly one
+/// QUARANTINE: a packet that stalled on a connection given up may still be
+/// executed, and repeated under its old name it would destroy a newer value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Token(u128);
+
+impl Token {
+    pub(crate) fn random() -> Self {
+        Self(fastrand::u128(..))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_number(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for Token {
+    /// 32 hex digits, as scripts compare them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Token({self})")
+    }
+}
+
+/// One operation on one key, or one page of a scan.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    /// Reads whatever state the key holds. [`Reply::Value`].
+    Get { key: Key },
+    /// Reads several keys at once. [`Reply::Values`].
+    GetMany { keys: Vec<Key> },
+    /// Asks for the right to fill. [`Reply::Acquired`].
+    Acquire {
+        key: Key,
+        token: Token,
+        lease: Duration,
+        /// The header of the value that the caller judged unacceptable; a
+        /// value that begins with it may be replaced.
+        observed: Option<Vec<u8>>,
+    },
+    /// Stores a value if the key still holds this token. [`Reply::Filled`].
+    Fill {
+        key: Key,
+        token: Token,
+        value: Vec<u8>,
+        ttl: Duration,
+    },
+    /// Gives the right to fill back. [`Reply::Done`].
+    Abandon { key: Key, token: Token },
+    /// Destroys value and lease and keeps others from filling until the
+    /// writer is released or its deadline has passed. [`Reply::Done`].
+    Quarantine {
+        key: Key,
+        writer: Token,
+        ttl: Duration,
+        message: String,
+    },
+    /// Ends a quarantine, perhaps leaving a value. [`Reply::Released`].
+    Release {
+        key: Key,
+        writer: Token,
+        message: String,
+        value: Option<(Vec<u8>, Duration)>,
+    },
+    /// Destroys value and lease; a quarantine stays and is marked dirty.
+    /// [`Reply::Done`].
+    Invalidate { key: Key, message: String },
+    /// Stores a raw value under a key of no registered kind. [`Reply::Done`].
+    Set {
+        key: Key,
+        value: Vec<u8>,
+        ttl: Option<Duration>,
+    },
+    /// Removes a key of no registered kind. [`Reply::Existed`].
+    Delete { key: Key },
+    /// Whether the key exists, in whatever state. [`Reply::Existed`].
+    Exists { key: Key },
+    /// How long the key will live. [`Reply::Lives`].
+    Ttl { key: Key },
+    /// Tells every instance something that is about no single key.
+    /// [`Reply::Done`].
+    Publish { message: String },
+    /// One page of the keys that match a glob pattern. [`Reply::Page`].
+    Scan {
+        cursor: u64,
+        pattern: String,
+        count: usize,
+    },
+}
+
+/// What one operation answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Done,
+    Value(Option<Vec<u8>>),
+    Values(Vec<Option<Vec<u8>>>),
+    Acquired(Acquired),
+    /// Whether the fill was accepted.
+    Filled(bool),
+    Released(Released),
+    Existed(bool),
+    Lives(Lives),
+    /// The cursor to go on with, zero after the last page, and some keys.
+    Page {
+        cursor: u64,
+        keys: Vec<String>,
+    },
+}
+
+/// What ACQUIRE found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// A value, filled since the caller looked.
+    Value(Vec<u8>),
+    /// Nothing: the caller holds the right to fill.
+    Granted,
+    /// Somebody else holds it.
+    Wait,
+    /// A write is under way.
+    Quarantined,
+}
+
+/// What RELEASE found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// The quarantine had been lost; whatever stood there is gone now.
+    Lost,
+    /// The quarantine was intact.
+    Intact,
+    /// The quarantine was intact and clean, and the value is stored.
+    Stored,
+}
+
+/// How long a key will live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lives {
+    Absent,
+    Forever,
+    For(Duration),
+}
+
+/// The server answered one operation with an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}")]
+pub(crate) struct Refused {
+    /// The error's first word, such as `OOM` or `READONLY`.
+    pub(crate) code: String,
+}
+
+impl Refused {
+    /// Memory is full: the server is alive, and did nothing.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.code == "OOM"
+    }
+}
+
+/// No reply came: the operations may or may not have been executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    #[error("not connected")]
+    Disconnected,
+    #[error("no reply within the deadline")]
+    TimedOut,
+    /// The server is answering, but the whole of it did not come in time.
+    #[error("the reply was still arriving at the deadline")]
+    Late,
+}
+
+/// One of the connections to a server; operations on one lane keep order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lane(pub(crate) usize);
+
+/// Where values are shared between processes.
+pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
+    /// The lane that the next piece of work should use.
+    fn lane(&self) -> Lane;
+
+    /// Runs `ops` as one pipeline on one lane, within the deadline of one
+    /// cache operation. Dropping the future may leave any of them executed.
+    fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
+
+    /// How many connections are open.
+    fn connections(&self) -> usize {
+        0
+    }
+}
+
+/// What is told to every instance, in the order in which it happened.
+pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+pub(crate) mod lanes;
+pub(crate) mod memory;
+pub(crate) mod redis;
+pub(crate) mod scripts;
+pub(crate) mod state;
+pub(crate) mod wire_form;

@@ -1,0 +1,257 @@
+//! The scripts of the protocol, as a Redis runs them.
+//!
+//! Each touches one key, so all of them work on a cluster, and reads the
+//! server's clock, so no two clocks are compared. What they do is written in
+//! Rust once more for `memory://`, and the conformance suite holds both to it.
+//!
+//! Two orders matter. A script that writes protocol state deletes the key
+//! first: after a `DEL` a full server under `noeviction` lets the `SET` pass,
+//! and a writer that could not quarantine would have to be refused. A value is
+//! stored without that: a full server should refuse values. And `PUBLISH`
+//! comes last, so that whoever hears of a change finds it done.
+//!
+//! Whatever the protocol did not write counts as absent: another type, an
+//! unknown first byte, a malformed `L` or `Q`, or one without a TTL, which
+//! would stand forever. Numbers come back as integers, and times are asked for
+//! with `TIME` rather than taken from the caller.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sha1::{Digest, Sha1};
+
+/// One script, under the name by which a server remembers it.
+pub(crate) struct Script {
+    /// What people call it, in logs and metrics.
+    pub(crate) name: &'static str,
+    /// The Lua text: one key, then arguments.
+    pub(crate) source: &'static str,
+    /// What `EVALSHA` asks for: the source's SHA-1 in lowercase hex.
+    pub(crate) sha1: String,
+}
+
+impl Script {
+    fn new(name: &'static str, source: &'static str) -> Self {
+        let mut sha1 = String::with_capacity(40);
+        for byte in Sha1::digest(source.as_bytes()) {
+            let _ = write!(sha1, "{byte:02x}");
+        }
+        Self { name, source, sha1 }
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Script({} {})", self.name, self.sha1)
+    }
+}
+
+/// Every script, to be loaded when a connection opens.
+pub(crate) fn all() -> [&'static Script; 6] {
+    [
+        &ACQUIRE,
+        &FILL,
+        &ABANDON,
+        &QUARANTINE,
+        &RELEASE,
+        &INVALIDATE,
+    ]
+}
+
+/// `state(own)` says what the key holds: 'V'; 'L' and its bytes; or 'Q', the
+/// live records of others than `own`, whether `own` has one (live or not: as
+/// long as it stands nobody has filled), the last deadline and the flag.
+/// Anything else is ''.
+macro_rules! with_prelude {
+    ($body:literal) => {
+        concat!(
+            r"
+local key = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function state(own)
+  if redis.call('TYPE', key).ok ~= 'string' then return '' end
+  local first = redis.call('GETRANGE', key, 0, 0)
+  if first == 'V' then return 'V' end
+  if first ~= 'L' and first ~= 'Q' then return '' end
+  if redis.call('PTTL', key) < 0 then return '' end
+  local bytes = redis.call('GET', key)
+  if first == 'L' then
+    if #bytes ~= 33 or bytes:find('[^0-9a-f]', 2) then return '' end
+    return 'L', bytes
+  end
+  local flag = bytes:sub(2, 2)
+  if (flag ~= 'c' and flag ~= 'd') or (#bytes - 2) % 45 ~= 0 then return '' end
+  local live, mine, last = {}, false, 0
+  for at = 3, #bytes, 45 do
+    local writer, digits = bytes:sub(at, at + 31), bytes:sub(at + 32, at + 44)
+    if writer:find('[^0-9a-f]') or digits:find('[^0-9]') then return '' end
+    local deadline = tonumber(digits)
+    if writer == own then
+      mine = true
+    elseif deadline > now then
+      live[#live + 1] = writer .. digits
+      last = math.max(last, deadline)
+    end
+  end
+  return 'Q', live, mine, last, flag
+end
+
+local function quarantined(flag, live, last)
+  redis.call('DEL', key)
+  redis.call('SET', key, 'Q' .. flag .. table.concat(live), 'PX', last - now)
+end
+",
+            $body
+        )
+    };
+}
+
+/// `key; token, lease, observed header or ''` -> `{0, value}` a value,
+/// `{1, ''}` granted, `{2, ms left}` wait, `{3, ms left}` quarantined.
+///
+/// A value is replaced only if it begins with the header that the caller
+/// judged: another reader may have filled since.
+pub(crate) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "acquire",
+        with_prelude!(
+            r"
+local token, lease, observed = ARGV[1], ARGV[2], ARGV[3]
+local kind, live = state('')
+if kind == 'V' then
+  if observed == '' or redis.call('GETRANGE', key, 0, #observed - 1) ~= observed then
+    return {0, redis.call('GET', key)}
+  end
+elseif kind == 'L' then
+  return {2, redis.call('PTTL', key)}
+elseif kind == 'Q' and #live > 0 then
+  return {3, redis.call('PTTL', key)}
+end
+redis.call('DEL', key)
+redis.call('SET', key, 'L' .. token, 'PX', lease)
+return {1, ''}"
+        ),
+    )
+});
+
+/// `key; token, value, ttl` -> 1 stored, 0 the token is gone.
+///
+/// The error is made anew because older servers wrap it, and its first word
+/// is what tells a full server from a broken one.
+pub(crate) static FILL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "fill",
+        with_prelude!(
+            r"
+local token, value, ttl = ARGV[1], ARGV[2], ARGV[3]
+local kind, bytes = state('')
+if kind ~= 'L' or bytes ~= 'L' .. token then return 0 end
+local set = redis.pcall('SET', key, value, 'PX', ttl)
+if not set.err then return 1 end
+if set.err:find('OOM', 1, true) then
+  return redis.error_reply('OOM no memory for a value')
+end
+return set"
+        ),
+    )
+});
+
+/// `key; token` -> 1 given back, 0 the token was gone.
+pub(crate) static ABANDON: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "abandon",
+        with_prelude!(
+            r"
+local kind, bytes = state('')
+if kind ~= 'L' or bytes ~= 'L' .. ARGV[1] then return 0 end
+redis.call('DEL', key)
+return 1"
+        ),
+    )
+});
+
+/// `key; writer, ttl, channel, message` -> 1.
+///
+/// The flag is `c` only where no quarantine stood: any earlier one, even the
+/// writer's own, may hide a commit newer than the value that RELEASE brings.
+pub(crate) static QUARANTINE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "quarantine",
+        with_prelude!(
+            r"
+local writer, ttl, channel, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local kind, live, _, last = state(writer)
+local flag = 'd'
+if kind ~= 'Q' then flag, live, last = 'c', {}, 0 end
+local deadline = now + tonumber(ttl)
+live[#live + 1] = writer .. string.format('%013d', deadline)
+quarantined(flag, live, math.max(last, deadline))
+redis.call('PUBLISH', channel, message)
+return 1"
+        ),
+    )
+});
+
+/// `key; writer, channel, message, value or '', ttl` -> 2 value stored,
+/// 1 the quarantine was intact, 0 it had been lost.
+///
+/// A value refused for want of memory still ends the quarantine. A `Q` that
+/// stays is marked dirty: a write has passed under it.
+pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "release",
+        with_prelude!(
+            r"
+local writer, channel, message, value, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local kind, live, mine, last, flag = state(writer)
+if mine and #live == 0 and flag == 'c' and value ~= '' then
+  if not redis.pcall('SET', key, value, 'PX', ttl).err then return 2 end
+end
+if kind == 'Q' and #live > 0 then
+  quarantined('d', live, last)
+else
+  redis.call('DEL', key)
+end
+if mine then return 1 end
+redis.call('PUBLISH', channel, message)
+return 0"
+        ),
+    )
+});
+
+/// `key; channel, message` -> 1.
+///
+/// A live quarantine stays: its writer has not committed yet, or not told.
+pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "invalidate",
+        with_prelude!(
+            r"
+local kind, live, _, last = state('')
+if kind == 'Q' and #live > 0 then
+  quarantined('d', live, last)
+else
+  redis.call('DEL', key)
+end
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 1"
+        ),
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_has_a_name_of_its_own() {
+        let mut hashes: Vec<_> = all().iter().map(|script| script.sha1.clone()).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), all().len());
+        assert!(hashes.iter().all(|sha1| sha1.len() == 40));
+    }
+}

@@ -1,0 +1,289 @@
+//! How an operation looks on the wire, and how its answer reads.
+//!
+//! This is all of Redis that the protocol knows, in terms of no client
+//! library: a command or a script with its arguments in, a plain reply out.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::scripts::{self, Script};
+use super::{Acquired, Lives, Op, Refused, Released, Reply};
+
+/// The longest TTL that is sent: a century.
+///
+/// A deadline has 13 digits, which last until the year 2286, and servers
+/// refuse times that overflow.
+const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
+/// What to call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verb {
+    /// A command of this name.
+    Command(&'static str),
+    /// A script with one key, which is the first argument of the call.
+    Script(&'static Script),
+}
+
+/// One call, without regard to the client that makes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'op> {
+    pub(crate) verb: Verb,
+    /// Everything after the command's name. For a script, everything after
+    /// the number of keys, which is always 1.
+    pub(crate) args: Vec<Cow<'op, [u8]>>,
+}
+
+impl<'op> Call<'op> {
+    fn command(name: &'static str) -> Self {
+        Self {
+            verb: Verb::Command(name),
+            args: Vec::new(),
+        }
+    }
+
+    fn script(script: &'static Script) -> Self {
+        Self {
+            verb: Verb::Script(script),
+            args: Vec::new(),
+        }
+    }
+
+    fn text(mut self, text: &'op str) -> Self {
+        self.args.push(Cow::Borrowed(text.as_bytes()));
+        self
+    }
+
+    fn bytes(mut self, bytes: &'op [u8]) -> Self {
+        self.args.push(Cow::Borrowed(bytes));
+        self
+    }
+
+    fn shown(mut self, value: &impl ToString) -> Self {
+        self.args.push(Cow::Owned(value.to_string().into_bytes()));
+        self
+    }
+}
+
+/// A reply, without regard to the client that received it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WireReply {
+    Nil,
+    Int(i64),
+    Bytes(Vec<u8>),
+    /// A status, such as `OK`.
+    Text(String),
+    /// An error line, beginning with its code.
+    Error(String),
+    Array(Vec<Self>),
+}
+
+/// A TTL in whole milliseconds, as every tier counts it: a key that is meant
+/// to live for less lives for one.
+pub(crate) fn milliseconds(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis())
+        .unwrap_or(u64::MAX)
+        .clamp(1, LONGEST_TTL_MS)
+}
+
+/// The call that runs `op`; scripts that tell others do so on `channel`.
+///
+/// A [`Op::GetMany`] must name at least one key: a server refuses an empty
+/// `MGET`.
+pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
+    match op {
+        Op::Get { key } => Call::command("GET").text(key.as_str()),
+        Op::GetMany { keys } => keys
+            .iter()
+            .fold(Call::command("MGET"), |call, key| call.text(key.as_str())),
+        Op::Acquire {
+            key,
+            token,
+            lease,
+            observed,
+        } => Call::script(&scripts::ACQUIRE)
+            .text(key.as_str())
+            .shown(token)
+            .shown(&milliseconds(*lease))
+            .bytes(observed.as_deref().unwrap_or_default()),
+        Op::Fill {
+            key,
+            token,
+            value,
+            ttl,
+        } => Call::script(&scripts::FILL)
+            .text(key.as_str())
+            .shown(token)
+            .bytes(value)
+            .shown(&milliseconds(*ttl)),
+        Op::Abandon { key, token } => Call::script(&scripts::ABANDON)
+            .text(key.as_str())
+            .shown(token),
+        Op::Quarantine {
+            key,
+            writer,
+            ttl,
+            message,
+        } => Call::script(&scripts::QUARANTINE)
+            .text(key.as_str())
+            .shown(writer)
+            .shown(&milliseconds(*ttl))
+            .text(channel)
+            .text(message),
+        Op::Release {
+            key,
+            writer,
+            message,
+            value,
+        } => {
+            let (value, ttl) = match value {
+                Some((value, ttl)) => (value.as_slice(), *ttl),
+                None => (&[][..], Duration::ZERO),
+            };
+            Call::script(&scripts::RELEASE)
+                .text(key.as_str())
+                .shown(writer)
+                .text(channel)
+                .text(message)
+                .bytes(value)
+                .shown(&milliseconds(ttl))
+        }
+        Op::Invalidate { key, message } => Call::script(&scripts::INVALIDATE)
+            .text(key.as_str())
+            .text(channel)
+            .text(message),
+        Op::Set { key, value, ttl } => {
+            let call = Call::command("SET").text(key.as_str()).bytes(value);
+            match ttl {
+                Some(ttl) => call.text("PX").shown(&milliseconds(*ttl)),
+                None => call,
+            }
+        }
+        Op::Delete { key } => Call::command("DEL").text(key.as_str()),
+        Op::Exists { key } => Call::command("EXISTS").text(key.as_str()),
+        Op::Ttl { key } => Call::command("PTTL").text(key.as_str()),
+        Op::Publish { message } => Call::command("PUBLISH").text(channel).text(message),
+        Op::Scan {
+            cursor,
+            pattern,
+            count,
+        } => Call::command("SCAN")
+            .shown(cursor)
+            .text("MATCH")
+            .text(pattern)
+            .text("COUNT")
+            .shown(count.max(&1)),
+    }
+}
+
+/// What the reply to `op` says.
+///
+/// # Errors
+///
+/// The server's error, or the code `UNEXPECTED` where a reply has a shape
+/// that no server gives to this call: whoever answers is not a Redis.
+pub(crate) fn decode(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
+    if let WireReply::Error(line) = reply {
+        return refused(op, &line);
+    }
+    let read = match op {
+        Op::Get { .. } => value(reply).map(Reply::Value),
+        Op::GetMany { keys } => array(reply)
+            .filter(|found| found.len() == keys.len())
+            .and_then(|found| found.into_iter().map(value).collect())
+            .map(Reply::Values),
+        Op::Acquire { .. } => acquired(reply).map(Reply::Acquired),
+        Op::Fill { .. } => flag(&reply).map(Reply::Filled),
+        Op::Release { .. } => match reply {
+            WireReply::Int(0) => Some(Reply::Released(Released::Lost)),
+            WireReply::Int(1) => Some(Reply::Released(Released::Intact)),
+            WireReply::Int(2) => Some(Reply::Released(Released::Stored)),
+            _ => None,
+        },
+        Op::Abandon { .. } | Op::Quarantine { .. } | Op::Invalidate { .. } => {
+            flag(&reply).map(|_| Reply::Done)
+        }
+        Op::Set { .. } => matches!(reply, WireReply::Text(_)).then_some(Reply::Done),
+        Op::Delete { .. } | Op::Exists { .. } => flag(&reply).map(Reply::Existed),
+        Op::Ttl { .. } => lives(&reply).map(Reply::Lives),
+        Op::Publish { .. } => matches!(reply, WireReply::Int(_)).then_some(Reply::Done),
+        Op::Scan { .. } => page(reply),
+    };
+    read.ok_or_else(|| Refused {
+        code: "UNEXPECTED".to_owned(),
+    })
+}
+
+/// A key of another type was put there by somebody else and counts as absent;
+/// it says nothing about the server's health.
+fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
+    let code = line.split_whitespace().next().unwrap_or("ERR");
+    match op {
+        Op::Get { .. } if code == "WRONGTYPE" => Ok(Reply::Value(None)),
+        _ => Err(Refused {
+            code: code.to_owned(),
+        }),
+    }
+}
+
+fn value(reply: WireReply) -> Option<Option<Vec<u8>>> {
+    match reply {
+        WireReply::Nil => Some(None),
+        WireReply::Bytes(bytes) => Some(Some(bytes)),
+        _ => None,
+    }
+}
+
+fn array(reply: WireReply) -> Option<Vec<WireReply>> {
+    match reply {
+        WireReply::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn flag(reply: &WireReply) -> Option<bool> {
+    match reply {
+        WireReply::Int(0) => Some(false),
+        WireReply::Int(1) => Some(true),
+        _ => None,
+    }
+}
+
+fn acquired(reply: WireReply) -> Option<Acquired> {
+    let [code, detail] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    match (code, detail) {
+        (WireReply::Int(0), WireReply::Bytes(value)) => Some(Acquired::Value(value)),
+        (WireReply::Int(1), _) => Some(Acquired::Granted),
+        (WireReply::Int(2), _) => Some(Acquired::Wait),
+        (WireReply::Int(3), _) => Some(Acquired::Quarantined),
+        _ => None,
+    }
+}
+
+fn lives(reply: &WireReply) -> Option<Lives> {
+    match reply {
+        WireReply::Int(-2) => Some(Lives::Absent),
+        WireReply::Int(-1) => Some(Lives::Forever),
+        WireReply::Int(left) => u64::try_from(*left)
+            .ok()
+            .map(|left| Lives::For(Duration::from_millis(left))),
+        _ => None,
+    }
+}
+
+/// A key that is not UTF-8 is none of ours, and a repaired name would be the
+/// name of another key: such keys are left out.
+fn page(reply: WireReply) -> Option<Reply> {
+    let [cursor, keys] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    let WireReply::Bytes(cursor) = cursor else {
+        return None;
+    };
+    let cursor = std::str::from_utf8(&cursor).ok()?.parse().ok()?;
+    let mut named = Vec::new();
+    for key in array(keys)? {
+        named.extend(String::from_utf8(value(key)??).ok());
+    }
+    Some(Reply::Page {
+        cursor,
+        keys: named,
+    })
+}

@@ -1,0 +1,411 @@
+//! The tiers together: what every read and every write of one service shares.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+use crate::answer::Bypass;
+use crate::config::CacheConfig;
+use crate::entity::Entity;
+use crate::held::Held;
+use crate::key::{self, Key};
+use crate::kind::{AnyKind, Kind};
+use crate::link::{Link, Suspicion};
+use crate::message::{self, Message};
+use crate::process::{InProcess, Shares};
+use crate::releases::Pending;
+use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
+use crate::statistics::{KindStatistics, ServiceStatistics};
+use crate::strategy::{CacheStrategy, DefaultStrategy};
+use crate::stripes::Stripes;
+
+/// How long a load may wait for its turn while Redis is away.
+const SOURCE_QUEUE: Duration = Duration::from_secs(2);
+
+/// Keys per pipeline when many are forgotten at once.
+const BATCH: usize = 500;
+
+/// What every read and every write of one service shares.
+pub(crate) struct Tiers {
+    pub(crate) config: CacheConfig,
+    /// Names this service among all that share a Redis.
+    pub(crate) instance: u64,
+    /// `None` where caching is switched off.
+    pub(crate) shared: Option<Arc<dyn SharedTier>>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) stripes: Arc<Stripes>,
+    pub(crate) held: Held,
+    pub(crate) statistics: ServiceStatistics,
+    shares: Shares,
+    kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
+    source: Semaphore,
+    releases: mpsc::UnboundedSender<Pending>,
+}
+
+impl Tiers {
+    pub(crate) fn new(
+        config: CacheConfig,
+        instance: u64,
+        shared: Option<Arc<dyn SharedTier>>,
+        link: Arc<Link>,
+        stripes: Arc<Stripes>,
+        releases: mpsc::UnboundedSender<Pending>,
+    ) -> Self {
+        Self {
+            instance,
+            shared,
+            link,
+            stripes,
+            held: Held::default(),
+            statistics: ServiceStatistics::new(),
+            shares: Shares::new(config.l1_capacity_bytes),
+            kinds: Mutex::default(),
+            source: Semaphore::new(config.source_concurrency),
+            releases,
+            config,
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.config.namespace
+    }
+
+    /// Whether this process keeps entries of its own.
+    pub(crate) fn has_in_process(&self) -> bool {
+        !self.config.max_staleness.is_zero() && self.shared.is_some()
+    }
+
+    /// Why a key may not be read from Redis now, if so. Asked after the stamp
+    /// was taken: whoever has the new generation must see the key held.
+    pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
+        if self.shared.is_none() {
+            Some(Bypass::Disabled)
+        } else if !self.link.is_usable() {
+            Some(Bypass::RedisUnavailable)
+        } else if self.held.contains(key) {
+            Some(Bypass::Held)
+        } else {
+            None
+        }
+    }
+
+    /// The lane for the next piece of work.
+    pub(crate) fn lane(&self) -> Lane {
+        self.shared.as_ref().map_or(Lane(0), |shared| shared.lane())
+    }
+
+    /// Runs `ops` as one pipeline, and draws from what comes back, or does
+    /// not, what it says about the server.
+    pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let Some(shared) = &self.shared else {
+            return Err(Unanswered::Disconnected);
+        };
+        let replies = shared.send(lane, ops).await;
+        match &replies {
+            Ok(replies) => {
+                for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
+                    self.judge_refusal(refused);
+                }
+            }
+            Err(Unanswered::TimedOut) => {
+                self.statistics.error("redis_timeout");
+                self.link.suspect(&Suspicion::TimedOut);
+            }
+            // On time, but slow to arrive as a whole.
+            Err(Unanswered::Late) => self.statistics.error("redis_late"),
+            // Whoever noticed that the connection went has raised suspicion.
+            Err(Unanswered::Disconnected) => self.statistics.error("redis_disconnected"),
+        }
+        replies
+    }
+
+    /// The same for one operation.
+    pub(crate) async fn ask_one(&self, lane: Lane, op: Op) -> Result<Reply, Unanswered> {
+        let replies = self.ask(lane, vec![op]).await?;
+        // A refusal says that nothing was done, which is all a caller of one
+        // operation wants to know.
+        replies
+            .into_iter()
+            .next()
+            .and_then(Result::ok)
+            .ok_or(Unanswered::Disconnected)
+    }
+
+    fn judge_refusal(&self, refused: &Refused) {
+        if refused.is_out_of_memory() {
+            self.statistics.error("redis_out_of_memory");
+        } else if refused.code == "WRONGTYPE" {
+            self.statistics.error("redis_wrong_type");
+        } else {
+            // READONLY and NOREPLICAS come from servers that still answer.
+            self.statistics.error("redis_refused");
+            self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+        }
+    }
+
+    /// The message that makes every instance forget `key`.
+    pub(crate) fn message(&self, key: &Key) -> String {
+        message::forget(key, self.instance)
+    }
+
+    /// Applies a message, whoever sent it.
+    pub(crate) fn hear(&self, text: &str) {
+        match Message::parse(text) {
+            Some(message) => {
+                self.stripes.forget(message.hash);
+                if let Some(lag) = message.lag(self.instance) {
+                    self.statistics.invalidation_lag.observe(lag.as_secs_f64());
+                }
+            }
+            // A kind as a whole, or words of a newer version: forget it all.
+            None => self.stripes.forget_all(),
+        }
+    }
+
+    /// Makes every copy of some keys forget; answers those that Redis did not
+    /// acknowledge.
+    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Vec<Key> {
+        let mut left = Vec::new();
+        for batch in keys.chunks(BATCH) {
+            let ops = batch
+                .iter()
+                .map(|key| Op::Invalidate {
+                    key: key.clone(),
+                    message: self.message(key),
+                })
+                .collect();
+            match self.ask(self.lane(), ops).await {
+                Ok(replies) => {
+                    let failed = batch
+                        .iter()
+                        .zip(replies)
+                        .filter(|(_, reply)| reply.is_err());
+                    left.extend(failed.map(|(key, _)| key.clone()));
+                }
+                Err(_) => left.extend_from_slice(batch),
+            }
+            // Farthest first: nothing is refilled from a tier that remembers.
+            for key in batch {
+                self.stripes.forget(key.hash());
+            }
+        }
+        left
+    }
+
+    /// Makes every copy of every key that begins with `prefix` forget.
+    ///
+    /// A fill under way holds its key from before the scan to after it, so
+    /// the scan finds it. Entries whose value has left Redis are found by no
+    /// scan; the message at the end reaches them, and comes last so that
+    /// nothing forgotten can be read back from Redis behind it.
+    ///
+    /// # Errors
+    /// Redis did not acknowledge all of it; repeating it does no harm.
+    pub(crate) async fn invalidate_all(&self, prefix: &str) -> Result<u64, Unanswered> {
+        let pattern = format!("{}*", glob(prefix));
+        let forgotten = self.scan(&pattern, |keys| async move {
+            match self.invalidate(&keys).await.is_empty() {
+                true => Ok(keys.len() as u64),
+                false => Err(Unanswered::Disconnected),
+            }
+        });
+        let forgotten = forgotten.await;
+        self.stripes.forget_all();
+        let message = format!("A {:016x} {prefix}", self.instance);
+        self.ask_one(self.lane(), Op::Publish { message }).await?;
+        forgotten
+    }
+
+    /// Calls `each` with the keys that match, page by page, and adds up what
+    /// it answers.
+    pub(crate) async fn scan<F>(
+        &self,
+        pattern: &str,
+        mut each: impl FnMut(Vec<Key>) -> F,
+    ) -> Result<u64, Unanswered>
+    where
+        F: Future<Output = Result<u64, Unanswered>>,
+    {
+        let (mut cursor, mut total) = (0, 0);
+        loop {
+            let op = Op::Scan {
+                cursor,
+                pattern: pattern.to_owned(),
+                count: BATCH,
+            };
+            let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
+                return Err(Unanswered::Disconnected);
+            };
+            if !keys.is_empty() {
+                total += each(keys.iter().map(|key| Key::new(key)).collect()).await?;
+            }
+            if next == 0 {
+                return Ok(total);
+            }
+            cursor = next;
+        }
+    }
+
+    /// Makes every copy of a kind forget, now or as soon as Redis can be
+    /// reached; answers how many keys Redis forgot now.
+    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
+        if self.shared.is_none() {
+            return 0;
+        }
+        let prefix = self.prefix(kind);
+        if self.link.is_usable()
+            && let Ok(forgotten) = self.invalidate_all(&prefix).await
+        {
+            return forgotten;
+        }
+        self.hold_kind(prefix);
+        0
+    }
+
+    /// Passes Redis by for a kind until Redis has forgotten it.
+    fn hold_kind(&self, prefix: String) {
+        if self.held.hold_kind(&prefix) {
+            self.stripes.forget_all();
+            self.later(Pending::Everything { prefix });
+        }
+    }
+
+    /// Passes Redis by for this key until its release is acknowledged. Held
+    /// first and forgotten second: whoever sees the new generation sees the
+    /// key held. False if its kind is held instead, because there are too
+    /// many keys: Redis will then forget the kind, and nothing is owed to it
+    /// for the key.
+    pub(crate) fn hold(&self, key: &Key) -> bool {
+        if self.shared.is_none() {
+            return false;
+        }
+        if self.held.is_full()
+            && let Some(kind) = self.kind_of(key.as_str())
+        {
+            self.hold_kind(self.prefix(kind));
+            return false;
+        }
+        self.held.hold(key);
+        self.stripes.forget(key.hash());
+        true
+    }
+
+    /// Holds a key, and releases it as soon as Redis takes that.
+    pub(crate) fn hold_until_released(&self, key: &Key) {
+        self.hold(key);
+        let (key, writer) = (key.clone(), Token::random());
+        self.later(Pending::Release {
+            key,
+            writer,
+            held: true,
+            due: None,
+        });
+    }
+
+    /// The beginning of every key of a kind.
+    pub(crate) fn prefix(&self, kind: &str) -> String {
+        let separator = if self.namespace().is_empty() { "" } else { ":" };
+        format!("{}{separator}{kind}:", self.namespace())
+    }
+
+    /// Puts a release, or an invalidation, off until Redis takes it.
+    pub(crate) fn later(&self, pending: Pending) {
+        // Only a service that has been closed no longer listens, and it
+        // reads nothing from Redis either.
+        let _ = self.releases.send(pending);
+    }
+
+    /// Waits for a turn at the database while Redis is away; `None` if it
+    /// did not come in time.
+    pub(crate) async fn turn_at_source(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = tokio::time::timeout(SOURCE_QUEUE, self.source.acquire()).await;
+        if turn.is_err() {
+            self.statistics.error("source_overloaded");
+        }
+        turn.ok()?.ok()
+    }
+
+    /// The kind of `E`, cached as `strategy` says, or as it is already.
+    pub(crate) fn register<E: Entity>(
+        &self,
+        strategy: Option<Arc<dyn CacheStrategy<E>>>,
+    ) -> Arc<Kind<E>> {
+        assert!(
+            key::is_plain_name(E::KIND) && E::KIND != "aside",
+            "the kind `{}` must be of [a-z0-9_-]+, and not `aside`",
+            E::KIND
+        );
+        let mut kinds = self.kinds.lock();
+        let known = kinds.get(E::KIND).cloned();
+        let same = known
+            .clone()
+            .and_then(|kind| kind.as_any().downcast::<Kind<E>>().ok());
+        match (same, strategy) {
+            (Some(kind), None) => kind,
+            (_, strategy) => {
+                let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
+                let share = strategy.in_process_share();
+                let in_process = (share > 0 && self.has_in_process()).then(|| {
+                    let store = InProcess::new(Arc::clone(&self.stripes), Arc::clone(&self.link));
+                    Arc::new(store)
+                });
+                if let Some(store) = &in_process {
+                    self.shares.admit(share, store);
+                }
+                // Counters go on where a kind gets another strategy.
+                let statistics =
+                    known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
+                let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
+                kinds.insert(E::KIND, Arc::clone(&kind) as _);
+                kind
+            }
+        }
+    }
+
+    /// The kind of `E`, if a repository of it is cached here.
+    pub(crate) fn kind<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
+        let kind = self.kinds.lock().get(E::KIND).cloned()?;
+        kind.as_any().downcast().ok()
+    }
+
+    /// Every kind that is cached here.
+    pub(crate) fn kinds(&self) -> BTreeMap<&'static str, Arc<dyn AnyKind>> {
+        self.kinds.lock().clone()
+    }
+
+    /// The kind that a raw key belongs to, if it is cached here.
+    pub(crate) fn kind_of(&self, key: &str) -> Option<&'static str> {
+        let kinds = self.kinds.lock();
+        kinds
+            .keys()
+            .copied()
+            .find(|kind| key.starts_with(&self.prefix(kind)))
+    }
+}
+
+/// Escapes what a glob pattern gives a meaning.
+fn glob(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+impl fmt::Debug for Tiers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tiers")
+            .field("instance", &self.instance)
+            .field("shared", &self.shared)
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}

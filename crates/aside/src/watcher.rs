@@ -1,0 +1,222 @@
+//! The watcher: hears what others forgot, and proves that it heard it all.
+//!
+//! One connection subscribes to the invalidations and carries a PING every
+//! quarter of the staleness bound. A server answers in the order in which it
+//! published, and messages are applied by the task that reads the socket, so
+//! when a PONG is seen every message published before its PING was sent has
+//! been applied. That date is what in-process hits are measured against.
+//!
+//! A connection counts only once its subscription is confirmed and the server
+//! has said that it is a primary: a replica would answer every PING as well,
+//! and hear nothing new.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock::Moment;
+use crate::link::{Link, Suspicion};
+use crate::message;
+use crate::shared::redis::{Broken, Endpoint, Event, Wire};
+use crate::shared::wire_form::{Call, Verb, WireReply};
+use crate::tiers::Tiers;
+
+/// How often the server is asked how it is.
+const ASK_SERVER: Duration = Duration::from_secs(5);
+
+/// The pause after a connection that could not be had.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What a server last said of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerInfo {
+    pub(crate) version: String,
+    pub(crate) used_memory_bytes: u64,
+    pub(crate) evicted_keys: u64,
+    pub(crate) policy: String,
+}
+
+/// Where the watcher leaves what it learns.
+pub(crate) type SharedInfo = Arc<Mutex<Option<ServerInfo>>>;
+
+/// Watches until the service is gone.
+pub(crate) async fn run(
+    endpoint: Endpoint,
+    link: Arc<Link>,
+    tiers: Weak<Tiers>,
+    info: SharedInfo,
+    silence: Duration,
+) {
+    let mut last = Instant::now();
+    let mut refused = None;
+    loop {
+        let Some(channel) = tiers
+            .upgrade()
+            .map(|tiers| message::channel(tiers.namespace()))
+        else {
+            return;
+        };
+        let gone = Arc::new(Notify::new());
+        let watch = async {
+            let wire = open(&endpoint, &channel, &tiers, &gone).await?;
+            let server = ask_server(&wire).await?;
+            let Some(server) = server else {
+                link.suspect(&Suspicion::NotPrimary);
+                return Err(Broken::because("the server is not a primary"));
+            };
+            warn_about(&server);
+            *info.lock() = Some(server);
+            // After the confirmation and before the first PONG counts: what
+            // was published while nobody listened is not coming any more.
+            link.unsync();
+            Ok(wire)
+        };
+        match watch.await {
+            Ok(wire) => {
+                refused = None;
+                prove(&wire, &link, &info, &gone, silence, &mut last).await;
+                link.unsync();
+                link.suspect(&Suspicion::Disconnected);
+            }
+            Err(error) => {
+                // Once per reason: the attempts go on several times a second.
+                let reason = error.to_string();
+                if refused.as_ref() != Some(&reason) {
+                    tracing::warn!(%error, "no connection to Redis; it is tried again");
+                    refused = Some(reason);
+                }
+            }
+        }
+        *info.lock() = None;
+        tokio::time::sleep(PAUSE).await;
+        meter(&link, &mut last);
+    }
+}
+
+async fn open(
+    endpoint: &Endpoint,
+    channel: &str,
+    tiers: &Weak<Tiers>,
+    gone: &Arc<Notify>,
+) -> Result<Wire, Broken> {
+    let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
+    let wire = Wire::open(endpoint, move |event| match event {
+        // Here and now, never through a queue: a PONG must not overtake it.
+        Event::Message(text) => {
+            if let Some(tiers) = tiers.upgrade() {
+                tiers.hear(text);
+            }
+        }
+        Event::Disconnected => gone.notify_one(),
+    })
+    .await?;
+    tokio::time::timeout(endpoint.connect_timeout, wire.subscribe(channel))
+        .await
+        .unwrap_or_else(|_| Err(Broken::because("no confirmation of the subscription")))?;
+    Ok(wire)
+}
+
+/// Sends PINGs until the connection is gone, or silent for too long.
+async fn prove(
+    wire: &Wire,
+    link: &Link,
+    info: &SharedInfo,
+    gone: &Notify,
+    silence: Duration,
+    last: &mut Instant,
+) {
+    let every = link.bound() / 4;
+    let mut asked = Instant::now();
+    loop {
+        let (suspicions, sent) = (link.suspicions(), Moment::now());
+        let ping = [Call {
+            verb: Verb::Command("PING"),
+            args: Vec::new(),
+        }];
+        let pong = wire.call(&ping);
+        tokio::pin!(pong);
+        let in_time = tokio::select! {
+            () = gone.notified() => return,
+            pong = tokio::time::timeout(link.bound() / 2, &mut pong) => pong,
+        };
+        let pong = match in_time {
+            Ok(pong) => pong,
+            Err(_) => {
+                link.suspect(&Suspicion::LatePong);
+                tokio::select! {
+                    () = gone.notified() => return,
+                    pong = tokio::time::timeout(silence, pong) => match pong {
+                        Ok(pong) => pong,
+                        Err(_) => return,
+                    },
+                }
+            }
+        };
+        match pong.as_deref() {
+            Ok([WireReply::Text(_)]) => link.pong(sent, suspicions),
+            Ok(_) => link.suspect(&Suspicion::Refused("an error to PING".to_owned())),
+            Err(_) => return,
+        }
+        meter(link, last);
+        if asked.elapsed() >= ASK_SERVER {
+            asked = Instant::now();
+            let answer = tokio::time::timeout(silence, ask_server(wire)).await;
+            match answer {
+                Ok(Ok(Some(server))) => *info.lock() = Some(server),
+                // Demoted: its messages are not those of the primary.
+                Ok(Ok(None)) => return link.suspect(&Suspicion::NotPrimary),
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+        tokio::select! {
+            () = gone.notified() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+/// Counts the time in which nothing was proved.
+fn meter(link: &Link, last: &mut Instant) {
+    if !link.is_usable() {
+        link.count_unsynced(last.elapsed());
+    }
+    *last = Instant::now();
+}
+
+/// What the server says of itself; `None` if it is no primary.
+async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
+    let ask = [Call {
+        verb: Verb::Command("INFO"),
+        args: Vec::new(),
+    }];
+    let text = match wire.call(&ask).await?.into_iter().next() {
+        Some(WireReply::Text(text)) => text,
+        Some(WireReply::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => return Err(Broken::because("the server refused INFO")),
+    };
+    let field = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    Ok((field("role") == "master").then(|| ServerInfo {
+        version: field("redis_version"),
+        used_memory_bytes: field("used_memory").parse().unwrap_or(0),
+        evicted_keys: field("evicted_keys").parse().unwrap_or(0),
+        policy: field("maxmemory_policy"),
+    }))
+}
+
+fn warn_about(server: &ServerInfo) {
+    if server.policy.starts_with("volatile-") {
+        tracing::warn!(
+            policy = server.policy,
+            "this maxmemory-policy may evict quarantines before values: use noeviction, or \
+             one that begins with `allkeys-`"
+        );
+    }
+}

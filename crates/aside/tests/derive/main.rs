@@ -1,0 +1,37 @@
+//! What `#[derive(Entity)]` and `#[derive(Shape)]` promise.
+
+// Stands for a dependency that `Cargo.toml` renames.
+extern crate aside as my_aside;
+
+mod collisions;
+mod fingerprints;
+mod generated;
+mod keys;
+
+use aside::{Entity, KeyWriter};
+
+/// The key of a row, as it stands in Redis.
+fn id_key<E: Entity>(id: &E::Id) -> String {
+    let mut key = KeyWriter::new("", E::KIND);
+    E::write_id(id, &mut key);
+    key.as_str().to_owned()
+}
+
+/// The key of a list, as it stands in Redis.
+fn index_key<E: Entity>(index: &E::Index) -> String {
+    let mut key = KeyWriter::new("", E::KIND);
+    E::write_index(index, &mut key);
+    key.as_str().to_owned()
+}
+
+/// The lists a row stands in.
+fn lists<E: Entity>(row: &E) -> Vec<E::Index> {
+    let mut lists = Vec::new();
+    row.indexes(&mut |index| lists.push(index));
+    lists
+}
+
+#[test]
+fn every_mistake_is_explained_at_its_token() {
+    trybuild::TestCases::new().compile_fail("tests/derive_errors/*.rs");
+}

@@ -1,0 +1,12 @@
+use aside::Entity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero", index, unique(), index = "name")]
+struct Hero {
+    #[entity(id)]
+    id: u64,
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use aside::Entity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind)]
+struct Hero {
+    #[entity(id)]
+    id: u64,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use aside::Entity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
+struct Hero {
+    #[entity(id)]
+    id: u64,
+    #[entity(version)]
+    version: String,
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use aside::Entity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
+struct Hero {
+    #[entity(id)]
+    id: u64,
+    #[entity(version)]
+    version: u64,
+    #[entity(version)]
+    revision: u64,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use aside::Entity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
+struct Hero {
+    #[entity(id = "id")]
+    id: u64,
+    #[entity(index "name")]
+    name: String,
+}
+
+fn main() {}
