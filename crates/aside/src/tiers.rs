@@ -74,6 +74,15 @@ impl Tiers {
         &self.config.namespace
     }
 
+    /// Whether Redis may be asked: this instance is in step with it, and has
+    /// a connection to ask on.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| shared.is_reachable())
+            && self.link.is_usable()
+    }
+
     /// Whether this process keeps entries of its own.
     pub(crate) fn has_in_process(&self) -> bool {
         !self.config.max_staleness.is_zero() && self.shared.is_some()
@@ -84,7 +93,7 @@ impl Tiers {
     pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
         if self.shared.is_none() {
             Some(Bypass::Disabled)
-        } else if !self.link.is_usable() {
+        } else if !self.is_usable() {
             Some(Bypass::RedisUnavailable)
         } else if self.held.contains(key) {
             Some(Bypass::Held)
@@ -257,7 +266,7 @@ impl Tiers {
             return 0;
         }
         let prefix = self.prefix(kind);
-        if self.link.is_usable()
+        if self.is_usable()
             && let Ok(forgotten) = self.invalidate_all(&prefix).await
         {
             return forgotten;
@@ -270,7 +279,7 @@ impl Tiers {
     fn hold_kind(&self, prefix: String) {
         if self.held.hold_kind(&prefix) {
             self.stripes.forget_all();
-            self.later(Pending::Everything { prefix });
+            self.later(Pending::Everything { prefix, due: None });
         }
     }
 

@@ -141,7 +141,7 @@ impl CacheService {
             return 0;
         }
         let forgotten =
-            tiers.link.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
+            tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !forgotten {
             tiers.hold_until_released(key);
         }
@@ -165,7 +165,7 @@ impl CacheService {
     /// How many keys of a kind Redis holds.
     pub(crate) async fn count_keys(&self, kind: &str) -> Option<u64> {
         let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_usable() {
+        if !tiers.is_usable() {
             return None;
         }
         let pattern = format!("{}*", tiers.prefix(kind));
