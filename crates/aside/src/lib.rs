@@ -68,10 +68,14 @@ mod repository;
 pub use repository::{Id, Index, Repository, Row};
 
 mod inspect;
-pub use inspect::{Explained, Health, HealthStatus, KindStats, ServiceStats, State};
+pub use inspect::{
+    Explained, Health, HealthStatus, Invalidated, KeyCount, KindStats, ServiceStats, State,
+};
 
 mod service;
 pub use service::{CacheService, Ttl};
+
+mod named;
 
 mod metrics;
 

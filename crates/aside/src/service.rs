@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
-use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
+use crate::inspect::{Explained, Health, HealthStatus, Invalidated, ServiceStats, State};
 use crate::key::Key;
 use crate::link::Link;
 use crate::message;
@@ -19,6 +19,7 @@ use crate::shared::lanes::{self, RedisTier};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
 use crate::shared::{Lives, OnMessage, Op, Reply, SharedTier};
+use crate::statistics::Reason;
 use crate::stripes::Stripes;
 use crate::tiers::Tiers;
 use crate::value::{HEADER_BYTES, Header};
@@ -249,7 +250,7 @@ impl CacheService {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
         let existed = self.exists(key.as_str()).await;
-        self.forget_key(&key).await == 1 && existed
+        self.forget_key(&key).await.keys == 1 && existed
     }
 
     /// Removes every key that matches a glob pattern, as `SCAN` has it, page
@@ -304,7 +305,7 @@ impl CacheService {
     pub async fn flush(&self) -> u64 {
         let mut forgotten = 0;
         for kind in self.tiers().kinds().into_keys() {
-            forgotten += self.forget_kind(kind).await;
+            forgotten += self.forget_kind(kind).await.keys;
         }
         forgotten
     }
@@ -389,35 +390,53 @@ impl CacheService {
     }
 
     /// Makes every copy of a key forget, now or when Redis is back.
-    pub(crate) async fn forget_key(&self, key: &Key) -> u64 {
+    pub(crate) async fn forget_key(&self, key: &Key) -> Invalidated {
         let tiers = self.tiers();
         if tiers.shared.is_none() {
-            return 0;
+            return Invalidated::default();
         }
         let forgotten =
             tiers.link.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !forgotten {
             tiers.hold_until_released(key);
         }
+        let kind = tiers.kind_of(key.as_str());
+        self.count_request(kind, 1);
         tracing::info!(
-            kind = tiers.kind_of(key.as_str()).unwrap_or("none"),
+            kind = kind.unwrap_or("none"),
             operation = "invalidate",
             count = u64::from(forgotten),
             "invalidated"
         );
         tracing::debug!(key = key.as_str(), "invalidated");
-        u64::from(forgotten)
+        Invalidated {
+            keys: u64::from(forgotten),
+            pending: !forgotten,
+        }
     }
 
     /// Makes every copy of a kind forget, now or when Redis is back.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
-        let count = self.tiers().forget_kind(kind).await;
+    pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
+        let forgotten = self.tiers().forget_kind(kind).await;
+        let count = forgotten.unwrap_or(0);
+        self.count_request(Some(kind), count.max(1));
         tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
-        count
+        Invalidated {
+            keys: count,
+            pending: forgotten.is_none(),
+        }
     }
 
-    /// How many keys of a kind Redis holds.
-    pub(crate) async fn count_keys(&self, kind: &str) -> Option<u64> {
+    /// Counts what somebody asked to be forgotten.
+    fn count_request(&self, kind: Option<&str>, keys: u64) {
+        let kinds = self.tiers().kinds();
+        if let Some(kind) = kind.and_then(|kind| kinds.get(kind)) {
+            kind.statistics().invalidated(Reason::Request, keys);
+        }
+    }
+
+    /// How many keys of a kind Redis holds, however long it takes to count.
+    pub(crate) async fn count_all_keys(&self, kind: &str) -> Option<u64> {
         let tiers = self.tiers();
         if tiers.shared.is_none() || !tiers.link.is_usable() {
             return None;
