@@ -261,7 +261,7 @@ impl CacheService {
         if tiers.closed(&Key::new(pattern)).is_some() {
             return 0;
         }
-        let own = format!("{}aside:", tiers.prefix("").trim_end_matches(':'));
+        let own = tiers.prefix("aside");
         let forgotten = tiers.scan(pattern, |keys| {
             let own = own.clone();
             async move {
