@@ -19,6 +19,21 @@ pub(crate) enum Pending {
     },
     /// A fill that was perhaps granted and will not come.
     Abandon { key: Key, token: Token },
-    /// Everything that begins so must be forgotten, and is held until then.
-    Everything { prefix: String },
+    /// Everything that begins so must be forgotten, and may be held until
+    /// then.
+    Everything {
+        prefix: String,
+        /// Not before: the transaction may still commit.
+        due: Option<Instant>,
+    },
+}
+
+impl Pending {
+    /// When it may be sent, if not at once.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Release { due, .. } | Self::Everything { due, .. } => *due,
+            Self::Abandon { .. } => None,
+        }
+    }
 }

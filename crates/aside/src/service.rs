@@ -88,9 +88,14 @@ impl CacheService {
             namespace,
             "the cache starts"
         );
-        let link = Arc::clone(&service.tiers().link);
-        if service.tiers().shared.is_some() {
-            let _ = tokio::time::timeout(deadline, link.usable()).await;
+        let tiers = service.tiers();
+        if tiers.shared.is_some() {
+            let ready = async {
+                while !tiers.is_usable() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = tokio::time::timeout(deadline, ready).await;
         }
         service
     }
@@ -119,7 +124,13 @@ impl CacheService {
         };
         let mut subscription = None;
         let tiers = match target {
-            _ if !config.redis_enabled => with(None, Link::new(Arc::clone(&stripes), bound)),
+            _ if !config.redis_enabled => {
+                tracing::warn!(
+                    "caching is off here: instances that cache do not hear of writes made by \
+                     this one, and serve what they hold until its TTL"
+                );
+                with(None, Link::new(Arc::clone(&stripes), bound))
+            }
             Err(problems) => {
                 tracing::error!(%problems, "nothing is cached: the settings cannot work");
                 with(None, Link::new(Arc::clone(&stripes), bound))
@@ -235,7 +246,7 @@ impl CacheService {
     /// Whether values may come from Redis now.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.tiers().shared.is_some() && self.tiers().link.is_usable()
+        self.tiers().is_usable()
     }
 
     /// What is known of one key, as it stands in Redis.
@@ -273,7 +284,7 @@ impl CacheService {
 
     async fn ask(&self, op: Op) -> Option<Reply> {
         let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_usable() {
+        if !tiers.is_usable() {
             return None;
         }
         tiers.ask_one(tiers.lane(), op).await.ok()

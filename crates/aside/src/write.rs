@@ -257,7 +257,7 @@ impl Write {
             held: Vec::new(),
             sent: keys.clone(),
         });
-        let reachable = tiers.link.is_usable();
+        let reachable = tiers.is_usable();
         let replies = if reachable {
             let ttl = tiers.config.quarantine_ttl;
             let quarantine = |key: &Key| Op::Quarantine {
@@ -435,6 +435,15 @@ impl Drop for Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
+        if self.attempted && !self.rolled_back && tiers.shared.is_some() {
+            let due = Some(Instant::now() + tiers.config.quarantine_ttl);
+            for kind in self.everything.drain(..) {
+                tiers.later(Pending::Everything {
+                    prefix: tiers.prefix(kind),
+                    due,
+                });
+            }
+        }
         for round in self.rounds.drain(..) {
             let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
             for key in &round.sent {
