@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
@@ -16,8 +17,8 @@ use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
 use crate::link::{Link, Suspicion};
 use crate::message::{self, Message};
+use crate::pending::Pending;
 use crate::process::{InProcess, Shares};
-use crate::releases::Pending;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
@@ -74,6 +75,15 @@ impl Tiers {
         &self.config.namespace
     }
 
+    /// Whether Redis may be asked: this instance is in step with it, and has
+    /// a connection to ask on.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| shared.is_reachable())
+            && self.link.is_usable()
+    }
+
     /// Whether this process keeps entries of its own.
     pub(crate) fn has_in_process(&self) -> bool {
         !self.config.max_staleness.is_zero() && self.shared.is_some()
@@ -84,7 +94,7 @@ impl Tiers {
     pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
         if self.shared.is_none() {
             Some(Bypass::Disabled)
-        } else if !self.link.is_usable() {
+        } else if !self.is_usable() {
             Some(Bypass::RedisUnavailable)
         } else if self.held.contains(key) {
             Some(Bypass::Held)
@@ -250,27 +260,57 @@ impl Tiers {
         }
     }
 
+    /// Counts the keys that match, for at most so many pages and no longer
+    /// than one operation may take; also answers whether it saw them all.
+    pub(crate) async fn count(
+        &self,
+        pattern: &str,
+        most_pages: usize,
+    ) -> Result<(u64, bool), Unanswered> {
+        let deadline = Instant::now() + self.config.operation_timeout;
+        let (mut cursor, mut total) = (0, 0);
+        for _ in 0..most_pages {
+            let op = Op::Scan {
+                cursor,
+                pattern: pattern.to_owned(),
+                count: BATCH,
+            };
+            let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
+                return Err(Unanswered::Disconnected);
+            };
+            total += keys.len() as u64;
+            if next == 0 {
+                return Ok((total, true));
+            }
+            if deadline <= Instant::now() {
+                break;
+            }
+            cursor = next;
+        }
+        Ok((total, false))
+    }
+
     /// Makes every copy of a kind forget, now or as soon as Redis can be
-    /// reached; answers how many keys Redis forgot now.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
+    /// reached; answers how many keys Redis forgot, or `None` for later.
+    pub(crate) async fn forget_kind(&self, kind: &str) -> Option<u64> {
         if self.shared.is_none() {
-            return 0;
+            return Some(0);
         }
         let prefix = self.prefix(kind);
-        if self.link.is_usable()
+        if self.is_usable()
             && let Ok(forgotten) = self.invalidate_all(&prefix).await
         {
-            return forgotten;
+            return Some(forgotten);
         }
         self.hold_kind(prefix);
-        0
+        None
     }
 
     /// Passes Redis by for a kind until Redis has forgotten it.
     fn hold_kind(&self, prefix: String) {
         if self.held.hold_kind(&prefix) {
             self.stripes.forget_all();
-            self.later(Pending::Everything { prefix });
+            self.later(Pending::Everything { prefix, due: None });
         }
     }
 
@@ -360,6 +400,7 @@ impl Tiers {
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
+                tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
             }
