@@ -314,9 +314,13 @@ impl Write {
 
     /// Ends the write as its repository's result says.
     pub(crate) async fn ended(mut self, succeeded: bool) {
-        if succeeded {
+        // What the repository said itself comes first: it may answer a
+        // transaction that it rolled back as a row that was not there.
+        if self.rolled_back {
+            self.end(Verdict::RolledBack).await;
+        } else if succeeded {
             self.end(Verdict::Committed).await;
-        } else if self.rolled_back || !self.attempted {
+        } else if !self.attempted {
             self.end(Verdict::RolledBack).await;
         }
         // Otherwise it is ambiguous, and dropped.
