@@ -342,6 +342,11 @@ impl Write {
         // A round leaves the list when its releases are sent or queued, so a
         // write dropped in between forgets none.
         while let Some(round) = self.rounds.last_mut() {
+            // Left over where the future of `before_commit` was dropped.
+            for key in std::mem::take(&mut round.sent) {
+                tiers.hold(&key);
+                round.held.push(key);
+            }
             for key in std::mem::take(&mut round.held) {
                 let writer = round.writer;
                 tiers.later(Pending::Release {
