@@ -309,7 +309,7 @@ impl<R: Repository> CachedRepository<R> {
             let encoded = token
                 .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
             if let Some((token, encoded)) = encoded {
-                let payload_bytes = encoded.value.len();
+                let payload_bytes = encoded.payload_bytes;
                 let (ttl, fill) = (encoded.ttl, encoded.fill);
                 let key = own.key.clone();
                 ops.push(Op::Fill {
