@@ -160,6 +160,7 @@ impl<R: Repository> CachedRepository<R> {
             let leader = match self.flights.enter(&lookup, mark, lenient) {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {
+                    Waited::Answer(landed) if is_too_old(&landed, freshness) => continue,
                     Waited::Answer(landed) => return self.share(&landed),
                     Waited::Lead(leader) => leader,
                     Waited::Again => continue,
@@ -318,6 +319,11 @@ fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
         Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
         Freshness::Any | Freshness::Shared | Freshness::Source => true,
     }
+}
+
+/// Whether a flight brought what this reader, who looked for itself, refused.
+fn is_too_old<E, X>(landed: &Landed<E, X>, freshness: Freshness) -> bool {
+    landed.result.is_ok() && !is_young(landed.loaded_at, freshness)
 }
 
 fn age_of(loaded_at: i64) -> Duration {
