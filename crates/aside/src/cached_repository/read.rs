@@ -157,6 +157,12 @@ impl<R: Repository> CachedRepository<R> {
                     Looked::Failed => Start::Bypass(Bypass::RedisUnavailable),
                 }
             };
+            if !lenient && self.hit(asked).is_some() {
+                // Redis no longer has what this process holds, so this read
+                // may see something newer, and no later one may go back.
+                self.tiers().stripes.forget(key.hash());
+            }
+            let mark = self.mark(&key);
             let leader = match self.flights.enter(&lookup, mark, lenient) {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {

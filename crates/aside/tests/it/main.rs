@@ -9,4 +9,7 @@ mod entities;
 mod tap;
 mod world;
 
+mod forgetting;
+mod keys;
 mod round_trips;
+mod verdicts;
