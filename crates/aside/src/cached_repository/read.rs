@@ -260,9 +260,9 @@ impl<R: Repository> CachedRepository<R> {
     ) -> Looked<R::Entity> {
         match State::of(bytes, true) {
             State::Value => {}
-            // One whose writers are long gone will not expire by itself; a
-            // script looks at its age with the server's own clock.
-            State::Quarantine(quarantine) if !quarantine.is_overdue() => {
+            // One of no write under way may never expire by itself; a script
+            // sees its TTL, and has the server's own clock.
+            State::Quarantine(quarantine) if !quarantine.is_implausible() => {
                 return Looked::Quarantined;
             }
             State::Lease(_) | State::Absent | State::Quarantine(_) => return Looked::Miss(None),
