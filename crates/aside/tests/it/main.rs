@@ -9,7 +9,12 @@ mod entities;
 mod tap;
 mod world;
 
+mod batches;
+mod flights;
+mod foreign;
 mod forgetting;
+mod instances;
 mod keys;
+mod races;
 mod round_trips;
 mod verdicts;
