@@ -324,9 +324,13 @@ impl Write {
 
     /// Ends the write as its repository's result says.
     pub(crate) async fn ended(mut self, succeeded: bool) {
-        if succeeded {
+        // What the repository said itself comes first: it may answer a
+        // transaction that it rolled back as a row that was not there.
+        if self.rolled_back {
+            self.end(Verdict::RolledBack).await;
+        } else if succeeded {
             self.end(Verdict::Committed).await;
-        } else if self.rolled_back || !self.attempted {
+        } else if !self.attempted {
             self.end(Verdict::RolledBack).await;
         }
         // Otherwise it is ambiguous, and dropped.
@@ -348,6 +352,11 @@ impl Write {
         // A round leaves the list when its releases are sent or queued, so a
         // write dropped in between forgets none.
         while let Some(round) = self.rounds.last_mut() {
+            // Left over where the future of `before_commit` was dropped.
+            for key in std::mem::take(&mut round.sent) {
+                tiers.hold(&key);
+                round.held.push(key);
+            }
             for key in std::mem::take(&mut round.held) {
                 let writer = round.writer;
                 tiers.later(Pending::Release {

@@ -153,18 +153,20 @@ impl<R: Repository> CachedRepository<R> {
         };
         for (mut own, value) in open.into_iter().zip(values) {
             let asked = own.leader.key().asked();
-            let looked = value.map(|value| self.judge(asked, &value, own.mark, Freshness::Any));
+            let looked = value.map_or(Looked::Miss(None), |value| {
+                self.judge(asked, &value, own.mark, Freshness::Any)
+            });
             match looked {
-                Some(Looked::Hit(stored)) => self.finish_hit(own, &stored, rows),
-                Some(Looked::Quarantined) => left.push(own.bypassing(Bypass::WriteInFlight)),
-                _ if !self.kind.strategy.cache_on_read() => {
+                Looked::Hit(stored) => self.finish_hit(own, &stored, rows),
+                Looked::Quarantined => left.push(own.bypassing(Bypass::WriteInFlight)),
+                Looked::Failed => left.push(own.bypassing(Bypass::RedisUnavailable)),
+                Looked::Miss(_) if !self.kind.strategy.cache_on_read() => {
                     left.push(own.bypassing(Bypass::Strategy));
                 }
-                Some(Looked::Miss(observed)) => {
+                Looked::Miss(observed) => {
                     own.way = Way::Open(observed);
                     left.push(own);
                 }
-                _ => left.push(own),
             }
         }
         left
@@ -318,7 +320,7 @@ impl<R: Repository> CachedRepository<R> {
             let encoded = token
                 .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
             if let Some((token, encoded)) = encoded {
-                let payload_bytes = encoded.value.len();
+                let payload_bytes = encoded.payload_bytes;
                 let (ttl, fill) = (encoded.ttl, encoded.fill);
                 let key = own.key.clone();
                 ops.push(Op::Fill {
