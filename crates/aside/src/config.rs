@@ -125,8 +125,9 @@ pub struct CacheConfig {
 
     /// Whether anything is cached: `REDIS_ENABLED`.
     ///
-    /// Default: true. With false every read goes to the database; writes still
-    /// reach other instances through the journal.
+    /// Default: true. With false every read goes to the database, and other
+    /// instances do not hear of the writes made here: what they hold lives
+    /// until its TTL. A service started so says that in its log.
     pub redis_enabled: bool,
 
     /// The most connections this process opens: `REDIS_MAX_CONNECTIONS`, 2 to

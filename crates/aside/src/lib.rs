@@ -1,4 +1,95 @@
-//! A cache in front of a service's repositories.
+//! A cache in front of the repositories a service already has: reads come from
+//! this process, then from Redis, then from the database; writes make every
+//! copy forget; when Redis fails, the service goes on from the database.
+//!
+//! A read is never behind a write that had returned `CACHE_MAX_STALENESS_MS`
+//! (500 ms) before, whatever was lost meanwhile, and normally not behind at
+//! all. The cache adds no error: [`CachedRepository`] fails only where the
+//! [`Repository`] it wraps does. What this rests on, and what it does not
+//! cover, stands in `docs/consistency.md` and `CAVEATS.md`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret};
+//! # use aside::{Entity, Freshness, Rows, Write};
+//! # use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Debug, Serialize, Deserialize, Entity)]
+//! #[entity(kind = "hero")]
+//! struct Hero {
+//!     #[entity(id)]
+//!     id: u64,
+//!     #[entity(index)]
+//!     name: String,
+//! }
+//!
+//! # #[derive(Default)]
+//! # struct SqlHeroes(parking_lot::Mutex<std::collections::BTreeMap<u64, Hero>>);
+//! # impl SqlHeroes {
+//! #     fn rows(&self, like: impl Fn(&Hero) -> bool) -> Rows<Hero> {
+//! #         self.0.lock().values().filter(|row| like(row)).cloned().map(Arc::new).collect()
+//! #     }
+//! # }
+//! # impl Repository for SqlHeroes {
+//! #     type Entity = Hero;
+//! #     type Error = std::convert::Infallible;
+//! #     async fn find_by_id(&self, id: &u64) -> Result<Option<Arc<Hero>>, Self::Error> {
+//! #         Ok(self.0.lock().get(id).cloned().map(Arc::new))
+//! #     }
+//! #     async fn find_many(&self, ids: &[u64]) -> Result<Vec<Option<Arc<Hero>>>, Self::Error> {
+//! #         let rows = self.0.lock();
+//! #         Ok(ids.iter().map(|id| rows.get(id).cloned().map(Arc::new)).collect())
+//! #     }
+//! #     async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, Self::Error> {
+//! #         let HeroIndex::Name(name) = index;
+//! #         Ok(self.rows(|row| row.name == *name))
+//! #     }
+//! #     async fn list_all(&self) -> Result<Rows<Hero>, Self::Error> {
+//! #         Ok(self.rows(|_| true))
+//! #     }
+//! #     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Self::Error> {
+//! #         write.created(&row);
+//! #         write.before_commit().await;
+//! #         self.0.lock().insert(row.id, row.clone());
+//! #         Ok(Arc::new(row))
+//! #     }
+//! #     async fn update_in(&self, row: Hero, write: &mut Write) -> Result<Option<Arc<Hero>>, Self::Error> {
+//! #         let Some(before) = self.0.lock().get(&row.id).cloned() else { return Ok(None) };
+//! #         write.updated(&before, &row);
+//! #         write.before_commit().await;
+//! #         self.0.lock().insert(row.id, row.clone());
+//! #         Ok(Some(Arc::new(row)))
+//! #     }
+//! #     async fn delete_in(&self, id: &u64, write: &mut Write) -> Result<bool, Self::Error> {
+//! #         let Some(before) = self.0.lock().get(id).cloned() else { return Ok(false) };
+//! #         write.deleted(&before);
+//! #         write.before_commit().await;
+//! #         Ok(self.0.lock().remove(id).is_some())
+//! #     }
+//! #     fn overloaded(&self) -> Self::Error {
+//! #         unreachable!()
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), std::convert::Infallible> {
+//! // In a service: CacheConfig::from_env()?
+//! let config = CacheConfig { redis_url: Secret::new("memory://"), ..CacheConfig::default() };
+//! let cache = CacheService::connect(config).await;
+//! let heroes = CachedRepository::new(SqlHeroes::default(), &cache);
+//!
+//! heroes.save(Hero { id: 1, name: "Ivan".into() }).await?;
+//! let hero = heroes.find_by_id(&1).await?.expect("it was saved");
+//! let again = heroes.find_by_id(&1).await?.expect("it is cached");
+//! assert!(Arc::ptr_eq(&hero, &again));
+//!
+//! heroes.update(Hero { id: 1, name: "Maria".into() }).await?; // every copy forgets
+//! assert!(heroes.find_by(&HeroIndex::Name("Ivan".into())).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Repository`] is the seam to the source of truth, [`Entity`] says what can
+//! be cached and under which keys (derive it), [`CacheStrategy`] says how.
 //!
 //! The modules stand in reading order; each uses only those above it.
 
@@ -53,6 +144,8 @@ mod process;
 
 mod held;
 
+mod pending;
+
 mod kind;
 
 mod tiers;
@@ -66,6 +159,9 @@ pub use write::{Unquarantined, Write};
 
 mod repository;
 pub use repository::{Id, Index, Repository, Row};
+
+mod erased_repository;
+pub use erased_repository::ErasedRepository;
 
 mod inspect;
 pub use inspect::{

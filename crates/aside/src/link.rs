@@ -15,8 +15,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::clock::Moment;
 use crate::stripes::Stripes;
 
@@ -32,7 +30,6 @@ pub(crate) struct Link {
     /// What the log said last, so that it speaks once per change.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
-    changed: Notify,
     /// Since when no proof has been good, for `aside_unsynced_seconds_total`.
     unsynced_millis: AtomicU64,
 }
@@ -79,7 +76,6 @@ impl Link {
             cleared: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
-            changed: Notify::new(),
             unsynced_millis: AtomicU64::new(0),
         }
     }
@@ -126,7 +122,6 @@ impl Link {
         } else if !self.ever_up.load(Ordering::Acquire) {
             tracing::debug!(reason = %why, "Redis is not used yet");
         }
-        self.changed.notify_waiters();
     }
 
     /// Takes a PONG to the PING sent at `sent`, before which `suspicions`
@@ -138,7 +133,6 @@ impl Link {
             self.ever_up.store(true, Ordering::Release);
             tracing::info!("Redis is used: this instance is in step with it");
         }
-        self.changed.notify_waiters();
     }
 
     /// The proofs of an earlier connection say nothing about this one.
@@ -161,17 +155,6 @@ impl Link {
 
     pub(crate) fn unsynced_total(&self) -> Duration {
         Duration::from_millis(self.unsynced_millis.load(Ordering::Relaxed))
-    }
-
-    /// Waits until Redis may be asked.
-    pub(crate) async fn usable(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if self.is_usable() {
-                return;
-            }
-            changed.await;
-        }
     }
 }
 

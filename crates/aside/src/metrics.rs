@@ -164,7 +164,7 @@ impl ServiceCollector {
     /// What is known of the server.
     fn redis(&self, page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         let server = self.server.lock().clone().unwrap_or_default();
-        let up = tiers.shared.is_some() && tiers.link.is_usable();
+        let up = tiers.is_usable();
         let open = tiers
             .shared
             .as_ref()

@@ -57,7 +57,7 @@ impl CacheService {
     /// `CACHE_OPERATION_TIMEOUT_MS`; `None` while Redis is away.
     pub async fn count_keys(&self, kind: &str, most_pages: usize) -> Option<KeyCount> {
         let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_usable() {
+        if !tiers.is_usable() {
             return None;
         }
         let pattern = format!("{}*", tiers.prefix(kind));

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::key::Key;
-use crate::shared::{Op, Released, Reply, Token};
+use crate::pending::Pending;
+use crate::shared::{Op, Released, Reply};
 use crate::statistics::raise;
 use crate::tiers::Tiers;
 
@@ -23,38 +23,17 @@ const BATCH: usize = 100;
 /// How long a service without a link looks again, should it miss the change.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Something Redis must still be told.
-#[derive(Clone, Debug)]
-pub(crate) enum Pending {
-    /// A write's verdict on one key.
-    Release {
-        key: Key,
-        writer: Token,
-        /// Whether the key is held until then.
-        held: bool,
-        /// Not before: the transaction may still commit.
-        due: Option<Instant>,
-    },
-    /// A fill that was perhaps granted and will not come.
-    Abandon { key: Key, token: Token },
-    /// Everything that begins so must be forgotten, and is held until then.
-    Everything { prefix: String },
-}
-
 /// Sends what is pending until the service is gone.
 pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {
     let mut ready = VecDeque::new();
     let mut delayed: BTreeMap<(Instant, u64), Pending> = BTreeMap::new();
     let mut order = 0;
     loop {
+        let mut first = None;
         let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
         tokio::select! {
             arrived = arrivals.recv() => match arrived {
-                Some(pending @ Pending::Release { due: Some(due), .. }) => {
-                    order += 1;
-                    delayed.insert((due, order), pending);
-                }
-                Some(pending) => ready.push_back(pending),
+                Some(pending) => first = Some(pending),
                 None => return,
             },
             () = sleep_until(next_due) => {
@@ -64,17 +43,17 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
             }
             () = tokio::time::sleep(LOOK_AGAIN), if !ready.is_empty() => {}
         }
-        while let Ok(pending) = arrivals.try_recv() {
-            match pending {
-                Pending::Release { due: Some(due), .. } => {
+        while let Some(pending) = first.take().or_else(|| arrivals.try_recv().ok()) {
+            match pending.due() {
+                Some(due) => {
                     order += 1;
                     delayed.insert((due, order), pending);
                 }
-                pending => ready.push_back(pending),
+                None => ready.push_back(pending),
             }
         }
         let Some(tiers) = tiers.upgrade() else { return };
-        while !ready.is_empty() && tiers.link.is_usable() {
+        while !ready.is_empty() && tiers.is_usable() {
             if !settle_some(&tiers, &mut ready).await {
                 break;
             }
@@ -92,7 +71,7 @@ async fn sleep_until(due: Option<Instant>) {
 /// Sends one batch; what was not acknowledged goes back to the queue. False
 /// if nothing was.
 async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
-    if let Some(Pending::Everything { prefix }) = ready.front() {
+    if let Some(Pending::Everything { prefix, .. }) = ready.front() {
         let prefix = prefix.clone();
         if tiers.invalidate_all(&prefix).await.is_err() {
             return false;

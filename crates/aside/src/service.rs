@@ -1,5 +1,9 @@
 //! The tiers and the connection, shared by every cached repository.
 
+mod keys;
+
+pub use keys::Ttl;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
-use crate::inspect::{Explained, Health, HealthStatus, Invalidated, ServiceStats, State};
+use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
 use crate::key::Key;
 use crate::link::Link;
 use crate::message;
@@ -18,11 +22,9 @@ use crate::releases;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
-use crate::shared::{Lives, OnMessage, Op, Reply, SharedTier};
-use crate::statistics::Reason;
+use crate::shared::{OnMessage, Op, Reply, SharedTier};
 use crate::stripes::Stripes;
 use crate::tiers::Tiers;
-use crate::value::{HEADER_BYTES, Header};
 use crate::watcher::{self, SharedInfo};
 use crate::write::Write;
 
@@ -64,28 +66,6 @@ impl Drop for Service {
     }
 }
 
-/// How long a key will live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ttl {
-    /// There is no such key, or Redis is away.
-    Absent,
-    /// It does not expire.
-    Unlimited,
-    /// It expires after this time.
-    Left(Duration),
-}
-
-impl Ttl {
-    /// The time left, if the key exists and expires.
-    #[must_use]
-    pub fn left(self) -> Option<Duration> {
-        match self {
-            Self::Left(left) => Some(left),
-            Self::Absent | Self::Unlimited => None,
-        }
-    }
-}
-
 impl CacheService {
     /// Connects, and begins to hear what others forget.
     ///
@@ -96,15 +76,31 @@ impl CacheService {
     /// are logged, and nothing is cached.
     pub async fn connect(config: CacheConfig) -> Self {
         let deadline = config.operation_timeout;
-        let service = Self::start(config);
-        let link = Arc::clone(&service.tiers().link);
-        if service.tiers().shared.is_some() {
-            let _ = tokio::time::timeout(deadline, link.usable()).await;
+        let service = Self::start(&config);
+        let tier = service
+            .tiers()
+            .shared
+            .as_ref()
+            .map(|shared| format!("{shared:?}"));
+        let namespace = service.tiers().namespace().to_owned();
+        tracing::info!(
+            shared = tier.as_deref().unwrap_or("none"),
+            namespace,
+            "the cache starts"
+        );
+        let tiers = service.tiers();
+        if tiers.shared.is_some() {
+            let ready = async {
+                while !tiers.is_usable() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = tokio::time::timeout(deadline, ready).await;
         }
         service
     }
 
-    fn start(config: CacheConfig) -> Self {
+    fn start(config: &CacheConfig) -> Self {
         let stripes = Arc::new(Stripes::new());
         let bound = match config.max_staleness {
             Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
@@ -128,7 +124,13 @@ impl CacheService {
         };
         let mut subscription = None;
         let tiers = match target {
-            _ if !config.redis_enabled => with(None, Link::new(Arc::clone(&stripes), bound)),
+            _ if !config.redis_enabled => {
+                tracing::warn!(
+                    "caching is off here: instances that cache do not hear of writes made by \
+                     this one, and serve what they hold until its TTL"
+                );
+                with(None, Link::new(Arc::clone(&stripes), bound))
+            }
             Err(problems) => {
                 tracing::error!(%problems, "nothing is cached: the settings cannot work");
                 with(None, Link::new(Arc::clone(&stripes), bound))
@@ -209,107 +211,6 @@ impl CacheService {
         Write::of_caller(Arc::clone(self.tiers()))
     }
 
-    /// What a key holds: the payload of a value, or the bytes somebody set.
-    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let Reply::Value(Some(mut bytes)) = self.ask(Op::Get { key: Key::new(key) }).await? else {
-            return None;
-        };
-        if self.tiers().kind_of(key).is_none() {
-            return Some(bytes);
-        }
-        Header::parse(&bytes)?;
-        Some(bytes.split_off(HEADER_BYTES))
-    }
-
-    /// Sets a key of no registered kind; `None` is the default TTL. Answers
-    /// whether Redis has it.
-    ///
-    /// On a key of a registered kind it is refused and counted: such a value
-    /// could not be kept in step with the database.
-    pub async fn set(&self, key: &str, value: impl Into<Vec<u8>>, ttl: Option<Duration>) -> bool {
-        if self.tiers().kind_of(key).is_some() {
-            self.tiers().statistics.error("set_on_registered_kind");
-            return false;
-        }
-        let ttl = Some(ttl.unwrap_or(self.config().default_ttl));
-        let value = value.into();
-        self.ask(Op::Set {
-            key: Key::new(key),
-            value,
-            ttl,
-        })
-        .await
-        .is_some()
-    }
-
-    /// Removes a key; of a registered kind, makes every copy forget it.
-    /// Answers whether there was such a key.
-    pub async fn delete(&self, key: &str) -> bool {
-        let key = Key::new(key);
-        if self.tiers().kind_of(key.as_str()).is_none() {
-            return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
-        }
-        let existed = self.exists(key.as_str()).await;
-        self.forget_key(&key).await.keys == 1 && existed
-    }
-
-    /// Removes every key that matches a glob pattern, as `SCAN` has it, page
-    /// by page; of registered kinds, makes every copy forget. Answers how
-    /// many.
-    pub async fn delete_pattern(&self, pattern: &str) -> u64 {
-        let tiers = self.tiers();
-        if tiers.closed(&Key::new(pattern)).is_some() {
-            return 0;
-        }
-        let own = tiers.prefix("aside");
-        let forgotten = tiers.scan(pattern, |keys| {
-            let own = own.clone();
-            async move {
-                let keys = keys
-                    .into_iter()
-                    .filter(|key| !key.as_str().starts_with(&own));
-                let (kept, raw): (Vec<Key>, Vec<Key>) =
-                    keys.partition(|key| tiers.kind_of(key.as_str()).is_some());
-                let count = (kept.len() + raw.len()) as u64;
-                let left = tiers.invalidate(&kept).await;
-                let ops = raw.into_iter().map(|key| Op::Delete { key }).collect();
-                tiers.ask(tiers.lane(), ops).await?;
-                Ok(count - left.len() as u64)
-            }
-        });
-        let forgotten = forgotten.await.unwrap_or(0);
-        tracing::info!(
-            operation = "delete_pattern",
-            count = forgotten,
-            "invalidated"
-        );
-        forgotten
-    }
-
-    /// Whether a key exists, in whatever state.
-    pub async fn exists(&self, key: &str) -> bool {
-        self.ask(Op::Exists { key: Key::new(key) }).await == Some(Reply::Existed(true))
-    }
-
-    /// How long a key will live.
-    pub async fn ttl(&self, key: &str) -> Ttl {
-        match self.ask(Op::Ttl { key: Key::new(key) }).await {
-            Some(Reply::Lives(Lives::Forever)) => Ttl::Unlimited,
-            Some(Reply::Lives(Lives::For(left))) => Ttl::Left(left),
-            _ => Ttl::Absent,
-        }
-    }
-
-    /// Makes every copy of every registered kind forget; answers how many
-    /// keys Redis forgot.
-    pub async fn flush(&self) -> u64 {
-        let mut forgotten = 0;
-        for kind in self.tiers().kinds().into_keys() {
-            forgotten += self.forget_kind(kind).await.keys;
-        }
-        forgotten
-    }
-
     /// How the cache is: Redis is asked, within the deadline of one operation.
     pub async fn health_check(&self) -> Health {
         let tiers = self.tiers();
@@ -345,7 +246,7 @@ impl CacheService {
     /// Whether values may come from Redis now.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.tiers().shared.is_some() && self.tiers().link.is_usable()
+        self.tiers().is_usable()
     }
 
     /// What is known of one key, as it stands in Redis.
@@ -383,69 +284,10 @@ impl CacheService {
 
     async fn ask(&self, op: Op) -> Option<Reply> {
         let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_usable() {
+        if !tiers.is_usable() {
             return None;
         }
         tiers.ask_one(tiers.lane(), op).await.ok()
-    }
-
-    /// Makes every copy of a key forget, now or when Redis is back.
-    pub(crate) async fn forget_key(&self, key: &Key) -> Invalidated {
-        let tiers = self.tiers();
-        if tiers.shared.is_none() {
-            return Invalidated::default();
-        }
-        let forgotten =
-            tiers.link.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
-        if !forgotten {
-            tiers.hold_until_released(key);
-        }
-        let kind = tiers.kind_of(key.as_str());
-        self.count_request(kind, 1);
-        tracing::info!(
-            kind = kind.unwrap_or("none"),
-            operation = "invalidate",
-            count = u64::from(forgotten),
-            "invalidated"
-        );
-        tracing::debug!(key = key.as_str(), "invalidated");
-        Invalidated {
-            keys: u64::from(forgotten),
-            pending: !forgotten,
-        }
-    }
-
-    /// Makes every copy of a kind forget, now or when Redis is back.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
-        let forgotten = self.tiers().forget_kind(kind).await;
-        let count = forgotten.unwrap_or(0);
-        self.count_request(Some(kind), count.max(1));
-        tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
-        Invalidated {
-            keys: count,
-            pending: forgotten.is_none(),
-        }
-    }
-
-    /// Counts what somebody asked to be forgotten.
-    fn count_request(&self, kind: Option<&str>, keys: u64) {
-        let kinds = self.tiers().kinds();
-        if let Some(kind) = kind.and_then(|kind| kinds.get(kind)) {
-            kind.statistics().invalidated(Reason::Request, keys);
-        }
-    }
-
-    /// How many keys of a kind Redis holds, however long it takes to count.
-    pub(crate) async fn count_all_keys(&self, kind: &str) -> Option<u64> {
-        let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_usable() {
-            return None;
-        }
-        let pattern = format!("{}*", tiers.prefix(kind));
-        tiers
-            .scan(&pattern, |keys| async move { Ok(keys.len() as u64) })
-            .await
-            .ok()
     }
 }
 

@@ -17,8 +17,8 @@ use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
 use crate::link::{Link, Suspicion};
 use crate::message::{self, Message};
+use crate::pending::Pending;
 use crate::process::{InProcess, Shares};
-use crate::releases::Pending;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
@@ -75,6 +75,15 @@ impl Tiers {
         &self.config.namespace
     }
 
+    /// Whether Redis may be asked: this instance is in step with it, and has
+    /// a connection to ask on.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.shared
+            .as_ref()
+            .is_some_and(|shared| shared.is_reachable())
+            && self.link.is_usable()
+    }
+
     /// Whether this process keeps entries of its own.
     pub(crate) fn has_in_process(&self) -> bool {
         !self.config.max_staleness.is_zero() && self.shared.is_some()
@@ -85,7 +94,7 @@ impl Tiers {
     pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
         if self.shared.is_none() {
             Some(Bypass::Disabled)
-        } else if !self.link.is_usable() {
+        } else if !self.is_usable() {
             Some(Bypass::RedisUnavailable)
         } else if self.held.contains(key) {
             Some(Bypass::Held)
@@ -288,7 +297,7 @@ impl Tiers {
             return Some(0);
         }
         let prefix = self.prefix(kind);
-        if self.link.is_usable()
+        if self.is_usable()
             && let Ok(forgotten) = self.invalidate_all(&prefix).await
         {
             return Some(forgotten);
@@ -301,7 +310,7 @@ impl Tiers {
     fn hold_kind(&self, prefix: String) {
         if self.held.hold_kind(&prefix) {
             self.stripes.forget_all();
-            self.later(Pending::Everything { prefix });
+            self.later(Pending::Everything { prefix, due: None });
         }
     }
 
@@ -391,6 +400,7 @@ impl Tiers {
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
+                tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
             }

@@ -85,7 +85,7 @@ pub(crate) async fn run(
                 // Once per reason: the attempts go on several times a second.
                 let reason = error.to_string();
                 if refused.as_ref() != Some(&reason) {
-                    tracing::warn!(%error, "no connection to Redis; it is tried again");
+                    tracing::error!(%error, "no connection to Redis; it is tried again");
                     refused = Some(reason);
                 }
             }

@@ -16,7 +16,7 @@
 //! the COMMIT, the future was dropped): the transaction may still commit, so
 //! the quarantine is left to run its time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::entity::{self, Entity};
 use crate::key::Key;
 use crate::kind::Encoded;
 use crate::lookup::Found;
-use crate::releases::Pending;
+use crate::pending::Pending;
 use crate::shared::{Lane, Op, Released, Reply, Token};
 use crate::statistics::{Reason, raise};
 use crate::strategy::Dependents;
@@ -53,6 +53,8 @@ pub struct Write {
     leaves_values: bool,
     recorded: Vec<Recorded>,
     known: HashSet<Key>,
+    /// How many keys of each kind.
+    counts: BTreeMap<&'static str, u64>,
     everything: Vec<&'static str>,
     values: HashMap<Key, MakeValue>,
     rounds: Vec<Round>,
@@ -131,6 +133,7 @@ impl Write {
             leaves_values,
             recorded: Vec::new(),
             known: HashSet::new(),
+            counts: BTreeMap::new(),
             everything: Vec::new(),
             values: HashMap::new(),
             rounds: Vec::new(),
@@ -201,6 +204,7 @@ impl Write {
 
     fn add(&mut self, key: Key, kind: &'static str) {
         if self.known.insert(key.clone()) {
+            *self.counts.entry(kind).or_default() += 1;
             self.recorded.push(Recorded { key, kind });
         }
     }
@@ -253,7 +257,7 @@ impl Write {
             held: Vec::new(),
             sent: keys.clone(),
         });
-        let reachable = tiers.link.is_usable();
+        let reachable = tiers.is_usable();
         let replies = if reachable {
             let ttl = tiers.config.quarantine_ttl;
             let quarantine = |key: &Key| Op::Quarantine {
@@ -344,6 +348,10 @@ impl Write {
                 });
             }
             let keys = round.acknowledged.clone();
+            if keys.is_empty() {
+                self.rounds.pop();
+                continue;
+            }
             let (writer, lane) = (round.writer, round.lane);
             let ops = keys
                 .iter()
@@ -410,15 +418,13 @@ impl Write {
 
     fn count(&self, tiers: &Tiers) {
         let kinds = tiers.kinds();
-        for key in &self.known {
-            let kind = tiers.kind_of(key.as_str()).and_then(|kind| kinds.get(kind));
-            if let Some(kind) = kind {
-                kind.statistics().invalidated(Reason::Write, 1);
+        for (kind, keys) in &self.counts {
+            if let Some(kind) = kinds.get(kind) {
+                kind.statistics().invalidated(Reason::Write, *keys);
             }
+            tracing::info!(kind, operation = "write", count = keys, "invalidated");
         }
-        if !self.known.is_empty() {
-            tracing::debug!(keys = ?self.known, "forgot what a write changed");
-        }
+        tracing::debug!(keys = ?self.known, "forgot what a write changed");
     }
 }
 
@@ -429,6 +435,15 @@ impl Drop for Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
+        if self.attempted && !self.rolled_back && tiers.shared.is_some() {
+            let due = Some(Instant::now() + tiers.config.quarantine_ttl);
+            for kind in self.everything.drain(..) {
+                tiers.later(Pending::Everything {
+                    prefix: tiers.prefix(kind),
+                    due,
+                });
+            }
+        }
         for round in self.rounds.drain(..) {
             let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
             for key in &round.sent {

@@ -16,3 +16,8 @@ mod tales;
 pub mod transfer;
 
 pub use tales::Tales;
+
+/// The README's example, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub mod readme {}

@@ -6,93 +6,48 @@
 
 use std::time::Duration;
 
-use aside::CacheStrategy;
+use aside::{CacheConfig, CacheStrategy, Entity as _};
 
 use crate::domain::{Child, Hero, Story};
 
 /// How heroes are cached: for an hour, since they hardly change.
-#[derive(Clone, Copy, Debug)]
-pub struct HeroCacheStrategy {
-    ttl: Duration,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeroCacheStrategy;
 
 /// How children are cached: for half an hour.
-#[derive(Clone, Copy, Debug)]
-pub struct ChildCacheStrategy {
-    ttl: Duration,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChildCacheStrategy;
 
 /// How stories are cached: for ten minutes, since they are large and many.
-#[derive(Clone, Copy, Debug)]
-pub struct StoryCacheStrategy {
-    ttl: Duration,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoryCacheStrategy;
 
 impl HeroCacheStrategy {
     /// The TTL unless `CACHE_HERO_TTL` says otherwise.
-    pub const DEFAULT_TTL: Duration = Duration::from_secs(3600);
-
-    /// Keeps heroes for `ttl`.
-    #[must_use]
-    pub fn new(ttl: Duration) -> Self {
-        Self { ttl }
-    }
+    pub const TTL: Duration = Duration::from_secs(3600);
 }
 
 impl ChildCacheStrategy {
     /// The TTL unless `CACHE_CHILD_TTL` says otherwise.
-    pub const DEFAULT_TTL: Duration = Duration::from_secs(1800);
-
-    /// Keeps children for `ttl`.
-    #[must_use]
-    pub fn new(ttl: Duration) -> Self {
-        Self { ttl }
-    }
+    pub const TTL: Duration = Duration::from_secs(1800);
 }
 
 impl StoryCacheStrategy {
     /// The TTL unless `CACHE_STORY_TTL` says otherwise.
-    pub const DEFAULT_TTL: Duration = Duration::from_secs(600);
-
-    /// Keeps stories for `ttl`.
-    #[must_use]
-    pub fn new(ttl: Duration) -> Self {
-        Self { ttl }
-    }
+    pub const TTL: Duration = Duration::from_secs(600);
 }
 
-impl Default for HeroCacheStrategy {
-    fn default() -> Self {
-        Self::new(Self::DEFAULT_TTL)
-    }
-}
+// A TTL that the strategy itself names would stand above the settings, so it
+// names none and `with_ttl_defaults` stands below them.
+impl CacheStrategy<Hero> for HeroCacheStrategy {}
+impl CacheStrategy<Child> for ChildCacheStrategy {}
+impl CacheStrategy<Story> for StoryCacheStrategy {}
 
-impl Default for ChildCacheStrategy {
-    fn default() -> Self {
-        Self::new(Self::DEFAULT_TTL)
-    }
-}
-
-impl Default for StoryCacheStrategy {
-    fn default() -> Self {
-        Self::new(Self::DEFAULT_TTL)
-    }
-}
-
-impl CacheStrategy<Hero> for HeroCacheStrategy {
-    fn default_ttl(&self) -> Option<Duration> {
-        Some(self.ttl)
-    }
-}
-
-impl CacheStrategy<Child> for ChildCacheStrategy {
-    fn default_ttl(&self) -> Option<Duration> {
-        Some(self.ttl)
-    }
-}
-
-impl CacheStrategy<Story> for StoryCacheStrategy {
-    fn default_ttl(&self) -> Option<Duration> {
-        Some(self.ttl)
-    }
+/// The settings with the TTLs of the three kinds where none are set.
+#[must_use]
+pub fn with_ttl_defaults(config: CacheConfig) -> CacheConfig {
+    config
+        .with_ttl_default(Hero::KIND, HeroCacheStrategy::TTL)
+        .with_ttl_default(Child::KIND, ChildCacheStrategy::TTL)
+        .with_ttl_default(Story::KIND, StoryCacheStrategy::TTL)
 }

@@ -30,21 +30,18 @@ pub struct Tales {
 
 impl Tales {
     /// Puts `cache` in front of `database`, each kind with its strategy.
+    ///
+    /// The cache's settings should have passed through
+    /// [`with_ttl_defaults`](crate::strategies::with_ttl_defaults).
     #[must_use]
-    pub fn new(
-        database: Database,
-        cache: &CacheService,
-        hero: HeroCacheStrategy,
-        child: ChildCacheStrategy,
-        story: StoryCacheStrategy,
-    ) -> Self {
+    pub fn new(database: Database, cache: &CacheService) -> Self {
         let heroes = CachedRepository::new(SqlHeroes::new(database.clone()), cache);
         let children = CachedRepository::new(SqlChildren::new(database.clone()), cache);
         let stories = CachedRepository::new(SqlStories::new(database.clone()), cache);
         Self {
-            heroes: heroes.with_strategy(hero),
-            children: children.with_strategy(child),
-            stories: stories.with_strategy(story),
+            heroes: heroes.with_strategy(HeroCacheStrategy),
+            children: children.with_strategy(ChildCacheStrategy),
+            stories: stories.with_strategy(StoryCacheStrategy),
             database,
             cache: cache.clone(),
         }

@@ -19,7 +19,7 @@ use crate::flight::{self, Entered};
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
 use crate::lookup::{Asked, Found, Lookup};
-use crate::releases::Pending;
+use crate::pending::Pending;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
 use crate::statistics::{Operation, Outcome, raise};

@@ -20,7 +20,7 @@ use crate::flight;
 use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};
 use crate::lookup::{Found, Lookup};
-use crate::releases::Pending;
+use crate::pending::Pending;
 use crate::repository::Repository;
 use crate::shared::{Acquired, Op, Reply, Token};
 use crate::statistics::{Operation, raise};

@@ -209,6 +209,12 @@ impl<R: Repository> Repository for CachedRepository<R> {
                 Outcome::L1Hit
             };
             self.kind.statistics.read(Operation::FindById, outcome);
+            tracing::debug!(
+                kind = R::Entity::KIND,
+                operation = "find_by_id",
+                outcome = "l1_hit",
+                "read"
+            );
             return Ok(entry.found.clone().into_row());
         }
         let served = self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any);

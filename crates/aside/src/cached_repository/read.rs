@@ -79,6 +79,12 @@ impl<R: Repository> CachedRepository<R> {
         if let Some(entry) = entry.filter(|entry| is_young(entry.loaded_at, freshness)) {
             let served = Served::in_process(&entry);
             self.kind.statistics.read(operation, served.outcome());
+            tracing::debug!(
+                kind = R::Entity::KIND,
+                operation = operation.as_str(),
+                outcome = "l1_hit",
+                "read"
+            );
             return Ok(served);
         }
         Box::pin(self.read_below(asked, operation, freshness)).await

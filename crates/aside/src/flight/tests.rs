@@ -20,6 +20,7 @@ fn follow(book: &Book, mark: u32, lenient: bool) -> Follower<&'static str, u32, 
     }
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn answered(waited: Waited<&'static str, u32, u64>) -> Option<u64> {
     match waited {
         Waited::Answer(value) => Some(value),

@@ -140,6 +140,12 @@ impl SharedTier for RedisTier {
         Box::pin(self.run(lane, ops))
     }
 
+    fn is_reachable(&self) -> bool {
+        self.lanes
+            .iter()
+            .any(|lane| lane.answering.load(Ordering::Acquire))
+    }
+
     fn connections(&self) -> usize {
         self.open()
     }

@@ -208,6 +208,11 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// cache operation. Dropping the future may leave any of them executed.
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
 
+    /// Whether an operation would find a way to the server now.
+    fn is_reachable(&self) -> bool {
+        true
+    }
+
     /// How many connections are open.
     fn connections(&self) -> usize {
         0
@@ -218,7 +223,7 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 #[cfg(test)]
-pub(crate) mod conformance;
+mod conformance;
 pub(crate) mod lanes;
 pub(crate) mod memory;
 pub(crate) mod redis;

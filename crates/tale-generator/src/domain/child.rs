@@ -1,5 +1,6 @@
 //! Children.
 
+use aside::Entity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,15 +13,19 @@ use super::rules::{LONGEST_NAME, Problems};
 use super::time::now;
 
 /// A child for whom stories are told, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[entity(kind = "child", index(exact = (name, age, gender)))]
 pub struct Child {
     /// What identifies the child.
+    #[entity(id)]
     pub id: Uuid,
     /// The name; its stories carry it too.
+    #[entity(index)]
     pub name: String,
     /// The age in years, 1 to 18.
     pub age: i32,
     /// The gender.
+    #[entity(nested)]
     pub gender: Gender,
     /// What the child likes, possibly nothing.
     pub interests: Vec<String>,
@@ -29,6 +34,7 @@ pub struct Child {
     /// When the child last changed, to the microsecond.
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
+    #[entity(version)]
     pub version: u64,
 }
 

@@ -1,5 +1,6 @@
 //! Heroes.
 
+use aside::Entity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,15 +13,19 @@ use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, Problems};
 use super::time::now;
 
 /// A hero, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
 pub struct Hero {
     /// What identifies the hero.
+    #[entity(id)]
     pub id: Uuid,
     /// The name; several heroes may share one.
+    #[entity(index)]
     pub name: String,
     /// The age in years, at least 1.
     pub age: i32,
     /// The gender.
+    #[entity(nested)]
     pub gender: Gender,
     /// What the hero looks like.
     pub appearance: String,
@@ -31,12 +36,14 @@ pub struct Hero {
     /// At least one strength.
     pub strengths: Vec<String>,
     /// The language the hero speaks.
+    #[entity(index = "lang", nested)]
     pub language: Language,
     /// When the hero was added, to the microsecond.
     pub created_at: Timestamp,
     /// When the hero last changed, to the microsecond.
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
+    #[entity(version)]
     pub version: u64,
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aside::Shape;
 use serde::{Deserialize, Serialize};
 
 /// The gender of a hero or a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Shape)]
 #[serde(rename_all = "lowercase")]
 pub enum Gender {
     /// `male`
@@ -18,7 +19,7 @@ pub enum Gender {
 }
 
 /// The language a hero speaks or a story is told in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Shape)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// `en`

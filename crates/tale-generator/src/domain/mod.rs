@@ -2,7 +2,6 @@
 //! and what can go wrong. Nothing here knows a database or HTTP.
 
 mod child;
-mod entity_impls;
 mod error;
 mod hero;
 mod input;
@@ -12,12 +11,11 @@ mod rules;
 mod story;
 mod time;
 
-pub use child::{Child, ChildDraft};
-pub use entity_impls::{ChildIndex, HeroIndex, StoryIndex};
+pub use child::{Child, ChildDraft, ChildIndex};
 pub use error::{Failure, Invalid, TaleError};
-pub use hero::{Hero, HeroDraft};
+pub use hero::{Hero, HeroDraft, HeroIndex};
 pub use input::Echo;
 pub use kinds::{Gender, Language, Unknown};
 pub use record::Record;
-pub use story::{AudioFile, Story, StoryDraft, validate_rating};
+pub use story::{AudioFile, Story, StoryDraft, StoryIndex, validate_rating};
 pub use time::{now, stored_precision};

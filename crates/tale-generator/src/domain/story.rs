@@ -1,5 +1,6 @@
 //! Stories.
 
+use aside::{Entity, Shape};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,9 +13,11 @@ use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_PHRASE, Problems};
 use super::time::now;
 
 /// A story, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[entity(kind = "story")]
 pub struct Story {
     /// What identifies the story.
+    #[entity(id)]
     pub id: Uuid,
     /// The title.
     pub title: String,
@@ -23,10 +26,13 @@ pub struct Story {
     /// What there is to learn from it.
     pub moral: String,
     /// The language it is told in.
+    #[entity(index = "lang", nested)]
     pub language: Language,
     /// The child it was made for; none once that child is deleted.
+    #[entity(index = "child")]
     pub child_id: Option<Uuid>,
     /// That child's name, which stays when the child is deleted.
+    #[entity(index)]
     pub child_name: Option<String>,
     /// The hero it is about; none once that hero is deleted.
     pub hero_id: Option<Uuid>,
@@ -35,6 +41,7 @@ pub struct Story {
     /// How long it takes to tell, in minutes, at least 1.
     pub story_length: Option<i32>,
     /// The recording.
+    #[entity(nested)]
     pub audio_file: Option<AudioFile>,
     /// The model that wrote it.
     pub model_used: Option<String>,
@@ -47,11 +54,12 @@ pub struct Story {
     /// When the story last changed, to the microsecond.
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
+    #[entity(version)]
     pub version: u64,
 }
 
 /// The recording of a story.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Shape)]
 pub struct AudioFile {
     /// Where it can be heard.
     pub url: String,

@@ -2,7 +2,7 @@
 //!
 //! Both databases understand the same SQL here, down to the placeholders, so
 //! each statement is written once; the few that differ say both forms side by
-//! side in a [`Statement`](statement::Statement). What differs in types (ids,
+//! side in a `Statement`. What differs in types (ids,
 //! timestamps, JSON) is settled in `statement.rs` on the way in and in
 //! `columns.rs` on the way out.
 //!

@@ -2,13 +2,15 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use aside::Repository as _;
+use aside::{CacheConfig, CacheService, Repository as _, Settings};
 use aside_testkit::{PostgresServer, StartError};
 use tale_generator::domain::{
     Child, ChildDraft, Gender, Hero, HeroDraft, Language, Story, StoryDraft,
 };
 use tale_generator::sql::{Database, DatabaseOptions, SqlChildren, SqlHeroes, SqlStories};
+use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -24,9 +26,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn open(name: &'static str, url: &str) -> Self {
-        let database = Database::open(url, DatabaseOptions::default())
-            .await
-            .unwrap();
+        let database = Database::open(url, patient()).await.unwrap();
         Self {
             name,
             heroes: SqlHeroes::new(database.clone()),
@@ -57,6 +57,21 @@ impl World {
     pub(crate) async fn stored_story(&self, id: Uuid) -> Story {
         let story = self.stories.find_by_id(&id).await.unwrap();
         story.expect("the story is stored").as_ref().clone()
+    }
+}
+
+/// A cache of its own, without a server.
+pub(crate) async fn cache_in_memory() -> CacheService {
+    let settings = Settings::from_pairs([("REDIS_URL", "memory://")]);
+    let config = CacheConfig::from_settings(&settings).unwrap();
+    CacheService::connect(with_ttl_defaults(config)).await
+}
+
+/// A machine that is busy with other tests is no reason to fail one.
+pub(crate) fn patient() -> DatabaseOptions {
+    DatabaseOptions {
+        acquire_timeout: Duration::from_secs(30),
+        ..DatabaseOptions::default()
     }
 }
 

@@ -2,23 +2,18 @@
 
 use std::error::Error as _;
 
-use aside::{CacheConfig, CacheService, Repository as _};
+use aside::Repository as _;
 use tale_generator::Tales;
 use tale_generator::domain::TaleError;
 use tale_generator::sql::{Database, DatabaseOptions, OpenError};
 use uuid::Uuid;
 
-use crate::databases::{World, child_draft, hero_draft, on_every_database, story_draft};
+use crate::databases::{
+    World, cache_in_memory, child_draft, hero_draft, on_every_database, story_draft,
+};
 
 async fn tales(world: &World) -> Tales {
-    let cache = CacheService::connect(CacheConfig::default()).await;
-    Tales::new(
-        world.database.clone(),
-        &cache,
-        Default::default(),
-        Default::default(),
-        Default::default(),
-    )
+    Tales::new(world.database.clone(), &cache_in_memory().await)
 }
 
 #[tokio::test]

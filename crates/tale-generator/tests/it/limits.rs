@@ -8,12 +8,14 @@ use tale_generator::domain::{Hero, TaleError};
 use tale_generator::sql::{Database, DatabaseOptions, SqlHeroes};
 use tempfile::TempDir;
 
-use crate::databases::{World, hero_draft, postgres_database};
+use crate::databases::{World, hero_draft, patient, postgres_database};
+
+const LONGEST: Duration = Duration::from_secs(6);
 
 fn short() -> DatabaseOptions {
     DatabaseOptions {
-        longest_transaction: Duration::from_secs(2),
-        ..DatabaseOptions::default()
+        longest_transaction: LONGEST,
+        ..patient()
     }
 }
 
@@ -27,7 +29,7 @@ async fn is_busy_and_not_stuck(heroes: &SqlHeroes, hero: &Hero) {
     let begun = Instant::now();
     let refused = heroes.update(hero.clone()).await;
     assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < LONGEST);
 }
 
 #[tokio::test]

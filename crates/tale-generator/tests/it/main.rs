@@ -1,6 +1,7 @@
 //! The data layer on SQLite, in a file and in memory, and on PostgreSQL.
 
 mod bodies;
+mod cached;
 mod cascades;
 mod concurrency;
 mod databases;

@@ -2,12 +2,11 @@
 
 use std::io::Cursor;
 
-use aside::{CacheConfig, CacheService};
 use tale_generator::domain::TaleError;
 use tale_generator::seed::{Plan, seed};
 use tale_generator::transfer::{TransferError, check, export, import};
 
-use crate::databases::{World, on_every_database};
+use crate::databases::{World, cache_in_memory, on_every_database};
 
 const PLAN: Plan = Plan {
     heroes: 30,
@@ -23,7 +22,7 @@ async fn exported(world: &World) -> String {
 }
 
 async fn imported(world: &World, file: &str) -> Result<(u64, u64), TransferError> {
-    let cache = CacheService::connect(CacheConfig::default()).await;
+    let cache = cache_in_memory().await;
     let inserted = import(&world.database, &cache, Cursor::new(file), |_| ()).await?;
     Ok((inserted.added, inserted.present))
 }
@@ -31,7 +30,7 @@ async fn imported(world: &World, file: &str) -> Result<(u64, u64), TransferError
 #[tokio::test]
 async fn what_was_exported_is_imported_as_it_was() {
     on_every_database(async |world| {
-        let cache = CacheService::connect(CacheConfig::default()).await;
+        let cache = cache_in_memory().await;
         seed(&world.database, &cache, PLAN, |_| ()).await.unwrap();
         let mut story = world.story(None, None).await;
         for rating in 1..=3 {
@@ -55,7 +54,7 @@ async fn what_was_exported_is_imported_as_it_was() {
 async fn an_import_that_stopped_goes_on_where_it_was() {
     on_every_database(async |world| {
         let source = World::open("the source", "sqlite::memory:").await;
-        let cache = CacheService::connect(CacheConfig::default()).await;
+        let cache = cache_in_memory().await;
         seed(&source.database, &cache, PLAN, |_| ()).await.unwrap();
         let file = exported(&source).await;
         let mut lines: Vec<&str> = file.lines().collect();
@@ -144,7 +143,7 @@ async fn a_story_must_carry_the_name_of_its_child() {
 #[tokio::test]
 async fn seeding_twice_from_one_number_adds_nothing_more() {
     on_every_database(async |world| {
-        let cache = CacheService::connect(CacheConfig::default()).await;
+        let cache = cache_in_memory().await;
         let mut seen = vec![];
         let first = seed(&world.database, &cache, PLAN, |sum| seen.push(sum.added));
         assert_eq!(first.await.unwrap().added, PLAN.rows());
