@@ -5,6 +5,7 @@ mod asking;
 mod forgetting;
 mod heroes;
 mod looking;
+mod metrics;
 mod warming;
 
 /// How long anything may take that is waited for.
