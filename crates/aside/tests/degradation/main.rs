@@ -10,6 +10,8 @@ mod outages;
 mod places;
 mod pressure;
 mod refusals;
+mod stopped_instance;
+mod storms;
 mod values;
 mod voices;
 
