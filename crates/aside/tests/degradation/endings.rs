@@ -135,3 +135,17 @@ async fn a_service_that_is_dropped_during_an_outage_leaves_nothing_behind() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_read_that_was_under_way_when_the_service_closed_is_answered() {
+    let redis = redis();
+    let library = Library::of(3);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    redis.stop();
+    let books = instance.books.clone();
+    let under_way = tokio::spawn(async move { books.find_by_id(&1).await });
+    tokio::task::yield_now().await;
+    instance.cache.close().await;
+    assert!(under_way.await.unwrap().unwrap().is_some());
+    assert_eq!(instance.tier(1).await, Tier::Source);
+}
