@@ -1,10 +1,11 @@
 //! The watcher: hears what others forgot, and proves that it heard it all.
 //!
 //! One connection subscribes to the invalidations and carries a PING every
-//! quarter of the staleness bound. A server answers in the order in which it
-//! published, and messages are applied by the task that reads the socket, so
-//! when a PONG is seen every message published before its PING was sent has
-//! been applied. That date is what in-process hits are measured against.
+//! quarter of the staleness bound, and twice a second where that is longer. A
+//! server answers in the order in which it published, and messages are applied
+//! by the task that reads the socket, so when a PONG is seen every message
+//! published before its PING was sent has been applied. That date is what in-
+//! process hits are measured against.
 //!
 //! A connection counts only once its subscription is confirmed, and a PONG
 //! only together with the server's word that it is a primary: a replica would
@@ -31,6 +32,10 @@ use crate::tiers::Tiers;
 
 /// How often the server is asked how it is.
 const ASK_SERVER: Duration = Duration::from_secs(5);
+
+/// The longest pause between two PINGs, whatever the staleness bound: a
+/// suspicion ends no sooner than with the next one.
+const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
 
 /// The pause after a connection that could not be had.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -137,7 +142,8 @@ async fn prove(
     silence: Duration,
     last: &mut Instant,
 ) {
-    let every = link.bound() / 4;
+    let every = (link.bound() / 4).min(MOST_BETWEEN_PINGS);
+    let late = (link.bound() / 2).min(silence);
     let mut asked = Instant::now();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
@@ -155,7 +161,7 @@ async fn prove(
         tokio::pin!(pong);
         let in_time = tokio::select! {
             () = gone.notified() => return,
-            pong = tokio::time::timeout(link.bound() / 2, &mut pong) => pong,
+            pong = tokio::time::timeout(late, &mut pong) => pong,
         };
         let pong = match in_time {
             Ok(pong) => pong,

@@ -148,3 +148,21 @@ async fn a_write_that_a_stopped_redis_did_not_acknowledge_is_never_read_as_it_wa
     assert!(begun.elapsed() < RESUMES_WITHIN, "{:?}", begun.elapsed());
     assert_eq!(instance.cache.health_check().await.held_keys, 0);
 }
+
+#[tokio::test]
+async fn caching_resumes_as_soon_with_a_long_staleness_bound() {
+    let redis = redis();
+    let library = Library::of(3);
+    let config = CacheConfig {
+        max_staleness: Duration::from_secs(60),
+        ..at(&redis.url())
+    };
+    let instance = Instance::in_step(config, &library).await;
+    instance.caches(1).await;
+    redis.stop();
+    assert_eq!(instance.tier(2).await, Tier::Source);
+    assert!(!instance.cache.is_synced());
+    redis.cont();
+    let took = instance.caches(1).await + instance.caches(2).await;
+    assert!(took < RESUMES_WITHIN, "{took:?}");
+}
