@@ -5,6 +5,7 @@
 
 mod endings;
 mod library;
+mod mute_server;
 mod network;
 mod outages;
 mod places;

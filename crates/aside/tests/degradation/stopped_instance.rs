@@ -72,9 +72,9 @@ async fn be_stopped(url: &str) {
         instance.tier(1).await == Tier::Process
     })
     .await;
-    println!("holding");
     let begun = Instant::now();
-    let mut last = Instant::now();
+    let mut last = begun;
+    println!("holding");
     while begun.elapsed() < EVENTUALLY {
         let now = Instant::now();
         if now - last > BOUND + Duration::from_millis(10) {
