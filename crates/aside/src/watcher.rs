@@ -4,8 +4,8 @@
 //! quarter of the staleness bound, and twice a second where that is longer. A
 //! server answers in the order in which it published, and messages are applied
 //! by the task that reads the socket, so when a PONG is seen every message
-//! published before its PING was sent has been applied. That date is what in-
-//! process hits are measured against.
+//! published before its PING was sent has been applied. That date is what
+//! in-process hits are measured against.
 //!
 //! A connection counts only once its subscription is confirmed, and a PONG
 //! only together with the server's word that it is a primary: a replica would
