@@ -241,12 +241,15 @@ async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: D
         tokio::select! {
             () = gone.notified() => return,
             () = lane.trouble.notified() => {}
+            // Unasked, lest the server, or a box in between, close a
+            // connection that is merely idle.
+            () = tokio::time::sleep(silence) => {}
         }
         if lane.wire.read().is_none() {
             return;
         }
-        // A reply is missing. The server may be stopped: its connections live
-        // on, and it will answer all of this when it goes on.
+        // Where a reply is missing the server may be stopped: its connections
+        // live on, and it will answer all of this when it goes on.
         let ping = [Call {
             verb: Verb::Command("PING"),
             args: Vec::new(),

@@ -206,3 +206,30 @@ async fn an_instance_whose_subscription_hangs_serves_nothing_older_than_the_boun
     measured("the age of the oldest answer of a deaf instance", old);
     assert!(old <= bound, "{old:?}");
 }
+
+#[tokio::test]
+async fn an_idle_service_keeps_its_connections_though_the_server_closes_idle_ones() {
+    let redis = redis();
+    redis.set_config("timeout", "1");
+    let proxy = way_to(&redis).await;
+    let library = Library::of(1);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    eventually(EVENTUALLY, "every connection", async || {
+        connections(&redis) == 5
+    })
+    .await;
+    let opened = proxy.counts().connections;
+    // A client of the server's that does nothing is closed meanwhile.
+    let mut idle = tokio::net::TcpStream::connect(redis.address())
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let closed = tokio::io::AsyncReadExt::read(&mut idle, &mut [0]).await;
+        assert_eq!(closed.unwrap(), 0);
+        idle = tokio::net::TcpStream::connect(redis.address())
+            .await
+            .unwrap();
+    }
+    assert_eq!(proxy.counts().connections, opened);
+    assert!(instance.cache.is_synced());
+}
