@@ -118,11 +118,12 @@ impl Tiers {
         let Some(shared) = &self.shared else {
             return Err(Unanswered::Disconnected);
         };
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
         let replies = shared.send(lane, ops).await;
         match &replies {
             Ok(replies) => {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
-                    self.judge_refusal(refused);
+                    self.judge_refusal(refused, of_protocol);
                 }
             }
             Err(Unanswered::TimedOut) => {
@@ -149,7 +150,7 @@ impl Tiers {
             .ok_or(Unanswered::Disconnected)
     }
 
-    fn judge_refusal(&self, refused: &Refused) {
+    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
         if refused.is_out_of_memory() {
             self.statistics.error("redis_out_of_memory");
         } else if refused.code == "WRONGTYPE" {
@@ -157,7 +158,9 @@ impl Tiers {
         } else {
             // READONLY and NOREPLICAS come from servers that still answer.
             self.statistics.error("redis_refused");
-            self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            if of_protocol {
+                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            }
         }
     }
 

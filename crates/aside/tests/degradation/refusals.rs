@@ -1,5 +1,6 @@
 //! Redis answers, and refuses.
 
+use aside::Forget;
 use aside_testkit::RedisOptions;
 
 use super::*;
@@ -223,4 +224,25 @@ async fn a_redis_that_evicts_all_the_time_serves_nothing_old() {
     }
     let evicted: u64 = redis.info("stats")["evicted_keys"].parse().unwrap();
     assert!(evicted > 0, "nothing was evicted");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_scan_loses_only_the_kind_that_could_not_be_forgotten() {
+    let redis = redis();
+    let library = Library::of(3);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    instance.caches(1).await;
+    redis.command(&["ACL", "SETUSER", "default", "-scan"]);
+    library.overwrite(Book::new(1, "changed behind the cache's back"));
+    assert_eq!(instance.books.invalidate(Forget::All).await, 0);
+    // The queue tries it again and again; nothing else suffers.
+    let refused = instance.errors("redis_refused");
+    eventually(EVENTUALLY, "further attempts", async || {
+        assert_eq!(instance.tier(1).await, Tier::Source);
+        assert!(instance.cache.is_synced());
+        instance.errors("redis_refused") >= refused + 3
+    })
+    .await;
+    redis.command(&["ACL", "SETUSER", "default", "+@all"]);
+    resumes_soon(&instance, "after a scan that was refused").await;
 }
