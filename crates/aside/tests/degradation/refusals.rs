@@ -95,6 +95,12 @@ async fn a_primary_that_is_demoted_is_trusted_no_longer_than_the_bound() {
     let port = other.port().to_string();
     redis.command(&["REPLICAOF", "127.0.0.1", &port]);
     let demoted = Instant::now();
+    // READONLY, unless the demotion has been noticed by now.
+    let change = instance.books.update(Book::new(3, "changed"));
+    let (changed, took) = timed(change).await;
+    assert!(changed.unwrap().is_some());
+    assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
+    assert_eq!(instance.tier(3).await, Tier::Source);
     eventually(EVENTUALLY, "the demotion to be noticed", async || {
         !instance.cache.is_synced()
     })
