@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use aside::Rows;
 use aside_testkit::{Direction, Mode};
 use tokio::task::JoinSet;
 
+use super::library::BookIndex;
 use super::*;
 
 /// How long a storm lasts.
@@ -39,9 +41,18 @@ impl Returned {
     }
 }
 
+/// What a book is called, by any of the ways to ask.
 async fn number(instance: &Instance, id: u32) -> u64 {
-    let book = instance.books.find_by_id(&id).await.unwrap().unwrap();
-    book.title.parse().unwrap_or(0)
+    let among = |rows: Rows<Book>| rows.iter().find(|book| book.id == id).cloned();
+    let books = &instance.books;
+    let shelf = BookIndex::Shelf("fairy tales".into());
+    let book = match fastrand::u32(0..8) {
+        0 => among(books.list_all().await.unwrap()),
+        1 => among(books.find_by(&shelf).await.unwrap()),
+        2 => books.find_many(&[1, id, 8]).await.unwrap().remove(1),
+        _ => books.find_by_id(&id).await.unwrap(),
+    };
+    book.unwrap().title.parse().unwrap_or(0)
 }
 
 /// Writes a book again and again, and reads it back each time.
@@ -104,7 +115,7 @@ async fn storm(proxy: &Proxy, redis: &RedisServer, until: Instant) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_storm_of_faults_shows_an_old_value_beyond_the_bound_nor_an_instance_its_own() {
     let redis = redis();
     let proxy = way_to(&redis).await;
@@ -151,7 +162,7 @@ async fn no_storm_of_faults_shows_an_old_value_beyond_the_bound_nor_an_instance_
     assert_eq!(stormy.cache.health_check().await.held_keys, 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_redis_that_stops_dies_and_returns_never_shows_an_instance_its_own_old_value() {
     let redis = redis();
     let library = Library::of(4);
