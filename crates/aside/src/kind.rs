@@ -288,10 +288,11 @@ impl<E: Entity> Kind<E> {
 
     /// How long to wait for somebody else's load: twice what a slow one
     /// takes, and never longer than the lease it runs under. A process that
-    /// has loaded nothing yet knows no better than the lease.
+    /// has loaded nothing yet waits for half of that: long enough for most loads,
+    /// and its first readers do not pay for a loader's death with a whole lease.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
         match self.slow_load.load(Ordering::Relaxed) {
-            0 => lease,
+            0 => lease / 2,
             slow => (Duration::from_millis(slow) * 2)
                 .max(LEAST_PATIENCE)
                 .min(lease),

@@ -277,6 +277,7 @@ impl Write {
         let Some(round) = self.rounds.last_mut() else {
             return;
         };
+        let mut widened = Vec::new();
         for key in keys {
             let acknowledged = replies.next().is_some_and(|reply| reply.is_ok());
             if acknowledged {
@@ -289,10 +290,19 @@ impl Write {
                 self.unquarantined.push(key.as_str().to_owned());
                 if tiers.hold(&key) {
                     round.held.push(key);
+                } else {
+                    widened.extend(tiers.kind_of(key.as_str()));
                 }
             }
         }
         round.sent.clear();
+        // Held as a whole only until Redis has forgotten it, which may be
+        // before the commit: it must be forgotten after it as well.
+        for kind in widened {
+            if !self.everything.contains(&kind) {
+                self.everything.push(kind);
+            }
+        }
     }
 
     /// Says that the transaction certainly did not commit.

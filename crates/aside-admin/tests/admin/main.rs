@@ -1,0 +1,12 @@
+//! The router, asked as a client asks it, over caches that work.
+
+mod access;
+mod asking;
+mod forgetting;
+mod heroes;
+mod looking;
+mod metrics;
+mod warming;
+
+/// How long anything may take that is waited for.
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
