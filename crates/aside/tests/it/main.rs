@@ -16,6 +16,7 @@ mod forgetting;
 mod hammer;
 mod instances;
 mod keys;
+mod outages;
 mod properties;
 mod races;
 mod round_trips;
