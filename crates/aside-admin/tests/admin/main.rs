@@ -6,6 +6,8 @@ mod forgetting;
 mod heroes;
 mod looking;
 mod metrics;
+mod monitoring;
+mod redis_user;
 mod warming;
 
 /// How long anything may take that is waited for.
