@@ -20,8 +20,8 @@ use crate::tiers::Tiers;
 /// Releases per pipeline.
 const BATCH: usize = 100;
 
-/// How long a service without a link looks again, should it miss the change.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How soon it is tried again what Redis did not take.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Sends what is pending until the service is gone.
 pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {
@@ -73,11 +73,19 @@ async fn sleep_until(due: Option<Instant>) {
 async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
     if let Some(Pending::Everything { prefix, .. }) = ready.front() {
         let prefix = prefix.clone();
+        // Before Redis is told: whoever holds the kind from now on may have
+        // written what the scan has passed already.
+        let holders = tiers.held.holders_of_kind(&prefix);
         if tiers.invalidate_all(&prefix).await.is_err() {
+            // Behind the others: a server that refuses this may take them.
+            ready.rotate_left(1);
             return false;
         }
-        tiers.held.let_kind_go(&prefix);
-        ready.pop_front();
+        if tiers.held.let_kind_go(&prefix, holders)
+            && let Some(pending) = ready.pop_front()
+        {
+            tiers.paid(&pending);
+        }
         return true;
     }
     let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
@@ -97,6 +105,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
             Ok(reply) => {
                 any = true;
                 acknowledged(tiers, &pending, &reply);
+                tiers.paid(&pending);
             }
             Err(_) => ready.push_back(pending),
         }

@@ -269,11 +269,15 @@ impl CacheService {
     }
 
     /// Sends what is still owed to Redis, within the deadline of one
-    /// operation, and stops. Afterwards every read goes to the database.
+    /// operation, and ends its connections. Afterwards every read goes to the
+    /// database.
+    ///
+    /// A write that ended ambiguously is not waited for: its quarantine ends
+    /// by itself.
     pub async fn close(&self) {
         let tiers = self.tiers();
         let deadline = Instant::now() + self.config().operation_timeout;
-        while tiers.held.len() > 0 && Instant::now() < deadline {
+        while !tiers.owes_nothing() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for task in &self.0.tasks {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -45,6 +46,8 @@ pub(crate) struct Tiers {
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
     releases: mpsc::UnboundedSender<Pending>,
+    /// How much was put off, apart from what must wait for its time.
+    owed: AtomicUsize,
 }
 
 impl Tiers {
@@ -67,6 +70,7 @@ impl Tiers {
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
             releases,
+            owed: AtomicUsize::new(0),
             config,
         }
     }
@@ -155,6 +159,22 @@ impl Tiers {
             self.statistics.error("redis_refused");
             self.link.suspect(&Suspicion::Refused(refused.code.clone()));
         }
+    }
+
+    /// Whether Redis takes a script that writes, and a read, by trying both
+    /// on a key that nobody reads.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let key = Key::new(&format!("{}probe", self.prefix("aside")));
+        let message = self.message(&key);
+        let ops = vec![
+            Op::Invalidate {
+                key: key.clone(),
+                message,
+            },
+            Op::Get { key },
+        ];
+        let replies = self.ask(self.lane(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 
     /// The message that makes every instance forget `key`.
@@ -354,9 +374,24 @@ impl Tiers {
 
     /// Puts a release, or an invalidation, off until Redis takes it.
     pub(crate) fn later(&self, pending: Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_add(1, Ordering::AcqRel);
+        }
         // Only a service that has been closed no longer listens, and it
         // reads nothing from Redis either.
         let _ = self.releases.send(pending);
+    }
+
+    /// Redis has taken something that was put off.
+    pub(crate) fn paid(&self, pending: &Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether nothing is put off that Redis could be told now.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.owed.load(Ordering::Acquire) == 0
     }
 
     /// Waits for a turn at the database while Redis is away; `None` if it
