@@ -2,6 +2,7 @@
 
 mod access;
 mod asking;
+mod events;
 mod forgetting;
 mod heroes;
 mod looking;
