@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
+use crate::heard::Listener;
 use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
 use crate::key::Key;
 use crate::link::Link;
@@ -284,6 +285,14 @@ impl CacheService {
             task.abort();
         }
         tiers.link.close();
+        tiers.teller.close();
+    }
+
+    /// Listens to what is made to be forgotten from now on, here or on any
+    /// other instance. A write is heard once for each key it touches.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        self.tiers().teller.listener()
     }
 
     async fn ask(&self, op: Op) -> Option<Reply> {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
+use crate::heard::{Heard, Teller};
 use crate::held::Held;
 use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
@@ -41,6 +42,7 @@ pub(crate) struct Tiers {
     pub(crate) link: Arc<Link>,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
@@ -65,6 +67,7 @@ impl Tiers {
             link,
             stripes,
             held: Held::default(),
+            teller: Teller::new(),
             statistics: ServiceStatistics::new(),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
@@ -193,9 +196,21 @@ impl Tiers {
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
                 }
+                self.teller.tell(|| Heard::Key {
+                    kind: self.kind_of(message.key),
+                    key: message.key.to_owned(),
+                });
             }
             // A kind as a whole, or words of a newer version: forget it all.
-            None => self.stripes.forget_all(),
+            None => {
+                self.stripes.forget_all();
+                self.teller.tell(|| match message::prefix(text) {
+                    Some(prefix) => Heard::Kind {
+                        kind: self.kind_of(prefix),
+                    },
+                    None => Heard::Unknown,
+                });
+            }
         }
     }
 
@@ -248,7 +263,7 @@ impl Tiers {
         });
         let forgotten = forgotten.await;
         self.stripes.forget_all();
-        let message = format!("A {:016x} {prefix}", self.instance);
+        let message = message::forget_all(prefix, self.instance);
         self.ask_one(self.lane(), Op::Publish { message }).await?;
         forgotten
     }

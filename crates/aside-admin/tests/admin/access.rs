@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use aside::{CacheConfig, CacheService, Secret};
-use aside_admin::{Admin, WeakToken};
+use aside_admin::{Admin, WeakToken, router};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::{Method, Request, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::asking::{get, request, send};
 
@@ -65,6 +67,30 @@ async fn without_a_token_this_machine_is_answered() {
     for site in ["same-origin", "none"] {
         assert_eq!(status_with("sec-fetch-site", site).await, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn without_a_token_a_client_of_a_real_server_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = router(admin().await).into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    for (host, status) in [
+        (address.to_string().as_str(), "200"),
+        ("evil.example", "403"),
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request =
+            format!("GET /cache/stats HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{answer}"
+        );
+    }
+    server.abort();
 }
 
 #[tokio::test]

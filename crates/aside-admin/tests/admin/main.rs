@@ -2,10 +2,13 @@
 
 mod access;
 mod asking;
+mod events;
 mod forgetting;
 mod heroes;
 mod looking;
 mod metrics;
+mod monitoring;
+mod redis_user;
 mod warming;
 
 /// How long anything may take that is waited for.

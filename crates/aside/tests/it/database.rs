@@ -338,7 +338,7 @@ impl<E: Versioned> Repository for Table<E> {
                 None => Ok(Some(Some(row))),
             })
             .await?;
-        Ok(saved.flatten().expect("a row was saved"))
+        saved.flatten().ok_or(DatabaseError::Failed)
     }
 
     async fn update_in(

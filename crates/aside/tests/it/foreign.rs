@@ -335,7 +335,7 @@ async fn a_huge_value_that_a_stranger_left_is_not_decoded() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One world for each case would be slow: a case plants a whole series.
     #[test]

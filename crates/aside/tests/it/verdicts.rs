@@ -286,7 +286,12 @@ async fn a_write_of_everything_forgets_the_kind_before_and_after() {
 
         assert_eq!(one.heroes.find_by(&speaking("en")).await.unwrap().len(), 0);
         eventually(SOON, "the message", async || {
-            other.heroes.find_by(&speaking("en")).await.unwrap().len() == 0
+            other
+                .heroes
+                .find_by(&speaking("en"))
+                .await
+                .unwrap()
+                .is_empty()
         })
         .await;
     })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aside::{CacheConfig, CacheService, CachedRepository, Secret, Ttl};
-use aside_testkit::{RedisServer, eventually};
+use aside_testkit::{RedisOptions, RedisServer, eventually};
 
 use crate::database::Table;
 use crate::entities::{Book, Hero};
@@ -30,7 +30,12 @@ pub(crate) struct Instance {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let redis = RedisServer::start().expect("redis-server is installed");
+        Self::with(RedisOptions::default())
+    }
+
+    /// A world whose Redis has settings of its own.
+    pub(crate) fn with(options: RedisOptions) -> Self {
+        let redis = RedisServer::start_with(options).expect("redis-server is installed");
         let url = redis.url();
         Self::at(Some(redis), url)
     }
@@ -79,7 +84,7 @@ impl World {
     pub(crate) async fn tapped(&self) -> (Tap, Instance) {
         let tap = Tap::start(self.redis().address()).await;
         let config = CacheConfig {
-            redis_url: Secret::new(&tap.url()),
+            redis_url: Secret::new(tap.url()),
             ..self.config()
         };
         let instance = self.instance_with(config).await;
