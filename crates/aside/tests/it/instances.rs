@@ -278,6 +278,33 @@ async fn a_read_at_most_so_old_replaces_what_is_older() {
 }
 
 #[tokio::test]
+async fn nobody_goes_back_behind_what_a_shared_read_has_seen() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    eventually(SOON, "an entry in process", async || {
+        let read = instance
+            .heroes
+            .find_by_id_with(&mia.id, Freshness::Any)
+            .await;
+        read.unwrap().tier == Tier::Process
+    })
+    .await;
+    // Another instance's write, whose message is late.
+    let deadline = jiff::Timestamp::now().as_millisecond() + 60_000;
+    let quarantine = format!("Qd{:032x}{deadline:013}", 0);
+    world
+        .redis()
+        .command(&["SET", &mia.key(), &quarantine, "PX", "60000"]);
+    world.heroes.insert(&mia.renamed("Maria"));
+
+    for freshness in [Freshness::Shared, Freshness::Any] {
+        let read = instance.heroes.find_by_id_with(&mia.id, freshness).await;
+        assert_eq!(read.unwrap().value.unwrap().name, "Maria", "{freshness:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_closed_service_answers_from_the_database_and_leaves_no_connection() {
     let world = World::new();
     let instance = world.instance().await;
