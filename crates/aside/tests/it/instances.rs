@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, Freshness, Repository, Tier};
-use aside_testkit::eventually;
+use aside::{CacheConfig, Freshness, Repository, Secret, Tier};
+use aside_testkit::{Direction, Mode, Proxy, eventually};
 
 use crate::entities::{hero, speaking};
 use crate::world::{SOON, World, on_both};
@@ -125,11 +126,62 @@ async fn an_instance_whose_messages_are_cut_off_notices_and_forgets() {
 }
 
 #[tokio::test]
+async fn an_instance_that_hears_nothing_serves_nothing_beyond_the_bound() {
+    let world = World::new();
+    let proxy = Proxy::start(world.redis().address()).await.unwrap();
+    let bound = Duration::from_millis(500);
+    let config = CacheConfig {
+        redis_url: Secret::new(format!("redis://{}", proxy.address())),
+        max_staleness: bound,
+        ..world.config()
+    };
+    let (one, deaf) = (world.instance().await, world.instance_with(config).await);
+    let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+    let read = async || {
+        let read = deaf.heroes.find_by_id_with(&mia.id, Freshness::Any).await;
+        let read = read.unwrap();
+        (read.tier, read.value.unwrap().name.clone())
+    };
+    eventually(SOON, "an entry in process", async || {
+        read().await.0 == Tier::Process
+    })
+    .await;
+
+    proxy.set(Direction::ToClient, Mode::Stall);
+    one.heroes.update(mia.renamed("Maria")).await.unwrap();
+    let returned = Instant::now();
+    let mut last_old = Duration::ZERO;
+    eventually(SOON, "the new name", async || {
+        let begun = returned.elapsed();
+        let (_, name) = read().await;
+        if name == "Mia" {
+            last_old = begun;
+        }
+        name == "Maria"
+    })
+    .await;
+
+    // The tick of the clock comes on top of the bound.
+    assert!(
+        last_old <= bound + Duration::from_millis(20),
+        "{last_old:?}"
+    );
+    assert_eq!(read().await, (Tier::Source, "Maria".to_owned()));
+    proxy.heal().await;
+    eventually(SOON, "the cache to be used", async || {
+        let (tier, name) = read().await;
+        assert_eq!(name, "Maria");
+        tier == Tier::Process
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_instance_without_an_in_process_tier_hears_of_every_write_at_once() {
     let world = World::new();
     let config = CacheConfig {
-        max_staleness: std::time::Duration::ZERO,
-        operation_timeout: std::time::Duration::from_secs(5),
+        max_staleness: Duration::ZERO,
+        operation_timeout: Duration::from_secs(5),
         ..world.config()
     };
     let (one, other) = (
@@ -193,7 +245,7 @@ async fn a_read_at_most_so_old_replaces_what_is_older() {
         instance.filled(&mia.key()).await;
         world.heroes.insert(&mia.renamed("Maria"));
         // Old enough to be told from new, by the clock that ages are told by.
-        let age = std::time::Duration::from_millis(5);
+        let age = Duration::from_millis(5);
         eventually(SOON, "the value to age", async || {
             let read = instance
                 .heroes
@@ -223,6 +275,33 @@ async fn a_read_at_most_so_old_replaces_what_is_older() {
         .await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn nobody_goes_back_behind_what_a_shared_read_has_seen() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    eventually(SOON, "an entry in process", async || {
+        let read = instance
+            .heroes
+            .find_by_id_with(&mia.id, Freshness::Any)
+            .await;
+        read.unwrap().tier == Tier::Process
+    })
+    .await;
+    // Another instance's write, whose message is late.
+    let deadline = jiff::Timestamp::now().as_millisecond() + 60_000;
+    let quarantine = format!("Qd{:032x}{deadline:013}", 0);
+    world
+        .redis()
+        .command(&["SET", &mia.key(), &quarantine, "PX", "60000"]);
+    world.heroes.insert(&mia.renamed("Maria"));
+
+    for freshness in [Freshness::Shared, Freshness::Any] {
+        let read = instance.heroes.find_by_id_with(&mia.id, freshness).await;
+        assert_eq!(read.unwrap().value.unwrap().name, "Maria", "{freshness:?}");
+    }
 }
 
 #[tokio::test]
