@@ -21,6 +21,7 @@
 //! | `DELETE /cache/{kind}` | everything of a kind is forgotten |
 //! | `DELETE /cache/{kind}/{id}` | one row is forgotten; lists that hold it are not |
 //! | `DELETE /cache/{kind}?{field}={value}` | one list is forgotten; all fields of one index, in any order |
+//! | `GET /cache/events` | what is made to be forgotten from now on, as server-sent events |
 //! | `POST /cache/warm` | the kinds named in `{"kinds": [...]}`, or all that can be, are read through the cache |
 //!
 //! The `DELETE`s answer `{"invalidated": n, "pending": false}`: how many keys
@@ -28,6 +29,12 @@
 //! when it can. Ids and values are plain texts, as JSON writes a string, a
 //! number or a boolean. An id or value of several parts has no plain text:
 //! forget its kind.
+//!
+//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`, without
+//! a key for a kind as a whole, and without both for words of a newer version;
+//! and `missed` with `{"count": n}`, where a client reads too slowly to be told
+//! of all. They end when the cache is closed, so close it before waiting for
+//! the last connection of a server.
 //!
 //! Errors are `application/problem+json` and tell nothing of the inside.
 //!
@@ -39,6 +46,7 @@
 
 mod access;
 mod admin;
+mod events;
 mod explain;
 mod forget;
 mod problem;

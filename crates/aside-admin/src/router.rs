@@ -12,6 +12,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::access::guard;
 use crate::admin::Admin;
+use crate::events::events;
 use crate::explain::explain;
 use crate::forget::{forget, forget_id, forget_kind};
 use crate::problem::method_not_allowed;
@@ -32,6 +33,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/explain",
             beside("explain", get(explain), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/events",
+            beside("events", get(events), "GET, HEAD, DELETE"),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

@@ -49,6 +49,8 @@ pub(crate) struct Encoded {
     pub(crate) value: Vec<u8>,
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
+    /// Before compression: what it weighs in process.
+    pub(crate) payload_bytes: usize,
 }
 
 /// One kind of row.
@@ -212,9 +214,14 @@ impl<E: Entity> Kind<E> {
             cached_at: Timestamp::now(),
             ttl,
         };
-        let (value, fill) =
-            value::encode(circumstance, version, member, envelope, self.compress_above);
-        (value.len() <= self.max_value_bytes).then_some(Encoded { value, ttl, fill })
+        // The limit is on what a reader would have to decompress.
+        let written = value::encode(circumstance, version, member, envelope, self.compress_above);
+        (written.payload_bytes <= self.max_value_bytes).then_some(Encoded {
+            value: written.bytes,
+            ttl,
+            fill: written.fill,
+            payload_bytes: written.payload_bytes,
+        })
     }
 
     fn encode_row(&self, row: &E) -> Option<String> {
@@ -281,10 +288,11 @@ impl<E: Entity> Kind<E> {
 
     /// How long to wait for somebody else's load: twice what a slow one
     /// takes, and never longer than the lease it runs under. A process that
-    /// has loaded nothing yet knows no better than the lease.
+    /// has loaded nothing yet waits for half of that: long enough for most loads,
+    /// and its first readers do not pay for a loader's death with a whole lease.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
         match self.slow_load.load(Ordering::Relaxed) {
-            0 => lease,
+            0 => lease / 2,
             slow => (Duration::from_millis(slow) * 2)
                 .max(LEAST_PATIENCE)
                 .min(lease),

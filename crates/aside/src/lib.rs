@@ -148,6 +148,9 @@ mod pending;
 
 mod kind;
 
+mod heard;
+pub use heard::{Heard, Listener};
+
 mod tiers;
 
 mod releases;

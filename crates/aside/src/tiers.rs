@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
+use crate::heard::{Heard, Teller};
 use crate::held::Held;
 use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
@@ -40,11 +42,14 @@ pub(crate) struct Tiers {
     pub(crate) link: Arc<Link>,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
     releases: mpsc::UnboundedSender<Pending>,
+    /// How much was put off, apart from what must wait for its time.
+    owed: AtomicUsize,
 }
 
 impl Tiers {
@@ -62,11 +67,13 @@ impl Tiers {
             link,
             stripes,
             held: Held::default(),
+            teller: Teller::new(),
             statistics: ServiceStatistics::new(),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
             releases,
+            owed: AtomicUsize::new(0),
             config,
         }
     }
@@ -114,11 +121,12 @@ impl Tiers {
         let Some(shared) = &self.shared else {
             return Err(Unanswered::Disconnected);
         };
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
         let replies = shared.send(lane, ops).await;
         match &replies {
             Ok(replies) => {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
-                    self.judge_refusal(refused);
+                    self.judge_refusal(refused, of_protocol);
                 }
             }
             Err(Unanswered::TimedOut) => {
@@ -145,7 +153,7 @@ impl Tiers {
             .ok_or(Unanswered::Disconnected)
     }
 
-    fn judge_refusal(&self, refused: &Refused) {
+    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
         if refused.is_out_of_memory() {
             self.statistics.error("redis_out_of_memory");
         } else if refused.code == "WRONGTYPE" {
@@ -153,8 +161,26 @@ impl Tiers {
         } else {
             // READONLY and NOREPLICAS come from servers that still answer.
             self.statistics.error("redis_refused");
-            self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            if of_protocol {
+                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            }
         }
+    }
+
+    /// Whether Redis takes a script that writes, and a read, by trying both
+    /// on a key that nobody reads.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let key = Key::new(&format!("{}probe", self.prefix("aside")));
+        let message = self.message(&key);
+        let ops = vec![
+            Op::Invalidate {
+                key: key.clone(),
+                message,
+            },
+            Op::Get { key },
+        ];
+        let replies = self.ask(self.lane(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 
     /// The message that makes every instance forget `key`.
@@ -170,9 +196,21 @@ impl Tiers {
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
                 }
+                self.teller.tell(|| Heard::Key {
+                    kind: self.kind_of(message.key),
+                    key: message.key.to_owned(),
+                });
             }
             // A kind as a whole, or words of a newer version: forget it all.
-            None => self.stripes.forget_all(),
+            None => {
+                self.stripes.forget_all();
+                self.teller.tell(|| match message::prefix(text) {
+                    Some(prefix) => Heard::Kind {
+                        kind: self.kind_of(prefix),
+                    },
+                    None => Heard::Unknown,
+                });
+            }
         }
     }
 
@@ -225,7 +263,7 @@ impl Tiers {
         });
         let forgotten = forgotten.await;
         self.stripes.forget_all();
-        let message = format!("A {:016x} {prefix}", self.instance);
+        let message = message::forget_all(prefix, self.instance);
         self.ask_one(self.lane(), Op::Publish { message }).await?;
         forgotten
     }
@@ -354,9 +392,24 @@ impl Tiers {
 
     /// Puts a release, or an invalidation, off until Redis takes it.
     pub(crate) fn later(&self, pending: Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_add(1, Ordering::AcqRel);
+        }
         // Only a service that has been closed no longer listens, and it
         // reads nothing from Redis either.
         let _ = self.releases.send(pending);
+    }
+
+    /// Redis has taken something that was put off.
+    pub(crate) fn paid(&self, pending: &Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether nothing is put off that Redis could be told now.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.owed.load(Ordering::Acquire) == 0
     }
 
     /// Waits for a turn at the database while Redis is away; `None` if it

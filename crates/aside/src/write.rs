@@ -277,6 +277,7 @@ impl Write {
         let Some(round) = self.rounds.last_mut() else {
             return;
         };
+        let mut widened = Vec::new();
         for key in keys {
             let acknowledged = replies.next().is_some_and(|reply| reply.is_ok());
             if acknowledged {
@@ -289,10 +290,19 @@ impl Write {
                 self.unquarantined.push(key.as_str().to_owned());
                 if tiers.hold(&key) {
                     round.held.push(key);
+                } else {
+                    widened.extend(tiers.kind_of(key.as_str()));
                 }
             }
         }
         round.sent.clear();
+        // Held as a whole only until Redis has forgotten it, which may be
+        // before the commit: it must be forgotten after it as well.
+        for kind in widened {
+            if !self.everything.contains(&kind) {
+                self.everything.push(kind);
+            }
+        }
     }
 
     /// Says that the transaction certainly did not commit.
@@ -314,9 +324,13 @@ impl Write {
 
     /// Ends the write as its repository's result says.
     pub(crate) async fn ended(mut self, succeeded: bool) {
-        if succeeded {
+        // What the repository said itself comes first: it may answer a
+        // transaction that it rolled back as a row that was not there.
+        if self.rolled_back {
+            self.end(Verdict::RolledBack).await;
+        } else if succeeded {
             self.end(Verdict::Committed).await;
-        } else if self.rolled_back || !self.attempted {
+        } else if !self.attempted {
             self.end(Verdict::RolledBack).await;
         }
         // Otherwise it is ambiguous, and dropped.
@@ -338,6 +352,11 @@ impl Write {
         // A round leaves the list when its releases are sent or queued, so a
         // write dropped in between forgets none.
         while let Some(round) = self.rounds.last_mut() {
+            // Left over where the future of `before_commit` was dropped.
+            for key in std::mem::take(&mut round.sent) {
+                tiers.hold(&key);
+                round.held.push(key);
+            }
             for key in std::mem::take(&mut round.held) {
                 let writer = round.writer;
                 tiers.later(Pending::Release {
