@@ -1,6 +1,12 @@
 //! Health, metrics and the admin routes stand beside the tales.
 
+use std::time::Duration;
+
+use aside_testkit::{PostgresServer, eventually};
+use tale_generator::sql::DatabaseOptions;
+
 use super::api::{Api, hero};
+use crate::databases::cache_in_memory;
 
 #[tokio::test]
 async fn a_service_with_both_is_well() {
@@ -33,6 +39,28 @@ async fn without_the_database_it_is_alive_and_neither_well_nor_ready() {
     let told = refused.text.to_lowercase();
     assert!(!told.contains("pool") && !told.contains("sql"), "{told}");
     api.post("/heroes", &hero("Ada")).await.is_problem(503, &[]);
+}
+
+#[tokio::test]
+async fn while_postgresql_is_away_nothing_is_answered_with_500() {
+    let Ok(server) = PostgresServer::start() else {
+        return;
+    };
+    let cache = cache_in_memory().await;
+    let api = Api::over(&server.url(), DatabaseOptions::default(), cache).await;
+    assert_eq!(api.get("/heroes?language=en").await.status, 200);
+    server.kill();
+    api.get("/heroes").await.is_problem(503, &[]);
+    api.post("/heroes", &hero("Ada")).await.is_problem(503, &[]);
+    assert_eq!(api.get("/health").await.status, 503);
+    assert_eq!(api.get("/health/ready").await.status, 503);
+    server.restart();
+    eventually(Duration::from_secs(20), "a healthy service", async || {
+        api.get("/health").await.status == 200
+    })
+    .await;
+    assert_eq!(api.post("/heroes", &hero("Ada")).await.status, 201);
+    assert_eq!(api.get("/heroes").await.json().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
