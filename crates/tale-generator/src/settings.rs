@@ -16,8 +16,9 @@ pub struct AppSettings {
     pub cache: CacheConfig,
     /// `DATABASE_URL`, or `--database`. Default: `sqlite:tales.db`.
     pub database_url: Secret,
-    /// `LOG_LEVEL`: off, error, warn, info, debug or trace. Default: info.
-    pub log_level: LevelFilter,
+    /// `LOG_LEVEL`: off, error, warn, info, debug or trace. Default: info, and
+    /// warn beside a progress bar.
+    pub log_level: Option<LevelFilter>,
     /// `LOG_FORMAT`: text or json. Default: text.
     pub log_format: LogFormat,
     /// `ADMIN_TOKEN`, at least 16 bytes. Default: none, and `/cache/...` is
@@ -84,7 +85,7 @@ impl AppSettings {
             Self {
                 cache,
                 database_url,
-                log_level: log_level.unwrap_or(LevelFilter::INFO),
+                log_level,
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 admin_token,
             }

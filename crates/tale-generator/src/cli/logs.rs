@@ -8,9 +8,16 @@ use tracing_subscriber::EnvFilter;
 use crate::{AppSettings, LogFormat};
 
 /// Begins to log as the settings say. In a process that logs already nothing
-/// changes.
-pub(super) fn begin(settings: &AppSettings) {
-    let level = settings.log_level;
+/// changes. `with_a_bar` says that a progress bar is drawn where there is a
+/// terminal, which lines of a log would tear up.
+pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) {
+    let level = settings.log_level.unwrap_or_else(|| {
+        if with_a_bar && stderr().is_terminal() {
+            LevelFilter::WARN
+        } else {
+            LevelFilter::INFO
+        }
+    });
     // At DEBUG a query or a frame says less than the line of whoever sent it.
     let chatty = if level == LevelFilter::TRACE {
         level

@@ -87,9 +87,9 @@ struct DatabaseArgument {
 }
 
 impl DatabaseArgument {
-    fn settings(&self) -> Result<AppSettings, Failure> {
+    fn settings(&self, with_a_bar: bool) -> Result<AppSettings, Failure> {
         let settings = AppSettings::load(self.url.as_deref()).map_err(Failure::Settings)?;
-        logs::begin(&settings);
+        logs::begin(&settings, with_a_bar);
         Ok(settings)
     }
 }
@@ -120,16 +120,20 @@ async fn obey(command: Command) -> Result<(), Failure> {
             Ok(false) => Err(Failure::Said),
             Err(error) => Err(Failure::new("the demo could not be shown", error)),
         },
-        Command::Serve { listen, database } => serve::serve(listen, database.settings()?).await,
-        Command::Seed { plan, database } => seed::seed(plan, &database.settings()?).await,
-        Command::Warm { database } => warm::warm(&database.settings()?).await,
-        Command::Export { file, database } => transfer::export(&file, &database.settings()?).await,
+        Command::Serve { listen, database } => {
+            serve::serve(listen, database.settings(false)?).await
+        }
+        Command::Seed { plan, database } => seed::seed(plan, &database.settings(true)?).await,
+        Command::Warm { database } => warm::warm(&database.settings(true)?).await,
+        Command::Export { file, database } => {
+            transfer::export(&file, &database.settings(true)?).await
+        }
         Command::Import {
             file,
             check,
             database,
         } => {
-            let settings = database.settings()?;
+            let settings = database.settings(true)?;
             if check {
                 transfer::check(&file).await
             } else {

@@ -54,12 +54,13 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
         let committed = Instant::now();
         let mut last_stale = Duration::ZERO;
         loop {
+            let asked = committed.elapsed();
             let row = other.heroes.find_by_id(&id).await?;
             reads += 1;
             if row.is_some_and(|row| written.version <= row.version) {
                 break;
             }
-            last_stale = committed.elapsed();
+            last_stale = asked;
             if BOUND * 4 < last_stale {
                 break;
             }

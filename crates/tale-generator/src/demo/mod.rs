@@ -4,11 +4,11 @@
 //! temporary directory, whatever the environment says. It checks what it
 //! shows: where a promise did not hold it says so, and answers false.
 //!
-//! 1. [`without`]: every read goes to the database.
-//! 2. [`with`]: a miss, then hits; a hundred callers cost one load.
-//! 3. [`writes`]: what a write makes every copy forget.
-//! 4. [`instances`]: two services on one Redis stay in step.
-//! 5. [`outage`]: Redis is killed and comes back.
+//! 1. `without`: every read goes to the database.
+//! 2. `with`: a miss, then hits; a hundred callers cost one load.
+//! 3. `writes`: what a write makes every copy forget.
+//! 4. `instances`: two services on one Redis stay in step.
+//! 5. `outage`: Redis is killed and comes back.
 
 mod instances;
 mod outage;

@@ -50,7 +50,7 @@ impl Page {
     pub(super) fn title(&self, title: &str) {
         self.line("");
         self.line(&self.paint(BOLD, title));
-        self.line(&self.paint(DIM, &"=".repeat(title.len())));
+        self.line(&self.paint(DIM, "=".repeat(title.len())));
     }
 
     /// Begins an act.
@@ -58,7 +58,7 @@ impl Page {
         let title = format!("Act {number}: {name}");
         self.line("");
         self.line(&self.paint(BOLD, &title));
-        self.line(&self.paint(DIM, &"-".repeat(title.len())));
+        self.line(&self.paint(DIM, "-".repeat(title.len())));
     }
 
     /// A paragraph.

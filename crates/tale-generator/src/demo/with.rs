@@ -15,6 +15,14 @@ use crate::domain::{HeroIndex, Language, TaleError};
 const TIMES: usize = 1_000;
 const CALLERS: usize = 100;
 
+/// What a read promises.
+enum Promise {
+    /// The database is read once, however long that takes.
+    OneLoad,
+    /// The database is not read, and it takes less than so many milliseconds.
+    Below(u64),
+}
+
 pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoError> {
     page.act(2, "with caching");
     page.say(
@@ -30,15 +38,22 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
         return Err(DemoError::Stuck("there are no heroes"));
     };
     let index = HeroIndex::Language(Language::En);
-    let mut report = |what, took: Duration, promised, most, since: Tally, loads| {
+    let mut report = |what, took: Duration, promise: Promise, since: Tally| {
         let told = stage.tally(&[&tales]).since(since);
+        let (promised, held) = match promise {
+            Promise::OneLoad => ("one db read".to_owned(), told.loads == 1),
+            Promise::Below(most) => (
+                format!("< {most} ms"),
+                told.loads == 0 && took < Duration::from_millis(most),
+            ),
+        };
         page.row(&Row {
             what,
             measured: spoken(took),
-            promised,
+            promised: &promised,
             hits: told.hits,
             loads: told.loads,
-            held: took < Duration::from_millis(most) && told.loads == loads,
+            held,
         });
     };
 
@@ -47,22 +62,22 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
     if missed?.tier != Tier::Source {
         return Err(DemoError::Stuck("a key that nobody has read is cached"));
     }
-    report("find_by_id, the miss", took, "50-200 ms", 200, before, 1);
+    report("find_by_id, the miss", took, Promise::OneLoad, before);
 
     until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
     let took = median(TIMES, async || heroes.find_by_id(&id).await).await?;
-    report("find_by_id", took, "< 5 ms", 5, before, 0);
+    report("find_by_id", took, Promise::Below(5), before);
 
     until_cached(async || heroes.find_by_with(&index, Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
     let took = median(TIMES, async || heroes.find_by(&index).await).await?;
-    report("find_by_language", took, "< 10 ms", 10, before, 0);
+    report("find_by_language", took, Promise::Below(10), before);
 
     until_cached(async || heroes.list_all_with(Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
     let took = median(TIMES, async || heroes.list_all().await).await?;
-    report("list_all", took, "< 15 ms", 15, before, 0);
+    report("list_all", took, Promise::Below(15), before);
 
     // A read that skips this process is what another instance would see.
     until_cached(async || heroes.find_by_id_with(&id, Freshness::Shared).await).await?;
@@ -71,20 +86,13 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
         heroes.find_by_id_with(&id, Freshness::Shared).await
     });
     let took = took.await?;
-    report("find_by_id, from Redis", took, "< 5 ms", 5, before, 0);
+    report("find_by_id, from Redis", took, Promise::Below(5), before);
 
     let before = stage.tally(&[&tales]);
     let callers = (0..CALLERS).map(|_| heroes.find_by_id(&cold));
     let (answers, took) = timed(try_join_all(callers)).await;
     answers?;
-    report(
-        "100 callers, a cold key",
-        took,
-        "one db read",
-        200,
-        before,
-        1,
-    );
+    report("100 callers, a cold key", took, Promise::OneLoad, before);
 
     let stats = heroes.stats().await.reads;
     let rate = stats.hit_rate().unwrap_or_default() * 100.0;

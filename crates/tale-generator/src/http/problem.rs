@@ -7,7 +7,7 @@ use std::any::Any;
 use std::error::Error as _;
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<Invalid>,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ impl Problem {
             status,
             detail: detail.into(),
             errors: Vec::new(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -78,7 +78,7 @@ impl Problem {
 
     /// The same with a header more.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 
@@ -130,7 +130,8 @@ impl IntoResponse for Problem {
         };
         // Texts and numbers always have a JSON form.
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, self.headers, body).into_response();
+        let mut response = (self.status, body).into_response();
+        response.headers_mut().extend(self.headers);
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, problem);
         response
