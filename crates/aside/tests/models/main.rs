@@ -20,6 +20,7 @@ mod nibbles;
 mod scripts;
 
 mod leases;
+mod release_value;
 
 use std::time::Instant;
 
