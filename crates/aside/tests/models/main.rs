@@ -21,6 +21,8 @@ mod scripts;
 
 mod leases;
 mod release_value;
+mod repeated_packets;
+mod in_process;
 
 use std::time::Instant;
 
