@@ -19,10 +19,10 @@ mod explore;
 mod nibbles;
 mod scripts;
 
+mod in_process;
 mod leases;
 mod release_value;
 mod repeated_packets;
-mod in_process;
 
 use std::time::Instant;
 
