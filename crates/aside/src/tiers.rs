@@ -245,11 +245,14 @@ impl Tiers {
                 if let Some(store) = &in_process {
                     self.shares.admit(share, store);
                 }
+                let first = known.is_none();
                 // Counters go on where a kind gets another strategy.
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
-                tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
+                if first {
+                    tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
+                }
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
             }
