@@ -68,7 +68,7 @@ impl<'a> Answers<'a> {
     fn absence(&mut self, read: &'a Read, versions: &Versions<'_>, bounds: &Bounds) {
         debug_assert_eq!(read.state, State::Absent(None));
         // A lost writer may have deleted the row, at a version we cannot know.
-        if versions.wild().first().is_some_and(|&it| it <= read.end) {
+        if versions.is_wild(read.end) {
             self.unverified += 1;
             return;
         }
@@ -109,6 +109,6 @@ impl<'a> Answers<'a> {
 
 /// Whether a lost writer can have made this version.
 fn is_excusable(version: u64, versions: &Versions<'_>) -> bool {
-    let is_known = |&(_, write): &(u64, &super::event::Write)| write.returned().is_some();
-    !versions.is_beyond_truth(version) && !versions.writes_of(version).iter().any(is_known)
+    let mut writes = versions.writes_of(version).iter();
+    !versions.is_beyond_truth(version) && !writes.any(|(_, write)| write.returned().is_some())
 }

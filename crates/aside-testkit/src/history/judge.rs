@@ -1,5 +1,6 @@
 //! The checks of one key, one question each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Judge<'_> {
     fn judge(&mut self) {
         self.order();
         let Answers {
-            mut explained,
+            explained,
             unexplained,
             unverified,
         } = Answers::new(&self.key.reads, self.versions, self.bounds);
@@ -70,7 +71,7 @@ impl Judge<'_> {
             self.stale(answer);
             self.content(answer.read);
         }
-        self.backwards(&mut explained);
+        self.backwards(explained);
     }
 
     /// The versions of writes rise with time, and each is given out once.
@@ -169,64 +170,71 @@ impl Judge<'_> {
         let Some(version) = read.state.version() else {
             return;
         };
-        let began: Vec<&Write> = (self.versions.writes_of(version).iter())
-            .map(|&(_, write)| write)
-            .filter(|write| write.start <= read.end)
-            .collect();
-        // Of one that returned, we know that it is the one.
-        let returned = |write: &&Write| write.returned().is_some();
-        let certain: Vec<&Write> = began.iter().copied().filter(returned).collect();
-        let candidates = if certain.is_empty() { began } else { certain };
-        let states = || candidates.iter().filter_map(|write| write.state.as_ref());
-
-        let is_list = matches!(read.state, State::List(..));
-        let agrees = match states().next() {
-            // Before the first write there was nothing, as a list or not.
-            None if version == 0 => read.state.agrees_with(&State::list(0, [""; 0])) || !is_list,
-            None => {
-                self.report.unverified += u64::from(is_list);
-                true
-            }
-            Some(_) => states().any(|state| read.state.agrees_with(state)),
+        let began = || {
+            let writes = self.versions.writes_of(version).iter();
+            writes
+                .map(|&(_, write)| write)
+                .filter(|write| write.start <= read.end)
         };
-        if !agrees {
-            let mut events: Vec<Event> = candidates
-                .first()
-                .map(|&write| Event::Write(write.clone()))
+        let mut states = began().filter_map(|write| write.state.as_ref()).peekable();
+        let is_list = matches!(read.state, State::List(..));
+        // A list whose members the writer did not record.
+        let mut is_unverified = is_list && matches!(states.peek(), None | Some(State::Row(_)));
+        let agrees = if states.peek().is_some() {
+            states.any(|state| read.state.agrees_with(state))
+        } else if version == 0 {
+            // Before the first write there was nothing, as a list or not.
+            is_unverified = false;
+            !is_list || read.state == State::list(0, [""; 0])
+        } else {
+            true
+        };
+        // A lost writer may have made this version after another one, whose
+        // end nobody saw either, had given it back.
+        let is_certain = began().any(|write| write.returned().is_some());
+        if !agrees && !is_certain && self.versions.is_wild(read.end) {
+            is_unverified = true;
+        } else if !agrees {
+            let culprit = began().next().map(|write| Event::Write(write.clone()));
+            let events: Vec<Event> = culprit
                 .into_iter()
+                .chain([Event::Read(read.clone())])
                 .collect();
-            events.push(Event::Read(read.clone()));
             let why = || format!("a read returned {}", Shown(&read.state));
             self.accuse(Check::Content, &events, why);
-        } else if is_list && states().any(|state| matches!(state, State::Row(_))) {
-            self.report.unverified += 1;
         }
+        self.report.unverified += u64::from(is_unverified);
     }
 
     /// C3: strict reads of all instances, and lenient reads of each.
-    fn backwards(&mut self, answers: &mut [Answer<'_>]) {
-        let compare = |a: &Read, b: &Read| match (a.kind, b.kind) {
-            (ReadKind::Lenient, ReadKind::Lenient) => a.instance.cmp(&b.instance),
-            (a, b) => a.cmp(&b),
-        };
-        answers.sort_unstable_by(|a, b| {
-            compare(a.read, b.read).then_with(|| a.read.start.cmp(&b.read.start))
-        });
-        let (versions, bounds) = (self.versions, self.bounds);
-        for group in answers.chunk_by_mut(|a, b| compare(a.read, b.read).is_eq()) {
-            let (kind, slack) = match group[0].read.kind {
-                ReadKind::Strict => ("strict", bounds.strict_backwards),
-                ReadKind::Lenient => ("lenient", bounds.lenient_backwards),
-            };
-            sweep(group, versions, bounds, slack, |before, read| {
-                let events = [before, read].map(|it| Event::Read(it.clone()));
-                let why = || {
-                    let (older, newer) = (Shown(&read.state), Shown(&before.state));
-                    format!("a {kind} read returned {older} after another had returned {newer}")
-                };
-                self.accuse(Check::Backwards, &events, why);
-            });
+    fn backwards<'a>(&mut self, answers: Vec<Answer<'a>>) {
+        let mut strict = Vec::new();
+        let mut lenient: BTreeMap<&'a str, Vec<Answer<'a>>> = BTreeMap::new();
+        for answer in answers {
+            match answer.read.kind {
+                ReadKind::Strict => strict.push(answer),
+                ReadKind::Lenient => lenient
+                    .entry(&answer.read.instance)
+                    .or_default()
+                    .push(answer),
+            }
         }
+        self.one_after_another(strict, "strict", self.bounds.strict_backwards);
+        for answers in lenient.into_values() {
+            self.one_after_another(answers, "lenient", self.bounds.lenient_backwards);
+        }
+    }
+
+    fn one_after_another(&mut self, mut answers: Vec<Answer<'_>>, kind: &str, slack: Duration) {
+        let (versions, bounds) = (self.versions, self.bounds);
+        sweep(&mut answers, versions, bounds, slack, |before, read| {
+            let events = [before, read].map(|it| Event::Read(it.clone()));
+            let why = || {
+                let (older, newer) = (Shown(&read.state), Shown(&before.state));
+                format!("a {kind} read returned {older} after another had returned {newer}")
+            };
+            self.accuse(Check::Backwards, &events, why);
+        });
     }
 
     fn accuse(&mut self, check: Check, events: &[Event], why: impl FnOnce() -> String) {

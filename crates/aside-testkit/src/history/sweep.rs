@@ -22,6 +22,7 @@ pub(super) fn sweep(
     slack: Duration,
     mut backwards: impl FnMut(&Read, &Read),
 ) {
+    answers.sort_unstable_by_key(|answer| answer.read.start);
     let mut by_end: Vec<usize> = (0..answers.len()).collect();
     by_end.sort_unstable_by_key(|&index| answers[index].read.end);
     let mut ended = by_end.into_iter().peekable();

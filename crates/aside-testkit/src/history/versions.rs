@@ -3,7 +3,7 @@
 //! Sorted once, they answer by bisection what a search through all orders of
 //! all operations would: the versions already are the order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::event::{Fate, State, Write};
@@ -40,6 +40,12 @@ impl<'a> Versions<'a> {
         if !has_initial {
             absent.push((Time::ZERO, 0));
         }
+        // A version is given out once, so that a lost write of one that
+        // returned to somebody else was rolled back.
+        let certain: HashSet<u64> = (writes.iter())
+            .filter(|write| write.returned().is_some())
+            .filter_map(|write| write.version())
+            .collect();
         for &write in writes {
             if matches!(write.fate, Fate::Failed(_)) {
                 continue;
@@ -49,6 +55,7 @@ impl<'a> Versions<'a> {
                 None => wild.push(write.start),
                 // It would be in the database if it had happened.
                 Some(version) if truth.is_some_and(|truth| truth < version) => {}
+                Some(version) if write.returned().is_none() && certain.contains(&version) => {}
                 Some(version) => {
                     possible.push((version, write));
                     if matches!(write.state, Some(State::Absent(_))) {
@@ -139,6 +146,11 @@ impl<'a> Versions<'a> {
             .absences
             .partition_point(|version| *version < least || stale(version));
         self.absences.get(index).copied()
+    }
+
+    /// Whether a write had begun at that moment that may have had any effect.
+    pub(super) fn is_wild(&self, at: Time) -> bool {
+        self.wild.first().is_some_and(|&start| start <= at)
     }
 
     /// When the writes began that may have had any effect.

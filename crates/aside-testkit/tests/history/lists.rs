@@ -75,6 +75,14 @@ fn of_two_writes_of_a_version_the_one_that_returned_is_the_one() {
 }
 
 #[test]
+fn of_two_lost_writes_the_one_that_learned_nothing_may_be_the_one() {
+    let lost = two_changes().lost(50, Some(list(3, &["x"])));
+    let history = lost.lost(60, None).strict("a", 70, 80, list(3, &["y"]));
+    history.is_right();
+    assert_eq!(history.check().unverified, 1);
+}
+
+#[test]
 fn a_list_whose_members_nobody_wrote_down_is_counted_as_unverified() {
     let history = Scenario::new().wrote("w", 10, 20, 1);
     let history = history.strict("a", 30, 40, list(1, &["x"]));

@@ -71,6 +71,14 @@ pub(crate) fn simulations(with_unlearned: bool) -> impl Strategy<Value = Simulat
 }
 
 impl Simulation {
+    /// The same, of a list.
+    pub(crate) fn of_lists(self) -> Self {
+        Self {
+            lists: true,
+            ..self
+        }
+    }
+
     pub(crate) fn run(&self) -> History {
         let mut plans: Vec<&Plan> = self.plans.iter().collect();
         plans.sort_by_key(|plan| plan.start + plan.before);

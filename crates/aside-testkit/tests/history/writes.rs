@@ -45,7 +45,12 @@ fn the_write_after_a_lost_one_tells_whether_that_happened() {
     // The lost write was rolled back, and its version is that of the next.
     let again = lost.clone().wrote("w", 50, 60, 2);
     again.clone().strict("a", 61, 70, 2).is_right();
-    again.strict("a", 61, 70, 1).breaks(Check::Stale, 1);
+    again.clone().strict("a", 61, 70, 1).breaks(Check::Stale, 1);
+    // So nobody can have seen it before the next one began.
+    again
+        .clone()
+        .strict("a", 40, 49, 2)
+        .breaks(Check::NeverWritten, 1);
     let after = lost.wrote("w", 50, 60, 3);
     after.clone().strict("a", 61, 70, 3).is_right();
     after.strict("a", 61, 70, 2).breaks(Check::Stale, 1);
