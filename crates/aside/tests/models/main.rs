@@ -23,6 +23,7 @@ mod leases;
 mod release_value;
 mod repeated_packets;
 mod in_process;
+mod two_instances;
 
 use std::time::Instant;
 
