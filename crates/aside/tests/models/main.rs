@@ -23,6 +23,11 @@ mod in_process;
 mod leases;
 mod release_value;
 mod repeated_packets;
+<<<<<<< HEAD
+=======
+mod in_process;
+mod two_instances;
+>>>>>>> models
 
 use std::time::Instant;
 
