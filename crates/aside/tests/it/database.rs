@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aside::{Entity, Id, Index, Repository, Row, Rows, Write};
 use parking_lot::Mutex;
@@ -99,6 +100,7 @@ struct Inner<E: Versioned> {
     queries: Mutex<Queries>,
     stops: Mutex<HashMap<Place, VecDeque<Stop>>>,
     faults: Mutex<VecDeque<Fault>>,
+    unquarantined: AtomicU32,
 }
 
 struct Stop {
@@ -140,6 +142,7 @@ impl<E: Versioned> Table<E> {
             queries: Mutex::default(),
             stops: Mutex::default(),
             faults: Mutex::default(),
+            unquarantined: AtomicU32::new(0),
         }))
     }
 
@@ -178,6 +181,12 @@ impl<E: Versioned> Table<E> {
     /// What was asked since the last look.
     pub(crate) fn queries(&self) -> Queries {
         std::mem::take(&mut *self.0.queries.lock())
+    }
+
+    /// How many writes Redis did not acknowledge every quarantine of. There
+    /// is no journal here to make up for it.
+    pub(crate) fn unquarantined(&self) -> u32 {
+        self.0.unquarantined.load(Ordering::SeqCst)
     }
 
     /// Stops the next query that comes to `place`; several stop in order.
@@ -275,8 +284,8 @@ impl<E: Versioned> Table<E> {
             (Some(before), None) => write.deleted(&**before),
             (None, None) => {}
         }
-        if fault != Some(Fault::ForgetsToQuarantine) {
-            write.before_commit().await;
+        if fault != Some(Fault::ForgetsToQuarantine) && !write.before_commit().await.is_empty() {
+            self.0.unquarantined.fetch_add(1, Ordering::SeqCst);
         }
         self.pass(Place::BeforeCommit).await;
         match fault {
