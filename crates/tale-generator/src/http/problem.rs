@@ -161,3 +161,29 @@ pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     let detail = "something went wrong that should not have";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_says_nothing_of_the_inside() {
+        let broken = get(async || -> Problem { panic!("secret") });
+        let router = Router::new()
+            .route("/", broken)
+            .layer(CatchPanicLayer::custom(panicked));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 1024).await;
+        assert!(!String::from_utf8_lossy(&body.unwrap()).contains("secret"));
+    }
+}
