@@ -38,7 +38,8 @@ pub(crate) enum Place {
     Locked,
     /// The quarantine is acknowledged, the commit not sent.
     BeforeCommit,
-    /// The commit has happened, and the repository has not returned.
+    /// The commit has happened and the row is free, and the repository has
+    /// not returned.
     AfterCommit,
 }
 
@@ -264,7 +265,7 @@ impl<E: Versioned> Table<E> {
         write: &mut Write,
         change: impl FnOnce(Option<&E>) -> Result<Option<Option<E>>, DatabaseError>,
     ) -> Result<Option<Option<Arc<E>>>, DatabaseError> {
-        let _lock = self.lock(id).await;
+        let lock = self.lock(id).await;
         self.pass(Place::Locked).await;
         let fault = self.fault(false);
         if fault == Some(Fault::FailsEarly) {
@@ -306,6 +307,7 @@ impl<E: Versioned> Table<E> {
             Some(after) => self.0.rows.lock().insert(id.clone(), Arc::clone(after)),
             None => self.0.rows.lock().remove(id),
         };
+        drop(lock);
         self.pass(Place::AfterCommit).await;
         match fault {
             Some(Fault::PanicsAfterCommit) => panic!("the repository has a bug"),
