@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aside::{Entity, Id, Index, Repository, Row, Rows, Write};
 use parking_lot::Mutex;
@@ -37,7 +38,8 @@ pub(crate) enum Place {
     Locked,
     /// The quarantine is acknowledged, the commit not sent.
     BeforeCommit,
-    /// The commit has happened, and the repository has not returned.
+    /// The commit has happened and the row is free, and the repository has
+    /// not returned.
     AfterCommit,
 }
 
@@ -99,6 +101,7 @@ struct Inner<E: Versioned> {
     queries: Mutex<Queries>,
     stops: Mutex<HashMap<Place, VecDeque<Stop>>>,
     faults: Mutex<VecDeque<Fault>>,
+    unquarantined: AtomicU32,
 }
 
 struct Stop {
@@ -140,6 +143,7 @@ impl<E: Versioned> Table<E> {
             queries: Mutex::default(),
             stops: Mutex::default(),
             faults: Mutex::default(),
+            unquarantined: AtomicU32::new(0),
         }))
     }
 
@@ -178,6 +182,12 @@ impl<E: Versioned> Table<E> {
     /// What was asked since the last look.
     pub(crate) fn queries(&self) -> Queries {
         std::mem::take(&mut *self.0.queries.lock())
+    }
+
+    /// How many writes Redis did not acknowledge every quarantine of. There
+    /// is no journal here to make up for it.
+    pub(crate) fn unquarantined(&self) -> u32 {
+        self.0.unquarantined.load(Ordering::SeqCst)
     }
 
     /// Stops the next query that comes to `place`; several stop in order.
@@ -255,7 +265,7 @@ impl<E: Versioned> Table<E> {
         write: &mut Write,
         change: impl FnOnce(Option<&E>) -> Result<Option<Option<E>>, DatabaseError>,
     ) -> Result<Option<Option<Arc<E>>>, DatabaseError> {
-        let _lock = self.lock(id).await;
+        let lock = self.lock(id).await;
         self.pass(Place::Locked).await;
         let fault = self.fault(false);
         if fault == Some(Fault::FailsEarly) {
@@ -275,8 +285,8 @@ impl<E: Versioned> Table<E> {
             (Some(before), None) => write.deleted(&**before),
             (None, None) => {}
         }
-        if fault != Some(Fault::ForgetsToQuarantine) {
-            write.before_commit().await;
+        if fault != Some(Fault::ForgetsToQuarantine) && !write.before_commit().await.is_empty() {
+            self.0.unquarantined.fetch_add(1, Ordering::SeqCst);
         }
         self.pass(Place::BeforeCommit).await;
         match fault {
@@ -297,6 +307,7 @@ impl<E: Versioned> Table<E> {
             Some(after) => self.0.rows.lock().insert(id.clone(), Arc::clone(after)),
             None => self.0.rows.lock().remove(id),
         };
+        drop(lock);
         self.pass(Place::AfterCommit).await;
         match fault {
             Some(Fault::PanicsAfterCommit) => panic!("the repository has a bug"),

@@ -223,7 +223,7 @@ async fn two_writers_of_a_row_leave_the_later_one() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
-        let mut stopped = world.heroes.stop_at(Place::AfterCommit);
+        let mut stopped = world.heroes.stop_at(Place::BeforeCommit);
         let (heroes, maria) = (one.heroes.clone(), mia.renamed("Maria"));
         let first = tokio::spawn(async move { heroes.update(maria).await });
         stopped.reached().await;
@@ -241,6 +241,28 @@ async fn two_writers_of_a_row_leave_the_later_one() {
             );
         }
         assert_eq!(world.heroes.row(&mia.id).unwrap().name, "Marie");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_overtaken_between_its_commit_and_its_release_is_not_left_behind() {
+    on_both(async |world| {
+        let (one, other) = (world.instance().await, world.instance().await);
+        let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+        let mut stopped = world.heroes.stop_at(Place::AfterCommit);
+        let (heroes, maria) = (one.heroes.clone(), mia.renamed("Maria"));
+        let first = tokio::spawn(async move { heroes.update(maria).await });
+        stopped.reached().await;
+
+        other.heroes.update(mia.renamed("Marie")).await.unwrap();
+        stopped.go_on();
+        first.await.unwrap().unwrap();
+
+        for instance in [&one, &other] {
+            let name = name_of(instance, &mia, Freshness::Shared).await;
+            assert_eq!(name.as_deref(), Some("Marie"));
+        }
     })
     .await;
 }

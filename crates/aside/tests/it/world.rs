@@ -61,7 +61,7 @@ impl World {
         CacheConfig {
             redis_url: Secret::new(&self.url),
             operation_timeout: Duration::from_secs(5),
-            max_staleness: Duration::from_secs(20),
+            max_staleness: Duration::from_secs(60),
             ..CacheConfig::default()
         }
     }
@@ -72,7 +72,7 @@ impl World {
 
     pub(crate) async fn instance_with(&self, config: CacheConfig) -> Instance {
         let cache = CacheService::connect(config).await;
-        assert!(cache.is_synced(), "in step with a healthy Redis");
+        eventually(SOON, "a healthy Redis", async || cache.is_synced()).await;
         Instance {
             heroes: CachedRepository::new(self.heroes.clone(), &cache),
             books: CachedRepository::new(self.books.clone(), &cache),
