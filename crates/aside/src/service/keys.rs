@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::CacheService;
 use crate::inspect::Invalidated;
 use crate::key::Key;
-use crate::shared::{Lives, Op, Reply};
+use crate::shared::{Lives, Op, Reply, Token};
 use crate::statistics::Reason;
 use crate::value::{HEADER_BYTES, Header};
 
@@ -145,7 +145,7 @@ impl CacheService {
         let forgotten =
             tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !forgotten {
-            tiers.hold_until_released(key);
+            tiers.hold_until_released(key.clone(), Token::random(), None);
         }
         let kind = tiers.kind_of(key.as_str());
         self.count_request(kind, 1);

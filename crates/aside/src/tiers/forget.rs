@@ -202,15 +202,16 @@ impl Tiers {
         true
     }
 
-    /// Holds a key, and releases it as soon as Redis takes that.
-    pub(crate) fn hold_until_released(&self, key: &Key) {
-        self.hold(key);
-        let (key, writer) = (key.clone(), Token::random());
+    /// Holds a key, and releases it as soon as Redis takes that, but not
+    /// before `due`.
+    pub(crate) fn hold_until_released(&self, key: Key, writer: Token, due: Option<Instant>) {
+        // Not held by itself, it must not end what another write holds.
+        let held = self.hold(&key);
         self.later(Pending::Release {
             key,
             writer,
-            held: true,
-            due: None,
+            held,
+            due,
         });
     }
 }
@@ -225,4 +226,42 @@ fn glob(text: &str) -> String {
         escaped.push(character);
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::CacheConfig;
+    use crate::entity::example::Hero;
+    use crate::secret::Secret;
+    use crate::service::CacheService;
+
+    /// So many keys are held that their kind is held instead: a key that was
+    /// not held once more must not be let go once more.
+    #[tokio::test]
+    async fn a_key_stays_held_for_its_write_when_another_one_only_holds_its_kind() {
+        let service = CacheService::connect(CacheConfig {
+            redis_url: Secret::new("memory://"),
+            ..CacheConfig::default()
+        });
+        let service = service.await;
+        let tiers = service.tiers();
+        tiers.register::<Hero>(None);
+        let key = Key::new("hero:1");
+        assert!(tiers.hold(&key));
+        let mut number = 0;
+        while !tiers.held.is_full() {
+            number += 1;
+            tiers.hold(&Key::new(&format!("hero:other:{number}")));
+        }
+
+        tiers.hold_until_released(key.clone(), Token::random(), None);
+        while !tiers.owes_nothing() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+
+        assert!(tiers.held.contains(&key));
+    }
 }

@@ -20,18 +20,25 @@ impl Write {
     /// away. It cannot fail; the keys it answers belong in the journal, in
     /// this same transaction. The transaction must end within
     /// `CACHE_QUARANTINE_TTL_MS`.
+    ///
+    /// A write of whole kinds is the exception to the deadline: it takes as
+    /// long as going through the keys of Redis does.
     pub async fn before_commit(&mut self) -> Unquarantined<'_> {
         self.attempted = true;
+        // What follows a rollback is another transaction, and as long as the
+        // first: the keys that the first one quarantined are again.
+        let again = std::mem::take(&mut self.rolled_back);
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
             for kind in self.everything.clone() {
                 tiers.forget_kind(kind).await;
             }
-            let keys: Vec<Key> = self
-                .recorded
-                .drain(..)
-                .map(|recorded| recorded.key)
-                .collect();
+            let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
+            let mut keys: Vec<Key> = recorded.collect();
+            if again {
+                let known = self.rounds.iter().flat_map(|round| &round.acknowledged);
+                keys.extend(known.cloned());
+            }
             if !keys.is_empty() {
                 self.quarantine(&tiers, keys).await;
             }
@@ -40,7 +47,7 @@ impl Write {
     }
 
     /// Turns too many keys into whole kinds.
-    fn widen(&mut self) {
+    pub(super) fn widen(&mut self) {
         if self.recorded.len() > MOST_KEYS {
             for recorded in std::mem::take(&mut self.recorded) {
                 if !self.everything.contains(&recorded.kind) {

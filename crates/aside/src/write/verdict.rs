@@ -23,9 +23,13 @@ impl Write {
     ///
     /// Certain is: `ROLLBACK` succeeded on its connection, or the server
     /// refused the commit with an error that is not about the connection.
-    /// When in doubt, say nothing.
+    /// When in doubt, say nothing. Another attempt of the same write begins
+    /// with its [`before_commit`](Self::before_commit), and has a verdict of
+    /// its own.
     pub fn rolled_back(&mut self) {
         self.rolled_back = true;
+        // Rows that were never committed.
+        self.values.clear();
     }
 
     /// Says that the caller's own transaction certainly committed.
@@ -54,25 +58,26 @@ impl Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
+        // Keys, kinds and rounds leave their lists when Redis has been told,
+        // or will be: a write dropped in between forgets none.
         if verdict == Verdict::Committed {
+            self.attempted = true;
             self.forget_unquarantined(&tiers).await;
             self.count(&tiers);
+        } else if !self.attempted {
+            self.everything.clear();
         }
-        for kind in std::mem::take(&mut self.everything) {
-            if verdict == Verdict::Committed || self.attempted {
-                tiers.forget_kind(kind).await;
-            }
+        while let Some(kind) = self.everything.last() {
+            tiers.forget_kind(kind).await;
+            self.everything.pop();
         }
-        // A round leaves the list when its releases are sent or queued, so a
-        // write dropped in between forgets none.
         while let Some(round) = self.rounds.last_mut() {
+            let writer = round.writer;
             // Left over where the future of `before_commit` was dropped.
             for key in std::mem::take(&mut round.sent) {
-                tiers.hold(&key);
-                round.held.push(key);
+                tiers.hold_until_released(key, writer, None);
             }
             for key in std::mem::take(&mut round.held) {
-                let writer = round.writer;
                 tiers.later(Pending::Release {
                     key,
                     writer,
@@ -85,7 +90,7 @@ impl Write {
                 self.rounds.pop();
                 continue;
             }
-            let (writer, lane) = (round.writer, round.lane);
+            let lane = round.lane;
             let ops = keys
                 .iter()
                 .map(|key| self.release(&tiers, key, writer, verdict))
@@ -145,8 +150,9 @@ impl Write {
             .map(|recorded| recorded.key.clone())
             .collect();
         for key in tiers.invalidate(&keys).await {
-            tiers.hold_until_released(&key);
+            tiers.hold_until_released(key, Token::random(), None);
         }
+        self.recorded.clear();
     }
 
     fn count(&self, tiers: &Tiers) {
@@ -170,6 +176,11 @@ impl Drop for Write {
         };
         if self.attempted && !self.rolled_back && tiers.shared.is_some() {
             let due = Some(Instant::now() + tiers.config.quarantine_ttl);
+            // Recorded too late for the quarantine, or never given one.
+            self.widen();
+            for recorded in self.recorded.drain(..) {
+                tiers.hold_until_released(recorded.key, Token::random(), due);
+            }
             for kind in self.everything.drain(..) {
                 tiers.later(Pending::Everything {
                     prefix: tiers.prefix(kind),
@@ -179,14 +190,10 @@ impl Drop for Write {
         }
         for round in self.rounds.drain(..) {
             let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
-            for key in &round.sent {
-                tiers.hold(key);
+            for key in round.sent {
+                tiers.hold_until_released(key, round.writer, due);
             }
-            let held = round
-                .held
-                .into_iter()
-                .chain(round.sent)
-                .map(|key| (key, true));
+            let held = round.held.into_iter().map(|key| (key, true));
             let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
             for (key, held) in all {
                 tiers.later(Pending::Release {

@@ -54,6 +54,8 @@ pub(crate) enum Fault {
     RollsBack,
     /// The same, but answered as if no such row had been there.
     RollsBackAndAnswersNone,
+    /// Rolled back once, and then there is no such row any more.
+    TriesAgainAndFindsNothing,
     /// No answer to the commit, which happened.
     ConnectionLostAfterCommit,
     /// No answer to the commit, which did not happen.
@@ -298,6 +300,11 @@ impl<E: Versioned> Table<E> {
             }
             Some(Fault::RollsBackAndAnswersNone) => {
                 write.rolled_back();
+                return Ok(None);
+            }
+            Some(Fault::TriesAgainAndFindsNothing) => {
+                write.rolled_back();
+                write.before_commit().await;
                 return Ok(None);
             }
             _ => {}

@@ -20,4 +20,5 @@ mod outages;
 mod properties;
 mod races;
 mod round_trips;
+mod unfinished;
 mod verdicts;
