@@ -226,7 +226,11 @@ impl InProcess {
                     let numbers = [n, version, at.seen];
                     steps.broken("r# is served v#, and v# had been seen here", numbers);
                 }
-                steps.to("r#: is served v# in process", [n, version], at.done(i, version));
+                steps.to(
+                    "r#: is served v# in process",
+                    [n, version],
+                    at.done(i, version),
+                );
             }
             _ => {
                 let under_way = |reader: &Reader| {
@@ -243,7 +247,14 @@ impl InProcess {
     }
 
     fn insert(&self, at: &State, i: usize, steps: &mut Steps<State>) {
-        let (n, Reader { version, generation, .. }) = (i as u8, at.readers[i]);
+        let (
+            n,
+            Reader {
+                version,
+                generation,
+                ..
+            },
+        ) = (i as u8, at.readers[i]);
         let is_late = generation != at.generation;
         let holds_other = at
             .entry

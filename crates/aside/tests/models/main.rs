@@ -19,18 +19,20 @@ mod explore;
 mod nibbles;
 mod scripts;
 
+mod epochs;
+mod in_process;
 mod leases;
 mod release_value;
 mod repeated_packets;
-mod in_process;
 mod two_instances;
+mod two_shards;
 
 use std::time::Instant;
 
 use explore::{Found, Model, explore};
 
 /// More states than any model here has.
-const ALL: usize = 50_000_000;
+const ALL: usize = 3_000_000;
 
 /// Asserts that no read goes wrong, whatever happens in whatever order.
 fn holds(model: &(impl Model + std::fmt::Debug)) {

@@ -146,9 +146,7 @@ impl ReleaseValue {
                 };
                 to.writers[i].stage = WriterStage::Returned;
                 to.returned = at.returned.max(writer.version);
-                to.key = self
-                    .scripts
-                    .release(at.key, n, Some((writer.version, tag)));
+                to.key = self.scripts.release(at.key, n, Some((writer.version, tag)));
                 let words = match to.key {
                     Key::Value { .. } => "w#: RELEASE stores v#, returns",
                     _ => "w#: RELEASE of v#, returns",

@@ -156,9 +156,11 @@ impl Packets {
                 steps.to("w#: QUARANTINE", [n], to.run(Command::Quarantine, n, 0));
                 if at.left.quarantines > 0 && i == 0 {
                     to.left.quarantines -= 1;
-                    let twice = to
-                        .run(Command::Quarantine, n, 0)
-                        .stall(Command::Quarantine, self.other_name(n), 0);
+                    let twice = to.run(Command::Quarantine, n, 0).stall(
+                        Command::Quarantine,
+                        self.other_name(n),
+                        0,
+                    );
                     steps.to("w#: QUARANTINE twice, the first stalls", [n], twice);
                     if self.unacknowledged.is_some() {
                         to.writers[i].stage = WriterStage::Unacknowledged;
@@ -190,7 +192,11 @@ impl Packets {
                     let to = to
                         .run(again, n, version)
                         .stall(Command::ReleaseValue, n, version);
-                    steps.to("w#: RELEASE with v# stalls and is repeated", [n, version], to);
+                    steps.to(
+                        "w#: RELEASE with v# stalls and is repeated",
+                        [n, version],
+                        to,
+                    );
                 }
             }
             // Other instances learn of it by the journal, and what the bound

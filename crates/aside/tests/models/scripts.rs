@@ -11,10 +11,19 @@ pub(crate) enum Key {
     #[default]
     Absent,
     /// `mark` is the history tag or the epoch that the value is stamped with.
-    Value { version: u8, mark: u8 },
-    Lease { token: u8, mark: u8 },
+    Value {
+        version: u8,
+        mark: u8,
+    },
+    Lease {
+        token: u8,
+        mark: u8,
+    },
     /// The writers in flight, one bit each.
-    Quarantine { writers: u8, clean: bool },
+    Quarantine {
+        writers: u8,
+        clean: bool,
+    },
 }
 
 use Key::{Absent, Lease, Quarantine, Value};
@@ -137,8 +146,7 @@ impl Scripts {
 impl Key {
     /// Stores a value, if the lease stands.
     pub(crate) fn filled(self, own_token: u8, version: u8, mark: u8) -> Option<Self> {
-        matches!(self, Lease { token, .. } if token == own_token)
-            .then_some(Value { version, mark })
+        matches!(self, Lease { token, .. } if token == own_token).then_some(Value { version, mark })
     }
 
     /// Without the record of a writer whose time is up.
