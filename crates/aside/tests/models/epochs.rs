@@ -60,6 +60,8 @@ struct Epochs {
     clock: bool,
     /// A bump goes beyond what the caller knew.
     beyond_known: bool,
+    /// The epochs that the instances know at first; the newer is the kind's.
+    known: [u8; 2],
     /// Writes of the whole kind; the first on instance 1, the other on 0.
     writes: usize,
     /// A write of the one key on instance 0, which leaves its value.
@@ -151,15 +153,16 @@ impl Model for Epochs {
     type State = State;
 
     fn start(&self) -> State {
-        let instance = Instance {
-            known: 1,
+        let instance = |known| Instance {
+            known,
             pings_left: self.pings,
             ..Instance::default()
         };
+        let newest = self.known[0].max(self.known[1]);
         State {
-            field: 1,
-            now: 1,
-            instances: [instance; 2],
+            field: newest,
+            now: newest,
+            instances: self.known.map(instance),
             left: self.left,
             ..State::default()
         }

@@ -1,7 +1,7 @@
 //! What holds, and what each rule is there for.
 
 use super::{A, B, Commits, Holds, Journals, Left, Proves, SuspectUntil, TwoShards};
-use crate::{breaks, holds};
+use crate::{breaks, holds, holds_near};
 
 /// One write, whose quarantine may be lost on a shard, read where it was
 /// written.
@@ -38,8 +38,8 @@ fn an_instance_reads_its_own_write_though_its_quarantine_was_lost_on_one_shard()
 }
 
 #[test]
-fn an_instance_reads_its_own_write_on_the_one_shard_and_on_the_other() {
-    holds(&TwoShards {
+fn an_instance_reads_its_own_write_on_the_one_shard_and_on_the_other_as_far_as_was_looked() {
+    holds_near(&TwoShards {
         readers: &[(A, 0), (A, 1)],
         ..OWN
     });
@@ -54,8 +54,8 @@ fn an_instance_reads_its_own_write_though_its_quarantine_comes_late_on_one_shard
 }
 
 #[test]
-fn an_instance_reads_its_own_write_after_another_came_in_between() {
-    holds(&TwoShards {
+fn an_instance_reads_its_own_write_after_another_came_in_between_as_far_as_was_looked() {
+    holds_near(&TwoShards {
         other_writer: true,
         ..OWN
     });
@@ -91,8 +91,8 @@ fn other_instances_read_what_was_told_of_though_a_quarantine_comes_late_on_one_s
 }
 
 #[test]
-fn other_instances_that_write_themselves_read_what_was_told_of() {
-    holds(&TwoShards {
+fn other_instances_that_write_themselves_read_what_was_told_of_as_far_as_was_looked() {
+    holds_near(&TwoShards {
         other_writer: true,
         ..ELSEWHERE
     });
