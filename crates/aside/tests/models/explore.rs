@@ -41,9 +41,9 @@ impl fmt::Display for Told {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut numbers = self.numbers.iter();
         for character in self.words.chars() {
-            match (character, character == '#') {
-                (_, true) => write!(formatter, "{}", numbers.next().unwrap_or(&0))?,
-                (other, false) => write!(formatter, "{other}")?,
+            match character {
+                '#' => write!(formatter, "{}", numbers.next().unwrap_or(&0))?,
+                other => write!(formatter, "{other}")?,
             }
         }
         Ok(())
@@ -83,6 +83,19 @@ pub(crate) enum Found {
     NothingNear { states: usize },
     /// The way to the nearest state in which one is.
     Broken { way: Vec<String>, states: usize },
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing { states } => write!(formatter, "{states} states, and no other"),
+            Self::NothingNear { states } => write!(formatter, "the nearest {states} states"),
+            Self::Broken { way, states } => {
+                let way = way.join("\n  ");
+                write!(formatter, "{states} states seen before\n  {way}")
+            }
+        }
+    }
 }
 
 /// Looks at every state, or at the `most` nearest.

@@ -5,8 +5,8 @@
 //! models exceeds 15, and one that did would be refused rather than cut off:
 //! two states taken for one would be a part of the search left out.
 
-/// A state as it is stored: room for 64 numbers.
-pub(crate) type Packed = [u64; 4];
+/// A state as it is stored: room for 96 numbers.
+pub(crate) type Packed = [u64; 6];
 
 /// Where the next number goes, or comes from.
 #[derive(Default)]

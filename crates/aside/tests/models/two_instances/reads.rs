@@ -45,7 +45,11 @@ impl TwoInstances {
                 }
             },
             ReaderStage::Answered => {
-                let Reader { version, generation, .. } = reader;
+                let Reader {
+                    version,
+                    generation,
+                    ..
+                } = reader;
                 let mut to = at.done(i, version);
                 if generation == at.generation && !at.is_suspect {
                     to.entry = Some(Entry {
@@ -79,19 +83,30 @@ impl TwoInstances {
                 OwnStage::Lost | OwnStage::LostCommitted | OwnStage::LostReturned
             );
         if at.is_suspect || is_held {
-            steps.to("r#: passes Redis by, loads v#", [n, at.row], at.done(i, at.row));
+            steps.to(
+                "r#: passes Redis by, loads v#",
+                [n, at.row],
+                at.done(i, at.row),
+            );
             return;
         }
         if let Some(Entry { version, .. }) = at.current() {
             if version < at.returned {
                 let numbers = [n, version, at.returned];
-                steps.broken("r# is served v# in process, and w0 had returned with v#", numbers);
+                steps.broken(
+                    "r# is served v# in process, and w0 had returned with v#",
+                    numbers,
+                );
             }
             if self.in_order && version < at.seen {
                 let numbers = [n, version, at.seen];
                 steps.broken("r# is served v# in process, and v# had been seen", numbers);
             }
-            steps.to("r#: is served v# in process", [n, version], at.done(i, version));
+            steps.to(
+                "r#: is served v# in process",
+                [n, version],
+                at.done(i, version),
+            );
         } else if !at.readers.iter().any(Reader::is_under_way) {
             let mut to = *at;
             to.readers[i] = Reader {

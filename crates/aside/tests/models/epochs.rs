@@ -1,0 +1,408 @@
+//! Epochs: forgetting a whole kind at once.
+//!
+//! Two instances, each with an in-process tier, and one key of the kind. A
+//! write of the whole kind quarantines nothing: it raises the kind's epoch
+//! before its commit and after it, and journals one row in its transaction
+//! that goes when the second bump is through. Instances learn the epoch from
+//! messages, and from the watcher, which reads it with every PING.
+//!
+//! A write counts as settled once it has returned, or once nobody is left who
+//! would repair what its writer did not come to. A read is held to what was
+//! settled when its instance sent the last PING that has been answered.
+
+use crate::explore::{Model, Steps};
+use crate::nibbles::{Queue, nibbles, stages};
+use crate::scripts::{Key, SCRIPTS};
+
+mod promises;
+mod reads;
+
+/// When a write of the whole kind bumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bumps {
+    BeforeAndAfter,
+    BeforeOnly,
+    AfterOnly,
+}
+
+/// What becomes of the row that says that the kind is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journal {
+    None,
+    /// Whoever polls it bumps, and then deletes it.
+    BumpThenDelete,
+    DeleteThenBump,
+}
+
+/// The epoch that something is stamped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// Known before the first command was sent.
+    Early,
+    /// Known when it is stored.
+    Late,
+}
+
+/// The rules, the faults, and how many take part.
+#[derive(Clone, Copy, Debug)]
+struct Epochs {
+    bumps: Bumps,
+    journal: Journal,
+    /// Of a value that FILL stores.
+    fill: Stamp,
+    /// Of a value that RELEASE stores.
+    release: Stamp,
+    /// Of an in-process entry: its header's, or the instance's.
+    entry: Stamp,
+    /// The watcher reads the epoch with every PING.
+    watcher_reads: bool,
+    /// A bump takes the server's clock, if that is ahead.
+    clock: bool,
+    /// A bump goes beyond what the caller knew.
+    beyond_known: bool,
+    /// The epochs that the instances know at first; the newer is the kind's.
+    known: [u8; 2],
+    /// Writes of the whole kind; the first on instance 1, the other on 0.
+    writes: usize,
+    /// A write of the one key on instance 0, which leaves its value.
+    single: bool,
+    /// The instances that the readers are on. One without readers hears
+    /// nothing, and knows what its own bumps answered.
+    homes: &'static [usize],
+    /// PINGs per instance: each later one only proves more.
+    pings: u8,
+    left: Left,
+}
+
+stages! {
+    enum WriteStage { Idle, Begun, Committed, Bumped, Over, }
+    enum SingleStage { Idle, Quarantined, Committed, Released, }
+    enum PollStage { Idle, Bumped, Deleted, }
+    enum ReaderStage { Idle, Sent, Missed, Leased, Loaded, Answered, Done, }
+}
+
+nibbles! {
+    struct Write {
+        stage: WriteStage,
+        version: u8,
+        is_journalled: bool,
+    }
+    struct Single {
+        stage: SingleStage,
+        version: u8,
+        epoch: u8,
+    }
+    struct Poll {
+        stage: PollStage,
+        row: u8,
+    }
+    /// A bump, or the answer to a watcher.
+    struct Message {
+        epoch: u8,
+        is_pong: bool,
+        settled: u8,
+    }
+    struct Entry {
+        version: u8,
+        epoch: u8,
+    }
+    struct Instance {
+        known: u8,
+        entry: Option<Entry>,
+        channel: Queue<Message, 6>,
+        is_ping_sent: bool,
+        pings_left: u8,
+        /// What was settled when the last answered PING was sent.
+        proved: u8,
+    }
+    struct Reader {
+        stage: ReaderStage,
+        floor: u8,
+        /// Known before its GET.
+        known: u8,
+        token: u8,
+        version: u8,
+        /// Of the value it answers.
+        epoch: u8,
+    }
+    /// Faults that may still happen.
+    struct Left {
+        crashes: u8,
+        lost: u8,
+        evictions: u8,
+    }
+    struct State {
+        row: u8,
+        key: Key,
+        tokens: u8,
+        /// The kind's field among the epochs; zero if it is missing.
+        field: u8,
+        /// The server's clock, which stands still unless it has to move.
+        now: u8,
+        settled: u8,
+        instances: [Instance; 2],
+        writes: [Write; 2],
+        single: Single,
+        poll: Poll,
+        readers: [Reader; 3],
+        left: Left,
+    }
+}
+
+impl Model for Epochs {
+    type State = State;
+
+    fn start(&self) -> State {
+        let instance = |known| Instance {
+            known,
+            pings_left: self.pings,
+            ..Instance::default()
+        };
+        let newest = self.known[0].max(self.known[1]);
+        State {
+            field: newest,
+            now: newest,
+            instances: self.known.map(instance),
+            left: self.left,
+            ..State::default()
+        }
+    }
+
+    fn steps(&self, at: &State, steps: &mut Steps<State>) {
+        for i in 0..self.writes {
+            self.write(at, i, steps);
+        }
+        if self.single {
+            self.write_single(at, steps);
+        }
+        if self.journal != Journal::None {
+            self.poll(at, steps);
+        }
+        for i in 0..2 {
+            self.watch(at, i, steps);
+        }
+        for i in 0..self.homes.len() {
+            self.read(at, i, steps);
+        }
+        if at.key.is_lease() {
+            let mut to = *at;
+            to.key = Key::Absent;
+            steps.to("the lease expires", [], to);
+        }
+        if at.left.evictions > 0 && at.field > 0 {
+            let mut to = *at;
+            to.left.evictions -= 1;
+            to.field = 0;
+            // By the time it is missed, the clock has gone on.
+            to.now += 1;
+            steps.to("the epochs are evicted", [], to);
+        }
+    }
+}
+
+impl Epochs {
+    /// The script, called by instance `i`, which adopts what it answers.
+    fn bump(&self, mut to: State, i: usize) -> State {
+        let mut epoch = to.field + 1;
+        if self.clock {
+            epoch = epoch.max(to.now);
+        }
+        if self.beyond_known {
+            epoch = epoch.max(to.instances[i].known + 1);
+        }
+        to.field = epoch;
+        to.now = to.now.max(epoch);
+        to.instances[i].known = to.instances[i].known.max(epoch);
+        for (i, instance) in to.instances.iter_mut().enumerate() {
+            if self.homes.contains(&i) {
+                instance.channel.push(Message {
+                    epoch,
+                    ..Message::default()
+                });
+            }
+        }
+        to
+    }
+
+    fn write(&self, at: &State, i: usize, steps: &mut Steps<State>) {
+        let (n, write, home) = (i as u8, at.writes[i], 1 - i);
+        let mut to = *at;
+        match write.stage {
+            WriteStage::Idle => {
+                to.writes[i].stage = WriteStage::Begun;
+                if self.bumps == Bumps::AfterOnly {
+                    steps.to("w#: begins", [n], to);
+                } else {
+                    let to = self.bump(to, home);
+                    steps.to("w#: bumps to e#", [n, to.field], to);
+                }
+            }
+            WriteStage::Begun => {
+                to.writes[i].stage = WriteStage::Committed;
+                to.row += 1;
+                to.writes[i].version = to.row;
+                to.writes[i].is_journalled = self.journal != Journal::None;
+                steps.to("w#: commits v#", [n, to.row], to);
+            }
+            WriteStage::Committed => {
+                to.writes[i].stage = WriteStage::Bumped;
+                if self.bumps == Bumps::BeforeOnly {
+                    steps.to("w#: bumps no more", [n], to);
+                } else {
+                    let to = self.bump(to, home);
+                    steps.to("w#: bumps to e#", [n, to.field], to);
+                }
+            }
+            WriteStage::Bumped => {
+                to.settled = at.settled.max(write.version);
+                to.writes[i] = over();
+                steps.to("w#: deletes its row, returns", [n], to);
+            }
+            WriteStage::Over => return,
+        }
+        let is_half_way = matches!(write.stage, WriteStage::Committed | WriteStage::Bumped);
+        if is_half_way && at.left.crashes > 0 {
+            let mut to = *at;
+            to.left.crashes -= 1;
+            to.writes[i].stage = WriteStage::Over;
+            if !write.is_journalled {
+                to.writes[i] = over();
+                to.settled = at.settled.max(write.version);
+            }
+            steps.to("w#: crashes", [n], to);
+        }
+    }
+
+    fn write_single(&self, at: &State, steps: &mut Steps<State>) {
+        let mut to = *at;
+        match at.single.stage {
+            SingleStage::Idle => {
+                to.single.stage = SingleStage::Quarantined;
+                to.single.epoch = at.instances[0].known;
+                to.key = SCRIPTS.quarantine(at.key, 3);
+                steps.to("w3: QUARANTINE", [], to);
+            }
+            SingleStage::Quarantined => {
+                to.single.stage = SingleStage::Committed;
+                to.row += 1;
+                to.single.version = to.row;
+                steps.to("w3: commits v#", [to.row], to);
+            }
+            SingleStage::Committed => {
+                let epoch = match self.release {
+                    Stamp::Early => at.single.epoch,
+                    Stamp::Late => at.instances[0].known,
+                };
+                to.key = SCRIPTS.release(at.key, 3, Some((at.single.version, epoch)));
+                to.single = Single {
+                    stage: SingleStage::Released,
+                    ..Single::default()
+                };
+                let numbers = [at.single.version, epoch];
+                steps.to("w3: RELEASE with v# of e#", numbers, to);
+            }
+            SingleStage::Released => {}
+        }
+    }
+
+    /// The journal, as instance 1 polls it.
+    fn poll(&self, at: &State, steps: &mut Steps<State>) {
+        let poll = at.poll;
+        let mut to = *at;
+        let version = at.writes[usize::from(poll.row)].version;
+        match poll.stage {
+            PollStage::Idle => {
+                // A row whose writer is alive is the writer's to delete; that
+                // both may is only more of the same.
+                let left = |write: &Write| write.is_journalled && write.stage == WriteStage::Over;
+                let Some(row) = at.writes.iter().position(left) else {
+                    return;
+                };
+                to.poll.row = row as u8;
+                if self.journal == Journal::BumpThenDelete {
+                    to.poll.stage = PollStage::Bumped;
+                    let to = self.bump(to, 1);
+                    steps.to("a poller: bumps to e#", [to.field], to);
+                } else {
+                    to.poll.stage = PollStage::Deleted;
+                    to.writes[row].is_journalled = false;
+                    steps.to("a poller: deletes the row", [], to);
+                }
+                return;
+            }
+            PollStage::Bumped => {
+                to.poll = Poll::default();
+                to.settled = at.settled.max(version);
+                to.writes[usize::from(poll.row)] = over();
+                steps.to("a poller: deletes the row", [], to);
+            }
+            PollStage::Deleted => {
+                let mut to = self.bump(to, 1);
+                to.poll = Poll::default();
+                to.settled = at.settled.max(version);
+                to.writes[usize::from(poll.row)] = over();
+                steps.to("a poller: bumps to e#", [to.field], to);
+            }
+        }
+        if at.left.crashes > 0 {
+            let mut to = *at;
+            to.left.crashes -= 1;
+            to.poll = Poll::default();
+            // A row that is still there is the next poller's.
+            if poll.stage == PollStage::Deleted {
+                to.settled = at.settled.max(version);
+                to.writes[usize::from(poll.row)] = over();
+            }
+            steps.to("a poller: crashes", [], to);
+        }
+    }
+
+    fn watch(&self, at: &State, i: usize, steps: &mut Steps<State>) {
+        let (n, instance) = (i as u8, at.instances[i]);
+        if let Some(message) = instance.channel.first() {
+            let mut to = *at;
+            let heard = &mut to.instances[i];
+            heard.channel = instance.channel.without_first();
+            heard.known = instance.known.max(message.epoch);
+            if message.is_pong {
+                heard.is_ping_sent = false;
+                heard.proved = instance.proved.max(message.settled);
+                steps.to("i#: PONG, with e#", [n, message.epoch], to);
+            } else {
+                steps.to("i#: hears of e#", [n, message.epoch], to);
+            }
+            if at.left.lost > 0 {
+                let mut to = *at;
+                to.left.lost -= 1;
+                to.instances[i].channel = Queue::default();
+                to.instances[i].is_ping_sent = false;
+                steps.to("i#: loses its connection and what was on it", [n], to);
+            }
+        }
+        let is_watching = self.homes.contains(&i) && instance.pings_left > 0;
+        if is_watching && !instance.is_ping_sent {
+            let mut to = *at;
+            to.instances[i].pings_left -= 1;
+            // A missing field is made by a bump.
+            if self.watcher_reads && at.field == 0 {
+                to = self.bump(to, i);
+            }
+            let watched = &mut to.instances[i];
+            watched.is_ping_sent = true;
+            watched.channel.push(Message {
+                epoch: if self.watcher_reads { to.field } else { 0 },
+                is_pong: true,
+                settled: at.settled,
+            });
+            steps.to("i#: PING, reads e#", [n, to.field], to);
+        }
+    }
+}
+
+/// A write of which nothing more will come.
+fn over() -> Write {
+    Write {
+        stage: WriteStage::Over,
+        ..Write::default()
+    }
+}

@@ -1,0 +1,342 @@
+//! One write, two keys, two primaries.
+//!
+//! What is known of one primary says nothing about the other: a quarantine
+//! may be acknowledged on one and lost, or stall, on the other. Instance A has
+//! the writer w0, to which that happens, and instance B the writer w1, to which
+//! it does not. Either instance keeps suspicions, proofs and entries per shard,
+//! and polls the journal; so does a third, of which nothing else is seen.
+//!
+//! Each key has a newest version that has been told of: by a quarantine that
+//! was acknowledged, and otherwise by what followed the commit. No read of
+//! Redis may be older than that, no entry older than it was at the last
+//! answered PING, and no read at all older than its instance's own writes, than
+//! what a poll has shown, or than what had returned when a suspicion ended.
+
+use crate::explore::{Model, Steps};
+use crate::nibbles::{Queue, nibbles, stages};
+use crate::scripts::{Key, WITHOUT_VALUES};
+
+mod faults;
+mod promises;
+mod reads;
+
+/// When a write commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commits {
+    /// When each shard has answered, or has had its time.
+    AfterEach,
+    /// When one shard has acknowledged; the others will.
+    AfterFirst,
+}
+
+/// Which keys a write stores in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journals {
+    EachUnacknowledged,
+    /// All, if none was acknowledged, and otherwise none.
+    AllOrNone,
+}
+
+/// Until when a key is held whose quarantine was not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    UntilItsRelease,
+    /// Until any key of its write was released.
+    UntilAnyRelease,
+}
+
+/// What ends the suspicion of a shard, beside a PONG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SuspectUntil {
+    /// The journal has no row of a key of the shard.
+    ItsRowsAreGone,
+    /// It has no row of a key of the other shard.
+    OtherRowsAreGone,
+    Pong,
+}
+
+/// Which entries a PONG proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proves {
+    ItsShard,
+    EveryShard,
+}
+
+/// The rules, the faults, and how many take part.
+#[derive(Clone, Copy, Debug)]
+struct TwoShards {
+    commits: Commits,
+    journals: Journals,
+    holds: Holds,
+    suspect_until: SuspectUntil,
+    proves: Proves,
+    other_writer: bool,
+    /// The instance and the shard of each reader. What nobody reads is not
+    /// listened to.
+    readers: &'static [(usize, usize)],
+    left: Left,
+}
+
+const A: usize = 0;
+const B: usize = 1;
+const FORGET: u8 = 1;
+
+stages! {
+    enum Quarantining { Waiting, Acknowledged, Unacknowledged, Released, }
+    enum OwnStage { Quarantining, Committed, Returned, }
+    enum OtherStage { Idle, OneQuarantined, Quarantined, Committed, OneReleased, Returned, }
+    enum ReaderStage { Idle, Sent, Answered, Done, }
+}
+
+nibbles! {
+    struct Entry {
+        version: u8,
+        generation: u8,
+    }
+    /// What an instance keeps about one shard.
+    struct Link {
+        generation: u8,
+        entry: Option<Entry>,
+        channel: Queue<u8, 5>,
+        is_ping_sent: bool,
+        /// What the last answered PING proved.
+        proved: u8,
+        is_suspect: bool,
+        /// What a poll, or the end of a suspicion, has promised.
+        floor: u8,
+    }
+    struct Instance {
+        links: [Link; 2],
+        /// Its keys, as the journal says.
+        holds: [bool; 2],
+    }
+    struct Shard {
+        key: Key,
+        /// The newest version that was told of here.
+        told: u8,
+        /// Of w0, which may be executed at any time.
+        stalled_quarantine: bool,
+        /// Of w0's key.
+        is_journalled: bool,
+    }
+    struct Reader {
+        stage: ReaderStage,
+        generation: u8,
+        version: u8,
+        floor: u8,
+    }
+    /// Faults that may still happen.
+    struct Left {
+        lost: u8,
+        stalled: u8,
+        suspicions: u8,
+    }
+    struct State {
+        row: u8,
+        returned: u8,
+        shards: [Shard; 2],
+        instances: [Instance; 2],
+        own: OwnStage,
+        own_version: u8,
+        quarantining: [Quarantining; 2],
+        other: OtherStage,
+        other_version: u8,
+        readers: [Reader; 3],
+        left: Left,
+    }
+}
+
+impl Model for TwoShards {
+    type State = State;
+
+    fn start(&self) -> State {
+        State {
+            left: self.left,
+            ..State::default()
+        }
+    }
+
+    fn steps(&self, at: &State, steps: &mut Steps<State>) {
+        match at.own {
+            OwnStage::Quarantining => self.before_commit(at, steps),
+            OwnStage::Committed | OwnStage::Returned => self.after_commit(at, steps),
+        }
+        if self.other_writer {
+            self.write_other(at, steps);
+        }
+        for shard in 0..2 {
+            self.poll(at, shard, steps);
+            self.stalled(at, shard, steps);
+            for instance in [A, B] {
+                if self.readers.contains(&(instance, shard)) {
+                    self.listen(at, instance, shard, steps);
+                    self.suspicion(at, instance, shard, steps);
+                }
+            }
+        }
+        for i in 0..self.readers.len() {
+            self.read(at, i, steps);
+        }
+    }
+}
+
+impl State {
+    /// Raises what was told of at a shard.
+    fn tell(&mut self, shard: usize, version: u8) {
+        let told = &mut self.shards[shard].told;
+        *told = (*told).max(version);
+    }
+
+    fn forget(&mut self, instance: usize, shard: usize) {
+        self.instances[instance].links[shard].generation += 1;
+    }
+
+    /// Whether A passes Redis by for the key of w0 on this shard.
+    fn is_held_by_writer(&self, shard: usize) -> bool {
+        self.quarantining[shard] == Quarantining::Unacknowledged
+    }
+}
+
+impl TwoShards {
+    fn publish(&self, to: &mut State, shard: usize) {
+        for instance in [A, B] {
+            if self.readers.contains(&(instance, shard)) {
+                to.instances[instance].links[shard].channel.push(FORGET);
+            }
+        }
+    }
+
+    fn before_commit(&self, at: &State, steps: &mut Steps<State>) {
+        for shard in 0..2 {
+            if at.quarantining[shard] == Quarantining::Waiting {
+                self.quarantine(at, shard, steps);
+            }
+        }
+        let is_answered = |quarantining: &Quarantining| *quarantining != Quarantining::Waiting;
+        let acknowledged = at.quarantining.contains(&Quarantining::Acknowledged);
+        let may_commit = match self.commits {
+            Commits::AfterEach => at.quarantining.iter().all(is_answered),
+            Commits::AfterFirst => acknowledged,
+        };
+        if may_commit {
+            let mut to = *at;
+            to.own = OwnStage::Committed;
+            to.row += 1;
+            to.own_version = to.row;
+            for shard in 0..2 {
+                if at.quarantining[shard] == Quarantining::Unacknowledged {
+                    to.shards[shard].is_journalled =
+                        self.journals == Journals::EachUnacknowledged || !acknowledged;
+                } else {
+                    to.tell(shard, to.row);
+                }
+            }
+            steps.to("w0: commits v#", [to.row], to);
+        }
+    }
+
+    fn quarantine(&self, at: &State, shard: usize, steps: &mut Steps<State>) {
+        let s = shard as u8;
+        let mut to = *at;
+        to.quarantining[shard] = Quarantining::Acknowledged;
+        to.shards[shard].key = WITHOUT_VALUES.quarantine(at.shards[shard].key, 0);
+        self.publish(&mut to, shard);
+        to.forget(A, shard);
+        steps.to("w0: QUARANTINE on s# acknowledged", [s], to);
+
+        let mut to = *at;
+        to.quarantining[shard] = Quarantining::Unacknowledged;
+        to.instances[A].links[shard].is_suspect = true;
+        to.forget(A, shard);
+        if at.left.lost > 0 {
+            let mut to = to;
+            to.left.lost -= 1;
+            steps.to("w0: QUARANTINE on s# lost", [s], to);
+        }
+        if at.left.stalled > 0 {
+            to.left.stalled -= 1;
+            to.shards[shard].stalled_quarantine = true;
+            steps.to("w0: QUARANTINE on s# stalls", [s], to);
+        }
+    }
+
+    fn after_commit(&self, at: &State, steps: &mut Steps<State>) {
+        for shard in 0..2 {
+            let s = shard as u8;
+            let mut to = *at;
+            to.quarantining[shard] = Quarantining::Released;
+            to.shards[shard].key = WITHOUT_VALUES.release(at.shards[shard].key, 0, None);
+            match at.quarantining[shard] {
+                Quarantining::Waiting => self.quarantine(at, shard, steps),
+                Quarantining::Acknowledged => {
+                    if self.holds == Holds::UntilAnyRelease {
+                        to.quarantining = [Quarantining::Released; 2];
+                    }
+                    steps.to("w0: RELEASE on s#", [s], to);
+                }
+                // Put off until the shard may be asked again.
+                Quarantining::Unacknowledged if !at.instances[A].links[shard].is_suspect => {
+                    self.publish(&mut to, shard);
+                    to.forget(A, shard);
+                    to.tell(shard, at.own_version);
+                    steps.to("w0: RELEASE on s#, put off until now", [s], to);
+                }
+                Quarantining::Unacknowledged | Quarantining::Released => {}
+            }
+        }
+        let owes = |quarantining: &Quarantining| {
+            matches!(
+                quarantining,
+                Quarantining::Waiting | Quarantining::Acknowledged
+            )
+        };
+        if at.own == OwnStage::Committed && !at.quarantining.iter().any(owes) {
+            let mut to = *at;
+            to.own = OwnStage::Returned;
+            to.returned = at.returned.max(at.own_version);
+            for shard in 0..2 {
+                // What is in no journal, nobody else will tell of.
+                if !at.shards[shard].is_journalled {
+                    to.tell(shard, at.own_version);
+                }
+            }
+            steps.to("w0: returns", [], to);
+        }
+    }
+
+    fn write_other(&self, at: &State, steps: &mut Steps<State>) {
+        let mut to = *at;
+        let (shard, stage) = match at.other {
+            OtherStage::Idle => (0, OtherStage::OneQuarantined),
+            OtherStage::OneQuarantined => (1, OtherStage::Quarantined),
+            OtherStage::Quarantined => (0, OtherStage::Committed),
+            OtherStage::Committed => (0, OtherStage::OneReleased),
+            OtherStage::OneReleased => (1, OtherStage::Returned),
+            OtherStage::Returned => return,
+        };
+        to.other = stage;
+        let key = at.shards[shard].key;
+        match stage {
+            OtherStage::Committed => {
+                to.row += 1;
+                to.other_version = to.row;
+                to.tell(0, to.row);
+                to.tell(1, to.row);
+                steps.to("w1: commits v#", [to.row], to);
+            }
+            OtherStage::OneReleased | OtherStage::Returned => {
+                to.shards[shard].key = WITHOUT_VALUES.release(key, 1, None);
+                if stage == OtherStage::Returned {
+                    to.returned = at.returned.max(at.other_version);
+                }
+                steps.to("w1: RELEASE on s#", [shard as u8], to);
+            }
+            OtherStage::Idle | OtherStage::OneQuarantined | OtherStage::Quarantined => {
+                to.shards[shard].key = WITHOUT_VALUES.quarantine(key, 1);
+                self.publish(&mut to, shard);
+                to.forget(B, shard);
+                steps.to("w1: QUARANTINE on s#", [shard as u8], to);
+            }
+        }
+    }
+}
