@@ -53,15 +53,22 @@ pub(crate) struct InProcess<E: Entity> {
 #[derive(Clone)]
 struct Bytes;
 
-/// Counts what was pushed out, or was too large to come in.
-#[derive(Clone, Default)]
-struct Evictions(Arc<AtomicU64>);
+/// Counts what was pushed out, or was too large to come in. The store says as
+/// much of an entry that another takes the place of; that one has been
+/// forgotten before, which tells them apart.
+#[derive(Clone)]
+struct Evictions {
+    count: Arc<AtomicU64>,
+    stripes: Arc<Stripes>,
+}
 
-impl<K, V> Lifecycle<K, V> for Evictions {
+impl<E: Entity> Lifecycle<Lookup<E>, Arc<Entry<E>>> for Evictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: K, _: V) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn on_evict(&self, (): &mut (), _: Lookup<E>, entry: Arc<Entry<E>>) {
+        if self.stripes.is_current(entry.stamp) && Moment::now() < entry.deadline {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -86,7 +93,10 @@ impl<E: Entity> InProcess<E> {
             .weight_capacity(0)
             .build()
             .expect("all three are set");
-        let evictions = Evictions::default();
+        let evictions = Evictions {
+            count: Arc::default(),
+            stripes: Arc::clone(&stripes),
+        };
         let entries = Cache::with_options(
             options,
             Bytes,
@@ -135,7 +145,7 @@ impl<E: Entity> InProcess<E> {
 
     /// How many were pushed out, or were too large to come in.
     pub(crate) fn evictions(&self) -> u64 {
-        self.evictions.0.load(Ordering::Relaxed)
+        self.evictions.count.load(Ordering::Relaxed)
     }
 }
 
@@ -202,27 +212,4 @@ impl fmt::Debug for Shares {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::entity::example::Hero;
-
-    #[test]
-    fn a_store_that_takes_a_kinds_place_takes_its_whole_share() {
-        let stripes = Arc::new(Stripes::new());
-        let link = Arc::new(Link::always(Arc::clone(&stripes)));
-        let store = || {
-            Arc::new(InProcess::<Hero>::new(
-                Arc::clone(&stripes),
-                Arc::clone(&link),
-            ))
-        };
-        let shares = Shares::new(1 << 20);
-        let (first, second) = (store(), store());
-        shares.admit(100, &first);
-        shares.admit(100, &second);
-        assert_eq!(
-            (first.entries.capacity(), second.entries.capacity()),
-            (0, 1 << 20)
-        );
-    }
-}
+mod tests;

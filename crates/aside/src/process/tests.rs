@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use super::*;
+use crate::entity::example::Hero;
+
+struct Stage {
+    stripes: Arc<Stripes>,
+    store: Arc<InProcess<Hero>>,
+    shares: Shares,
+}
+
+fn stage(capacity_bytes: usize) -> Stage {
+    let stripes = Arc::new(Stripes::new());
+    let link = Arc::new(Link::always(Arc::clone(&stripes)));
+    let store = Arc::new(InProcess::new(Arc::clone(&stripes), link));
+    let shares = Shares::new(capacity_bytes);
+    shares.admit(1, &store);
+    Stage {
+        stripes,
+        store,
+        shares,
+    }
+}
+
+impl Stage {
+    fn keep(&self, id: u32, payload_bytes: u32) {
+        let entry = Entry {
+            found: Found::Row(Some(Arc::new(Hero(id)))),
+            stamp: self.stripes.stamp(u64::from(id)),
+            epoch: 0,
+            deadline: Moment::now().plus(Duration::from_secs(60)),
+            loaded_at: 0,
+            fill: u64::from(id),
+            payload_bytes,
+        };
+        self.store.insert(Lookup::Id(id), entry);
+    }
+
+    fn holds(&self, id: u32) -> bool {
+        self.store.get(Asked::Id(&id), 0, Moment::now()).is_some()
+    }
+}
+
+#[test]
+fn an_entry_is_served_until_its_stripe_is_forgotten() {
+    let stage = stage(1 << 20);
+    stage.keep(1, 100);
+    assert!(stage.holds(1));
+    stage.stripes.forget(1);
+    assert!(!stage.holds(1));
+}
+
+#[test]
+fn an_entry_that_is_replaced_was_not_pushed_out() {
+    let stage = stage(1 << 20);
+    for _ in 0..100 {
+        stage.keep(1, 100);
+        stage.stripes.forget(1);
+    }
+    assert_eq!(stage.store.evictions(), 0);
+}
+
+#[test]
+fn what_is_held_never_weighs_more_than_its_share() {
+    let stage = stage(64 * 1024);
+    for id in 0..10_000 {
+        stage.keep(id, 400);
+        assert!(stage.store.bytes() <= 64 * 1024);
+    }
+    assert!(
+        stage.store.evictions() > 9_000,
+        "{}",
+        stage.store.evictions()
+    );
+    let other = Arc::new(InProcess::<Hero>::new(
+        Arc::clone(&stage.stripes),
+        Arc::new(Link::always(Arc::clone(&stage.stripes))),
+    ));
+    stage.shares.admit(1, &other);
+    assert!(stage.store.bytes() <= 32 * 1024);
+}
+
+#[test]
+fn a_store_that_takes_a_kinds_place_takes_its_whole_share() {
+    let stripes = Arc::new(Stripes::new());
+    let link = Arc::new(Link::always(Arc::clone(&stripes)));
+    let store = || {
+        Arc::new(InProcess::<Hero>::new(
+            Arc::clone(&stripes),
+            Arc::clone(&link),
+        ))
+    };
+    let shares = Shares::new(1 << 20);
+    let (first, second) = (store(), store());
+    shares.admit(100, &first);
+    shares.admit(100, &second);
+    assert_eq!(
+        (first.entries.capacity(), second.entries.capacity()),
+        (0, 1 << 20)
+    );
+}
