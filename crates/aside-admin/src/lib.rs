@@ -1,1 +1,61 @@
-//! aside-admin
+//! An axum router to look into and correct a live [`aside`] cache.
+//!
+//! ```
+//! use aside::{CacheService, Secret};
+//! use aside_admin::{Admin, router};
+//!
+//! # fn app(cache: CacheService, token: Option<Secret>) -> Result<axum::Router, aside_admin::WeakToken> {
+//! // The token comes from ADMIN_TOKEN, say; it has at least 16 bytes.
+//! let admin = Admin::new(cache).with_token(token)?;
+//! let app = axum::Router::new().merge(router(admin));
+//! // Without a token, who asks is judged by where they ask from, so serve
+//! // with `app.into_make_service_with_connect_info::<SocketAddr>()`.
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! | route | answer |
+//! |---|---|
+//! | `GET /cache/stats` | the counters of each kind and of the service, and its health |
+//! | `GET /cache/explain?key=` | what one key, as it stands in Redis, holds, and why it is or is not read |
+//! | `DELETE /cache/{kind}` | everything of a kind is forgotten |
+//! | `DELETE /cache/{kind}/{id}` | one row is forgotten; lists that hold it are not |
+//! | `DELETE /cache/{kind}?{field}={value}` | one list is forgotten; all fields of one index, in any order |
+//! | `GET /cache/events` | what is made to be forgotten from now on, as server-sent events |
+//! | `POST /cache/warm` | the kinds named in `{"kinds": [...]}`, or all that can be, are read through the cache |
+//!
+//! The `DELETE`s answer `{"invalidated": n, "pending": false}`: how many keys
+//! Redis has forgotten, and whether it could not be reached and will forget
+//! when it can. Ids and values are plain texts, as JSON writes a string, a
+//! number or a boolean. An id or value of several parts has no plain text:
+//! forget its kind.
+//!
+//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`, without
+//! a key for a kind as a whole, and without both for words of a newer version;
+//! and `missed` with `{"count": n}`, where a client reads too slowly to be told
+//! of all. They end when the cache is closed, so close it before waiting for
+//! the last connection of a server.
+//!
+//! Errors are `application/problem+json` and tell nothing of the inside.
+//!
+//! # Who may ask
+//! With a token, whoever sends it as `Authorization: Bearer`. Without one,
+//! only this machine, and directly: the peer is loopback, `Host` is
+//! `localhost`, `127.0.0.1` or `[::1]`, no proxy has left a header, and no
+//! page of another site is behind it. Everyone else gets 403.
+
+mod access;
+mod admin;
+mod events;
+mod explain;
+mod forget;
+mod problem;
+mod query;
+mod router;
+mod stats;
+mod warm;
+
+pub use access::WeakToken;
+pub use admin::Admin;
+pub use router::router;
+pub use warm::{Progress, WarmUpFailed};

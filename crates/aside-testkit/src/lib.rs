@@ -11,6 +11,8 @@
 //! - [`Proxy`]: stands before any server and delays, swallows, stalls, cuts or
 //!   resets, each direction by itself.
 //! - [`Impostor`]: listens where a server should be and is none.
+//! - [`history`]: records what readers and writers saw, and proves that no
+//!   answer was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
 //!
 //! Every server ends with the process that started it, however that ends. The
@@ -54,3 +56,5 @@ pub use proxy::{Direction, Mode, Proxy, ProxyCounts};
 
 mod impostor;
 pub use impostor::{Conduct, Impostor};
+
+pub mod history;

@@ -35,7 +35,9 @@ pub struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
+    /// The same answer about something else: a part of the value, say.
+    #[must_use]
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
         let Self {
             value,
             tier,

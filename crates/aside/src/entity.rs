@@ -165,3 +165,40 @@ pub(crate) fn all_key(namespace: &str, kind: &str) -> Key {
     key.name("all");
     key.finish()
 }
+
+/// A kind for the tests of other modules.
+#[cfg(test)]
+pub(crate) mod example {
+    use std::convert::Infallible;
+
+    use super::{Entity, IndexShape};
+    use crate::key::KeyWriter;
+
+    #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+    pub(crate) struct Hero(pub(crate) u32);
+
+    impl Entity for Hero {
+        const KIND: &'static str = "hero";
+        const INDEXES: &'static [IndexShape] = &[];
+        type Id = u32;
+        type Index = Infallible;
+
+        fn id(&self) -> &u32 {
+            &self.0
+        }
+
+        fn indexes(&self, _: &mut dyn FnMut(Infallible)) {}
+
+        fn write_id(id: &u32, key: &mut KeyWriter) {
+            key.segment(id);
+        }
+
+        fn write_index(index: &Infallible, _: &mut KeyWriter) {
+            match *index {}
+        }
+
+        fn fingerprint() -> u64 {
+            1
+        }
+    }
+}

@@ -28,8 +28,10 @@ use tokio::sync::watch;
 
 /// Flights by key. `M` marks the generations a flight runs under.
 pub(crate) struct Flights<K, M, T> {
-    slots: Mutex<HashMap<K, Slot<M, T>, foldhash::fast::RandomState>>,
+    slots: Mutex<Slots<K, M, T>>,
 }
+
+type Slots<K, M, T> = HashMap<K, Slot<M, T>, foldhash::fast::RandomState>;
 
 struct Slot<M, T> {
     current: Arc<Flight<M, T>>,
@@ -145,7 +147,32 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
 
     /// Makes room for the next flight of the key.
     fn land(&self, key: &K, flight: &Arc<Flight<M, T>>) {
+        Self::make_room(&mut self.slots.lock(), key, flight);
+    }
+
+    /// The leader has gone without an outcome: somebody who waits leads. As
+    /// readers join under the same lock, none joins a flight that is just
+    /// being taken away, and then waits for nobody.
+    fn give_up(&self, key: &K, flight: &Arc<Flight<M, T>>) {
         let mut slots = self.slots.lock();
+        if flight.state.receiver_count() > 0 {
+            flight.openness.store(OPEN, Ordering::SeqCst);
+            flight.state.send_replace(State::Ready);
+        } else {
+            Self::make_room(&mut slots, key, flight);
+        }
+    }
+
+    /// A follower goes: the last one must not leave a flight that nobody will
+    /// lead, nor take one away that somebody has just begun to lead.
+    fn leave(&self, key: &K, flight: &Arc<Flight<M, T>>) {
+        let mut slots = self.slots.lock();
+        if flight.is_leaderless() && flight.state.receiver_count() == 1 {
+            Self::make_room(&mut slots, key, flight);
+        }
+    }
+
+    fn make_room(slots: &mut Slots<K, M, T>, key: &K, flight: &Arc<Flight<M, T>>) {
         let Slotted::Occupied(mut slot) = slots.entry(key.clone()) else {
             return;
         };
@@ -182,6 +209,10 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
             }
             free
         })
+    }
+
+    fn is_leaderless(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Ready)
     }
 
     fn admits(&self, mark: M, lenient: bool) -> bool {
@@ -261,11 +292,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, 
         if self.finished {
             // Ends a pause that was cut short, and is nothing otherwise.
             self.flights.land(&self.key, &self.flight);
-        } else if self.flight.state.receiver_count() > 0 {
-            self.flight.openness.store(OPEN, Ordering::SeqCst);
-            self.flight.state.send_replace(State::Ready);
         } else {
-            self.flights.land(&self.key, &self.flight);
+            self.flights.give_up(&self.key, &self.flight);
         }
     }
 }
@@ -310,10 +338,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
 
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Follower<K, M, T> {
     fn drop(&mut self) {
-        let leaderless = matches!(&*self.states.borrow(), State::Ready);
-        // The last to go must not leave a flight that nobody will lead.
-        if leaderless && self.flight.state.receiver_count() == 1 {
-            self.flights.land(&self.key, &self.flight);
+        if self.flight.is_leaderless() {
+            self.flights.leave(&self.key, &self.flight);
         }
     }
 }

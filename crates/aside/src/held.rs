@@ -25,8 +25,9 @@ pub(crate) struct Held {
     /// Zero in the normal case, which then costs one load.
     count: AtomicUsize,
     keys: Mutex<HashMap<Key, u32>>,
-    /// Kinds held as a whole, as the beginning of their keys.
-    kinds: Mutex<Vec<String>>,
+    /// Kinds held as a whole, as the beginning of their keys, with how many
+    /// writes asked for it.
+    kinds: Mutex<HashMap<String, u64>>,
 }
 
 impl Held {
@@ -36,7 +37,7 @@ impl Held {
                 || self
                     .kinds
                     .lock()
-                    .iter()
+                    .keys()
                     .any(|kind| key.as_str().starts_with(kind)))
     }
 
@@ -61,21 +62,31 @@ impl Held {
     /// Holds every key that begins with `prefix`; false if that is so already.
     pub(crate) fn hold_kind(&self, prefix: &str) -> bool {
         let mut kinds = self.kinds.lock();
-        let new = !kinds.iter().any(|kind| kind == prefix);
+        let writes = kinds.entry(prefix.to_owned()).or_default();
+        *writes += 1;
+        let new = *writes == 1;
         if new {
-            kinds.push(prefix.to_owned());
             self.count.fetch_add(1, Ordering::AcqRel);
         }
         new
     }
 
-    /// Ends the holding of a kind.
-    pub(crate) fn let_kind_go(&self, prefix: &str) {
+    /// How many writes hold a kind; to be asked before Redis is made to
+    /// forget it, for [`Held::let_kind_go`].
+    pub(crate) fn holders_of_kind(&self, prefix: &str) -> u64 {
+        self.kinds.lock().get(prefix).copied().unwrap_or(0)
+    }
+
+    /// Ends the holding of a kind that Redis has forgotten for the first
+    /// `holders` writes; false if one came later, for which it must forget
+    /// the kind once more.
+    pub(crate) fn let_kind_go(&self, prefix: &str, holders: u64) -> bool {
         let mut kinds = self.kinds.lock();
-        if let Some(at) = kinds.iter().position(|kind| kind == prefix) {
-            kinds.swap_remove(at);
+        let now = kinds.get(prefix).copied().unwrap_or(0);
+        if now == holders && kinds.remove(prefix).is_some() {
             self.count.fetch_sub(1, Ordering::AcqRel);
         }
+        now == holders
     }
 
     /// Whether keys should no longer be held one by one.
@@ -109,7 +120,19 @@ mod tests {
         let held = Held::default();
         assert!(held.hold_kind("hero:") && !held.hold_kind("hero:"));
         assert!(held.contains(&Key::new("hero:1")) && !held.contains(&Key::new("heroine:1")));
-        held.let_kind_go("hero:");
+        assert!(held.let_kind_go("hero:", held.holders_of_kind("hero:")));
         assert!(!held.contains(&Key::new("hero:1")));
+    }
+
+    #[test]
+    fn a_kind_stays_held_for_a_write_that_came_while_redis_forgot_it() {
+        let held = Held::default();
+        held.hold_kind("hero:");
+        let holders = held.holders_of_kind("hero:");
+        held.hold_kind("hero:");
+        assert!(!held.let_kind_go("hero:", holders));
+        assert!(held.contains(&Key::new("hero:1")));
+        assert!(held.let_kind_go("hero:", holders + 1));
+        assert_eq!(held.len(), 0);
     }
 }

@@ -222,6 +222,27 @@ impl State {
     }
 }
 
+/// What came of making every copy forget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Invalidated {
+    /// How many keys Redis has forgotten.
+    pub keys: u64,
+    /// Redis could not be reached, and forgets as soon as it can. Until then
+    /// this instance reads from the database, and others are not told.
+    pub pending: bool,
+}
+
+/// How many keys of one kind Redis holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyCount {
+    /// Keys that were counted, leases and quarantines included.
+    pub keys: u64,
+    /// Whether those are all; if not, there are at least so many.
+    pub complete: bool,
+}
+
 impl ServiceStats {
     pub(crate) fn of(tiers: &Tiers) -> Self {
         use std::sync::atomic::Ordering::Relaxed;

@@ -5,13 +5,14 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::clock::{Moment, whole_millis};
+use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
 use crate::flight::Flights;
@@ -48,6 +49,8 @@ pub(crate) struct Encoded {
     pub(crate) value: Vec<u8>,
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
+    /// Before compression: what it weighs in process.
+    pub(crate) payload_bytes: usize,
 }
 
 /// One kind of row.
@@ -59,6 +62,9 @@ pub(crate) struct Kind<E: Entity> {
     ttl: Duration,
     max_value_bytes: usize,
     compress_above: Option<usize>,
+    /// Whether the last value written, and the last one read, had no form.
+    unencodable: AtomicBool,
+    undecodable: AtomicBool,
     /// How long loads take, in milliseconds: the slowest, fading.
     slow_load: AtomicU64,
     /// Flights by the error type that they share.
@@ -101,6 +107,8 @@ impl<E: Entity> Kind<E> {
             in_process,
             max_value_bytes: config.max_value_bytes,
             compress_above: config.compress_above_bytes,
+            unencodable: AtomicBool::new(false),
+            undecodable: AtomicBool::new(false),
             slow_load: AtomicU64::new(0),
             flights: Mutex::default(),
         }
@@ -152,7 +160,10 @@ impl<E: Entity> Kind<E> {
 
     fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
         let codec = self.strategy.codec();
-        let undecodable = |_| Unacceptable::Undecodable;
+        let undecodable = |error| {
+            self.say_once(&self.undecodable, "read", &error);
+            Unacceptable::Undecodable
+        };
         let found = match asked {
             Asked::Id(_) if body == "null" => Found::Row(None),
             Asked::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
@@ -165,6 +176,7 @@ impl<E: Entity> Kind<E> {
             Found::Row(row) => row.as_ref().is_none_or(|row| asked.admits(row)),
             Found::List(rows) => rows.iter().all(|row| asked.admits(row)),
         };
+        self.undecodable.store(false, Ordering::Relaxed);
         if fits {
             Ok(found)
         } else {
@@ -175,11 +187,10 @@ impl<E: Entity> Kind<E> {
     /// Writes an answer in the form of Redis, unless it is not to be cached.
     pub(crate) fn encode(&self, found: &Found<E>, circumstance: Circumstance) -> Option<Encoded> {
         let ttl = self.ttl_for(found)?;
-        let codec = self.strategy.codec();
         let (body, member, version) = match found {
             Found::Row(None) => ("null".to_owned(), value::Member::Entity, 0),
             Found::Row(Some(row)) => {
-                let body = codec.encode(row).ok()?;
+                let body = self.encode_row(row)?;
                 (body, value::Member::Entity, row.version().unwrap_or(0))
             }
             Found::List(rows) => {
@@ -189,7 +200,7 @@ impl<E: Entity> Kind<E> {
                     if body.len() > 1 {
                         body.push(',');
                     }
-                    body.push_str(&codec.encode(row).ok()?);
+                    body.push_str(&self.encode_row(row)?);
                     if body.len() > cap {
                         return None;
                     }
@@ -203,9 +214,30 @@ impl<E: Entity> Kind<E> {
             cached_at: Timestamp::now(),
             ttl,
         };
-        let (value, fill) =
-            value::encode(circumstance, version, member, envelope, self.compress_above);
-        (value.len() <= self.max_value_bytes).then_some(Encoded { value, ttl, fill })
+        // The limit is on what a reader would have to decompress.
+        let written = value::encode(circumstance, version, member, envelope, self.compress_above);
+        (written.payload_bytes <= self.max_value_bytes).then_some(Encoded {
+            value: written.bytes,
+            ttl,
+            fill: written.fill,
+            payload_bytes: written.payload_bytes,
+        })
+    }
+
+    fn encode_row(&self, row: &E) -> Option<String> {
+        let encoded = self.strategy.codec().encode(row);
+        match &encoded {
+            Ok(_) => self.unencodable.store(false, Ordering::Relaxed),
+            Err(error) => self.say_once(&self.unencodable, "written", error),
+        }
+        encoded.ok()
+    }
+
+    /// Logs the first failure after a success, and no other.
+    fn say_once(&self, failing: &AtomicBool, what: &'static str, error: &CodecError) {
+        if !failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(kind = E::KIND, %error, "a value cannot be {what}; it is not cached");
+        }
     }
 
     /// How long an answer is kept; `None` if not at all.
@@ -256,10 +288,11 @@ impl<E: Entity> Kind<E> {
 
     /// How long to wait for somebody else's load: twice what a slow one
     /// takes, and never longer than the lease it runs under. A process that
-    /// has loaded nothing yet knows no better than the lease.
+    /// has loaded nothing yet waits for half of that: long enough for most loads,
+    /// and its first readers do not pay for a loader's death with a whole lease.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
         match self.slow_load.load(Ordering::Relaxed) {
-            0 => lease,
+            0 => lease / 2,
             slow => (Duration::from_millis(slow) * 2)
                 .max(LEAST_PATIENCE)
                 .min(lease),

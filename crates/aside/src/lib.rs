@@ -148,6 +148,9 @@ mod pending;
 
 mod kind;
 
+mod heard;
+pub use heard::{Heard, Listener};
+
 mod tiers;
 
 mod releases;
@@ -164,10 +167,14 @@ mod erased_repository;
 pub use erased_repository::ErasedRepository;
 
 mod inspect;
-pub use inspect::{Explained, Health, HealthStatus, KindStats, ServiceStats, State};
+pub use inspect::{
+    Explained, Health, HealthStatus, Invalidated, KeyCount, KindStats, ServiceStats, State,
+};
 
 mod service;
 pub use service::{CacheService, Ttl};
+
+mod named;
 
 mod metrics;
 

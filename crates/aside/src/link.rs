@@ -27,6 +27,8 @@ pub(crate) struct Link {
     synced: AtomicU64,
     raised: AtomicU64,
     cleared: AtomicU64,
+    /// The latest suspicion that an error reply raised.
+    refused: AtomicU64,
     /// What the log said last, so that it speaks once per change.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
@@ -74,6 +76,7 @@ impl Link {
             synced: AtomicU64::new(Moment::NEVER.millis()),
             raised: AtomicU64::new(1),
             cleared: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
             unsynced_millis: AtomicU64::new(0),
@@ -111,9 +114,19 @@ impl Link {
         self.raised.load(Ordering::Acquire)
     }
 
+    /// Whether one of the first `suspicions`, not ended yet, was raised by an
+    /// error reply: the server answers, so a PONG alone says nothing.
+    pub(crate) fn was_refused(&self, suspicions: u64) -> bool {
+        let refused = self.refused.load(Ordering::Acquire);
+        self.cleared.load(Ordering::Acquire) < refused && refused <= suspicions
+    }
+
     /// Ends trust at once.
     pub(crate) fn suspect(&self, why: &Suspicion) {
-        self.raised.fetch_add(1, Ordering::AcqRel);
+        let number = self.raised.fetch_add(1, Ordering::AcqRel) + 1;
+        if matches!(why, Suspicion::Refused(_)) {
+            self.refused.fetch_max(number, Ordering::AcqRel);
+        }
         // After the raise: who took a stamp in between finds itself
         // suspect, who takes one later finds a new generation.
         self.stripes.forget_all();
@@ -143,7 +156,8 @@ impl Link {
 
     /// Ends trust for good.
     pub(crate) fn close(&self) {
-        self.raised.store(u64::MAX, Ordering::Release);
+        // Out of reach of every PONG, with room for operations that fail yet.
+        self.raised.store(u64::MAX / 2, Ordering::Release);
         self.unsync();
     }
 

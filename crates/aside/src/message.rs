@@ -42,6 +42,20 @@ pub(crate) fn forget(key: &Key, instance: u64) -> String {
     )
 }
 
+/// The message that makes every instance forget whatever begins so: `A`, the
+/// sending instance and the beginning. Who does not understand it forgets
+/// everything, which is as right.
+pub(crate) fn forget_all(prefix: &str, instance: u64) -> String {
+    format!("A {instance:016x} {prefix}")
+}
+
+/// The beginning that such a message is about.
+pub(crate) fn prefix(text: &str) -> Option<&str> {
+    let (instance, prefix) = text.strip_prefix("A ")?.split_once(' ')?;
+    u64::from_str_radix(instance, 16).ok()?;
+    Some(prefix)
+}
+
 impl<'a> Message<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix("K ")?.splitn(4, ' ');
@@ -74,6 +88,14 @@ mod tests {
         assert_eq!((message.hash, message.instance), (key.hash(), 7));
         assert_eq!(message.key, key.as_str());
         assert!(message.lag(7).is_some() && message.lag(8).is_none());
+    }
+
+    #[test]
+    fn a_message_about_many_keys_names_their_beginning() {
+        let text = forget_all("prod:hero:", 7);
+        assert_eq!(prefix(&text), Some("prod:hero:"));
+        assert_eq!(Message::parse(&text), None);
+        assert_eq!(prefix("A hero: x"), None);
     }
 
     #[test]

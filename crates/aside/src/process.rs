@@ -8,6 +8,7 @@
 //! way of either. The store only bounds memory; which entries it keeps is its
 //! business (S3-FIFO).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -141,7 +142,13 @@ impl<E: Entity> InProcess<E> {
 /// Divides the memory for in-process entries among the kinds.
 pub(crate) struct Shares {
     capacity_bytes: u64,
-    stores: Mutex<Vec<(u32, Weak<dyn Store>)>>,
+    stores: Mutex<BTreeMap<&'static str, Share>>,
+}
+
+/// The store of one kind, and how much it asks for.
+struct Share {
+    parts: u32,
+    store: Weak<dyn Store>,
 }
 
 /// A store of any kind, as seen by who divides the memory.
@@ -163,16 +170,21 @@ impl Shares {
         }
     }
 
-    /// Gives a store its share, which the others' shares shrink for.
-    pub(crate) fn admit<E: Entity>(&self, share: u32, store: &Arc<InProcess<E>>) {
+    /// Gives a kind's store its share, which the others' shares shrink for.
+    /// A store that the kind had before is left without any.
+    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<InProcess<E>>) {
         let mut stores = self.stores.lock();
-        stores.retain(|(_, store)| store.strong_count() > 0);
         let store: Weak<dyn Store> = Arc::downgrade(store) as _;
-        stores.push((share, store));
-        let total: u64 = stores.iter().map(|(share, _)| u64::from(*share)).sum();
-        for (share, store) in stores.iter() {
-            if let Some(store) = store.upgrade() {
-                let part = u128::from(self.capacity_bytes) * u128::from(*share);
+        if let Some(before) = stores.insert(E::KIND, Share { parts, store })
+            && let Some(before) = before.store.upgrade()
+        {
+            before.set_capacity(0);
+        }
+        stores.retain(|_, share| 0 < share.store.strong_count());
+        let total: u64 = stores.values().map(|share| u64::from(share.parts)).sum();
+        for share in stores.values() {
+            if let Some(store) = share.store.upgrade() {
+                let part = u128::from(self.capacity_bytes) * u128::from(share.parts);
                 let part = part / u128::from(total.max(1));
                 store.set_capacity(u64::try_from(part).unwrap_or(u64::MAX));
             }
@@ -186,5 +198,31 @@ impl fmt::Debug for Shares {
             .debug_struct("Shares")
             .field("capacity_bytes", &self.capacity_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::example::Hero;
+
+    #[test]
+    fn a_store_that_takes_a_kinds_place_takes_its_whole_share() {
+        let stripes = Arc::new(Stripes::new());
+        let link = Arc::new(Link::always(Arc::clone(&stripes)));
+        let store = || {
+            Arc::new(InProcess::<Hero>::new(
+                Arc::clone(&stripes),
+                Arc::clone(&link),
+            ))
+        };
+        let shares = Shares::new(1 << 20);
+        let (first, second) = (store(), store());
+        shares.admit(100, &first);
+        shares.admit(100, &second);
+        assert_eq!(
+            (first.entries.capacity(), second.entries.capacity()),
+            (0, 1 << 20)
+        );
     }
 }

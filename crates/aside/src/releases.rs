@@ -20,14 +20,17 @@ use crate::tiers::Tiers;
 /// Releases per pipeline.
 const BATCH: usize = 100;
 
-/// How long a service without a link looks again, should it miss the change.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How soon a service without a link looks for it again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The pause after something that Redis did not take.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends what is pending until the service is gone.
 pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {
     let mut ready = VecDeque::new();
     let mut delayed: BTreeMap<(Instant, u64), Pending> = BTreeMap::new();
-    let mut order = 0;
+    let (mut order, mut pause) = (0, LOOK_AGAIN);
     loop {
         let mut first = None;
         let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
@@ -41,7 +44,7 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
                     ready.push_back(pending);
                 }
             }
-            () = tokio::time::sleep(LOOK_AGAIN), if !ready.is_empty() => {}
+            () = tokio::time::sleep(pause), if !ready.is_empty() => {}
         }
         while let Some(pending) = first.take().or_else(|| arrivals.try_recv().ok()) {
             match pending.due() {
@@ -53,8 +56,10 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
             }
         }
         let Some(tiers) = tiers.upgrade() else { return };
+        pause = LOOK_AGAIN;
         while !ready.is_empty() && tiers.is_usable() {
             if !settle_some(&tiers, &mut ready).await {
+                pause = PAUSE;
                 break;
             }
         }
@@ -73,11 +78,19 @@ async fn sleep_until(due: Option<Instant>) {
 async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
     if let Some(Pending::Everything { prefix, .. }) = ready.front() {
         let prefix = prefix.clone();
+        // Before Redis is told: whoever holds the kind from now on may have
+        // written what the scan has passed already.
+        let holders = tiers.held.holders_of_kind(&prefix);
         if tiers.invalidate_all(&prefix).await.is_err() {
+            // Behind the others: a server that refuses this may take them.
+            ready.rotate_left(1);
             return false;
         }
-        tiers.held.let_kind_go(&prefix);
-        ready.pop_front();
+        if tiers.held.let_kind_go(&prefix, holders)
+            && let Some(pending) = ready.pop_front()
+        {
+            tiers.paid(&pending);
+        }
         return true;
     }
     let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
@@ -97,6 +110,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
             Ok(reply) => {
                 any = true;
                 acknowledged(tiers, &pending, &reply);
+                tiers.paid(&pending);
             }
             Err(_) => ready.push_back(pending),
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
+use crate::heard::Listener;
 use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
 use crate::key::Key;
 use crate::link::Link;
@@ -269,17 +270,29 @@ impl CacheService {
     }
 
     /// Sends what is still owed to Redis, within the deadline of one
-    /// operation, and stops. Afterwards every read goes to the database.
+    /// operation, and ends its connections. Afterwards every read goes to the
+    /// database.
+    ///
+    /// A write that ended ambiguously is not waited for: its quarantine ends
+    /// by itself.
     pub async fn close(&self) {
         let tiers = self.tiers();
         let deadline = Instant::now() + self.config().operation_timeout;
-        while tiers.held.len() > 0 && Instant::now() < deadline {
+        while !tiers.owes_nothing() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for task in &self.0.tasks {
             task.abort();
         }
         tiers.link.close();
+        tiers.teller.close();
+    }
+
+    /// Listens to what is made to be forgotten from now on, here or on any
+    /// other instance. A write is heard once for each key it touches.
+    #[must_use]
+    pub fn listen(&self) -> Listener {
+        self.tiers().teller.listener()
     }
 
     async fn ask(&self, op: Op) -> Option<Reply> {

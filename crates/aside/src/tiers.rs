@@ -1,8 +1,11 @@
 //! The tiers together: what every read and every write of one service shares.
 
+mod forget;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,23 +14,20 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
+use crate::heard::Teller;
 use crate::held::Held;
 use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
 use crate::link::{Link, Suspicion};
-use crate::message::{self, Message};
 use crate::pending::Pending;
 use crate::process::{InProcess, Shares};
-use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Token, Unanswered};
+use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
 use crate::stripes::Stripes;
 
 /// How long a load may wait for its turn while Redis is away.
 const SOURCE_QUEUE: Duration = Duration::from_secs(2);
-
-/// Keys per pipeline when many are forgotten at once.
-const BATCH: usize = 500;
 
 /// What every read and every write of one service shares.
 pub(crate) struct Tiers {
@@ -39,11 +39,14 @@ pub(crate) struct Tiers {
     pub(crate) link: Arc<Link>,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
     releases: mpsc::UnboundedSender<Pending>,
+    /// How much was put off, apart from what must wait for its time.
+    owed: AtomicUsize,
 }
 
 impl Tiers {
@@ -61,11 +64,13 @@ impl Tiers {
             link,
             stripes,
             held: Held::default(),
+            teller: Teller::new(),
             statistics: ServiceStatistics::new(),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
             releases,
+            owed: AtomicUsize::new(0),
             config,
         }
     }
@@ -113,11 +118,12 @@ impl Tiers {
         let Some(shared) = &self.shared else {
             return Err(Unanswered::Disconnected);
         };
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
         let replies = shared.send(lane, ops).await;
         match &replies {
             Ok(replies) => {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
-                    self.judge_refusal(refused);
+                    self.judge_refusal(refused, of_protocol);
                 }
             }
             Err(Unanswered::TimedOut) => {
@@ -144,7 +150,7 @@ impl Tiers {
             .ok_or(Unanswered::Disconnected)
     }
 
-    fn judge_refusal(&self, refused: &Refused) {
+    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
         if refused.is_out_of_memory() {
             self.statistics.error("redis_out_of_memory");
         } else if refused.code == "WRONGTYPE" {
@@ -152,167 +158,26 @@ impl Tiers {
         } else {
             // READONLY and NOREPLICAS come from servers that still answer.
             self.statistics.error("redis_refused");
-            self.link.suspect(&Suspicion::Refused(refused.code.clone()));
-        }
-    }
-
-    /// The message that makes every instance forget `key`.
-    pub(crate) fn message(&self, key: &Key) -> String {
-        message::forget(key, self.instance)
-    }
-
-    /// Applies a message, whoever sent it.
-    pub(crate) fn hear(&self, text: &str) {
-        match Message::parse(text) {
-            Some(message) => {
-                self.stripes.forget(message.hash);
-                if let Some(lag) = message.lag(self.instance) {
-                    self.statistics.invalidation_lag.observe(lag.as_secs_f64());
-                }
-            }
-            // A kind as a whole, or words of a newer version: forget it all.
-            None => self.stripes.forget_all(),
-        }
-    }
-
-    /// Makes every copy of some keys forget; answers those that Redis did not
-    /// acknowledge.
-    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Vec<Key> {
-        let mut left = Vec::new();
-        for batch in keys.chunks(BATCH) {
-            let ops = batch
-                .iter()
-                .map(|key| Op::Invalidate {
-                    key: key.clone(),
-                    message: self.message(key),
-                })
-                .collect();
-            match self.ask(self.lane(), ops).await {
-                Ok(replies) => {
-                    let failed = batch
-                        .iter()
-                        .zip(replies)
-                        .filter(|(_, reply)| reply.is_err());
-                    left.extend(failed.map(|(key, _)| key.clone()));
-                }
-                Err(_) => left.extend_from_slice(batch),
-            }
-            // Farthest first: nothing is refilled from a tier that remembers.
-            for key in batch {
-                self.stripes.forget(key.hash());
+            if of_protocol {
+                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
             }
         }
-        left
     }
 
-    /// Makes every copy of every key that begins with `prefix` forget.
-    ///
-    /// A fill under way holds its key from before the scan to after it, so
-    /// the scan finds it. Entries whose value has left Redis are found by no
-    /// scan; the message at the end reaches them, and comes last so that
-    /// nothing forgotten can be read back from Redis behind it.
-    ///
-    /// # Errors
-    /// Redis did not acknowledge all of it; repeating it does no harm.
-    pub(crate) async fn invalidate_all(&self, prefix: &str) -> Result<u64, Unanswered> {
-        let pattern = format!("{}*", glob(prefix));
-        let forgotten = self.scan(&pattern, |keys| async move {
-            match self.invalidate(&keys).await.is_empty() {
-                true => Ok(keys.len() as u64),
-                false => Err(Unanswered::Disconnected),
-            }
-        });
-        let forgotten = forgotten.await;
-        self.stripes.forget_all();
-        let message = format!("A {:016x} {prefix}", self.instance);
-        self.ask_one(self.lane(), Op::Publish { message }).await?;
-        forgotten
-    }
-
-    /// Calls `each` with the keys that match, page by page, and adds up what
-    /// it answers.
-    pub(crate) async fn scan<F>(
-        &self,
-        pattern: &str,
-        mut each: impl FnMut(Vec<Key>) -> F,
-    ) -> Result<u64, Unanswered>
-    where
-        F: Future<Output = Result<u64, Unanswered>>,
-    {
-        let (mut cursor, mut total) = (0, 0);
-        loop {
-            let op = Op::Scan {
-                cursor,
-                pattern: pattern.to_owned(),
-                count: BATCH,
-            };
-            let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
-                return Err(Unanswered::Disconnected);
-            };
-            if !keys.is_empty() {
-                total += each(keys.iter().map(|key| Key::new(key)).collect()).await?;
-            }
-            if next == 0 {
-                return Ok(total);
-            }
-            cursor = next;
-        }
-    }
-
-    /// Makes every copy of a kind forget, now or as soon as Redis can be
-    /// reached; answers how many keys Redis forgot now.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
-        if self.shared.is_none() {
-            return 0;
-        }
-        let prefix = self.prefix(kind);
-        if self.is_usable()
-            && let Ok(forgotten) = self.invalidate_all(&prefix).await
-        {
-            return forgotten;
-        }
-        self.hold_kind(prefix);
-        0
-    }
-
-    /// Passes Redis by for a kind until Redis has forgotten it.
-    fn hold_kind(&self, prefix: String) {
-        if self.held.hold_kind(&prefix) {
-            self.stripes.forget_all();
-            self.later(Pending::Everything { prefix, due: None });
-        }
-    }
-
-    /// Passes Redis by for this key until its release is acknowledged. Held
-    /// first and forgotten second: whoever sees the new generation sees the
-    /// key held. False if its kind is held instead, because there are too
-    /// many keys: Redis will then forget the kind, and nothing is owed to it
-    /// for the key.
-    pub(crate) fn hold(&self, key: &Key) -> bool {
-        if self.shared.is_none() {
-            return false;
-        }
-        if self.held.is_full()
-            && let Some(kind) = self.kind_of(key.as_str())
-        {
-            self.hold_kind(self.prefix(kind));
-            return false;
-        }
-        self.held.hold(key);
-        self.stripes.forget(key.hash());
-        true
-    }
-
-    /// Holds a key, and releases it as soon as Redis takes that.
-    pub(crate) fn hold_until_released(&self, key: &Key) {
-        self.hold(key);
-        let (key, writer) = (key.clone(), Token::random());
-        self.later(Pending::Release {
-            key,
-            writer,
-            held: true,
-            due: None,
-        });
+    /// Whether Redis takes a script that writes, and a read, by trying both
+    /// on a key that nobody reads.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let key = Key::new(&format!("{}probe", self.prefix("aside")));
+        let message = self.message(&key);
+        let ops = vec![
+            Op::Invalidate {
+                key: key.clone(),
+                message,
+            },
+            Op::Get { key },
+        ];
+        let replies = self.ask(self.lane(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 
     /// The beginning of every key of a kind.
@@ -323,9 +188,24 @@ impl Tiers {
 
     /// Puts a release, or an invalidation, off until Redis takes it.
     pub(crate) fn later(&self, pending: Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_add(1, Ordering::AcqRel);
+        }
         // Only a service that has been closed no longer listens, and it
         // reads nothing from Redis either.
         let _ = self.releases.send(pending);
+    }
+
+    /// Redis has taken something that was put off.
+    pub(crate) fn paid(&self, pending: &Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether nothing is put off that Redis could be told now.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.owed.load(Ordering::Acquire) == 0
     }
 
     /// Waits for a turn at the database while Redis is away; `None` if it
@@ -365,11 +245,14 @@ impl Tiers {
                 if let Some(store) = &in_process {
                     self.shares.admit(share, store);
                 }
+                let first = known.is_none();
                 // Counters go on where a kind gets another strategy.
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
                 let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
-                tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
+                if first {
+                    tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
+                }
                 kinds.insert(E::KIND, Arc::clone(&kind) as _);
                 kind
             }
@@ -395,18 +278,6 @@ impl Tiers {
             .copied()
             .find(|kind| key.starts_with(&self.prefix(kind)))
     }
-}
-
-/// Escapes what a glob pattern gives a meaning.
-fn glob(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
 }
 
 impl fmt::Debug for Tiers {

@@ -106,14 +106,23 @@ impl Member {
 const CACHED_AT: &str = ",\"cached_at\":\"";
 const TTL: &str = "\",\"ttl\":";
 
-/// Writes a whole value; answers it with the id of the fill.
+/// A whole value, as it was written.
+pub(crate) struct Written {
+    pub(crate) bytes: Vec<u8>,
+    /// The id of the fill.
+    pub(crate) fill: u64,
+    /// Before compression.
+    pub(crate) payload_bytes: usize,
+}
+
+/// Writes a whole value.
 pub(crate) fn encode(
     circumstance: Circumstance,
     version: u64,
     member: Member,
     envelope: Envelope<'_>,
     compress_above: Option<usize>,
-) -> (Vec<u8>, u64) {
+) -> Written {
     let mut payload = String::with_capacity(envelope.body.len() + 80);
     payload.push_str(member.opening());
     payload.push_str(envelope.body);
@@ -138,7 +147,11 @@ pub(crate) fn encode(
     } else {
         value.extend(payload.as_bytes());
     }
-    (value, fill)
+    Written {
+        bytes: value,
+        fill,
+        payload_bytes: payload.len(),
+    }
 }
 
 impl Header {
@@ -253,7 +266,7 @@ mod tests {
             cached_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
             ttl: Duration::from_secs(3600),
         };
-        encode(OURS, 7, Member::Entity, envelope, compress_above).0
+        encode(OURS, 7, Member::Entity, envelope, compress_above).bytes
     }
 
     #[test]

@@ -1,15 +1,21 @@
 //! The watcher: hears what others forgot, and proves that it heard it all.
 //!
 //! One connection subscribes to the invalidations and carries a PING every
-//! quarter of the staleness bound. A server answers in the order in which it
-//! published, and messages are applied by the task that reads the socket, so
-//! when a PONG is seen every message published before its PING was sent has
-//! been applied. That date is what in-process hits are measured against.
+//! quarter of the staleness bound, and twice a second where that is longer. A
+//! server answers in the order in which it published, and messages are applied
+//! by the task that reads the socket, so when a PONG is seen every message
+//! published before its PING was sent has been applied. That date is what
+//! in-process hits are measured against.
 //!
-//! A connection counts only once its subscription is confirmed and the server
-//! has said that it is a primary: a replica would answer every PING as well,
-//! and hear nothing new.
+//! A connection counts only once its subscription is confirmed, and a PONG
+//! only together with the server's word that it is a primary: a replica would
+//! answer every PING as well, and hear nothing new.
+//!
+//! A server may answer every PING and still refuse what matters: one that lost
+//! its replicas, or whose user may run no scripts. Where a refusal raised the
+//! suspicion, a PONG does not end it before a harmless write has been taken.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -26,6 +32,10 @@ use crate::tiers::Tiers;
 
 /// How often the server is asked how it is.
 const ASK_SERVER: Duration = Duration::from_secs(5);
+
+/// The longest pause between two PINGs, whatever the staleness bound: a
+/// suspicion ends no sooner than with the next one.
+const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
 
 /// The pause after a connection that could not be had.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -62,7 +72,10 @@ pub(crate) async fn run(
         let gone = Arc::new(Notify::new());
         let watch = async {
             let wire = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server = ask_server(&wire).await?;
+            let server = tokio::time::timeout(silence, ask_server(&wire));
+            let server = server
+                .await
+                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
             let Some(server) = server else {
                 link.suspect(&Suspicion::NotPrimary);
                 return Err(Broken::because("the server is not a primary"));
@@ -77,7 +90,7 @@ pub(crate) async fn run(
         match watch.await {
             Ok(wire) => {
                 refused = None;
-                prove(&wire, &link, &info, &gone, silence, &mut last).await;
+                prove(&wire, &link, &tiers, &info, &gone, silence, &mut last).await;
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
@@ -85,7 +98,7 @@ pub(crate) async fn run(
                 // Once per reason: the attempts go on several times a second.
                 let reason = error.to_string();
                 if refused.as_ref() != Some(&reason) {
-                    tracing::warn!(%error, "no connection to Redis; it is tried again");
+                    tracing::error!(%error, "no connection to Redis; it is tried again");
                     refused = Some(reason);
                 }
             }
@@ -123,24 +136,32 @@ async fn open(
 async fn prove(
     wire: &Wire,
     link: &Link,
+    tiers: &Weak<Tiers>,
     info: &SharedInfo,
     gone: &Notify,
     silence: Duration,
     last: &mut Instant,
 ) {
-    let every = link.bound() / 4;
+    let every = (link.bound() / 4).min(MOST_BETWEEN_PINGS);
+    let late = (link.bound() / 2).min(silence);
     let mut asked = Instant::now();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
-        let ping = [Call {
-            verb: Verb::Command("PING"),
-            args: Vec::new(),
-        }];
+        let ping = [
+            Call {
+                verb: Verb::Command("PING"),
+                args: Vec::new(),
+            },
+            Call {
+                verb: Verb::Command("INFO"),
+                args: vec![b"replication"[..].into()],
+            },
+        ];
         let pong = wire.call(&ping);
         tokio::pin!(pong);
         let in_time = tokio::select! {
             () = gone.notified() => return,
-            pong = tokio::time::timeout(link.bound() / 2, &mut pong) => pong,
+            pong = tokio::time::timeout(late, &mut pong) => pong,
         };
         let pong = match in_time {
             Ok(pong) => pong,
@@ -156,7 +177,16 @@ async fn prove(
             }
         };
         match pong.as_deref() {
-            Ok([WireReply::Text(_)]) => link.pong(sent, suspicions),
+            Ok([WireReply::Text(_), server]) if field(server, "role") == "master" => {
+                let Some(tiers) = tiers.upgrade() else { return };
+                if !link.was_refused(suspicions) || tiers.is_writable().await {
+                    link.pong(sent, suspicions);
+                }
+            }
+            // Demoted: its messages are not those of the primary.
+            Ok([WireReply::Text(_), WireReply::Text(_) | WireReply::Bytes(_)]) => {
+                return link.suspect(&Suspicion::NotPrimary);
+            }
             Ok(_) => link.suspect(&Suspicion::Refused("an error to PING".to_owned())),
             Err(_) => return,
         }
@@ -166,7 +196,6 @@ async fn prove(
             let answer = tokio::time::timeout(silence, ask_server(wire)).await;
             match answer {
                 Ok(Ok(Some(server))) => *info.lock() = Some(server),
-                // Demoted: its messages are not those of the primary.
                 Ok(Ok(None)) => return link.suspect(&Suspicion::NotPrimary),
                 Ok(Err(_)) | Err(_) => return,
             }
@@ -192,23 +221,30 @@ async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
         verb: Verb::Command("INFO"),
         args: Vec::new(),
     }];
-    let text = match wire.call(&ask).await?.into_iter().next() {
-        Some(WireReply::Text(text)) => text,
-        Some(WireReply::Bytes(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => return Err(Broken::because("the server refused INFO")),
+    let Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) =
+        wire.call(&ask).await?.into_iter().next()
+    else {
+        return Err(Broken::because("the server refused INFO"));
     };
-    let field = |name: &str| {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.unwrap_or_default().trim().to_owned()
-    };
-    Ok((field("role") == "master").then(|| ServerInfo {
-        version: field("redis_version"),
-        used_memory_bytes: field("used_memory").parse().unwrap_or(0),
-        evicted_keys: field("evicted_keys").parse().unwrap_or(0),
-        policy: field("maxmemory_policy"),
+    Ok((field(&server, "role") == "master").then(|| ServerInfo {
+        version: field(&server, "redis_version"),
+        used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
+        evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
+        policy: field(&server, "maxmemory_policy"),
     }))
+}
+
+/// One field of an answer to INFO; empty where there is none.
+fn field(answer: &WireReply, name: &str) -> String {
+    let text = match answer {
+        WireReply::Text(text) => Cow::from(text),
+        WireReply::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        _ => return String::new(),
+    };
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim().to_owned()
 }
 
 fn warn_about(server: &ServerInfo) {

@@ -1,3 +1,7 @@
 //! `tales`: the reference application of aside.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tale_generator::cli::run()
+}

@@ -38,7 +38,8 @@ struct Own<R: Repository> {
 }
 
 enum Way {
-    Open,
+    /// It may be asked for, over a value of this header.
+    Open(Option<Vec<u8>>),
     /// It may be filled under this token.
     Granted(Token),
     Bypass(Bypass),
@@ -95,7 +96,7 @@ impl<R: Repository> CachedRepository<R> {
                 Entered::Lead(leader) => {
                     leader.mark(mark);
                     let closed = self.tiers().closed(&key);
-                    let way = closed.map_or(Way::Open, Way::Bypass);
+                    let way = closed.map_or(Way::Open(None), Way::Bypass);
                     own.push(Own {
                         leader,
                         key,
@@ -133,7 +134,7 @@ impl<R: Repository> CachedRepository<R> {
     async fn look_up(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
         let (mut open, mut left): (Vec<_>, Vec<_>) = own
             .into_iter()
-            .partition(|own| matches!(own.way, Way::Open));
+            .partition(|own| matches!(own.way, Way::Open(_)));
         if open.is_empty() {
             return left;
         }
@@ -150,16 +151,22 @@ impl<R: Repository> CachedRepository<R> {
             );
             return left;
         };
-        for (own, value) in open.into_iter().zip(values) {
+        for (mut own, value) in open.into_iter().zip(values) {
             let asked = own.leader.key().asked();
-            let looked = value.map(|value| self.judge(asked, &value, own.mark, Freshness::Any));
+            let looked = value.map_or(Looked::Miss(None), |value| {
+                self.judge(asked, &value, own.mark, Freshness::Any)
+            });
             match looked {
-                Some(Looked::Hit(stored)) => self.finish_hit(own, &stored, rows),
-                Some(Looked::Quarantined) => left.push(own.bypassing(Bypass::WriteInFlight)),
-                _ if !self.kind.strategy.cache_on_read() => {
+                Looked::Hit(stored) => self.finish_hit(own, &stored, rows),
+                Looked::Quarantined => left.push(own.bypassing(Bypass::WriteInFlight)),
+                Looked::Failed => left.push(own.bypassing(Bypass::RedisUnavailable)),
+                Looked::Miss(_) if !self.kind.strategy.cache_on_read() => {
                     left.push(own.bypassing(Bypass::Strategy));
                 }
-                _ => left.push(own),
+                Looked::Miss(observed) => {
+                    own.way = Way::Open(observed);
+                    left.push(own);
+                }
             }
         }
         left
@@ -206,7 +213,7 @@ impl<R: Repository> CachedRepository<R> {
         for own in &mut own {
             own.step = match own.way {
                 Way::Bypass(_) => own.leader.step_bypass(),
-                Way::Open | Way::Granted(_) => own.leader.step(),
+                Way::Open(_) | Way::Granted(_) => own.leader.step(),
             };
         }
         let begun = Instant::now();
@@ -233,7 +240,7 @@ impl<R: Repository> CachedRepository<R> {
     async fn acquire(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
         let (open, mut settled): (Vec<_>, Vec<_>) = own
             .into_iter()
-            .partition(|own| matches!(own.way, Way::Open));
+            .partition(|own| matches!(own.way, Way::Open(_)));
         if open.is_empty() {
             return settled;
         }
@@ -245,11 +252,15 @@ impl<R: Repository> CachedRepository<R> {
         for (mut own, token) in open.into_iter().zip(&tokens) {
             own.step = own.leader.step();
             let (key, token) = (own.key.clone(), *token);
+            let observed = match &mut own.way {
+                Way::Open(observed) => observed.take(),
+                Way::Granted(_) | Way::Bypass(_) => None,
+            };
             ops.push(Op::Acquire {
                 key,
                 token,
                 lease,
-                observed: None,
+                observed,
             });
             asking.push(own);
         }
@@ -299,7 +310,7 @@ impl<R: Repository> CachedRepository<R> {
             let (bypass, token) = match own.way {
                 Way::Bypass(bypass) => (Some(bypass), None),
                 Way::Granted(token) => (None, Some(token)),
-                Way::Open => (None, None),
+                Way::Open(_) => (None, None),
             };
             self.count(if bypass.is_some() {
                 Outcome::Bypass
@@ -309,7 +320,7 @@ impl<R: Repository> CachedRepository<R> {
             let encoded = token
                 .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
             if let Some((token, encoded)) = encoded {
-                let payload_bytes = encoded.value.len();
+                let payload_bytes = encoded.payload_bytes;
                 let (ttl, fill) = (encoded.ttl, encoded.fill);
                 let key = own.key.clone();
                 ops.push(Op::Fill {

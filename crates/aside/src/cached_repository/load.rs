@@ -270,7 +270,7 @@ impl<R: Repository> Miss<R> {
             let _ = tiers.ask_one(lane, Op::Abandon { key, token }).await;
             return;
         };
-        let payload_bytes = encoded.value.len();
+        let payload_bytes = encoded.payload_bytes;
         let fill = Op::Fill {
             key: key.clone(),
             token,

@@ -19,7 +19,7 @@ use crate::kind::{Kind, KindFlights};
 use crate::lookup::Asked;
 use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
-use crate::statistics::{Operation, Outcome, Reason};
+use crate::statistics::{Operation, Outcome};
 use crate::strategy::CacheStrategy;
 use crate::tiers::Tiers;
 use crate::write::Write;
@@ -166,10 +166,7 @@ impl<R: Repository> CachedRepository<R> {
             }
             Forget::All => self.cache.forget_kind(R::Entity::KIND).await,
         };
-        self.kind
-            .statistics
-            .invalidated(Reason::Request, forgotten.max(1));
-        forgotten
+        forgotten.keys
     }
 
     /// Runs a write as a task of its own, so that a caller who goes away

@@ -157,9 +157,16 @@ impl<R: Repository> CachedRepository<R> {
                     Looked::Failed => Start::Bypass(Bypass::RedisUnavailable),
                 }
             };
+            if !lenient && self.hit(asked).is_some() {
+                // Redis no longer has what this process holds, so this read
+                // may see something newer, and no later one may go back.
+                self.tiers().stripes.forget(key.hash());
+            }
+            let mark = self.mark(&key);
             let leader = match self.flights.enter(&lookup, mark, lenient) {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {
+                    Waited::Answer(landed) if is_too_old(&landed, freshness) => continue,
                     Waited::Answer(landed) => return self.share(&landed),
                     Waited::Lead(leader) => leader,
                     Waited::Again => continue,
@@ -253,9 +260,9 @@ impl<R: Repository> CachedRepository<R> {
     ) -> Looked<R::Entity> {
         match State::of(bytes, true) {
             State::Value => {}
-            // One whose writers are long gone will not expire by itself; a
-            // script looks at its age with the server's own clock.
-            State::Quarantine(quarantine) if !quarantine.is_overdue() => {
+            // One of no write under way may never expire by itself; a script
+            // sees its TTL, and has the server's own clock.
+            State::Quarantine(quarantine) if !quarantine.is_implausible() => {
                 return Looked::Quarantined;
             }
             State::Lease(_) | State::Absent | State::Quarantine(_) => return Looked::Miss(None),
@@ -318,6 +325,11 @@ fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
         Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
         Freshness::Any | Freshness::Shared | Freshness::Source => true,
     }
+}
+
+/// Whether a flight brought what this reader, who looked for itself, refused.
+fn is_too_old<E, X>(landed: &Landed<E, X>, freshness: Freshness) -> bool {
+    landed.result.is_ok() && !is_young(landed.loaded_at, freshness)
 }
 
 fn age_of(loaded_at: i64) -> Duration {

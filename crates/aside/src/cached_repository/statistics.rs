@@ -28,7 +28,7 @@ impl<R: Repository> CachedRepository<R> {
         let all = entity::all_key(tiers.namespace(), kind);
         RepositoryStats {
             reads: KindStats::of(kind, &*self.kind),
-            shared_keys: self.cache.count_keys(kind).await,
+            shared_keys: self.cache.count_all_keys(kind).await,
             list_all_ttl: self.cache.ttl(all.as_str()).await.left(),
         }
     }

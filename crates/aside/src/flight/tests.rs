@@ -171,3 +171,33 @@ async fn after_a_failed_load_the_next_one_waits_a_moment() {
     assert!(begin.elapsed() >= pause);
     failed.await.unwrap();
 }
+
+/// The leader goes away without an outcome while a reader joins: whichever
+/// comes first, the reader leads or is answered, and never waits for nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_who_joins_while_the_leader_gives_up_is_not_left_waiting() {
+    for _ in 0..20_000 {
+        let book = book();
+        let leader = lead(&book);
+        let start = Arc::new(std::sync::Barrier::new(2));
+        let joining = {
+            let (book, start) = (Arc::clone(&book), Arc::clone(&start));
+            tokio::spawn(async move {
+                start.wait();
+                match book.enter(&"key", 1, true) {
+                    Entered::Lead(_) => {}
+                    Entered::Follow(follower) => assert!(matches!(
+                        tokio::time::timeout(Duration::from_secs(5), follower.wait()).await,
+                        Ok(Waited::Lead(_))
+                    )),
+                }
+            })
+        };
+        tokio::task::block_in_place(|| {
+            start.wait();
+            drop(leader);
+        });
+        joining.await.unwrap();
+        assert_eq!(book.len(), 0);
+    }
+}

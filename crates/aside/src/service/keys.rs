@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use super::CacheService;
+use crate::inspect::Invalidated;
 use crate::key::Key;
-use crate::shared::{Lives, Op, Reply};
+use crate::shared::{Lives, Op, Reply, Token};
+use crate::statistics::Reason;
 use crate::value::{HEADER_BYTES, Header};
 
 /// How long a key will live.
@@ -74,7 +76,7 @@ impl CacheService {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
         let existed = self.exists(key.as_str()).await;
-        self.forget_key(&key).await == 1 && existed
+        self.forget_key(&key).await.keys == 1 && existed
     }
 
     /// Removes every key that matches a glob pattern, as `SCAN` has it, page
@@ -85,7 +87,7 @@ impl CacheService {
         if tiers.closed(&Key::new(pattern)).is_some() {
             return 0;
         }
-        let own = format!("{}aside:", tiers.prefix("").trim_end_matches(':'));
+        let own = tiers.prefix("aside");
         let forgotten = tiers.scan(pattern, |keys| {
             let own = own.clone();
             async move {
@@ -129,41 +131,59 @@ impl CacheService {
     pub async fn flush(&self) -> u64 {
         let mut forgotten = 0;
         for kind in self.tiers().kinds().into_keys() {
-            forgotten += self.forget_kind(kind).await;
+            forgotten += self.forget_kind(kind).await.keys;
         }
         forgotten
     }
 
     /// Makes every copy of a key forget, now or when Redis is back.
-    pub(crate) async fn forget_key(&self, key: &Key) -> u64 {
+    pub(crate) async fn forget_key(&self, key: &Key) -> Invalidated {
         let tiers = self.tiers();
         if tiers.shared.is_none() {
-            return 0;
+            return Invalidated::default();
         }
         let forgotten =
             tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !forgotten {
-            tiers.hold_until_released(key);
+            tiers.hold_until_released(key.clone(), Token::random(), None);
         }
+        let kind = tiers.kind_of(key.as_str());
+        self.count_request(kind, 1);
         tracing::info!(
-            kind = tiers.kind_of(key.as_str()).unwrap_or("none"),
+            kind = kind.unwrap_or("none"),
             operation = "invalidate",
             count = u64::from(forgotten),
             "invalidated"
         );
         tracing::debug!(key = key.as_str(), "invalidated");
-        u64::from(forgotten)
+        Invalidated {
+            keys: u64::from(forgotten),
+            pending: !forgotten,
+        }
     }
 
     /// Makes every copy of a kind forget, now or when Redis is back.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> u64 {
-        let count = self.tiers().forget_kind(kind).await;
+    pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
+        let forgotten = self.tiers().forget_kind(kind).await;
+        let count = forgotten.unwrap_or(0);
+        self.count_request(Some(kind), count.max(1));
         tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
-        count
+        Invalidated {
+            keys: count,
+            pending: forgotten.is_none(),
+        }
     }
 
-    /// How many keys of a kind Redis holds.
-    pub(crate) async fn count_keys(&self, kind: &str) -> Option<u64> {
+    /// Counts what somebody asked to be forgotten.
+    fn count_request(&self, kind: Option<&str>, keys: u64) {
+        let kinds = self.tiers().kinds();
+        if let Some(kind) = kind.and_then(|kind| kinds.get(kind)) {
+            kind.statistics().invalidated(Reason::Request, keys);
+        }
+    }
+
+    /// How many keys of a kind Redis holds, however long it takes to count.
+    pub(crate) async fn count_all_keys(&self, kind: &str) -> Option<u64> {
         let tiers = self.tiers();
         if !tiers.is_usable() {
             return None;

@@ -181,6 +181,16 @@ async fn load_scripts(wire: &Wire) -> Result<(), Broken> {
     wire.call(&calls).await.map(drop)
 }
 
+/// A lane that somebody keeps open; without them its connection ends.
+struct Open(Arc<LaneState>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.answering.store(false, Ordering::Release);
+        *self.0.wire.write() = None;
+    }
+}
+
 /// Keeps one lane open for as long as it is run.
 pub(crate) async fn keep_open(
     lane: Arc<LaneState>,
@@ -188,6 +198,7 @@ pub(crate) async fn keep_open(
     link: Arc<Link>,
     socket_timeout: Duration,
 ) {
+    let _open = Open(Arc::clone(&lane));
     let mut pause = PAUSE.0;
     loop {
         let gone = Arc::new(Notify::new());
@@ -201,7 +212,9 @@ pub(crate) async fn keep_open(
         };
         let opened = async {
             let wire = Wire::open(&endpoint, on_event).await?;
-            load_scripts(&wire).await?;
+            tokio::time::timeout(socket_timeout, load_scripts(&wire))
+                .await
+                .unwrap_or_else(|_| Err(Broken::because("the scripts were not taken in time")))?;
             Ok::<_, Broken>(wire)
         };
         match opened.await {
@@ -228,12 +241,15 @@ async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: D
         tokio::select! {
             () = gone.notified() => return,
             () = lane.trouble.notified() => {}
+            // Unasked, lest the server, or a box in between, close a
+            // connection that is merely idle.
+            () = tokio::time::sleep(silence) => {}
         }
         if lane.wire.read().is_none() {
             return;
         }
-        // A reply is missing. The server may be stopped: its connections live
-        // on, and it will answer all of this when it goes on.
+        // Where a reply is missing the server may be stopped: its connections
+        // live on, and it will answer all of this when it goes on.
         let ping = [Call {
             verb: Verb::Command("PING"),
             args: Vec::new(),

@@ -117,6 +117,29 @@ pub(crate) enum Op {
     },
 }
 
+impl Op {
+    /// Whether the protocol rests on it. Another may be refused to a user who
+    /// is allowed all that keeps copies in step.
+    pub(crate) fn is_of_protocol(&self) -> bool {
+        match self {
+            Self::Get { .. }
+            | Self::GetMany { .. }
+            | Self::Acquire { .. }
+            | Self::Fill { .. }
+            | Self::Abandon { .. }
+            | Self::Quarantine { .. }
+            | Self::Release { .. }
+            | Self::Invalidate { .. } => true,
+            Self::Set { .. }
+            | Self::Delete { .. }
+            | Self::Exists { .. }
+            | Self::Ttl { .. }
+            | Self::Publish { .. }
+            | Self::Scan { .. } => false,
+        }
+    }
+}
+
 /// What one operation answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {

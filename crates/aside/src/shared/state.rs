@@ -38,6 +38,9 @@ pub(crate) enum State<'bytes> {
 /// How far apart two clocks may reasonably be.
 const OVERDUE_MILLIS: u64 = 60_000;
 
+/// The longest quarantine that settings allow.
+const LONGEST_MILLIS: u64 = 600_000;
+
 const TOKEN: usize = 32;
 const DEADLINE: usize = 13;
 
@@ -73,12 +76,14 @@ impl Quarantine {
         })
     }
 
-    /// Whether every writer is so long gone that no difference between two
-    /// clocks explains it.
-    pub(crate) fn is_overdue(&self) -> bool {
+    /// Whether its deadline fits no write under way, whatever the difference
+    /// between two clocks: its writers are long gone, or it was never written
+    /// by any. One without a TTL, which a `GET` does not show, ends so.
+    pub(crate) fn is_implausible(&self) -> bool {
         let now = jiff::Timestamp::now().as_millisecond();
         let now = u64::try_from(now).unwrap_or(0);
-        self.last_deadline() + OVERDUE_MILLIS < now
+        let last = self.last_deadline();
+        last + OVERDUE_MILLIS < now || now + LONGEST_MILLIS + OVERDUE_MILLIS < last
     }
 
     /// The bytes that [`State::of`] reads.

@@ -17,5 +17,5 @@ pub use hero::{Hero, HeroDraft, HeroIndex};
 pub use input::Echo;
 pub use kinds::{Gender, Language, Unknown};
 pub use record::Record;
-pub use story::{AudioFile, Story, StoryDraft, StoryIndex, validate_rating};
+pub use story::{AudioFile, Story, StoryDraft, StoryIndex, parse_rating, validate_rating};
 pub use time::{now, stored_precision};

@@ -112,6 +112,23 @@ pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
     problems.finish()
 }
 
+/// Reads a request body that holds a rating alone.
+///
+/// # Errors
+/// [`TaleError::Invalid`] with every field that is missing, unknown, of a
+/// wrong type or out of range.
+pub fn parse_rating(body: Value) -> Result<(i32, Echo), TaleError> {
+    let mut input = Input::new(body)?;
+    let echo = input.echo();
+    let rating: Option<i32> = input.required("rating", "a whole number");
+    let mut problems = input.rest();
+    if let Some(rating) = rating {
+        problems.number("rating", rating, 1, 10);
+    }
+    problems.finish()?;
+    Ok((rating.unwrap_or_default(), echo))
+}
+
 impl StoryDraft {
     /// Reads a request body.
     ///

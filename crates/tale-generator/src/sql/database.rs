@@ -61,6 +61,13 @@ impl Database {
         })
     }
 
+    /// Whether a URL is one that [`open`](Self::open) understands. Nothing is
+    /// connected to.
+    #[must_use]
+    pub fn understands(url: &str) -> bool {
+        open::understands(url)
+    }
+
     /// `sqlite` or `postgresql`.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -17,6 +17,20 @@ pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
     TaleError::Database(Failure::new(error))
 }
 
+/// Whether it is that the database does not answer: gone, starting or
+/// stopping, or closed on our side.
+#[must_use]
+pub fn is_away(error: &TaleError) -> bool {
+    let TaleError::Database(failure) = error else {
+        return false;
+    };
+    failure.downcast_ref().is_some_and(|error| match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+        error => postgres_state(error)
+            .is_some_and(|state| state.starts_with("08") || state.starts_with("57P")),
+    })
+}
+
 /// Whether a failed COMMIT certainly did not commit.
 ///
 /// PostgreSQL says so by its SQLSTATE, except for those of a connection that
@@ -89,7 +103,8 @@ mod tests {
         let gone = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert!(!certainly_rolled_back(&gone()));
         assert!(!certainly_rolled_back(&sqlx::Error::PoolTimedOut));
-        assert!(matches!(tale_error(gone(), "hero"), TaleError::Database(_)));
+        let lost = tale_error(gone(), "hero");
+        assert!(matches!(lost, TaleError::Database(_)) && is_away(&lost));
         let busy = tale_error(sqlx::Error::PoolTimedOut, "hero");
         assert!(matches!(busy, TaleError::Busy));
     }

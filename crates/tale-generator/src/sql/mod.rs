@@ -25,6 +25,7 @@ mod transaction;
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
 pub use children::SqlChildren;
 pub use database::Database;
+pub use failure::is_away;
 pub use heroes::SqlHeroes;
 pub use open::{DatabaseOptions, OpenError};
 pub use stories::SqlStories;

@@ -51,6 +51,14 @@ pub enum OpenError {
     Migrate(#[source] sqlx::migrate::MigrateError),
 }
 
+pub(super) fn understands(url: &str) -> bool {
+    if url.starts_with("sqlite:") {
+        return SqliteConnectOptions::from_str(url).is_ok();
+    }
+    let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    postgres && PgConnectOptions::from_str(url).is_ok()
+}
+
 pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<SqlitePool, OpenError> {
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
     let mut connect = SqliteConnectOptions::from_str(url)

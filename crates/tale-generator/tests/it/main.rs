@@ -1,4 +1,5 @@
-//! The data layer on SQLite, in a file and in memory, and on PostgreSQL.
+//! The Tale Generator: its data layer on SQLite, in a file and in memory, and
+//! on PostgreSQL; its HTTP API; its program.
 
 mod bodies;
 mod cached;
@@ -6,8 +7,10 @@ mod cascades;
 mod concurrency;
 mod databases;
 mod facade;
+mod http;
 mod keys;
 mod limits;
+mod program;
 mod reads;
 mod transfers;
 mod writes;

@@ -18,6 +18,7 @@ use crate::key::Key;
 mod foreign;
 mod lockstep;
 mod model;
+mod on_client;
 mod on_memory;
 mod on_redis;
 pub(crate) mod promises;

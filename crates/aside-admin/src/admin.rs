@@ -1,0 +1,101 @@
+//! What the routes work on.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use aside::{CacheService, CachedRepository, Entity, Repository, Secret, WarmUp, WarmedUp};
+
+use crate::access::{Access, WeakToken};
+use crate::warm::{Progress, WarmUpFailed, WarmUps};
+
+/// What the routes of [`router`](crate::router) work on, and for whom.
+#[derive(Clone)]
+pub struct Admin {
+    cache: CacheService,
+    access: Access,
+    warm_ups: Arc<WarmUps>,
+}
+
+impl Admin {
+    /// Looks into `cache`, for whoever asks from this machine.
+    #[must_use]
+    pub fn new(cache: CacheService) -> Self {
+        Self {
+            cache,
+            access: Access::default(),
+            warm_ups: Arc::default(),
+        }
+    }
+
+    /// Answers whoever brings this token, `ADMIN_TOKEN`; `None` leaves it at
+    /// this machine.
+    ///
+    /// # Errors
+    /// The token has less than 16 bytes.
+    pub fn with_token(mut self, token: Option<Secret>) -> Result<Self, WeakToken> {
+        self.access = Access::new(token)?;
+        Ok(self)
+    }
+
+    /// Lets `POST /cache/warm` fill the cache of this repository, with the
+    /// defaults of [`WarmUp`].
+    #[must_use]
+    pub fn with_repository<R>(self, repository: CachedRepository<R>) -> Self
+    where
+        R: Repository,
+        R::Error: fmt::Display,
+    {
+        self.with_warm_up(R::Entity::KIND, move |progress| {
+            let repository = repository.clone();
+            async move {
+                repository
+                    .warm_up(WarmUp::default(), move |state| progress.report(state))
+                    .await
+                    .map_err(WarmUpFailed::new)
+            }
+        })
+    }
+
+    /// Lets `POST /cache/warm` fill the cache of `kind` by calling `warm_up`,
+    /// which says how far it has come and at the end how much it read. A
+    /// second one of the same kind takes the place of the first.
+    #[must_use]
+    pub fn with_warm_up<W, F>(mut self, kind: impl Into<String>, warm_up: W) -> Self
+    where
+        W: Fn(Progress) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<WarmedUp, WarmUpFailed>> + Send + 'static,
+    {
+        let warm_ups = WarmUps::with(&self.warm_ups, kind.into(), warm_up);
+        self.warm_ups = Arc::new(warm_ups);
+        self
+    }
+
+    pub(crate) fn cache(&self) -> &CacheService {
+        &self.cache
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(crate) fn warm_ups(&self) -> &Arc<WarmUps> {
+        &self.warm_ups
+    }
+
+    /// The kinds that are cached here.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        let kinds = self.cache.stats().kinds;
+        kinds.iter().map(|kind| kind.kind.to_owned()).collect()
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Admin")
+            .field("cache", &self.cache)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! `GET /cache/explain?key=`: what one key holds, and why it is read or not.
+
+use aside::State as Held;
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde_json::{Value, json};
+
+use crate::admin::Admin;
+use crate::problem::Problem;
+use crate::query;
+
+pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json<Value>, Problem> {
+    let mut parameters = query::parameters(&uri)?;
+    let key = match (parameters.remove("key"), parameters.is_empty()) {
+        (Some(key), true) if !key.is_empty() => key,
+        _ => {
+            return Err(Problem::bad_request(
+                "Give one key, as it stands in Redis, as `?key=`.",
+            ));
+        }
+    };
+    let known = admin.cache().explain(&key).await;
+    Ok(Json(json!({
+        "key": known.key,
+        "kind": known.kind,
+        "state": known.state.as_ref().map_or("unknown", Held::as_str),
+        "header": known.state.as_ref().and_then(header),
+        "ttl_seconds": known.ttl.map(|ttl| ttl.as_secs_f64()),
+        "bypass": known.bypass,
+    })))
+}
+
+/// What the state says of itself. Shapes and fills are hexadecimal texts:
+/// as numbers they are larger than JavaScript can hold.
+fn header(state: &Held) -> Option<Value> {
+    match state {
+        Held::Value {
+            shape,
+            fill,
+            version,
+            bytes,
+            ..
+        } => Some(json!({
+            "shape": format!("{shape:016x}"),
+            "fill": format!("{fill:016x}"),
+            "version": version,
+            "bytes": bytes,
+        })),
+        Held::Quarantine { writers, clean, .. } => {
+            Some(json!({ "writers": writers, "clean": clean }))
+        }
+        _ => None,
+    }
+}

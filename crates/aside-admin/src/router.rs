@@ -1,0 +1,75 @@
+//! The routes, behind their guard.
+
+use axum::Router;
+use std::future::{Ready, ready};
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Uri};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{MethodRouter, delete, get, post};
+
+use crate::access::guard;
+use crate::admin::Admin;
+use crate::events::events;
+use crate::explain::explain;
+use crate::forget::{forget, forget_id, forget_kind};
+use crate::problem::method_not_allowed;
+use crate::stats::stats;
+use crate::warm::warm;
+
+/// The routes under `/cache`, to be merged into the router of a service.
+///
+/// Serve with connect info (`into_make_service_with_connect_info`), or nobody
+/// is let in without a token.
+pub fn router(admin: Admin) -> Router {
+    let access = admin.access().clone();
+    Router::new()
+        .route(
+            "/cache/stats",
+            beside("stats", get(stats), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/explain",
+            beside("explain", get(explain), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/events",
+            beside("events", get(events), "GET, HEAD, DELETE"),
+        )
+        .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
+        .route(
+            "/cache/{kind}",
+            delete(forget_kind).fallback(refusing("DELETE")),
+        )
+        .route(
+            "/cache/{kind}/{id}",
+            delete(forget_id).fallback(refusing("DELETE")),
+        )
+        .route_layer(map_response(uncached))
+        .route_layer(from_fn_with_state(access, guard))
+        .with_state(admin)
+}
+
+/// A route whose name a kind may have as well: then it can be forgotten.
+fn beside(
+    kind: &'static str,
+    route: MethodRouter<Admin>,
+    allowed: &'static str,
+) -> MethodRouter<Admin> {
+    route
+        .delete(async move |State(admin): State<Admin>, uri: Uri| forget(&admin, kind, &uri).await)
+        .fallback(refusing(allowed))
+}
+
+fn refusing(allowed: &'static str) -> impl Fn() -> Ready<Response> + Clone + Send + Sync {
+    move || ready(method_not_allowed(allowed))
+}
+
+/// What was true a moment ago is in nobody's interest.
+async fn uncached(mut response: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}

@@ -1,0 +1,94 @@
+//! `GET /cache/stats`: what the cache has done, what it holds and how it is.
+
+use aside::{CacheService, Health, KindStats, ServiceStats};
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde_json::{Map, Value, json};
+
+use crate::admin::Admin;
+use crate::problem::Problem;
+use crate::query;
+
+/// How far keys are counted: a Redis may hold millions, and a look at the
+/// numbers must not become work for it.
+const MOST_PAGES: usize = 100;
+
+pub(crate) async fn stats(State(admin): State<Admin>, uri: Uri) -> Result<Json<Value>, Problem> {
+    query::none(&uri)?;
+    let cache = admin.cache();
+    let health = cache.health_check().await;
+    let stats = cache.stats();
+    let mut kinds = Map::new();
+    for kind in &stats.kinds {
+        kinds.insert(kind.kind.to_owned(), of_kind(cache, kind).await);
+    }
+    Ok(Json(json!({
+        "health": of_health(cache, &health),
+        "kinds": kinds,
+        "service": of_service(&stats),
+        "warm_up": admin.warm_ups().progress(),
+    })))
+}
+
+async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
+    let keys = cache.count_keys(kind.kind, MOST_PAGES).await;
+    let list_all_ttl = match kind.has_list_of_all {
+        true => cache.ttl(&cache.list_all_key(kind.kind)).await.left(),
+        false => None,
+    };
+    let indexes: Vec<Value> = kind
+        .indexes
+        .iter()
+        .map(|index| {
+            json!({
+                "segment": index.segment,
+                "fields": index.fields,
+                "unique": index.unique,
+            })
+        })
+        .collect();
+    json!({
+        "l1_hits": kind.l1_hits,
+        "l2_hits": kind.l2_hits,
+        "negative_hits": kind.negative_hits,
+        "misses": kind.misses,
+        "bypasses": kind.bypasses,
+        "hit_rate": kind.hit_rate(),
+        "invalidations": kind.invalidations,
+        "l1_entries": kind.l1_entries,
+        "l1_bytes": kind.l1_bytes,
+        "l1_evictions": kind.l1_evictions,
+        "ttl_seconds": kind.ttl.as_secs_f64(),
+        "keys": keys.map(|keys| json!({
+            "count": keys.keys,
+            "at_least": !keys.complete,
+        })),
+        "list_all_ttl_seconds": list_all_ttl.map(|ttl| ttl.as_secs_f64()),
+        "indexes": indexes,
+    })
+}
+
+fn of_service(stats: &ServiceStats) -> Value {
+    json!({
+        "fills_rejected": stats.fills_rejected,
+        "lease_waits": stats.lease_waits,
+        "quarantine_bypasses": stats.quarantine_bypasses,
+        "releases_lost": stats.releases_lost,
+        "unsynced_seconds": stats.unsynced.as_secs_f64(),
+        "errors": stats.errors,
+    })
+}
+
+fn of_health(cache: &CacheService, health: &Health) -> Value {
+    json!({
+        "status": health.status.as_str(),
+        "synced": cache.is_synced(),
+        "latency_ms": health.latency.map(|latency| latency.as_secs_f64() * 1e3),
+        "connections": health.connections,
+        "held_keys": health.held_keys,
+        "server_version": health.server_version,
+        "used_memory_bytes": health.used_memory_bytes,
+        "evicted_keys": health.evicted_keys,
+    })
+}

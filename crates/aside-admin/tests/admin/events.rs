@@ -1,0 +1,100 @@
+//! `GET /cache/events`.
+
+use aside::Repository;
+use aside_admin::{Admin, router};
+use aside_testkit::{RedisServer, eventually};
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::SOON;
+use crate::asking::{delete, get, request};
+use crate::heroes::{Heroes, Instance, hero};
+
+/// A stream of events, as a client reads it.
+struct Client {
+    body: Body,
+    text: String,
+}
+
+impl Client {
+    async fn connect(admin: &Admin) -> Self {
+        let request = request(Method::GET, "/cache/events");
+        let response = router(admin.clone()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            body: response.into_body(),
+            text: String::new(),
+        }
+    }
+
+    /// Reads until the text stands there.
+    async fn read_to(&mut self, wanted: &str) {
+        let reading = async {
+            while !self.text.contains(wanted) {
+                let frame = self.body.frame().await.expect("the stream goes on");
+                let data = frame.unwrap().into_data().unwrap();
+                self.text.push_str(std::str::from_utf8(&data).unwrap());
+            }
+        };
+        let read = tokio::time::timeout(SOON, reading).await;
+        assert!(read.is_ok(), "no {wanted} in {}", self.text);
+    }
+}
+
+#[tokio::test]
+async fn what_another_instance_writes_is_told() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("a:b", "Ada", "en")]);
+    let here = Instance::start(&redis.url(), &source).await;
+    let there = Instance::start(&redis.url(), &source).await;
+    let mut client = Client::connect(&Admin::new(there.cache.clone())).await;
+
+    let Ok(_) = here.heroes.update(hero("a:b", "Ada", "ru")).await;
+
+    for key in ["hero:a%3Ab", "hero:lang:en", "hero:lang:ru", "hero:all"] {
+        let told = format!("event: forgotten\ndata: {{\"key\":\"{key}\",\"kind\":\"hero\"}}\n\n");
+        client.read_to(&told).await;
+    }
+    delete(&Admin::new(here.cache.clone()), "/cache/hero").await;
+    client
+        .read_to("data: {\"key\":null,\"kind\":\"hero\"}")
+        .await;
+    redis.command(&["PUBLISH", "aside:invalidate", "words of\nanother version"]);
+    client.read_to("data: {\"key\":null,\"kind\":null}").await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_too_slowly_is_told_what_it_missed() {
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let instance = Instance::start("memory://", &source).await;
+    let admin = Admin::new(instance.cache.clone());
+    let mut client = Client::connect(&admin).await;
+    for _ in 0..1100 {
+        instance.cache.delete("hero:1").await;
+    }
+    client
+        .read_to("event: missed\ndata: {\"count\":76}\n\n")
+        .await;
+    client.read_to("hero:1").await;
+}
+
+#[tokio::test]
+async fn the_stream_ends_with_the_cache() {
+    let source = Heroes::default();
+    let instance = Instance::start("memory://", &source).await;
+    let admin = Admin::new(instance.cache.clone());
+    let early = Client::connect(&admin).await;
+    instance.cache.close().await;
+    let late = Client::connect(&admin).await;
+    for client in [early, late] {
+        let ended = tokio::time::timeout(SOON, client.body.collect()).await;
+        assert!(ended.unwrap().unwrap().to_bytes().is_empty());
+    }
+    eventually(SOON, "the rest still answers", async || {
+        get(&admin, "/cache/stats").await.status == StatusCode::OK
+    })
+    .await;
+}

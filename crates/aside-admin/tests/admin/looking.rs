@@ -1,0 +1,160 @@
+//! `GET /cache/stats` and `GET /cache/explain`.
+
+use aside::{Repository, WarmUp};
+use aside_admin::Admin;
+use aside_testkit::RedisServer;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::SOON;
+use crate::asking::{get, request, send};
+use crate::heroes::{Heroes, Instance, hero};
+
+async fn warm(url: &str) -> (Instance, Admin) {
+    let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
+    let instance = Instance::start(url, &source).await;
+    let Ok(_) = instance.heroes.warm_up(WarmUp::default(), |_| ()).await;
+    for key in ["hero:1", "hero:2", "hero:all"] {
+        instance.wait_for(key).await;
+    }
+    let admin = Admin::new(instance.cache.clone());
+    (instance, admin)
+}
+
+#[tokio::test]
+async fn stats_count_what_each_tier_answered() {
+    let redis = RedisServer::start().unwrap();
+    let (instance, admin) = warm(&redis.url()).await;
+    let before = get(&admin, "/cache/stats").await.body["kinds"]["hero"].clone();
+    for _ in 0..10 {
+        instance.name_of("1").await;
+    }
+
+    let answer = get(&admin, "/cache/stats").await;
+
+    assert_eq!(answer.status, StatusCode::OK);
+    let heroes = &answer.body["kinds"]["hero"];
+    let hits = |of: &Value| of["l1_hits"].as_u64().unwrap() + of["l2_hits"].as_u64().unwrap();
+    assert_eq!(hits(heroes) - hits(&before), 10);
+    assert_eq!(heroes["negative_hits"], 0);
+    assert!(heroes["misses"].as_u64() >= Some(3));
+    assert!(heroes["hit_rate"].as_f64() > Some(0.0));
+    assert!(heroes["l1_entries"].as_u64() > Some(0));
+    assert!(heroes["l1_bytes"].as_u64() > Some(0));
+    assert_eq!(heroes["l1_evictions"], 0);
+    assert_eq!(heroes["ttl_seconds"], 3600.0);
+    assert_eq!(heroes["keys"]["at_least"], false);
+    assert!(heroes["keys"]["count"].as_u64() >= Some(3));
+    let left = heroes["list_all_ttl_seconds"].as_f64();
+    assert!(left > Some(0.0) && left <= Some(3600.0));
+    assert_eq!(answer.body["health"]["status"], "healthy");
+    assert_eq!(answer.body["health"]["synced"], true);
+    assert_eq!(answer.body["service"]["releases_lost"], 0);
+    assert_eq!(
+        answer.body["warm_up"],
+        json!({"running": false, "kinds": {}})
+    );
+}
+
+#[tokio::test]
+async fn stats_answer_while_redis_is_away() {
+    let redis = RedisServer::start().unwrap();
+    let (_instance, admin) = warm(&redis.url()).await;
+    redis.kill();
+
+    let answer = get(&admin, "/cache/stats").await;
+
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body["health"]["status"], "unavailable");
+    assert_eq!(answer.body["kinds"]["hero"]["keys"], Value::Null);
+    assert_eq!(
+        answer.body["kinds"]["hero"]["list_all_ttl_seconds"],
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn keys_are_counted_no_further_than_is_cheap() {
+    let redis = RedisServer::start().unwrap();
+    let (_instance, admin) = warm(&redis.url()).await;
+    // More than a hundred pages of strangers.
+    redis.command(&[
+        "EVAL",
+        "for i = 1, 70000 do redis.call('SET', 's:' .. i, '') end",
+        "0",
+    ]);
+
+    let answer = get(&admin, "/cache/stats").await;
+
+    assert_eq!(answer.body["kinds"]["hero"]["keys"]["at_least"], true);
+}
+
+#[tokio::test]
+async fn explain_says_what_a_key_holds() {
+    let (instance, admin) = warm("memory://").await;
+    instance.cache.set("greeting", "hello", None).await;
+
+    let value = get(&admin, "/cache/explain?key=hero:1").await.body;
+    assert_eq!(value["kind"], "hero");
+    assert_eq!(value["state"], "value");
+    assert_eq!(value["header"]["shape"].as_str().unwrap().len(), 16);
+    assert!(value["header"]["bytes"].as_u64() > Some(0));
+    assert!(value["ttl_seconds"].as_f64() <= Some(3600.0));
+    assert_eq!(value["bypass"], Value::Null);
+    assert!(!value.to_string().contains("Ada"));
+
+    let absent = get(&admin, "/cache/explain?key=hero%3A9").await.body;
+    assert_eq!(absent["state"], "absent");
+    assert_eq!(absent["ttl_seconds"], Value::Null);
+    let foreign = get(&admin, "/cache/explain?key=greeting").await.body;
+    assert_eq!(
+        (&foreign["state"], &foreign["kind"]),
+        (&json!("foreign"), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn explain_says_why_a_key_is_passed_by() {
+    let redis = RedisServer::start().unwrap();
+    let (_instance, admin) = warm(&redis.url()).await;
+    redis.kill();
+    aside_testkit::eventually(SOON, "the loss is noticed", async || {
+        let answer = get(&admin, "/cache/explain?key=hero:1").await;
+        answer.body["bypass"] == "redis-unavailable" && answer.body["state"] == "unknown"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn explain_takes_one_key_and_nothing_else() {
+    let (_instance, admin) = warm("memory://").await;
+    for query in ["", "?key=", "?kez=1", "?key=a&key=b", "?key=a&kind=hero"] {
+        let answer = get(&admin, &format!("/cache/explain{query}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+    let answer = get(&admin, "/cache/stats?kind=hero").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_there_are() {
+    let (_instance, admin) = warm("memory://").await;
+    for (method, uri, allowed) in [
+        (Method::POST, "/cache/stats", "GET, HEAD, DELETE"),
+        (Method::GET, "/cache/warm", "POST, DELETE"),
+        (Method::GET, "/cache/hero", "DELETE"),
+        (Method::PUT, "/cache/hero/1", "DELETE"),
+    ] {
+        let answer = send(&admin, request(method, uri)).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{uri}");
+        assert_eq!(answer.headers["allow"], allowed, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_through_the_repository_is_unharmed_by_looking() {
+    let (instance, admin) = warm("memory://").await;
+    get(&admin, "/cache/stats").await;
+    let Ok(all) = instance.heroes.list_all().await;
+    assert_eq!(all.len(), 2);
+}

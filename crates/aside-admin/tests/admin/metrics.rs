@@ -1,0 +1,125 @@
+//! The metrics have the names that dashboards and alerts rely on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aside::{Repository, WarmUp};
+use prometheus_client::registry::Registry;
+
+use crate::heroes::{HeroIndex, Heroes, Instance, hero};
+
+/// Every series of a scrape: its name, and the values that each label takes.
+pub(crate) type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// What a service publishes after some traffic, an error among it.
+pub(crate) async fn after_some_traffic() -> String {
+    let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
+    let instance = Instance::start("memory://", &source).await;
+    let mut registry = Registry::default();
+    instance.cache.register_metrics(&mut registry);
+    let heroes = &instance.heroes;
+    let Ok(_) = heroes.warm_up(WarmUp::default(), |_| ()).await;
+    instance.cache_row("1", "hero:1").await;
+    instance.name_of("1").await;
+    instance.name_of("nobody").await;
+    let Ok(_) = heroes.find_by(&HeroIndex::Name("Ada".into())).await;
+    let Ok(_) = heroes.update(hero("1", "Grace", "en")).await;
+    instance.cache.set("hero:1", "refused", None).await;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+/// Reads the text of a scrape.
+pub(crate) fn series(text: &str) -> Series {
+    let mut all = Series::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, labels) = match line.split_once('{') {
+            Some((name, rest)) => (name, rest.split_once('}').unwrap().0),
+            None => (line.split_once(' ').unwrap().0, ""),
+        };
+        let known = all.entry(name.to_owned()).or_default();
+        for label in labels.split(',').filter(|label| !label.is_empty()) {
+            let (label, value) = label.split_once('=').unwrap();
+            let values = known.entry(label.to_owned()).or_default();
+            values.insert(value.trim_matches('"').to_owned());
+        }
+    }
+    all
+}
+
+/// The contract's names and labels, those of the journal and of the circuit
+/// breaker apart, which are not there yet.
+const PROMISED: [(&str, &[&str]); 25] = [
+    ("aside_reads_total", &["entity", "operation", "outcome"]),
+    ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
+    ("aside_read_seconds_sum", &["entity", "outcome"]),
+    ("aside_read_seconds_count", &["entity", "outcome"]),
+    (
+        "aside_source_seconds_bucket",
+        &["entity", "le", "operation"],
+    ),
+    ("aside_source_seconds_sum", &["entity", "operation"]),
+    ("aside_source_seconds_count", &["entity", "operation"]),
+    ("aside_invalidations_total", &["entity", "reason"]),
+    ("aside_invalidation_lag_seconds_bucket", &["le"]),
+    ("aside_invalidation_lag_seconds_sum", &[]),
+    ("aside_invalidation_lag_seconds_count", &[]),
+    ("aside_fill_rejected_total", &[]),
+    ("aside_lease_waits_total", &[]),
+    ("aside_quarantine_bypass_total", &[]),
+    ("aside_release_lost_total", &[]),
+    ("aside_unsynced_seconds_total", &[]),
+    ("aside_l1_entries", &["entity"]),
+    ("aside_l1_bytes", &["entity"]),
+    ("aside_l1_evictions_total", &["entity"]),
+    ("aside_redis_up", &[]),
+    ("aside_redis_connections", &[]),
+    ("aside_redis_connections_max", &[]),
+    ("aside_redis_used_memory_bytes", &[]),
+    ("aside_redis_evicted_keys_total", &[]),
+    ("aside_errors_total", &["kind"]),
+];
+
+#[tokio::test]
+async fn every_metric_has_its_promised_name_and_labels() {
+    let live = series(&after_some_traffic().await);
+    for (name, labels) in PROMISED {
+        let found = live.get(name).unwrap_or_else(|| panic!("no {name}"));
+        let found: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(found, labels, "{name}");
+    }
+    let promised: BTreeSet<&str> = PROMISED.iter().map(|(name, _)| *name).collect();
+    let unknown = live.keys().find(|name| !promised.contains(name.as_str()));
+    assert_eq!(unknown, None, "a metric that nobody has been told of");
+}
+
+#[tokio::test]
+async fn labels_take_the_promised_values_and_no_others() {
+    let live = series(&after_some_traffic().await);
+    let values =
+        |name: &str, label: &str| -> Vec<String> { live[name][label].iter().cloned().collect() };
+    assert_eq!(values("aside_reads_total", "entity"), ["hero"]);
+    assert_eq!(
+        values("aside_reads_total", "outcome"),
+        [
+            "bypass",
+            "l1_hit",
+            "l2_hit",
+            "miss",
+            "negative_hit",
+            "stale_hit"
+        ]
+    );
+    assert_eq!(
+        values("aside_reads_total", "operation"),
+        ["find_by", "find_by_id", "find_many", "list_all"]
+    );
+    assert_eq!(
+        values("aside_invalidations_total", "reason"),
+        ["request", "write"]
+    );
+    assert_eq!(
+        values("aside_errors_total", "kind"),
+        ["set_on_registered_kind"]
+    );
+}

@@ -1,0 +1,159 @@
+//! What `monitoring/` and `docs/operations.md` rely on is really published.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::metrics::{Series, after_some_traffic, series};
+
+/// Labels that Prometheus itself adds.
+const OF_THE_SCRAPE: [&str; 2] = ["instance", "job"];
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = std::fs::read_to_string(root.join(path));
+    read.unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// One use of a metric: its name, and what it asks of labels.
+#[derive(Debug)]
+struct Use {
+    name: String,
+    /// Label, and the values it is compared with.
+    labels: Vec<(String, Vec<String>)>,
+}
+
+/// Every word of `text` that begins like a metric, with its selector.
+fn uses(text: &str) -> Vec<Use> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("aside_") {
+        let text = &text[at..];
+        let end = text
+            .find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .unwrap_or(text.len());
+        let selector = text[end..]
+            .strip_prefix('{')
+            .and_then(|rest| rest.split_once('}'))
+            .map_or("", |(selector, _)| selector);
+        let labels = selector.split(',').filter(|part| !part.is_empty());
+        let labels = labels.map(|part| {
+            let (label, values) = part.split_once('=').unwrap();
+            let values = values.trim_start_matches('~').trim_matches('"');
+            let values = values.split('|').map(str::to_owned).collect();
+            (label.to_owned(), values)
+        });
+        found.push(Use {
+            name: text[..end].to_owned(),
+            labels: labels.collect(),
+        });
+    }
+    found
+}
+
+/// Fails where `text` asks for what no scrape has.
+fn check(place: &str, text: &str, live: &Series) -> usize {
+    let found = uses(text);
+    for Use { name, labels } in &found {
+        let known = live
+            .get(name)
+            .unwrap_or_else(|| panic!("{place}: {name} is not published"));
+        for (label, values) in labels {
+            if OF_THE_SCRAPE.contains(&label.as_str()) {
+                continue;
+            }
+            let known = known
+                .get(label)
+                .unwrap_or_else(|| panic!("{place}: {name} has no label {label}"));
+            for value in values {
+                assert!(
+                    known.contains(value),
+                    "{place}: {name} has no {label}={value}"
+                );
+            }
+        }
+    }
+    for (_, rest) in text
+        .match_indices("by (")
+        .map(|(at, by)| (at, &text[at + by.len()..]))
+    {
+        for label in rest.split_once(')').unwrap().0.split(", ") {
+            let known = OF_THE_SCRAPE.contains(&label)
+                || found
+                    .iter()
+                    .any(|used| live[&used.name].contains_key(label));
+            assert!(
+                known,
+                "{place}: grouped by {label}, which nothing there has"
+            );
+        }
+    }
+    found.len()
+}
+
+/// Every text inside a JSON document.
+fn texts<'a>(json: &'a Value, into: &mut Vec<&'a str>) {
+    match json {
+        Value::String(text) => into.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, into)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_shows_what_is_published() {
+    let live = series(&after_some_traffic().await);
+    let path = "monitoring/grafana-dashboard.json";
+    let dashboard: Value = serde_json::from_str(&read(path)).unwrap();
+    let mut all = Vec::new();
+    texts(&dashboard, &mut all);
+    let used: usize = all.iter().map(|text| check(path, text, &live)).sum();
+    assert!(used > 20);
+}
+
+#[tokio::test]
+async fn the_alerts_watch_what_is_published() {
+    let live = series(&after_some_traffic().await);
+    let path = "monitoring/alerts.yml";
+    let rules = read(path);
+    // What stands before the first rule is a title.
+    let rules: Vec<&str> = rules.split("- alert: ").skip(1).collect();
+    for rule in &rules {
+        assert!(check(path, rule, &live) > 0, "{rule}");
+    }
+    assert!(rules.len() > 5);
+}
+
+#[tokio::test]
+async fn every_metric_is_described_with_its_labels() {
+    let live = series(&after_some_traffic().await);
+    let page = read("docs/operations.md");
+    let described: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter(|line| line.starts_with("aside_"))
+        .collect();
+    for (name, labels) in &live {
+        // A histogram is described once, under its own name.
+        let name = ["_bucket", "_sum", "_count"]
+            .iter()
+            .fold(name.as_str(), |name, part| {
+                name.strip_suffix(part).unwrap_or(name)
+            });
+        let row = described
+            .iter()
+            .find(|row| row.starts_with(&format!("{name}`")))
+            .unwrap_or_else(|| panic!("{name} is not described"));
+        let shown = row.split('|').nth(1).unwrap();
+        for label in labels.keys().filter(|label| *label != "le") {
+            assert!(shown.contains(&format!("`{label}`")), "{name}: {label}");
+        }
+    }
+    let live: BTreeSet<&str> = live.keys().map(String::as_str).collect();
+    for row in described {
+        let name = row.split('`').next().unwrap();
+        let known = live.contains(name) || live.contains(format!("{name}_sum").as_str());
+        assert!(known, "{name} is described and not published");
+    }
+}

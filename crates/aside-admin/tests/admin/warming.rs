@@ -1,0 +1,137 @@
+//! `POST /cache/warm`.
+
+use std::sync::Arc;
+
+use aside::{Entity, WarmedUp};
+use aside_admin::{Admin, WarmUpFailed};
+use aside_testkit::eventually;
+use axum::http::StatusCode;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::SOON;
+use crate::asking::{get, post};
+use crate::heroes::{Hero, Heroes, Instance, hero};
+
+async fn cold() -> (Instance, Admin) {
+    let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
+    let instance = Instance::start("memory://", &source).await;
+    let admin = Admin::new(instance.cache.clone()).with_repository(instance.heroes.clone());
+    (instance, admin)
+}
+
+fn done(count: usize) -> WarmedUp {
+    let mut state = WarmedUp::default();
+    (state.done, state.total) = (count, count);
+    state
+}
+
+#[tokio::test]
+async fn a_repository_is_read_through_the_cache() {
+    for body in ["", "{}", r#"{"kinds":["hero"]}"#] {
+        let (instance, admin) = cold().await;
+
+        let answer = post(&admin, "/cache/warm", body).await;
+
+        assert_eq!(answer.status, StatusCode::OK, "{body}");
+        // Two rows, the list of all, and two lists for each of three indexes.
+        let all = json!({"done": 9, "total": 9});
+        assert_eq!(answer.body, json!({"warmed": {Hero::KIND: all}}), "{body}");
+        instance.wait_for("hero:1").await;
+        instance.wait_for("hero:lang:ru").await;
+        let stats = get(&admin, "/cache/stats").await.body;
+        assert_eq!(
+            stats["warm_up"],
+            json!({"running": false, "kinds": {"hero": all}})
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_warmed_up_is_refused() {
+    let (instance, admin) = cold().await;
+    let unknown = post(&admin, "/cache/warm", r#"{"kinds":["hero","villain"]}"#).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert_eq!(unknown.body["possible"], json!(["hero"]));
+    for body in ["[", "[]", r#"{"kind":"hero"}"#, r#"{"kinds":"hero"}"#] {
+        let answer = post(&admin, "/cache/warm", body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let answer = post(&admin, "/cache/warm?kind=hero", "").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(!instance.cache.exists("hero:1").await);
+}
+
+#[tokio::test]
+async fn a_second_warm_up_meanwhile_is_refused() {
+    let (_instance, admin) = cold().await;
+    let go_on = Arc::new(Notify::new());
+    let gate = Arc::clone(&go_on);
+    let admin = admin.with_warm_up("slow", move |progress| {
+        let gate = Arc::clone(&gate);
+        async move {
+            progress.report(done(1));
+            gate.notified().await;
+            Ok(done(2))
+        }
+    });
+    let asked = admin.clone();
+    let first =
+        tokio::spawn(async move { post(&asked, "/cache/warm", r#"{"kinds":["slow"]}"#).await });
+    eventually(SOON, "the warm-up runs", async || {
+        let stats = get(&admin, "/cache/stats").await.body;
+        stats["warm_up"] == json!({"running": true, "kinds": {"slow": {"done": 1, "total": 1}}})
+    })
+    .await;
+
+    let second = post(&admin, "/cache/warm", "").await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+
+    go_on.notify_one();
+    assert_eq!(first.await.unwrap().status, StatusCode::OK);
+    assert_eq!(
+        post(&admin, "/cache/warm", r#"{"kinds":["hero"]}"#)
+            .await
+            .status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_stop_a_warm_up() {
+    let (_instance, admin) = cold().await;
+    let go_on = Arc::new(Notify::new());
+    let (gate, ended) = (Arc::clone(&go_on), Arc::new(Notify::new()));
+    let tell = Arc::clone(&ended);
+    let admin = admin.with_warm_up("slow", move |_| {
+        let (gate, tell) = (Arc::clone(&gate), Arc::clone(&tell));
+        async move {
+            gate.notified().await;
+            tell.notify_one();
+            Ok(done(1))
+        }
+    });
+    let asked = admin.clone();
+    let client =
+        tokio::spawn(async move { post(&asked, "/cache/warm", r#"{"kinds":["slow"]}"#).await });
+    eventually(SOON, "the warm-up runs", async || {
+        get(&admin, "/cache/stats").await.body["warm_up"]["running"] == true
+    })
+    .await;
+    client.abort();
+    go_on.notify_one();
+    ended.notified().await;
+}
+
+#[tokio::test]
+async fn why_a_warm_up_stopped_is_not_told() {
+    let (_instance, admin) = cold().await;
+    let admin = admin.with_warm_up("broken", async |_| {
+        Err(WarmUpFailed::new(
+            "password authentication failed for user secret",
+        ))
+    });
+    let answer = post(&admin, "/cache/warm", r#"{"kinds":["broken"]}"#).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!answer.body.to_string().contains("secret"));
+}

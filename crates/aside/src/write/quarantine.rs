@@ -1,0 +1,118 @@
+//! Before the commit: no copy exists any more, and none can be made.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Round, Unquarantined, Write};
+use crate::key::Key;
+use crate::shared::{Op, Token};
+use crate::tiers::Tiers;
+
+/// A write of more keys than this forgets whole kinds instead.
+const MOST_KEYS: usize = 1_000;
+
+impl Write {
+    /// Quarantines every key recorded so far: call it last before the commit.
+    ///
+    /// It answers within the deadline of one cache operation
+    /// (`CACHE_OPERATION_TIMEOUT_MS`), and at once while Redis is known to be
+    /// away. It cannot fail; the keys it answers belong in the journal, in
+    /// this same transaction. The transaction must end within
+    /// `CACHE_QUARANTINE_TTL_MS`.
+    ///
+    /// A write of whole kinds is the exception to the deadline: it takes as
+    /// long as going through the keys of Redis does.
+    pub async fn before_commit(&mut self) -> Unquarantined<'_> {
+        self.attempted = true;
+        // What follows a rollback is another transaction, and as long as the
+        // first: the keys that the first one quarantined are again.
+        let again = std::mem::take(&mut self.rolled_back);
+        if let Some(tiers) = self.tiers.clone() {
+            self.widen();
+            for kind in self.everything.clone() {
+                tiers.forget_kind(kind).await;
+            }
+            let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
+            let mut keys: Vec<Key> = recorded.collect();
+            if again {
+                let known = self.rounds.iter().flat_map(|round| &round.acknowledged);
+                keys.extend(known.cloned());
+            }
+            if !keys.is_empty() {
+                self.quarantine(&tiers, keys).await;
+            }
+        }
+        Unquarantined(&self.unquarantined)
+    }
+
+    /// Turns too many keys into whole kinds.
+    pub(super) fn widen(&mut self) {
+        if self.recorded.len() > MOST_KEYS {
+            for recorded in std::mem::take(&mut self.recorded) {
+                if !self.everything.contains(&recorded.kind) {
+                    self.everything.push(recorded.kind);
+                }
+            }
+            self.values.clear();
+        }
+    }
+
+    async fn quarantine(&mut self, tiers: &Arc<Tiers>, keys: Vec<Key>) {
+        let (writer, lane) = (Token::random(), tiers.lane());
+        self.rounds.push(Round {
+            writer,
+            lane,
+            begun: Instant::now(),
+            acknowledged: Vec::new(),
+            held: Vec::new(),
+            sent: keys.clone(),
+        });
+        let reachable = tiers.is_usable();
+        let replies = if reachable {
+            let ttl = tiers.config.quarantine_ttl;
+            let quarantine = |key: &Key| Op::Quarantine {
+                key: key.clone(),
+                writer,
+                ttl,
+                message: tiers.message(key),
+            };
+            tiers
+                .ask(lane, keys.iter().map(quarantine).collect())
+                .await
+                .ok()
+        } else {
+            None
+        };
+        let mut replies = replies.into_iter().flatten();
+        let Some(round) = self.rounds.last_mut() else {
+            return;
+        };
+        let mut widened = Vec::new();
+        for key in keys {
+            let acknowledged = replies.next().is_some_and(|reply| reply.is_ok());
+            if acknowledged {
+                // Not before the acknowledgement: a GET of our own sent in
+                // between could still see the old value, under the new
+                // generation.
+                tiers.stripes.forget(key.hash());
+                round.acknowledged.push(key);
+            } else {
+                self.unquarantined.push(key.as_str().to_owned());
+                if tiers.hold(&key) {
+                    round.held.push(key);
+                } else {
+                    widened.extend(tiers.kind_of(key.as_str()));
+                }
+            }
+        }
+        round.sent.clear();
+        // Held as a whole only until Redis has forgotten it, which may be
+        // before the commit: it must be forgotten after it as well.
+        for kind in widened {
+            if !self.everything.contains(&kind) {
+                self.everything.push(kind);
+            }
+        }
+    }
+}

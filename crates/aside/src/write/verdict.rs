@@ -1,0 +1,208 @@
+//! After the commit, or instead of it: what Redis is told of the keys.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Write;
+use crate::key::Key;
+use crate::pending::Pending;
+use crate::shared::{Op, Released, Reply, Token};
+use crate::statistics::{Reason, raise};
+use crate::tiers::Tiers;
+
+/// How a write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Committed,
+    RolledBack,
+}
+
+impl Write {
+    /// Says that the transaction certainly did not commit.
+    ///
+    /// Certain is: `ROLLBACK` succeeded on its connection, or the server
+    /// refused the commit with an error that is not about the connection.
+    /// When in doubt, say nothing. Another attempt of the same write begins
+    /// with its [`before_commit`](Self::before_commit), and has a verdict of
+    /// its own.
+    pub fn rolled_back(&mut self) {
+        self.rolled_back = true;
+        // Rows that were never committed.
+        self.values.clear();
+    }
+
+    /// Says that the caller's own transaction certainly committed.
+    ///
+    /// # Cancellation
+    /// Dropped half-way, it counts as ambiguous, which is safe and slower.
+    pub async fn committed(mut self) {
+        self.end(Verdict::Committed).await;
+    }
+
+    /// Ends the write as its repository's result says.
+    pub(crate) async fn ended(mut self, succeeded: bool) {
+        // What the repository said itself comes first: it may answer a
+        // transaction that it rolled back as a row that was not there.
+        if self.rolled_back {
+            self.end(Verdict::RolledBack).await;
+        } else if succeeded {
+            self.end(Verdict::Committed).await;
+        } else if !self.attempted {
+            self.end(Verdict::RolledBack).await;
+        }
+        // Otherwise it is ambiguous, and dropped.
+    }
+
+    async fn end(&mut self, verdict: Verdict) {
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
+        // Keys, kinds and rounds leave their lists when Redis has been told,
+        // or will be: a write dropped in between forgets none.
+        if verdict == Verdict::Committed {
+            self.attempted = true;
+            self.forget_unquarantined(&tiers).await;
+            self.count(&tiers);
+        } else if !self.attempted {
+            self.everything.clear();
+        }
+        while let Some(kind) = self.everything.last() {
+            tiers.forget_kind(kind).await;
+            self.everything.pop();
+        }
+        while let Some(round) = self.rounds.last_mut() {
+            let writer = round.writer;
+            // Left over where the future of `before_commit` was dropped.
+            for key in std::mem::take(&mut round.sent) {
+                tiers.hold_until_released(key, writer, None);
+            }
+            for key in std::mem::take(&mut round.held) {
+                tiers.later(Pending::Release {
+                    key,
+                    writer,
+                    held: true,
+                    due: None,
+                });
+            }
+            let keys = round.acknowledged.clone();
+            if keys.is_empty() {
+                self.rounds.pop();
+                continue;
+            }
+            let lane = round.lane;
+            let ops = keys
+                .iter()
+                .map(|key| self.release(&tiers, key, writer, verdict))
+                .collect();
+            let replies = tiers.ask(lane, ops).await.ok();
+            let mut replies = replies.into_iter().flatten();
+            for key in keys {
+                match replies.next() {
+                    Some(Ok(Reply::Released(Released::Lost))) => {
+                        raise(&tiers.statistics.release_lost);
+                        tiers.stripes.forget(key.hash());
+                    }
+                    Some(Ok(_)) => {}
+                    _ => tiers.later(Pending::Release {
+                        key,
+                        writer,
+                        held: false,
+                        due: None,
+                    }),
+                }
+            }
+            self.rounds.pop();
+        }
+        self.attempted = false;
+    }
+
+    fn release(&mut self, tiers: &Tiers, key: &Key, writer: Token, verdict: Verdict) -> Op {
+        let make = self
+            .values
+            .remove(key)
+            .filter(|_| verdict == Verdict::Committed);
+        let value = make
+            .and_then(|make| make())
+            .map(|encoded| (encoded.value, encoded.ttl));
+        Op::Release {
+            key: key.clone(),
+            writer,
+            message: tiers.message(key),
+            value,
+        }
+    }
+
+    /// Forgets what a repository changed without asking for the quarantine.
+    async fn forget_unquarantined(&mut self, tiers: &Arc<Tiers>) {
+        if self.recorded.is_empty() || tiers.shared.is_none() {
+            return;
+        }
+        tiers.statistics.error("no_before_commit");
+        tracing::error!(
+            keys = self.recorded.len(),
+            "a write committed without `before_commit`: it was forgotten afterwards, \
+             which a crash in between would have prevented"
+        );
+        let keys: Vec<Key> = self
+            .recorded
+            .iter()
+            .map(|recorded| recorded.key.clone())
+            .collect();
+        for key in tiers.invalidate(&keys).await {
+            tiers.hold_until_released(key, Token::random(), None);
+        }
+        self.recorded.clear();
+    }
+
+    fn count(&self, tiers: &Tiers) {
+        let kinds = tiers.kinds();
+        for (kind, keys) in &self.counts {
+            if let Some(kind) = kinds.get(kind) {
+                kind.statistics().invalidated(Reason::Write, *keys);
+            }
+            tracing::info!(kind, operation = "write", count = keys, "invalidated");
+        }
+        tracing::debug!(keys = ?self.known, "forgot what a write changed");
+    }
+}
+
+impl Drop for Write {
+    /// Without a verdict the transaction may still commit: its quarantine
+    /// runs its time, and only then are the keys released.
+    fn drop(&mut self) {
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
+        if self.attempted && !self.rolled_back && tiers.shared.is_some() {
+            let due = Some(Instant::now() + tiers.config.quarantine_ttl);
+            // Recorded too late for the quarantine, or never given one.
+            self.widen();
+            for recorded in self.recorded.drain(..) {
+                tiers.hold_until_released(recorded.key, Token::random(), due);
+            }
+            for kind in self.everything.drain(..) {
+                tiers.later(Pending::Everything {
+                    prefix: tiers.prefix(kind),
+                    due,
+                });
+            }
+        }
+        for round in self.rounds.drain(..) {
+            let due = (!self.rolled_back).then(|| round.begun + tiers.config.quarantine_ttl);
+            for key in round.sent {
+                tiers.hold_until_released(key, round.writer, due);
+            }
+            let held = round.held.into_iter().map(|key| (key, true));
+            let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
+            for (key, held) in all {
+                tiers.later(Pending::Release {
+                    key,
+                    writer: round.writer,
+                    held,
+                    due,
+                });
+            }
+        }
+    }
+}

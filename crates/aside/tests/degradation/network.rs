@@ -1,0 +1,235 @@
+//! The way to Redis is slow, broken, or leads to somebody else.
+
+use aside_testkit::{Conduct, Direction, Impostor, Mode};
+
+use super::*;
+
+/// Answers come from the library, at once, and writes succeed.
+async fn answers_without_redis(instance: &Instance) {
+    eventually(EVENTUALLY, "the fault to be noticed", async || {
+        instance.tier(1).await == Tier::Source && !instance.cache.is_synced()
+    })
+    .await;
+    for id in 1..=3 {
+        let (tier, took) = timed(instance.tier(id)).await;
+        assert_eq!(tier, Tier::Source);
+        assert!(took < AT_ONCE, "{took:?}");
+    }
+    let change = instance.books.update(Book::new(2, "changed meanwhile"));
+    let (changed, took) = timed(change).await;
+    assert!(changed.unwrap().is_some());
+    assert!(took < AT_ONCE, "{took:?}");
+    assert_eq!(instance.tier(2).await, Tier::Source);
+}
+
+async fn caches_again(instance: &Instance, what: &str) {
+    let begun = Instant::now();
+    for id in 1..=3 {
+        instance.caches(id).await;
+    }
+    measured(what, begun.elapsed());
+    assert!(begun.elapsed() < RESUMES_WITHIN, "{:?}", begun.elapsed());
+    let held = instance.cache.health_check().await.held_keys;
+    assert_eq!(held, 0);
+}
+
+async fn survives(what: &str, broken: Mode) {
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    instance.caches(1).await;
+    proxy.set_both(broken);
+    answers_without_redis(&instance).await;
+    proxy.heal().await;
+    caches_again(&instance, what).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_answers_too_slowly_is_passed_by() {
+    survives(
+        "after slow answers",
+        Mode::Delay(Duration::from_millis(300)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_everything_costs_one_deadline() {
+    survives("after a silent network", Mode::Blackhole).await;
+}
+
+#[tokio::test]
+async fn a_network_that_hangs_costs_one_deadline() {
+    survives("after a hanging network", Mode::Stall).await;
+}
+
+#[tokio::test]
+async fn half_closed_connections_are_given_up_and_replaced() {
+    survives("after half-closed connections", Mode::HalfClose).await;
+}
+
+#[tokio::test]
+async fn connections_that_are_reset_again_and_again_cost_no_answer() {
+    survives("after resets", Mode::Reset).await;
+}
+
+#[tokio::test]
+async fn refused_connections_cost_no_answer() {
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    instance.caches(1).await;
+    proxy.refuse().await;
+    proxy.sever();
+    answers_without_redis(&instance).await;
+    proxy.heal().await;
+    caches_again(&instance, "after refused connections").await;
+}
+
+#[tokio::test]
+async fn a_quarantine_whose_reply_was_lost_is_held_here_and_released_later() {
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    instance.caches(1).await;
+
+    proxy.set(Direction::ToClient, Mode::Blackhole);
+    let change = instance.books.update(Book::new(1, "changed"));
+    let (changed, took) = timed(change).await;
+    assert!(changed.unwrap().is_some());
+    assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
+    // It was executed: nobody can fill what is being written.
+    let quarantined = redis.command(&["GET", "book:1"]);
+    assert!(quarantined.text().unwrap().starts_with('Q'));
+    assert_eq!(instance.tier(1).await, Tier::Source);
+    assert!(instance.cache.health_check().await.held_keys > 0);
+
+    proxy.heal().await;
+    caches_again(&instance, "after a lost reply").await;
+}
+
+#[tokio::test]
+async fn an_acquire_whose_reply_was_lost_stands_in_nobodys_way() {
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let library = Library::of(3);
+    let one = Instance::in_step(through(&proxy), &library).await;
+    let other = Instance::in_step(at(&redis.url()), &library).await;
+    proxy.set(Direction::ToClient, Mode::Blackhole);
+    assert_eq!(one.tier(1).await, Tier::Source);
+    proxy.heal().await;
+    one.resumes().await;
+    // Its lease would last for three seconds.
+    let took = other.caches(1).await;
+    assert!(took < RESUMES_WITHIN, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_redis_costs_no_answer() {
+    for garbage in [
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+        "\0\u{1}\u{2}",
+        "+OK\r\n",
+        "$-1\r\n",
+    ] {
+        let conduct = Conduct::Garbage(garbage.as_bytes().to_vec());
+        let impostor = Impostor::start(conduct).await.unwrap();
+        is_never_used(&impostor).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_says_a_word_costs_no_answer() {
+    let impostor = Impostor::silent().await.unwrap();
+    is_never_used(&impostor).await;
+}
+
+async fn is_never_used(impostor: &Impostor) {
+    let library = Library::of(3);
+    let config = at(&format!("redis://{}/0", impostor.address()));
+    let (instance, took) = timed(Instance::start(config, &library)).await;
+    assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
+    eventually(EVENTUALLY, "an attempt to connect", async || {
+        impostor.connections() > 0
+    })
+    .await;
+    answers_without_redis(&instance).await;
+}
+
+#[tokio::test]
+async fn a_subscriber_that_is_cut_off_forgets_what_it_held_and_comes_back() {
+    let redis = redis();
+    let library = Library::of(1);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    instance.caches(1).await;
+    assert_eq!(redis.client_kill_pubsub(), 1);
+    eventually(EVENTUALLY, "the loss to be noticed", async || {
+        instance.tier(1).await == Tier::Source
+    })
+    .await;
+    let took = instance.caches(1).await;
+    measured("a subscriber cut off to cached reads", took);
+    assert!(took < RESUMES_WITHIN, "{took:?}");
+}
+
+#[tokio::test]
+async fn an_instance_whose_subscription_hangs_serves_nothing_older_than_the_bound() {
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let library = Library::of(1);
+    let deaf = Instance::in_step(through(&proxy), &library).await;
+    let writer = Instance::in_step(at(&redis.url()), &library).await;
+    deaf.caches(1).await;
+    eventually(EVENTUALLY, "an answer of this process", async || {
+        deaf.tier(1).await == Tier::Process
+    })
+    .await;
+
+    proxy.set_both(Mode::Stall);
+    writer.books.update(Book::new(1, "changed")).await.unwrap();
+    let written = Instant::now();
+    // The bound, and the tick of the coarse clock.
+    let bound = Duration::from_millis(500 + 10);
+    let mut old = Duration::ZERO;
+    eventually(EVENTUALLY, "the new title", async || {
+        let asked = written.elapsed();
+        let book = deaf.books.find_by_id(&1).await.unwrap().unwrap();
+        if book.title != "changed" {
+            old = asked;
+        }
+        book.title == "changed"
+    })
+    .await;
+    measured("the age of the oldest answer of a deaf instance", old);
+    assert!(old <= bound, "{old:?}");
+}
+
+#[tokio::test]
+async fn an_idle_service_keeps_its_connections_though_the_server_closes_idle_ones() {
+    let redis = redis();
+    redis.set_config("timeout", "1");
+    let proxy = way_to(&redis).await;
+    let library = Library::of(1);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    eventually(EVENTUALLY, "every connection", async || {
+        connections(&redis) == 5
+    })
+    .await;
+    let opened = proxy.counts().connections;
+    // A client of the server's that does nothing is closed meanwhile.
+    let mut idle = tokio::net::TcpStream::connect(redis.address())
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let closed = tokio::io::AsyncReadExt::read(&mut idle, &mut [0]).await;
+        assert_eq!(closed.unwrap(), 0);
+        idle = tokio::net::TcpStream::connect(redis.address())
+            .await
+            .unwrap();
+    }
+    assert_eq!(proxy.counts().connections, opened);
+    assert!(instance.cache.is_synced());
+}

@@ -1,0 +1,162 @@
+//! What the database has to bear while Redis is away, and this process always.
+
+use std::sync::Arc;
+
+use aside::{Entity, Rows, Write};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use super::library::Refusal;
+use super::*;
+
+/// An instance whose Redis is not there.
+async fn without_redis(library: &Library, source_concurrency: usize) -> Instance {
+    let redis = redis();
+    let config = CacheConfig {
+        source_concurrency,
+        ..at(&redis.url())
+    };
+    redis.kill();
+    Instance::start(config, library).await
+}
+
+#[tokio::test]
+async fn sixty_four_readers_of_one_key_make_two_loads_at_most_while_redis_is_away() {
+    let library = Library::of(1);
+    let instance = without_redis(&library, 64).await;
+    library.shut();
+    let mut readers = JoinSet::new();
+    for _ in 0..64 {
+        let books = instance.books.clone();
+        readers.spawn(async move { books.find_by_id(&1).await });
+    }
+    eventually(EVENTUALLY, "a load", async || library.loading() > 0).await;
+    library.open();
+    while let Some(read) = readers.join_next().await {
+        assert_eq!(read.unwrap().unwrap().unwrap().id, 1);
+    }
+    assert!(library.loads() <= 2, "{} loads", library.loads());
+}
+
+#[tokio::test]
+async fn no_more_loads_run_at_once_than_permitted_while_redis_is_away() {
+    let library = Library::of(200);
+    let instance = without_redis(&library, 4).await;
+    library.shut();
+    let mut readers = JoinSet::new();
+    for id in 1..=200 {
+        let books = instance.books.clone();
+        readers.spawn(async move { books.find_by_id(&id).await });
+    }
+    eventually(EVENTUALLY, "four loads", async || library.loading() == 4).await;
+    library.open();
+    while let Some(read) = readers.join_next().await {
+        assert!(read.unwrap().unwrap().is_some());
+    }
+    assert_eq!(library.loads(), 200);
+    assert_eq!(library.most_loading(), 4);
+}
+
+#[tokio::test]
+async fn a_load_that_cannot_get_its_turn_gives_the_repositorys_own_error() {
+    let library = Library::of(3);
+    let instance = without_redis(&library, 1).await;
+    library.shut();
+    let books = instance.books.clone();
+    let stuck = tokio::spawn(async move { books.find_by_id(&1).await });
+    eventually(EVENTUALLY, "a load", async || library.loading() == 1).await;
+    let (one, many) = tokio::join!(
+        instance.books.find_by_id(&2),
+        instance.books.find_many(&[2, 3])
+    );
+    assert_eq!(one, Err(Refusal::Overloaded));
+    assert_eq!(many, Err(Refusal::Overloaded));
+    assert!(instance.errors("source_overloaded") >= 2);
+    library.open();
+    assert!(stuck.await.unwrap().unwrap().is_some());
+    // The turn was given back.
+    assert_eq!(instance.tier(2).await, Tier::Source);
+}
+
+#[tokio::test]
+async fn entries_in_this_process_never_weigh_more_than_permitted_all_kinds_together() {
+    let redis = redis();
+    let library = Library::of(300);
+    let capacity = 32 * 1024;
+    let config = CacheConfig {
+        l1_capacity_bytes: capacity,
+        ..at(&redis.url())
+    };
+    let instance = Instance::in_step(config, &library).await;
+    let weight = || {
+        let kinds = instance.cache.stats().kinds;
+        kinds.iter().map(|kind| kind.l1_bytes).sum::<u64>()
+    };
+    let ids: Vec<u32> = (1..=300).collect();
+    for _ in 0..2 {
+        for id in &ids {
+            instance.books.find_by_id(id).await.unwrap();
+            assert!(weight() <= capacity as u64, "{}", weight());
+        }
+        instance.books.find_many(&ids).await.unwrap();
+        instance.books.list_all().await.unwrap();
+    }
+    assert!(weight() > capacity as u64 / 2, "hardly used: {}", weight());
+
+    // A second kind takes its half at once, and fills it.
+    let leaflets = CachedRepository::new(Leaflets, &instance.cache);
+    assert!(weight() <= capacity as u64 / 2, "{}", weight());
+    for id in &ids {
+        leaflets.find_by_id(id).await.unwrap();
+        instance.books.find_by_id(id).await.unwrap();
+        assert!(weight() <= capacity as u64, "{}", weight());
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[entity(kind = "leaflet")]
+struct Leaflet {
+    #[entity(id)]
+    id: u32,
+}
+
+/// Every leaflet there could be; read only.
+struct Leaflets;
+
+impl Repository for Leaflets {
+    type Entity = Leaflet;
+    type Error = Refusal;
+
+    async fn find_by_id(&self, id: &u32) -> Result<Option<Arc<Leaflet>>, Refusal> {
+        Ok(Some(Arc::new(Leaflet { id: *id })))
+    }
+
+    async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Arc<Leaflet>>>, Refusal> {
+        let leaflet = |id: &u32| Some(Arc::new(Leaflet { id: *id }));
+        Ok(ids.iter().map(leaflet).collect())
+    }
+
+    async fn find_by(&self, index: &LeafletIndex) -> Result<Rows<Leaflet>, Refusal> {
+        match *index {}
+    }
+
+    async fn list_all(&self) -> Result<Rows<Leaflet>, Refusal> {
+        Ok(Rows::default())
+    }
+
+    async fn save_in(&self, row: Leaflet, _: &mut Write) -> Result<Arc<Leaflet>, Refusal> {
+        Ok(Arc::new(row))
+    }
+
+    async fn update_in(&self, _: Leaflet, _: &mut Write) -> Result<Option<Arc<Leaflet>>, Refusal> {
+        Ok(None)
+    }
+
+    async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+
+    fn overloaded(&self) -> Refusal {
+        Refusal::Overloaded
+    }
+}

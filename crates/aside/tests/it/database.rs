@@ -1,0 +1,384 @@
+//! A database in memory: tables with row locks and transactions, that counts
+//! what it is asked and can be stopped, or made to fail, at named places.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aside::{Entity, Id, Index, Repository, Row, Rows, Write};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+/// A row whose version the database sets.
+pub(crate) trait Versioned: Entity<Id: Ord> + PartialEq + std::fmt::Debug {
+    fn set_version(&mut self, version: u64);
+}
+
+/// Why the database refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    #[error("the query failed")]
+    Failed,
+    #[error("the connection was lost")]
+    ConnectionLost,
+    #[error("there is such a row already")]
+    Duplicate,
+    #[error("too many are waiting")]
+    Overloaded,
+}
+
+/// A place at which a query can be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// A read has arrived and has seen nothing yet.
+    BeforeRead,
+    /// A read has seen the rows and has not answered.
+    AfterRead,
+    /// A write holds its row's lock and has told nobody.
+    Locked,
+    /// The quarantine is acknowledged, the commit not sent.
+    BeforeCommit,
+    /// The commit has happened and the row is free, and the repository has
+    /// not returned.
+    AfterCommit,
+}
+
+/// How the next query goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    ReadFails,
+    ReadPanics,
+    /// An error before the cache was asked for anything.
+    FailsEarly,
+    /// The commit is refused, which the repository is certain of.
+    RollsBack,
+    /// The same, but answered as if no such row had been there.
+    RollsBackAndAnswersNone,
+    /// Rolled back once, and then there is no such row any more.
+    TriesAgainAndFindsNothing,
+    /// No answer to the commit, which happened.
+    ConnectionLostAfterCommit,
+    /// No answer to the commit, which did not happen.
+    ConnectionLostBeforeCommit,
+    /// The repository forgets to call `before_commit`.
+    ForgetsToQuarantine,
+    PanicsBeforeCommit,
+    PanicsAfterCommit,
+}
+
+impl Fault {
+    fn is_of_reads(self) -> bool {
+        matches!(self, Self::ReadFails | Self::ReadPanics)
+    }
+}
+
+/// How often each query was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Queries {
+    pub(crate) by_id: u32,
+    pub(crate) many: u32,
+    pub(crate) by_index: u32,
+    pub(crate) all: u32,
+}
+
+impl Queries {
+    pub(crate) const NONE: Self = Self {
+        by_id: 0,
+        many: 0,
+        by_index: 0,
+        all: 0,
+    };
+
+    pub(crate) fn total(self) -> u32 {
+        self.by_id + self.many + self.by_index + self.all
+    }
+}
+
+/// One table. Clones are the same table, as two connections to it would be.
+pub(crate) struct Table<E: Versioned>(Arc<Inner<E>>);
+
+struct Inner<E: Versioned> {
+    rows: Mutex<BTreeMap<E::Id, Arc<E>>>,
+    locks: Mutex<HashMap<E::Id, Arc<tokio::sync::Mutex<()>>>>,
+    queries: Mutex<Queries>,
+    stops: Mutex<HashMap<Place, VecDeque<Stop>>>,
+    faults: Mutex<VecDeque<Fault>>,
+    unquarantined: AtomicU32,
+}
+
+struct Stop {
+    reached: oneshot::Sender<()>,
+    go_on: oneshot::Receiver<()>,
+}
+
+/// A query that stands still, or will.
+pub(crate) struct Stopped {
+    reached: oneshot::Receiver<()>,
+    go_on: oneshot::Sender<()>,
+}
+
+impl Stopped {
+    /// Waits until the query has come to the place.
+    pub(crate) async fn reached(&mut self) {
+        (&mut self.reached)
+            .await
+            .expect("the query comes to the place");
+    }
+
+    pub(crate) fn go_on(self) {
+        // A query that was dropped meanwhile does not go on.
+        let _ = self.go_on.send(());
+    }
+}
+
+impl<E: Versioned> Clone for Table<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Versioned> Table<E> {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            rows: Mutex::default(),
+            locks: Mutex::default(),
+            queries: Mutex::default(),
+            stops: Mutex::default(),
+            faults: Mutex::default(),
+            unquarantined: AtomicU32::new(0),
+        }))
+    }
+
+    /// Stores a row behind everybody's back.
+    pub(crate) fn insert(&self, row: &E) {
+        let row = Arc::new(row.clone());
+        self.0.rows.lock().insert(row.id().clone(), row);
+    }
+
+    /// The committed row.
+    pub(crate) fn row(&self, id: &E::Id) -> Option<Arc<E>> {
+        self.0.rows.lock().get(id).cloned()
+    }
+
+    /// The committed rows.
+    pub(crate) fn rows(&self) -> Vec<Arc<E>> {
+        self.0.rows.lock().values().cloned().collect()
+    }
+
+    /// The committed rows of a list.
+    pub(crate) fn rows_of(&self, index: &E::Index) -> Vec<Arc<E>> {
+        let stands = |row: &&Arc<E>| {
+            let mut stands = false;
+            row.indexes(&mut |own| stands |= own == *index);
+            stands
+        };
+        self.0
+            .rows
+            .lock()
+            .values()
+            .filter(stands)
+            .cloned()
+            .collect()
+    }
+
+    /// What was asked since the last look.
+    pub(crate) fn queries(&self) -> Queries {
+        std::mem::take(&mut *self.0.queries.lock())
+    }
+
+    /// How many writes Redis did not acknowledge every quarantine of. There
+    /// is no journal here to make up for it.
+    pub(crate) fn unquarantined(&self) -> u32 {
+        self.0.unquarantined.load(Ordering::SeqCst)
+    }
+
+    /// Stops the next query that comes to `place`; several stop in order.
+    pub(crate) fn stop_at(&self, place: Place) -> Stopped {
+        let (reached, was_reached) = oneshot::channel();
+        let (go_on, goes_on) = oneshot::channel();
+        let stop = Stop {
+            reached,
+            go_on: goes_on,
+        };
+        self.0
+            .stops
+            .lock()
+            .entry(place)
+            .or_default()
+            .push_back(stop);
+        Stopped {
+            reached: was_reached,
+            go_on,
+        }
+    }
+
+    /// Makes the next read, or the next write, go wrong.
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.0.faults.lock().push_back(fault);
+    }
+
+    fn fault(&self, of_reads: bool) -> Option<Fault> {
+        let mut faults = self.0.faults.lock();
+        let at = faults
+            .iter()
+            .position(|fault| fault.is_of_reads() == of_reads)?;
+        faults.remove(at)
+    }
+
+    async fn pass(&self, place: Place) {
+        let stop = self
+            .0
+            .stops
+            .lock()
+            .get_mut(&place)
+            .and_then(VecDeque::pop_front);
+        if let Some(stop) = stop {
+            let _ = stop.reached.send(());
+            let _ = stop.go_on.await;
+        }
+    }
+
+    async fn read<T>(
+        &self,
+        count: impl FnOnce(&mut Queries),
+        see: impl FnOnce(&Self) -> T,
+    ) -> Result<T, DatabaseError> {
+        count(&mut self.0.queries.lock());
+        self.pass(Place::BeforeRead).await;
+        let fault = self.fault(true);
+        let seen = see(self);
+        self.pass(Place::AfterRead).await;
+        match fault {
+            Some(Fault::ReadPanics) => panic!("the driver has a bug"),
+            Some(_) => Err(DatabaseError::Failed),
+            None => Ok(seen),
+        }
+    }
+
+    async fn lock(&self, id: &E::Id) -> OwnedMutexGuard<()> {
+        let lock = Arc::clone(self.0.locks.lock().entry(id.clone()).or_default());
+        lock.lock_owned().await
+    }
+
+    /// Locks, changes, tells, commits; `None` if `change` finds nothing to do.
+    async fn transact(
+        &self,
+        id: &E::Id,
+        write: &mut Write,
+        change: impl FnOnce(Option<&E>) -> Result<Option<Option<E>>, DatabaseError>,
+    ) -> Result<Option<Option<Arc<E>>>, DatabaseError> {
+        let lock = self.lock(id).await;
+        self.pass(Place::Locked).await;
+        let fault = self.fault(false);
+        if fault == Some(Fault::FailsEarly) {
+            return Err(DatabaseError::Failed);
+        }
+        let before = self.row(id);
+        let Some(mut after) = change(before.as_deref())? else {
+            return Ok(None);
+        };
+        if let Some(after) = &mut after {
+            let version = before.as_ref().and_then(|before| before.version());
+            after.set_version(version.unwrap_or(0) + 1);
+        }
+        match (&before, &after) {
+            (Some(before), Some(after)) => write.updated(&**before, after),
+            (None, Some(after)) => write.created(after),
+            (Some(before), None) => write.deleted(&**before),
+            (None, None) => {}
+        }
+        if fault != Some(Fault::ForgetsToQuarantine) && !write.before_commit().await.is_empty() {
+            self.0.unquarantined.fetch_add(1, Ordering::SeqCst);
+        }
+        self.pass(Place::BeforeCommit).await;
+        match fault {
+            Some(Fault::PanicsBeforeCommit) => panic!("the repository has a bug"),
+            Some(Fault::ConnectionLostBeforeCommit) => return Err(DatabaseError::ConnectionLost),
+            Some(Fault::RollsBack) => {
+                write.rolled_back();
+                return Err(DatabaseError::Failed);
+            }
+            Some(Fault::RollsBackAndAnswersNone) => {
+                write.rolled_back();
+                return Ok(None);
+            }
+            Some(Fault::TriesAgainAndFindsNothing) => {
+                write.rolled_back();
+                write.before_commit().await;
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let after = after.map(Arc::new);
+        match &after {
+            Some(after) => self.0.rows.lock().insert(id.clone(), Arc::clone(after)),
+            None => self.0.rows.lock().remove(id),
+        };
+        drop(lock);
+        self.pass(Place::AfterCommit).await;
+        match fault {
+            Some(Fault::PanicsAfterCommit) => panic!("the repository has a bug"),
+            Some(Fault::ConnectionLostAfterCommit) => Err(DatabaseError::ConnectionLost),
+            _ => Ok(Some(after)),
+        }
+    }
+}
+
+impl<E: Versioned> Repository for Table<E> {
+    type Entity = E;
+    type Error = DatabaseError;
+
+    async fn find_by_id(&self, id: &Id<Self>) -> Result<Option<Row<Self>>, DatabaseError> {
+        self.read(|queries| queries.by_id += 1, |table| table.row(id))
+            .await
+    }
+
+    async fn find_many(&self, ids: &[Id<Self>]) -> Result<Vec<Option<Row<Self>>>, DatabaseError> {
+        let see = |table: &Self| ids.iter().map(|id| table.row(id)).collect();
+        self.read(|queries| queries.many += 1, see).await
+    }
+
+    async fn find_by(&self, index: &Index<Self>) -> Result<Rows<E>, DatabaseError> {
+        let see = |table: &Self| table.rows_of(index).into();
+        self.read(|queries| queries.by_index += 1, see).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<E>, DatabaseError> {
+        self.read(|queries| queries.all += 1, |table| table.rows().into())
+            .await
+    }
+
+    async fn save_in(&self, row: E, write: &mut Write) -> Result<Row<Self>, DatabaseError> {
+        let id = row.id().clone();
+        let saved = self
+            .transact(&id, write, |before| match before {
+                Some(_) => Err(DatabaseError::Duplicate),
+                None => Ok(Some(Some(row))),
+            })
+            .await?;
+        saved.flatten().ok_or(DatabaseError::Failed)
+    }
+
+    async fn update_in(
+        &self,
+        row: E,
+        write: &mut Write,
+    ) -> Result<Option<Row<Self>>, DatabaseError> {
+        let id = row.id().clone();
+        let updated = self
+            .transact(&id, write, |before| Ok(before.map(|_| Some(row))))
+            .await?;
+        Ok(updated.flatten())
+    }
+
+    async fn delete_in(&self, id: &Id<Self>, write: &mut Write) -> Result<bool, DatabaseError> {
+        let deleted = self
+            .transact(id, write, |before| Ok(before.map(|_| None)))
+            .await?;
+        Ok(deleted.is_some())
+    }
+
+    fn overloaded(&self) -> DatabaseError {
+        DatabaseError::Overloaded
+    }
+}

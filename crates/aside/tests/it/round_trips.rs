@@ -1,0 +1,227 @@
+//! What a call costs: trips to Redis, and queries of the database.
+
+use aside::Repository;
+use aside_testkit::eventually;
+
+use crate::database::Queries;
+use crate::entities::{hero, named, speaking};
+use crate::world::{SOON, World};
+
+#[tokio::test]
+async fn a_cold_miss_looks_and_acquires_before_the_load_and_fills_after_it() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+
+    let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+
+    assert_eq!(found.as_deref(), Some(&mia));
+    world.filled(&mia.key()).await;
+    let key = mia.key();
+    let trips = [
+        format!("GET {key}"),
+        format!("ACQUIRE {key}"),
+        format!("FILL {key}"),
+    ];
+    assert_eq!(tap.trips(), trips);
+    assert_eq!(
+        world.heroes.queries(),
+        Queries {
+            by_id: 1,
+            ..Queries::NONE
+        }
+    );
+}
+
+#[tokio::test]
+async fn an_in_process_hit_asks_nobody() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    let read_all = async || {
+        instance.heroes.find_by_id(&mia.id).await.unwrap();
+        instance.heroes.find_by(&named("Mia")).await.unwrap();
+        instance.heroes.find_by(&speaking("en")).await.unwrap();
+        instance.heroes.list_all().await.unwrap();
+        instance.heroes.find_many(&[mia.id, mia.id]).await.unwrap();
+    };
+    read_all().await;
+    for key in [
+        mia.key(),
+        "hero:name:Mia".into(),
+        "hero:lang:en".into(),
+        "hero:all".into(),
+    ] {
+        world.filled(&key).await;
+    }
+    eventually(SOON, "entries in process", async || {
+        instance.cache.stats().kinds[1].l1_entries == 4
+    })
+    .await;
+    tap.forget();
+    world.heroes.queries();
+
+    for _ in 0..10 {
+        read_all().await;
+    }
+
+    assert_eq!(tap.trips(), [""; 0]);
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn a_hit_in_redis_is_one_get() {
+    let world = World::new();
+    let (one, (tap, other)) = (world.instance().await, world.tapped().await);
+    let mia = hero("Mia", "en");
+    one.heroes.save(mia.clone()).await.unwrap();
+    one.heroes.find_by(&speaking("en")).await.unwrap();
+    world.filled("hero:lang:en").await;
+    world.heroes.queries();
+
+    other.heroes.find_by_id(&mia.id).await.unwrap();
+    assert_eq!(tap.trips(), [format!("GET {}", mia.key())]);
+    other.heroes.find_by(&speaking("en")).await.unwrap();
+    assert_eq!(tap.trips(), ["GET hero:lang:en"]);
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn an_absence_is_cached_like_a_row() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let nobody = hero("Nobody", "en");
+
+    assert_eq!(instance.heroes.find_by_id(&nobody.id).await.unwrap(), None);
+    world.filled(&nobody.key()).await;
+    tap.forget();
+    eventually(SOON, "the entry in process", async || {
+        instance.cache.stats().kinds[1].l1_entries == 1
+    })
+    .await;
+    assert_eq!(instance.heroes.find_by_id(&nobody.id).await.unwrap(), None);
+
+    assert_eq!(tap.trips(), [""; 0]);
+    assert_eq!(
+        world.heroes.queries(),
+        Queries {
+            by_id: 1,
+            ..Queries::NONE
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_write_is_one_trip_before_the_commit_and_one_after() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    // The id, the list of all, the name, the language.
+    assert_eq!(tap.trips(), ["QUARANTINE x4", "RELEASE x4"]);
+
+    instance
+        .heroes
+        .update(mia.renamed("Maria").speaking("ru"))
+        .await
+        .unwrap();
+    assert_eq!(tap.trips(), ["QUARANTINE x6", "RELEASE x6"]);
+
+    instance.heroes.delete(&mia.id).await.unwrap();
+    assert_eq!(tap.trips(), ["QUARANTINE x4", "RELEASE x4"]);
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn the_quarantine_is_sent_before_the_commit_and_the_release_after_it() {
+    use crate::database::Place;
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let mut before = world.heroes.stop_at(Place::BeforeCommit);
+    let mut after = world.heroes.stop_at(Place::AfterCommit);
+    let mia = hero("Mia", "en");
+
+    let saving = tokio::spawn({
+        let (heroes, mia) = (instance.heroes.clone(), mia.clone());
+        async move { heroes.save(mia).await }
+    });
+    before.reached().await;
+    assert_eq!(tap.trips(), ["QUARANTINE x4"]);
+    assert_eq!(world.state(&mia.key()), 'Q');
+    before.go_on();
+    after.reached().await;
+    assert_eq!(tap.trips(), [""; 0]);
+    after.go_on();
+    saving.await.unwrap().unwrap();
+
+    assert_eq!(tap.trips(), ["RELEASE x4"]);
+    assert_eq!(world.state(&mia.key()), 'V');
+    assert_eq!(world.state("hero:all"), '-');
+}
+
+#[tokio::test]
+async fn a_batch_is_one_mget_then_one_trip_to_acquire_and_one_to_fill() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let heroes: Vec<_> = (0..5)
+        .map(|number| hero(&number.to_string(), "en"))
+        .collect();
+    for hero in &heroes {
+        world.heroes.insert(hero);
+    }
+    let ids: Vec<_> = heroes.iter().map(|hero| hero.id).collect();
+
+    instance.heroes.find_many(&ids).await.unwrap();
+    let key = heroes[0].key();
+    assert_eq!(
+        tap.trips(),
+        [format!("MGET {key}"), "ACQUIRE x5".into(), "FILL x5".into()]
+    );
+    assert_eq!(
+        world.heroes.queries(),
+        Queries {
+            many: 1,
+            ..Queries::NONE
+        }
+    );
+
+    let other = world.tapped().await;
+    other.1.heroes.find_many(&ids).await.unwrap();
+    assert_eq!(other.0.trips(), [format!("MGET {key}")]);
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn a_write_that_finds_no_row_tells_redis_nothing() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+
+    assert_eq!(
+        instance.heroes.update(hero("Nobody", "en")).await.unwrap(),
+        None
+    );
+    assert!(
+        !instance
+            .heroes
+            .delete(&hero("Nobody", "en").id)
+            .await
+            .unwrap()
+    );
+
+    assert_eq!(tap.trips(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_unknown_script_is_loaded_again_and_nobody_notices() {
+    let world = World::new();
+    let (_tap, instance) = world.tapped().await;
+    world.redis().command(&["SCRIPT", "FLUSH"]);
+
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+
+    assert_eq!(world.state(&mia.key()), 'V');
+    assert!(instance.cache.is_synced());
+    assert_eq!(instance.cache.stats().errors.len(), 0);
+}

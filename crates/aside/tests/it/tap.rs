@@ -1,0 +1,208 @@
+//! A listener on the wire between an instance and its Redis.
+//!
+//! It passes everything on and writes down what the client sent: commands
+//! that went out without a reply in between are one trip. Scripts go by the
+//! names under which they were loaded; the watcher's connection is left out.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sha1::{Digest, Sha1};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+/// The scripts in the order in which a connection loads them.
+const SCRIPTS: [&str; 6] = [
+    "ACQUIRE",
+    "FILL",
+    "ABANDON",
+    "QUARANTINE",
+    "RELEASE",
+    "INVALIDATE",
+];
+
+pub(crate) struct Tap {
+    address: SocketAddr,
+    heard: Arc<Mutex<Heard>>,
+    listening: AbortHandle,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// Trips by connection and number, in the order in which they began.
+    trips: Vec<Trip>,
+    scripts: HashMap<String, &'static str>,
+}
+
+struct Trip {
+    connection: usize,
+    commands: Vec<Vec<String>>,
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl Tap {
+    pub(crate) async fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let heard = Arc::<Mutex<Heard>>::default();
+        let ear = Arc::clone(&heard);
+        let listening = tokio::spawn(async move {
+            for connection in 0.. {
+                let Ok((client, _)) = listener.accept().await else {
+                    return;
+                };
+                tokio::spawn(pass_on(client, server, connection, Arc::clone(&ear)));
+            }
+        });
+        Self {
+            address,
+            heard,
+            listening: listening.abort_handle(),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}/0", self.address)
+    }
+
+    /// Begins anew.
+    pub(crate) fn forget(&self) {
+        self.heard.lock().trips.clear();
+    }
+
+    /// One line per trip since the last look: `GET hero:1`, or, for several
+    /// commands at once, `QUARANTINE x4`.
+    pub(crate) fn trips(&self) -> Vec<String> {
+        let mut heard = self.heard.lock();
+        let trips = std::mem::take(&mut heard.trips);
+        trips
+            .iter()
+            .filter_map(|trip| heard.describe(trip))
+            .collect()
+    }
+}
+
+impl Heard {
+    fn describe(&self, trip: &Trip) -> Option<String> {
+        let name = |words: &Vec<String>| match words[0].as_str() {
+            "EVALSHA" => self
+                .scripts
+                .get(&words[1])
+                .copied()
+                .unwrap_or("a script")
+                .to_owned(),
+            other => other.to_owned(),
+        };
+        let names: Vec<String> = trip.commands.iter().map(name).collect();
+        // What a connection says when it opens, and to show that it lives.
+        let is_housekeeping = |name: &String| {
+            matches!(
+                name.as_str(),
+                "PING" | "INFO" | "HELLO" | "CLIENT" | "SCRIPT" | "SUBSCRIBE"
+            )
+        };
+        if names.iter().all(is_housekeeping) {
+            return None;
+        }
+        let [words] = &trip.commands[..] else {
+            let mut text = names[0].clone();
+            let _ = match names.iter().all(|name| *name == names[0]) {
+                true => write!(text, " x{}", names.len()),
+                false => write!(text, " and others: {names:?}"),
+            };
+            return Some(text);
+        };
+        let key = if words[0] == "EVALSHA" { 3 } else { 1 };
+        Some(format!("{} {}", names[0], words[key..].first()?))
+    }
+}
+
+async fn pass_on(
+    mut client: TcpStream,
+    server: SocketAddr,
+    connection: usize,
+    heard: Arc<Mutex<Heard>>,
+) {
+    let Ok(mut server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let (mut from_client, mut from_server) = ([0; 65_536], [0; 65_536]);
+    let (mut pending, mut replied) = (Vec::new(), true);
+    loop {
+        tokio::select! {
+            read = client.read(&mut from_client) => {
+                let Ok(length @ 1..) = read else { return };
+                pending.extend_from_slice(&from_client[..length]);
+                while let Some(words) = take_command(&mut pending) {
+                    let mut heard = heard.lock();
+                    if words[0] == "SCRIPT" {
+                        let loaded = heard.scripts.len().min(SCRIPTS.len() - 1);
+                        let name = SCRIPTS[loaded];
+                        heard.scripts.entry(sha1_of(&words[2])).or_insert(name);
+                    }
+                    let last = heard.trips.iter_mut().rfind(|trip| trip.connection == connection);
+                    match last {
+                        Some(trip) if !replied => trip.commands.push(words),
+                        _ => heard.trips.push(Trip { connection, commands: vec![words] }),
+                    }
+                    replied = false;
+                }
+                if server.write_all(&from_client[..length]).await.is_err() {
+                    return;
+                }
+            }
+            read = server.read(&mut from_server) => {
+                let Ok(length @ 1..) = read else { return };
+                // Before the client can hear of it, and go on.
+                replied = true;
+                if client.write_all(&from_server[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn sha1_of(source: &str) -> String {
+    let mut text = String::new();
+    for byte in Sha1::digest(source.as_bytes()) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Takes a whole command, an array of strings, off the front of the bytes.
+fn take_command(bytes: &mut Vec<u8>) -> Option<Vec<String>> {
+    let mut at = 0;
+    let count = take_number(bytes, &mut at, b'*')?;
+    let mut words = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = take_number(bytes, &mut at, b'$')?;
+        words.push(String::from_utf8_lossy(bytes.get(at..at + length)?).into_owned());
+        at += length + 2;
+    }
+    if bytes.len() < at {
+        return None;
+    }
+    bytes.drain(..at);
+    Some(words)
+}
+
+fn take_number(bytes: &[u8], at: &mut usize, kind: u8) -> Option<usize> {
+    let line = bytes.get(*at..)?;
+    let end = line.windows(2).position(|pair| pair == b"\r\n")?;
+    assert_eq!(line[0], kind, "commands are arrays of strings");
+    *at += end + 2;
+    std::str::from_utf8(&line[1..end]).ok()?.parse().ok()
+}

@@ -1,0 +1,143 @@
+//! Writes that were given up half-way: what they changed is forgotten.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use aside::{CacheConfig, Repository};
+use aside_testkit::eventually;
+
+use crate::database::Fault;
+use crate::entities::{Book, Hero, book, hero};
+use crate::world::{SOON, World};
+
+/// A quarantine that a test can outlast.
+fn brief(world: &World) -> CacheConfig {
+    CacheConfig {
+        quarantine_ttl: Duration::from_secs(1),
+        operation_timeout: Duration::from_millis(900),
+        ..world.config()
+    }
+}
+
+/// Begins something, and gives it up where it first waits.
+async fn give_up_half_way(begun: impl Future<Output = ()>) {
+    let mut begun = Box::pin(begun);
+    let polled = std::future::poll_fn(|context| Poll::Ready(begun.as_mut().poll(context)));
+    assert!(polled.await.is_pending());
+}
+
+#[tokio::test]
+async fn rows_recorded_after_the_quarantine_are_forgotten_when_the_end_is_unknown() {
+    let world = World::new();
+    let instance = world.instance_with(brief(&world)).await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    let maria = mia.renamed("Maria");
+    instance.heroes.find_by_id(&mia.id).await.unwrap();
+
+    let mut write = instance.cache.write();
+    write.before_commit().await;
+    write.updated(&*mia, &maria);
+    world.heroes.insert(&maria);
+    drop(write);
+
+    let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+    assert_eq!(found.unwrap().name, "Maria", "at once where it was written");
+    eventually(SOON, "the others to be told", async || {
+        instance.cache.health_check().await.held_keys == 0
+    })
+    .await;
+    instance.heroes.find_by_id(&mia.id).await.unwrap();
+    world.filled(&mia.key()).await;
+    assert!(world.raw(&mia.key()).unwrap().contains("Maria"));
+}
+
+#[tokio::test]
+async fn a_verdict_given_up_half_way_forgets_every_row_that_was_never_quarantined() {
+    let world = World::new();
+    let instance = world.instance_with(brief(&world)).await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    let maria = mia.renamed("Maria");
+    instance.heroes.find_by_id(&mia.id).await.unwrap();
+
+    let mut write = instance.cache.write();
+    // More than are forgotten in one go.
+    for number in 0..400 {
+        write.created(&hero(&number.to_string(), "en"));
+    }
+    write.updated(&*mia, &maria);
+    world.heroes.insert(&maria);
+    give_up_half_way(write.committed()).await;
+
+    eventually(SOON, "the new name", async || {
+        let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+        found.unwrap().name == "Maria"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_verdict_given_up_half_way_forgets_every_kind_that_was_written_as_a_whole() {
+    let world = World::new();
+    let instance = world.instance_with(brief(&world)).await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    let tale = book("1", "A tale", 1970);
+    instance.books.save(tale.clone()).await.unwrap();
+
+    let mut write = instance.cache.write();
+    write.everything::<Hero>();
+    write.everything::<Book>();
+    write.before_commit().await;
+    instance.heroes.find_by_id(&mia.id).await.unwrap();
+    instance.books.find_by_id(&tale.id).await.unwrap();
+    world.filled(&mia.key()).await;
+    world.filled("book:1").await;
+    world.heroes.insert(&mia.renamed("Maria"));
+    world.books.insert(&book("1", "Another tale", 1970));
+    give_up_half_way(write.committed()).await;
+
+    eventually(SOON, "the new rows", async || {
+        let hero = instance.heroes.find_by_id(&mia.id).await.unwrap();
+        let book = instance.books.find_by_id(&tale.id).await.unwrap();
+        hero.unwrap().name == "Maria" && book.unwrap().title == "Another tale"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_tried_again_after_a_rollback_has_an_end_of_its_own() {
+    let world = World::new();
+    let instance = world.instance_with(brief(&world)).await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    let maria = mia.renamed("Maria");
+
+    let mut write = instance.cache.write();
+    write.updated(&*mia, &maria);
+    write.before_commit().await;
+    write.rolled_back();
+    write.updated(&*mia, &maria);
+    write.before_commit().await;
+    drop(write);
+
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.state(&mia.key()), 'Q', "the second may commit yet");
+    world.heroes.insert(&maria);
+    eventually(SOON, "the end of the quarantine", async || {
+        let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+        assert_eq!(found.unwrap().name, "Maria");
+        world.state(&mia.key()) == 'V'
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_of_an_attempt_that_was_rolled_back_is_not_left_by_the_next_one() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    world.heroes.fail_next(Fault::TriesAgainAndFindsNothing);
+
+    let nothing = instance.heroes.update(mia.renamed("Maria")).await;
+
+    assert_eq!(nothing, Ok(None));
+    assert_eq!(world.state(&mia.key()), '-');
+}

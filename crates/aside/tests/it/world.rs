@@ -1,0 +1,163 @@
+//! The stage: a database, one Redis of the test's own, and instances of a
+//! service in front of both.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aside::{CacheConfig, CacheService, CachedRepository, Secret, Ttl};
+use aside_testkit::{RedisOptions, RedisServer, eventually};
+
+use crate::database::Table;
+use crate::entities::{Book, Hero};
+use crate::tap::Tap;
+
+/// What must happen soon, and is waited for no longer than this.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+pub(crate) struct World {
+    redis: Option<RedisServer>,
+    url: String,
+    pub(crate) heroes: Table<Hero>,
+    pub(crate) books: Table<Book>,
+}
+
+/// One process of the service, as far as the library can tell.
+pub(crate) struct Instance {
+    pub(crate) cache: CacheService,
+    pub(crate) heroes: CachedRepository<Table<Hero>>,
+    pub(crate) books: CachedRepository<Table<Book>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(RedisOptions::default())
+    }
+
+    /// A world whose Redis has settings of its own.
+    pub(crate) fn with(options: RedisOptions) -> Self {
+        let redis = RedisServer::start_with(options).expect("redis-server is installed");
+        let url = redis.url();
+        Self::at(Some(redis), url)
+    }
+
+    /// The same promises without a server.
+    pub(crate) fn in_memory() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::at(None, format!("memory://it-{number}"))
+    }
+
+    fn at(redis: Option<RedisServer>, url: String) -> Self {
+        Self {
+            redis,
+            url,
+            heroes: Table::new(),
+            books: Table::new(),
+        }
+    }
+
+    /// Generous where a busy machine must not be taken for a slow Redis.
+    pub(crate) fn config(&self) -> CacheConfig {
+        CacheConfig {
+            redis_url: Secret::new(&self.url),
+            operation_timeout: Duration::from_secs(5),
+            max_staleness: Duration::from_secs(60),
+            ..CacheConfig::default()
+        }
+    }
+
+    pub(crate) async fn instance(&self) -> Instance {
+        self.instance_with(self.config()).await
+    }
+
+    pub(crate) async fn instance_with(&self, config: CacheConfig) -> Instance {
+        let cache = CacheService::connect(config).await;
+        eventually(SOON, "a healthy Redis", async || cache.is_synced()).await;
+        Instance {
+            heroes: CachedRepository::new(self.heroes.clone(), &cache),
+            books: CachedRepository::new(self.books.clone(), &cache),
+            cache,
+        }
+    }
+
+    /// An instance whose words with Redis can be listened to.
+    pub(crate) async fn tapped(&self) -> (Tap, Instance) {
+        let tap = Tap::start(self.redis().address()).await;
+        let config = CacheConfig {
+            redis_url: Secret::new(tap.url()),
+            ..self.config()
+        };
+        let instance = self.instance_with(config).await;
+        tap.forget();
+        (tap, instance)
+    }
+
+    pub(crate) fn redis(&self) -> &RedisServer {
+        self.redis.as_ref().expect("a world with a Redis")
+    }
+
+    /// The text under a key, if there is any.
+    pub(crate) fn raw(&self, key: &str) -> Option<String> {
+        self.redis()
+            .command(&["GET", key])
+            .text()
+            .map(str::to_owned)
+    }
+
+    /// What stands under a key, in one letter: a `V`alue, a `L`ease, a
+    /// `Q`uarantine; `-` if nothing.
+    pub(crate) fn state(&self, key: &str) -> char {
+        self.raw(key)
+            .and_then(|text| text.chars().next())
+            .unwrap_or('-')
+    }
+
+    /// Waits until a key holds a value: who led a load is answered before
+    /// the fill.
+    pub(crate) async fn filled(&self, key: &str) {
+        eventually(SOON, "a value", async || self.state(key) == 'V').await;
+    }
+
+    /// Every key of the server's.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let aside_testkit::Reply::Array(keys) = self.redis().command(&["KEYS", "*"]) else {
+            panic!("KEYS answers a list");
+        };
+        let mut keys: Vec<String> = keys
+            .iter()
+            .map(|key| key.text().expect("keys are text").to_owned())
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+}
+
+impl Instance {
+    /// Whether a value is cached, whatever the tier.
+    pub(crate) async fn holds(&self, key: &str) -> bool {
+        matches!(self.cache.ttl(key).await, Ttl::Left(_))
+            && self
+                .cache
+                .explain(key)
+                .await
+                .state
+                .map(|state| state.as_str())
+                == Some("value")
+    }
+
+    /// Waits until a value is cached.
+    pub(crate) async fn filled(&self, key: &str) {
+        eventually(SOON, "a value", async || self.holds(key).await).await;
+    }
+
+    /// How often the label was counted as an error.
+    pub(crate) fn errors(&self, label: &str) -> u64 {
+        self.cache.stats().errors.get(label).copied().unwrap_or(0)
+    }
+}
+
+/// Plays a scene on a real Redis, and once more in memory.
+pub(crate) async fn on_both(scene: impl AsyncFn(World)) {
+    scene(World::new()).await;
+    scene(World::in_memory()).await;
+}

@@ -1,0 +1,52 @@
+//! Why a command was not carried out.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use aside::ConfigError;
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Settings that cannot work: one line each, exit code 2.
+    Settings(ConfigError),
+    /// One line with its causes, exit code 1.
+    Told(String),
+    /// It was said already; exit code 1.
+    Said,
+}
+
+impl Failure {
+    /// What could not be done, and why.
+    pub(super) fn new(what: &str, cause: impl Error) -> Self {
+        let mut line = format!("{what}: {cause}");
+        let mut next = cause.source();
+        while let Some(cause) = next {
+            let cause_text = cause.to_string();
+            // Many errors repeat their cause in their own text.
+            if !line.ends_with(&cause_text) {
+                line.push_str(": ");
+                line.push_str(&cause_text);
+            }
+            next = cause.source();
+        }
+        Self::Told(line.replace('\n', " "))
+    }
+
+    /// Says it on standard error.
+    pub(super) fn exit(self) -> ExitCode {
+        match self {
+            Self::Settings(problems) => {
+                for problem in problems.problems() {
+                    eprintln!("tales: {problem}");
+                }
+                ExitCode::from(2)
+            }
+            Self::Told(line) => {
+                eprintln!("tales: {line}");
+                ExitCode::FAILURE
+            }
+            Self::Said => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The program `tales`: what it can be told to do, and how it says that it
+//! could not.
+//!
+//! Exit codes: 0 done, 1 could not be done, 2 told wrongly, by arguments or
+//! by settings. Results and progress of a job go to standard output and
+//! standard error in that order, logs to standard error.
+
+mod failure;
+mod logs;
+mod opened;
+mod progress;
+mod seed;
+mod serve;
+mod transfer;
+mod warm;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::failure::Failure;
+use crate::AppSettings;
+use crate::demo;
+
+/// The Tale Generator: heroes, children and the stories made for them,
+/// behind the caches of aside.
+#[derive(Debug, Parser)]
+#[command(name = "tales", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The guided example: what caching does, measured, in under a minute
+    Demo,
+    /// Serves the HTTP API
+    Serve {
+        /// Where to listen; port 0 takes a free one
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+    /// Fills the database with plausible rows
+    Seed {
+        #[command(flatten)]
+        plan: seed::PlanArguments,
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+    /// Fills the cache from the database
+    Warm {
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+    /// Writes every row as one line of JSON
+    Export {
+        /// The file to write; - is standard output
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+    /// Adds the rows of an export; those that stand there already are passed over
+    Import {
+        /// The file to read; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Only reads the file and says whether its rows could be added
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+}
+
+#[derive(Debug, Args)]
+struct DatabaseArgument {
+    /// The database: sqlite:FILE or postgres://..., instead of DATABASE_URL
+    #[arg(long = "database", value_name = "URL")]
+    url: Option<String>,
+}
+
+impl DatabaseArgument {
+    fn settings(&self, with_a_bar: bool) -> Result<AppSettings, Failure> {
+        let settings = AppSettings::load(self.url.as_deref()).map_err(Failure::Settings)?;
+        logs::begin(&settings, with_a_bar);
+        Ok(settings)
+    }
+}
+
+/// Does what the arguments say.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new("no threads could be started", error).exit(),
+    };
+    let done = runtime.block_on(obey(cli.command));
+    // A read of standard input or a name that is being resolved cannot be
+    // cancelled, and nobody waits for it any more.
+    runtime.shutdown_background();
+    let _ = std::io::stdout().flush();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.exit(),
+    }
+}
+
+async fn obey(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo => match demo::run().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::Said),
+            Err(error) => Err(Failure::new("the demo could not be shown", error)),
+        },
+        Command::Serve { listen, database } => {
+            serve::serve(listen, database.settings(false)?).await
+        }
+        Command::Seed { plan, database } => seed::seed(plan, &database.settings(true)?).await,
+        Command::Warm { database } => warm::warm(&database.settings(true)?).await,
+        Command::Export { file, database } => {
+            transfer::export(&file, &database.settings(true)?).await
+        }
+        Command::Import {
+            file,
+            check,
+            database,
+        } => {
+            let settings = database.settings(true)?;
+            if check {
+                transfer::check(&file).await
+            } else {
+                transfer::import(&file, &settings).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

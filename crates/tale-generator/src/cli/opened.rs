@@ -1,0 +1,38 @@
+//! The database and the cache of a command.
+
+use aside::CacheService;
+
+use super::failure::Failure;
+use crate::sql::Database;
+use crate::{AppSettings, Tales};
+
+/// Opens the database and connects the cache.
+pub(super) async fn open(settings: &AppSettings) -> Result<Tales, Failure> {
+    let database = open_database(settings).await?;
+    let cache = CacheService::connect(settings.cache.clone()).await;
+    Ok(Tales::new(database, &cache))
+}
+
+/// Opens the database alone.
+pub(super) async fn open_database(settings: &AppSettings) -> Result<Database, Failure> {
+    let url = settings.database_url.expose();
+    Database::open(url, settings.database_options())
+        .await
+        .map_err(|error| Failure::new("nothing can be done without the database", error))
+}
+
+/// Lets go of both, and sends before what is still owed to Redis.
+pub(super) async fn close(tales: &Tales) {
+    tales.cache().close().await;
+    tales.database.close().await;
+}
+
+/// Says so where a running service cannot hear of the rows that are added.
+pub(super) fn warn_of_what_is_not_heard(tales: &Tales) {
+    let cache = tales.cache();
+    if cache.config().redis_enabled && !cache.is_synced() {
+        tracing::warn!(
+            "Redis is away: services that run now may not show the new rows in lists they hold"
+        );
+    }
+}

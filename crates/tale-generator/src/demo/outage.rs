@@ -1,0 +1,132 @@
+//! Act 5: Redis is killed and comes back.
+
+use std::time::{Duration, Instant};
+
+use aside::{Bypass, Freshness, Repository as _, Tier};
+use tokio::time::sleep;
+
+use super::DemoError;
+use super::page::{Page, Row, spoken};
+use super::stage::{Stage, median, timed};
+use super::with::until_cached;
+use crate::Tales;
+
+const TIMES: usize = 10;
+
+/// How long the return may take to be noticed.
+const RESUMES_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) async fn show(
+    stage: &mut Stage,
+    tales: &Tales,
+    page: &mut Page,
+) -> Result<(), DemoError> {
+    page.act(5, "Redis is killed and comes back");
+    let Some(mut redis) = stage.redis.take() else {
+        page.say("Skipped: it needs a real Redis, and there is no redis-server on the PATH.");
+        return Ok(());
+    };
+    page.say(
+        "The private Redis is killed with SIGKILL, in the middle of everything. Reads and writes \
+         go on with the database. It is started again, empty, and nobody restarts the service.",
+    );
+    page.head();
+    let heroes = &tales.heroes;
+    let hero = heroes.list_all().await?.first().cloned();
+    let hero = hero.ok_or(DemoError::Stuck("there are no heroes"))?;
+    let id = hero.id;
+    until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
+
+    redis.kill();
+    // What was valid a moment ago may be answered until the loss is noticed.
+    until_noticed(tales, id).await?;
+    let before = stage.tally(&[tales]);
+    let mut passed_by = 0;
+    let took = median(TIMES, async || {
+        let answer = heroes.find_by_id_with(&id, Freshness::Any).await?;
+        if answer.bypass == Some(Bypass::RedisUnavailable) {
+            passed_by += 1;
+        }
+        Ok::<_, DemoError>(())
+    });
+    let took = took.await?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "10 reads without Redis",
+        measured: spoken(took),
+        promised: "no error",
+        hits: told.hits,
+        loads: told.loads,
+        held: passed_by == TIMES && told.loads == TIMES as u64,
+    });
+
+    let mut draft = hero.draft();
+    draft.name = "Written during the outage".to_owned();
+    let before = stage.tally(&[tales]);
+    let (written, took) = timed(tales.replace_hero(id, draft, None)).await;
+    let written = written?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "a write without Redis",
+        measured: spoken(took),
+        promised: "no error",
+        hits: told.hits,
+        loads: told.loads,
+        held: written.version == hero.version + 1,
+    });
+
+    redis.start_again().await?;
+    let back = Instant::now();
+    let before = stage.tally(&[tales]);
+    let resumed = loop {
+        let answer = heroes.find_by_id_with(&id, Freshness::Any).await?;
+        if answer.tier != Tier::Source {
+            break answer.value;
+        }
+        if RESUMES_WITHIN * 2 < back.elapsed() {
+            break None;
+        }
+    };
+    let took = back.elapsed();
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "caching resumes after",
+        measured: spoken(took),
+        promised: "by itself",
+        hits: told.hits,
+        loads: told.loads,
+        held: resumed.is_some() && took < RESUMES_WITHIN,
+    });
+    let version = resumed.map_or(0, |row| row.version);
+    page.row(&Row {
+        what: "what is cached then",
+        measured: format!("v{version}"),
+        promised: "the last write",
+        hits: 0,
+        loads: 0,
+        held: version == written.version,
+    });
+    let before = stage.tally(&[tales]);
+    let took = median(TIMES, async || heroes.find_by_id(&id).await).await?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "10 reads, as before",
+        measured: spoken(took),
+        promised: "< 5 ms",
+        hits: told.hits,
+        loads: told.loads,
+        held: took < Duration::from_millis(5) && told.loads == 0,
+    });
+    Ok(())
+}
+
+async fn until_noticed(tales: &Tales, id: uuid::Uuid) -> Result<(), DemoError> {
+    for _ in 0..100 {
+        let answer = tales.heroes.find_by_id_with(&id, Freshness::Any).await?;
+        if answer.bypass == Some(Bypass::RedisUnavailable) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Err(DemoError::Stuck("the loss of Redis was not noticed"))
+}

@@ -1,0 +1,161 @@
+//! What the reader sees: 80 columns, coloured only where that helps.
+
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
+
+const WIDTH: usize = 78;
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const GREEN: &str = "32";
+const RED: &str = "1;31";
+
+/// Standard output, and what has been promised on it so far.
+#[derive(Debug)]
+pub(super) struct Page {
+    coloured: bool,
+    held: usize,
+    broken: Vec<String>,
+}
+
+/// One line of a table: something measured beside what was promised.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// What was done.
+    pub(super) what: &'a str,
+    /// What came of it.
+    pub(super) measured: String,
+    /// What the design says.
+    pub(super) promised: &'a str,
+    /// Reads that the cache answered.
+    pub(super) hits: u64,
+    /// Reads that the database answered.
+    pub(super) loads: u64,
+    /// Whether the promise held.
+    pub(super) held: bool,
+}
+
+impl Page {
+    pub(super) fn new() -> Self {
+        let refused = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Self {
+            coloured: stdout().is_terminal() && !refused("NO_COLOR") && !dumb,
+            held: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    /// The name of the whole.
+    pub(super) fn title(&self, title: &str) {
+        self.line("");
+        self.line(&self.paint(BOLD, title));
+        self.line(&self.paint(DIM, "=".repeat(title.len())));
+    }
+
+    /// Begins an act.
+    pub(super) fn act(&self, number: u32, name: &str) {
+        let title = format!("Act {number}: {name}");
+        self.line("");
+        self.line(&self.paint(BOLD, &title));
+        self.line(&self.paint(DIM, "-".repeat(title.len())));
+    }
+
+    /// A paragraph.
+    pub(super) fn say(&self, text: &str) {
+        let mut line = String::new();
+        for word in text.split_whitespace() {
+            if WIDTH < line.chars().count() + 1 + word.chars().count() {
+                self.line(&line);
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.line(&line);
+    }
+
+    /// The head of a table.
+    pub(super) fn head(&self) {
+        let (what, measured, promised) = ("", "measured", "promised");
+        let head = format!(
+            "  {what:<25}{measured:>13}  {promised:<15}{:>5}{:>9}",
+            "hits", "db reads"
+        );
+        self.line("");
+        self.line(&self.paint(DIM, &head));
+    }
+
+    /// A line of a table.
+    pub(super) fn row(&mut self, row: &Row<'_>) {
+        let Row {
+            what,
+            measured,
+            promised,
+            hits,
+            loads,
+            held,
+        } = row;
+        let verdict = if *held {
+            self.held += 1;
+            self.paint(GREEN, "ok")
+        } else {
+            self.broken
+                .push(format!("{what}: {measured}, promised: {promised}"));
+            self.paint(RED, "BROKEN")
+        };
+        self.line(&format!(
+            "  {what:<25}{measured:>13}  {promised:<15}{hits:>5}{loads:>9}  {verdict}"
+        ));
+    }
+
+    /// The last lines.
+    pub(super) fn end(&self, elapsed: Duration) {
+        let seconds = elapsed.as_secs_f64();
+        self.line("");
+        if self.broken.is_empty() {
+            let all = format!("All {} promises held, in {seconds:.1} s.", self.held);
+            self.line(&self.paint(GREEN, &all));
+            self.say("Next: `tales seed`, then `tales serve`, then http://127.0.0.1:8080/heroes");
+            return;
+        }
+        let count = self.broken.len();
+        let some = format!("{count} of {} promises did not hold:", count + self.held);
+        self.line(&self.paint(RED, &some));
+        for broken in &self.broken {
+            self.line(&format!("  {broken}"));
+        }
+    }
+
+    pub(super) fn all_held(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    fn paint(&self, colour: &str, text: impl Display) -> String {
+        if self.coloured {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+
+    /// A reader who has gone away does not stop the acts: they end what they
+    /// have started.
+    fn line(&self, text: &str) {
+        let _ = writeln!(stdout(), "{text}");
+    }
+}
+
+/// A duration as people say it, in at most nine characters.
+pub(super) fn spoken(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1_000_000.0;
+    if micros < 1_000.0 {
+        format!("{micros:.0} us")
+    } else if micros < 1_000_000.0 {
+        format!("{:.1} ms", micros / 1_000.0)
+    } else {
+        format!("{:.2} s", micros / 1_000_000.0)
+    }
+}

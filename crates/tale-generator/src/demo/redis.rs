@@ -1,0 +1,125 @@
+//! A Redis of its own, which never outlives the example.
+//!
+//! A few lines of shell start it and wait on a pipe whose other end only we
+//! hold. However we end, killed included, the kernel closes our end, the
+//! shell sees the end of the file, and ends the server.
+
+use std::env;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
+
+const KEEPER: &str = r#""$@" & server=$!; read -r never; kill -KILL "$server"; wait"#;
+
+/// The longest path that a unix socket may have on every system.
+const LONGEST_SOCKET: usize = 100;
+
+/// How long a server may take to answer.
+const STARTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A running server in a directory of its own.
+#[derive(Debug)]
+pub(super) struct PrivateRedis {
+    program: PathBuf,
+    socket: PathBuf,
+    keeper: Option<Child>,
+}
+
+impl PrivateRedis {
+    /// Starts it, or says why there is none.
+    pub(super) async fn start(directory: &Path) -> Result<Self, String> {
+        let program = ["redis-server", "valkey-server"]
+            .into_iter()
+            .find_map(on_the_path);
+        let mut redis = Self {
+            program: program.ok_or("there is no redis-server on the PATH")?,
+            socket: directory.join("redis.sock"),
+            keeper: None,
+        };
+        if LONGEST_SOCKET < redis.socket.as_os_str().len() {
+            return Err("the temporary directory has too long a name for a socket".to_owned());
+        }
+        match redis.start_again().await {
+            Ok(()) => Ok(redis),
+            Err(error) => Err(format!("{} did not start ({error})", redis.program())),
+        }
+    }
+
+    /// The name of the program.
+    pub(super) fn program(&self) -> String {
+        let name = self.program.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// What `REDIS_URL` would be.
+    pub(super) fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// Kills it as an outage would: no warning, and nothing is saved.
+    pub(super) fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            let _ = keeper.wait();
+        }
+    }
+
+    /// Starts it, empty, and waits until it answers.
+    pub(super) async fn start_again(&mut self) -> io::Result<()> {
+        self.kill();
+        let directory = self.socket.parent().unwrap_or(Path::new("/"));
+        let keeper = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&self.program)
+            .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .arg("--unixsocket")
+            .arg(&self.socket)
+            .arg("--dir")
+            .arg(directory)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C in a terminal goes to the whole group; the example ends
+            // the server itself, at the end of an act.
+            .process_group(0)
+            .spawn()?;
+        self.keeper = Some(keeper);
+        let answers = timeout(STARTS_WITHIN, async {
+            while self.ping().await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        answers.await.map_err(|_| io::ErrorKind::TimedOut.into())
+    }
+
+    async fn ping(&self) -> io::Result<()> {
+        let mut stream = UnixStream::connect(&self.socket).await?;
+        stream.write_all(b"PING\r\n").await?;
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).await?;
+        if &reply == b"+PONG" {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+}
+
+impl Drop for PrivateRedis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn on_the_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_absolute() && candidate.is_file())
+}

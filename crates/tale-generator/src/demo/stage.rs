@@ -1,0 +1,176 @@
+//! What the acts play with: a database, a Redis, and the counters of both.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use aside::{CacheConfig, CacheService, Secret};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::DemoError;
+use super::page::Page;
+use super::redis::PrivateRedis;
+use crate::Tales;
+use crate::seed::{Plan, seed};
+use crate::sql::{Database, DatabaseOptions};
+use crate::strategies::with_ttl_defaults;
+
+/// What is added to each database read.
+pub(super) const ADDED: Duration = Duration::from_millis(50);
+
+/// What there is to begin with.
+const PLAN: Plan = Plan {
+    heroes: 60,
+    children: 20,
+    stories: 80,
+    rng_seed: 1,
+};
+
+/// The database and the Redis of the example.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) database: Database,
+    /// `None` where there is no redis-server on the PATH.
+    pub(super) redis: Option<PrivateRedis>,
+    url: String,
+    // Last, so that it is removed when nothing writes to it any more.
+    _directory: TempDir,
+}
+
+/// Reads answered so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally {
+    /// By the cache.
+    pub(super) hits: u64,
+    /// By the database.
+    pub(super) loads: u64,
+}
+
+impl Stage {
+    pub(super) async fn set(page: &mut Page) -> Result<Self, DemoError> {
+        page.title("aside: the guided example");
+        let directory = tempfile::Builder::new().prefix("tales-demo-").tempdir()?;
+        let redis = PrivateRedis::start(directory.path()).await;
+        let url = format!("sqlite:{}", directory.path().join("tales.db").display());
+        let options = DatabaseOptions {
+            read_delay: ADDED,
+            ..DatabaseOptions::default()
+        };
+        let database = Database::open(&url, options).await?;
+        let unheard = CacheService::connect(settings(None)).await;
+        seed(&database, &unheard, PLAN, |_| {}).await?;
+        page.say(&format!(
+            "A SQLite file in a temporary directory holds {} heroes, {} children and {} stories. \
+             A local SQLite answers in microseconds, so the example adds {} ms to each database \
+             read, as a busy database across a network would.",
+            PLAN.heroes,
+            PLAN.children,
+            PLAN.stories,
+            ADDED.as_millis(),
+        ));
+        let (redis, url) = match redis {
+            Ok(redis) => {
+                page.say(&format!(
+                    "Redis: a private {}, which ends with the example.",
+                    redis.program()
+                ));
+                let url = redis.url();
+                (Some(redis), url)
+            }
+            Err(why) => {
+                page.say(&format!(
+                    "Redis: {why}, so memory:// stands in for it: the same contract inside this \
+                     process. Act 5 needs a real one and is skipped."
+                ));
+                let process = std::process::id();
+                (None, format!("memory://tales-demo-{process}"))
+            }
+        };
+        Ok(Self {
+            database,
+            redis,
+            url,
+            _directory: directory,
+        })
+    }
+
+    /// A service as every instance of a deployment has one.
+    pub(super) async fn instance(&self) -> Result<Tales, DemoError> {
+        let cache = CacheService::connect(settings(Some(&self.url))).await;
+        let mut waits = 0;
+        while !cache.is_synced() {
+            if waits == 100 {
+                return Err(DemoError::Stuck("the private Redis could not be used"));
+            }
+            waits += 1;
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Tales::new(self.database.clone(), &cache))
+    }
+
+    /// A service that caches nothing.
+    pub(super) async fn without_caching(&self) -> Tales {
+        let cache = CacheService::connect(settings(None)).await;
+        Tales::new(self.database.clone(), &cache)
+    }
+
+    /// What these instances and the database have answered so far.
+    pub(super) fn tally(&self, instances: &[&Tales]) -> Tally {
+        let kinds = instances
+            .iter()
+            .flat_map(|tales| tales.cache().stats().kinds);
+        Tally {
+            hits: kinds
+                .map(|kind| kind.l1_hits + kind.l2_hits + kind.negative_hits)
+                .sum(),
+            loads: self.database.reads(),
+        }
+    }
+}
+
+impl Tally {
+    /// What was answered since an earlier one.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            hits: self.hits - earlier.hits,
+            loads: self.loads - earlier.loads,
+        }
+    }
+}
+
+/// The environment is left out: the example must not touch a Redis that
+/// somebody uses.
+fn settings(url: Option<&str>) -> CacheConfig {
+    with_ttl_defaults(match url {
+        Some(url) => CacheConfig {
+            redis_url: Secret::new(url),
+            ..CacheConfig::default()
+        },
+        None => CacheConfig {
+            redis_enabled: false,
+            ..CacheConfig::default()
+        },
+    })
+}
+
+/// How long it took.
+pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let begun = Instant::now();
+    let value = work.await;
+    (value, begun.elapsed())
+}
+
+/// The time that half of the readings took, of so many.
+pub(super) async fn median<T, E>(
+    times: usize,
+    mut read: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<Duration, E> {
+    let mut took = Vec::with_capacity(times);
+    for _ in 0..times {
+        let (value, elapsed) = timed(read()).await;
+        value?;
+        took.push(elapsed);
+    }
+    took.sort_unstable();
+    Ok(took[times / 2])
+}

@@ -1,0 +1,123 @@
+//! Act 3: what a write makes every copy forget.
+
+use aside::{Freshness, Repository as _, Rows};
+use uuid::Uuid;
+
+use super::DemoError;
+use super::page::{Page, Row, spoken};
+use super::stage::{Stage, timed};
+use super::with::until_cached;
+use crate::Tales;
+use crate::domain::{Hero, HeroIndex, Language};
+
+pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Result<(), DemoError> {
+    page.act(3, "writes invalidate");
+    page.say(
+        "A hero moves from `en` to `ru`. The write touches the row before and the row after, so \
+         one list is left and the other entered; each is read from the database once.",
+    );
+    page.head();
+    let heroes = &tales.heroes;
+    let english = HeroIndex::Language(Language::En);
+    let russian = HeroIndex::Language(Language::Ru);
+    let read = async |index: &HeroIndex| -> Result<Rows<Hero>, DemoError> {
+        until_cached(async || heroes.find_by_with(index, Freshness::Any).await).await
+    };
+    let english_before = read(&english).await?;
+    let russian_before = read(&russian).await?;
+    let hero = english_before.first().cloned();
+    let hero = hero.ok_or(DemoError::Stuck("nobody speaks English"))?;
+
+    let mut draft = hero.draft();
+    draft.language = Language::Ru;
+    let before = stage.tally(&[tales]);
+    let (moved, took) = timed(tales.replace_hero(hero.id, draft, None)).await;
+    let moved = moved?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "the write itself",
+        measured: spoken(took),
+        promised: "version + 1",
+        hits: told.hits,
+        loads: told.loads,
+        held: moved.version == hero.version + 1,
+    });
+
+    for (what, promised, index, rows_before, is_in) in [
+        (
+            "the list of en",
+            "is left",
+            &english,
+            &english_before,
+            false,
+        ),
+        (
+            "the list of ru",
+            "is entered",
+            &russian,
+            &russian_before,
+            true,
+        ),
+    ] {
+        let before = stage.tally(&[tales]);
+        let rows = heroes.find_by(index).await?;
+        let told = stage.tally(&[tales]).since(before);
+        page.row(&Row {
+            what,
+            measured: format!("{} -> {} rows", rows_before.len(), rows.len()),
+            promised,
+            hits: told.hits,
+            loads: told.loads,
+            held: rows.iter().any(|row| row.id == hero.id) == is_in && told.loads == 1,
+        });
+    }
+
+    let before = stage.tally(&[tales]);
+    let row = heroes.find_by_id(&hero.id).await?;
+    let told = stage.tally(&[tales]).since(before);
+    let version = row.map_or(0, |row| row.version);
+    page.row(&Row {
+        what: "the hero by id",
+        measured: format!("v{} -> v{version}", hero.version),
+        promised: "the new version",
+        hits: told.hits,
+        loads: told.loads,
+        held: version == moved.version,
+    });
+    an_absence_ends(stage, tales, page, &hero).await
+}
+
+/// That there is no such row is worth caching too, and must end with it.
+async fn an_absence_ends(
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+    like: &Hero,
+) -> Result<(), DemoError> {
+    let heroes = &tales.heroes;
+    let id = Uuid::new_v4();
+    let before = stage.tally(&[tales]);
+    let absent = until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "a hero who is not there",
+        measured: if absent.is_none() { "absent" } else { "found" }.to_owned(),
+        promised: "cached as well",
+        hits: told.hits,
+        loads: told.loads,
+        held: absent.is_none() && 0 < told.hits,
+    });
+    let before = stage.tally(&[tales]);
+    heroes.save(Hero::with_id(id, like.draft())).await?;
+    let found = heroes.find_by_id(&id).await?;
+    let told = stage.tally(&[tales]).since(before);
+    page.row(&Row {
+        what: "the same one, added",
+        measured: if found.is_some() { "found" } else { "absent" }.to_owned(),
+        promised: "absence ends",
+        hits: told.hits,
+        loads: told.loads,
+        held: found.is_some(),
+    });
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Request bodies: JSON, bounded in size and time.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::problem::Problem;
+
+/// The largest body that is read.
+const LARGEST_BYTES: usize = 2 * 1024 * 1024;
+
+/// How much of a larger one is taken in and dropped before it is refused. A
+/// connection that is closed while the client still sends is reset, and the
+/// client may never see why.
+const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long a client may take to send its body.
+const SENT_WITHIN: Duration = Duration::from_secs(10);
+
+/// The body of a request, read as JSON.
+#[derive(Debug)]
+pub(super) struct Json(pub(super) Value);
+
+impl<S: Sync> FromRequest<S> for Json {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        must_be_json(&parts.headers)?;
+        let announced = parts.headers.get(CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        // A client that asks before it sends is answered before it sends.
+        if LARGEST_BYTES < announced.unwrap_or(0) && parts.headers.contains_key(EXPECT) {
+            return Err(too_large());
+        }
+        let read = timeout(SENT_WITHIN, read(body)).await;
+        let bytes = read.map_err(|_| {
+            let detail = "the body took too long to arrive";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+        })??;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let at = format!("the body is not JSON: line {line}, column {column}");
+            Problem::new(StatusCode::BAD_REQUEST, at)
+        })
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut frames = pin!(body.into_data_stream());
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = frames.next().await {
+        let frame = frame
+            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body ended before its end"))?;
+        length += frame.len();
+        if LARGEST_BYTES < length {
+            bytes = Vec::new();
+        } else {
+            bytes.extend_from_slice(&frame);
+        }
+        if DISCARDED_BYTES < length {
+            break;
+        }
+    }
+    if LARGEST_BYTES < length {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body must have at most {LARGEST_BYTES} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let refused = |detail| Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(|essence| essence.trim().to_ascii_lowercase())
+        .unwrap_or_default();
+    let suffixed = media_type.starts_with("application/") && media_type.ends_with("+json");
+    if media_type != "application/json" && !suffixed {
+        return refused("the body must be application/json");
+    }
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            refused("the body must not be compressed")
+        }
+        _ => Ok(()),
+    }
+}

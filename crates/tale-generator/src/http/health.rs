@@ -1,0 +1,121 @@
+//! `/health`: whether to send requests here, and what is slow or away.
+//!
+//! The service does its work as long as the database answers, so Redis alone
+//! never makes it unhealthy: an orchestrator that restarted it for that would
+//! turn an outage of the cache into one of the service.
+
+use std::time::{Duration, Instant};
+
+use aside::HealthStatus;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::App;
+use crate::sql::Database;
+
+/// How long the database may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    database: DatabaseReport,
+    cache: CacheReport,
+}
+
+#[derive(Serialize)]
+struct DatabaseReport {
+    status: &'static str,
+    kind: &'static str,
+    latency_ms: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct CacheReport {
+    status: &'static str,
+    synced: bool,
+    latency_ms: Option<f64>,
+    connections: usize,
+    held_keys: usize,
+}
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+}
+
+async fn health(State(app): State<App>) -> Response {
+    let cache = app.tales.cache();
+    let (latency, known) = tokio::join!(ping(&app.tales.database), cache.health_check());
+    let (code, status) = match (latency, known.status) {
+        (None, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (Some(_), HealthStatus::Unavailable) => (StatusCode::OK, "degraded"),
+        (Some(_), HealthStatus::Healthy | HealthStatus::Disabled) => (StatusCode::OK, "ok"),
+    };
+    let report = Report {
+        status,
+        database: DatabaseReport {
+            status: if latency.is_some() {
+                "healthy"
+            } else {
+                "unavailable"
+            },
+            kind: app.tales.database.name(),
+            latency_ms: latency.map(millis),
+        },
+        cache: CacheReport {
+            status: known.status.as_str(),
+            synced: cache.is_synced(),
+            latency_ms: known.latency.map(millis),
+            connections: known.connections,
+            held_keys: known.held_keys,
+        },
+    };
+    answer(code, Json(report))
+}
+
+/// The process runs.
+async fn live() -> Response {
+    answer(StatusCode::OK, Json(serde_json::json!({ "status": "ok" })))
+}
+
+/// The database answers. Redis is in step, or known to be away or off:
+/// connecting waited for that before anything was served.
+async fn ready(State(app): State<App>) -> Response {
+    match ping(&app.tales.database).await {
+        Some(_) => answer(
+            StatusCode::OK,
+            Json(serde_json::json!({ "status": "ready" })),
+        ),
+        None => {
+            let report = serde_json::json!({ "status": "unavailable" });
+            answer(StatusCode::SERVICE_UNAVAILABLE, Json(report))
+        }
+    }
+}
+
+/// How long the database took to answer, unless it did not.
+async fn ping(database: &Database) -> Option<Duration> {
+    let begun = Instant::now();
+    match timeout(ANSWERS_WITHIN, database.ping()).await {
+        Ok(Ok(())) => Some(begun.elapsed()),
+        _ => None,
+    }
+}
+
+fn answer<T: Serialize>(status: StatusCode, report: Json<T>) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], report).into_response()
+}
+
+/// Milliseconds to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}

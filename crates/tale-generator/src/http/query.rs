@@ -1,0 +1,134 @@
+//! Query parameters, none of which is passed over in silence.
+//!
+//! A filter that is misspelled and ignored answers with everything, which is
+//! worse than an error.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode;
+
+use super::problem::Problem;
+use crate::domain::Unknown;
+
+/// The parameters of a request, in their order.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+/// No parameters at all, where there are none to be had.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoQuery;
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::from_request_parts(parts, state).await?;
+        query.known(&[]).map(|()| Self)
+    }
+}
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                let name = decode(name).ok_or_else(|| Problem::bad("query", "must be UTF-8"))?;
+                let value = decode(value).ok_or_else(|| Problem::bad(&name, "must be UTF-8"))?;
+                Ok((name, value))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The one parameter that is given, of those that are possible.
+    pub(super) fn one_of(&self, allowed: &[&str]) -> Result<Option<(&str, &str)>, Problem> {
+        self.known(allowed)?;
+        match self.0.as_slice() {
+            [] => Ok(None),
+            [(name, value)] => Ok(Some((name, value))),
+            [(first, _), (second, _), ..] => {
+                let message = format!("cannot be combined with `{first}`");
+                Err(Problem::bad(second, message))
+            }
+        }
+    }
+
+    /// All of these parameters.
+    pub(super) fn all_of<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], Problem> {
+        self.known(&names)?;
+        let mut values = [""; N];
+        for (value, name) in values.iter_mut().zip(names) {
+            let given = self.0.iter().find(|(given, _)| given == name);
+            let (_, text) = given.ok_or_else(|| Problem::bad(name, "is missing"))?;
+            *value = text;
+        }
+        Ok(values)
+    }
+
+    /// Refuses what is unknown or given twice.
+    fn known(&self, allowed: &[&str]) -> Result<(), Problem> {
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !allowed.contains(&name.as_str()) {
+                return Err(Problem::bad(name, "is not a parameter here"));
+            }
+            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::bad(name, "is given more than once"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name to look for: such as a row can have.
+pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
+    if text.trim().is_empty() {
+        return Err(Problem::bad(field, "must not be empty"));
+    }
+    if text.contains('\0') {
+        let message = "must not contain the NUL character";
+        return Err(Problem::bad(field, message));
+    }
+    Ok(text.to_owned())
+}
+
+/// A word of a closed set.
+pub(super) fn word<T: FromStr<Err = Unknown>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse()
+        .map_err(|unknown: Unknown| Problem::bad(field, unknown.to_string()))
+}
+
+/// A whole number from `least` to `most`.
+pub(super) fn number(field: &str, text: &str, least: i32, most: i32) -> Result<i32, Problem> {
+    text.parse()
+        .ok()
+        .filter(|number| least <= *number && *number <= most && !text.starts_with('+'))
+        .ok_or_else(|| {
+            let message = format!("must be a whole number from {least} to {most}");
+            Problem::bad(field, message)
+        })
+}
+
+fn decode(text: &str) -> Option<String> {
+    let spaced: Cow<'_, str> = if text.contains('+') {
+        Cow::Owned(text.replace('+', " "))
+    } else {
+        Cow::Borrowed(text)
+    };
+    percent_decode(spaced.as_bytes())
+        .decode_utf8()
+        .ok()
+        .map(Cow::into_owned)
+}

@@ -1,0 +1,89 @@
+//! Health, metrics and the admin routes stand beside the tales.
+
+use std::time::Duration;
+
+use aside_testkit::{PostgresServer, eventually};
+use tale_generator::sql::DatabaseOptions;
+
+use super::api::{Api, hero};
+use crate::databases::cache_in_memory;
+
+#[tokio::test]
+async fn a_service_with_both_is_well() {
+    let api = Api::in_memory().await;
+    let health = api.get("/health").await;
+    assert_eq!(health.status, 200);
+    let report = health.json();
+    assert_eq!(report["status"], "ok");
+    assert_eq!(report["cache"]["status"], "healthy");
+    assert_eq!(report["database"]["status"], "healthy");
+    assert!(report["database"]["latency_ms"].is_number());
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_database_it_is_alive_and_neither_well_nor_ready() {
+    let api = Api::in_memory().await;
+    api.tales.database.close().await;
+    let health = api.get("/health").await;
+    assert_eq!(health.status, 503);
+    assert_eq!(health.json()["database"]["status"], "unavailable");
+    assert_eq!(health.json()["cache"]["status"], "healthy");
+    assert_eq!(api.get("/health/ready").await.status, 503);
+    assert_eq!(api.get("/health/live").await.status, 200);
+    let refused = api.get("/heroes").await;
+    refused.is_problem(503, &[]);
+    assert_eq!(refused.header("retry-after"), "1");
+    let told = refused.text.to_lowercase();
+    assert!(!told.contains("pool") && !told.contains("sql"), "{told}");
+    api.post("/heroes", &hero("Ada")).await.is_problem(503, &[]);
+}
+
+#[tokio::test]
+async fn while_postgresql_is_away_nothing_is_answered_with_500() {
+    let Ok(server) = PostgresServer::start() else {
+        return;
+    };
+    let cache = cache_in_memory().await;
+    let api = Api::over(&server.url(), DatabaseOptions::default(), cache).await;
+    assert_eq!(api.get("/heroes?language=en").await.status, 200);
+    server.kill();
+    api.get("/heroes").await.is_problem(503, &[]);
+    api.post("/heroes", &hero("Ada")).await.is_problem(503, &[]);
+    assert_eq!(api.get("/health").await.status, 503);
+    assert_eq!(api.get("/health/ready").await.status, 503);
+    server.restart();
+    eventually(Duration::from_secs(20), "a healthy service", async || {
+        api.get("/health").await.status == 200
+    })
+    .await;
+    assert_eq!(api.post("/heroes", &hero("Ada")).await.status, 201);
+    assert_eq!(api.get("/heroes").await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_metrics_count_what_was_read() {
+    let api = Api::in_memory().await;
+    api.get("/heroes").await;
+    let metrics = api.get("/metrics").await;
+    let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(metrics.header("content-type"), openmetrics);
+    let miss = r#"aside_reads_total{entity="hero",operation="list_all",outcome="miss"} 1"#;
+    assert!(
+        metrics.text.lines().any(|line| line == miss),
+        "{}",
+        metrics.text
+    );
+    assert!(metrics.text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn the_admin_routes_are_mounted_behind_their_guard() {
+    let api = Api::in_memory().await;
+    // Without connect info nobody is known to ask from this machine.
+    let refused = api.get("/cache/stats").await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+}

@@ -1,0 +1,12 @@
+//! The HTTP API, asked as its router.
+
+mod api;
+mod bodies;
+mod health;
+mod preconditions;
+mod queries;
+mod routes;
+mod sources;
+mod time_limits;
+
+pub(crate) use api::hero;

@@ -1,0 +1,88 @@
+//! `tales demo` leaves nothing behind, however it ends.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aside_testkit::eventually_blocking;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{run, signal, tales};
+
+/// A directory whose path is short enough for a socket in it.
+fn directory() -> TempDir {
+    TempDir::new().unwrap()
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+#[test]
+fn it_holds_what_it_promises_with_a_redis_of_its_own() {
+    let directory = directory();
+    let (code, out, err) = run(&mut tales(directory.path(), &["demo"]));
+    assert_eq!(code, 0, "{out}{err}");
+    for act in 1..=5 {
+        assert!(out.contains(&format!("\nAct {act}: ")), "{out}");
+    }
+    assert!(out.contains("caching resumes after"), "{out}");
+    assert!(out.contains("promises held"), "{out}");
+    assert!(
+        !out.contains('\x1b') && out.lines().all(|line| line.chars().count() <= 80),
+        "{out}"
+    );
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn it_says_what_stands_in_for_redis_where_there_is_none() {
+    let directory = directory();
+    let mut command = tales(directory.path(), &["demo"]);
+    let (code, out, err) = run(command.env("PATH", directory.path()));
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("memory:// stands in"), "{out}");
+    assert!(out.contains("Skipped"), "{out}");
+    assert!(is_empty(directory.path()));
+}
+
+/// Starts it and waits until its Redis answers.
+fn begun(directory: &Path) -> (std::process::Child, PathBuf) {
+    let mut command: Command = tales(directory, &["demo"]);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let socket = eventually_blocking(Duration::from_secs(20), "a Redis", || {
+        let entries = fs::read_dir(directory).unwrap();
+        entries
+            .filter_map(|entry| Some(entry.ok()?.path().join("redis.sock")))
+            .find(|socket| UnixStream::connect(socket).is_ok())
+    });
+    (child, socket)
+}
+
+#[test]
+fn interrupted_it_takes_its_redis_and_its_files_with_it() {
+    let directory = directory();
+    let (mut child, socket) = begun(directory.path());
+    signal(&child, Signal::INT);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(UnixStream::connect(&socket).is_err());
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
+fn killed_it_takes_its_redis_with_it() {
+    let directory = directory();
+    let (mut child, socket) = begun(directory.path());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually_blocking(Duration::from_secs(10), "the end of its Redis", || {
+        UnixStream::connect(&socket).is_err()
+    });
+}

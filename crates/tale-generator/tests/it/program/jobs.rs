@@ -1,0 +1,69 @@
+//! `tales seed`, `warm`, `export` and `import`
+
+use std::fs;
+
+use aside_testkit::RedisServer;
+use tempfile::TempDir;
+
+use super::{run, tales};
+
+const SEED: &[&str] = &["seed", "--heroes", "4", "--children", "3", "--stories", "5"];
+
+#[test]
+fn what_is_exported_can_be_imported_elsewhere_and_is_the_same() {
+    let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let in_memory = |directory: &TempDir, arguments: &[&str]| {
+        run(tales(directory.path(), arguments).env("REDIS_URL", "memory://"))
+    };
+    let (code, out, err) = in_memory(&from, SEED);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.starts_with("12 rows added, 0 were there already"),
+        "{out}"
+    );
+    let (_, out, _) = in_memory(&from, SEED);
+    assert!(
+        out.starts_with("0 rows added, 12 were there already"),
+        "{out}"
+    );
+
+    let (code, out, err) = in_memory(&from, &["export"]);
+    assert_eq!((code, out.lines().count()), (0, 12), "{err}");
+    let (code, ..) = in_memory(&from, &["export", "tales.jsonl"]);
+    let file = from.path().join("tales.jsonl");
+    assert_eq!((code, fs::read_to_string(&file).unwrap()), (0, out.clone()));
+
+    let file = file.to_str().unwrap();
+    let (code, told, _) = in_memory(&to, &["import", "--check", file]);
+    assert_eq!((code, told.as_str()), (0, "12 rows can be read\n"));
+    let (code, told, err) = in_memory(&to, &["import", file]);
+    assert_eq!(code, 0, "{err}");
+    assert!(told.starts_with("12 rows added"), "{told}");
+    assert_eq!(in_memory(&to, &["export"]).1, out);
+
+    fs::write(file, format!("{out}{{\"kind\":\"dragon\"}}\n")).unwrap();
+    let empty = TempDir::new().unwrap();
+    let (code, _, err) = in_memory(&empty, &["import", file]);
+    assert_eq!(code, 1);
+    assert!(err.contains("line 13"), "{err}");
+    assert_eq!(in_memory(&empty, &["export"]).1, "", "nothing was written");
+}
+
+#[test]
+fn warming_fills_redis_and_says_so_where_it_cannot() {
+    let directory = TempDir::new().unwrap();
+    let redis = RedisServer::start().unwrap();
+    let url = redis.url();
+    let (code, ..) = run(tales(directory.path(), SEED).env("REDIS_URL", &url));
+    assert_eq!(code, 0);
+    let (code, out, err) = run(tales(directory.path(), &["warm"]).env("REDIS_URL", &url));
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out.lines().count(), 3, "{out}");
+    for key in ["hero:all", "child:all", "story:all", "hero:lang:en"] {
+        assert_eq!(redis.command(&["EXISTS", key]).integer(), Some(1), "{key}");
+    }
+    redis.kill();
+    let (code, _, err) = run(tales(directory.path(), &["warm"]).env("REDIS_URL", &url));
+    assert_eq!(code, 1);
+    assert!(err.contains("Redis is away"), "{err}");
+}

@@ -1,0 +1,121 @@
+//! `tales serve`
+
+use std::io::{Read as _, Write as _};
+
+use aside_testkit::RedisServer;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{Service, run, signal, tales};
+use crate::databases::postgres_database;
+use crate::http::hero;
+
+const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
+
+#[test]
+fn it_serves_what_it_was_seeded_with_and_says_where_it_came_from() {
+    let directory = TempDir::new().unwrap();
+    let redis = RedisServer::start().unwrap();
+    let url = redis.url();
+    let seed = ["seed", "--heroes", "3", "--children", "2", "--stories", "4"];
+    let (code, ..) = run(tales(directory.path(), &seed).env("REDIS_URL", &url));
+    assert_eq!(code, 0);
+    let service = Service::start(tales(directory.path(), SERVE).env("REDIS_URL", &url));
+    assert!(service.get("/health/ready").starts_with("HTTP/1.1 200"));
+    let first = service.get("/heroes");
+    assert!(first.contains("cache-status: aside; fwd=miss"), "{first}");
+    assert!(service.get("/health").contains("\"status\":\"ok\""));
+    // This machine needs no token where there is none.
+    assert!(service.get("/cache/stats").starts_with("HTTP/1.1 200"));
+    assert_eq!(redis.command(&["EXISTS", "hero:all"]).integer(), Some(1));
+}
+
+#[test]
+fn told_to_stop_it_finishes_the_request_under_way() {
+    for how in [Signal::TERM, Signal::INT] {
+        let directory = TempDir::new().unwrap();
+        let mut command = tales(directory.path(), SERVE);
+        let mut service = Service::start(command.env("REDIS_URL", "memory://"));
+        let body = hero("Ada").to_string();
+        let (first, rest) = body.split_at(body.len() / 2);
+        let mut stream = service.connect();
+        // A request is under way once its handler waits for the body.
+        write!(
+            stream,
+            "POST /heroes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(first.as_bytes()).unwrap();
+
+        signal(&service.child, how);
+        let closed = || std::net::TcpStream::connect(&service.address).is_err();
+        aside_testkit::eventually_blocking(
+            std::time::Duration::from_secs(10),
+            "no new connections",
+            closed,
+        );
+        stream.write_all(rest.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201 Created"), "{answer}");
+        assert_eq!(service.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_token_is_asked_for_where_there_is_one() {
+    let directory = TempDir::new().unwrap();
+    let mut command = tales(directory.path(), SERVE);
+    command.env("REDIS_URL", "memory://");
+    command.env("ADMIN_TOKEN", "0123456789abcdef");
+    let service = Service::start(&mut command);
+    assert!(service.get("/cache/stats").starts_with("HTTP/1.1 401"));
+    let head = "GET /cache/stats HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef";
+    assert!(service.ask(head, "").starts_with("HTTP/1.1 200"));
+    assert!(service.get("/health").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn it_starts_without_redis_and_is_ready() {
+    let directory = TempDir::new().unwrap();
+    let mut command = tales(directory.path(), SERVE);
+    let service = Service::start(command.env("REDIS_URL", "redis://127.0.0.1:1/0"));
+    assert!(service.get("/health/ready").starts_with("HTTP/1.1 200"));
+    let heroes = service.get("/heroes");
+    let away = "cache-status: aside; fwd=bypass; detail=redis-unavailable";
+    assert!(heroes.contains(away), "{heroes}");
+}
+
+#[test]
+fn it_serves_from_postgresql() {
+    let Some(database) = postgres_database() else {
+        return;
+    };
+    let directory = TempDir::new().unwrap();
+    let mut command = tales(directory.path(), SERVE);
+    command
+        .args(["--database", &database])
+        .env("REDIS_URL", "memory://");
+    let service = Service::start(&mut command);
+    let created = service.ask("POST /heroes HTTP/1.1", &hero("Ада").to_string());
+    assert!(created.starts_with("HTTP/1.1 201"), "{created}");
+    assert!(service.get("/heroes?language=en").contains("Ада"));
+    assert!(service.get("/health").contains("\"kind\":\"postgresql\""));
+}
+
+#[test]
+fn an_address_that_is_taken_is_one_line() {
+    let directory = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = tales(directory.path(), &["serve", "--listen", &address]);
+    let (code, out, err) = run(command.env("REDIS_URL", "memory://"));
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains(&address), "{err}");
+}
