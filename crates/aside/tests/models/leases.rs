@@ -22,6 +22,8 @@ enum Join {
     Never,
     /// Once its FILL was accepted.
     Filled,
+    /// Then, and also if its load began only after the other had joined.
+    FilledOrLoadedAfter,
     Always,
 }
 
@@ -64,6 +66,7 @@ nibbles! {
         floor: u8,
         /// Of its lease; for one that joined, whom.
         token: u8,
+        joined_before_load: bool,
         tag: u8,
         loaded: u8,
     }
@@ -239,6 +242,8 @@ impl Leases {
             if matches!(holder.stage, ReaderStage::Leased | ReaderStage::Loaded) {
                 let mut to = started.reader(i, ReaderStage::Joined);
                 to.readers[i].token = j as u8;
+                to.readers[i].joined_before_load =
+                    self.join == Join::FilledOrLoadedAfter && holder.stage == ReaderStage::Leased;
                 steps.to("r#: joins r#", [i as u8, j as u8], to);
             }
         }
@@ -264,7 +269,8 @@ impl Leases {
             if other.stage != ReaderStage::Joined || other.token != n {
                 continue;
             }
-            if filled.is_some() || self.join == Join::Always {
+            let takes = filled.is_some() || other.joined_before_load || self.join == Join::Always;
+            if takes {
                 if reader.loaded < other.floor {
                     let numbers = [j as u8, reader.loaded, other.floor];
                     steps.broken("r#, who joined, gets v# and not v#", numbers);

@@ -53,6 +53,8 @@ struct TwoInstances {
     /// So many reads skip the in-process tier.
     skips: u8,
     skipping: Skipping,
+    /// Where such a read has to load, it waits for the read in flight.
+    skips_in_turn: bool,
     readers: usize,
     other_writer: bool,
     in_order: bool,

@@ -71,6 +71,17 @@ fn joining_a_lease_holder_whose_fill_was_accepted_is_as_good_as_a_read_of_ones_o
 }
 
 #[test]
+fn joining_a_lease_holder_before_its_load_is_as_good_though_its_fill_was_refused() {
+    holds(&Leases {
+        writers: 1,
+        left: ONE_CRASH,
+        floor: Floor::Committed,
+        join: Join::FilledOrLoadedAfter,
+        ..WHOLE
+    });
+}
+
+#[test]
 fn joining_a_lease_holder_whose_fill_was_refused_reads_behind_a_returned_write() {
     breaks(&Leases {
         writers: 1,

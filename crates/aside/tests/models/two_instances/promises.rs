@@ -10,6 +10,7 @@ const WHOLE: TwoInstances = TwoInstances {
     holds: true,
     skips: 0,
     skipping: Skipping::ForgetsUnlessSameHeld,
+    skips_in_turn: false,
     readers: 3,
     other_writer: true,
     in_order: false,
@@ -111,6 +112,16 @@ fn after_a_read_that_skips_the_tier_and_forgets_only_by_what_redis_holds_reads_g
 fn after_a_read_that_skips_the_tier_and_forgets_only_what_it_holds_reads_go_back() {
     breaks(&TwoInstances {
         skipping: Skipping::ForgetsIfOtherHeld,
+        ..SKIP
+    });
+}
+
+/// The same where only a value found in Redis is answered out of turn.
+#[test]
+fn that_loads_wait_for_the_read_in_flight_does_not_make_up_for_it() {
+    breaks(&TwoInstances {
+        skipping: Skipping::ForgetsIfOtherHeld,
+        skips_in_turn: true,
         ..SKIP
     });
 }

@@ -125,7 +125,7 @@ impl TwoInstances {
                 to.readers[i].version = version;
                 to.readers[i].from_redis = true;
                 steps.to("r#, skipping the tier, finds v#", [n, version], to);
-            } else {
+            } else if !(self.skips_in_turn && at.readers.iter().any(Reader::is_under_way)) {
                 to.readers[i].version = at.row;
                 steps.to("r#, skipping the tier, loads v#", [n, at.row], to);
             }
