@@ -104,6 +104,17 @@ impl CacheService {
             }
         });
         let forgotten = forgotten.await.unwrap_or(0);
+        // The scan finds no key whose value has left Redis, but a process may
+        // still hold it.
+        let begins = &pattern[..pattern.find(['*', '?', '[', '\\']).unwrap_or(pattern.len())];
+        let is_of_kind = |kind| {
+            let prefix = tiers.prefix(kind);
+            prefix.starts_with(begins) || begins.starts_with(&prefix)
+        };
+        if tiers.kinds().into_keys().any(is_of_kind) {
+            // Tried once, like the pages of the scan.
+            let _ = tiers.forget_in_process(begins).await;
+        }
         tracing::info!(
             operation = "delete_pattern",
             count = forgotten,

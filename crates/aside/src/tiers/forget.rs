@@ -92,10 +92,20 @@ impl Tiers {
             }
         });
         let forgotten = forgotten.await;
+        self.forget_in_process(prefix).await?;
+        forgotten
+    }
+
+    /// Makes every process forget whatever it holds that begins with
+    /// `prefix`, the entries whose value has left Redis included.
+    ///
+    /// # Errors
+    /// Redis did not acknowledge that the others were told.
+    pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
         self.stripes.forget_all();
         let message = message::forget_all(prefix, self.instance);
         self.ask_one(self.lane(), Op::Publish { message }).await?;
-        forgotten
+        Ok(())
     }
 
     /// Calls `each` with the keys that match, page by page, and adds up what

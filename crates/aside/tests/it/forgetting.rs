@@ -1,9 +1,10 @@
 //! What a write makes every copy forget.
 
 use aside::{Forget, Repository};
+use aside_testkit::eventually;
 
 use crate::entities::{BookIndex, book, hero, named, speaking};
-use crate::world::{World, on_both};
+use crate::world::{SOON, World, on_both};
 
 #[tokio::test]
 async fn a_hero_who_learns_another_language_leaves_one_list_and_enters_the_other() {
@@ -296,4 +297,26 @@ async fn a_raw_value_under_the_key_of_a_row_is_refused_and_counted() {
         assert_eq!(instance.errors("set_on_registered_kind"), 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_pattern_reaches_copies_whose_value_has_left_redis() {
+    let world = World::new();
+    let (one, other) = (world.instance().await, world.instance().await);
+    let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+    for instance in [&one, &other] {
+        instance.heroes.find_by_id(&mia.id).await.unwrap();
+    }
+    world.heroes.insert(&mia.renamed("Maria"));
+    world.redis().command(&["DEL", &mia.key()]);
+
+    one.cache.delete_pattern("hero:*").await;
+
+    for instance in [&one, &other] {
+        eventually(SOON, "the new name", async || {
+            let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+            found.unwrap().name == "Maria"
+        })
+        .await;
+    }
 }
