@@ -32,7 +32,8 @@ use crate::write::Write;
 ///
 /// Clones share everything. Two of one kind over one [`CacheService`] share
 /// their in-process entries as well, so they must stand in front of the same
-/// rows.
+/// rows, and have the same error type: reads share their flights by it, and
+/// two flights of one key could let an `Any` read go back within the bound.
 pub struct CachedRepository<R: Repository> {
     inner: Arc<R>,
     cache: CacheService,

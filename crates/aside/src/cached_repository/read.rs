@@ -40,6 +40,8 @@ pub(super) struct Served<E> {
     pub(super) bypass: Option<Bypass>,
     loaded_at: Option<i64>,
     ttl: Option<Duration>,
+    /// The fill it came from, where it came from Redis.
+    fill: Option<u64>,
 }
 
 /// What a GET showed.
@@ -104,6 +106,9 @@ impl<R: Repository> CachedRepository<R> {
             self.read_shared(asked, operation, freshness).await
         };
         if let Ok(served) = &read {
+            if freshness != Freshness::Any {
+                self.outdate_in_process(asked, served.fill);
+            }
             self.kind.statistics.read(operation, served.outcome());
             self.kind
                 .statistics
@@ -120,12 +125,7 @@ impl<R: Repository> CachedRepository<R> {
         asked: Asked<'_, R::Entity>,
         operation: Operation,
     ) -> Result<Served<R::Entity>, R::Error> {
-        let key = asked.key(self.tiers().namespace());
         let found = self.load(&asked.to_lookup(), operation).await?;
-        // A later `Any` read must not go back behind what was seen here.
-        if self.hit(asked).is_some() {
-            self.tiers().stripes.forget(key.hash());
-        }
         Ok(Served::loaded(found, Some(Bypass::Requested), None))
     }
 
@@ -148,20 +148,12 @@ impl<R: Repository> CachedRepository<R> {
                 // Without an in-process tier a GET of one's own is cheaper
                 // than waiting for another's, and always fresh.
                 match self.look(asked, &key, mark, freshness).await {
-                    Looked::Hit(stored) => {
-                        self.outdate_in_process(asked, &key, &stored);
-                        return Ok(Served::stored(stored));
-                    }
+                    Looked::Hit(stored) => return Ok(Served::stored(stored)),
                     Looked::Miss(observed) => Start::Acquire(observed),
                     Looked::Quarantined => Start::Bypass(Bypass::WriteInFlight),
                     Looked::Failed => Start::Bypass(Bypass::RedisUnavailable),
                 }
             };
-            if !lenient && self.hit(asked).is_some() {
-                // Redis no longer has what this process holds, so this read
-                // may see something newer, and no later one may go back.
-                self.tiers().stripes.forget(key.hash());
-            }
             let mark = self.mark(&key);
             let leader = match self.flights.enter(&lookup, mark, lenient) {
                 Entered::Lead(leader) => leader,
@@ -283,17 +275,14 @@ impl<R: Repository> CachedRepository<R> {
         }
     }
 
-    /// A read that skipped this process saw another value than it holds.
-    fn outdate_in_process(
-        &self,
-        asked: Asked<'_, R::Entity>,
-        key: &Key,
-        stored: &Stored<R::Entity>,
-    ) {
-        if self
-            .hit(asked)
-            .is_some_and(|entry| entry.fill != stored.fill)
+    /// A read skipped this process: no later `Any` read may go back behind
+    /// what it saw. So unless exactly that is held here, whatever is held, and
+    /// whatever older is still on its way in, is forgotten.
+    fn outdate_in_process(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
+        if self.kind.in_process.is_some()
+            && (seen.is_none() || self.hit(asked).map(|entry| entry.fill) != seen)
         {
+            let key = asked.key(self.tiers().namespace());
             self.tiers().stripes.forget(key.hash());
         }
     }
@@ -307,6 +296,7 @@ impl<R: Repository> CachedRepository<R> {
                 bypass: landed.bypass,
                 loaded_at: Some(landed.loaded_at),
                 ttl: landed.ttl,
+                fill: None,
             }),
             Err(Failed::Error(error)) => Err(error.clone()),
             Err(Failed::Panicked) => {
@@ -345,6 +335,7 @@ impl<E> Served<E> {
             bypass: None,
             loaded_at: Some(entry.loaded_at),
             ttl: Some(entry.deadline.since(Moment::now())),
+            fill: Some(entry.fill),
         }
     }
 
@@ -355,6 +346,7 @@ impl<E> Served<E> {
             bypass: None,
             loaded_at: Some(stored.loaded_at),
             ttl: Some(stored.ttl),
+            fill: Some(stored.fill),
         }
     }
 
@@ -367,6 +359,7 @@ impl<E> Served<E> {
             bypass,
             loaded_at,
             ttl,
+            fill: None,
         }
     }
 
@@ -397,3 +390,6 @@ impl<E, X> Landed<E, X> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use std::convert::Infallible;
+
+use super::*;
+use crate::config::CacheConfig;
+use crate::entity::Rows;
+use crate::entity::example::Hero;
+use crate::repository::Row;
+use crate::secret::Secret;
+use crate::service::CacheService;
+use crate::write::Write;
+
+/// Every hero there could be.
+struct Heroes;
+
+impl Repository for Heroes {
+    type Entity = Hero;
+    type Error = Infallible;
+
+    async fn find_by_id(&self, id: &u32) -> Result<Option<Row<Self>>, Infallible> {
+        Ok(Some(Arc::new(Hero(*id))))
+    }
+
+    async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Row<Self>>>, Infallible> {
+        Ok(ids.iter().map(|id| Some(Arc::new(Hero(*id)))).collect())
+    }
+
+    async fn find_by(&self, index: &Infallible) -> Result<Rows<Hero>, Infallible> {
+        match *index {}
+    }
+
+    async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
+        Ok(Arc::new([]))
+    }
+
+    async fn save_in(&self, row: Hero, _: &mut Write) -> Result<Row<Self>, Infallible> {
+        Ok(Arc::new(row))
+    }
+
+    async fn update_in(&self, row: Hero, _: &mut Write) -> Result<Option<Row<Self>>, Infallible> {
+        Ok(Some(Arc::new(row)))
+    }
+
+    async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
+    fn overloaded(&self) -> Infallible {
+        unreachable!("nothing is away")
+    }
+}
+
+async fn cached() -> CachedRepository<Heroes> {
+    let config = CacheConfig {
+        redis_url: Secret::new("memory://"),
+        ..CacheConfig::default()
+    };
+    CachedRepository::new(Heroes, &CacheService::connect(config).await)
+}
+
+async fn tier(heroes: &CachedRepository<Heroes>, freshness: Freshness) -> Tier {
+    heroes.find_by_id_with(&1, freshness).await.unwrap().tier
+}
+
+/// Reads until `tier` answers; the fill follows the answer.
+async fn until(heroes: &CachedRepository<Heroes>, freshness: Freshness, expected: Tier) {
+    while tier(heroes, freshness).await != expected {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_skips_this_process_outdates_what_is_still_on_its_way_in() {
+    for freshness in [Freshness::Shared, Freshness::Source] {
+        let heroes = cached().await;
+        until(&heroes, Freshness::Shared, Tier::Shared).await;
+        let key = Asked::<Hero>::Id(&1).key("");
+
+        let on_its_way = heroes.mark(&key).stamp;
+        tier(&heroes, freshness).await;
+
+        assert!(
+            !heroes.tiers().stripes.is_current(on_its_way),
+            "{freshness:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
+    let heroes = cached().await;
+    until(&heroes, Freshness::Any, Tier::Process).await;
+
+    assert_eq!(tier(&heroes, Freshness::Shared).await, Tier::Shared);
+
+    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
+}
