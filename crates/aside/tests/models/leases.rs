@@ -5,7 +5,7 @@
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{nibbles, stages};
-use crate::scripts::{Key, Scripts, WITHOUT_VALUES};
+use crate::scripts::{Key, Scripts};
 
 mod promises;
 
