@@ -131,8 +131,13 @@ pub(crate) fn encode(
     payload.push_str(TTL);
     let _ = write!(payload, "{}}}", envelope.ttl.as_secs());
 
-    let compressed = compress_above.is_some_and(|above| payload.len() > above);
-    let flags = if compressed { COMPRESSED } else { 0 };
+    // What compression makes larger stays as it is: a reader measures what
+    // it is given against the same limit as the payload.
+    let compressed = compress_above
+        .filter(|above| payload.len() > *above)
+        .map(|_| lz4_flex::block::compress_prepend_size(payload.as_bytes()))
+        .filter(|compressed| compressed.len() < payload.len());
+    let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     let mut header = String::with_capacity(HEADER_BYTES);
     let Circumstance { tag, epoch, shape } = circumstance;
     let fill = fastrand::u64(1..);
@@ -142,10 +147,9 @@ pub(crate) fn encode(
         0
     );
     let mut value = header.into_bytes();
-    if compressed {
-        value.extend(lz4_flex::block::compress_prepend_size(payload.as_bytes()));
-    } else {
-        value.extend(payload.as_bytes());
+    match compressed {
+        Some(compressed) => value.extend(compressed),
+        None => value.extend(payload.as_bytes()),
     }
     Written {
         bytes: value,
@@ -290,6 +294,15 @@ mod tests {
             payload(&header, &bytes, 1 << 20),
             Err(Unacceptable::TooLarge)
         );
+    }
+
+    #[test]
+    fn a_value_at_the_limit_that_does_not_compress_is_read_back() {
+        let body: String = (0..4096).map(|_| fastrand::char('\u{1000}'..)).collect();
+        let bytes = value(&body, Some(16));
+        let limit = value(&body, None).len() - HEADER_BYTES;
+        let header = Header::parse(&bytes).unwrap();
+        assert!(payload(&header, &bytes, limit).is_ok());
     }
 
     #[test]

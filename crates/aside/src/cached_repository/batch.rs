@@ -1,8 +1,11 @@
-//! Many rows at once: one MGET, one pipeline of ACQUIREs, one load.
+//! Many rows at once: one MGET, one pipeline of ACQUIREs, one load, and one
+//! pipeline of FILLs.
 //!
 //! The batch leads the flights of those ids that nobody else is reading,
 //! brings them all to their end, and only then waits for the others. Two
 //! overlapping batches therefore never wait for each other.
+
+mod fill;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -10,15 +13,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 
-use crate::answer::{Bypass, Freshness, Tier};
+use crate::answer::{Bypass, Freshness};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
 use crate::flight::{self, Entered};
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Lookup};
 use crate::pending::Pending;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
@@ -203,7 +205,7 @@ impl<R: Repository> CachedRepository<R> {
             None
         };
         if matches!(turn, Some(None)) {
-            self.abandon(&own);
+            own.iter().for_each(|own| self.give_back(own));
             return Err(self.inner.overloaded());
         }
         let ids: Vec<Id<R>> = own.iter().filter_map(Own::id).collect();
@@ -227,7 +229,7 @@ impl<R: Repository> CachedRepository<R> {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.abandon(&own);
+                own.iter().for_each(|own| self.give_back(own));
                 return Err(error);
             }
         };
@@ -300,111 +302,6 @@ impl<R: Repository> CachedRepository<R> {
         }
         settled
     }
-
-    /// One pipeline of FILLs, and the end of every flight of the batch.
-    async fn fill(&self, own: Vec<Own<R>>, loaded: Vec<Option<Row<R>>>) {
-        let loaded_at = Timestamp::now().as_millisecond();
-        let (mut filling, mut ops) = (Vec::new(), Vec::new());
-        for (own, row) in own.into_iter().zip(loaded) {
-            let found = Found::Row(row);
-            let (bypass, token) = match own.way {
-                Way::Bypass(bypass) => (Some(bypass), None),
-                Way::Granted(token) => (None, Some(token)),
-                Way::Open(_) => (None, None),
-            };
-            self.count(if bypass.is_some() {
-                Outcome::Bypass
-            } else {
-                Outcome::Miss
-            });
-            let encoded = token
-                .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
-            if let Some((token, encoded)) = encoded {
-                let payload_bytes = encoded.payload_bytes;
-                let (ttl, fill) = (encoded.ttl, encoded.fill);
-                let key = own.key.clone();
-                ops.push(Op::Fill {
-                    key,
-                    token,
-                    value: encoded.value,
-                    ttl,
-                });
-                filling.push((
-                    own,
-                    token,
-                    Stored {
-                        found,
-                        loaded_at,
-                        ttl,
-                        fill,
-                        payload_bytes,
-                    },
-                ));
-            } else {
-                if let Some(token) = token {
-                    self.tiers().later(Pending::Abandon {
-                        key: own.key.clone(),
-                        token,
-                    });
-                }
-                let landed = Landed {
-                    result: Ok(found),
-                    tier: Tier::Source,
-                    bypass,
-                    loaded_at,
-                    ttl: None,
-                };
-                own.land(landed, None);
-            }
-        }
-        for (own, ..) in &mut filling {
-            own.leader.step_fill();
-        }
-        let tiers = self.tiers();
-        let replies = match ops.is_empty() {
-            true => Vec::new(),
-            false => tiers.ask(tiers.lane(), ops).await.unwrap_or_default(),
-        };
-        let mut replies = replies.into_iter();
-        for (own, token, stored) in filling {
-            let accepted = match replies.next() {
-                Some(Ok(Reply::Filled(accepted))) => accepted,
-                _ => {
-                    tiers.later(Pending::Abandon {
-                        key: own.key.clone(),
-                        token,
-                    });
-                    false
-                }
-            };
-            if accepted {
-                self.kind.keep(own.leader.key().asked(), &stored, own.mark);
-            } else {
-                raise(&tiers.statistics.fill_rejected);
-            }
-            let mark = accepted.then_some(own.mark);
-            let landed = Landed {
-                result: Ok(stored.found),
-                tier: Tier::Source,
-                bypass: None,
-                loaded_at,
-                ttl: Some(stored.ttl),
-            };
-            own.land(landed, mark);
-        }
-    }
-
-    /// Gives back what was granted and will not be filled.
-    fn abandon(&self, own: &[Own<R>]) {
-        for own in own {
-            if let Way::Granted(token) = own.way {
-                self.tiers().later(Pending::Abandon {
-                    key: own.key.clone(),
-                    token,
-                });
-            }
-        }
-    }
 }
 
 impl<R: Repository> Own<R> {
@@ -418,14 +315,5 @@ impl<R: Repository> Own<R> {
     fn bypassing(mut self, bypass: Bypass) -> Self {
         self.way = Way::Bypass(bypass);
         self
-    }
-
-    /// Ends the flight; `mark` if the fill was accepted under it.
-    fn land(self, landed: Landed<R::Entity, R::Error>, mark: Option<Mark>) {
-        self.leader.finish(flight::Outcome {
-            value: Arc::new(landed),
-            step: self.step,
-            shared_under: mark,
-        });
     }
 }

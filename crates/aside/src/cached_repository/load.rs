@@ -253,11 +253,8 @@ impl<R: Repository> Miss<R> {
         let _ = early.send(Early::Answer(Ok(answer)));
         let loaded_at = Timestamp::now().as_millisecond();
         let landed = Landed {
-            result: Ok(found.clone()),
-            tier: Tier::Source,
-            bypass: None,
-            loaded_at,
             ttl,
+            ..Landed::loaded(found.clone(), None, loaded_at)
         };
         let mut outcome = flight::Outcome {
             value: Arc::new(landed),
@@ -329,14 +326,7 @@ impl<R: Repository> Miss<R> {
                 let loaded_at = Timestamp::now().as_millisecond();
                 let answer = Served::loaded(found.clone(), Some(bypass), None);
                 let _ = early.send(Early::Answer(Ok(answer)));
-                let landed = Landed {
-                    result: Ok(found),
-                    tier: Tier::Source,
-                    bypass: Some(bypass),
-                    loaded_at,
-                    ttl: None,
-                };
-                let value = Arc::new(landed);
+                let value = Arc::new(Landed::loaded(found, Some(bypass), loaded_at));
                 leader.finish(flight::Outcome {
                     value,
                     step,
@@ -393,4 +383,17 @@ async fn fail<K, E, X>(
         shared_under: None,
     };
     leader.finish_and_pause(outcome, AFTER_FAILURE).await;
+}
+
+impl<E, X> Landed<E, X> {
+    /// Just loaded from the database, and kept nowhere yet.
+    pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, loaded_at: i64) -> Self {
+        Self {
+            result: Ok(found),
+            tier: Tier::Source,
+            bypass,
+            loaded_at,
+            ttl: None,
+        }
+    }
 }

@@ -206,3 +206,40 @@ impl CacheService {
             .ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::CacheConfig;
+    use crate::entity::example::Hero;
+    use crate::secret::Secret;
+
+    /// So many keys are held that their kind is held instead: a key that was
+    /// not held once more must not be let go once more.
+    #[tokio::test]
+    async fn a_key_stays_held_for_its_write_when_another_one_only_holds_its_kind() {
+        let service = CacheService::connect(CacheConfig {
+            redis_url: Secret::new("memory://"),
+            ..CacheConfig::default()
+        });
+        let service = service.await;
+        let tiers = service.tiers();
+        tiers.register::<Hero>(None);
+        let key = Key::new("hero:1");
+        assert!(tiers.hold(&key));
+        let mut number = 0;
+        while !tiers.held.is_full() {
+            number += 1;
+            tiers.hold(&Key::new(&format!("hero:other:{number}")));
+        }
+
+        tiers.hold_until_released(key.clone(), Token::random(), None);
+        while !tiers.owes_nothing() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+
+        assert!(tiers.held.contains(&key));
+    }
+}

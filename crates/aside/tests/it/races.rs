@@ -315,3 +315,44 @@ async fn a_row_written_and_forgotten_many_times_within_a_tick_is_the_last_one() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_read_of_this_process_does_not_go_back_behind_a_shared_one() {
+    let world = World::new();
+    let (one, other) = (world.instance().await, world.instance().await);
+    let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+    one.heroes.find_by_id(&mia.id).await.unwrap();
+    // Redis forgets without a word, and somebody fills the new row.
+    world.heroes.insert(&mia.renamed("Maria"));
+    world.redis().command(&["DEL", &mia.key()]);
+    other.heroes.find_by_id(&mia.id).await.unwrap();
+    world.filled(&mia.key()).await;
+
+    let shared = one.heroes.find_by_id_with(&mia.id, Freshness::Shared).await;
+    assert_eq!(shared.unwrap().value.unwrap().name, "Maria");
+    let any = one.heroes.find_by_id(&mia.id).await.unwrap();
+    assert_eq!(any.unwrap().name, "Maria");
+}
+
+#[tokio::test]
+async fn a_writer_whose_quarantine_was_lost_reads_its_own_write() {
+    let world = World::new();
+    let one = world.instance().await;
+    let mut mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+    // Whether the message or the reply comes first is not ours to say.
+    for number in 0..50 {
+        let renamed = mia.renamed(&format!("Maria {number}"));
+        let mut write = one.cache.write();
+        write.updated(&*mia, &renamed);
+        write.before_commit().await;
+        world.redis().command(&["DEL", &mia.key()]);
+        one.heroes.find_by_id(&mia.id).await.unwrap();
+        world.filled(&mia.key()).await;
+        world.heroes.insert(&renamed);
+        write.committed().await;
+
+        let found = one.heroes.find_by_id(&mia.id).await.unwrap().unwrap();
+        assert_eq!(found.name, renamed.name);
+        mia = found;
+    }
+}

@@ -1,0 +1,117 @@
+//! The end of a batch: one pipeline of FILLs, and the outcome of every flight.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Own, Way};
+use crate::cached_repository::CachedRepository;
+use crate::flight;
+use crate::kind::{Landed, Mark, Stored};
+use crate::lookup::Found;
+use crate::pending::Pending;
+use crate::repository::{Repository, Row};
+use crate::shared::{Op, Reply};
+use crate::statistics::{Outcome, raise};
+
+/// A row on its way to Redis.
+struct Filling<R: Repository> {
+    own: Own<R>,
+    stored: Stored<R::Entity>,
+    /// The step of its FILL.
+    step: u32,
+}
+
+impl<R: Repository> CachedRepository<R> {
+    /// One pipeline of FILLs, and the end of every flight of the batch.
+    pub(super) async fn fill(&self, own: Vec<Own<R>>, loaded: Vec<Option<Row<R>>>) {
+        let loaded_at = Timestamp::now().as_millisecond();
+        let (mut filling, mut ops) = (Vec::new(), Vec::new());
+        for (own, row) in own.into_iter().zip(loaded) {
+            let found = Found::Row(row);
+            let (bypass, token) = match own.way {
+                Way::Bypass(bypass) => (Some(bypass), None),
+                Way::Granted(token) => (None, Some(token)),
+                Way::Open(_) => (None, None),
+            };
+            self.count(if bypass.is_some() {
+                Outcome::Bypass
+            } else {
+                Outcome::Miss
+            });
+            let encoded = token
+                .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
+            let Some((token, encoded)) = encoded else {
+                if token.is_some() {
+                    self.tiers().statistics.error("not_cacheable");
+                }
+                self.give_back(&own);
+                own.land(Landed::loaded(found, bypass, loaded_at), None);
+                continue;
+            };
+            ops.push(Op::Fill {
+                key: own.key.clone(),
+                token,
+                value: encoded.value,
+                ttl: encoded.ttl,
+            });
+            let stored = Stored {
+                found,
+                loaded_at,
+                ttl: encoded.ttl,
+                fill: encoded.fill,
+                payload_bytes: encoded.payload_bytes,
+            };
+            let step = 0;
+            filling.push(Filling { own, stored, step });
+        }
+        if ops.is_empty() {
+            return;
+        }
+        for filling in &mut filling {
+            filling.step = filling.own.leader.step_fill();
+        }
+        let tiers = self.tiers();
+        let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
+        let mut replies = replies.into_iter();
+        for Filling {
+            mut own,
+            stored,
+            step,
+        } in filling
+        {
+            let mut mark = None;
+            match replies.next() {
+                Some(Ok(Reply::Filled(true))) => {
+                    self.kind.keep(own.leader.key().asked(), &stored, own.mark);
+                    own.step = step;
+                    mark = Some(own.mark);
+                }
+                Some(Ok(_)) => raise(&tiers.statistics.fill_rejected),
+                _ => self.give_back(&own),
+            }
+            let ttl = Some(stored.ttl);
+            let landed = Landed::loaded(stored.found, None, loaded_at);
+            own.land(Landed { ttl, ..landed }, mark);
+        }
+    }
+
+    /// Gives back the right to fill, if it was granted.
+    pub(super) fn give_back(&self, own: &Own<R>) {
+        if let Way::Granted(token) = own.way {
+            let key = own.key.clone();
+            self.tiers().later(Pending::Abandon { key, token });
+        }
+    }
+}
+
+impl<R: Repository> Own<R> {
+    /// Ends the flight; `mark` if the fill was accepted under it.
+    fn land(self, landed: Landed<R::Entity, R::Error>, mark: Option<Mark>) {
+        self.leader.finish(flight::Outcome {
+            value: Arc::new(landed),
+            step: self.step,
+            shared_under: mark,
+        });
+    }
+}
