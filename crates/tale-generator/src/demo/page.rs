@@ -151,11 +151,37 @@ impl Page {
 /// A duration as people say it, in at most nine characters.
 pub(super) fn spoken(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1_000_000.0;
-    if micros < 1_000.0 {
+    if micros < 1.0 {
+        format!("{} ns", duration.as_nanos())
+    } else if micros < 10.0 {
+        format!("{micros:.1} us")
+    } else if micros < 1_000.0 {
         format!("{micros:.0} us")
     } else if micros < 1_000_000.0 {
         format!("{:.1} ms", micros / 1_000.0)
     } else {
         format!("{:.2} s", micros / 1_000_000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_took_time_is_said_to_have_taken_none() {
+        let said = [
+            (1, "1 ns"),
+            (340, "340 ns"),
+            (999, "999 ns"),
+            (1_000, "1.0 us"),
+            (4_260, "4.3 us"),
+            (42_600, "43 us"),
+            (4_260_000, "4.3 ms"),
+            (1_500_000_000, "1.50 s"),
+        ];
+        for (nanos, text) in said {
+            assert_eq!(spoken(Duration::from_nanos(nanos)), text);
+        }
     }
 }

@@ -160,6 +160,23 @@ pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     (value, begun.elapsed())
 }
 
+/// The time of a reading that may be shorter than a look at the clock: the
+/// readings are timed in batches, and half of the batches took less for each
+/// of theirs.
+pub(super) async fn median_in_batches<T, E>(
+    batches: usize,
+    in_each: u32,
+    mut read: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<Duration, E> {
+    let batch = median(batches, async || {
+        for _ in 0..in_each {
+            read().await?;
+        }
+        Ok(())
+    });
+    Ok(batch.await? / in_each)
+}
+
 /// The time that half of the readings took, of so many.
 pub(super) async fn median<T, E>(
     times: usize,

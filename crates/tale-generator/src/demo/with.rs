@@ -8,11 +8,13 @@ use tokio::time::sleep;
 
 use super::DemoError;
 use super::page::{Page, Row, spoken};
-use super::stage::{Stage, Tally, median, timed};
+use super::stage::{Stage, Tally, median, median_in_batches, timed};
 use crate::Tales;
 use crate::domain::{HeroIndex, Language, TaleError};
 
 const TIMES: usize = 1_000;
+const BATCHES: usize = 40;
+const IN_EACH: u32 = 25;
 const CALLERS: usize = 100;
 
 /// What a read promises.
@@ -27,7 +29,8 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
     page.act(2, "with caching");
     page.say(
         "The first read of a key is a miss and fills Redis and this process. Then each read is \
-         done a thousand times; the median is shown.",
+         done a thousand times; the median is shown, of batches of 25 where this process answers: \
+         such a hit is shorter than a look at the clock.",
     );
     page.head();
     let tales = stage.instance().await?;
@@ -66,17 +69,17 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
 
     until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
-    let took = median(TIMES, async || heroes.find_by_id(&id).await).await?;
+    let took = median_in_batches(BATCHES, IN_EACH, async || heroes.find_by_id(&id).await).await?;
     report("find_by_id", took, Promise::Below(5), before);
 
     until_cached(async || heroes.find_by_with(&index, Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
-    let took = median(TIMES, async || heroes.find_by(&index).await).await?;
+    let took = median_in_batches(BATCHES, IN_EACH, async || heroes.find_by(&index).await).await?;
     report("find_by_language", took, Promise::Below(10), before);
 
     until_cached(async || heroes.list_all_with(Freshness::Any).await).await?;
     let before = stage.tally(&[&tales]);
-    let took = median(TIMES, async || heroes.list_all().await).await?;
+    let took = median_in_batches(BATCHES, IN_EACH, async || heroes.list_all().await).await?;
     report("list_all", took, Promise::Below(15), before);
 
     // A read that skips this process is what another instance would see.

@@ -80,7 +80,9 @@ impl HeroDraft {
         let echo = input.echo();
         let draft = Self {
             name: input.required("name", "a text").unwrap_or_default(),
-            age: input.required("age", "a whole number").unwrap_or_default(),
+            age: input
+                .required("age", "a whole number from 1 to 2147483647")
+                .unwrap_or_default(),
             gender: input
                 .required("gender", "one of male, female, other")
                 .unwrap_or(Gender::Other),

@@ -120,7 +120,7 @@ pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
 pub fn parse_rating(body: Value) -> Result<(i32, Echo), TaleError> {
     let mut input = Input::new(body)?;
     let echo = input.echo();
-    let rating: Option<i32> = input.required("rating", "a whole number");
+    let rating: Option<i32> = input.required("rating", "a whole number from 1 to 10");
     let mut problems = input.rest();
     if let Some(rating) = rating {
         problems.number("rating", rating, 1, 10);
@@ -148,8 +148,11 @@ impl StoryDraft {
             child_id: input.optional("child_id", "a UUID"),
             child_name: input.optional("child_name", "a text"),
             hero_id: input.optional("hero_id", "a UUID"),
-            rating: input.optional("rating", "a whole number"),
-            story_length: input.optional("story_length", "a whole number of minutes"),
+            rating: input.optional("rating", "a whole number from 1 to 10"),
+            story_length: input.optional(
+                "story_length",
+                "a whole number of minutes, from 1 to 2147483647",
+            ),
             audio_file: input.optional("audio_file", "an object with url, provider and metadata"),
             model_used: input.optional("model_used", "a text"),
             full_response: input.optional("full_response", "JSON"),

@@ -107,13 +107,13 @@ impl From<TaleError> for Problem {
             }
             TaleError::Busy => Self::busy(detail),
             TaleError::Database(_) => {
+                // That it is away is logged once, where it is noticed.
+                if sql::is_away(&error) {
+                    return Self::busy("the database does not answer");
+                }
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(cause, "the database failed");
-                if sql::is_away(&error) {
-                    Self::busy("the database does not answer")
-                } else {
-                    Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-                }
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
         }
     }

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
 
+use super::availability::Availability;
 use super::columns::{FromColumns, Present};
-use super::failure::tale_error;
 use super::open::{self, DatabaseOptions, OpenError};
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
@@ -33,6 +33,7 @@ enum Pool {
 #[derive(Debug)]
 struct Limits {
     longest_transaction: Duration,
+    availability: Arc<Availability>,
     read_delay: Duration,
     reads: AtomicU64,
 }
@@ -51,10 +52,12 @@ impl Database {
         } else {
             return Err(OpenError::Url);
         };
+        let remote = matches!(pool, Pool::Postgres(_));
         Ok(Self {
             pool,
             limits: Arc::new(Limits {
                 longest_transaction: options.longest_transaction,
+                availability: Arc::new(Availability::new(remote)),
                 read_delay: options.read_delay,
                 reads: AtomicU64::new(0),
             }),
@@ -88,9 +91,7 @@ impl Database {
                 Pool::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
             }
         };
-        self.within_the_limit(question)
-            .await?
-            .map_err(|error| tale_error(error, "row"))
+        self.within_the_limit(question, "row").await
     }
 
     /// Whether the tables are empty.
@@ -143,14 +144,12 @@ impl Database {
                 }
             }
         };
-        self.within_the_limit(rows)
-            .await?
-            .map_err(|error| tale_error(error, kind))
+        self.within_the_limit(rows, kind).await
     }
 
     /// Begins a transaction that writes.
     pub(super) async fn begin(&self) -> Result<Transaction, TaleError> {
-        let limit = self.limits.longest_transaction;
+        let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {
                 // IMMEDIATE takes the write lock at once: what is read after
@@ -158,16 +157,14 @@ impl Database {
                 Pool::Sqlite(pool) => pool
                     .begin_with("BEGIN IMMEDIATE")
                     .await
-                    .map(|inner| Transaction::sqlite(inner, limit)),
+                    .map(|inner| Transaction::sqlite(inner, limit, availability)),
                 Pool::Postgres(pool) => pool
                     .begin()
                     .await
-                    .map(|inner| Transaction::postgres(inner, limit)),
+                    .map(|inner| Transaction::postgres(inner, limit, availability)),
             }
         };
-        self.within_the_limit(begun)
-            .await?
-            .map_err(|error| tale_error(error, "row"))
+        self.within_the_limit(begun, "row").await
     }
 
     /// Begins a transaction that reads everything as of one moment, however
@@ -175,33 +172,42 @@ impl Database {
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, TaleError> {
         const WITHOUT_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings
              WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')";
-        let limit = self.limits.longest_transaction;
+        let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {
                 Pool::Sqlite(pool) => {
                     let inner = pool.begin().await?;
-                    Ok(Transaction::sqlite(inner, limit))
+                    Ok(Transaction::sqlite(inner, limit, availability))
                 }
                 Pool::Postgres(pool) => {
                     let mut inner = pool
                         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                         .await?;
                     sqlx::query(WITHOUT_LIMITS).execute(&mut *inner).await?;
-                    Ok(Transaction::postgres(inner, limit))
+                    Ok(Transaction::postgres(inner, limit, availability))
                 }
             }
         };
-        self.within_the_limit(begun)
-            .await?
-            .map(Snapshot::new)
-            .map_err(|error| tale_error(error, "row"))
+        let begun = self.within_the_limit(begun, "row").await;
+        begun.map(Snapshot::new)
     }
 
     /// A peer that went silent gives no error of its own.
-    async fn within_the_limit<F: Future>(&self, work: F) -> Result<F::Output, TaleError> {
-        timeout(self.limits.longest_transaction, work)
+    async fn within_the_limit<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+        kind: &'static str,
+    ) -> Result<T, TaleError> {
+        let begun = Instant::now();
+        let outcome = timeout(self.limits.longest_transaction, work)
             .await
-            .map_err(|_| TaleError::Busy)
+            .map_err(|_| TaleError::Busy)?;
+        self.limits.availability.judge(begun, outcome, kind)
+    }
+
+    fn for_a_transaction(&self) -> (Duration, Arc<Availability>) {
+        let limits = &self.limits;
+        (limits.longest_transaction, limits.availability.clone())
     }
 }
 

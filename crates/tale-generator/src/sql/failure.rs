@@ -25,7 +25,10 @@ pub fn is_away(error: &TaleError) -> bool {
         return false;
     };
     failure.downcast_ref().is_some_and(|error| match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::Tls(_) => true,
         error => postgres_state(error)
             .is_some_and(|state| state.starts_with("08") || state.starts_with("57P")),
     })

@@ -9,6 +9,7 @@
 //! Locks are always taken in the order child, hero, stories by id, so that no
 //! two writes wait for each other.
 
+mod availability;
 mod batch;
 mod children;
 mod columns;

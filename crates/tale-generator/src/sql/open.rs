@@ -3,11 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Connection as _, Executor as _, Row as _};
+use tokio::time::timeout;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -53,13 +54,24 @@ pub enum OpenError {
 
 pub(super) fn understands(url: &str) -> bool {
     if url.starts_with("sqlite:") {
-        return SqliteConnectOptions::from_str(url).is_ok();
+        return names_a_file(url) && SqliteConnectOptions::from_str(url).is_ok();
     }
     let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
     postgres && PgConnectOptions::from_str(url).is_ok()
 }
 
+/// Without a name SQLite gives each connection an empty database of its own
+/// and removes it afterwards.
+fn names_a_file(url: &str) -> bool {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    !rest.is_empty() && !rest.starts_with('?')
+}
+
 pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<SqlitePool, OpenError> {
+    if !names_a_file(url) {
+        return Err(OpenError::Url);
+    }
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
     let mut connect = SqliteConnectOptions::from_str(url)
         .map_err(|_| OpenError::Url)?
@@ -124,9 +136,22 @@ pub(super) async fn postgres(url: &str, options: &DatabaseOptions) -> Result<PgP
                 Ok(())
             })
         })
-        .connect_with(connect)
-        .await
-        .map_err(OpenError::Connect)?;
+        .connect_with(connect.clone())
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        // It tried again and again, and does not say what was in the way.
+        Err(late @ sqlx::Error::PoolTimedOut) => {
+            let once_more = PgConnection::connect_with(&connect);
+            return Err(OpenError::Connect(
+                match timeout(options.acquire_timeout, once_more).await {
+                    Ok(Err(why)) => why,
+                    _ => late,
+                },
+            ));
+        }
+        Err(error) => return Err(OpenError::Connect(error)),
+    };
     refuse_a_database_that_is_not_unicode(&pool).await?;
     let mut migrations = sqlx::migrate!("migrations/postgres");
     migrations.set_ignore_missing(true);

@@ -1,14 +1,16 @@
 //! One transaction, and how it ends.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aside::Write;
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
+use super::availability::Availability;
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
-use super::failure::{certainly_rolled_back, tale_error};
+use super::failure::certainly_rolled_back;
 use super::statement::{Statement, Value};
 use crate::domain::TaleError;
 
@@ -16,6 +18,7 @@ use crate::domain::TaleError;
 pub(super) struct Transaction {
     inner: Inner,
     limit: Duration,
+    availability: Arc<Availability>,
 }
 
 enum Inner {
@@ -24,17 +27,27 @@ enum Inner {
 }
 
 impl Transaction {
-    pub(super) fn sqlite(inner: sqlx::Transaction<'static, Sqlite>, limit: Duration) -> Self {
+    pub(super) fn sqlite(
+        inner: sqlx::Transaction<'static, Sqlite>,
+        limit: Duration,
+        availability: Arc<Availability>,
+    ) -> Self {
         Self {
             inner: Inner::Sqlite(inner),
             limit,
+            availability,
         }
     }
 
-    pub(super) fn postgres(inner: sqlx::Transaction<'static, Postgres>, limit: Duration) -> Self {
+    pub(super) fn postgres(
+        inner: sqlx::Transaction<'static, Postgres>,
+        limit: Duration,
+        availability: Arc<Availability>,
+    ) -> Self {
         Self {
             inner: Inner::Postgres(inner),
             limit,
+            availability,
         }
     }
 
@@ -57,10 +70,11 @@ impl Transaction {
                 }
             }
         };
-        timeout(self.limit, rows)
+        let begun = Instant::now();
+        let outcome = timeout(self.limit, rows)
             .await
-            .map_err(|_| TaleError::Busy)?
-            .map_err(|error| tale_error(error, kind))
+            .map_err(|_| TaleError::Busy)?;
+        self.availability.judge(begun, outcome, kind)
     }
 
     /// Runs a statement and takes its first row.
@@ -96,10 +110,11 @@ impl Transaction {
                 }
             }
         };
-        timeout(self.limit, done)
+        let begun = Instant::now();
+        let outcome = timeout(self.limit, done)
             .await
-            .map_err(|_| TaleError::Busy)?
-            .map_err(|error| tale_error(error, kind))
+            .map_err(|_| TaleError::Busy)?;
+        self.availability.judge(begun, outcome, kind)
     }
 
     /// Commits what `write` was told, once every copy is kept from coming
@@ -126,15 +141,14 @@ impl Transaction {
             }
         };
         // A COMMIT that was sent and not answered may have happened.
+        let begun = Instant::now();
         let verdict = timeout(self.limit, committed)
             .await
             .map_err(|_| TaleError::Busy)?;
-        verdict.map_err(|error| {
-            if certainly_rolled_back(&error) {
-                write.rolled_back();
-            }
-            tale_error(error, "row")
-        })
+        if verdict.as_ref().is_err_and(certainly_rolled_back) {
+            write.rolled_back();
+        }
+        self.availability.judge(begun, verdict, "row")
     }
 
     /// Stores the keys that Redis did not acknowledge, in this transaction.

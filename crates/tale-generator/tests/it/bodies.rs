@@ -46,7 +46,7 @@ fn every_wrong_field_is_named_at_once() {
     assert_eq!(
         named,
         [
-            "age: must be a whole number",
+            "age: must be a whole number from 1 to 2147483647",
             "appearance: must not contain the NUL character",
             "dragon: is not a field",
             "gender: must be one of male, female, other",

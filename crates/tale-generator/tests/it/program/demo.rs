@@ -31,6 +31,7 @@ fn it_holds_what_it_promises_with_a_redis_of_its_own() {
     }
     assert!(out.contains("caching resumes after"), "{out}");
     assert!(out.contains("promises held"), "{out}");
+    assert!(!out.contains(" 0 us") && !out.contains(" 0 ns"), "{out}");
     assert!(
         !out.contains('\x1b') && out.lines().all(|line| line.chars().count() <= 80),
         "{out}"

@@ -1,8 +1,10 @@
 //! `tales serve`
 
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
-use aside_testkit::RedisServer;
+use aside_testkit::{PostgresServer, RedisServer, eventually_blocking};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -118,4 +120,32 @@ fn an_address_that_is_taken_is_one_line() {
     assert_eq!((code, out.as_str()), (1, ""));
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.contains(&address), "{err}");
+}
+
+#[test]
+fn an_absence_of_the_database_is_logged_when_it_begins_and_when_it_ends() {
+    let Ok(server) = PostgresServer::start() else {
+        return;
+    };
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    let mut command = tales(directory.path(), SERVE);
+    let command = command.env("REDIS_URL", "memory://");
+    let command = command.env("DATABASE_URL", server.url());
+    let service = Service::start_with_log(command, File::create(&log).unwrap());
+    server.kill();
+    for _ in 0..3 {
+        let refused = service.get("/heroes");
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    }
+    server.restart();
+    eventually_blocking(Duration::from_secs(20), "an answer", || {
+        service.get("/heroes").starts_with("HTTP/1.1 200")
+    });
+    let log = fs::read_to_string(&log).unwrap();
+    for said in ["the database does not answer", "the database answers again"] {
+        let times = log.lines().filter(|line| line.contains(said)).count();
+        assert_eq!(times, 1, "{said} in {log}");
+    }
+    assert!(!log.contains("panicked"), "{log}");
 }

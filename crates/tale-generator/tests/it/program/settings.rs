@@ -55,6 +55,12 @@ fn a_wrong_argument_is_refused_and_an_unreachable_database_is_one_line() {
     let (code, _, err) = run(&mut tales(directory.path(), &arguments));
     assert_eq!(code, 1);
     assert!(!err.contains("hunter2"), "{err}");
+    assert!(err.contains("refused"), "{err}");
+    for nameless in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
+        let arguments = ["warm", "--database", nameless];
+        let (code, _, err) = run(&mut tales(directory.path(), &arguments));
+        assert_eq!(code, 2, "{nameless}: {err}");
+    }
 }
 
 #[test]

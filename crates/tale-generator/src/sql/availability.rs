@@ -1,0 +1,108 @@
+//! Whether the database answers, as those who asked it found out.
+//!
+//! A server that went away is met by every request, so it is logged when that
+//! begins and when it ends, and not in between. There is no probe of its own:
+//! `/health` asks often enough.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::failure::{is_away, tale_error};
+use crate::domain::{Failure, TaleError};
+
+/// What the last questions came to.
+#[derive(Debug)]
+pub(super) struct Availability {
+    /// Whether callers queue for connections to another machine, where a wait
+    /// in vain can mean that none could be opened. A file is always there.
+    remote: bool,
+    opened: Instant,
+    /// When the last answer came, in milliseconds since `opened`.
+    answered: AtomicU64,
+    away: AtomicBool,
+}
+
+impl Availability {
+    /// Of a database that was opened just now.
+    pub(super) fn new(remote: bool) -> Self {
+        Self {
+            remote,
+            opened: Instant::now(),
+            answered: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+        }
+    }
+
+    /// What the outcome of a question that was put at `begun` means to the
+    /// caller; `kind` names the rows it was about.
+    pub(super) fn judge<T>(
+        &self,
+        begun: Instant,
+        outcome: Result<T, sqlx::Error>,
+        kind: &'static str,
+    ) -> Result<T, TaleError> {
+        let error = match outcome {
+            Ok(value) => {
+                self.heard();
+                return Ok(value);
+            }
+            // The pool goes on trying to connect and says no more than that
+            // it took too long. Where others were answered meanwhile, there
+            // are only too many callers.
+            Err(error @ sqlx::Error::PoolTimedOut) if self.remote && self.silent_since(begun) => {
+                TaleError::Database(Failure::new(error))
+            }
+            Err(error) => tale_error(error, kind),
+        };
+        if is_away(&error) && !self.away.swap(true, Ordering::Relaxed) {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(cause, "the database does not answer");
+        }
+        Err(error)
+    }
+
+    fn heard(&self) {
+        let now = millis(self.opened.elapsed());
+        self.answered.fetch_max(now, Ordering::Relaxed);
+        if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database answers again");
+        }
+    }
+
+    fn silent_since(&self, begun: Instant) -> bool {
+        let begun = millis(begun.saturating_duration_since(self.opened));
+        self.answered.load(Ordering::Relaxed) < begun
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn in_vain(availability: &Availability, begun: Instant) -> TaleError {
+        let outcome: Result<(), _> = Err(sqlx::Error::PoolTimedOut);
+        availability.judge(begun, outcome, "row").unwrap_err()
+    }
+
+    #[test]
+    fn a_wait_in_vain_is_the_servers_absence_only_if_nobody_was_answered() {
+        let server = Availability::new(true);
+        sleep(Duration::from_millis(5));
+        let begun = Instant::now();
+        assert!(is_away(&in_vain(&server, begun)));
+        sleep(Duration::from_millis(5));
+        server.judge(begun, Ok(()), "row").unwrap();
+        assert!(matches!(in_vain(&server, begun), TaleError::Busy));
+
+        let file = Availability::new(false);
+        sleep(Duration::from_millis(5));
+        assert!(matches!(in_vain(&file, Instant::now()), TaleError::Busy));
+    }
+}
