@@ -274,7 +274,8 @@ impl CacheService {
     /// database.
     ///
     /// A write that ended ambiguously is not waited for: its quarantine ends
-    /// by itself.
+    /// by itself. Close last: a write made afterwards is told to nobody, and
+    /// other instances serve what they hold until its TTL.
     pub async fn close(&self) {
         let tiers = self.tiers();
         let deadline = Instant::now() + self.config().operation_timeout;

@@ -164,7 +164,14 @@ impl<R: Repository> CachedRepository<R> {
                     Waited::Again => continue,
                 },
             };
-            return self.lead(leader, key, start, operation).await;
+            let served = self.lead(leader, key, start, operation).await?;
+            let young = served.loaded_at.is_none_or(|at| is_young(at, freshness));
+            // Somebody else's fill, taken over on the way, may be too old.
+            return if young {
+                Ok(served)
+            } else {
+                self.read_source(asked, operation).await
+            };
         }
     }
 
