@@ -56,8 +56,7 @@ pub(crate) enum Address {
 /// What is wrong with a URL, without any of it.
 type Refusal = &'static str;
 
-const FORMS: Refusal = "redis://, rediss://, unix://, redis+cluster://, redis+sentinel:// or \
-                        memory://, followed by where it is";
+const FORMS: Refusal = "redis://, rediss://, unix:// or memory://, followed by where it is";
 const SHAPE: Refusal = "[user[:password]@]host[:port][/db], with every special character of user \
                         and password percent-encoded";
 const HOST: Refusal = "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 \

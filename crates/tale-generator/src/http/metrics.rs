@@ -1,9 +1,15 @@
 //! `/metrics`, for Prometheus.
+//!
+//! Whoever asks for OpenMetrics gets it, as Prometheus does; everybody else
+//! gets the text format that came before it, which all scrapers read. The two
+//! differ in what a counter's family is called, and in how the page ends.
+
+use std::collections::HashSet;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
@@ -12,17 +18,52 @@ use super::App;
 use super::problem::Problem;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let mut page = String::new();
     encode(&mut page, &app.registry).map_err(|error| {
         tracing::error!(%error, "the metrics could not be written");
         let detail = "the metrics could not be written";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;
-    Ok(([(CONTENT_TYPE, OPENMETRICS)], page).into_response())
+    let (media_type, page) = if asks_for_openmetrics(&headers) {
+        (OPENMETRICS, page)
+    } else {
+        (TEXT, as_text(&page))
+    };
+    Ok(([(CONTENT_TYPE, media_type), (VARY, "Accept")], page).into_response())
+}
+
+fn asks_for_openmetrics(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter();
+    accepted.any(|line| {
+        let line = line.to_str().unwrap_or_default().to_ascii_lowercase();
+        line.contains("application/openmetrics-text")
+    })
+}
+
+/// The same page in the older format.
+fn as_text(openmetrics: &str) -> String {
+    let counters: HashSet<&str> = openmetrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut page = String::with_capacity(openmetrics.len());
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("EOF" | "UNIT"), ..) => continue,
+            (Some("#"), Some(what), Some(family), Some(rest)) if counters.contains(family) => {
+                page.push_str(&format!("# {what} {family}_total {rest}"));
+            }
+            _ => page.push_str(line),
+        }
+        page.push('\n');
+    }
+    page
 }

@@ -4,7 +4,8 @@
 //! begins and when it ends, and not in between. There is no probe of its own:
 //! `/health` asks often enough.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::failure::{is_away, tale_error};
@@ -20,6 +21,18 @@ pub(super) struct Availability {
     /// When the last answer came, in milliseconds since `opened`.
     answered: AtomicU64,
     away: AtomicBool,
+    /// Connections that callers have in hand.
+    held: AtomicUsize,
+}
+
+/// A connection in hand, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held(Arc<Availability>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Availability {
@@ -30,7 +43,14 @@ impl Availability {
             opened: Instant::now(),
             answered: AtomicU64::new(0),
             away: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
         }
+    }
+
+    /// Says that a caller has a connection from here on.
+    pub(super) fn hold(self: &Arc<Self>) -> Held {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Held(self.clone())
     }
 
     /// What the outcome of a question that was put at `begun` means to the
@@ -47,9 +67,9 @@ impl Availability {
                 return Ok(value);
             }
             // The pool goes on trying to connect and says no more than that
-            // it took too long. Where others were answered meanwhile, there
-            // are only too many callers.
-            Err(error @ sqlx::Error::PoolTimedOut) if self.remote && self.silent_since(begun) => {
+            // it took too long. Where others have connections, or were
+            // answered meanwhile, there are only too many callers.
+            Err(error @ sqlx::Error::PoolTimedOut) if self.remote && self.none_since(begun) => {
                 TaleError::Database(Failure::new(error))
             }
             Err(error) => tale_error(error, kind),
@@ -69,9 +89,10 @@ impl Availability {
         }
     }
 
-    fn silent_since(&self, begun: Instant) -> bool {
+    /// Whether nobody has had a connection since then, as far as is known.
+    fn none_since(&self, begun: Instant) -> bool {
         let begun = millis(begun.saturating_duration_since(self.opened));
-        self.answered.load(Ordering::Relaxed) < begun
+        self.held.load(Ordering::Relaxed) == 0 && self.answered.load(Ordering::Relaxed) < begun
     }
 }
 
@@ -92,10 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_in_vain_is_the_servers_absence_only_if_nobody_was_answered() {
-        let server = Availability::new(true);
+    fn a_wait_in_vain_is_the_servers_absence_only_if_nobody_had_a_connection() {
+        let server = Arc::new(Availability::new(true));
         sleep(Duration::from_millis(5));
         let begun = Instant::now();
+        let held = server.hold();
+        assert!(matches!(in_vain(&server, begun), TaleError::Busy));
+        drop(held);
         assert!(is_away(&in_vain(&server, begun)));
         sleep(Duration::from_millis(5));
         server.judge(begun, Ok(()), "row").unwrap();

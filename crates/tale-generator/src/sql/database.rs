@@ -88,7 +88,12 @@ impl Database {
         let question = async {
             match &self.pool {
                 Pool::Sqlite(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
-                Pool::Postgres(pool) => sqlx::query("SELECT 1").execute(pool).await.map(drop),
+                Pool::Postgres(pool) => {
+                    let mut connection = pool.acquire().await?;
+                    let _held = self.limits.availability.hold();
+                    let one = sqlx::query("SELECT 1").execute(&mut *connection);
+                    one.await.map(drop)
+                }
             }
         };
         self.within_the_limit(question, "row").await
@@ -139,8 +144,10 @@ impl Database {
                     read_sqlite(&rows)
                 }
                 Pool::Postgres(pool) => {
-                    let rows = statement.for_postgres(values).fetch_all(pool).await?;
-                    read_postgres(&rows)
+                    let mut connection = pool.acquire().await?;
+                    let _held = self.limits.availability.hold();
+                    let query = statement.for_postgres(values);
+                    read_postgres(&query.fetch_all(&mut *connection).await?)
                 }
             }
         };

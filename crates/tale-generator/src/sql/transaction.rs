@@ -7,7 +7,7 @@ use aside::Write;
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
-use super::availability::Availability;
+use super::availability::{Availability, Held};
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
 use super::failure::certainly_rolled_back;
@@ -19,6 +19,7 @@ pub(super) struct Transaction {
     inner: Inner,
     limit: Duration,
     availability: Arc<Availability>,
+    _held: Held,
 }
 
 enum Inner {
@@ -35,6 +36,7 @@ impl Transaction {
         Self {
             inner: Inner::Sqlite(inner),
             limit,
+            _held: availability.hold(),
             availability,
         }
     }
@@ -47,6 +49,7 @@ impl Transaction {
         Self {
             inner: Inner::Postgres(inner),
             limit,
+            _held: availability.hold(),
             availability,
         }
     }

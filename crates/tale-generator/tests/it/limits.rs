@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aside::{Repository as _, Write};
+use futures_util::future::select;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::domain::{Hero, TaleError};
 use tale_generator::sql::{Database, DatabaseOptions, SqlHeroes};
@@ -47,6 +48,28 @@ async fn a_row_that_another_program_locks_makes_a_writer_busy_and_not_stuck() {
     heroes.find_by_id(&hero.id).await.unwrap().unwrap();
     lock.rollback().await.unwrap();
     assert_eq!(heroes.update(hero).await.unwrap().unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a_reader_for_whom_no_connection_is_left_is_told_of_a_busy_database_not_an_absent_one() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let options = DatabaseOptions {
+        max_connections: 1,
+        acquire_timeout: Duration::from_millis(200),
+        ..short()
+    };
+    let heroes = SqlHeroes::new(Database::open(&url, options).await.unwrap());
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    lock.execute("LOCK TABLE heroes").await.unwrap();
+    // One of them has the connection and waits for the lock.
+    let reads = select(Box::pin(heroes.list_all()), Box::pin(heroes.list_all()));
+    let (refused, other_read) = reads.await.factor_first();
+    assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
+    lock.rollback().await.unwrap();
+    other_read.await.unwrap();
 }
 
 #[tokio::test]

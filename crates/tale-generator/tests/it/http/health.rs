@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aside_testkit::{PostgresServer, eventually};
+use axum::body::Body;
+use axum::http::Request;
 use tale_generator::sql::DatabaseOptions;
 
 use super::api::{Api, hero};
@@ -77,7 +79,8 @@ async fn while_postgresql_is_away_nothing_is_answered_with_500() {
 async fn the_metrics_count_what_was_read() {
     let api = Api::in_memory().await;
     api.get("/heroes").await;
-    let metrics = api.get("/metrics").await;
+    let asked = Request::get("/metrics").header("accept", "application/openmetrics-text;q=0.9");
+    let metrics = api.send(asked.body(Body::empty()).unwrap()).await;
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(metrics.header("content-type"), openmetrics);
     let miss = r#"aside_reads_total{entity="hero",operation="list_all",outcome="miss"} 1"#;
@@ -87,6 +90,27 @@ async fn the_metrics_count_what_was_read() {
         metrics.text
     );
     assert!(metrics.text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn whoever_does_not_ask_for_openmetrics_gets_the_text_that_every_scraper_reads() {
+    let api = Api::in_memory().await;
+    api.get("/heroes").await;
+    let metrics = api.get("/metrics").await;
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(metrics.header("content-type"), text);
+    assert!(!metrics.text.contains("# EOF") && !metrics.text.contains("# UNIT"));
+    let mut family = "";
+    for line in metrics.text.lines() {
+        if let Some(told) = line.strip_prefix("# TYPE ") {
+            family = told.split(' ').next().unwrap();
+        } else if !line.starts_with('#') {
+            // A sample belongs to the family that was announced before it.
+            assert!(line.starts_with(family), "{line} after {family}");
+        }
+    }
+    assert!(metrics.text.contains("# TYPE aside_reads_total counter\n"));
+    assert!(metrics.text.contains("# HELP aside_reads_total "));
 }
 
 #[tokio::test]
