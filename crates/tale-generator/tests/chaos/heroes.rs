@@ -40,16 +40,33 @@ pub(crate) enum Place {
     Sqlite,
 }
 
+/// How long all instances crowd around the same hero.
+const CROWDS_FOR: Duration = Duration::from_millis(40);
+
 /// A hero to write now.
 pub(crate) fn to_write(begun: Time) -> usize {
+    if fastrand::u32(..3) == 0 {
+        return of_the_moment(begun);
+    }
     (first_hot(begun) + fastrand::usize(..HOT)) % HEROES
 }
 
-/// A hero to read now: a hot one, or one that was hot a moment ago and that
-/// no write heals any more.
+/// A hero to read now: that of the moment, a hot one, or one that was hot a
+/// moment ago and that no write heals any more.
 pub(crate) fn to_read(begun: Time) -> usize {
+    if fastrand::bool() {
+        return of_the_moment(begun);
+    }
     let ago = fastrand::usize(..=HOT);
     (first_hot(begun) + HEROES + fastrand::usize(..HOT) - ago) % HEROES
+}
+
+/// The hero that everybody reads at this moment. Readers share what one of
+/// them asked for only if they come while it is under way.
+fn of_the_moment(begun: Time) -> usize {
+    let moment = Time::now().since(begun).as_millis() / CROWDS_FOR.as_millis();
+    let moment = usize::try_from(moment).expect("a round is short");
+    (first_hot(begun) + moment * 7 % HOT) % HEROES
 }
 
 fn first_hot(begun: Time) -> usize {

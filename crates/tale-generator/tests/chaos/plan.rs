@@ -58,7 +58,7 @@ impl Storm<'_> {
                     self.redis.command(&["SCRIPT", "FLUSH"]);
                 }
                 (Plan::Instances, 2 | 3) => self.kill_an_instance(),
-                (Plan::Instances, 4) => self.stop_an_instance(),
+                (Plan::Instances, 4) => self.stop_an_instance().await,
                 (Plan::Instances, _) => self.break_a_way().await,
                 (Plan::Redis, 2) => self.stop_redis(),
                 (Plan::Redis, 3) => self.kill_redis(),
@@ -85,19 +85,30 @@ impl Storm<'_> {
         self.fleet.replace(number);
     }
 
-    fn stop_an_instance(&mut self) {
+    /// Sometimes it hears nothing for a moment after it went on: messages
+    /// mostly overtake its first reads, and they must not have to.
+    async fn stop_an_instance(&mut self) {
         let number = self.rng.usize(..INSTANCES);
-        self.note("instance stopped", Some(number));
         let longer = Duration::from_millis(self.rng.u64(50..400));
-        self.fleet.stop_for(number, MAX_STALENESS + longer);
+        if self.rng.bool() {
+            self.note("instance stopped", Some(number));
+            self.fleet.stop_for(number, MAX_STALENESS + longer);
+        } else {
+            self.note("instance stopped and deaf", Some(number));
+            self.fleet.proxies[number].set(Direction::ToClient, Mode::Stall);
+            self.fleet.stop_for(number, MAX_STALENESS + longer);
+            self.pause(50..150);
+            self.fleet.proxies[number].heal().await;
+        }
     }
 
     /// One instance is cut off while it writes, and the others are not: its
     /// writes are noted as windows, see `windows`.
     async fn break_a_way(&mut self) {
         let number = self.rng.usize(..INSTANCES);
-        let late = Duration::from_millis(self.rng.u64(1..400));
-        let (name, mode) = match self.rng.u32(..7) {
+        // Mostly within the deadline: answers are late and are used.
+        let late = Duration::from_millis(self.rng.u64(20..300));
+        let (name, mode) = match self.rng.u32(..9) {
             0 => ("way closed", None),
             1 => ("way reset", None),
             2 => ("bytes reset", Some(Mode::Reset)),
