@@ -7,6 +7,7 @@ help:
 	@echo "make test   install what the tests need, then check and test everything"
 	@echo "make check  formatting, lints and documentation, without tests"
 	@echo "make setup  install Redis, PostgreSQL, rustfmt and clippy where missing"
+	@echo "make soak   put real processes to faults for MINUTES (10), and report"
 	@echo "make deny   licences, advisories and bans of the dependencies"
 
 .PHONY: setup
@@ -23,6 +24,12 @@ check: setup
 test: check
 	$(STAGE) "doctests" cargo test --workspace --doc --locked
 	$(STAGE) "tests" scripts/run-tests
+
+MINUTES ?= 10
+
+.PHONY: soak
+soak: setup
+	$(STAGE) "soak" scripts/soak $(MINUTES)
 
 .PHONY: deny
 deny:

@@ -1,0 +1,193 @@
+//! The instances as their parent sees them: processes, each behind a proxy of
+//! its own, that can be killed, stopped and asked.
+
+use std::env;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use aside_testkit::history::{History, Time};
+use aside_testkit::{Proxy, RedisServer};
+
+use crate::instance::{ROLE, Role, SAYS};
+use crate::windows::{self, Window};
+
+/// How long a child may take to start or to answer on a busy machine.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How many instances there are.
+pub(crate) const INSTANCES: usize = 3;
+
+/// All instances, and those that were before them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    test: &'static str,
+    directory: PathBuf,
+    database_url: String,
+    begun: Time,
+    pub(crate) proxies: Vec<Proxy>,
+    instances: Vec<Instance>,
+    /// The roles of all that ever were: each left a history.
+    roles: Vec<Role>,
+}
+
+/// One instance; it ends with this value.
+#[derive(Debug)]
+struct Instance {
+    process: Child,
+    stdin: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Fleet {
+    /// Starts the instances, one after the other.
+    pub(crate) async fn start(
+        test: &'static str,
+        redis: &RedisServer,
+        database_url: &str,
+        directory: &Path,
+    ) -> Self {
+        let mut fleet = Self {
+            test,
+            directory: directory.to_owned(),
+            database_url: database_url.to_owned(),
+            begun: Time::now(),
+            proxies: Vec::new(),
+            instances: Vec::new(),
+            roles: Vec::new(),
+        };
+        for number in 0..INSTANCES {
+            let proxy = Proxy::start(redis.address()).await;
+            fleet.proxies.push(proxy.expect("a port is free"));
+            let instance = fleet.launch(number);
+            fleet.instances.push(instance);
+        }
+        for instance in &fleet.instances {
+            instance.hear("ready");
+        }
+        fleet
+    }
+
+    /// What this instance answers to a command.
+    pub(crate) fn ask(&mut self, number: usize, command: &str) -> String {
+        self.instances[number].tell(command);
+        self.instances[number].answer(command)
+    }
+
+    /// Has all instances do something, and waits until all have done it.
+    pub(crate) fn all(&mut self, command: &str) {
+        for instance in &mut self.instances {
+            instance.tell(command);
+        }
+        for instance in &self.instances {
+            instance.hear(command);
+        }
+    }
+
+    /// Kills an instance in the middle of whatever it does (SIGKILL).
+    pub(crate) fn kill(&mut self, number: usize) {
+        self.instances[number].end();
+    }
+
+    /// Starts an instance in the place of one that was killed.
+    pub(crate) fn replace(&mut self, number: usize) {
+        self.instances[number] = self.launch(number);
+        self.instances[number].hear("ready");
+    }
+
+    /// Stops an instance where it is (SIGSTOP), for that long.
+    ///
+    /// A shell does it, since it goes on if we are killed meanwhile: a stopped
+    /// child would not see that its parent is gone.
+    pub(crate) fn stop_for(&self, number: usize, time: Duration) {
+        let id = self.instances[number].process.id().to_string();
+        let script = r#"kill -STOP "$1"; sleep "$2"; kill -CONT "$1""#;
+        let seconds = time.as_secs_f64().to_string();
+        let status = Command::new("sh")
+            .args(["-c", script, "stop", &id, &seconds])
+            .status();
+        assert!(status.expect("a shell starts").success());
+    }
+
+    /// What all instances that ever were have recorded, and their windows.
+    pub(crate) fn recorded(&self) -> (History, Vec<Window>) {
+        let (mut history, mut noted) = (History::default(), Vec::new());
+        for role in &self.roles {
+            history.merge(History::read_from(&role.history).expect("a child left a history"));
+            noted.extend(windows::read_from(&role.windows, &role.name));
+        }
+        (history, noted)
+    }
+
+    fn launch(&mut self, number: usize) -> Instance {
+        let run = self.roles.len() + 1;
+        // What starts anew has nothing in memory: it is another instance.
+        let name = format!("{} (run {run})", number + 1);
+        let role = Role {
+            redis_url: format!("redis://{}/0", self.proxies[number].address()),
+            database_url: self.database_url.clone(),
+            history: self.directory.join(format!("history {run}")),
+            windows: self.directory.join(format!("windows {run}")),
+            begun: self.begun.as_nanos(),
+            name,
+        };
+        let instance = Instance::start(self.test, &role);
+        self.roles.push(role);
+        instance
+    }
+}
+
+impl Instance {
+    fn start(test: &str, role: &Role) -> Self {
+        let role = serde_json::to_string(role).expect("a role is JSON");
+        let mut process = Command::new(env::current_exe().expect("this program has a path"))
+            .args(["--exact", test, "--nocapture", "--include-ignored"])
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let stdin = process.stdin.take().expect("a pipe");
+        let stdout = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (sender, answers) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if let Some(answer) = line.strip_prefix(SAYS) {
+                    let _ = sender.send(answer.to_owned());
+                }
+            }
+        });
+        Self {
+            process,
+            stdin,
+            answers,
+        }
+    }
+
+    fn tell(&mut self, command: &str) {
+        writeln!(self.stdin, "{command}").expect("a child listens");
+    }
+
+    fn answer(&self, command: &str) -> String {
+        let answer = self.answers.recv_timeout(ANSWERS_WITHIN);
+        answer.unwrap_or_else(|_| panic!("an instance did not answer to `{command}`"))
+    }
+
+    fn hear(&self, command: &str) {
+        assert_eq!(self.answer(command), command);
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

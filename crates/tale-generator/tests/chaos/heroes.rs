@@ -1,0 +1,195 @@
+//! The few heroes that everybody reads and writes, and their repository.
+//!
+//! Which of them are hot moves on twice a second. Were it always the same
+//! ones, each stale entry would be healed by the next write, before anybody
+//! could see that nothing else would have healed it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside::{Repository, Rows, Write};
+use aside_testkit::history::{State, Time};
+use serde::{Deserialize, Serialize};
+use tale_generator::domain::{Gender, Hero, HeroDraft, HeroIndex, Language, TaleError};
+use tale_generator::sql::{DatabaseOptions, SqlHeroes};
+use uuid::Uuid;
+
+use crate::windows::Windows;
+
+/// How many heroes there are.
+pub(crate) const HEROES: usize = 36;
+
+/// How many of them are written at a time.
+const HOT: usize = 12;
+
+/// How many of those are others half a second later.
+const MOVES_BY: usize = 6;
+const MOVES_EVERY: Duration = Duration::from_millis(500);
+
+/// Longer than an instance is ever stopped, so that its locks and its
+/// transaction are still there when it goes on.
+pub(crate) const QUARANTINE: Duration = Duration::from_secs(6);
+
+/// The two lists.
+pub(crate) const LANGUAGES: [Language; 2] = [Language::En, Language::Ru];
+
+/// Where the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Place {
+    Postgres,
+    Sqlite,
+}
+
+/// How long all instances crowd around the same hero.
+const CROWDS_FOR: Duration = Duration::from_millis(40);
+
+/// A hero to write now.
+pub(crate) fn to_write(begun: Time) -> usize {
+    if fastrand::u32(..3) == 0 {
+        return of_the_moment(begun);
+    }
+    (first_hot(begun) + fastrand::usize(..HOT)) % HEROES
+}
+
+/// A hero to read now: that of the moment, a hot one, or one that was hot a
+/// moment ago and that no write heals any more.
+pub(crate) fn to_read(begun: Time) -> usize {
+    if fastrand::bool() {
+        return of_the_moment(begun);
+    }
+    let ago = fastrand::usize(..=HOT);
+    (first_hot(begun) + HEROES + fastrand::usize(..HOT) - ago) % HEROES
+}
+
+/// The hero that everybody reads at this moment. Readers share what one of
+/// them asked for only if they come while it is under way.
+fn of_the_moment(begun: Time) -> usize {
+    let moment = Time::now().since(begun).as_millis() / CROWDS_FOR.as_millis();
+    let moment = usize::try_from(moment).expect("a round is short");
+    (first_hot(begun) + moment * 7 % HOT) % HEROES
+}
+
+fn first_hot(begun: Time) -> usize {
+    let moves = Time::now().since(begun).as_millis() / MOVES_EVERY.as_millis();
+    usize::try_from(moves).expect("a round is short") * MOVES_BY
+}
+
+pub(crate) fn id(number: usize) -> Uuid {
+    Uuid::from_u128(number as u128 + 1)
+}
+
+pub(crate) fn number(hero: &Hero) -> usize {
+    usize::try_from(hero.id.as_u128() - 1).expect("there are few heroes")
+}
+
+/// The hero of this number, in either language.
+pub(crate) fn hero(number: usize) -> Hero {
+    let language = LANGUAGES[usize::from(fastrand::u32(..3) == 0)];
+    let draft = HeroDraft {
+        name: format!("Hero {}", number % 5),
+        age: fastrand::i32(1..100),
+        gender: Gender::Other,
+        appearance: "A green cloak".to_owned(),
+        personality_traits: vec!["brave".to_owned()],
+        interests: vec![],
+        strengths: vec!["climbs any tree".to_owned()],
+        language,
+    };
+    Hero::with_id(id(number), draft)
+}
+
+/// What the history calls the row of a hero.
+pub(crate) fn row_key(number: usize) -> String {
+    format!("hero {number}")
+}
+
+/// What the history calls the place of a hero in a list.
+///
+/// A list has no version of its own, but each member has one, and so has the
+/// absence of a hero that speaks the other language now: each place in a list
+/// is checked as if it were a key.
+pub(crate) fn list_key(language: Language, number: usize) -> String {
+    format!("{language} {number}")
+}
+
+/// What a list says of a hero who is like this.
+pub(crate) fn place_of(hero: &Hero, list: Language) -> State {
+    if hero.language == list {
+        State::Row(hero.version)
+    } else {
+        State::Absent(Some(hero.version))
+    }
+}
+
+/// The number that a key of the history ends with.
+pub(crate) fn number_of(key: &str) -> usize {
+    let number = key.rsplit(' ').next();
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("keys end with a number")
+}
+
+/// How the database is opened: below the quarantine, and patient.
+pub(crate) fn options() -> DatabaseOptions {
+    DatabaseOptions {
+        longest_transaction: QUARANTINE * 2 / 3,
+        acquire_timeout: Duration::from_secs(30),
+        ..DatabaseOptions::default()
+    }
+}
+
+/// The real repository, and a note of every write that Redis had not been
+/// told of when it committed.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) heroes: SqlHeroes,
+    pub(crate) windows: Arc<Windows>,
+}
+
+impl Repository for Watched {
+    type Entity = Hero;
+    type Error = TaleError;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Hero>>, TaleError> {
+        self.heroes.find_by_id(id).await
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Hero>>>, TaleError> {
+        self.heroes.find_many(ids).await
+    }
+
+    async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, TaleError> {
+        self.heroes.find_by(index).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<Hero>, TaleError> {
+        self.heroes.list_all().await
+    }
+
+    async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, TaleError> {
+        self.heroes.save_in(row, write).await
+    }
+
+    async fn update_in(
+        &self,
+        row: Hero,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Hero>>, TaleError> {
+        let (begun, number) = (Time::now(), number(&row));
+        let updated = self.heroes.update_in(row, write).await;
+        // Nothing was recorded since the repository called this, so that
+        // nothing is sent: it tells once more what was not acknowledged.
+        if !write.before_commit().await.is_empty() {
+            self.windows.open(number, begun);
+        }
+        updated
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
+        self.heroes.delete_in(id, write).await
+    }
+
+    fn overloaded(&self) -> TaleError {
+        self.heroes.overloaded()
+    }
+}

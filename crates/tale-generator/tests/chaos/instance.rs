@@ -1,0 +1,157 @@
+//! The role of a child: one instance of the service, until its parent ends.
+
+use std::io::{self, BufRead as _};
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use aside::{CacheConfig, CacheService, CachedRepository, Settings};
+use aside_testkit::eventually;
+use aside_testkit::history::{Recorder, Recording, Time};
+use serde::{Deserialize, Serialize};
+use tale_generator::sql::{Database, SqlHeroes};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::heroes::{self, QUARANTINE, Watched};
+use crate::operations::Work;
+use crate::windows::Windows;
+
+/// Holds the [`Role`] of a child.
+pub(crate) const ROLE: &str = "ASIDE_CHAOS_INSTANCE";
+
+/// What every answer to the parent begins with: the test harness prints too.
+pub(crate) const SAYS: &str = "chaos: ";
+
+/// H, of which one tick more may pass on the coarse clock.
+pub(crate) const MAX_STALENESS: Duration = Duration::from_millis(500);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// How long it may take to be in step again once nothing is broken: promised
+/// are two seconds, on a machine that is not busy.
+const HEALS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How many operations an instance has under way at most.
+const TASKS: usize = 6;
+
+/// Who a child is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Role {
+    pub(crate) name: String,
+    pub(crate) redis_url: String,
+    pub(crate) database_url: String,
+    pub(crate) history: PathBuf,
+    pub(crate) windows: PathBuf,
+    /// When the round began, in nanoseconds of the machine's clock.
+    pub(crate) begun: u64,
+}
+
+/// What a parent asks of a child; each is answered with its own name.
+pub(crate) mod command {
+    /// Answered with the number of keys that Redis has not been told of.
+    pub(crate) const OWED: &str = "owed";
+    /// Ends all operations.
+    pub(crate) const HALT: &str = "halt";
+    /// Waits until Redis is trusted and owed nothing.
+    pub(crate) const SETTLE: &str = "settle";
+    /// Compares all that can be read with the database.
+    pub(crate) const COMPARE: &str = "compare";
+}
+
+/// Whether this process is a child.
+pub(crate) fn is_one() -> bool {
+    std::env::var_os(ROLE).is_some()
+}
+
+/// Is an instance until the parent ends or closes our standard input.
+pub(crate) fn run() -> ! {
+    let role = std::env::var(ROLE).expect("a child has a role");
+    let role: Role = serde_json::from_str(&role).expect("a role is JSON");
+    let (sender, commands) = unbounded_channel();
+    // A thread of its own, so that the end of the parent is seen whatever the
+    // tasks are doing.
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+        process::exit(0);
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(serve(&role, commands));
+    process::exit(0)
+}
+
+async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
+    let recording = Recording::appending_to(&role.history).expect("the history can be written");
+    let windows = Arc::new(Windows::appending_to(&role.windows));
+    let database = Database::open(&role.database_url, heroes::options()).await;
+    let cache = CacheService::connect(config(role)).await;
+    let source = Watched {
+        heroes: SqlHeroes::new(database.expect("the database can be opened")),
+        windows: Arc::clone(&windows),
+    };
+    let work = Work {
+        heroes: Arc::new(CachedRepository::new(source, &cache)),
+        begun: Time::from_nanos(role.begun),
+        halted: Arc::new(AtomicBool::new(false)),
+    };
+    let closing = cache.clone();
+    tokio::spawn(async move { windows.close_when_paid(&closing).await });
+    let tasks = (0..TASKS).map(|_| {
+        let recorder = recording.recorder(&role.name);
+        tokio::spawn(work.clone().go_on(recorder))
+    });
+    let mut tasks: Vec<_> = tasks.collect();
+    say("ready");
+    let recorder = recording.recorder(&role.name);
+    while let Some(command) = commands.recv().await {
+        if command == command::HALT {
+            work.halted.store(true, Ordering::Release);
+            for task in tasks.drain(..) {
+                task.await.expect("no operation panics");
+            }
+        }
+        say(&obey(&command, &cache, &work, &recorder).await);
+    }
+}
+
+async fn obey(command: &str, cache: &CacheService, work: &Work, recorder: &Recorder) -> String {
+    match command {
+        command::OWED => return cache.health_check().await.held_keys.to_string(),
+        command::SETTLE => {
+            eventually(HEALS_WITHIN, "Redis to be trusted again", async || {
+                // A look that found Redis away says nothing of what is owed.
+                cache.is_synced() && cache.health_check().await.held_keys == 0 && cache.is_synced()
+            })
+            .await;
+        }
+        command::COMPARE => work.compare(recorder).await,
+        _ => {}
+    }
+    command.to_owned()
+}
+
+fn say(what: &str) {
+    println!("\n{SAYS}{what}");
+}
+
+fn config(role: &Role) -> CacheConfig {
+    let quarantine = QUARANTINE.as_millis().to_string();
+    let staleness = MAX_STALENESS.as_millis().to_string();
+    let settings = Settings::from_pairs([
+        ("REDIS_URL", role.redis_url.as_str()),
+        // A connection that hangs is replaced within a short round.
+        ("REDIS_SOCKET_TIMEOUT", "1"),
+        ("CACHE_QUARANTINE_TTL_MS", &quarantine),
+        ("CACHE_MAX_STALENESS_MS", &staleness),
+    ]);
+    CacheConfig::from_settings(&settings).expect("the settings are right")
+}

@@ -1,0 +1,170 @@
+//! What a round has shown: everything against what is promised always, and
+//! what no window excuses against the bounds that hold without one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use aside_testkit::history::{Bounds, Fate, History, Read, ReadKind, Report, Time};
+
+use crate::heroes::number_of;
+use crate::instance::{MAX_STALENESS, TICK};
+use crate::plan::{Outage, Plan};
+use crate::windows::Window;
+
+/// Longer than any round: a bound that nothing breaks.
+const NO_BOUND: Duration = Duration::from_secs(3600);
+
+/// The judgement of one round.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgement {
+    /// All reads: own writes, nothing that never was, and in the end no key
+    /// is stale.
+    pub(crate) always: Report,
+    /// Reads outside all windows, at their bounds.
+    pub(crate) bounded: Report,
+    /// How many reads the windows took out of `bounded`.
+    pub(crate) excused: usize,
+    pub(crate) faults: BTreeMap<String, u64>,
+}
+
+impl Judgement {
+    pub(crate) fn of(
+        history: &History,
+        mut windows: Vec<Window>,
+        outages: &[Outage],
+        plan: Plan,
+    ) -> Self {
+        windows.extend(windows_of(outages, history));
+        let always = Bounds {
+            strict: NO_BOUND,
+            strict_backwards: NO_BOUND,
+            lenient_backwards: NO_BOUND,
+            ..Bounds::new(NO_BOUND)
+        };
+        let tight = Bounds::new(MAX_STALENESS + TICK);
+        let bounds = match plan {
+            Plan::Instances => tight,
+            // Once a quarantine is lost, what is promised is the newest write
+            // that has *returned*: between its commit and its return some may
+            // see it and others not.
+            Plan::Redis => Bounds {
+                strict_backwards: longest_write(history),
+                lenient_backwards: longest_write(history) + MAX_STALENESS + TICK,
+                ..tight
+            },
+        };
+        let mut outside = history.clone();
+        outside.settled.clear();
+        let excuses = Excuses::new(&windows);
+        outside.reads.retain(|read| !excuses.excuse(read));
+        let mut settled = history.clone();
+        // A writer that died while it owed Redis something: until the TTL.
+        settled.settled.retain(|it| {
+            let hero = number_of(&it.key);
+            !windows
+                .iter()
+                .any(|window| window.hero == hero && window.until.is_none())
+        });
+        let mut faults = BTreeMap::new();
+        for fault in &history.faults {
+            let kind = fault.what.split(':').next().unwrap_or_default();
+            *faults.entry(kind.to_owned()).or_default() += 1;
+        }
+        Self {
+            always: settled.check(&always),
+            bounded: outside.check(&bounds),
+            excused: history.reads.len() - outside.reads.len(),
+            faults,
+        }
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.always.is_clean() && self.bounded.is_clean()
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_clean(&self, seed: u64) {
+        assert!(
+            self.is_clean(),
+            "a promise was broken, with ASIDE_CHAOS_SEED={seed}"
+        );
+        // A round in which nothing could be judged proves nothing.
+        assert!(self.bounded.reads > 0 && self.bounded.writes > 0);
+        assert!(self.always.settled_keys > 0);
+    }
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "faults: {:?}", self.faults)?;
+        writeln!(f, "reads in a window that is allowed: {}", self.excused)?;
+        writeln!(f, "--- all reads\n{}", self.always)?;
+        write!(
+            f,
+            "--- reads outside windows, at their bounds\n{}",
+            self.bounded
+        )
+    }
+}
+
+/// A write that an outage met may be unknown to others until all is settled.
+fn windows_of(outages: &[Outage], history: &History) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for outage in outages {
+        for write in &history.writes {
+            let ended = match write.fate {
+                Fate::Returned(end) | Fate::Failed(end) => end,
+                Fate::Unknown => Time::from_nanos(u64::MAX),
+                Fate::Initial => continue,
+            };
+            if write.start <= outage.until && outage.from <= ended {
+                windows.push(Window {
+                    instance: write.instance.to_string(),
+                    hero: number_of(&write.key),
+                    from: write.start,
+                    until: Some(outage.until),
+                });
+            }
+        }
+    }
+    windows
+}
+
+/// Windows by the hero they are about.
+struct Excuses<'a>(HashMap<usize, Vec<&'a Window>>);
+
+impl<'a> Excuses<'a> {
+    fn new(windows: &'a [Window]) -> Self {
+        let mut by_hero: HashMap<usize, Vec<&Window>> = HashMap::new();
+        for window in windows {
+            by_hero.entry(window.hero).or_default().push(window);
+        }
+        Self(by_hero)
+    }
+
+    /// Whether another instance's write, unknown to Redis, may be missing.
+    fn excuse(&self, read: &Read) -> bool {
+        // What was read in the window may be in process for H after it.
+        let later = match read.kind {
+            ReadKind::Strict => Duration::ZERO,
+            ReadKind::Lenient => MAX_STALENESS + TICK,
+        };
+        let windows = self.0.get(&number_of(&read.key)).into_iter().flatten();
+        windows
+            .filter(|window| window.instance != *read.instance)
+            .any(|window| {
+                let over = window.until.is_some_and(|until| until + later < read.start);
+                window.from <= read.end && !over
+            })
+    }
+}
+
+fn longest_write(history: &History) -> Duration {
+    let writes = history.writes.iter();
+    let lengths = writes.filter_map(|write| match write.fate {
+        Fate::Returned(end) => Some(end.since(write.start)),
+        _ => None,
+    });
+    lengths.max().unwrap_or_default()
+}

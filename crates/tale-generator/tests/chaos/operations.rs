@@ -1,0 +1,134 @@
+//! What an instance does all day, written down as it does it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aside::{CachedRepository, Freshness, Repository as _, Rows};
+use aside_testkit::history::{ReadKind, Recorder, State, Time};
+use tale_generator::domain::{Hero, HeroIndex, Language};
+
+use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_key};
+
+/// The longest pause of a task between two operations. All instances together
+/// leave something of a small machine to its servers.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the tasks of an instance share.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) heroes: Arc<CachedRepository<Watched>>,
+    pub(crate) begun: Time,
+    pub(crate) halted: Arc<AtomicBool>,
+}
+
+impl Work {
+    /// Reads and writes until told to halt.
+    pub(crate) async fn go_on(self, recorder: Recorder) {
+        while !self.halted.load(Ordering::Acquire) {
+            match fastrand::u32(..10) {
+                0..=4 => self.write(&recorder).await,
+                5..=6 => self.read(&recorder, Freshness::Any).await,
+                7..=8 => self.read(&recorder, Freshness::Shared).await,
+                _ => {
+                    let freshness = fastrand::choice([Freshness::Any, Freshness::Shared]);
+                    self.list(&recorder, freshness.expect("one of two")).await;
+                }
+            }
+            tokio::time::sleep(LONGEST_PAUSE.mul_f64(fastrand::f64())).await;
+        }
+    }
+
+    async fn write(&self, recorder: &Recorder) {
+        let number = heroes::to_write(self.begun);
+        // The row, and its place in both lists.
+        let row = recorder.begin_write(&row_key(number));
+        let places = LANGUAGES.map(|list| recorder.begin_write(&list_key(list, number)));
+        // Whatever went wrong, nobody said that nothing was written: a write
+        // that is dropped here is of unknown fate.
+        let Ok(Some(after)) = self.heroes.update(heroes::hero(number)).await else {
+            return;
+        };
+        row.learned(after.version);
+        for (place, list) in places.iter().zip(LANGUAGES) {
+            place.learned(place_of(&after, list));
+        }
+        row.returned();
+        for place in places {
+            place.returned();
+        }
+    }
+
+    async fn read(&self, recorder: &Recorder, freshness: Freshness) {
+        let number = heroes::to_read(self.begun);
+        let id = heroes::id(number);
+        let started = Time::now();
+        match self.heroes.find_by_id_with(&id, freshness).await {
+            Ok(answer) => {
+                let version = answer.value.map(|hero| hero.version);
+                recorder.read(&row_key(number), kind(freshness), started, version);
+            }
+            Err(_) => recorder.failed_read(),
+        }
+    }
+
+    async fn list(&self, recorder: &Recorder, freshness: Freshness) {
+        let list = LANGUAGES[usize::from(fastrand::bool())];
+        let started = Time::now();
+        match self.rows(list, freshness).await {
+            Some(rows) => {
+                for (number, state) in places(&rows) {
+                    recorder.read(&list_key(list, number), kind(freshness), started, state);
+                }
+            }
+            None => recorder.failed_read(),
+        }
+    }
+
+    async fn rows(&self, list: Language, freshness: Freshness) -> Option<Rows<Hero>> {
+        let index = HeroIndex::Language(list);
+        let answer = self.heroes.find_by_with(&index, freshness).await;
+        answer.ok().map(|answer| answer.value)
+    }
+
+    /// Compares what this instance says of every hero, in every way to ask,
+    /// with what the database says. Nobody writes any more.
+    pub(crate) async fn compare(&self, recorder: &Recorder) {
+        for freshness in [Freshness::Any, Freshness::Shared] {
+            for number in 0..HEROES {
+                let id = heroes::id(number);
+                let find = async |freshness| {
+                    let answer = self.heroes.find_by_id_with(&id, freshness).await;
+                    let hero = answer.expect("the database answers").value;
+                    State::from(hero.map(|hero| hero.version))
+                };
+                let (seen, truth) = (find(freshness).await, find(Freshness::Source).await);
+                recorder.settled(&row_key(number), seen, truth);
+            }
+            for list in LANGUAGES {
+                let find = async |freshness| self.rows(list, freshness).await;
+                let seen = find(freshness).await.expect("the database answers");
+                let truth = find(Freshness::Source).await.expect("the same");
+                for ((number, seen), (_, truth)) in places(&seen).zip(places(&truth)) {
+                    recorder.settled(&list_key(list, number), seen, truth);
+                }
+            }
+        }
+    }
+}
+
+/// What a list says of each hero.
+fn places(rows: &Rows<Hero>) -> impl Iterator<Item = (usize, State)> {
+    let mut states = vec![State::Absent(None); HEROES];
+    for hero in rows.iter() {
+        states[heroes::number(hero)] = State::Row(hero.version);
+    }
+    states.into_iter().enumerate()
+}
+
+fn kind(freshness: Freshness) -> ReadKind {
+    match freshness {
+        Freshness::Any => ReadKind::Lenient,
+        _ => ReadKind::Strict,
+    }
+}

@@ -1,0 +1,178 @@
+//! What is done to the instances and to Redis, drawn from a seed.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aside_testkit::history::{Recorder, Time};
+use aside_testkit::{Direction, Mode, Proxy, RedisServer};
+use fastrand::Rng;
+
+use crate::fleet::{Fleet, INSTANCES};
+use crate::instance::{MAX_STALENESS, command};
+
+/// Which faults come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Instances die, are stopped and are cut off, one at a time; Redis keeps
+    /// what it was given.
+    Instances,
+    /// Redis dies, stops, forgets and runs out of memory; writers live.
+    Redis,
+}
+
+/// A time in which Redis was away, until it was owed nothing any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outage {
+    pub(crate) from: Time,
+    pub(crate) until: Time,
+}
+
+/// Faults in progress.
+pub(crate) struct Storm<'a> {
+    pub(crate) fleet: &'a mut Fleet,
+    pub(crate) redis: &'a RedisServer,
+    pub(crate) recorder: Recorder,
+    pub(crate) rng: Rng,
+    pub(crate) outages: Vec<Outage>,
+}
+
+impl Storm<'_> {
+    /// One fault after the other, with peace in between.
+    pub(crate) async fn rage(&mut self, plan: Plan, lasting: Duration) {
+        let end = Instant::now() + lasting;
+        // Each kind once before any comes again, in an order of the seed's.
+        let mut kinds: Vec<u32> = Vec::new();
+        while Instant::now() < end {
+            if kinds.is_empty() {
+                kinds = (0..9).collect();
+                self.rng.shuffle(&mut kinds);
+            }
+            self.pause(50..250);
+            match (plan, kinds.pop().expect("a kind is left")) {
+                (_, 0) => {
+                    self.note("subscribers cut off", None);
+                    self.redis.client_kill_pubsub();
+                }
+                (_, 1) => {
+                    self.note("scripts forgotten", None);
+                    self.redis.command(&["SCRIPT", "FLUSH"]);
+                }
+                (Plan::Instances, 2 | 3) => self.kill_an_instance(),
+                (Plan::Instances, 4) => self.stop_an_instance().await,
+                (Plan::Instances, _) => self.break_a_way().await,
+                (Plan::Redis, 2) => self.stop_redis(),
+                (Plan::Redis, 3) => self.kill_redis(),
+                (Plan::Redis, 4 | 5) => {
+                    self.note("everything flushed", None);
+                    self.redis.command(&["FLUSHALL"]);
+                }
+                (Plan::Redis, 6 | 7) => self.fill_memory("allkeys-lru"),
+                (Plan::Redis, _) => self.fill_memory("noeviction"),
+            }
+        }
+    }
+
+    /// A writer that dies while it owes Redis something is what `CAVEATS.md`
+    /// excludes: what is owed is kept in memory only.
+    fn kill_an_instance(&mut self) {
+        let number = self.rng.usize(..INSTANCES);
+        if self.fleet.ask(number, command::OWED) != "0" {
+            return;
+        }
+        self.note("instance killed", Some(number));
+        self.fleet.kill(number);
+        self.pause(20..300);
+        self.fleet.replace(number);
+    }
+
+    /// Sometimes it hears nothing for a moment after it went on: messages
+    /// mostly overtake its first reads, and they must not have to.
+    async fn stop_an_instance(&mut self) {
+        let number = self.rng.usize(..INSTANCES);
+        let longer = Duration::from_millis(self.rng.u64(50..400));
+        if self.rng.bool() {
+            self.note("instance stopped", Some(number));
+            self.fleet.stop_for(number, MAX_STALENESS + longer);
+        } else {
+            self.note("instance stopped and deaf", Some(number));
+            self.fleet.proxies[number].set(Direction::ToClient, Mode::Stall);
+            self.fleet.stop_for(number, MAX_STALENESS + longer);
+            self.pause(50..150);
+            self.fleet.proxies[number].heal().await;
+        }
+    }
+
+    /// One instance is cut off while it writes, and the others are not: its
+    /// writes are noted as windows, see `windows`.
+    async fn break_a_way(&mut self) {
+        let number = self.rng.usize(..INSTANCES);
+        // Mostly within the deadline: answers are late and are used.
+        let late = Duration::from_millis(self.rng.u64(20..300));
+        let (name, mode) = match self.rng.u32(..9) {
+            0 => ("way closed", None),
+            1 => ("way reset", None),
+            2 => ("bytes reset", Some(Mode::Reset)),
+            3 => ("way half-closed", Some(Mode::HalfClose)),
+            4 => ("bytes lost", Some(Mode::Blackhole)),
+            5 => ("bytes stalled", Some(Mode::Stall)),
+            _ => ("bytes late", Some(Mode::Delay(late))),
+        };
+        let both = [Direction::ToServer, Direction::ToClient];
+        let direction = both[self.rng.usize(..2)];
+        self.note(name, Some(number));
+        let proxy: &Proxy = &self.fleet.proxies[number];
+        match mode {
+            Some(mode) => proxy.set(direction, mode),
+            None if name == "way reset" => drop(proxy.reset()),
+            None => drop(proxy.sever()),
+        }
+        self.pause(50..700);
+        self.fleet.proxies[number].heal().await;
+    }
+
+    fn stop_redis(&mut self) {
+        let from = self.note("redis stopped", None);
+        self.redis.stop();
+        self.pause(100..900);
+        self.redis.cont();
+        self.until_settled(from);
+    }
+
+    fn kill_redis(&mut self) {
+        let from = self.note("redis killed", None);
+        self.redis.kill();
+        self.pause(50..600);
+        self.redis.restart();
+        self.until_settled(from);
+    }
+
+    fn fill_memory(&mut self, policy: &'static str) {
+        self.note(policy, None);
+        self.redis.set_config("maxmemory-policy", policy);
+        // Less than an empty server needs: it evicts all it can, or refuses.
+        self.redis.set_config("maxmemory", "100000");
+        self.pause(100..600);
+        self.redis.set_config("maxmemory", "0");
+    }
+
+    /// The outage is over when every instance is in step and owes nothing;
+    /// that it comes to that is checked by waiting for it.
+    fn until_settled(&mut self, from: Time) {
+        self.fleet.all(command::SETTLE);
+        let until = Time::now();
+        self.outages.push(Outage { from, until });
+    }
+
+    fn note(&self, what: &str, instance: Option<usize>) -> Time {
+        match instance {
+            Some(number) => self.recorder.fault(&format!("{what}: {}", number + 1)),
+            None => self.recorder.fault(what),
+        }
+        Time::now()
+    }
+
+    fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+        // The proxies work on other threads meanwhile.
+        thread::sleep(Duration::from_millis(self.rng.u64(milliseconds)));
+    }
+}

@@ -1,0 +1,144 @@
+//! The same for as long as one likes, on fresh seeds: `make soak MINUTES=10`.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::time::{Duration, Instant};
+
+use aside_testkit::history::Check;
+
+use crate::heroes::Place;
+use crate::instance;
+use crate::judgement::Judgement;
+use crate::plan::Plan;
+use crate::round::{Round, seed_to_replay};
+
+/// How long to go on; one minute if it is not set.
+const MINUTES: &str = "ASIDE_CHAOS_MINUTES";
+
+/// How long faults come in one round. Each round is judged by itself, so that
+/// memory does not grow with the minutes.
+const ROUND: Duration = Duration::from_secs(15);
+
+/// The sums over all rounds.
+#[derive(Debug, Default)]
+struct Sums {
+    rounds: u64,
+    reads: u64,
+    failed_reads: u64,
+    excused: usize,
+    unverified: u64,
+    writes: u64,
+    unknown_writes: u64,
+    span: Duration,
+    faults: BTreeMap<String, u64>,
+    violations: BTreeMap<Check, u64>,
+    strict: Duration,
+    lenient: Duration,
+    still_stale: usize,
+}
+
+#[test]
+#[ignore = "runs for minutes: make soak"]
+fn no_promise_is_broken_however_long_it_goes_on() {
+    if instance::is_one() {
+        instance::run();
+    }
+    let minutes = env::var(MINUTES).ok().map(|it| it.parse::<f64>());
+    let minutes = minutes.map_or(1.0, |it| it.expect("minutes are a number"));
+    let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
+    let kinds = [
+        (Place::Postgres, Plan::Instances),
+        (Place::Postgres, Plan::Redis),
+        (Place::Sqlite, Plan::Instances),
+        (Place::Sqlite, Plan::Redis),
+    ];
+    let (mut sums, mut broken) = (Sums::default(), Vec::new());
+    for (place, plan) in kinds.into_iter().cycle() {
+        if end <= Instant::now() {
+            break;
+        }
+        let seed = seed_to_replay().unwrap_or_else(|| fastrand::u64(..1 << 32));
+        let round = Round {
+            test: "soak::no_promise_is_broken_however_long_it_goes_on",
+            place,
+            plan,
+            seed,
+            lasting: ROUND,
+        };
+        let Some(judgement) = round.run() else {
+            continue;
+        };
+        if !judgement.is_clean() {
+            println!("{judgement}");
+            broken.push((seed, place, plan));
+        }
+        sums.add(&judgement);
+    }
+    sums.print();
+    assert!(broken.is_empty(), "promises were broken in {broken:?}");
+}
+
+impl Sums {
+    fn add(&mut self, judgement: &Judgement) {
+        let Judgement {
+            always, bounded, ..
+        } = judgement;
+        self.rounds += 1;
+        self.reads += always.reads;
+        self.failed_reads += always.failed_reads;
+        self.excused += judgement.excused;
+        self.unverified += always.unverified;
+        self.writes += always.writes;
+        self.unknown_writes += always.unknown_writes;
+        self.span += always.span;
+        for (fault, count) in &judgement.faults {
+            *self.faults.entry(fault.clone()).or_default() += count;
+        }
+        for check in Check::ALL {
+            // Both look for what never was; only one of them for the rest.
+            let count = always
+                .violations_of(check)
+                .max(bounded.violations_of(check));
+            *self.violations.entry(check).or_default() += count;
+        }
+        self.strict = self.strict.max(bounded.strict_staleness);
+        self.lenient = self.lenient.max(bounded.lenient_staleness);
+        self.still_stale += always.still_stale_keys();
+    }
+
+    fn print(&self) {
+        // A write is recorded as three: the row, and its place in two lists.
+        let (writes, unknown) = (self.writes / 3, self.unknown_writes / 3);
+        let seconds = self.span.as_secs_f64().max(1.0);
+        println!("\nrounds: {} in {:.0?}", self.rounds, self.span);
+        println!(
+            "answers judged: {}, failed: {}",
+            self.reads, self.failed_reads
+        );
+        println!("  in a window that is allowed: {}", self.excused);
+        println!("  not verified in full: {}", self.unverified);
+        println!("writes: {writes}, of unknown fate: {unknown}");
+        println!(
+            "per second: {:.0} answers, {:.0} writes",
+            self.reads as f64 / seconds,
+            writes as f64 / seconds
+        );
+        println!("faults: {}", self.faults.values().sum::<u64>());
+        for (fault, count) in &self.faults {
+            println!("  {fault}: {count}");
+        }
+        println!("violations: {}", self.violations.values().sum::<u64>());
+        for (check, count) in &self.violations {
+            println!("  {check:?}: {count}");
+        }
+        println!(
+            "oldest answer from Redis, outside windows: {:.1?}",
+            self.strict
+        );
+        println!(
+            "oldest answer of any kind, outside windows: {:.1?}",
+            self.lenient
+        );
+        println!("keys still stale in the end: {}", self.still_stale);
+    }
+}

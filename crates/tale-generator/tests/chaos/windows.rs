@@ -1,0 +1,106 @@
+//! When a hero may be older than promised, and for whom.
+//!
+//! A write that could not reach Redis is unknown to the instances that can,
+//! until its instance has reached Redis again (`CAVEATS.md`). Each instance
+//! notes such writes, to the file beside its history, and when it owed Redis
+//! nothing any more. Their foreign readers are judged without them; those of
+//! the instance itself are not excused from anything.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aside::CacheService;
+use aside_testkit::history::Time;
+
+/// How often an instance that owes Redis something looks whether it still
+/// does.
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
+
+/// Where an instance notes its windows.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    file: File,
+    opened: AtomicUsize,
+}
+
+/// A time in which only the instance that wrote it need know of a write.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    pub(crate) instance: String,
+    pub(crate) hero: usize,
+    pub(crate) from: Time,
+    /// `None` if the instance died before it could reach Redis.
+    pub(crate) until: Option<Time>,
+}
+
+impl Windows {
+    pub(crate) fn appending_to(path: &Path) -> Self {
+        let file = File::options().create(true).append(true).open(path);
+        Self {
+            file: file.expect("the file of the windows can be opened"),
+            opened: AtomicUsize::new(0),
+        }
+    }
+
+    /// A write of this hero that began then may be unknown to others.
+    pub(crate) fn open(&self, hero: usize, begun: Time) {
+        self.append(&format!("open {hero} {}\n", begun.as_nanos()));
+        self.opened.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Closes windows whenever Redis has taken all that it was owed.
+    pub(crate) async fn close_when_paid(&self, cache: &CacheService) {
+        let mut closed = 0;
+        loop {
+            tokio::time::sleep(LOOKS_EVERY).await;
+            // Keys are held before their window is open, so those that were
+            // open before the look are closed by it.
+            let opened = self.opened.load(Ordering::Acquire);
+            if closed < opened && cache.health_check().await.held_keys == 0 {
+                closed = opened;
+                let now = Time::now().as_nanos();
+                self.append(&format!("paid {opened} {now}\n"));
+            }
+        }
+    }
+
+    fn append(&self, line: &str) {
+        (&self.file)
+            .write_all(line.as_bytes())
+            .expect("the file of the windows can be written");
+    }
+}
+
+/// The windows that an instance noted, however it ended.
+pub(crate) fn read_from(path: &Path, instance: &str) -> Vec<Window> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut windows: Vec<Window> = Vec::new();
+    // What a killed writer left of a last line is no line.
+    for line in text.split_inclusive('\n').filter(|it| it.ends_with('\n')) {
+        let mut words = line.split_whitespace();
+        let what = words.next().expect("a word");
+        let mut number = || -> u64 {
+            let word = words.next().expect("a number");
+            word.parse().expect("a number")
+        };
+        let (count, at) = (number(), Time::from_nanos(number()));
+        let count = usize::try_from(count).expect("a small number");
+        if what == "open" {
+            windows.push(Window {
+                instance: instance.to_owned(),
+                hero: count,
+                from: at,
+                until: None,
+            });
+            continue;
+        }
+        // Lines of two threads may have changed places, the count has not.
+        for window in windows.iter_mut().take(count) {
+            window.until.get_or_insert(at);
+        }
+    }
+    windows
+}
