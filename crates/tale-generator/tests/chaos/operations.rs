@@ -14,6 +14,9 @@ use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_ke
 /// leave something of a small machine to its servers.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// The longest pause of an onlooker, whose reads mostly are hits in process.
+const LONGEST_GLANCE: Duration = Duration::from_millis(4);
+
 /// What the tasks of an instance share.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
@@ -39,6 +42,20 @@ impl Work {
         }
     }
 
+    /// Looks at the hero of the moment again and again. Few reads are hits in
+    /// process, or meet another of the same key, unless somebody insists.
+    pub(crate) async fn look_on(self, recorder: Recorder) {
+        while !self.halted.load(Ordering::Acquire) {
+            let freshness = match fastrand::u32(..3) {
+                0 => Freshness::Shared,
+                _ => Freshness::Any,
+            };
+            let number = heroes::of_the_moment(self.begun);
+            self.read_one(&recorder, number, freshness).await;
+            tokio::time::sleep(LONGEST_GLANCE.mul_f64(fastrand::f64())).await;
+        }
+    }
+
     async fn write(&self, recorder: &Recorder) {
         let number = heroes::to_write(self.begun);
         // The row, and its place in both lists.
@@ -61,6 +78,10 @@ impl Work {
 
     async fn read(&self, recorder: &Recorder, freshness: Freshness) {
         let number = heroes::to_read(self.begun);
+        self.read_one(recorder, number, freshness).await;
+    }
+
+    async fn read_one(&self, recorder: &Recorder, number: usize, freshness: Freshness) {
         let id = heroes::id(number);
         let started = Time::now();
         match self.heroes.find_by_id_with(&id, freshness).await {
