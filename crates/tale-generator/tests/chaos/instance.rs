@@ -38,7 +38,7 @@ const TASKS: usize = 6;
 
 /// How many more tasks only read, beside those whose operations are half
 /// writes.
-const ONLOOKERS: usize = 4;
+const ONLOOKERS: usize = 3;
 
 /// Who a child is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,6 +118,8 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
         tokio::spawn(work.clone().look_on(recorder))
     });
     let mut tasks: Vec<_> = tasks.chain(onlookers).collect();
+    let recorder = recording.recorder(&role.name);
+    tasks.push(tokio::spawn(work.clone().survey(recorder)));
     say("ready");
     let recorder = recording.recorder(&role.name);
     while let Some(command) = commands.recv().await {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aside::{CachedRepository, Freshness, Repository as _, Rows};
 use aside_testkit::history::{ReadKind, Recorder, State, Time};
 use tale_generator::domain::{Hero, HeroIndex, Language};
+use tokio::task::JoinSet;
 
 use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_key};
 
@@ -16,6 +17,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest pause of an onlooker, whose reads mostly are hits in process.
 const LONGEST_GLANCE: Duration = Duration::from_millis(4);
+
+/// The pause between two looks at all heroes.
+const SURVEYS_EVERY: Duration = Duration::from_millis(60);
 
 /// What the tasks of an instance share.
 #[derive(Clone, Debug)]
@@ -54,6 +58,23 @@ impl Work {
             self.read_one(&recorder, number, freshness).await;
             tokio::time::sleep(LONGEST_GLANCE.mul_f64(fastrand::f64())).await;
         }
+    }
+
+    /// Asks for all heroes again and again, without waiting for one before it
+    /// asks for the next: what is held in process is seen even where every
+    /// answer of Redis is stuck, and long after the last write.
+    pub(crate) async fn survey(self, recorder: Recorder) {
+        let mut asked = JoinSet::new();
+        while !self.halted.load(Ordering::Acquire) {
+            for number in 0..HEROES {
+                let (work, recorder) = (self.clone(), recorder.clone());
+                let read = async move { work.read_one(&recorder, number, Freshness::Any).await };
+                asked.spawn(read);
+            }
+            tokio::time::sleep(SURVEYS_EVERY).await;
+            while asked.try_join_next().is_some() {}
+        }
+        asked.join_all().await;
     }
 
     async fn write(&self, recorder: &Recorder) {
