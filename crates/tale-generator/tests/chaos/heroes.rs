@@ -41,11 +41,11 @@ pub(crate) enum Place {
 }
 
 /// How long all instances crowd around the same hero.
-const CROWDS_FOR: Duration = Duration::from_millis(40);
+const CROWDS_FOR: Duration = Duration::from_millis(80);
 
 /// A hero to write now.
 pub(crate) fn to_write(begun: Time) -> usize {
-    if fastrand::u32(..3) == 0 {
+    if fastrand::bool() {
         return of_the_moment(begun);
     }
     (first_hot(begun) + fastrand::usize(..HOT)) % HEROES
@@ -63,7 +63,7 @@ pub(crate) fn to_read(begun: Time) -> usize {
 
 /// The hero that everybody reads at this moment. Readers share what one of
 /// them asked for only if they come while it is under way.
-fn of_the_moment(begun: Time) -> usize {
+pub(crate) fn of_the_moment(begun: Time) -> usize {
     let moment = Time::now().since(begun).as_millis() / CROWDS_FOR.as_millis();
     let moment = usize::try_from(moment).expect("a round is short");
     (first_hot(begun) + moment * 7 % HOT) % HEROES

@@ -33,8 +33,12 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// are two seconds, on a machine that is not busy.
 const HEALS_WITHIN: Duration = Duration::from_secs(20);
 
-/// How many operations an instance has under way at most.
+/// How many tasks read and write.
 const TASKS: usize = 6;
+
+/// How many more tasks only read, beside those whose operations are half
+/// writes.
+const ONLOOKERS: usize = 3;
 
 /// Who a child is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,7 +113,13 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
         let recorder = recording.recorder(&role.name);
         tokio::spawn(work.clone().go_on(recorder))
     });
-    let mut tasks: Vec<_> = tasks.collect();
+    let onlookers = (0..ONLOOKERS).map(|_| {
+        let recorder = recording.recorder(&role.name);
+        tokio::spawn(work.clone().look_on(recorder))
+    });
+    let mut tasks: Vec<_> = tasks.chain(onlookers).collect();
+    let recorder = recording.recorder(&role.name);
+    tasks.push(tokio::spawn(work.clone().survey(recorder)));
     say("ready");
     let recorder = recording.recorder(&role.name);
     while let Some(command) = commands.recv().await {

@@ -7,12 +7,19 @@ use std::time::Duration;
 use aside::{CachedRepository, Freshness, Repository as _, Rows};
 use aside_testkit::history::{ReadKind, Recorder, State, Time};
 use tale_generator::domain::{Hero, HeroIndex, Language};
+use tokio::task::JoinSet;
 
 use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_key};
 
 /// The longest pause of a task between two operations. All instances together
 /// leave something of a small machine to its servers.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest pause of an onlooker, whose reads mostly are hits in process.
+const LONGEST_GLANCE: Duration = Duration::from_millis(4);
+
+/// The pause between two looks at all heroes.
+const SURVEYS_EVERY: Duration = Duration::from_millis(60);
 
 /// What the tasks of an instance share.
 #[derive(Clone, Debug)]
@@ -39,6 +46,37 @@ impl Work {
         }
     }
 
+    /// Looks at the hero of the moment again and again. Few reads are hits in
+    /// process, or meet another of the same key, unless somebody insists.
+    pub(crate) async fn look_on(self, recorder: Recorder) {
+        while !self.halted.load(Ordering::Acquire) {
+            let freshness = match fastrand::u32(..3) {
+                0 => Freshness::Shared,
+                _ => Freshness::Any,
+            };
+            let number = heroes::of_the_moment(self.begun);
+            self.read_one(&recorder, number, freshness).await;
+            tokio::time::sleep(LONGEST_GLANCE.mul_f64(fastrand::f64())).await;
+        }
+    }
+
+    /// Asks for all heroes again and again, without waiting for one before it
+    /// asks for the next: what is held in process is seen even where every
+    /// answer of Redis is stuck, and long after the last write.
+    pub(crate) async fn survey(self, recorder: Recorder) {
+        let mut asked = JoinSet::new();
+        while !self.halted.load(Ordering::Acquire) {
+            for number in 0..HEROES {
+                let (work, recorder) = (self.clone(), recorder.clone());
+                let read = async move { work.read_one(&recorder, number, Freshness::Any).await };
+                asked.spawn(read);
+            }
+            tokio::time::sleep(SURVEYS_EVERY).await;
+            while asked.try_join_next().is_some() {}
+        }
+        asked.join_all().await;
+    }
+
     async fn write(&self, recorder: &Recorder) {
         let number = heroes::to_write(self.begun);
         // The row, and its place in both lists.
@@ -61,6 +99,10 @@ impl Work {
 
     async fn read(&self, recorder: &Recorder, freshness: Freshness) {
         let number = heroes::to_read(self.begun);
+        self.read_one(recorder, number, freshness).await;
+    }
+
+    async fn read_one(&self, recorder: &Recorder, number: usize, freshness: Freshness) {
         let id = heroes::id(number);
         let started = Time::now();
         match self.heroes.find_by_id_with(&id, freshness).await {
