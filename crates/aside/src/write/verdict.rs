@@ -104,12 +104,18 @@ impl Write {
                         tiers.stripes.forget(key.hash());
                     }
                     Some(Ok(_)) => {}
-                    _ => tiers.later(Pending::Release {
-                        key,
-                        writer,
-                        held: false,
-                        due: None,
-                    }),
+                    // The quarantine probably stands and closes the key. But
+                    // Redis may have lost it, and an older row have been
+                    // filled since, which nobody has deleted yet.
+                    _ => {
+                        let held = tiers.hold(&key);
+                        tiers.later(Pending::Release {
+                            key,
+                            writer,
+                            held,
+                            due: None,
+                        });
+                    }
                 }
             }
             self.rounds.pop();
