@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use futures_util::future::try_join_all;
 
-use crate::answer::{Bypass, Freshness};
+use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
 use crate::flight::{self, Entered};
@@ -61,11 +61,10 @@ impl<R: Repository> CachedRepository<R> {
             let entry = self.hit(Asked::Id(id));
             if let Some(entry) = &entry {
                 let absent = entry.found.is_absence();
-                self.count(if absent {
-                    Outcome::NegativeHit
-                } else {
-                    Outcome::L1Hit
-                });
+                self.count(
+                    Operation::FindMany,
+                    Outcome::of(Tier::Process, None, absent),
+                );
             } else {
                 missing.push(id.clone());
             }
@@ -81,10 +80,6 @@ impl<R: Repository> CachedRepository<R> {
             .iter()
             .map(|id| rows.get(id).cloned().flatten())
             .collect())
-    }
-
-    fn count(&self, outcome: Outcome) {
-        self.kind.statistics.read(Operation::FindMany, outcome);
     }
 
     async fn read_round(&self, ids: &[Id<R>], rows: &mut Rows<R>) -> Result<(), R::Error> {
@@ -111,6 +106,12 @@ impl<R: Repository> CachedRepository<R> {
             }
         }
         let own = self.look_up(own, rows).await;
+        // A round takes as long as what it loads, if it loads anything.
+        let outcome = if own.is_empty() {
+            Outcome::L2Hit
+        } else {
+            Outcome::Miss
+        };
         if !own.is_empty() {
             // From here on the work outlives a caller who goes away.
             let this = self.clone();
@@ -121,9 +122,7 @@ impl<R: Repository> CachedRepository<R> {
                 Err(_) => std::future::pending().await,
             }
         }
-        self.kind
-            .statistics
-            .read_took(Outcome::Miss, begun.elapsed());
+        self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |id| {
             let read = self.read_below(Asked::Id(id), Operation::FindMany, Freshness::Any);
             Ok((id.clone(), Box::pin(read).await?.found.into_row()))
@@ -176,11 +175,7 @@ impl<R: Repository> CachedRepository<R> {
 
     fn finish_hit(&self, own: Own<R>, stored: &Stored<R::Entity>, rows: &mut Rows<R>) {
         let absent = stored.found.is_absence();
-        self.count(if absent {
-            Outcome::NegativeHit
-        } else {
-            Outcome::L2Hit
-        });
+        self.count(Operation::FindMany, Outcome::of(Tier::Shared, None, absent));
         self.kind.keep(own.leader.key().asked(), stored, own.mark);
         if let Some(id) = own.id() {
             rows.insert(id, stored.found.clone().into_row());

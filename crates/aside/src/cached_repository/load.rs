@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
-use crate::cached_repository::read::{Leader, Looked, Served};
+use crate::cached_repository::read::{Leader, Looked};
+use crate::cached_repository::served::Served;
 use crate::flight;
 use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};

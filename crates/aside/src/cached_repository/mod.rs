@@ -3,6 +3,7 @@
 mod batch;
 mod load;
 mod read;
+mod served;
 mod statistics;
 mod warm_up;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUp, WarmedUp};
 
-use crate::answer::{Answer, Freshness};
+use crate::answer::{Answer, Freshness, Tier};
 use crate::entity::{Entity, Rows};
 use crate::kind::{Kind, KindFlights};
 use crate::lookup::Asked;
@@ -204,17 +205,9 @@ impl<R: Repository> Repository for CachedRepository<R> {
         // Without the future of a whole read around it, a hit stays cheap.
         if let Some(entry) = self.hit(Asked::Id(id)) {
             let absent = entry.found.is_absence();
-            let outcome = if absent {
-                Outcome::NegativeHit
-            } else {
-                Outcome::L1Hit
-            };
-            self.kind.statistics.read(Operation::FindById, outcome);
-            tracing::debug!(
-                kind = R::Entity::KIND,
-                operation = "find_by_id",
-                outcome = "l1_hit",
-                "read"
+            self.count(
+                Operation::FindById,
+                Outcome::of(Tier::Process, None, absent),
             );
             return Ok(entry.found.clone().into_row());
         }

@@ -6,19 +6,18 @@
 //! the in-process tier, however late it arrives.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use jiff::Timestamp;
-
-use crate::answer::{Answer, Bypass, Freshness, Tier};
+use crate::answer::{Bypass, Freshness};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::load::Course;
+use crate::cached_repository::served::{Served, is_too_old, is_young};
 use crate::clock::Moment;
 use crate::entity::Entity;
 use crate::flight::{self, Entered, Waited};
 use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Lookup};
 use crate::process::Entry;
 use crate::repository::Repository;
 use crate::shared::state::State;
@@ -32,17 +31,6 @@ pub(super) type Leader<R> = flight::Leader<
     Mark,
     Arc<Landed<<R as Repository>::Entity, <R as Repository>::Error>>,
 >;
-
-/// A read's answer, before anybody has asked for its age.
-pub(super) struct Served<E> {
-    pub(super) found: Found<E>,
-    pub(super) tier: Tier,
-    pub(super) bypass: Option<Bypass>,
-    loaded_at: Option<i64>,
-    ttl: Option<Duration>,
-    /// The fill it came from, where it came from Redis.
-    fill: Option<u64>,
-}
 
 /// What a GET showed.
 pub(super) enum Looked<E> {
@@ -80,13 +68,7 @@ impl<R: Repository> CachedRepository<R> {
         };
         if let Some(entry) = entry.filter(|entry| is_young(entry.loaded_at, freshness)) {
             let served = Served::in_process(&entry);
-            self.kind.statistics.read(operation, served.outcome());
-            tracing::debug!(
-                kind = R::Entity::KIND,
-                operation = operation.as_str(),
-                outcome = "l1_hit",
-                "read"
-            );
+            self.count(operation, served.outcome());
             return Ok(served);
         }
         Box::pin(self.read_below(asked, operation, freshness)).await
@@ -109,14 +91,19 @@ impl<R: Repository> CachedRepository<R> {
             if freshness != Freshness::Any {
                 self.outdate_in_process(asked, served.fill);
             }
-            self.kind.statistics.read(operation, served.outcome());
+            self.count(operation, served.outcome());
             self.kind
                 .statistics
                 .read_took(served.outcome(), begun.elapsed());
-            let (kind, outcome) = (R::Entity::KIND, served.outcome().as_str());
-            tracing::debug!(kind, operation = operation.as_str(), outcome, "read");
         }
         read
+    }
+
+    /// Counts a read, and logs it for those who want to see every one.
+    pub(super) fn count(&self, operation: Operation, outcome: Outcome) {
+        self.kind.statistics.read(operation, outcome);
+        let (kind, outcome) = (R::Entity::KIND, outcome.as_str());
+        tracing::debug!(kind, operation = operation.as_str(), outcome, "read");
     }
 
     /// Asks the database for this caller alone.
@@ -312,88 +299,6 @@ impl<R: Repository> CachedRepository<R> {
                     R::Entity::KIND
                 )
             }
-        }
-    }
-}
-
-/// Whether something loaded at `loaded_at` is fresh enough.
-fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
-    match freshness {
-        Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
-        Freshness::Any | Freshness::Shared | Freshness::Source => true,
-    }
-}
-
-/// Whether a flight brought what this reader, who looked for itself, refused.
-fn is_too_old<E, X>(landed: &Landed<E, X>, freshness: Freshness) -> bool {
-    landed.result.is_ok() && !is_young(landed.loaded_at, freshness)
-}
-
-fn age_of(loaded_at: i64) -> Duration {
-    let age = Timestamp::now().as_millisecond().saturating_sub(loaded_at);
-    Duration::from_millis(u64::try_from(age).unwrap_or(0))
-}
-
-impl<E> Served<E> {
-    fn in_process(entry: &Entry<E>) -> Self {
-        Self {
-            found: entry.found.clone(),
-            tier: Tier::Process,
-            bypass: None,
-            loaded_at: Some(entry.loaded_at),
-            ttl: Some(entry.deadline.since(Moment::now())),
-            fill: Some(entry.fill),
-        }
-    }
-
-    pub(super) fn stored(stored: Stored<E>) -> Self {
-        Self {
-            found: stored.found,
-            tier: Tier::Shared,
-            bypass: None,
-            loaded_at: Some(stored.loaded_at),
-            ttl: Some(stored.ttl),
-            fill: Some(stored.fill),
-        }
-    }
-
-    /// Just loaded from the database.
-    pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, ttl: Option<Duration>) -> Self {
-        let loaded_at = Some(Timestamp::now().as_millisecond());
-        Self {
-            found,
-            tier: Tier::Source,
-            bypass,
-            loaded_at,
-            ttl,
-            fill: None,
-        }
-    }
-
-    pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of(self.tier, self.bypass, self.found.is_absence())
-    }
-
-    pub(super) fn into_answer(self) -> Answer<Found<E>> {
-        Answer {
-            tier: self.tier,
-            bypass: self.bypass,
-            age: self.loaded_at.map(age_of),
-            ttl: self.ttl,
-            value: self.found,
-        }
-    }
-}
-
-impl<E, X> Landed<E, X> {
-    /// Found in Redis.
-    pub(super) fn stored(stored: &Stored<E>) -> Self {
-        Self {
-            result: Ok(stored.found.clone()),
-            tier: Tier::Shared,
-            bypass: None,
-            loaded_at: stored.loaded_at,
-            ttl: Some(stored.ttl),
         }
     }
 }

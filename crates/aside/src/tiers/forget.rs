@@ -120,14 +120,7 @@ impl Tiers {
     {
         let (mut cursor, mut total) = (0, 0);
         loop {
-            let op = Op::Scan {
-                cursor,
-                pattern: pattern.to_owned(),
-                count: BATCH,
-            };
-            let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
-                return Err(Unanswered::Disconnected);
-            };
+            let (next, keys) = self.page(cursor, pattern).await?;
             if !keys.is_empty() {
                 total += each(keys.iter().map(|key| Key::new(key)).collect()).await?;
             }
@@ -135,6 +128,19 @@ impl Tiers {
                 return Ok(total);
             }
             cursor = next;
+        }
+    }
+
+    /// One page of the keys that match, after the cursor to go on with.
+    async fn page(&self, cursor: u64, pattern: &str) -> Result<(u64, Vec<String>), Unanswered> {
+        let op = Op::Scan {
+            cursor,
+            pattern: pattern.to_owned(),
+            count: BATCH,
+        };
+        match self.ask_one(self.lane(), op).await? {
+            Reply::Page { cursor, keys } => Ok((cursor, keys)),
+            _ => Err(Unanswered::Disconnected),
         }
     }
 
@@ -148,14 +154,7 @@ impl Tiers {
         let deadline = Instant::now() + self.config.operation_timeout;
         let (mut cursor, mut total) = (0, 0);
         for _ in 0..most_pages {
-            let op = Op::Scan {
-                cursor,
-                pattern: pattern.to_owned(),
-                count: BATCH,
-            };
-            let Reply::Page { cursor: next, keys } = self.ask_one(self.lane(), op).await? else {
-                return Err(Unanswered::Disconnected);
-            };
+            let (next, keys) = self.page(cursor, pattern).await?;
             total += keys.len() as u64;
             if next == 0 {
                 return Ok((total, true));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Own, Way};
+use crate::answer::Tier;
 use crate::cached_repository::CachedRepository;
 use crate::flight;
 use crate::kind::{Landed, Mark, Stored};
@@ -12,7 +13,7 @@ use crate::lookup::Found;
 use crate::pending::Pending;
 use crate::repository::{Repository, Row};
 use crate::shared::{Op, Reply};
-use crate::statistics::{Outcome, raise};
+use crate::statistics::{Operation, Outcome, raise};
 
 /// A row on its way to Redis.
 struct Filling<R: Repository> {
@@ -34,11 +35,10 @@ impl<R: Repository> CachedRepository<R> {
                 Way::Granted(token) => (None, Some(token)),
                 Way::Open(_) => (None, None),
             };
-            self.count(if bypass.is_some() {
-                Outcome::Bypass
-            } else {
-                Outcome::Miss
-            });
+            self.count(
+                Operation::FindMany,
+                Outcome::of(Tier::Source, bypass, found.is_absence()),
+            );
             let encoded = token
                 .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
             let Some((token, encoded)) = encoded else {

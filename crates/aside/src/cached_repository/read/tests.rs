@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use super::*;
+use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;

@@ -1,0 +1,105 @@
+//! A read's answer, and how fresh it is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::answer::{Answer, Bypass, Freshness, Tier};
+use crate::clock::Moment;
+use crate::kind::{Landed, Stored};
+use crate::lookup::Found;
+use crate::process::Entry;
+use crate::statistics::Outcome;
+
+/// A read's answer, before anybody has asked for its age.
+pub(super) struct Served<E> {
+    pub(super) found: Found<E>,
+    pub(super) tier: Tier,
+    pub(super) bypass: Option<Bypass>,
+    pub(super) loaded_at: Option<i64>,
+    pub(super) ttl: Option<Duration>,
+    /// The fill it came from, where it came from Redis.
+    pub(super) fill: Option<u64>,
+}
+
+/// Whether something loaded at `loaded_at` is fresh enough.
+pub(super) fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
+    match freshness {
+        Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
+        Freshness::Any | Freshness::Shared | Freshness::Source => true,
+    }
+}
+
+/// Whether a flight brought what this reader, who looked for itself, refused.
+pub(super) fn is_too_old<E, X>(landed: &Landed<E, X>, freshness: Freshness) -> bool {
+    landed.result.is_ok() && !is_young(landed.loaded_at, freshness)
+}
+
+fn age_of(loaded_at: i64) -> Duration {
+    let age = Timestamp::now().as_millisecond().saturating_sub(loaded_at);
+    Duration::from_millis(u64::try_from(age).unwrap_or(0))
+}
+
+impl<E> Served<E> {
+    pub(super) fn in_process(entry: &Entry<E>) -> Self {
+        Self {
+            found: entry.found.clone(),
+            tier: Tier::Process,
+            bypass: None,
+            loaded_at: Some(entry.loaded_at),
+            ttl: Some(entry.deadline.since(Moment::now())),
+            fill: Some(entry.fill),
+        }
+    }
+
+    pub(super) fn stored(stored: Stored<E>) -> Self {
+        Self {
+            found: stored.found,
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: Some(stored.loaded_at),
+            ttl: Some(stored.ttl),
+            fill: Some(stored.fill),
+        }
+    }
+
+    /// Just loaded from the database.
+    pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, ttl: Option<Duration>) -> Self {
+        let loaded_at = Some(Timestamp::now().as_millisecond());
+        Self {
+            found,
+            tier: Tier::Source,
+            bypass,
+            loaded_at,
+            ttl,
+            fill: None,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::of(self.tier, self.bypass, self.found.is_absence())
+    }
+
+    pub(super) fn into_answer(self) -> Answer<Found<E>> {
+        Answer {
+            tier: self.tier,
+            bypass: self.bypass,
+            age: self.loaded_at.map(age_of),
+            ttl: self.ttl,
+            value: self.found,
+        }
+    }
+}
+
+impl<E, X> Landed<E, X> {
+    /// Found in Redis.
+    pub(super) fn stored(stored: &Stored<E>) -> Self {
+        Self {
+            result: Ok(stored.found.clone()),
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: stored.loaded_at,
+            ttl: Some(stored.ttl),
+        }
+    }
+}
