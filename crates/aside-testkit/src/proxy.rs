@@ -89,6 +89,7 @@ pub struct ProxyCounts {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    server: watch::Sender<SocketAddr>,
     to_server: watch::Sender<Mode>,
     to_client: watch::Sender<Mode>,
     /// How connections were last told to end, all those that exist then.
@@ -118,12 +119,13 @@ impl Proxy {
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port()?)).await?;
         let address = listener.local_addr()?;
+        let (server, to_which) = watch::channel(server);
         let (to_server, to_server_mode) = watch::channel(Mode::Pass);
         let (to_client, to_client_mode) = watch::channel(Mode::Pass);
         let (end, end_signal) = watch::channel(End::Close);
         let counters = Arc::new(Counters::default());
         let wires = Wires {
-            server,
+            server: to_which,
             to_server_mode,
             to_client_mode,
             end_signal,
@@ -132,6 +134,7 @@ impl Proxy {
         let accepting = Mutex::new(Some(tokio::spawn(accept(listener, wires.clone()))));
         Ok(Self {
             address,
+            server,
             to_server,
             to_client,
             end,
@@ -148,6 +151,12 @@ impl Proxy {
     /// The port for clients to connect to. It never changes.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Leads new connections to another server, as a failover behind one name
+    /// does. Connections that exist stay where they are.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.server.send_replace(server);
     }
 
     /// Changes what becomes of bytes that arrive from now on, one way.

@@ -16,6 +16,7 @@ use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
 use crate::flight::Flights;
+use crate::link::Link;
 use crate::lookup::{Asked, Found, Lookup};
 use crate::process::{Entry, InProcess};
 use crate::statistics::KindStatistics;
@@ -58,6 +59,9 @@ pub(crate) struct Kind<E: Entity> {
     pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
     pub(crate) statistics: Arc<KindStatistics>,
     pub(crate) in_process: Option<Arc<InProcess<E>>>,
+    link: Arc<Link>,
+    /// Since when what was filled counts; zero until it is known.
+    epoch: Arc<AtomicU64>,
     shape: u64,
     ttl: Duration,
     max_value_bytes: usize,
@@ -95,9 +99,13 @@ impl<E: Entity> Kind<E> {
         strategy: Arc<dyn CacheStrategy<E>>,
         in_process: Option<Arc<InProcess<E>>>,
         statistics: Arc<KindStatistics>,
+        link: Arc<Link>,
+        epoch: Arc<AtomicU64>,
         config: &CacheConfig,
     ) -> Self {
         Self {
+            link,
+            epoch,
             shape: E::fingerprint(),
             ttl: strategy
                 .default_ttl()
@@ -114,12 +122,12 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// What a fill that begins now is stamped with. The tag and the epoch are
-    /// zero until instances agree on them.
+    /// What a fill that begins now is stamped with, and what a value that is
+    /// asked for now is measured against.
     pub(crate) fn circumstance(&self) -> Circumstance {
         Circumstance {
-            tag: 0,
-            epoch: 0,
+            tag: self.link.tag(),
+            epoch: self.epoch.load(Ordering::Acquire),
             shape: self.shape,
         }
     }

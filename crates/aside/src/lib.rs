@@ -134,6 +134,8 @@ mod stripes;
 
 mod link;
 
+mod epochs;
+
 mod shared;
 
 mod flight;

@@ -9,11 +9,18 @@
 //! quarantine, and what is read afterwards proves nothing. It is over when a
 //! PING sent *after* it was raised has been answered; suspicions are counted
 //! rather than timed, so no clock takes part.
+//!
+//! And trust is in one history. A server that restarts, is restored or is
+//! promoted may have lost what it had acknowledged, and begins another
+//! history, which it names (`master_replid`). Values are stamped with the tag
+//! of the history they were filled in, and none from another is served.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::clock::Moment;
 use crate::stripes::Stripes;
@@ -29,6 +36,8 @@ pub(crate) struct Link {
     cleared: AtomicU64,
     /// The latest suspicion that an error reply raised.
     refused: AtomicU64,
+    /// The tag of the server's history; zero until it is known.
+    tag: watch::Sender<u64>,
     /// What the log said last, so that it speaks once per change.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
@@ -53,6 +62,7 @@ pub(crate) enum Suspicion {
     LatePong,
     Refused(String),
     NotPrimary,
+    OtherHistory,
 }
 
 impl fmt::Display for Suspicion {
@@ -63,6 +73,9 @@ impl fmt::Display for Suspicion {
             Self::LatePong => formatter.write_str("Redis answers too slowly"),
             Self::Refused(code) => write!(formatter, "Redis refused an operation with {code}"),
             Self::NotPrimary => formatter.write_str("the server is not a primary"),
+            Self::OtherHistory => {
+                formatter.write_str("its connections lead to servers of different histories")
+            }
         }
     }
 }
@@ -77,6 +90,7 @@ impl Link {
             raised: AtomicU64::new(1),
             cleared: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            tag: watch::Sender::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
             unsynced_millis: AtomicU64::new(0),
@@ -145,6 +159,31 @@ impl Link {
         if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
             self.ever_up.store(true, Ordering::Release);
             tracing::info!("Redis is used: this instance is in step with it");
+        }
+    }
+
+    /// The tag of the history that values must come from.
+    pub(crate) fn tag(&self) -> u64 {
+        *self.tag.borrow()
+    }
+
+    /// Follows the tag as it changes.
+    pub(crate) fn tags(&self) -> watch::Receiver<u64> {
+        self.tag.subscribe()
+    }
+
+    /// Learns which history the server is in, to be told before a PONG of the
+    /// same round counts.
+    pub(crate) fn learn_tag(&self, tag: u64) {
+        let before = self.tag.send_replace(tag);
+        if before != tag {
+            // The tag first: whoever has the new generation has the new tag.
+            self.stripes.forget_all();
+            if before != 0 {
+                tracing::warn!(
+                    "Redis began another history: what it cached before is not served any more"
+                );
+            }
         }
     }
 

@@ -56,6 +56,26 @@ pub(crate) fn prefix(text: &str) -> Option<&str> {
     Some(prefix)
 }
 
+/// The beginning of the message that a kind has a new epoch: `E` and the
+/// sending instance. The server adds the epoch in 13 digits, and the kind.
+pub(crate) fn bump(instance: u64) -> String {
+    format!("E {instance:016x}")
+}
+
+/// The kind and its epoch that such a message is about.
+pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
+    let mut parts = text.strip_prefix("E ")?.splitn(3, ' ');
+    u64::from_str_radix(parts.next()?, 16).ok()?;
+    let epoch = parts.next()?.parse().ok()?;
+    Some((parts.next()?, epoch))
+}
+
+/// The key of the hash that holds the epochs.
+pub(crate) fn epochs_key(namespace: &str) -> Key {
+    let separator = if namespace.is_empty() { "" } else { ":" };
+    Key::new(&format!("{namespace}{separator}aside:epochs"))
+}
+
 impl<'a> Message<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix("K ")?.splitn(4, ' ');
@@ -96,6 +116,14 @@ mod tests {
         assert_eq!(prefix(&text), Some("prod:hero:"));
         assert_eq!(Message::parse(&text), None);
         assert_eq!(prefix("A hero: x"), None);
+    }
+
+    #[test]
+    fn a_message_about_a_kind_names_its_epoch() {
+        let text = format!("{} 1700000000000 hero", bump(7));
+        assert_eq!(epoch(&text), Some(("hero", 1_700_000_000_000)));
+        assert_eq!((prefix(&text), Message::parse(&text)), (None, None));
+        assert_eq!(epoch("E 7 x hero"), None);
     }
 
     #[test]

@@ -19,10 +19,9 @@ pub(crate) enum Pending {
     },
     /// A fill that was perhaps granted and will not come.
     Abandon { key: Key, token: Token },
-    /// Everything that begins so must be forgotten, and may be held until
-    /// then.
+    /// A kind as a whole must be forgotten, and may be held until then.
     Everything {
-        prefix: String,
+        kind: String,
         /// Not before: the transaction may still commit.
         due: Option<Instant>,
     },

@@ -76,12 +76,13 @@ async fn sleep_until(due: Option<Instant>) {
 /// Sends one batch; what was not acknowledged goes back to the queue. False
 /// if nothing was.
 async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
-    if let Some(Pending::Everything { prefix, .. }) = ready.front() {
-        let prefix = prefix.clone();
-        // Before Redis is told: whoever holds the kind from now on may have
-        // written what the scan has passed already.
+    if let Some(Pending::Everything { kind, .. }) = ready.front() {
+        let kind = kind.clone();
+        let prefix = tiers.prefix(&kind);
+        // Before Redis is told: whoever holds the kind from now on may be
+        // about to commit something that this bump comes too early for.
         let holders = tiers.held.holders_of_kind(&prefix);
-        if tiers.invalidate_all(&prefix).await.is_err() {
+        if tiers.bump(&kind, true).await.is_err() {
             // Behind the others: a server that refuses this may take them.
             ready.rotate_left(1);
             return false;
@@ -89,6 +90,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
         if tiers.held.let_kind_go(&prefix, holders)
             && let Some(pending) = ready.pop_front()
         {
+            tiers.sweep_later(&kind, &Arc::default());
             tiers.paid(&pending);
         }
         return true;

@@ -112,8 +112,7 @@ impl CacheService {
         let instance = fastrand::u64(..);
         let server = SharedInfo::default();
         let mut tasks = Vec::new();
-        let with = |shared, link: Link| {
-            let link = Arc::new(link);
+        let with = |shared, link| {
             Arc::new(Tiers::new(
                 config.clone(),
                 instance,
@@ -130,11 +129,11 @@ impl CacheService {
                     "caching is off here: instances that cache do not hear of writes made by \
                      this one, and serve what they hold until its TTL"
                 );
-                with(None, Link::new(Arc::clone(&stripes), bound))
+                with(None, Arc::new(Link::new(Arc::clone(&stripes), bound)))
             }
             Err(problems) => {
                 tracing::error!(%problems, "nothing is cached: the settings cannot work");
-                with(None, Link::new(Arc::clone(&stripes), bound))
+                with(None, Arc::new(Link::new(Arc::clone(&stripes), bound)))
             }
             Ok(target) => {
                 if let Address::Memory(name) = &target.address {
@@ -143,7 +142,7 @@ impl CacheService {
                         None => MemoryTier::private(MEMORY_LIMIT_BYTES),
                     };
                     let shared: Arc<dyn SharedTier> = Arc::clone(&memory) as _;
-                    let tiers = with(Some(shared), Link::always(Arc::clone(&stripes)));
+                    let tiers = with(Some(shared), Arc::new(Link::always(Arc::clone(&stripes))));
                     let heard = Arc::downgrade(&tiers);
                     let on_message: OnMessage = Arc::new(move |text| {
                         if let Some(tiers) = heard.upgrade() {
@@ -156,11 +155,15 @@ impl CacheService {
                     // One connection of the permitted number is the watcher's.
                     let count = config.redis_max_connections.saturating_sub(1);
                     let channel = message::channel(&config.namespace);
-                    let redis =
-                        RedisTier::new(count.min(MOST_LANES), channel, config.operation_timeout);
-                    let redis = Arc::new(redis);
+                    let link = Arc::new(Link::new(Arc::clone(&stripes), bound));
+                    let redis = Arc::new(RedisTier::new(
+                        count.min(MOST_LANES),
+                        channel,
+                        config.operation_timeout,
+                        Arc::clone(&link),
+                    ));
                     let shared: Arc<dyn SharedTier> = Arc::clone(&redis) as _;
-                    let tiers = with(Some(shared), Link::new(Arc::clone(&stripes), bound));
+                    let tiers = with(Some(shared), link);
                     let endpoint = Endpoint {
                         target,
                         tls_ca: config.redis_tls_ca.clone(),

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
+use crate::epochs::Epochs;
 use crate::heard::Teller;
 use crate::held::Held;
 use crate::key::{self, Key};
@@ -39,6 +40,7 @@ pub(crate) struct Tiers {
     pub(crate) link: Arc<Link>,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    pub(crate) epochs: Epochs,
     pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
     shares: Shares,
@@ -64,6 +66,7 @@ impl Tiers {
             link,
             stripes,
             held: Held::default(),
+            epochs: Epochs::default(),
             teller: Teller::new(),
             statistics: ServiceStatistics::new(),
             shares: Shares::new(config.l1_capacity_bytes),
@@ -249,7 +252,14 @@ impl Tiers {
                 // Counters go on where a kind gets another strategy.
                 let statistics =
                     known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
-                let kind = Arc::new(Kind::new(strategy, in_process, statistics, &self.config));
+                let kind = Arc::new(Kind::new(
+                    strategy,
+                    in_process,
+                    statistics,
+                    Arc::clone(&self.link),
+                    self.epochs.of(E::KIND),
+                    &self.config,
+                ));
                 if first {
                     tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
                 }

@@ -27,7 +27,7 @@ const EPOCH_AHEAD_MILLIS: u64 = 60_000;
 /// In which circumstances a value is filled, or acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Circumstance {
-    /// The history of the server; zero until the watcher knows it.
+    /// The history of the server; zero on `memory://`, which has but one.
     pub(crate) tag: u64,
     /// When everything of the kind was last forgotten, in milliseconds.
     pub(crate) epoch: u64,

@@ -9,13 +9,14 @@
 //!
 //! A connection counts only once its subscription is confirmed, and a PONG
 //! only together with the server's word that it is a primary: a replica would
-//! answer every PING as well, and hear nothing new.
+//! answer every PING as well, and hear nothing new. The same answer names the
+//! history that the server is in.
 //!
 //! A server may answer every PING and still refuse what matters: one that lost
 //! its replicas, or whose user may run no scripts. Where a refusal raised the
 //! suspicion, a PONG does not end it before a harmless write has been taken.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -26,8 +27,11 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::link::{Link, Suspicion};
 use crate::message;
+use crate::shared::Reply;
+use crate::shared::lanes::with_scripts;
 use crate::shared::redis::{Broken, Endpoint, Event, Wire};
-use crate::shared::wire_form::{Call, Verb, WireReply};
+use crate::shared::server::{self, field, info_replication};
+use crate::shared::wire_form::{self, Call, Verb, WireReply};
 use crate::tiers::Tiers;
 
 /// How often the server is asked how it is.
@@ -47,6 +51,8 @@ pub(crate) struct ServerInfo {
     pub(crate) used_memory_bytes: u64,
     pub(crate) evicted_keys: u64,
     pub(crate) policy: String,
+    /// Of its history.
+    pub(crate) tag: u64,
 }
 
 /// Where the watcher leaves what it learns.
@@ -81,6 +87,7 @@ pub(crate) async fn run(
                 return Err(Broken::because("the server is not a primary"));
             };
             warn_about(&server);
+            link.learn_tag(server.tag);
             *info.lock() = Some(server);
             // After the confirmation and before the first PONG counts: what
             // was published while nobody listened is not coming any more.
@@ -145,6 +152,13 @@ async fn prove(
     let every = (link.bound() / 4).min(MOST_BETWEEN_PINGS);
     let late = (link.bound() / 2).min(silence);
     let mut asked = Instant::now();
+    let Some(epochs) = tiers
+        .upgrade()
+        .map(|tiers| message::epochs_key(tiers.namespace()))
+    else {
+        return;
+    };
+    let epochs = epochs.as_str();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
         let ping = [
@@ -152,9 +166,10 @@ async fn prove(
                 verb: Verb::Command("PING"),
                 args: Vec::new(),
             },
+            info_replication(),
             Call {
-                verb: Verb::Command("INFO"),
-                args: vec![b"replication"[..].into()],
+                verb: Verb::Command("HGETALL"),
+                args: vec![epochs.as_bytes().into()],
             },
         ];
         let pong = wire.call(&ping);
@@ -177,14 +192,24 @@ async fn prove(
             }
         };
         match pong.as_deref() {
-            Ok([WireReply::Text(_), server]) if field(server, "role") == "master" => {
+            Ok([WireReply::Text(_), server, epochs]) if field(server, "role") == "master" => {
                 let Some(tiers) = tiers.upgrade() else { return };
-                if !link.was_refused(suspicions) || tiers.is_writable().await {
+                link.learn_tag(server::tag(server));
+                let known = tokio::time::timeout(silence, learn_epochs(wire, &tiers, epochs));
+                if !matches!(known.await, Ok(Ok(()))) {
+                    link.suspect(&Suspicion::Refused("an error to BUMP".to_owned()));
+                } else if !link.was_refused(suspicions) || tiers.is_writable().await {
                     link.pong(sent, suspicions);
                 }
             }
             // Demoted: its messages are not those of the primary.
-            Ok([WireReply::Text(_), WireReply::Text(_) | WireReply::Bytes(_)]) => {
+            Ok(
+                [
+                    WireReply::Text(_),
+                    WireReply::Text(_) | WireReply::Bytes(_),
+                    _,
+                ],
+            ) => {
                 return link.suspect(&Suspicion::NotPrimary);
             }
             Ok(_) => link.suspect(&Suspicion::Refused("an error to PING".to_owned())),
@@ -205,6 +230,53 @@ async fn prove(
             () = tokio::time::sleep(every) => {}
         }
     }
+}
+
+/// Learns the epochs of all kinds from the hash as it stands.
+///
+/// A kind that is cached here and has none there, or an older one than is
+/// known, is given a new one before this round proves anything: the hash was
+/// lost, or came back older, and with it perhaps a bump that nobody here
+/// heard of.
+async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<(), Broken> {
+    let text = |reply: &WireReply| match reply {
+        WireReply::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let mut found = BTreeMap::new();
+    match hash {
+        WireReply::Array(items) => {
+            for pair in items.chunks_exact(2) {
+                if let (Some(kind), Some(epoch)) = (text(&pair[0]), text(&pair[1]))
+                    && let Ok(epoch) = epoch.parse::<u64>()
+                {
+                    tiers.epochs.adopt(&kind, epoch);
+                    found.insert(kind, epoch);
+                }
+            }
+        }
+        WireReply::Error(code) if code == "WRONGTYPE" => {}
+        _ => return Err(Broken::because("the server refused HGETALL")),
+    }
+    for kind in tiers.kinds().into_keys() {
+        let known = tiers.epochs.known(kind);
+        if found
+            .get(kind)
+            .is_none_or(|epoch| *epoch == 0 || *epoch < known)
+        {
+            let (op, channel) = (
+                tiers.bump_op(kind, false),
+                message::channel(tiers.namespace()),
+            );
+            let replies = with_scripts(wire, &[wire_form::encode(&op, &channel)]).await?;
+            let reply = replies.into_iter().next().unwrap_or(WireReply::Nil);
+            match wire_form::decode(&op, reply) {
+                Ok(Reply::Epoch(epoch)) => tiers.epochs.adopt(kind, epoch),
+                _ => return Err(Broken::because("the server refused an epoch")),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Counts the time in which nothing was proved.
@@ -231,20 +303,8 @@ async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
         used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
         evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
         policy: field(&server, "maxmemory_policy"),
+        tag: server::tag(&server),
     }))
-}
-
-/// One field of an answer to INFO; empty where there is none.
-fn field(answer: &WireReply, name: &str) -> String {
-    let text = match answer {
-        WireReply::Text(text) => Cow::from(text),
-        WireReply::Bytes(bytes) => String::from_utf8_lossy(bytes),
-        _ => return String::new(),
-    };
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or_default().trim().to_owned()
 }
 
 fn warn_about(server: &ServerInfo) {

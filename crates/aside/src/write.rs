@@ -32,6 +32,7 @@ use crate::lookup::Found;
 use crate::shared::{Lane, Token};
 use crate::strategy::Dependents;
 use crate::tiers::Tiers;
+use crate::value::Circumstance;
 
 /// One write: what it changed, and the forgetting around its commit.
 ///
@@ -54,7 +55,7 @@ pub struct Write {
     /// How many keys of each kind.
     counts: BTreeMap<&'static str, u64>,
     everything: Vec<&'static str>,
-    values: HashMap<Key, MakeValue>,
+    values: HashMap<Key, NewValue>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
     attempted: bool,
@@ -78,7 +79,14 @@ struct Round {
     sent: Vec<Key>,
 }
 
-type MakeValue = Box<dyn FnOnce() -> Option<Encoded> + Send + Sync>;
+/// What RELEASE may leave under an id.
+struct NewValue {
+    circumstance: Box<dyn Fn() -> Circumstance + Send + Sync>,
+    /// Known before the QUARANTINE of the key: the value is older than
+    /// whatever was forgotten, or begun, after that.
+    stamp: Option<Circumstance>,
+    encode: Box<dyn FnOnce(Circumstance) -> Option<Encoded> + Send + Sync>,
+}
 
 /// Keys whose quarantine Redis did not acknowledge.
 ///
@@ -164,10 +172,12 @@ impl Write {
         };
         let namespace = tiers.namespace();
         let kind = tiers.kind::<E>();
+        let mut stamp = None;
         for row in before.into_iter().chain(after) {
             let id = entity::id_key::<E>(namespace, row.id());
             // The last row recorded under an id is the one that stands.
-            self.values.remove(&id);
+            let replaced = self.values.remove(&id);
+            stamp = replaced.and_then(|value| value.stamp).or(stamp);
             self.add(id, E::KIND);
             row.indexes(&mut |index| {
                 self.add(entity::index_key::<E>(namespace, &index), E::KIND);
@@ -185,11 +195,14 @@ impl Write {
             && kind.strategy.cache_on_write()
         {
             let id = entity::id_key::<E>(namespace, row.id());
-            // Known before QUARANTINE, as the stamp of a value must be.
-            let circumstance = kind.circumstance();
             let row = Arc::new(row.clone());
-            let make = move || kind.encode(&Found::Row(Some(row)), circumstance);
-            self.values.insert(id, Box::new(make));
+            let stamping = Arc::clone(&kind);
+            let value = NewValue {
+                circumstance: Box::new(move || stamping.circumstance()),
+                stamp,
+                encode: Box::new(move |stamp| kind.encode(&Found::Row(Some(row)), stamp)),
+            };
+            self.values.insert(id, value);
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) enum End {
 /// What every connection is connected to.
 #[derive(Clone, Debug)]
 pub(super) struct Wires {
-    pub(super) server: SocketAddr,
+    pub(super) server: watch::Receiver<SocketAddr>,
     pub(super) to_server_mode: watch::Receiver<Mode>,
     pub(super) to_client_mode: watch::Receiver<Mode>,
     pub(super) end_signal: watch::Receiver<End>,
@@ -49,7 +49,8 @@ pub(super) async fn serve(mut client: TcpStream, wires: Wires) {
 }
 
 async fn connect(client: &mut TcpStream, mut wires: Wires) -> io::Result<()> {
-    let mut server = TcpStream::connect(wires.server).await?;
+    let address = *wires.server.borrow();
+    let mut server = TcpStream::connect(address).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
 

@@ -85,6 +85,7 @@ impl<R: Repository> CachedRepository<R> {
     async fn read_round(&self, ids: &[Id<R>], rows: &mut Rows<R>) -> Result<(), R::Error> {
         let begun = Instant::now();
         let lenient = self.kind.in_process.is_some();
+        self.know_epoch().await;
         let (mut own, mut others) = (Vec::new(), Vec::new());
         for id in ids {
             let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
@@ -92,7 +93,7 @@ impl<R: Repository> CachedRepository<R> {
             match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
                 Entered::Lead(leader) => {
                     leader.mark(mark);
-                    let closed = self.tiers().closed(&key);
+                    let closed = self.closed(&key, mark);
                     let way = closed.map_or(Way::Open(None), Way::Bypass);
                     own.push(Own {
                         leader,

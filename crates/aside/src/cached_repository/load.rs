@@ -143,7 +143,7 @@ impl<R: Repository> Miss<R> {
     fn begin(&self) -> Result<Mark, Next<R>> {
         let mark = self.repository.mark(&self.key);
         self.leader.mark(mark);
-        match self.repository.tiers().closed(&self.key) {
+        match self.repository.closed(&self.key, mark) {
             Some(bypass) => Err(Next::Follow(Course::Bypass(bypass))),
             None => Ok(mark),
         }

@@ -125,9 +125,10 @@ impl<R: Repository> CachedRepository<R> {
         let key = asked.key(self.tiers().namespace());
         let lookup = asked.to_lookup();
         let lenient = freshness == Freshness::Any && self.kind.in_process.is_some();
+        self.know_epoch().await;
         loop {
             let mark = self.mark(&key);
-            let start = if let Some(bypass) = self.tiers().closed(&key) {
+            let start = if let Some(bypass) = self.closed(&key, mark) {
                 Start::Bypass(bypass)
             } else if lenient {
                 Start::Get
@@ -170,6 +171,24 @@ impl<R: Repository> CachedRepository<R> {
         }
     }
 
+    /// Why a key may not be read from Redis under `mark`, if so: also as long
+    /// as nobody has told the kind's epoch.
+    pub(super) fn closed(&self, key: &Key, mark: Mark) -> Option<Bypass> {
+        let unknown = mark.circumstance.epoch == 0;
+        let closed = self.tiers().closed(key);
+        closed.or_else(|| unknown.then_some(Bypass::RedisUnavailable))
+    }
+
+    /// Sees to it that the kind has an epoch: the first read of a kind that
+    /// is new to Redis gives it one.
+    pub(super) async fn know_epoch(&self) {
+        let tiers = self.tiers();
+        if self.kind.circumstance().epoch == 0 && tiers.is_usable() {
+            // Unanswered, this read goes to the database.
+            let _ = tiers.bump(R::Entity::KIND, false).await;
+        }
+    }
+
     /// Leads a flight: one GET here, and the rest in a task of its own, which
     /// a caller who goes away does not take along.
     async fn lead(
@@ -183,7 +202,7 @@ impl<R: Repository> CachedRepository<R> {
         let mark = self.mark(&key);
         leader.mark(mark);
         // Looked at again: the reader may have waited since.
-        let start = self.tiers().closed(&key).map_or(start, Start::Bypass);
+        let start = self.closed(&key, mark).map_or(start, Start::Bypass);
         let course = match start {
             Start::Bypass(bypass) => Course::Bypass(bypass),
             Start::Acquire(observed) => self.after_miss(observed),

@@ -3,6 +3,8 @@
 //! What a registered kind keeps in Redis is the library's to write. Here it
 //! can be read, and be made to be forgotten by every copy; it cannot be set.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::CacheService;
@@ -175,13 +177,16 @@ impl CacheService {
 
     /// Makes every copy of a kind forget, now or when Redis is back.
     pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
-        let forgotten = self.tiers().forget_kind(kind).await;
-        let count = forgotten.unwrap_or(0);
+        let freed = self.tiers().forget_kind(kind).await;
+        let count = match &freed {
+            Some(freed) => swept(freed, self.config().operation_timeout).await,
+            None => 0,
+        };
         self.count_request(Some(kind), count.max(1));
         tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
         Invalidated {
             keys: count,
-            pending: forgotten.is_none(),
+            pending: freed.is_none(),
         }
     }
 
@@ -205,6 +210,19 @@ impl CacheService {
             .await
             .ok()
     }
+}
+
+/// How many keys a sweep has freed when it is over, or in the time that one
+/// operation may take: the kind is forgotten already.
+async fn swept(freed: &Arc<AtomicU64>, patience: Duration) -> u64 {
+    let over = async {
+        // The sweep drops its half of the count when it is over.
+        while 1 < Arc::strong_count(freed) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let _ = tokio::time::timeout(patience, over).await;
+    freed.load(Ordering::Relaxed)
 }
 
 #[cfg(test)]

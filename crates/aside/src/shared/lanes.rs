@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -17,13 +17,14 @@ use tokio::time::Instant;
 use crate::link::{Link, Suspicion};
 use crate::shared::redis::{Broken, Endpoint, Event, Wire};
 use crate::shared::wire_form::{self, Call, Verb, WireReply};
-use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts, server};
 
 /// The shortest and the longest pause between two attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// A Redis behind several connections.
 pub(crate) struct RedisTier {
+    link: Arc<Link>,
     lanes: Vec<Arc<LaneState>>,
     next: AtomicUsize,
     channel: String,
@@ -35,17 +36,21 @@ pub(crate) struct LaneState {
     wire: RwLock<Option<Arc<Wire>>>,
     /// Whether the last thing asked on it was answered.
     answering: AtomicBool,
+    /// The tag of the history that its server was last seen in.
+    tag: AtomicU64,
     trouble: Notify,
 }
 
 impl RedisTier {
-    pub(crate) fn new(lanes: usize, channel: String, deadline: Duration) -> Self {
+    pub(crate) fn new(lanes: usize, channel: String, deadline: Duration, link: Arc<Link>) -> Self {
         let lane = || LaneState {
             wire: RwLock::new(None),
             answering: AtomicBool::new(false),
+            tag: AtomicU64::new(0),
             trouble: Notify::new(),
         };
         Self {
+            link,
             lanes: (0..lanes.max(1)).map(|_| Arc::new(lane())).collect(),
             next: AtomicUsize::new(0),
             channel,
@@ -70,7 +75,7 @@ impl RedisTier {
         let Some(lane) = self.lanes.get(lane.0) else {
             return Err(Unanswered::Disconnected);
         };
-        let Some(wire) = lane.usable() else {
+        let Some(wire) = lane.usable(self.link.tag()) else {
             return Err(Unanswered::Disconnected);
         };
         let before = wire.received();
@@ -105,9 +110,12 @@ impl RedisTier {
 }
 
 impl LaneState {
-    fn usable(&self) -> Option<Arc<Wire>> {
-        self.answering
-            .load(Ordering::Acquire)
+    /// The connection, if it leads to the server that the watcher listens to:
+    /// after a failover the two may be different ones for a while, and what
+    /// one of them forgets the other still has.
+    fn usable(&self, tag: u64) -> Option<Arc<Wire>> {
+        let agrees = self.tag.load(Ordering::Acquire) == tag;
+        (agrees && self.answering.load(Ordering::Acquire))
             .then(|| self.wire.read().clone())
             .flatten()
     }
@@ -153,7 +161,10 @@ impl SharedTier for RedisTier {
 
 /// Makes the calls; scripts that the server has forgotten are loaded again,
 /// and only the calls that it refused for that are repeated: they did nothing.
-async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Broken> {
+pub(crate) async fn with_scripts(
+    wire: &Wire,
+    calls: &[Call<'_>],
+) -> Result<Vec<WireReply>, Broken> {
     let mut replies = wire.call(calls).await?;
     let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
     let again: Vec<usize> = replies
@@ -215,6 +226,13 @@ pub(crate) async fn keep_open(
             tokio::time::timeout(socket_timeout, load_scripts(&wire))
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the scripts were not taken in time")))?;
+            let tag = tokio::time::timeout(socket_timeout, server::ask_tag(&wire))
+                .await
+                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
+            if !agree(&link, tag, &gone, socket_timeout).await {
+                return Err(Broken::because("the server is in another history"));
+            }
+            lane.tag.store(tag, Ordering::Release);
             Ok::<_, Broken>(wire)
         };
         match opened.await {
@@ -223,7 +241,7 @@ pub(crate) async fn keep_open(
                 let wire = Arc::new(wire);
                 *lane.wire.write() = Some(Arc::clone(&wire));
                 lane.answering.store(true, Ordering::Release);
-                stay_with(&lane, &wire, &gone, socket_timeout).await;
+                stay_with(&lane, &wire, &link, &gone, socket_timeout).await;
                 lane.lost(&wire);
                 link.suspect(&Suspicion::Disconnected);
             }
@@ -235,12 +253,38 @@ pub(crate) async fn keep_open(
     }
 }
 
-/// Returns when the connection is gone, or silent for too long.
-async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: Duration) {
+/// Waits until the watcher's server is known to be in the history `tag`;
+/// false if it is in another one for as long as a connection may be silent.
+/// Meanwhile nothing of what either of them says is trusted.
+async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool {
+    let mut tags = link.tags();
+    if ![0, tag].contains(&*tags.borrow_and_update()) {
+        link.suspect(&Suspicion::OtherHistory);
+    }
+    let agreed = tags.wait_for(|known| [0, tag].contains(known));
+    tokio::select! {
+        () = gone.notified() => false,
+        agreed = tokio::time::timeout(patience, agreed) => matches!(agreed, Ok(Ok(_))),
+    }
+}
+
+/// Returns when the connection is gone, silent for too long, or leads to
+/// another server than the watcher's.
+async fn stay_with(
+    lane: &LaneState,
+    wire: &Arc<Wire>,
+    link: &Link,
+    gone: &Notify,
+    silence: Duration,
+) {
+    let mut tags = link.tags();
     loop {
         tokio::select! {
             () = gone.notified() => return,
             () = lane.trouble.notified() => {}
+            // The watcher's server is in another history than this one was:
+            // is it this server's own, or another server?
+            _ = tags.wait_for(|tag| ![0, lane.tag.load(Ordering::Acquire)].contains(tag)) => {}
             // Unasked, lest the server, or a box in between, close a
             // connection that is merely idle.
             () = tokio::time::sleep(silence) => {}
@@ -250,17 +294,17 @@ async fn stay_with(lane: &LaneState, wire: &Arc<Wire>, gone: &Notify, silence: D
         }
         // Where a reply is missing the server may be stopped: its connections
         // live on, and it will answer all of this when it goes on.
-        let ping = [Call {
-            verb: Verb::Command("PING"),
-            args: Vec::new(),
-        }];
         let begun = Instant::now();
-        let answered = tokio::select! {
-            () = gone.notified() => false,
-            answer = tokio::time::timeout(silence, wire.call(&ping)) => matches!(answer, Ok(Ok(_))),
+        let tag = tokio::select! {
+            () = gone.notified() => None,
+            tag = tokio::time::timeout(silence, server::ask_tag(wire)) => tag.ok().and_then(Result::ok),
         };
-        if !answered {
+        let Some(tag) = tag else {
             tracing::debug!(silent_for = ?begun.elapsed(), "a connection to Redis is given up");
+            return;
+        };
+        lane.tag.store(tag, Ordering::Release);
+        if !agree(link, tag, gone, silence).await {
             return;
         }
         lane.answering.store(true, Ordering::Release);

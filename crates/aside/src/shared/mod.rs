@@ -94,6 +94,16 @@ pub(crate) enum Op {
     /// Destroys value and lease; a quarantine stays and is marked dirty.
     /// [`Reply::Done`].
     Invalidate { key: Key, message: String },
+    /// Raises the epoch of a kind beyond everything known, and tells every
+    /// instance; or, not `raise`, only where the hash under the key has none
+    /// that is at least `known`. [`Reply::Epoch`].
+    Bump {
+        key: Key,
+        kind: String,
+        known: u64,
+        raise: bool,
+        message: String,
+    },
     /// Stores a raw value under a key of no registered kind. [`Reply::Done`].
     Set {
         key: Key,
@@ -130,7 +140,9 @@ impl Op {
             | Self::Quarantine { .. }
             | Self::Release { .. }
             | Self::Invalidate { .. } => true,
-            Self::Set { .. }
+            // Refused, it leaves its kind held, and nothing else suffers.
+            Self::Bump { .. }
+            | Self::Set { .. }
             | Self::Delete { .. }
             | Self::Exists { .. }
             | Self::Ttl { .. }
@@ -151,6 +163,8 @@ pub(crate) enum Reply {
     Filled(bool),
     Released(Released),
     Existed(bool),
+    /// The epoch that a kind has now, in milliseconds.
+    Epoch(u64),
     Lives(Lives),
     /// The cursor to go on with, zero after the last page, and some keys.
     Page {
@@ -251,5 +265,6 @@ pub(crate) mod lanes;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod scripts;
+pub(crate) mod server;
 pub(crate) mod state;
 pub(crate) mod wire_form;

@@ -279,6 +279,10 @@ fn wire_reply(value: Value) -> WireReply {
         Value::Okay => WireReply::Text("OK".to_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => WireReply::Text(text),
         Value::Array(items) => WireReply::Array(items.into_iter().map(wire_reply).collect()),
+        Value::Map(pairs) => {
+            let items = pairs.into_iter().flat_map(|(field, value)| [field, value]);
+            WireReply::Array(items.map(wire_reply).collect())
+        }
         Value::ServerError(error) => WireReply::Error(error.code().to_owned()),
         other => WireReply::Text(format!("{other:?}")),
     }

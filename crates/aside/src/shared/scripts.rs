@@ -48,7 +48,7 @@ impl fmt::Debug for Script {
 }
 
 /// Every script, to be loaded when a connection opens.
-pub(crate) fn all() -> [&'static Script; 6] {
+pub(crate) fn all() -> [&'static Script; 7] {
     [
         &ACQUIRE,
         &FILL,
@@ -56,6 +56,7 @@ pub(crate) fn all() -> [&'static Script; 6] {
         &QUARANTINE,
         &RELEASE,
         &INVALIDATE,
+        &BUMP,
     ]
 }
 
@@ -238,6 +239,39 @@ else
 end
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 1"
+        ),
+    )
+});
+
+/// `epochs key; kind, known, '1' to raise, channel, message` -> the epoch.
+///
+/// The server's clock, unless somebody was ahead of it: two bumps at once both
+/// count, and a hash that was lost begins beyond all that was stamped before.
+/// What is no epoch (another type, other words) counts as missing. The `HDEL`
+/// is the `DEL` before the `SET`, and comes only where memory is short: a user
+/// who may delete and not set would lose the epoch.
+pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "bump",
+        with_prelude!(
+            r"
+local kind, known, channel, message = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
+local stored = redis.call('TYPE', key).ok
+if stored ~= 'hash' and stored ~= 'none' then redis.call('DEL', key) end
+local field = redis.call('HGET', key, kind)
+if not field or #field ~= 13 or field:find('[^0-9]') then field = '0' end
+field = tonumber(field)
+if ARGV[3] ~= '1' and field > 0 and field >= known then return field end
+local epoch = math.max(now, field + 1, known + 1)
+local digits = string.format('%013.0f', epoch)
+local set = redis.pcall('HSET', key, kind, digits)
+if type(set) == 'table' and set.err then
+  if not set.err:find('OOM', 1, true) then return set end
+  redis.call('HDEL', key, kind)
+  redis.call('HSET', key, kind, digits)
+end
+redis.call('PUBLISH', channel, message .. ' ' .. digits .. ' ' .. kind)
+return epoch"
         ),
     )
 });

@@ -151,6 +151,19 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .text(key.as_str())
             .text(channel)
             .text(message),
+        Op::Bump {
+            key,
+            kind,
+            known,
+            raise,
+            message,
+        } => Call::script(&scripts::BUMP)
+            .text(key.as_str())
+            .text(kind)
+            .shown(known)
+            .text(if *raise { "1" } else { "0" })
+            .text(channel)
+            .text(message),
         Op::Set { key, value, ttl } => {
             let call = Call::command("SET").text(key.as_str()).bytes(value);
             match ttl {
@@ -204,6 +217,10 @@ pub(crate) fn decode(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
         }
         Op::Set { .. } => matches!(reply, WireReply::Text(_)).then_some(Reply::Done),
         Op::Delete { .. } | Op::Exists { .. } => flag(&reply).map(Reply::Existed),
+        Op::Bump { .. } => match reply {
+            WireReply::Int(epoch) => u64::try_from(epoch).ok().map(Reply::Epoch),
+            _ => None,
+        },
         Op::Ttl { .. } => lives(&reply).map(Reply::Lives),
         Op::Publish { .. } => matches!(reply, WireReply::Int(_)).then_some(Reply::Done),
         Op::Scan { .. } => page(reply),

@@ -1,5 +1,8 @@
 //! Forgetting: telling others, hearing them, and what Redis must do later.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::time::Instant;
 
 use super::Tiers;
@@ -31,7 +34,14 @@ impl Tiers {
                     key: message.key.to_owned(),
                 });
             }
-            // A kind as a whole, or words of a newer version: forget it all.
+            // In-process entries carry their epoch: an older one is dead.
+            None if let Some((kind, epoch)) = message::epoch(text) => {
+                self.epochs.adopt(kind, epoch);
+                self.teller.tell(|| Heard::Kind {
+                    kind: self.kinds().keys().copied().find(|known| *known == kind),
+                });
+            }
+            // Many keys, or words of a newer version: forget it all.
             None => {
                 self.stripes.forget_all();
                 self.teller.tell(|| match message::prefix(text) {
@@ -74,26 +84,22 @@ impl Tiers {
         left
     }
 
-    /// Makes every copy of every key that begins with `prefix` forget.
-    ///
-    /// A fill under way holds its key from before the scan to after it, so
-    /// the scan finds it. Entries whose value has left Redis are found by no
-    /// scan; the message at the end reaches them, and comes last so that
-    /// nothing forgotten can be read back from Redis behind it.
-    ///
-    /// # Errors
-    /// Redis did not acknowledge all of it; repeating it does no harm.
-    pub(crate) async fn invalidate_all(&self, prefix: &str) -> Result<u64, Unanswered> {
-        let pattern = format!("{}*", glob(prefix));
-        let forgotten = self.scan(&pattern, |keys| async move {
-            match self.invalidate(&keys).await.is_empty() {
-                true => Ok(keys.len() as u64),
-                false => Err(Unanswered::Disconnected),
-            }
+    /// Deletes what Redis holds of a kind, to free the memory of what an
+    /// epoch has made worthless: by SCAN, in batches of 500, so that no other
+    /// operation waits long. `freed` counts on the way.
+    async fn sweep(&self, kind: &str, freed: &AtomicU64) {
+        let pattern = format!("{}*", glob(&self.prefix(kind)));
+        let swept = self.scan(&pattern, |keys| async move {
+            let left = self.invalidate(&keys).await.len();
+            freed.fetch_add((keys.len() - left) as u64, Ordering::Relaxed);
+            Ok(0)
         });
-        let forgotten = forgotten.await;
-        self.forget_in_process(prefix).await?;
-        forgotten
+        if swept.await.is_err() {
+            tracing::debug!(
+                kind,
+                "what is left of the kind in Redis leaves it with its TTL"
+            );
+        }
     }
 
     /// Makes every process forget whatever it holds that begins with
@@ -167,27 +173,73 @@ impl Tiers {
         Ok((total, false))
     }
 
+    /// Raises the epoch of a kind, which makes every copy of it worthless at
+    /// once; or, not `raise`, sees to it that the kind has one.
+    ///
+    /// # Errors
+    /// Redis did not acknowledge it; repeating it does no harm.
+    pub(crate) async fn bump(&self, kind: &str, raise: bool) -> Result<(), Unanswered> {
+        let op = self.bump_op(kind, raise);
+        match self.ask_one(self.lane(), op).await? {
+            Reply::Epoch(epoch) => self.epochs.adopt(kind, epoch),
+            _ => return Err(Unanswered::Disconnected),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bump_op(&self, kind: &str, raise: bool) -> Op {
+        Op::Bump {
+            key: message::epochs_key(self.namespace()),
+            kind: kind.to_owned(),
+            known: self.epochs.known(kind),
+            raise,
+            message: message::bump(self.instance),
+        }
+    }
+
     /// Makes every copy of a kind forget, now or as soon as Redis can be
-    /// reached; answers how many keys Redis forgot, or `None` for later.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> Option<u64> {
+    /// reached; `None` for later. What it frees in Redis meanwhile is counted
+    /// in what it answers.
+    pub(crate) async fn forget_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
+        let freed = Arc::new(AtomicU64::new(0));
         if self.shared.is_none() {
-            return Some(0);
+            return Some(freed);
         }
-        let prefix = self.prefix(kind);
-        if self.is_usable()
-            && let Ok(forgotten) = self.invalidate_all(&prefix).await
-        {
-            return Some(forgotten);
+        let forgotten = self.raise_epoch(kind).await;
+        forgotten.then(|| {
+            self.sweep_later(kind, &freed);
+            freed
+        })
+    }
+
+    /// The same, and leaves what Redis holds to whoever forgets the kind next.
+    /// False for later.
+    pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
+        let raised = self.is_usable() && self.bump(kind, true).await.is_ok();
+        if !raised && self.shared.is_some() {
+            self.hold_kind(kind);
         }
-        self.hold_kind(prefix);
-        None
+        raised
+    }
+
+    /// Frees the memory of a kind in a task of its own.
+    pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
+        let (tiers, kind, freed) = (Arc::downgrade(self), kind.to_owned(), Arc::clone(freed));
+        tokio::spawn(async move {
+            if let Some(tiers) = tiers.upgrade() {
+                tiers.sweep(&kind, &freed).await;
+            }
+        });
     }
 
     /// Passes Redis by for a kind until Redis has forgotten it.
-    fn hold_kind(&self, prefix: String) {
-        if self.held.hold_kind(&prefix) {
+    fn hold_kind(&self, kind: &str) {
+        if self.held.hold_kind(&self.prefix(kind)) {
             self.stripes.forget_all();
-            self.later(Pending::Everything { prefix, due: None });
+            self.later(Pending::Everything {
+                kind: kind.to_owned(),
+                due: None,
+            });
         }
     }
 
@@ -203,7 +255,7 @@ impl Tiers {
         if self.held.is_full()
             && let Some(kind) = self.kind_of(key.as_str())
         {
-            self.hold_kind(self.prefix(kind));
+            self.hold_kind(kind);
             return false;
         }
         self.held.hold(key);

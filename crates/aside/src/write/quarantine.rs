@@ -20,9 +20,6 @@ impl Write {
     /// away. It cannot fail; the keys it answers belong in the journal, in
     /// this same transaction. The transaction must end within
     /// `CACHE_QUARANTINE_TTL_MS`.
-    ///
-    /// A write of whole kinds is the exception to the deadline: it takes as
-    /// long as going through the keys of Redis does.
     pub async fn before_commit(&mut self) -> Unquarantined<'_> {
         self.attempted = true;
         // What follows a rollback is another transaction, and as long as the
@@ -31,7 +28,7 @@ impl Write {
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
             for kind in self.everything.clone() {
-                tiers.forget_kind(kind).await;
+                tiers.raise_epoch(kind).await;
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
             let mut keys: Vec<Key> = recorded.collect();
@@ -68,6 +65,19 @@ impl Write {
             held: Vec::new(),
             sent: keys.clone(),
         });
+        if tiers.is_usable() {
+            // Written before it is read: what it leaves needs an epoch, too.
+            for kind in self.counts.keys() {
+                if tiers.epochs.known(kind) == 0 {
+                    let _ = tiers.bump(kind, false).await;
+                }
+            }
+        }
+        for key in &keys {
+            if let Some(value) = self.values.get_mut(key) {
+                value.stamp = Some((value.circumstance)());
+            }
+        }
         let reachable = tiers.is_usable();
         let replies = if reachable {
             let ttl = tiers.config.quarantine_ttl;

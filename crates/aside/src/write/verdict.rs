@@ -124,12 +124,12 @@ impl Write {
     }
 
     fn release(&mut self, tiers: &Tiers, key: &Key, writer: Token, verdict: Verdict) -> Op {
-        let make = self
+        let value = self
             .values
             .remove(key)
             .filter(|_| verdict == Verdict::Committed);
-        let value = make
-            .and_then(|make| make())
+        let value = value
+            .and_then(|value| (value.encode)(value.stamp?))
             .map(|encoded| (encoded.value, encoded.ttl));
         Op::Release {
             key: key.clone(),
@@ -189,7 +189,7 @@ impl Drop for Write {
             }
             for kind in self.everything.drain(..) {
                 tiers.later(Pending::Everything {
-                    prefix: tiers.prefix(kind),
+                    kind: kind.to_owned(),
                     due,
                 });
             }

@@ -4,6 +4,7 @@
 //! is the row of `docs/faults.md` that it keeps true.
 
 mod endings;
+mod histories;
 mod library;
 mod mute_server;
 mod network;

@@ -1,9 +1,10 @@
 //! What a write makes every copy forget.
 
-use aside::{Forget, Repository};
+use aside::{Forget, Freshness, Repository, Tier};
 use aside_testkit::eventually;
 
-use crate::entities::{BookIndex, book, hero, named, speaking};
+use crate::database::Place;
+use crate::entities::{BookIndex, Hero, book, hero, named, speaking};
 use crate::world::{SOON, World, on_both};
 
 #[tokio::test]
@@ -319,4 +320,81 @@ async fn a_pattern_reaches_copies_whose_value_has_left_redis() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_kind_is_forgotten_at_once_while_its_rows_are_being_filled() {
+    on_both(async |world| {
+        let (one, other) = (world.instance().await, world.instance().await);
+        let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
+        one.heroes.invalidate(Forget::All).await;
+        let mut load = world.heroes.stop_at(Place::AfterRead);
+        let heroes = one.heroes.clone();
+        let id = mia.id;
+        let reading = tokio::spawn(async move { heroes.find_by_id(&id).await });
+        load.reached().await;
+        // The load has seen the old row, or will: it may fill nothing that
+        // anybody serves.
+        other.heroes.invalidate(Forget::All).await;
+        world.heroes.insert(&mia.renamed("Maria"));
+        other.heroes.invalidate(Forget::All).await;
+        load.go_on();
+        reading.await.unwrap().unwrap();
+        for instance in [&one, &other] {
+            eventually(SOON, "the row as it is", async || {
+                let read = instance.heroes.find_by_id(&mia.id).await.unwrap();
+                read.unwrap().name == "Maria"
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn epochs_that_redis_lost_begin_anew_beyond_what_was_known() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    instance.heroes.invalidate(Forget::All).await;
+    let epoch = async || {
+        let found = world.redis().command(&["HGET", "aside:epochs", "hero"]);
+        found.text().and_then(|epoch| epoch.parse::<u64>().ok())
+    };
+    let known = epoch().await.unwrap();
+    // Evicted, and brought back older by somebody's restore.
+    for lost in [
+        &["DEL", "aside:epochs"][..],
+        &["HSET", "aside:epochs", "hero", "0000000000007"],
+    ] {
+        world.redis().command(lost);
+        eventually(SOON, "an epoch beyond", async || {
+            epoch().await.is_some_and(|epoch| known < epoch)
+        })
+        .await;
+        eventually(SOON, "an answer from a cache", async || {
+            let read = instance
+                .heroes
+                .find_by_id_with(&mia.id, Freshness::Any)
+                .await;
+            read.unwrap().tier != Tier::Source
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_forgotten_kind_held_leaves_redis_in_the_background() {
+    let world = World::new();
+    let instance = world.instance().await;
+    for number in 0..30 {
+        let row = hero(&number.to_string(), "en");
+        instance.heroes.save(row).await.unwrap();
+    }
+    assert_eq!(world.keys().len(), 30);
+    let mut write = instance.cache.write();
+    write.everything::<Hero>();
+    write.before_commit().await;
+    write.committed().await;
+    eventually(SOON, "an empty Redis", async || world.keys().is_empty()).await;
 }

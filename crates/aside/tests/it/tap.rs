@@ -16,13 +16,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// The scripts in the order in which a connection loads them.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     "ACQUIRE",
     "FILL",
     "ABANDON",
     "QUARANTINE",
     "RELEASE",
     "INVALIDATE",
+    "BUMP",
 ];
 
 pub(crate) struct Tap {

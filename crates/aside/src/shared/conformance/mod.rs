@@ -222,6 +222,10 @@ pub(crate) fn invalidate(key: &Key) -> Op {
 macro_rules! conformance_tests {
     ($open:expr) => {
         $crate::shared::conformance::conformance_tests! { $open;
+            two_bumps_at_once_both_count,
+            an_epoch_that_is_there_is_only_asked_for,
+            an_epoch_goes_beyond_whatever_the_caller_knew,
+            everybody_hears_of_a_new_epoch,
             an_absent_key_is_granted_to_the_first_reader,
             a_second_reader_waits_while_the_first_fills,
             a_value_filled_meanwhile_is_handed_over,

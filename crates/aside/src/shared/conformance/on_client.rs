@@ -15,7 +15,7 @@ use crate::link::Link;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::redis::{Endpoint, Event, Wire};
 use crate::shared::wire_form::{Call, Verb};
-use crate::shared::{BoxFuture, Reply, SharedTier};
+use crate::shared::{BoxFuture, Reply, SharedTier, server};
 use crate::stripes::Stripes;
 
 /// One server for all tests of this process: they use keys and channels of
@@ -66,8 +66,9 @@ impl OnClient {
         let listener = listener.await.expect("a connection");
         listener.subscribe(&channel).await.expect("a subscription");
 
-        let tier = RedisTier::new(1, channel, LONG);
         let link = Arc::new(Link::new(Arc::new(Stripes::new()), LONG));
+        link.learn_tag(server::ask_tag(&listener).await.expect("a tag"));
+        let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
         let open = |lane: &_| {
             let (lane, link) = (Arc::clone(lane), Arc::clone(&link));
             tokio::spawn(lanes::keep_open(lane, endpoint.clone(), link, LONG)).abort_handle()

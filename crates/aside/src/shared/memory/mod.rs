@@ -40,6 +40,8 @@ pub(crate) struct MemoryTier {
 
 struct Inner {
     store: Store,
+    /// By key and kind. Nothing evicts them.
+    epochs: HashMap<(Key, String), u64>,
     subscribers: Vec<(u64, OnMessage)>,
     subscriptions: u64,
 }
@@ -71,6 +73,7 @@ impl MemoryTier {
             },
             inner: Mutex::new(Inner {
                 store: Store::new(limit_bytes),
+                epochs: HashMap::new(),
                 subscribers: Vec::new(),
                 subscriptions: 0,
             }),
@@ -181,6 +184,22 @@ impl Inner {
                 moment.invalidate(key);
                 self.publish(message);
                 Reply::Done
+            }
+            Op::Bump {
+                key,
+                kind,
+                known,
+                raise,
+                message,
+            } => {
+                let epoch = self.epochs.entry((key.clone(), kind.clone())).or_default();
+                if !*raise && 0 < *epoch && known <= epoch {
+                    return Ok(Reply::Epoch(*epoch));
+                }
+                *epoch = now.max(*epoch + 1).max(known + 1);
+                let epoch = *epoch;
+                self.publish(&format!("{message} {epoch:013} {kind}"));
+                Reply::Epoch(epoch)
             }
             Op::Set { key, value, ttl } => {
                 let expires = ttl.map(|ttl| now + milliseconds(ttl));

@@ -1,11 +1,13 @@
 //! The promises, by who relies on them.
 
+mod bumping;
 mod corners;
 mod plain;
 mod reading;
 mod releasing;
 mod writing;
 
+pub(crate) use bumping::*;
 pub(crate) use corners::*;
 pub(crate) use plain::*;
 pub(crate) use reading::*;

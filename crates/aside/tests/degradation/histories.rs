@@ -1,0 +1,98 @@
+//! A server that lost what it had acknowledged: restored from an older file,
+//! or a replica promoted without its tail.
+
+use aside_testkit::RedisOptions;
+
+use super::*;
+
+/// Fills book 1, and gives its key as Redis holds it.
+async fn cached(instance: &Instance) -> String {
+    instance.caches(1).await;
+    "book:1".to_owned()
+}
+
+fn get(redis: &RedisServer, key: &str) -> String {
+    let answer = redis.command(&["GET", key]);
+    answer.text().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_redis_restored_from_an_older_file_serves_nothing_from_it() {
+    let redis = redis();
+    let library = Library::of(3);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    let key = cached(&instance).await;
+    redis.command(&["SAVE"]);
+    let change = instance.books.update(Book::new(1, "changed"));
+    assert!(change.await.unwrap().is_some());
+    // What came after the SAVE is lost with the process.
+    redis.kill();
+    redis.restart();
+    let kept = get(&redis, &key);
+    assert!(
+        kept.contains("entity") && !kept.contains("changed"),
+        "{kept}"
+    );
+    // Every answer is compared with the library, the cached ones as well.
+    instance.caches(1).await;
+    assert!(instance.errors("other_history") > 0);
+    // A new instance knows the new history only.
+    let newcomer = Instance::in_step(at(&redis.url()), &library).await;
+    newcomer.caches(1).await;
+    assert!(get(&redis, &key).contains("changed"));
+}
+
+#[tokio::test]
+async fn a_replica_promoted_after_losing_its_tail_serves_nothing_older() {
+    let primary = redis();
+    let replica = RedisServer::start_with(RedisOptions {
+        config: vec![format!("replicaof 127.0.0.1 {}", primary.port())],
+        ..RedisOptions::default()
+    })
+    .expect("redis-server or valkey-server");
+    let proxy = way_to(&primary).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    let key = cached(&instance).await;
+    eventually(EVENTUALLY, "the value on the replica", async || {
+        get(&replica, &key).contains("entity")
+    })
+    .await;
+    // It hears no more, and the write leaves its old value there.
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let change = instance.books.update(Book::new(1, "changed"));
+    assert!(change.await.unwrap().is_some());
+    assert!(!get(&replica, &key).contains("changed"));
+    proxy.lead_to(replica.address());
+    proxy.reset();
+    primary.kill();
+    instance.caches(1).await;
+    assert!(get(&replica, &key).contains("changed"));
+}
+
+#[tokio::test]
+async fn connections_that_lead_to_two_servers_are_not_used() {
+    let (old, new) = (redis(), redis());
+    let proxy = way_to(&old).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(through(&proxy), &library).await;
+    instance.caches(1).await;
+    // The watcher stays with the old server; commands find the new one.
+    proxy.lead_to(new.address());
+    for line in old.command(&["CLIENT", "LIST"]).text().unwrap().lines() {
+        if line.contains("resp=3") && line.contains(" sub=0 ") {
+            let id = line.split(' ').next().unwrap().trim_start_matches("id=");
+            old.command(&["CLIENT", "KILL", "ID", id]);
+        }
+    }
+    eventually(EVENTUALLY, "connections to the new server", async || {
+        connections(&new) > 0
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(instance.tier(1).await, Tier::Source);
+    }
+    // In the end they all lead there.
+    old.kill();
+    instance.caches(1).await;
+}
