@@ -157,6 +157,9 @@ mod tiers;
 
 mod releases;
 
+mod journal;
+pub use journal::{Journal, JournalRow};
+
 mod watcher;
 
 mod write;

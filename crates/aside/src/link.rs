@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Moment;
 use crate::stripes::Stripes;
@@ -36,6 +36,11 @@ pub(crate) struct Link {
     cleared: AtomicU64,
     /// The latest suspicion that an error reply raised.
     refused: AtomicU64,
+    /// How many suspicions a PONG has answered.
+    proved: AtomicU64,
+    /// Whether a journal must be drained as well before they are over.
+    journalled: AtomicBool,
+    undrained: Notify,
     /// The tag of the server's history; zero until it is known.
     tag: watch::Sender<u64>,
     /// What the log said last, so that it speaks once per change.
@@ -90,6 +95,9 @@ impl Link {
             raised: AtomicU64::new(1),
             cleared: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            proved: AtomicU64::new(0),
+            journalled: AtomicBool::new(false),
+            undrained: Notify::new(),
             tag: watch::Sender::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
@@ -105,6 +113,11 @@ impl Link {
             .store(Moment::ALWAYS.millis(), Ordering::Release);
         link.reported_up.store(true, Ordering::Release);
         link
+    }
+
+    /// Whether there is a server at its other end.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.bound < Duration::MAX
     }
 
     pub(crate) fn bound(&self) -> Duration {
@@ -155,7 +168,41 @@ impl Link {
     /// had been raised.
     pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
         self.synced.fetch_max(sent.millis(), Ordering::AcqRel);
-        self.cleared.fetch_max(suspicions, Ordering::AcqRel);
+        self.proved.fetch_max(suspicions, Ordering::AcqRel);
+        if !self.journalled.load(Ordering::Acquire) {
+            self.cleared.fetch_max(suspicions, Ordering::AcqRel);
+        } else if self.cleared.load(Ordering::Acquire) < suspicions {
+            self.undrained.notify_one();
+        }
+        self.report();
+    }
+
+    /// From now on a suspicion is over only when the journal has been drained
+    /// as well, which nobody has done yet.
+    pub(crate) fn require_drain(&self) {
+        self.journalled.store(true, Ordering::Release);
+        self.raised.fetch_add(1, Ordering::AcqRel);
+        self.stripes.forget_all();
+    }
+
+    /// How many suspicions a PONG has answered: to be asked before the SELECT
+    /// that drains the journal begins; see [`Link::drained`].
+    pub(crate) fn proved(&self) -> u64 {
+        self.proved.load(Ordering::Acquire)
+    }
+
+    /// Every row that the journal held has been worked off.
+    pub(crate) fn drained(&self, proved: u64) {
+        self.cleared.fetch_max(proved, Ordering::AcqRel);
+        self.report();
+    }
+
+    /// Waits for a PONG that only the journal keeps from ending a suspicion.
+    pub(crate) async fn undrained(&self) {
+        self.undrained.notified().await;
+    }
+
+    fn report(&self) {
         if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
             self.ever_up.store(true, Ordering::Release);
             tracing::info!("Redis is used: this instance is in step with it");
@@ -241,6 +288,21 @@ mod tests {
         let stamp = stripes.stamp(1);
         link.suspect(&Suspicion::LatePong);
         assert!(!stripes.is_current(stamp));
+    }
+
+    #[test]
+    fn where_there_is_a_journal_a_suspicion_ends_when_it_has_been_drained_since() {
+        let (_, link) = link();
+        link.pong(Moment::now(), link.suspicions());
+        link.require_drain();
+        assert!(!link.is_usable());
+        let early = link.proved();
+        link.pong(Moment::now(), link.suspicions());
+        // A SELECT that began before the PONG says nothing.
+        link.drained(early);
+        assert!(!link.is_usable());
+        link.drained(link.proved());
+        assert!(link.is_usable());
     }
 
     #[test]

@@ -123,6 +123,11 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let waits = statistics.lease_waits.load(Relaxed);
     let bypassed = statistics.quarantine_bypass.load(Relaxed);
     let lost = statistics.release_lost.load(Relaxed);
+    page.gauges(
+        "aside_journal_rows",
+        "Rows that the journal held when it was last read",
+        vec![(Vec::new(), statistics.journal_rows.load(Relaxed))],
+    )?;
     page.counter(
         "aside_fill_rejected",
         "Fills that a write had voided",

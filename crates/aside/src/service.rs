@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use crate::address::Address;
 use crate::config::CacheConfig;
 use crate::heard::Listener;
 use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
+use crate::journal::{self, Journal};
 use crate::key::Key;
 use crate::link::Link;
 use crate::message;
@@ -54,14 +56,14 @@ pub struct CacheService(Arc<Service>);
 struct Service {
     tiers: Arc<Tiers>,
     server: SharedInfo,
-    tasks: Vec<AbortHandle>,
+    tasks: Mutex<Vec<AbortHandle>>,
     /// Ends the hearing of messages with the service.
     _subscription: Option<Subscription>,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        for task in self.tasks.lock().iter() {
             task.abort();
         }
     }
@@ -76,7 +78,6 @@ impl CacheService {
     /// Settings that cannot work, which [`CacheConfig::validate`] refuses,
     /// are logged, and nothing is cached.
     pub async fn connect(config: CacheConfig) -> Self {
-        let deadline = config.operation_timeout;
         let service = Self::start(&config);
         let tier = service
             .tiers()
@@ -89,16 +90,44 @@ impl CacheService {
             namespace,
             "the cache starts"
         );
-        let tiers = service.tiers();
-        if tiers.shared.is_some() {
-            let ready = async {
-                while !tiers.is_usable() {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            };
-            let _ = tokio::time::timeout(deadline, ready).await;
-        }
+        service.wait_until_synced().await;
         service
+    }
+
+    /// Reads a journal from now on, every `CACHE_JOURNAL_POLL_MS`, and makes
+    /// every copy forget what others wrote there because they did not reach
+    /// Redis. To be called once, before the service is used: Redis is trusted
+    /// again only when the journal has been worked off after every suspicion.
+    ///
+    /// This returns when it has been for the first time, and at the latest
+    /// after `CACHE_OPERATION_TIMEOUT_MS`. A service that is switched off reads
+    /// no journal, and writes there for others. `memory://` does neither: such
+    /// a process needs the database to itself.
+    pub async fn drain(&self, journal: impl Journal) {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() || !tiers.link.is_remote() {
+            return;
+        }
+        tiers.link.require_drain();
+        let draining = journal::run(journal, Arc::downgrade(tiers));
+        self.0
+            .tasks
+            .lock()
+            .push(tokio::spawn(draining).abort_handle());
+        self.wait_until_synced().await;
+    }
+
+    async fn wait_until_synced(&self) {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() {
+            return;
+        }
+        let ready = async {
+            while !tiers.is_usable() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = tokio::time::timeout(tiers.config.operation_timeout, ready).await;
     }
 
     fn start(config: &CacheConfig) -> Self {
@@ -190,7 +219,7 @@ impl CacheService {
         Self(Arc::new(Service {
             tiers,
             server,
-            tasks,
+            tasks: Mutex::new(tasks),
             _subscription: subscription,
         }))
     }
@@ -285,7 +314,7 @@ impl CacheService {
         while !tiers.owes_nothing() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        for task in &self.0.tasks {
+        for task in self.0.tasks.lock().iter() {
             task.abort();
         }
         tiers.link.close();

@@ -206,6 +206,8 @@ pub(crate) struct ServiceStatistics {
     pub(crate) lease_waits: AtomicU64,
     pub(crate) quarantine_bypass: AtomicU64,
     pub(crate) release_lost: AtomicU64,
+    /// How many rows the journal held when it was last read.
+    pub(crate) journal_rows: AtomicU64,
     pub(crate) invalidation_lag: Histogram,
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -225,6 +227,7 @@ impl ServiceStatistics {
             lease_waits: AtomicU64::new(0),
             quarantine_bypass: AtomicU64::new(0),
             release_lost: AtomicU64::new(0),
+            journal_rows: AtomicU64::new(0),
             invalidation_lag: seconds(),
             errors: Mutex::default(),
         }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::entity::{self, Entity};
+use crate::journal::all_of;
 use crate::key::Key;
 use crate::kind::Encoded;
 use crate::lookup::Found;
@@ -90,22 +91,34 @@ struct NewValue {
 
 /// Keys whose quarantine Redis did not acknowledge.
 ///
-/// They belong in the journal, in the same transaction: until it exists, other
+/// They belong in the journal, in the same transaction: without it, other
 /// instances learn of them only when this one reaches Redis again.
 #[derive(Debug)]
-pub struct Unquarantined<'w>(&'w [String]);
+pub struct Unquarantined<'w> {
+    keys: &'w [String],
+    kinds: &'w [&'static str],
+}
 
 impl Unquarantined<'_> {
     /// The keys, as they stand in Redis.
     #[must_use]
     pub fn keys(&self) -> &[String] {
-        self.0
+        self.keys
     }
 
-    /// Whether every key was acknowledged.
+    /// Whether every key was acknowledged. A write of whole kinds has rows
+    /// for the journal all the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
+    }
+
+    /// What to insert into the journal, one row each: the keys, and one for
+    /// every kind that was written as a whole, since a crash before its second
+    /// forgetting would leave what was read in between.
+    pub fn rows(&self) -> impl Iterator<Item = String> {
+        let kinds = self.kinds.iter().map(|kind| all_of(kind));
+        self.keys.iter().cloned().chain(kinds)
     }
 }
 

@@ -233,7 +233,7 @@ impl Tiers {
     }
 
     /// Passes Redis by for a kind until Redis has forgotten it.
-    fn hold_kind(&self, kind: &str) {
+    pub(crate) fn hold_kind(&self, kind: &str) {
         if self.held.hold_kind(&self.prefix(kind)) {
             self.stripes.forget_all();
             self.later(Pending::Everything {

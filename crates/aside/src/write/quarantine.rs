@@ -40,7 +40,10 @@ impl Write {
                 self.quarantine(&tiers, keys).await;
             }
         }
-        Unquarantined(&self.unquarantined)
+        Unquarantined {
+            keys: &self.unquarantined,
+            kinds: &self.everything,
+        }
     }
 
     /// Turns too many keys into whole kinds.

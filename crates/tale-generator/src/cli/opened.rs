@@ -10,6 +10,7 @@ use crate::{AppSettings, Tales};
 pub(super) async fn open(settings: &AppSettings) -> Result<Tales, Failure> {
     let database = open_database(settings).await?;
     let cache = CacheService::connect(settings.cache.clone()).await;
+    database.journal_for(&cache).await;
     Ok(Tales::new(database, &cache))
 }
 

@@ -97,6 +97,7 @@ impl Stage {
     /// A service as every instance of a deployment has one.
     pub(super) async fn instance(&self) -> Result<Tales, DemoError> {
         let cache = CacheService::connect(settings(Some(&self.url))).await;
+        self.database.journal_for(&cache).await;
         let mut waits = 0;
         while !cache.is_synced() {
             if waits == 100 {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use aside::CacheService;
+use aside_sqlx::{PostgresJournal, SqliteJournal};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
@@ -116,6 +118,15 @@ impl Database {
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.limits.reads.load(Ordering::Relaxed)
+    }
+
+    /// Makes `cache` hear of writes that could not reach Redis, made by this
+    /// process or another, through the journal in this database.
+    pub async fn journal_for(&self, cache: &CacheService) {
+        match &self.pool {
+            Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.drain(PostgresJournal::new(pool.clone())).await,
+        }
     }
 
     /// Ends all connections. Reads and writes fail from then on.

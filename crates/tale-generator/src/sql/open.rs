@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use aside_sqlx::{PostgresJournal, SqliteJournal};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -108,6 +109,8 @@ pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<Sqlit
     // Other parts of the system may keep migrations in the same database.
     migrations.set_ignore_missing(true);
     migrations.run(&pool).await.map_err(OpenError::Migrate)?;
+    let journal = SqliteJournal::install(pool.clone()).await;
+    journal.map_err(OpenError::Connect)?;
     Ok(pool)
 }
 
@@ -156,6 +159,8 @@ pub(super) async fn postgres(url: &str, options: &DatabaseOptions) -> Result<PgP
     let mut migrations = sqlx::migrate!("migrations/postgres");
     migrations.set_ignore_missing(true);
     migrations.run(&pool).await.map_err(OpenError::Migrate)?;
+    let journal = PostgresJournal::install(pool.clone()).await;
+    journal.map_err(OpenError::Connect)?;
     Ok(pool)
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::Write;
+use aside::{Unquarantined, Write};
+use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal};
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
@@ -129,7 +130,7 @@ impl Transaction {
     pub(super) async fn commit(mut self, write: &mut Write) -> Result<(), TaleError> {
         let journalled = {
             let left = write.before_commit().await;
-            self.journal(left.keys()).await
+            self.journal(&left).await
         };
         if let Err(error) = journalled {
             if self.rollback().await {
@@ -155,12 +156,25 @@ impl Transaction {
     }
 
     /// Stores the keys that Redis did not acknowledge, in this transaction.
-    ///
-    /// There is no journal table yet: such keys are bounded by their TTL and
-    /// by what the cache itself remembers of them.
-    async fn journal(&mut self, keys: &[String]) -> Result<(), TaleError> {
-        let _ = keys;
-        Ok(())
+    async fn journal(&mut self, left: &Unquarantined<'_>) -> Result<(), TaleError> {
+        let policy = OutOfReach::Journal;
+        let recorded = async {
+            match &mut self.inner {
+                Inner::Sqlite(inner) => SqliteJournal::record(inner, left, policy).await,
+                Inner::Postgres(inner) => PostgresJournal::record(inner, left, policy).await,
+            }
+        };
+        let begun = Instant::now();
+        let recorded = timeout(self.limit, recorded)
+            .await
+            .map_err(|_| TaleError::Busy)?;
+        let recorded = match recorded {
+            Ok(()) => Ok(()),
+            Err(RecordError::Database(error)) => Err(error),
+            // The policy is another one.
+            Err(RecordError::Refused) => return Err(TaleError::Busy),
+        };
+        self.availability.judge(begun, recorded, "row")
     }
 
     /// Rolls back; answers whether that is certain.

@@ -1,0 +1,255 @@
+//! The journal on real databases, behind real Redis servers and broken ways
+//! to them.
+
+mod notes;
+
+use std::time::Duration;
+
+use aside::{CacheConfig, Freshness, Repository, Secret, Tier};
+use aside_sqlx::{OutOfReach, RecordError};
+use aside_testkit::{Mode, PostgresServer, Proxy, RedisOptions, RedisServer, eventually};
+
+use self::notes::{Database, Instance, Note, NoteError};
+
+/// Long enough for anything that will happen at all.
+const EVENTUALLY: Duration = Duration::from_secs(10);
+
+/// P + H, and what a busy machine adds to it.
+const HEARD_WITHIN: Duration = Duration::from_millis(500 + 500 + 1000);
+
+fn redis() -> RedisServer {
+    RedisServer::start().expect("redis-server or valkey-server")
+}
+
+fn at(url: &str) -> CacheConfig {
+    CacheConfig {
+        redis_url: Secret::new(url),
+        redis_socket_timeout: Duration::from_millis(500),
+        ..CacheConfig::default()
+    }
+}
+
+async fn way_to(redis: &RedisServer) -> Proxy {
+    Proxy::start(redis.address()).await.expect("a free port")
+}
+
+/// Runs a scene on SQLite and on PostgreSQL.
+async fn on_both(scene: impl AsyncFn(Database)) {
+    let directory = tempfile::tempdir().expect("a directory");
+    scene(Database::sqlite(&directory.path().join("notes.db")).await).await;
+    let server = PostgresServer::start().expect("postgres and initdb");
+    scene(Database::postgres(&server.url()).await).await;
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_reach_redis_is_soon_read_by_others_that_can() {
+    on_both(async |database| {
+        let redis = redis();
+        let proxy = way_to(&redis).await;
+        let cut_off = Instance::start(at(&format!("redis://{}/0", proxy.address())), &database);
+        let cut_off = cut_off.await;
+        let other = Instance::start(at(&redis.url()), &database).await;
+        cut_off.notes.save(Note::new(1, "old")).await.unwrap();
+        other.caches(1).await;
+        proxy.refuse().await;
+        proxy.reset();
+
+        cut_off.notes.update(Note::new(1, "new")).await.unwrap();
+
+        assert_eq!(cut_off.text(1).await, "new");
+        eventually(HEARD_WITHIN, "the new row", async || {
+            other.text(1).await == "new"
+        })
+        .await;
+        // And it is cached again, with nothing left to do.
+        other.caches(1).await;
+        eventually(EVENTUALLY, "an empty journal", async || {
+            database.rows().await.is_empty()
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_writer_that_died_could_not_tell_redis_is_worked_off_by_others() {
+    on_both(async |database| {
+        let redis = redis();
+        let other = Instance::start(at(&redis.url()), &database).await;
+        other.notes.save(Note::new(1, "old")).await.unwrap();
+        other.caches(1).await;
+        let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
+        nowhere.notes.update(Note::new(1, "new")).await.unwrap();
+        // Nothing in its memory comes after it.
+        drop(nowhere);
+        eventually(HEARD_WITHIN, "the new row", async || {
+            other.text(1).await == "new"
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_comes_from_redis_after_an_outage_before_the_journal_is_worked_off() {
+    on_both(async |database| {
+        let redis = RedisServer::start_with(RedisOptions {
+            appendonly: true,
+            ..RedisOptions::default()
+        })
+        .expect("redis-server or valkey-server");
+        let one = Instance::start(at(&redis.url()), &database).await;
+        let other = Instance::start(at(&redis.url()), &database).await;
+        one.notes.save(Note::new(1, "0")).await.unwrap();
+        for turn in 1..=3 {
+            one.caches(1).await;
+            other.caches(1).await;
+            // It goes on as it was, with its connections and its values.
+            redis.stop();
+            let text = turn.to_string();
+            one.notes.update(Note::new(1, &text)).await.unwrap();
+            // Suspect by now, which its next answer from Redis would not be.
+            eventually(EVENTUALLY, "a suspicion", async || {
+                other.text(1).await;
+                !other.cache.is_synced()
+            })
+            .await;
+            redis.cont();
+            let mut cached = false;
+            eventually(EVENTUALLY, "an answer from a cache", async || {
+                let answer = other.notes.find_by_id_with(&1, Freshness::Any).await;
+                let answer = answer.unwrap();
+                assert_eq!(answer.value.unwrap().text, text);
+                cached |= answer.tier != Tier::Source;
+                cached
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_keeps_redis_from_being_trusted() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::sqlite(&directory.path().join("notes.db")).await;
+    let redis = redis();
+    let instance = Instance::start(at(&redis.url()), &database).await;
+    instance.notes.save(Note::new(1, "old")).await.unwrap();
+    instance.caches(1).await;
+    database.lose_the_journal().await;
+    let proxied = instance.cache.stats().errors.len();
+    redis.client_kill_pubsub();
+    eventually(EVENTUALLY, "an unreadable journal", async || {
+        instance
+            .cache
+            .stats()
+            .errors
+            .contains_key("journal_unreadable")
+    })
+    .await;
+    assert!(proxied < instance.cache.stats().errors.len());
+    for _ in 0..20 {
+        let answer = instance.notes.find_by_id_with(&1, Freshness::Any).await;
+        assert_eq!(answer.unwrap().tier, Tier::Source);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    database.restore_the_journal().await;
+    instance.caches(1).await;
+}
+
+#[tokio::test]
+async fn a_row_of_a_newer_write_survives_the_older_ones_being_worked_off() {
+    use aside::Journal as _;
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::sqlite(&directory.path().join("notes.db")).await;
+    let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
+    nowhere.notes.save(Note::new(1, "old")).await.unwrap();
+    let journal = database.sqlite_journal();
+    let read = journal.page(i64::MIN).await.unwrap();
+    nowhere.notes.update(Note::new(1, "new")).await.unwrap();
+    let ids: Vec<i64> = read.iter().map(|row| row.id).collect();
+    journal.delete(&ids).await.unwrap();
+    journal.delete(&ids).await.unwrap();
+    let rows = database.rows().await;
+    assert_eq!(rows, ["note:1", "note:all"]);
+}
+
+#[tokio::test]
+async fn a_write_of_a_whole_kind_is_one_row_and_is_worked_off() {
+    on_both(async |database| {
+        let redis = redis();
+        let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
+        nowhere.notes.save(Note::new(1, "old")).await.unwrap();
+        let other = Instance::start(at(&redis.url()), &database).await;
+        other.caches(1).await;
+        nowhere.rewrite_all("new").await;
+        assert!(database.rows().await.contains(&"all of note".to_owned()));
+        eventually(HEARD_WITHIN, "the new row", async || {
+            other.text(1).await == "new"
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_switched_off_tells_others_what_it_wrote() {
+    on_both(async |database| {
+        let redis = redis();
+        let other = Instance::start(at(&redis.url()), &database).await;
+        other.notes.save(Note::new(1, "old")).await.unwrap();
+        other.caches(1).await;
+        let config = CacheConfig {
+            redis_enabled: false,
+            ..at(&redis.url())
+        };
+        let off = Instance::start(config, &database).await;
+        off.notes.update(Note::new(1, "new")).await.unwrap();
+        eventually(HEARD_WITHIN, "the new row", async || {
+            other.text(1).await == "new"
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_that_may_not_be_made_without_redis_is_refused_and_changes_nothing() {
+    on_both(async |database| {
+        let redis = redis();
+        let strict = database.clone().with_policy(OutOfReach::Refuse);
+        let here = Instance::start(at(&redis.url()), &strict).await;
+        here.notes.save(Note::new(1, "old")).await.unwrap();
+        let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &strict).await;
+        let refused = nowhere.notes.update(Note::new(1, "new")).await;
+        let Err(NoteError::Record(refused)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(matches!(*refused, RecordError::Refused));
+        assert_eq!(nowhere.text(1).await, "old");
+        here.notes.update(Note::new(1, "newer")).await.unwrap();
+        assert_eq!(here.text(1).await, "newer");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_swallows_a_quarantine_leaves_its_keys_in_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::sqlite(&directory.path().join("notes.db")).await;
+    let redis = redis();
+    let proxy = way_to(&redis).await;
+    let instance = Instance::start(at(&format!("redis://{}/0", proxy.address())), &database).await;
+    instance.notes.save(Note::new(1, "old")).await.unwrap();
+    assert!(database.rows().await.is_empty());
+    proxy.set_both(Mode::Blackhole);
+    instance.notes.update(Note::new(1, "new")).await.unwrap();
+    assert_eq!(database.rows().await, ["note:1", "note:all"]);
+    proxy.set_both(Mode::Pass);
+    eventually(EVENTUALLY, "an empty journal", async || {
+        database.rows().await.is_empty()
+    })
+    .await;
+    instance.caches(1).await;
+}

@@ -1,0 +1,277 @@
+//! Notes in a real database, each of whose writes is journalled where Redis
+//! did not acknowledge it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside::{CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows};
+use aside::{Tier, Write};
+use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal};
+use aside_testkit::eventually;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{PgPool, SqlitePool};
+
+const TABLE: &str = "CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)";
+const UPSERT: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)
+     ON CONFLICT (id) DO UPDATE SET text = excluded.text";
+const SELECT: &str = "SELECT id, text FROM notes WHERE id = $1";
+const SELECT_ALL: &str = "SELECT id, text FROM notes ORDER BY id";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity, sqlx::FromRow)]
+#[entity(kind = "note")]
+pub(crate) struct Note {
+    #[entity(id)]
+    pub(crate) id: i64,
+    pub(crate) text: String,
+}
+
+impl Note {
+    pub(crate) fn new(id: i64, text: &str) -> Self {
+        let text = text.to_owned();
+        Self { id, text }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum NoteError {
+    Database(#[expect(dead_code, reason = "shown when a test fails")] Arc<sqlx::Error>),
+    Record(Arc<RecordError>),
+    Overloaded,
+}
+
+impl From<sqlx::Error> for NoteError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl From<RecordError> for NoteError {
+    fn from(error: RecordError) -> Self {
+        Self::Record(Arc::new(error))
+    }
+}
+
+#[derive(Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// The table of notes.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: Pool,
+    policy: OutOfReach,
+}
+
+/// The same statements on either database.
+macro_rules! on {
+    ($database:expr, $pool:ident => $work:expr) => {
+        match &$database.pool {
+            Pool::Sqlite($pool) => $work,
+            Pool::Postgres($pool) => $work,
+        }
+    };
+}
+
+impl Database {
+    pub(crate) async fn sqlite(file: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = SqlitePoolOptions::new().connect_with(options).await;
+        Self::with(Pool::Sqlite(pool.expect("a database"))).await
+    }
+
+    pub(crate) async fn postgres(url: &str) -> Self {
+        let pool = PgPoolOptions::new().connect(url).await;
+        Self::with(Pool::Postgres(pool.expect("a database"))).await
+    }
+
+    async fn with(pool: Pool) -> Self {
+        let database = Self {
+            pool,
+            policy: OutOfReach::Journal,
+        };
+        on!(database, pool => sqlx::query(TABLE).execute(pool).await.map(drop)).expect("a table");
+        database.install().await;
+        database
+    }
+
+    async fn install(&self) {
+        // Twice: it is what every instance does at start.
+        for _ in 0..2 {
+            match &self.pool {
+                Pool::Sqlite(pool) => drop(SqliteJournal::install(pool.clone()).await.unwrap()),
+                Pool::Postgres(pool) => drop(PostgresJournal::install(pool.clone()).await.unwrap()),
+            }
+        }
+    }
+
+    pub(crate) fn with_policy(mut self, policy: OutOfReach) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    pub(crate) fn sqlite_journal(&self) -> SqliteJournal {
+        match &self.pool {
+            Pool::Sqlite(pool) => SqliteJournal::new(pool.clone()),
+            Pool::Postgres(_) => panic!("a PostgreSQL database"),
+        }
+    }
+
+    /// What the journal holds.
+    pub(crate) async fn rows(&self) -> Vec<String> {
+        let sql = "SELECT key FROM cache_journal ORDER BY key";
+        on!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await).expect("a journal")
+    }
+
+    pub(crate) async fn lose_the_journal(&self) {
+        let sql = "DROP TABLE cache_journal";
+        on!(self, pool => sqlx::query(sql).execute(pool).await.map(drop)).expect("a journal");
+    }
+
+    pub(crate) async fn restore_the_journal(&self) {
+        self.install().await;
+    }
+
+    /// Runs one statement as a transaction of its own.
+    async fn commit(
+        &self,
+        note: Option<&Note>,
+        all: Option<&str>,
+        write: &mut Write,
+    ) -> Result<(), NoteError> {
+        macro_rules! transact {
+            ($pool:ident, $begin:expr, $journal:ident) => {{
+                let mut transaction = $begin.await?;
+                if let Some(note) = note {
+                    let upsert = sqlx::query(UPSERT).bind(note.id).bind(&note.text);
+                    upsert.execute(&mut *transaction).await?;
+                }
+                if let Some(text) = all {
+                    let rewrite = sqlx::query("UPDATE notes SET text = $1").bind(text);
+                    rewrite.execute(&mut *transaction).await?;
+                }
+                let left = write.before_commit().await;
+                let recorded = $journal::record(&mut transaction, &left, self.policy).await;
+                if let Err(error) = recorded {
+                    transaction.rollback().await?;
+                    write.rolled_back();
+                    return Err(error.into());
+                }
+                transaction.commit().await?;
+            }};
+        }
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                transact!(pool, pool.begin_with("BEGIN IMMEDIATE"), SqliteJournal)
+            }
+            Pool::Postgres(pool) => transact!(pool, pool.begin(), PostgresJournal),
+        }
+        Ok(())
+    }
+}
+
+impl Repository for Database {
+    type Entity = Note;
+    type Error = NoteError;
+
+    async fn find_by_id(&self, id: &i64) -> Result<Option<Arc<Note>>, NoteError> {
+        let found: Option<Note> =
+            on!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        Ok(found.map(Arc::new))
+    }
+
+    async fn find_many(&self, ids: &[i64]) -> Result<Vec<Option<Arc<Note>>>, NoteError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.push(self.find_by_id(id).await?);
+        }
+        Ok(found)
+    }
+
+    async fn find_by(&self, index: &NoteIndex) -> Result<Rows<Note>, NoteError> {
+        match *index {}
+    }
+
+    async fn list_all(&self) -> Result<Rows<Note>, NoteError> {
+        let found: Vec<Note> = on!(self, pool => sqlx::query_as(SELECT_ALL).fetch_all(pool).await)?;
+        Ok(found.into_iter().map(Arc::new).collect())
+    }
+
+    async fn save_in(&self, note: Note, write: &mut Write) -> Result<Arc<Note>, NoteError> {
+        write.created(&note);
+        self.commit(Some(&note), None, write).await?;
+        Ok(Arc::new(note))
+    }
+
+    async fn update_in(
+        &self,
+        note: Note,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Note>>, NoteError> {
+        // One writer of a note at a time, and no index: the row before says
+        // nothing that the row after does not.
+        write.updated(&note, &note);
+        self.commit(Some(&note), None, write).await?;
+        Ok(Some(Arc::new(note)))
+    }
+
+    async fn delete_in(&self, _: &i64, _: &mut Write) -> Result<bool, NoteError> {
+        Ok(false)
+    }
+
+    fn overloaded(&self) -> NoteError {
+        NoteError::Overloaded
+    }
+}
+
+/// An instance of a service.
+pub(crate) struct Instance {
+    pub(crate) cache: CacheService,
+    pub(crate) notes: CachedRepository<Database>,
+}
+
+impl Instance {
+    pub(crate) async fn start(config: CacheConfig, database: &Database) -> Self {
+        let cache = CacheService::connect(config).await;
+        match &database.pool {
+            Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.drain(PostgresJournal::new(pool.clone())).await,
+        }
+        let notes = CachedRepository::new(database.clone(), &cache);
+        Self { cache, notes }
+    }
+
+    pub(crate) async fn text(&self, id: i64) -> String {
+        let note = self.notes.find_by_id(&id).await.expect("an answer");
+        note.expect("a note").text.clone()
+    }
+
+    /// Waits until a note comes from a cache.
+    pub(crate) async fn caches(&self, id: i64) {
+        eventually(super::EVENTUALLY, "an answer from a cache", async || {
+            let answer = self.notes.find_by_id_with(&id, Freshness::Any).await;
+            answer.expect("an answer").tier != Tier::Source
+        })
+        .await;
+    }
+
+    /// Writes every note by a statement whose rows nobody names.
+    pub(crate) async fn rewrite_all(&self, text: &str) {
+        let mut write = self.cache.write();
+        write.everything::<Note>();
+        let source = self.notes.source();
+        source
+            .commit(None, Some(text), &mut write)
+            .await
+            .expect("a commit");
+        write.committed().await;
+    }
+}
