@@ -17,11 +17,13 @@
 //! out of reach is in the table, so Redis is not trusted again before a
 //! SELECT that began after its PONG has been worked off.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::error::Error;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+
+use tokio::task::JoinSet;
 
 use crate::key::Key;
 use crate::tiers::Tiers;
@@ -74,16 +76,25 @@ pub struct JournalRow {
 /// Reads the journal until the service is gone.
 pub(crate) async fn run<J: Journal>(journal: J, tiers: Weak<Tiers>) {
     let mut drain = Drain {
-        journal,
+        journal: Arc::new(journal),
         held: BTreeMap::new(),
+        acknowledged: BTreeSet::new(),
+        deleting: JoinSet::new(),
         failing: false,
     };
     loop {
         let Some(tiers) = tiers.upgrade() else { return };
         // Before the SELECT begins: it says nothing of what comes later.
         let proved = tiers.link.proved();
-        if drain.once(&tiers).await {
-            tiers.link.drained(proved);
+        match drain.read(&tiers).await {
+            Ok(rows) => {
+                if drain.forget(&tiers, rows).await {
+                    tiers.link.drained(proved);
+                }
+                drain.delete_later();
+                drain.failing = false;
+            }
+            Err(error) => drain.say(&tiers, &error),
         }
         let (link, poll) = (Arc::clone(&tiers.link), tiers.config.journal_poll);
         drop(tiers);
@@ -95,50 +106,43 @@ pub(crate) async fn run<J: Journal>(journal: J, tiers: Weak<Tiers>) {
 }
 
 struct Drain<J> {
-    journal: J,
+    journal: Arc<J>,
     /// The keys of rows that Redis has not acknowledged, by id.
     held: BTreeMap<i64, Key>,
+    /// Rows that it has, and that are not deleted yet.
+    acknowledged: BTreeSet<i64>,
+    /// Deletes under way, at most one. They wait for the writers of a busy
+    /// database, which the next SELECT must not.
+    deleting: JoinSet<Vec<i64>>,
     failing: bool,
 }
 
 impl<J: Journal> Drain<J> {
-    /// Works off what the table holds; whether nothing is left of it.
-    async fn once(&mut self, tiers: &Arc<Tiers>) -> bool {
-        match self.work_off(tiers).await {
-            Ok(drained) => {
-                self.failing = false;
-                drained
-            }
-            Err(error) => {
-                tiers.statistics.error("journal_unreadable");
-                if !std::mem::replace(&mut self.failing, true) {
-                    let error: &dyn Error = &error;
-                    tracing::error!(
-                        error,
-                        "the cache journal cannot be read: what others wrote while they did \
-                         not reach Redis is not heard of"
-                    );
-                }
-                false
-            }
-        }
-    }
-
-    async fn work_off(&mut self, tiers: &Arc<Tiers>) -> Result<bool, J::Error> {
-        let (mut after, mut count, mut drained) = (i64::MIN, 0, true);
-        let mut seen = BTreeSet::new();
+    /// Reads what the table holds, and holds its keys at once.
+    ///
+    /// All of it before Redis is told of any: during an outage rows come as
+    /// fast as they are worked off, and a pass that told Redis between two
+    /// pages would find no end. What comes after its first page is not owed to
+    /// the suspicion that this pass ends.
+    async fn read(&mut self, tiers: &Arc<Tiers>) -> Result<Vec<JournalRow>, J::Error> {
+        let (mut after, mut seen, mut rows) = (i64::MIN, BTreeSet::new(), Vec::new());
         loop {
-            let rows = self.journal.page(after).await?;
-            let Some(last) = rows.last() else { break };
-            // Past those that could not be acknowledged as well, which must
-            // not keep the others waiting.
+            let page = self.journal.page(after).await?;
+            let Some(last) = page.last() else { break };
             after = last.id;
-            count += rows.len() as u64;
-            seen.extend(rows.iter().map(|row| row.id));
-            let done = self.forget(tiers, rows).await;
-            drained &= done.all;
-            if !done.ids.is_empty() {
-                self.journal.delete(&done.ids).await?;
+            for row in page {
+                seen.insert(row.id);
+                if self.acknowledged.contains(&row.id) {
+                    continue;
+                }
+                let key = Key::new(&row.entry);
+                if !row.entry.starts_with(ALL_OF)
+                    && !self.held.contains_key(&row.id)
+                    && tiers.hold(&key)
+                {
+                    self.held.insert(row.id, key);
+                }
+                rows.push(row);
             }
         }
         // Somebody else worked them off.
@@ -149,56 +153,74 @@ impl<J: Journal> Drain<J> {
             }
             stays
         });
-        tiers
-            .statistics
-            .journal_rows
-            .store(count, Ordering::Relaxed);
-        Ok(drained)
+        self.acknowledged.retain(|id| seen.contains(id));
+        let count = &tiers.statistics.journal_rows;
+        count.store(seen.len() as u64, Ordering::Relaxed);
+        Ok(rows)
     }
 
-    /// Makes every copy of what the rows name forget.
-    async fn forget(&mut self, tiers: &Arc<Tiers>, rows: Vec<JournalRow>) -> Done {
-        let mut done = Done {
-            ids: Vec::new(),
-            all: true,
-        };
-        let mut keys = Vec::new();
+    /// Makes every copy of what the rows name forget; whether all of it is.
+    async fn forget(&mut self, tiers: &Arc<Tiers>, rows: Vec<JournalRow>) -> bool {
+        let (mut all, mut keys) = (true, HashMap::<Key, Vec<i64>>::new());
         for JournalRow { id, entry } in rows {
             if let Some(kind) = entry.strip_prefix(ALL_OF) {
                 if forget_kind(tiers, kind).await {
-                    done.ids.push(id);
+                    self.acknowledged.insert(id);
                 } else {
-                    done.all = false;
+                    all = false;
                 }
-                continue;
+            } else {
+                keys.entry(Key::new(&entry)).or_default().push(id);
             }
-            // Held before Redis is asked: it may take a while to answer.
-            let key = Key::new(&entry);
-            if !self.held.contains_key(&id) && tiers.hold(&key) {
-                self.held.insert(id, key.clone());
-            }
-            keys.push((id, key));
         }
-        let asked: Vec<Key> = keys.iter().map(|(_, key)| key.clone()).collect();
-        let left = tiers.invalidate(&asked).await;
-        for (id, key) in keys {
+        let asked: Vec<Key> = keys.keys().cloned().collect();
+        let left: HashSet<Key> = tiers.invalidate(&asked).await.into_iter().collect();
+        for (key, ids) in keys {
             if left.contains(&key) {
-                done.all = false;
+                all = false;
                 continue;
             }
-            if self.held.remove(&id).is_some() {
-                tiers.held.let_go(&key);
+            for id in ids {
+                if self.held.remove(&id).is_some() {
+                    tiers.held.let_go(&key);
+                }
+                self.acknowledged.insert(id);
             }
-            done.ids.push(id);
         }
-        done
+        all
     }
-}
 
-/// The rows that were worked off, and whether those were all.
-struct Done {
-    ids: Vec<i64>,
-    all: bool,
+    /// Deletes the rows that Redis has acknowledged, in a task of its own.
+    fn delete_later(&mut self) {
+        while let Some(deleted) = self.deleting.try_join_next() {
+            for id in deleted.unwrap_or_default() {
+                self.acknowledged.remove(&id);
+            }
+        }
+        if self.deleting.is_empty() && !self.acknowledged.is_empty() {
+            let ids: Vec<i64> = self.acknowledged.iter().copied().collect();
+            let journal = Arc::clone(&self.journal);
+            // Not deleted, they are tried again after the next poll.
+            self.deleting.spawn(async move {
+                match journal.delete(&ids).await {
+                    Ok(()) => ids,
+                    Err(_) => Vec::new(),
+                }
+            });
+        }
+    }
+
+    fn say(&mut self, tiers: &Tiers, error: &J::Error) {
+        tiers.statistics.error("journal_unreadable");
+        if !std::mem::replace(&mut self.failing, true) {
+            let error: &dyn Error = error;
+            tracing::error!(
+                error,
+                "the cache journal cannot be read: what others wrote while they did not reach \
+                 Redis is not heard of"
+            );
+        }
+    }
 }
 
 async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {

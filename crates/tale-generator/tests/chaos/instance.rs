@@ -97,9 +97,11 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
     let recording = Recording::appending_to(&role.history).expect("the history can be written");
     let windows = Arc::new(Windows::appending_to(&role.windows));
     let database = Database::open(&role.database_url, heroes::options()).await;
+    let database = database.expect("the database can be opened");
     let cache = CacheService::connect(config(role)).await;
+    database.journal_for(&cache).await;
     let source = Watched {
-        heroes: SqlHeroes::new(database.expect("the database can be opened")),
+        heroes: SqlHeroes::new(database),
         windows: Arc::clone(&windows),
     };
     let work = Work {
