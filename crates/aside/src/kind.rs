@@ -122,12 +122,17 @@ impl<E: Entity> Kind<E> {
         }
     }
 
+    /// Since when what was filled counts; zero until it is known.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// What a fill that begins now is stamped with, and what a value that is
     /// asked for now is measured against.
     pub(crate) fn circumstance(&self) -> Circumstance {
         Circumstance {
             tag: self.link.tag(),
-            epoch: self.epoch.load(Ordering::Acquire),
+            epoch: self.epoch(),
             shape: self.shape,
         }
     }

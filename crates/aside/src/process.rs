@@ -30,6 +30,10 @@ const OVERHEAD_BYTES: u64 = 160;
 const SHARDS: usize = 4;
 
 /// One answer, and what it takes to serve it again.
+///
+/// Kept by value: a hit copies some ninety bytes and counts one reference, the
+/// row's own. Behind a reference count of its own it would count two, and take
+/// one of them back.
 pub(crate) struct Entry<E> {
     pub(crate) found: Found<E>,
     pub(crate) stamp: Stamp,
@@ -42,9 +46,18 @@ pub(crate) struct Entry<E> {
     pub(crate) payload_bytes: u32,
 }
 
+impl<E> Clone for Entry<E> {
+    fn clone(&self) -> Self {
+        Self {
+            found: self.found.clone(),
+            ..*self
+        }
+    }
+}
+
 /// The in-process entries of one kind.
 pub(crate) struct InProcess<E: Entity> {
-    entries: Cache<Lookup<E>, Arc<Entry<E>>, Bytes, foldhash::fast::RandomState, Evictions>,
+    entries: Cache<Lookup<E>, Entry<E>, Bytes, foldhash::fast::RandomState, Evictions>,
     evictions: Evictions,
     stripes: Arc<Stripes>,
     link: Arc<Link>,
@@ -62,18 +75,18 @@ struct Evictions {
     stripes: Arc<Stripes>,
 }
 
-impl<E: Entity> Lifecycle<Lookup<E>, Arc<Entry<E>>> for Evictions {
+impl<E: Entity> Lifecycle<Lookup<E>, Entry<E>> for Evictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: Lookup<E>, entry: Arc<Entry<E>>) {
+    fn on_evict(&self, (): &mut (), _: Lookup<E>, entry: Entry<E>) {
         if self.stripes.is_current(entry.stamp) && Moment::now() < entry.deadline {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-impl<E: Entity> Weighter<Lookup<E>, Arc<Entry<E>>> for Bytes {
-    fn weight(&self, _: &Lookup<E>, entry: &Arc<Entry<E>>) -> u64 {
+impl<E: Entity> Weighter<Lookup<E>, Entry<E>> for Bytes {
+    fn weight(&self, _: &Lookup<E>, entry: &Entry<E>) -> u64 {
         OVERHEAD_BYTES + u64::from(entry.payload_bytes)
     }
 }
@@ -112,12 +125,7 @@ impl<E: Entity> InProcess<E> {
     }
 
     /// The entry, if it may be served at `now` under `epoch`.
-    pub(crate) fn get(
-        &self,
-        asked: Asked<'_, E>,
-        epoch: u64,
-        now: Moment,
-    ) -> Option<Arc<Entry<E>>> {
+    pub(crate) fn get(&self, asked: Asked<'_, E>, epoch: u64, now: Moment) -> Option<Entry<E>> {
         let entry = self.entries.get(&asked)?;
         let valid = self.stripes.is_current(entry.stamp)
             && entry.epoch >= epoch
@@ -129,7 +137,7 @@ impl<E: Entity> InProcess<E> {
     /// Keeps an answer; it is worth nothing if its stamp has passed.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.stripes.is_current(entry.stamp) {
-            self.entries.insert(lookup, Arc::new(entry));
+            self.entries.insert(lookup, entry);
         }
     }
 

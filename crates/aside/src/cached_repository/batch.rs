@@ -68,10 +68,7 @@ impl<R: Repository> CachedRepository<R> {
             } else {
                 missing.push(id.clone());
             }
-            rows.insert(
-                id.clone(),
-                entry.and_then(|entry| entry.found.clone().into_row()),
-            );
+            rows.insert(id.clone(), entry.and_then(|entry| entry.found.into_row()));
         }
         for round in missing.chunks(ROUND) {
             self.read_round(round, &mut rows).await?;

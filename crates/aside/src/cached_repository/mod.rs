@@ -209,7 +209,7 @@ impl<R: Repository> Repository for CachedRepository<R> {
                 Operation::FindById,
                 Outcome::of(Tier::Process, None, absent),
             );
-            return Ok(entry.found.clone().into_row());
+            return Ok(entry.found.into_row());
         }
         let served = self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any);
         Ok(Box::pin(served).await?.found.into_row())

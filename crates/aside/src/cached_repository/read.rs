@@ -51,9 +51,9 @@ pub(super) enum Start {
 
 impl<R: Repository> CachedRepository<R> {
     /// The in-process entry, if it may be served now.
-    pub(super) fn hit(&self, asked: Asked<'_, R::Entity>) -> Option<Arc<Entry<R::Entity>>> {
+    pub(super) fn hit(&self, asked: Asked<'_, R::Entity>) -> Option<Entry<R::Entity>> {
         let store = self.kind.in_process.as_ref()?;
-        store.get(asked, self.kind.circumstance().epoch, Moment::now())
+        store.get(asked, self.kind.epoch(), Moment::now())
     }
 
     pub(super) async fn read(
@@ -183,7 +183,7 @@ impl<R: Repository> CachedRepository<R> {
     /// is new to Redis gives it one.
     pub(super) async fn know_epoch(&self) {
         let tiers = self.tiers();
-        if self.kind.circumstance().epoch == 0 && tiers.is_usable() {
+        if self.kind.epoch() == 0 && tiers.is_usable() {
             // Unanswered, this read goes to the database.
             let _ = tiers.bump(R::Entity::KIND, false).await;
         }
