@@ -1,0 +1,160 @@
+//! The row that is measured, and a database in memory that counts its reads.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aside::{CacheConfig, CacheService, CachedRepository, Entity, Repository, Rows, Secret, Write};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A hero of about 600 bytes in JSON, as the Tale Generator's are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
+pub(crate) struct Hero {
+    #[entity(id)]
+    pub(crate) id: Uuid,
+    #[entity(index)]
+    pub(crate) name: String,
+    pub(crate) appearance: String,
+}
+
+impl Hero {
+    pub(crate) fn new(number: u64, bytes: usize) -> Self {
+        Self {
+            id: id(number),
+            name: format!("Hero {number}"),
+            appearance: "a green cloak ".repeat(bytes / 14),
+        }
+    }
+}
+
+/// Spread like random ones, and the same in every run.
+pub(crate) fn id(number: u64) -> Uuid {
+    let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Uuid::from_u64_pair(mixed, mixed.rotate_left(31) ^ number)
+}
+
+/// The database. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Heroes(Arc<Table>);
+
+#[derive(Default)]
+struct Table {
+    rows: RwLock<HashMap<Uuid, Arc<Hero>>>,
+    /// What a query takes.
+    delay: Duration,
+    reads: AtomicU64,
+}
+
+impl Heroes {
+    pub(crate) fn of(count: u64, bytes: usize, delay: Duration) -> Self {
+        let rows = (0..count).map(|number| Hero::new(number, bytes));
+        let rows = rows.map(|hero| (hero.id, Arc::new(hero))).collect();
+        Self(Arc::new(Table {
+            rows: RwLock::new(rows),
+            delay,
+            reads: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many queries were answered.
+    pub(crate) fn reads(&self) -> u64 {
+        self.0.reads.load(Ordering::Relaxed)
+    }
+
+    async fn read(&self) {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
+        if !self.0.delay.is_zero() {
+            tokio::time::sleep(self.0.delay).await;
+        }
+    }
+}
+
+impl Repository for Heroes {
+    type Entity = Hero;
+    type Error = Infallible;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Hero>>, Infallible> {
+        self.read().await;
+        Ok(self.0.rows.read().get(id).cloned())
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Hero>>>, Infallible> {
+        self.read().await;
+        let rows = self.0.rows.read();
+        Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
+    }
+
+    async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, Infallible> {
+        self.read().await;
+        let HeroIndex::Name(name) = index;
+        let rows = self.0.rows.read();
+        Ok(rows
+            .values()
+            .filter(|row| row.name == *name)
+            .cloned()
+            .collect())
+    }
+
+    async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
+        self.read().await;
+        Ok(self.0.rows.read().values().cloned().collect())
+    }
+
+    async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Infallible> {
+        write.created(&row);
+        write.before_commit().await;
+        let row = Arc::new(row);
+        self.0.rows.write().insert(row.id, Arc::clone(&row));
+        Ok(row)
+    }
+
+    async fn update_in(
+        &self,
+        row: Hero,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Hero>>, Infallible> {
+        let before = self.0.rows.read().get(&row.id).cloned();
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        write.updated(&*before, &row);
+        write.before_commit().await;
+        let row = Arc::new(row);
+        self.0.rows.write().insert(row.id, Arc::clone(&row));
+        Ok(Some(row))
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, Infallible> {
+        let before = self.0.rows.read().get(id).cloned();
+        let Some(before) = before else {
+            return Ok(false);
+        };
+        write.deleted(&*before);
+        write.before_commit().await;
+        Ok(self.0.rows.write().remove(id).is_some())
+    }
+
+    fn overloaded(&self) -> Infallible {
+        unreachable!("the database of a measurement is never away")
+    }
+}
+
+/// A cache in front of the heroes, which starts with nothing.
+pub(crate) async fn cached(
+    heroes: &Heroes,
+    url: &str,
+    l1_capacity_bytes: usize,
+) -> CachedRepository<Heroes> {
+    let config = CacheConfig {
+        redis_url: Secret::new(url),
+        l1_capacity_bytes,
+        ..CacheConfig::default()
+    };
+    let cache = CacheService::connect(config).await;
+    CachedRepository::new(heroes.clone(), &cache)
+}
