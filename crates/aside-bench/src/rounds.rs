@@ -4,18 +4,20 @@
 use std::time::Duration;
 
 /// Something to measure: a name, and what runs it once and answers how long
-/// one operation took.
+/// all of its operations took together.
 pub(crate) struct Contender<'a> {
     name: String,
+    operations: u32,
     run: Box<dyn FnMut() -> Duration + 'a>,
 }
 
 impl<'a> Contender<'a> {
     /// `run` makes `operations` operations.
-    pub(crate) fn new(name: &str, operations: u32, mut run: impl FnMut() -> Duration + 'a) -> Self {
+    pub(crate) fn new(name: &str, operations: u32, run: impl FnMut() -> Duration + 'a) -> Self {
         Self {
             name: name.to_owned(),
-            run: Box::new(move || run() / operations),
+            operations,
+            run: Box::new(run),
         }
     }
 }
@@ -24,38 +26,40 @@ impl<'a> Contender<'a> {
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Measured {
     pub(crate) name: String,
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
+    /// Round by round; one place is one round of all contenders.
+    pub(crate) rounds: Vec<f64>,
 }
 
-/// Runs every contender once per round, one after another; the first round
-/// only warms up.
+/// Runs every contender once per round, and each round in another order: what
+/// one leaves in the processor's caches is not always the same one's gain. A
+/// round before the first only warms up.
 pub(crate) fn alternate(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<Measured> {
-    let mut taken = vec![Vec::new(); contenders.len()];
+    let count = contenders.len();
+    let mut taken = vec![Vec::new(); count];
     for round in 0..=rounds {
-        for (contender, taken) in contenders.iter_mut().zip(&mut taken) {
+        for place in 0..count {
+            let at = (place + round) % count;
+            let contender = &mut contenders[at];
             let time = (contender.run)().as_secs_f64() * 1e9;
             if 0 < round {
-                taken.push(time);
+                taken[at].push(time / f64::from(contender.operations));
             }
         }
     }
     let names = contenders.into_iter().map(|contender| contender.name);
-    names
-        .zip(taken)
-        .map(|(name, taken)| Measured::of(name, taken))
+    let measured = names.zip(taken);
+    measured
+        .map(|(name, rounds)| Measured { name, rounds })
         .collect()
 }
 
-impl Measured {
-    fn of(name: String, mut taken: Vec<f64>) -> Self {
-        taken.sort_by(f64::total_cmp);
-        Self {
-            name,
-            median: taken[taken.len() / 2],
-            least: taken[0],
-            most: taken[taken.len() - 1],
-        }
-    }
+/// The median, the least and the most of some figures.
+pub(crate) fn spread(figures: impl IntoIterator<Item = f64>) -> [f64; 3] {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    [
+        figures[figures.len() / 2],
+        figures[0],
+        figures[figures.len() - 1],
+    ]
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::rounds::Measured;
+use crate::rounds::{Measured, spread};
 
 /// Measurements that belong beside each other.
 #[derive(Debug, Serialize)]
@@ -25,16 +25,24 @@ impl Table {
     pub(crate) fn print(&self) {
         let beside = &self.beside;
         println!("\n### {}\n", self.title);
-        println!("| | median | least to most | beside {beside} |\n|---|---|---|---|");
+        println!("| | median | least to most | beside {beside}, round by round |");
+        println!("|---|---|---|---|");
         let base = self.rows.iter().find(|row| row.name == *beside);
         for row in &self.rows {
-            let ratio = base.map_or(f64::NAN, |base| row.median / base.median);
+            let [median, least, most] = spread(row.rounds.iter().copied());
+            // Of the rounds' ratios, and not a ratio of medians: what slowed a
+            // round down slowed down both.
+            let pairs = row
+                .rounds
+                .iter()
+                .zip(base.iter().flat_map(|base| &base.rounds));
+            let [ratio, lowest, highest] = spread(pairs.map(|(own, base)| own / base));
             println!(
-                "| {} | {} | {} to {} | {ratio:.2} |",
+                "| {} | {} | {} to {} | {ratio:.2} ({lowest:.2} to {highest:.2}) |",
                 row.name,
-                time(row.median),
-                time(row.least),
-                time(row.most),
+                time(median),
+                time(least),
+                time(most),
             );
         }
     }
