@@ -61,7 +61,11 @@ async fn an_instance_that_was_stopped_serves_nothing_older_than_the_bound() {
     })
     .await;
     child.signal(Signal::CONT);
-    assert_eq!(hear("woke"), "woke to what is in the database");
+    // Whichever it asks: it may be in step with Redis again by then, where the
+    // writer has left its row. What it held would be a third answer.
+    let woke = hear("woke");
+    let newer = ["woke to what is in the database", "woke to changed"];
+    assert!(newer.contains(&woke.as_str()), "{woke}");
 }
 
 /// Holds a book, notices that it was stopped, and says what it then reads.
