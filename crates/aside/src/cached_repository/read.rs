@@ -143,6 +143,11 @@ impl<R: Repository> CachedRepository<R> {
                 }
             };
             let mark = self.mark(&key);
+            // What the in-process tier would not have served for want of a
+            // proof is not taken over from a flight either. A process that was
+            // stopped goes on with the answer to a GET of before in its socket,
+            // and reads may come before the watcher notices how late it is.
+            let lenient = lenient && !matches!(start, Start::Bypass(_));
             let leader = match self.flights.enter(&lookup, mark, lenient) {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {
