@@ -76,6 +76,7 @@ fn of_service(stats: &ServiceStats) -> Value {
         "quarantine_bypasses": stats.quarantine_bypasses,
         "releases_lost": stats.releases_lost,
         "unsynced_seconds": stats.unsynced.as_secs_f64(),
+        "breaker": stats.breaker.as_str(),
         "errors": stats.errors,
     })
 }
@@ -85,6 +86,7 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
         "status": health.status.as_str(),
         "synced": cache.is_synced(),
         "latency_ms": health.latency.map(|latency| latency.as_secs_f64() * 1e3),
+        "breaker": health.breaker.as_str(),
         "connections": health.connections,
         "held_keys": health.held_keys,
         "server_version": health.server_version,

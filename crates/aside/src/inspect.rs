@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::answer::Tier;
+use crate::breaker::BreakerState;
 use crate::entity::IndexShape;
 use crate::kind::AnyKind;
 use crate::statistics::{Outcome, Reason};
@@ -17,6 +18,8 @@ pub struct Health {
     pub status: HealthStatus,
     /// How long Redis took to answer just now; `None` if it did not.
     pub latency: Option<Duration>,
+    /// What the circuit breaker of Redis lets through.
+    pub breaker: BreakerState,
     /// Open connections, the one that hears invalidations apart.
     pub connections: usize,
     /// Keys, or whole kinds, that are read from the database until Redis has
@@ -69,6 +72,8 @@ pub struct ServiceStats {
     pub releases_lost: u64,
     /// The time in which nothing proved that every message was heard.
     pub unsynced: Duration,
+    /// What the circuit breaker of Redis lets through.
+    pub breaker: BreakerState,
     /// Errors by label; none of them reached a caller.
     pub errors: BTreeMap<&'static str, u64>,
 }
@@ -258,6 +263,7 @@ impl ServiceStats {
             quarantine_bypasses: statistics.quarantine_bypass.load(Relaxed),
             releases_lost: statistics.release_lost.load(Relaxed),
             unsynced: tiers.link.unsynced_total(),
+            breaker: tiers.breaker.state(),
             errors: statistics.errors(),
         }
     }

@@ -134,6 +134,9 @@ mod stripes;
 
 mod link;
 
+mod breaker;
+pub use breaker::BreakerState;
+
 mod epochs;
 
 mod shared;

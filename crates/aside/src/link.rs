@@ -68,6 +68,7 @@ pub(crate) enum Suspicion {
     Refused(String),
     NotPrimary,
     OtherHistory,
+    BreakerOpen,
 }
 
 impl fmt::Display for Suspicion {
@@ -81,6 +82,7 @@ impl fmt::Display for Suspicion {
             Self::OtherHistory => {
                 formatter.write_str("its connections lead to servers of different histories")
             }
+            Self::BreakerOpen => formatter.write_str("the circuit breaker is open"),
         }
     }
 }

@@ -190,6 +190,11 @@ impl ServiceCollector {
             "REDIS_MAX_CONNECTIONS",
             most as u64,
         )?;
+        page.gauge(
+            "aside_breaker_state",
+            "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
+            u64::from(tiers.breaker.state().number()),
+        )?;
         let used = server.used_memory_bytes;
         page.gauge(
             "aside_redis_used_memory_bytes",

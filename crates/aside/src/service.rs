@@ -259,6 +259,7 @@ impl CacheService {
         Health {
             status,
             latency: answered.then(|| begun.elapsed()),
+            breaker: tiers.breaker.state(),
             connections: tiers
                 .shared
                 .as_ref()

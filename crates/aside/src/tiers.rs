@@ -1,5 +1,6 @@
 //! The tiers together: what every read and every write of one service shares.
 
+mod breaking;
 mod forget;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use crate::answer::Bypass;
+use crate::breaker::Breaker;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
 use crate::epochs::Epochs;
@@ -38,6 +40,8 @@ pub(crate) struct Tiers {
     /// `None` where caching is switched off.
     pub(crate) shared: Option<Arc<dyn SharedTier>>,
     pub(crate) link: Arc<Link>,
+    /// Of the one server that there is; each of several would have its own.
+    pub(crate) breaker: Breaker,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
     pub(crate) epochs: Epochs,
@@ -64,6 +68,7 @@ impl Tiers {
             instance,
             shared,
             link,
+            breaker: Breaker::new(config.operation_timeout / 2),
             stripes,
             held: Held::default(),
             epochs: Epochs::default(),
@@ -118,8 +123,17 @@ impl Tiers {
     /// Runs `ops` as one pipeline, and draws from what comes back, or does
     /// not, what it says about the server.
     pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let attempt = self.breaker.attempt();
+        let replies = self.ask_uncounted(lane, ops).await;
+        self.tell_breaker(&attempt, &replies, of_protocol);
+        replies
+    }
+
+    /// The same without a word to the breaker.
+    async fn ask_uncounted(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let Some(shared) = &self.shared else {
-            return Err(Unanswered::Disconnected);
+            return Err(Unanswered::NotSent);
         };
         let of_protocol = ops.iter().all(Op::is_of_protocol);
         let replies = shared.send(lane, ops).await;
@@ -136,7 +150,9 @@ impl Tiers {
             // On time, but slow to arrive as a whole.
             Err(Unanswered::Late) => self.statistics.error("redis_late"),
             // Whoever noticed that the connection went has raised suspicion.
-            Err(Unanswered::Disconnected) => self.statistics.error("redis_disconnected"),
+            Err(Unanswered::Disconnected | Unanswered::NotSent) => {
+                self.statistics.error("redis_disconnected");
+            }
         }
         replies
     }
@@ -179,7 +195,8 @@ impl Tiers {
             },
             Op::Get { key },
         ];
-        let replies = self.ask(self.lane(), ops).await;
+        // Uncounted: it is asked at every PING for as long as Redis refuses.
+        let replies = self.ask_uncounted(self.lane(), ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 

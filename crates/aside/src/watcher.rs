@@ -14,7 +14,8 @@
 //!
 //! A server may answer every PING and still refuse what matters: one that lost
 //! its replicas, or whose user may run no scripts. Where a refusal raised the
-//! suspicion, a PONG does not end it before a harmless write has been taken.
+//! suspicion, or the circuit breaker is open, a PONG does not end it before a
+//! harmless write has been taken.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -112,7 +113,7 @@ pub(crate) async fn run(
         }
         *info.lock() = None;
         tokio::time::sleep(PAUSE).await;
-        meter(&link, &mut last);
+        meter(&link, &tiers, &mut last);
     }
 }
 
@@ -198,7 +199,7 @@ async fn prove(
                 let known = tokio::time::timeout(silence, learn_epochs(wire, &tiers, epochs));
                 if !matches!(known.await, Ok(Ok(()))) {
                     link.suspect(&Suspicion::Refused("an error to BUMP".to_owned()));
-                } else if !link.was_refused(suspicions) || tiers.is_writable().await {
+                } else if tiers.believes_pong(link.was_refused(suspicions)).await {
                     link.pong(sent, suspicions);
                 }
             }
@@ -215,7 +216,7 @@ async fn prove(
             Ok(_) => link.suspect(&Suspicion::Refused("an error to PING".to_owned())),
             Err(_) => return,
         }
-        meter(link, last);
+        meter(link, tiers, last);
         if asked.elapsed() >= ASK_SERVER {
             asked = Instant::now();
             let answer = tokio::time::timeout(silence, ask_server(wire)).await;
@@ -280,7 +281,10 @@ async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<()
 }
 
 /// Counts the time in which nothing was proved.
-fn meter(link: &Link, last: &mut Instant) {
+fn meter(link: &Link, tiers: &Weak<Tiers>, last: &mut Instant) {
+    if let Some(tiers) = tiers.upgrade() {
+        tiers.show_breaker();
+    }
     if !link.is_usable() {
         link.count_unsynced(last.elapsed());
     }

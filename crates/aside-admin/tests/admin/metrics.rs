@@ -47,9 +47,8 @@ pub(crate) fn series(text: &str) -> Series {
     all
 }
 
-/// The contract's names and labels, those of the circuit breaker apart, which
-/// is not there yet.
-const PROMISED: [(&str, &[&str]); 26] = [
+/// The contract's names and labels.
+const PROMISED: [(&str, &[&str]); 27] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -74,6 +73,7 @@ const PROMISED: [(&str, &[&str]); 26] = [
     ("aside_l1_bytes", &["entity"]),
     ("aside_l1_evictions_total", &["entity"]),
     ("aside_redis_up", &[]),
+    ("aside_breaker_state", &[]),
     ("aside_redis_connections", &[]),
     ("aside_redis_connections_max", &[]),
     ("aside_redis_used_memory_bytes", &[]),

@@ -83,6 +83,12 @@ impl<R: Repository> CachedRepository<R> {
         let begun = Instant::now();
         let lenient = self.kind.in_process.is_some();
         self.know_epoch().await;
+        // One pipeline, and so one draw.
+        let mut admitted = None;
+        let mut turned_away = || {
+            let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());
+            (!admitted).then_some(Bypass::RedisUnavailable)
+        };
         let (mut own, mut others) = (Vec::new(), Vec::new());
         for id in ids {
             let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
@@ -90,7 +96,7 @@ impl<R: Repository> CachedRepository<R> {
             match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
                 Entered::Lead(leader) => {
                     leader.mark(mark);
-                    let closed = self.closed(&key, mark);
+                    let closed = self.closed(&key, mark).or_else(&mut turned_away);
                     let way = closed.map_or(Way::Open(None), Way::Bypass);
                     own.push(Own {
                         leader,

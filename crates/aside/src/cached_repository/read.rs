@@ -125,11 +125,14 @@ impl<R: Repository> CachedRepository<R> {
         let key = asked.key(self.tiers().namespace());
         let lookup = asked.to_lookup();
         let lenient = freshness == Freshness::Any && self.kind.in_process.is_some();
+        let mut admitted = None;
         self.know_epoch().await;
         loop {
             let mark = self.mark(&key);
             let start = if let Some(bypass) = self.closed(&key, mark) {
                 Start::Bypass(bypass)
+            } else if !*admitted.get_or_insert_with(|| self.tiers().admits_read()) {
+                Start::Bypass(Bypass::RedisUnavailable)
             } else if lenient {
                 Start::Get
             } else {

@@ -73,10 +73,10 @@ impl RedisTier {
 
     async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let Some(lane) = self.lanes.get(lane.0) else {
-            return Err(Unanswered::Disconnected);
+            return Err(Unanswered::NotSent);
         };
         let Some(wire) = lane.usable(self.link.tag()) else {
-            return Err(Unanswered::Disconnected);
+            return Err(Unanswered::NotSent);
         };
         let before = wire.received();
         let calls: Vec<Call<'_>> = ops

@@ -218,12 +218,19 @@ impl Refused {
     pub(crate) fn is_out_of_memory(&self) -> bool {
         self.code == "OOM"
     }
+
+    /// It says nothing about the server's health.
+    pub(crate) fn is_harmless(&self) -> bool {
+        self.is_out_of_memory() || self.code == "WRONGTYPE"
+    }
 }
 
 /// No reply came: the operations may or may not have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unanswered {
-    #[error("not connected")]
+    #[error("there is no connection to send it on")]
+    NotSent,
+    #[error("the connection was lost")]
     Disconnected,
     #[error("no reply within the deadline")]
     TimedOut,

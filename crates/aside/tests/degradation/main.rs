@@ -3,6 +3,7 @@
 //! Each test puts a real server, or the way to it, to one fault, and its name
 //! is the row of `docs/faults.md` that it keeps true.
 
+mod breaker;
 mod endings;
 mod histories;
 mod library;

@@ -41,6 +41,7 @@ struct CacheReport {
     status: &'static str,
     synced: bool,
     latency_ms: Option<f64>,
+    breaker: &'static str,
     connections: usize,
     held_keys: usize,
 }
@@ -75,6 +76,7 @@ async fn health(State(app): State<App>) -> Response {
             status: known.status.as_str(),
             synced: cache.is_synced(),
             latency_ms: known.latency.map(millis),
+            breaker: known.breaker.as_str(),
             connections: known.connections,
             held_keys: known.held_keys,
         },

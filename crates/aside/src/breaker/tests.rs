@@ -1,0 +1,215 @@
+use super::*;
+
+const DEADLINE: Duration = Duration::from_millis(250);
+
+fn breaker() -> Breaker {
+    Breaker::new(DEADLINE / 2)
+}
+
+/// So many operations that take so long; whether any opened the breaker.
+async fn operations(breaker: &Breaker, count: u32, took: Duration, ended: Ended) -> bool {
+    let mut opened = false;
+    for _ in 0..count {
+        let attempt = breaker.attempt();
+        tokio::time::advance(took).await;
+        opened |= breaker.ended(&attempt, ended);
+    }
+    opened
+}
+
+/// One that has just opened.
+async fn open() -> Breaker {
+    let breaker = breaker();
+    assert!(operations(&breaker, LEAST_BAD, DEADLINE, Ended::Failed).await);
+    breaker
+}
+
+/// One whose ramp has just begun.
+async fn half_open() -> Breaker {
+    let breaker = open().await;
+    tokio::time::advance(PAUSE.1).await;
+    breaker.probed(true, Duration::from_millis(1));
+    assert!(!breaker.saw(true));
+    breaker
+}
+
+/// The part of many reads that is admitted now, in percent.
+fn admitted(breaker: &Breaker) -> usize {
+    (0..10_000).filter(|_| breaker.admits()).count() / 100
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lets_every_operation_run_into_the_deadline_opens_it() {
+    let breaker = breaker();
+    assert!(!operations(&breaker, LEAST_BAD - 1, DEADLINE, Ended::Failed).await);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert!(operations(&breaker, 1, DEADLINE, Ended::Failed).await);
+    assert_eq!(breaker.state(), BreakerState::Open);
+    assert!(!breaker.admits());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_everything_slowly_opens_it() {
+    let breaker = breaker();
+    assert!(operations(&breaker, LEAST_BAD, DEADLINE / 2, Ended::Answered).await);
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_values_that_arrive_too_late_count_as_slow() {
+    let breaker = breaker();
+    assert!(operations(&breaker, LEAST_BAD, Duration::ZERO, Ended::Late).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fewer_bad_operations_than_good_ones_leave_it_closed() {
+    let breaker = breaker();
+    let quick = Duration::from_millis(1);
+    operations(&breaker, LEAST_BAD * 4 + 1, quick, Ended::Answered).await;
+    assert!(!operations(&breaker, LEAST_BAD * 4, quick, Ended::Failed).await);
+    // Now they are half of all.
+    assert!(operations(&breaker, 1, quick, Ended::Failed).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_longer_ago_than_the_window_is_not_counted() {
+    let breaker = breaker();
+    let failed = Ended::Failed;
+    operations(&breaker, LEAST_BAD - 1, Duration::ZERO, failed).await;
+    // More than once around, so that their slot has not been used again.
+    tokio::time::advance(SLOT * 13).await;
+    assert!(!operations(&breaker, LEAST_BAD - 1, Duration::ZERO, failed).await);
+    // Good ones pass out of the window as well.
+    operations(&breaker, 100, Duration::ZERO, Ended::Answered).await;
+    tokio::time::advance(SLOT * 13).await;
+    assert!(operations(&breaker, LEAST_BAD, Duration::ZERO, failed).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_across_the_slots_of_the_window() {
+    let breaker = breaker();
+    assert!(operations(&breaker, LEAST_BAD, SLOT * 3 / 2, Ended::Failed).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_without_trust_for_as_long_as_the_window_opens_it_whatever_was_asked() {
+    let breaker = breaker();
+    assert!(!breaker.saw(false));
+    tokio::time::advance(AWAY - Duration::from_millis(1)).await;
+    assert!(!breaker.saw(false));
+    // A moment of trust in between begins it anew.
+    assert!(!breaker.saw(true));
+    assert!(!breaker.saw(false));
+    tokio::time::advance(AWAY).await;
+    assert!(breaker.saw(false));
+    assert_eq!(breaker.state(), BreakerState::Open);
+    // Once per change.
+    assert!(!breaker.saw(false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_not_probed_before_its_pause_is_over() {
+    let breaker = open().await;
+    tokio::time::advance(PAUSE.0 - Duration::from_millis(1)).await;
+    assert_eq!(breaker.probing(), Probing::NotYet);
+    tokio::time::advance(PAUSE.1 - PAUSE.0 + Duration::from_millis(1)).await;
+    assert_eq!(breaker.probing(), Probing::Due);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_fails_or_is_slow_begins_another_pause() {
+    let breaker = open().await;
+    for (succeeded, took) in [(false, Duration::ZERO), (true, DEADLINE / 2)] {
+        tokio::time::advance(PAUSE.1).await;
+        assert_eq!(breaker.probing(), Probing::Due);
+        breaker.probed(succeeded, took);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert_eq!(breaker.probing(), Probing::NotYet);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_share_of_admitted_reads_grows_until_it_is_all_of_them() {
+    fastrand::seed(7);
+    let breaker = half_open().await;
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    let mut before = admitted(&breaker);
+    assert!((5..=15).contains(&before), "{before} % at once");
+    for _ in 0..3 {
+        tokio::time::advance(RAMP.0 / 4).await;
+        let now = admitted(&breaker);
+        assert!(before + 5 < now && now < 97, "{before} %, then {now} %");
+        before = now;
+    }
+    tokio::time::advance(RAMP.1).await;
+    assert_eq!(admitted(&breaker), 100);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ramp_begins_when_reads_can_be_admitted_and_not_with_the_probe() {
+    fastrand::seed(7);
+    let breaker = open().await;
+    tokio::time::advance(PAUSE.1).await;
+    breaker.probed(true, Duration::ZERO);
+    // The journal takes its time.
+    for _ in 0..10 {
+        tokio::time::advance(RAMP.1).await;
+        assert!(!breaker.saw(false));
+    }
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    let first = admitted(&breaker);
+    assert!((5..=15).contains(&first), "{first} % at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_closes_though_nobody_reads() {
+    let breaker = half_open().await;
+    tokio::time::advance(RAMP.1).await;
+    assert!(!breaker.saw(true));
+    assert_eq!(breaker.state.load(Ordering::Acquire), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_on_the_ramp_opens_it_again() {
+    let breaker = half_open().await;
+    operations(&breaker, 50, Duration::ZERO, Ended::Answered).await;
+    assert!(operations(&breaker, 1, Duration::ZERO, Ended::Failed).await);
+    assert_eq!(breaker.state(), BreakerState::Open);
+    assert_eq!(breaker.probing(), Probing::NotYet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_answers_on_the_ramp_open_it_again() {
+    let breaker = half_open().await;
+    assert!(operations(&breaker, LEAST_BAD, DEADLINE / 2, Ended::Answered).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_it_opened_says_nothing_about_the_server_that_came_back() {
+    let breaker = breaker();
+    let stragglers: Vec<Attempt> = (0..20).map(|_| breaker.attempt()).collect();
+    operations(&breaker, LEAST_BAD, DEADLINE, Ended::Failed).await;
+    tokio::time::advance(PAUSE.1).await;
+    breaker.probed(true, Duration::ZERO);
+    for straggler in stragglers {
+        assert!(!breaker.ended(&straggler, Ended::Failed));
+    }
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_one_starts_from_nothing() {
+    let breaker = half_open().await;
+    operations(&breaker, LEAST_BAD - 1, DEADLINE / 2, Ended::Answered).await;
+    tokio::time::advance(RAMP.1).await;
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert!(!operations(&breaker, 1, DEADLINE, Ended::Failed).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_and_ramps_differ_so_that_instances_do_not_come_back_in_step() {
+    let lengths: Vec<Duration> = (0..50).map(|_| between(RAMP)).collect();
+    assert!(lengths.iter().all(|one| (RAMP.0..=RAMP.1).contains(one)));
+    assert!(lengths.iter().any(|one| *one != lengths[0]));
+}
