@@ -18,6 +18,7 @@ impl Moment {
     pub(crate) const ALWAYS: Self = Self(u64::MAX);
 
     /// Now, at most one tick late.
+    #[inline]
     pub(crate) fn now() -> Self {
         #[cfg(target_os = "linux")]
         const SOURCE: rustix::time::ClockId = rustix::time::ClockId::MonotonicCoarse;
@@ -28,10 +29,12 @@ impl Moment {
         Self(time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000)
     }
 
+    #[inline]
     pub(crate) fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
+    #[inline]
     pub(crate) fn millis(self) -> u64 {
         self.0
     }
@@ -41,6 +44,7 @@ impl Moment {
     }
 
     /// How long after `earlier` this is; zero when it is not.
+    #[inline]
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

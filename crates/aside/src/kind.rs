@@ -123,6 +123,7 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Since when what was filled counts; zero until it is known.
+    #[inline]
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }

@@ -124,6 +124,7 @@ pub use strategy::{CacheStrategy, DefaultStrategy, Dependents};
 mod answer;
 pub use answer::{Answer, Bypass, Freshness, Tier};
 
+mod counters;
 mod statistics;
 
 mod value;

@@ -128,6 +128,7 @@ impl Link {
 
     /// Whether an in-process entry may be served at `now`. Suspicion needs no
     /// look here: it has raised the connection generation.
+    #[inline]
     pub(crate) fn is_synced(&self, now: Moment) -> bool {
         now.since(Moment::from_millis(self.synced.load(Ordering::Acquire))) <= self.bound
     }

@@ -28,6 +28,7 @@ pub(crate) enum Found<E> {
 }
 
 impl<E: Entity> Lookup<E> {
+    #[inline]
     pub(crate) fn asked(&self) -> Asked<'_, E> {
         match self {
             Self::Id(id) => Asked::Id(id),
@@ -78,16 +79,28 @@ impl<E: Entity> Asked<'_, E> {
 
 impl<E> Found<E> {
     /// Whether the answer is that there is nothing.
+    #[inline]
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::Row(None))
     }
 
-    /// The answer to a question about one id.
-    pub(crate) fn into_row(self) -> Option<Arc<E>> {
+    /// Leaves nothing behind.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Row(None))
+    }
+
+    /// The answer to a question about one id; leaves none behind.
+    #[inline]
+    pub(crate) fn take_row(&mut self) -> Option<Arc<E>> {
         match self {
-            Self::Row(row) => row,
+            Self::Row(row) => row.take(),
             Self::List(_) => unreachable!("an id is answered by a row"),
         }
+    }
+
+    /// The same.
+    pub(crate) fn into_row(mut self) -> Option<Arc<E>> {
+        self.take_row()
     }
 
     /// The answer to a question about a list.
@@ -100,12 +113,14 @@ impl<E> Found<E> {
 }
 
 impl<E: Entity> Clone for Lookup<E> {
+    #[inline]
     fn clone(&self) -> Self {
         self.asked().to_lookup()
     }
 }
 
 impl<E: Entity> Clone for Asked<'_, E> {
+    #[inline]
     fn clone(&self) -> Self {
         *self
     }
@@ -114,6 +129,7 @@ impl<E: Entity> Clone for Asked<'_, E> {
 impl<E: Entity> Copy for Asked<'_, E> {}
 
 impl<E> Clone for Found<E> {
+    #[inline]
     fn clone(&self) -> Self {
         match self {
             Self::Row(row) => Self::Row(row.clone()),
@@ -123,6 +139,7 @@ impl<E> Clone for Found<E> {
 }
 
 impl<E: Entity> PartialEq for Asked<'_, E> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Id(one), Self::Id(other)) => one == other,
@@ -134,6 +151,7 @@ impl<E: Entity> PartialEq for Asked<'_, E> {
 }
 
 impl<E: Entity> PartialEq for Lookup<E> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.asked() == other.asked()
     }
@@ -142,6 +160,7 @@ impl<E: Entity> PartialEq for Lookup<E> {
 impl<E: Entity> Eq for Lookup<E> {}
 
 impl<E: Entity> Hash for Asked<'_, E> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Id(id) => id.hash(state),
@@ -155,6 +174,7 @@ impl<E: Entity> Hash for Asked<'_, E> {
 }
 
 impl<E: Entity> Hash for Lookup<E> {
+    #[inline]
     /// As [`Asked`] hashes, so that one finds the other.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.asked().hash(state);

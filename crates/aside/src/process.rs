@@ -31,8 +31,8 @@ const SHARDS: usize = 4;
 
 /// One answer, and what it takes to serve it again.
 ///
-/// Kept by value: a hit copies some ninety bytes and counts one reference, the
-/// row's own. Behind a reference count of its own it would count two, and take
+/// Kept by value: a hit copies 64 bytes and counts one reference, the row's
+/// own. Behind a reference count of its own it would count two, and take
 /// one of them back.
 pub(crate) struct Entry<E> {
     pub(crate) found: Found<E>,
@@ -47,6 +47,7 @@ pub(crate) struct Entry<E> {
 }
 
 impl<E> Clone for Entry<E> {
+    #[inline]
     fn clone(&self) -> Self {
         Self {
             found: self.found.clone(),
@@ -92,6 +93,7 @@ impl<E: Entity> Weighter<Lookup<E>, Entry<E>> for Bytes {
 }
 
 impl<E: Entity> Equivalent<Lookup<E>> for Asked<'_, E> {
+    #[inline]
     fn equivalent(&self, key: &Lookup<E>) -> bool {
         *self == key.asked()
     }
@@ -124,14 +126,28 @@ impl<E: Entity> InProcess<E> {
         }
     }
 
-    /// The entry, if it may be served at `now` under `epoch`.
-    pub(crate) fn get(&self, asked: Asked<'_, E>, epoch: u64, now: Moment) -> Option<Entry<E>> {
-        let entry = self.entries.get(&asked)?;
-        let valid = self.stripes.is_current(entry.stamp)
-            && entry.epoch >= epoch
-            && self.link.is_synced(now)
-            && now < entry.deadline;
-        valid.then_some(entry)
+    /// What `take` makes of the entry, if it may be served at `now` under
+    /// `epoch`. It is lent rather than given: to move what has just been written
+    /// piece by piece costs as much as to look it up.
+    #[inline]
+    pub(crate) fn get<T>(
+        &self,
+        asked: Asked<'_, E>,
+        epoch: u64,
+        now: Moment,
+        take: impl FnOnce(&mut Entry<E>) -> T,
+    ) -> Option<T> {
+        match self.entries.get(&asked) {
+            Some(mut entry)
+                if self.stripes.is_current(entry.stamp)
+                    && entry.epoch >= epoch
+                    && self.link.is_synced(now)
+                    && now < entry.deadline =>
+            {
+                Some(take(&mut entry))
+            }
+            _ => None,
+        }
     }
 
     /// Keeps an answer; it is worth nothing if its stamp has passed.

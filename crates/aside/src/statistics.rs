@@ -4,49 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{Bypass, Tier};
-
-/// A counter that threads raise without meeting each other.
-#[derive(Default)]
-pub(crate) struct Counter {
-    cells: [Cell; 8],
-}
-
-/// Two cache lines, since processors fetch them in pairs.
-#[derive(Default)]
-#[repr(align(128))]
-struct Cell(AtomicU64);
-
-thread_local! {
-    static OWN_CELL: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed) % 8
-    };
-}
-
-impl Counter {
-    pub(crate) fn count(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, amount: u64) {
-        let own = OWN_CELL.with(|own| *own);
-        self.cells[own].0.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.cells
-            .iter()
-            .map(|cell| cell.0.load(Ordering::Relaxed))
-            .sum()
-    }
-}
+use crate::counters::Counters;
 
 /// Which read of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +56,7 @@ impl Outcome {
         Self::Bypass,
     ];
 
+    #[inline]
     pub(crate) fn of(tier: Tier, bypass: Option<Bypass>, absence: bool) -> Self {
         match (tier, bypass) {
             (Tier::Process | Tier::Shared, _) if absence => Self::NegativeHit,
@@ -135,7 +101,7 @@ impl Reason {
 
 /// The counters of one kind.
 pub(crate) struct KindStatistics {
-    reads: [[Counter; 6]; 4],
+    reads: Counters<{ 4 * 6 }>,
     pub(crate) read_seconds: [Histogram; 6],
     pub(crate) source_seconds: [Histogram; 4],
     invalidations: [AtomicU64; 2],
@@ -159,7 +125,7 @@ fn seconds() -> Histogram {
 impl KindStatistics {
     pub(crate) fn new() -> Self {
         Self {
-            reads: Default::default(),
+            reads: Counters::new(),
             read_seconds: std::array::from_fn(|_| seconds()),
             source_seconds: std::array::from_fn(|_| seconds()),
             invalidations: Default::default(),
@@ -168,8 +134,9 @@ impl KindStatistics {
 
     /// Counts a read. In-process hits are not timed: two looks at a precise
     /// clock would cost more than the hit.
+    #[inline]
     pub(crate) fn read(&self, operation: Operation, outcome: Outcome) {
-        self.reads[operation as usize][outcome as usize].count();
+        self.reads.count(operation as usize * 6 + outcome as usize);
     }
 
     pub(crate) fn read_took(&self, outcome: Outcome, time: Duration) {
@@ -185,7 +152,7 @@ impl KindStatistics {
     }
 
     pub(crate) fn reads(&self, operation: Operation, outcome: Outcome) -> u64 {
-        self.reads[operation as usize][outcome as usize].total()
+        self.reads.total(operation as usize * 6 + outcome as usize)
     }
 
     pub(crate) fn reads_with(&self, outcome: Outcome) -> u64 {

@@ -9,23 +9,25 @@
 //! The connection generation is a stripe over everything: it is raised when
 //! messages may have been missed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A power of two; 512 KiB of counters.
-const STRIPES: usize = 65_536;
+/// As many as a `u16` tells apart; 256 KiB of counters. A hit in process looks
+/// at one of them, so they share the processor's cache with the entries, and
+/// are as small as a generation can be: see `Stripes::forget`.
+const STRIPES: usize = 1 << 16;
 
 /// The generations that in-process entries are checked against.
 pub(crate) struct Stripes {
-    generations: Box<[AtomicU64]>,
-    connection: AtomicU64,
+    generations: Box<[AtomicU32]>,
+    connection: AtomicU32,
 }
 
 /// The generations of one key at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    stripe: u32,
-    generation: u64,
-    connection: u64,
+    stripe: u16,
+    generation: u32,
+    connection: u32,
 }
 
 impl std::fmt::Debug for Stripes {
@@ -40,34 +42,40 @@ impl std::fmt::Debug for Stripes {
 impl Stripes {
     pub(crate) fn new() -> Self {
         Self {
-            generations: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            connection: AtomicU64::new(0),
+            generations: (0..STRIPES).map(|_| AtomicU32::new(0)).collect(),
+            connection: AtomicU32::new(0),
         }
     }
 
     /// The stamp that an entry gets if it is read from now on.
     pub(crate) fn stamp(&self, hash: u64) -> Stamp {
-        // The remainder is below 65,536.
-        #[allow(clippy::cast_possible_truncation)]
-        let stripe = (hash % STRIPES as u64) as u32;
+        let stripe = stripe_of(hash);
         Stamp {
             stripe,
-            generation: self.generations[stripe as usize].load(Ordering::Acquire),
+            generation: self.generations[usize::from(stripe)].load(Ordering::Acquire),
             connection: self.connection.load(Ordering::Acquire),
         }
     }
 
     /// Whether nothing was forgotten since the stamp was taken.
+    #[inline]
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
-        self.generations[stamp.stripe as usize].load(Ordering::Acquire) == stamp.generation
+        self.generations[usize::from(stamp.stripe)].load(Ordering::Acquire) == stamp.generation
             && self.connection.load(Ordering::Acquire) == stamp.connection
     }
 
     /// Forgets every entry of the key's stripe.
     pub(crate) fn forget(&self, hash: u64) {
-        #[allow(clippy::cast_possible_truncation)]
-        let stripe = (hash % STRIPES as u64) as usize;
-        self.generations[stripe].fetch_add(1, Ordering::AcqRel);
+        let generation = &self.generations[usize::from(stripe_of(hash))];
+        let raise = |raised: u32| {
+            // What was held under the generations that will come again must be
+            // dead by another sign before the first of them does.
+            if raised == u32::MAX {
+                self.forget_all();
+            }
+            raised.wrapping_add(1)
+        };
+        generation.update(Ordering::AcqRel, Ordering::Acquire, raise);
     }
 
     /// Forgets everything: messages may have been missed.
@@ -76,9 +84,24 @@ impl Stripes {
     }
 }
 
+fn stripe_of(hash: u64) -> u16 {
+    let bytes = hash.to_le_bytes();
+    u16::from_le_bytes([bytes[0], bytes[1]])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_generation_that_comes_again_brings_nothing_back() {
+        let stripes = Stripes::new();
+        let old = stripes.stamp(7);
+        stripes.generations[7].store(u32::MAX, Ordering::Release);
+        stripes.forget(7);
+        assert_eq!(stripes.stamp(7).generation, old.generation);
+        assert!(!stripes.is_current(old));
+    }
 
     #[test]
     fn a_stamp_taken_before_the_forgetting_is_dead_on_arrival() {

@@ -58,17 +58,11 @@ impl<R: Repository> CachedRepository<R> {
                 continue;
             }
             // Absent until found, so that a repeated id is asked for once.
-            let entry = self.hit(Asked::Id(id));
-            if let Some(entry) = &entry {
-                let absent = entry.found.is_absence();
-                self.count(
-                    Operation::FindMany,
-                    Outcome::of(Tier::Process, None, absent),
-                );
-            } else {
+            let held = self.row_in_process(id, Operation::FindMany);
+            if held.is_none() {
                 missing.push(id.clone());
             }
-            rows.insert(id.clone(), entry.and_then(|entry| entry.found.into_row()));
+            rows.insert(id.clone(), held.flatten());
         }
         for round in missing.chunks(ROUND) {
             self.read_round(round, &mut rows).await?;

@@ -14,13 +14,13 @@ use std::sync::Arc;
 pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUp, WarmedUp};
 
-use crate::answer::{Answer, Freshness, Tier};
+use crate::answer::{Answer, Freshness};
 use crate::entity::{Entity, Rows};
 use crate::kind::{Kind, KindFlights};
 use crate::lookup::Asked;
 use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
-use crate::statistics::{Operation, Outcome};
+use crate::statistics::Operation;
 use crate::strategy::CacheStrategy;
 use crate::tiers::Tiers;
 use crate::write::Write;
@@ -203,13 +203,8 @@ impl<R: Repository> Repository for CachedRepository<R> {
 
     async fn find_by_id(&self, id: &Id<R>) -> Result<Option<Row<R>>, R::Error> {
         // Without the future of a whole read around it, a hit stays cheap.
-        if let Some(entry) = self.hit(Asked::Id(id)) {
-            let absent = entry.found.is_absence();
-            self.count(
-                Operation::FindById,
-                Outcome::of(Tier::Process, None, absent),
-            );
-            return Ok(entry.found.into_row());
+        if let Some(row) = self.row_in_process(id, Operation::FindById) {
+            return Ok(row);
         }
         let served = self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any);
         Ok(Box::pin(served).await?.found.into_row())

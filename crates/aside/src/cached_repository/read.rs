@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::answer::{Bypass, Freshness};
+use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::load::Course;
 use crate::cached_repository::served::{Served, is_too_old, is_young};
@@ -19,7 +19,7 @@ use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};
 use crate::lookup::{Asked, Lookup};
 use crate::process::Entry;
-use crate::repository::Repository;
+use crate::repository::{Id, Repository, Row};
 use crate::shared::state::State;
 use crate::shared::{Op, Reply};
 use crate::statistics::{Operation, Outcome};
@@ -50,10 +50,28 @@ pub(super) enum Start {
 }
 
 impl<R: Repository> CachedRepository<R> {
-    /// The in-process entry, if it may be served now.
-    pub(super) fn hit(&self, asked: Asked<'_, R::Entity>) -> Option<Entry<R::Entity>> {
+    /// What `take` makes of the in-process entry, if it may be served now.
+    #[inline]
+    pub(super) fn hit<T>(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        take: impl FnOnce(&mut Entry<R::Entity>) -> T,
+    ) -> Option<T> {
         let store = self.kind.in_process.as_ref()?;
-        store.get(asked, self.kind.epoch(), Moment::now())
+        store.get(asked, self.kind.epoch(), Moment::now(), take)
+    }
+
+    /// The row that this process holds, or that it holds to be absent;
+    /// counted as a hit.
+    #[inline]
+    pub(super) fn row_in_process(
+        &self,
+        id: &Id<R>,
+        operation: Operation,
+    ) -> Option<Option<Row<R>>> {
+        let row = self.hit(Asked::Id(id), |entry| entry.found.take_row())?;
+        self.count(operation, Outcome::of(Tier::Process, None, row.is_none()));
+        Some(row)
     }
 
     pub(super) async fn read(
@@ -62,12 +80,13 @@ impl<R: Repository> CachedRepository<R> {
         operation: Operation,
         freshness: Freshness,
     ) -> Result<Served<R::Entity>, R::Error> {
-        let entry = match freshness {
-            Freshness::Any | Freshness::AtMost(_) => self.hit(asked),
+        let held = match freshness {
+            Freshness::Any | Freshness::AtMost(_) => self.hit(asked, |entry| {
+                is_young(entry.loaded_at, freshness).then(|| Served::in_process(entry))
+            }),
             Freshness::Shared | Freshness::Source => None,
         };
-        if let Some(entry) = entry.filter(|entry| is_young(entry.loaded_at, freshness)) {
-            let served = Served::in_process(&entry);
+        if let Some(served) = held.flatten() {
             self.count(operation, served.outcome());
             return Ok(served);
         }
@@ -100,10 +119,12 @@ impl<R: Repository> CachedRepository<R> {
     }
 
     /// Counts a read, and logs it for those who want to see every one.
+    #[inline]
     pub(super) fn count(&self, operation: Operation, outcome: Outcome) {
         self.kind.statistics.read(operation, outcome);
-        let (kind, outcome) = (R::Entity::KIND, outcome.as_str());
-        tracing::debug!(kind, operation = operation.as_str(), outcome, "read");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            log_read(R::Entity::KIND, operation, outcome);
+        }
     }
 
     /// Asks the database for this caller alone.
@@ -301,7 +322,7 @@ impl<R: Repository> CachedRepository<R> {
     /// whatever older is still on its way in, is forgotten.
     fn outdate_in_process(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
         if self.kind.in_process.is_some()
-            && (seen.is_none() || self.hit(asked).map(|entry| entry.fill) != seen)
+            && (seen.is_none() || self.hit(asked, |entry| entry.fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
             self.tiers().stripes.forget(key.hash());
@@ -328,6 +349,13 @@ impl<R: Repository> CachedRepository<R> {
             }
         }
     }
+}
+
+/// Apart from the hit, which it would blow up.
+#[cold]
+fn log_read(kind: &'static str, operation: Operation, outcome: Outcome) {
+    let (operation, outcome) = (operation.as_str(), outcome.as_str());
+    tracing::debug!(kind, operation, outcome, "read");
 }
 
 #[cfg(test)]

@@ -37,7 +37,9 @@ impl Stage {
     }
 
     fn holds(&self, id: u32) -> bool {
-        self.store.get(Asked::Id(&id), 0, Moment::now()).is_some()
+        self.store
+            .get(Asked::Id(&id), 0, Moment::now(), |_| ())
+            .is_some()
     }
 }
 

@@ -1,0 +1,126 @@
+//! Counters that threads raise without meeting each other.
+//!
+//! Every thread has a block of its own, and so raises a number by a load and a
+//! store. A read-modify-write that the processor must lock costs as much as
+//! looking the entry of a hit up.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// One of them is shared by the threads that found all others taken.
+const BLOCKS: usize = 32;
+
+const SHARED: usize = BLOCKS - 1;
+
+const NONE_YET: usize = usize::MAX;
+
+/// `N` numbers that only go up.
+pub(crate) struct Counters<const N: usize> {
+    blocks: [Block<N>; BLOCKS],
+}
+
+/// Two cache lines, since processors fetch them in pairs.
+#[repr(align(128))]
+struct Block<const N: usize>([AtomicU64; N]);
+
+/// The blocks that belong to a living thread, a bit each.
+static TAKEN: Mutex<u32> = Mutex::new(1 << SHARED);
+
+thread_local! {
+    // Without a destructor of its own, so that looking at it is one load.
+    static OWN: Cell<usize> = const { Cell::new(NONE_YET) };
+    static LEASE: Lease = Lease::take();
+}
+
+/// A thread's right to its block.
+struct Lease(usize);
+
+impl Lease {
+    fn take() -> Self {
+        let mut taken = TAKEN.lock();
+        let free = taken.trailing_ones() as usize;
+        let own = free.min(SHARED);
+        *taken |= 1 << own;
+        Self(own)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Other destructors of this thread may still count.
+        OWN.set(SHARED);
+        if self.0 != SHARED {
+            *TAKEN.lock() &= !(1 << self.0);
+        }
+    }
+}
+
+/// Which block is this thread's. Not generic, so that what is thread-local is
+/// reached without a call through a pointer.
+#[inline(never)]
+fn own_block() -> usize {
+    match OWN.get() {
+        NONE_YET => take_block(),
+        own => own,
+    }
+}
+
+#[cold]
+fn take_block() -> usize {
+    // In a thread that is ending there is none to be had.
+    let own = LEASE.try_with(|lease| lease.0).unwrap_or(SHARED);
+    OWN.set(own);
+    own
+}
+
+impl<const N: usize> Counters<N> {
+    pub(crate) fn new() -> Self {
+        let zeros = |_| Block(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self {
+            blocks: std::array::from_fn(zeros),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, which: usize) {
+        let own = own_block();
+        let number = &self.blocks[own].0[which];
+        if own == SHARED {
+            number.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // Nobody else stores here: the lock on `TAKEN` stands between this
+            // thread and the one that had the block before.
+            number.store(number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn total(&self, which: usize) -> u64 {
+        let numbers = self.blocks.iter().map(|block| &block.0[which]);
+        numbers.map(|number| number.load(Ordering::Relaxed)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_count_is_lost_among_more_threads_than_blocks_and_threads_that_follow_each_other() {
+        let counters = Counters::<2>::new();
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                for _ in 0..BLOCKS * 2 {
+                    scope.spawn(|| {
+                        for _ in 0..1_000 {
+                            counters.count(1);
+                        }
+                    });
+                }
+            });
+        }
+        assert_eq!(counters.total(1), 3 * 2 * BLOCKS as u64 * 1_000);
+        assert_eq!(counters.total(0), 0);
+    }
+}
