@@ -2,6 +2,7 @@
 
 mod breaking;
 mod forget;
+mod gather;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,6 +51,7 @@ pub(crate) struct Tiers {
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
+    gathering: gather::Gathering,
     releases: mpsc::UnboundedSender<Pending>,
     /// How much was put off, apart from what must wait for its time.
     owed: AtomicUsize,
@@ -77,6 +79,7 @@ impl Tiers {
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
+            gathering: gather::Gathering::default(),
             releases,
             owed: AtomicUsize::new(0),
             config,

@@ -21,7 +21,6 @@ use crate::lookup::{Asked, Lookup};
 use crate::process::Entry;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::state::State;
-use crate::shared::{Op, Reply};
 use crate::statistics::{Operation, Outcome};
 use crate::value::{HEADER_BYTES, Unacceptable};
 
@@ -274,13 +273,14 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
     ) -> Looked<R::Entity> {
         let tiers = self.tiers();
-        match tiers
-            .ask_one(tiers.lane(), Op::Get { key: key.clone() })
-            .await
-        {
-            Ok(Reply::Value(Some(bytes))) => self.judge(asked, &bytes, mark, freshness),
-            Ok(Reply::Value(None)) => Looked::Miss(None),
-            Ok(_) | Err(_) => Looked::Failed,
+        let got = match asked {
+            Asked::Id(_) => tiers.get_row(key).await,
+            Asked::Index(_) | Asked::All => tiers.get(key.clone()).await,
+        };
+        match got {
+            Ok(Some(bytes)) => self.judge(asked, &bytes, mark, freshness),
+            Ok(None) => Looked::Miss(None),
+            Err(_) => Looked::Failed,
         }
     }
 

@@ -13,6 +13,7 @@ mod batches;
 mod flights;
 mod foreign;
 mod forgetting;
+mod gathering;
 mod hammer;
 mod instances;
 mod keys;

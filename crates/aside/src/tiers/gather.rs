@@ -1,0 +1,153 @@
+//! Concurrent reads of rows that travel as one MGET.
+//!
+//! A GET costs a client more than a server: a command to pack, a reply to
+//! match, a task to wake. Where many are ready to go, packing them as one
+//! command saves most of it. Who waits for company must not be who is alone,
+//! so a GET that finds none under way is sent at once, and others wait for no
+//! clock: the first one lets the tasks that are ready run, once, and takes
+//! along what they have asked for. The busier a process, the more that is.
+//!
+//! A slot per connection, with all that come meanwhile in the next MGET, was
+//! refused: over a slow network it would make reads wait for each other's
+//! round trips, while the processor is idle.
+//!
+//! Lists stay out of it, lest a row wait for the bytes of a list.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::Tiers;
+use crate::key::Key;
+use crate::shared::{Op, Reply, Unanswered};
+
+/// Keys in one MGET. More would make a server that has others to serve deaf
+/// for longer, and save nothing.
+const MOST: usize = 64;
+
+/// What stands under a key.
+type Got = Result<Option<Vec<u8>>, Unanswered>;
+
+/// Reads of rows that are under way, or about to be.
+#[derive(Default)]
+pub(super) struct Gathering {
+    under_way: AtomicUsize,
+    waiting: Mutex<Vec<Waiting>>,
+}
+
+struct Waiting {
+    key: Key,
+    answer: oneshot::Sender<Got>,
+}
+
+/// A GET or an MGET that is under way.
+struct UnderWay<'a>(&'a Gathering);
+
+/// The turn of who lets others join. If its future is dropped meanwhile, what
+/// has been gathered goes out all the same.
+struct Turn<'a>(&'a Arc<Tiers>);
+
+impl Gathering {
+    fn begin(&self) -> (UnderWay<'_>, bool) {
+        let before = self.under_way.fetch_add(1, Ordering::AcqRel);
+        (UnderWay(self), before == 0)
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let gathered = self.0.gathering.take();
+        if !gathered.is_empty() {
+            self.0.send_gathered(gathered);
+        }
+    }
+}
+
+impl Tiers {
+    /// What stands under the key of a row.
+    ///
+    /// It may be sent later than it was asked for, and never earlier; the
+    /// generations that the caller has taken stay those of before the GET.
+    pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
+        let (under_way, alone) = self.gathering.begin();
+        if alone || !self.link.is_remote() {
+            return self.get(key.clone()).await;
+        }
+        drop(under_way);
+        let (answer, answered) = oneshot::channel();
+        let first = {
+            let mut waiting = self.gathering.waiting.lock();
+            waiting.push(Waiting {
+                key: key.clone(),
+                answer,
+            });
+            waiting.len() == 1
+        };
+        if first {
+            let turn = Turn(self);
+            tokio::task::yield_now().await;
+            drop(turn);
+        }
+        // Nobody answers only where the runtime is going away.
+        answered.await.unwrap_or(Err(Unanswered::NotSent))
+    }
+
+    /// The same for one key by itself.
+    pub(crate) async fn get(&self, key: Key) -> Got {
+        match self.ask_one(self.lane(), Op::Get { key }).await? {
+            Reply::Value(value) => Ok(value),
+            _ => Err(Unanswered::Disconnected),
+        }
+    }
+
+    /// Sends what was gathered in tasks of their own: it belongs to many, and
+    /// any of them may go away.
+    fn send_gathered(self: &Arc<Self>, mut gathered: Vec<Waiting>) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        while !gathered.is_empty() {
+            let part = gathered.split_off(gathered.len().saturating_sub(MOST));
+            let this = Arc::clone(self);
+            runtime.spawn(async move { this.get_gathered(part).await });
+        }
+    }
+
+    async fn get_gathered(&self, part: Vec<Waiting>) {
+        let _under_way = self.gathering.begin();
+        let (keys, answers): (Vec<_>, Vec<_>) = part
+            .into_iter()
+            .filter(|waiting| !waiting.answer.is_closed())
+            .map(|waiting| (waiting.key, waiting.answer))
+            .unzip();
+        let got: Vec<Got> = match &keys[..] {
+            [] => return,
+            [key] => vec![self.get(key.clone()).await],
+            _ => {
+                let asked = keys.len();
+                match self.ask_one(self.lane(), Op::GetMany { keys }).await {
+                    Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
+                    Ok(_) => vec![Err(Unanswered::Disconnected); asked],
+                    Err(unanswered) => vec![Err(unanswered); asked],
+                }
+            }
+        };
+        for (answer, got) in answers.into_iter().zip(got) {
+            // Who asked may have gone away.
+            let _ = answer.send(got);
+        }
+    }
+}

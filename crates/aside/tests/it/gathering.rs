@@ -1,0 +1,77 @@
+//! Rows that are asked for at the same time travel together.
+
+use aside::Repository;
+use futures_util::future::join_all;
+use futures_util::poll;
+
+use crate::database::Queries;
+use crate::entities::{Hero, hero};
+use crate::world::World;
+
+/// As many heroes in the database and in Redis.
+async fn saved(world: &World, count: usize) -> Vec<Hero> {
+    let writer = world.instance().await;
+    let mut heroes = Vec::new();
+    for number in 0..count {
+        let saved = writer.heroes.save(hero(&format!("Hero {number}"), "en"));
+        heroes.push((*saved.await.unwrap()).clone());
+    }
+    heroes
+}
+
+#[tokio::test]
+async fn rows_that_are_asked_for_at_once_travel_as_one_mget_and_the_first_waits_for_none() {
+    let world = World::new();
+    let heroes = saved(&world, 30).await;
+    let (tap, reader) = world.tapped().await;
+    world.heroes.queries();
+
+    let reads = heroes.iter().map(|hero| reader.heroes.find_by_id(&hero.id));
+    let found = join_all(reads).await;
+
+    for (found, hero) in found.into_iter().zip(&heroes) {
+        assert_eq!(found.unwrap().as_deref(), Some(hero));
+    }
+    let first = heroes[0].key();
+    let second = heroes[1].key();
+    assert_eq!(
+        tap.trips(),
+        [format!("GET {first}"), format!("MGET {second}")]
+    );
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn one_row_after_the_other_is_one_get_each() {
+    let world = World::new();
+    let heroes = saved(&world, 3).await;
+    let (tap, reader) = world.tapped().await;
+
+    for hero in &heroes {
+        reader.heroes.find_by_id(&hero.id).await.unwrap();
+    }
+
+    let gets: Vec<String> = heroes
+        .iter()
+        .map(|hero| format!("GET {}", hero.key()))
+        .collect();
+    assert_eq!(tap.trips(), gets);
+}
+
+#[tokio::test]
+async fn who_goes_away_while_others_join_strands_nobody() {
+    let world = World::new();
+    let heroes = saved(&world, 3).await;
+    let (_tap, reader) = world.tapped().await;
+
+    let mut alone = Box::pin(reader.heroes.find_by_id(&heroes[0].id));
+    let mut first = Box::pin(reader.heroes.find_by_id(&heroes[1].id));
+    let mut joined = Box::pin(reader.heroes.find_by_id(&heroes[2].id));
+    assert!(poll!(&mut alone).is_pending());
+    assert!(poll!(&mut first).is_pending());
+    assert!(poll!(&mut joined).is_pending());
+    drop(first);
+    drop(alone);
+
+    assert_eq!(joined.await.unwrap().as_deref(), Some(&heroes[2]));
+}
