@@ -9,9 +9,11 @@
 //! 1. Once, at start: [`SqliteJournal::install`] or
 //!    [`PostgresJournal::install`] creates the table if it is missing, and
 //!    [`CacheService::drain`](aside::CacheService::drain) reads it.
-//! 2. In each transaction, between `before_commit` and the commit: `record`
-//!    what `before_commit` answered. With nothing to record no statement is
-//!    sent.
+//! 2. Each transaction begins by `begin`, so that triggers pass it over, and
+//!    between `before_commit` and the commit it `record`s what `before_commit`
+//!    answered.
+//! 3. Where other programs write the tables too: `install_triggers`, once for
+//!    each table. Then the journal tells of their writes as well.
 //!
 //! ```no_run
 //! use aside::{CacheService, Write};
@@ -21,7 +23,7 @@
 //! cache.drain(SqliteJournal::install(pool.clone()).await?).await;
 //!
 //! let mut write: Write = cache.write();
-//! let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+//! let mut transaction = SqliteJournal::begin(&pool, &write).await?;
 //! // ... lock, write, write.updated(&before, &after) ...
 //! let left = write.before_commit().await;
 //! SqliteJournal::record(&mut transaction, &left, OutOfReach::Journal).await?;
@@ -35,9 +37,11 @@
 
 mod postgres;
 mod sqlite;
+mod triggers;
 
 pub use postgres::PostgresJournal;
 pub use sqlite::SqliteJournal;
+pub use triggers::Triggers;
 
 /// Rows of one SELECT.
 const PAGE: i64 = 500;

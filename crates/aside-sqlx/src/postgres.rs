@@ -1,9 +1,12 @@
 //! The journal on PostgreSQL.
 
-use aside::{Journal, JournalRow, Unquarantined};
-use sqlx::postgres::{PgConnection, PgPool};
+mod triggers;
 
-use crate::{OutOfReach, PAGE, RecordError, to_record};
+use aside::{Journal, JournalRow, Unquarantined, Write};
+use sqlx::Executor as _;
+use sqlx::postgres::{PgConnection, PgPool, Postgres};
+
+use crate::{OutOfReach, PAGE, RecordError, Triggers, to_record};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -11,8 +14,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     at TIMESTAMPTZ NOT NULL DEFAULT now()
 )";
 
-/// Taken while the table is created: two that create it at once would make
-/// one of them fail, IF NOT EXISTS notwithstanding.
+/// Taken while tables and triggers are created, IF NOT EXISTS notwithstanding.
 const LOCK: i64 = 0x6173_6964_6500;
 
 /// The journal of a PostgreSQL database, in the first schema of the search
@@ -33,13 +35,68 @@ impl PostgresJournal {
     /// The database's.
     pub async fn install(pool: PgPool) -> Result<Self, sqlx::Error> {
         let mut transaction = pool.begin().await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)")
-            .bind(LOCK)
-            .execute(&mut *transaction)
-            .await?;
+        lock(&mut transaction).await?;
         sqlx::query(TABLE).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(Self(pool))
+    }
+
+    /// Begins the transaction of a write. The triggers of
+    /// [`install_triggers`](Self::install_triggers) pass over what it changes,
+    /// since `write` tells the others: in the same round trip as `BEGIN`. They
+    /// do not where the write is [uncached](Write::is_uncached).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(
+        pool: &PgPool,
+        write: &Write,
+    ) -> Result<sqlx::Transaction<'static, Postgres>, sqlx::Error> {
+        if write.is_uncached() {
+            pool.begin().await
+        } else {
+            pool.begin_with(triggers::BEGIN).await
+        }
+    }
+
+    /// The same for a transaction that was begun otherwise, by a statement of
+    /// its own: the triggers pass over what `connection` changes in it from
+    /// now on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn mark(connection: &mut PgConnection, write: &Write) -> Result<(), sqlx::Error> {
+        if !write.is_uncached() {
+            connection.execute(triggers::MARK).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts triggers on a table, in place of those that an earlier call put
+    /// there. They record in the journal what other programs change, in the
+    /// transaction of those, and every instance forgets it as it forgets a
+    /// write that could not reach Redis.
+    ///
+    /// They fire once for each statement, and record the whole kind where it
+    /// changes more than 1,000 rows or keys, and for TRUNCATE. They run with
+    /// the rights of whoever called this. They do not see what is written with
+    /// `session_replication_role = replica`, by logical replication, while
+    /// triggers are disabled, or to a partition of the table by its own name.
+    /// Remove them before a migration that changes the columns they read.
+    ///
+    /// # Errors
+    /// The database's, as when a column is missing or its encoding is not
+    /// UTF-8.
+    pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
+        triggers::install(&self.0, triggers).await
+    }
+
+    /// Removes the triggers of a table, and the functions that they call.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
+        triggers::remove(&self.0, table).await
     }
 
     /// Stores what Redis did not acknowledge, in the transaction that
@@ -63,6 +120,15 @@ impl PostgresJournal {
         }
         Ok(())
     }
+}
+
+/// Two that create the same thing at once would make one of them fail.
+async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(LOCK)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 impl Journal for PostgresJournal {

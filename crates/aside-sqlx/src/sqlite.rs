@@ -1,10 +1,12 @@
 //! The journal on SQLite.
 
-use aside::{Journal, JournalRow, Unquarantined};
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{QueryBuilder, Sqlite};
+mod triggers;
 
-use crate::{OutOfReach, PAGE, RecordError, to_record};
+use aside::{Journal, JournalRow, Unquarantined, Write};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Executor as _, QueryBuilder, Sqlite};
+
+use crate::{OutOfReach, PAGE, RecordError, Triggers, to_record};
 
 /// AUTOINCREMENT: an id that was deleted does not come again for a row that
 /// is about something else.
@@ -22,24 +24,85 @@ const PARAMETERS: usize = 500;
 pub struct SqliteJournal(SqlitePool);
 
 impl SqliteJournal {
-    /// The journal of a database in which its table is known to exist.
+    /// The journal of a database in which [`install`](Self::install) is known
+    /// to have run.
     #[must_use]
     pub fn new(pool: SqlitePool) -> Self {
         Self(pool)
     }
 
-    /// Creates the table `cache_journal` if it is missing.
+    /// Creates the tables `cache_journal` and `cache_journal_writer` if they
+    /// are missing. The second is always empty for all but a transaction of
+    /// [`begin`](Self::begin).
     ///
     /// # Errors
     /// The database's.
     pub async fn install(pool: SqlitePool) -> Result<Self, sqlx::Error> {
-        sqlx::query(TABLE).execute(&pool).await?;
+        pool.execute(TABLE).await?;
+        pool.execute(triggers::MARKS).await?;
         Ok(Self(pool))
     }
 
+    /// Begins the transaction of a write, by `BEGIN IMMEDIATE`. The triggers
+    /// of [`install_triggers`](Self::install_triggers) pass over what it
+    /// changes, since `write` tells the others; they do not where the write is
+    /// [uncached](Write::is_uncached). It must be ended by
+    /// [`record`](Self::record), or its COMMIT fails.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(
+        pool: &SqlitePool,
+        write: &Write,
+    ) -> Result<sqlx::Transaction<'static, Sqlite>, sqlx::Error> {
+        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        Self::mark(&mut transaction, write).await?;
+        Ok(transaction)
+    }
+
+    /// The same for a transaction that was begun otherwise: the triggers pass
+    /// over what `connection` changes in it from now on. Nothing happens on a
+    /// connection that does not enforce foreign keys, as sqlx's do unless told
+    /// otherwise: the triggers record its changes then, too.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn mark(connection: &mut SqliteConnection, write: &Write) -> Result<(), sqlx::Error> {
+        if !write.is_uncached() {
+            connection.execute(triggers::MARK).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts triggers on a table, in place of those that an earlier call put
+    /// there. They record in the journal what other programs change, in the
+    /// transaction of those, and every instance forgets it as it forgets a
+    /// write that could not reach Redis.
+    ///
+    /// They fire once for each row, and record the whole kind where the
+    /// journal holds more than 1,000 keys of it, and for values with control
+    /// characters or of more than 200 bytes. A program that has triggers
+    /// switched off is not heard of; the rows that REPLACE deletes are, but
+    /// for those in the way of an index on an expression. Remove them before a
+    /// migration that changes the columns they read.
+    ///
+    /// # Errors
+    /// The database's, as when a column is missing.
+    pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
+        triggers::install(&self.0, triggers).await
+    }
+
+    /// Removes the triggers of a table, and what they used.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
+        triggers::remove(&self.0, table).await
+    }
+
     /// Stores what Redis did not acknowledge, in the transaction that
-    /// `connection` is in. To be called between `before_commit` and the
-    /// commit; sends nothing where there is nothing to store.
+    /// `connection` is in, and ends what [`begin`](Self::begin) began. To be
+    /// called between `before_commit` and the commit.
     ///
     /// # Errors
     /// [`RecordError`]; the transaction must be rolled back then, and
@@ -58,6 +121,7 @@ impl SqliteJournal {
                 .execute(&mut *connection)
                 .await?;
         }
+        connection.execute(triggers::UNMARK).await?;
         Ok(())
     }
 }

@@ -129,6 +129,13 @@ impl Write {
         Self::new(None, false)
     }
 
+    /// Whether no cache hears of it: nobody is told what it changes, unless
+    /// the database tells them.
+    #[must_use]
+    pub fn is_uncached(&self) -> bool {
+        self.tiers.is_none()
+    }
+
     /// A write whose transaction is the caller's own.
     pub(crate) fn of_caller(tiers: Arc<Tiers>) -> Self {
         Self::new(Some(tiers), false)

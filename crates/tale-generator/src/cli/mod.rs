@@ -12,6 +12,7 @@ mod progress;
 mod seed;
 mod serve;
 mod transfer;
+mod triggers;
 mod warm;
 
 use std::io::Write as _;
@@ -55,6 +56,13 @@ enum Command {
     },
     /// Fills the cache from the database
     Warm {
+        #[command(flatten)]
+        database: DatabaseArgument,
+    },
+    /// Makes the database tell the cache what other programs write
+    Triggers {
+        /// install, or remove
+        action: triggers::Action,
         #[command(flatten)]
         database: DatabaseArgument,
     },
@@ -125,6 +133,9 @@ async fn obey(command: Command) -> Result<(), Failure> {
         }
         Command::Seed { plan, database } => seed::seed(plan, &database.settings(true)?).await,
         Command::Warm { database } => warm::warm(&database.settings(true)?).await,
+        Command::Triggers { action, database } => {
+            triggers::change(action, &database.settings(false)?).await
+        }
         Command::Export { file, database } => {
             transfer::export(&file, &database.settings(true)?).await
         }

@@ -48,7 +48,7 @@ pub async fn insert_batch(
 ) -> Result<Inserted, BatchError> {
     let as_a_whole = |error| BatchError { index: None, error };
     let mut inserted = Inserted::default();
-    let mut transaction = database.begin().await.map_err(as_a_whole)?;
+    let mut transaction = database.begin(write).await.map_err(as_a_whole)?;
     for (index, record) in records.iter().enumerate() {
         let added = insert(&mut transaction, record, write)
             .await

@@ -99,7 +99,7 @@ impl SqlChildren {
         write: &mut Write,
     ) -> Result<Option<Arc<Child>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
             return Ok(None);
         };
@@ -124,7 +124,7 @@ impl SqlChildren {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
             return Ok(false);
         };
@@ -179,7 +179,7 @@ impl Repository for SqlChildren {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let after = table::insert(&mut transaction, &row)
             .await?
             .ok_or(TaleError::Exists { kind: "child" })?;

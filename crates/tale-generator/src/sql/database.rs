@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aside::CacheService;
-use aside_sqlx::{PostgresJournal, SqliteJournal};
+use aside::{CacheService, Write};
+use aside_sqlx::{PostgresJournal, SqliteJournal, Triggers};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
@@ -17,7 +17,7 @@ use super::open::{self, DatabaseOptions, OpenError};
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
-use crate::domain::TaleError;
+use crate::domain::{Child, Hero, Story, TaleError};
 
 /// An open database, SQLite or PostgreSQL. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -129,6 +129,52 @@ impl Database {
         }
     }
 
+    /// Puts triggers on the three tables, so that what other programs write
+    /// is forgotten by every instance whose `CACHE_NAMESPACE` is `namespace`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn install_triggers(&self, namespace: &str) -> Result<(), sqlx::Error> {
+        let tables = [
+            Triggers::of::<Hero>("heroes", namespace),
+            Triggers::of::<Child>("children", namespace),
+            Triggers::of::<Story>("stories", namespace),
+        ];
+        for triggers in &tables {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let journal = SqliteJournal::new(pool.clone());
+                    journal.install_triggers(triggers).await?;
+                }
+                Pool::Postgres(pool) => {
+                    let journal = PostgresJournal::new(pool.clone());
+                    journal.install_triggers(triggers).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_triggers(&self) -> Result<(), sqlx::Error> {
+        for table in ["heroes", "children", "stories"] {
+            match &self.pool {
+                Pool::Sqlite(pool) => {
+                    let journal = SqliteJournal::new(pool.clone());
+                    journal.remove_triggers(table).await?;
+                }
+                Pool::Postgres(pool) => {
+                    let journal = PostgresJournal::new(pool.clone());
+                    journal.remove_triggers(table).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Ends all connections. Reads and writes fail from then on.
     pub async fn close(&self) {
         match &self.pool {
@@ -165,19 +211,17 @@ impl Database {
         self.within_the_limit(rows, kind).await
     }
 
-    /// Begins a transaction that writes.
-    pub(super) async fn begin(&self) -> Result<Transaction, TaleError> {
+    /// Begins the transaction of a write.
+    pub(super) async fn begin(&self, write: &Write) -> Result<Transaction, TaleError> {
         let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {
                 // IMMEDIATE takes the write lock at once: what is read after
                 // it is what will be written over.
-                Pool::Sqlite(pool) => pool
-                    .begin_with("BEGIN IMMEDIATE")
+                Pool::Sqlite(pool) => SqliteJournal::begin(pool, write)
                     .await
                     .map(|inner| Transaction::sqlite(inner, limit, availability)),
-                Pool::Postgres(pool) => pool
-                    .begin()
+                Pool::Postgres(pool) => PostgresJournal::begin(pool, write)
                     .await
                     .map(|inner| Transaction::postgres(inner, limit, availability)),
             }

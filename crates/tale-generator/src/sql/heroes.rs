@@ -109,7 +109,7 @@ impl SqlHeroes {
         write: &mut Write,
     ) -> Result<Option<Arc<Hero>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock(&mut transaction, row.id).await? else {
             return Ok(None);
         };
@@ -131,7 +131,7 @@ impl SqlHeroes {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
             return Ok(false);
         };
@@ -178,7 +178,7 @@ impl Repository for SqlHeroes {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let after = table::insert(&mut transaction, &row)
             .await?
             .ok_or(TaleError::Exists { kind: "hero" })?;

@@ -10,6 +10,7 @@ mod facade;
 mod http;
 mod keys;
 mod limits;
+mod other_programs;
 mod program;
 mod reads;
 mod transfers;

@@ -44,7 +44,7 @@ impl SqlStories {
         write: &mut Write,
     ) -> Result<Option<Arc<Story>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         // The child and the hero are locked first, as everywhere; that one
         // is unknown is said only if the story is not.
         let unknown = settle(&mut transaction, &mut row).await?;
@@ -69,7 +69,7 @@ impl SqlStories {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
             return Ok(false);
         };
@@ -99,7 +99,7 @@ impl SqlStories {
               WHERE id = $1 AND ($4 IS NULL OR version = $4) RETURNING *",
         );
         validate_rating(rating)?;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
             return Ok(None);
         };
@@ -156,7 +156,7 @@ impl Repository for SqlStories {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.begin(write).await?;
         let unknown = settle(&mut transaction, &mut row).await?;
         unknown.map_or(Ok(()), Err)?;
         let after = table::insert(&mut transaction, &row)

@@ -1,0 +1,259 @@
+//! Triggers on PostgreSQL: one for each kind of statement, with the rows that
+//! it changed as a table.
+
+use std::fmt::Write as _;
+
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use crate::triggers::{
+    LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, UNKEYED, escapes, identifier, literal, table,
+};
+
+/// What a transaction of the library sets for itself, so that its changes are
+/// not recorded a second time. It ends with the transaction, however that
+/// ends, and so cannot leak through a pooler into the next one.
+pub(super) const MARK: &str = "SET LOCAL aside.writer = 'on'";
+
+/// The same without a round trip of its own.
+pub(super) const BEGIN: &str = "BEGIN; SET LOCAL aside.writer = 'on'";
+
+/// Makes a segment of a value; shared by the triggers of all tables.
+const SEGMENT: &str = "cache_journal_segment";
+
+/// What the functions of single tables begin with.
+const OF_TABLE: &str = "cache_journal_of_";
+
+/// The longest name that PostgreSQL keeps.
+const LONGEST_NAME_BYTES: usize = 63;
+
+const OPERATIONS: [(&str, &str); 4] = [
+    ("INSERT", "REFERENCING NEW TABLE AS aside_after"),
+    (
+        "UPDATE",
+        "REFERENCING OLD TABLE AS aside_before NEW TABLE AS aside_after",
+    ),
+    ("DELETE", "REFERENCING OLD TABLE AS aside_before"),
+    ("TRUNCATE", ""),
+];
+
+pub(super) async fn install(pool: &PgPool, triggers: &Triggers) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    super::lock(&mut transaction).await?;
+    let schema = refuse_another_encoding(&mut transaction).await?;
+    remove_from(&mut transaction, &triggers.table).await?;
+    // A function is first looked into when it runs, in another program.
+    let keys = keys(triggers).join("), (");
+    let on = table(&triggers.table);
+    run(
+        &mut transaction,
+        format!(
+            "{} SELECT key FROM {on} AS r CROSS JOIN LATERAL (VALUES ({keys})) AS k (key) LIMIT 0",
+            segment_function(&schema)
+        ),
+    )
+    .await?;
+    let function = format!(
+        "{}.{}",
+        identifier(&schema),
+        identifier(&function_name(&triggers.table))
+    );
+    run(
+        &mut transaction,
+        table_function(triggers, &schema, &function),
+    )
+    .await?;
+    for (operation, changed) in OPERATIONS {
+        let name = trigger_name(operation);
+        let create = format!(
+            "CREATE TRIGGER {name} AFTER {operation} ON {on} {changed}
+             FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+        );
+        run(&mut transaction, create).await?;
+    }
+    transaction.commit().await
+}
+
+pub(super) async fn remove(pool: &PgPool, table: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    super::lock(&mut transaction).await?;
+    remove_from(&mut transaction, table).await?;
+    // The last to go takes what all have used.
+    let others = format!(
+        "SELECT EXISTS (SELECT FROM pg_proc WHERE starts_with(proname, '{OF_TABLE}')
+            AND pronamespace = current_schema()::regnamespace)"
+    );
+    let others: bool = sqlx::query_scalar(AssertSqlSafe(others))
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !others {
+        let drop = format!("DROP FUNCTION IF EXISTS {SEGMENT}(text, regtype)");
+        run(&mut transaction, drop).await?;
+    }
+    transaction.commit().await
+}
+
+/// Removes the triggers of a table and the function that they call.
+async fn remove_from(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    let on = table(name);
+    let functions = "SELECT DISTINCT tgfoid::regprocedure::text FROM pg_trigger
+         WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgname = ANY ($2)";
+    let names: Vec<String> = OPERATIONS
+        .iter()
+        .map(|(operation, _)| trigger_name(operation))
+        .collect();
+    let functions: Vec<String> = sqlx::query_scalar(functions)
+        .bind(&on)
+        .bind(&names)
+        .fetch_all(&mut *connection)
+        .await?;
+    for name in names {
+        let drop = format!("DROP TRIGGER IF EXISTS {name} ON {on}");
+        run(connection, drop).await?;
+    }
+    for function in functions {
+        run(connection, format!("DROP FUNCTION {function}")).await?;
+    }
+    Ok(())
+}
+
+async fn run(connection: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    connection
+        .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
+        .await
+        .map(drop)
+}
+
+fn trigger_name(operation: &str) -> String {
+    format!("cache_journal_{}", operation.to_ascii_lowercase())
+}
+
+fn function_name(table: &str) -> String {
+    let mut name = format!("{OF_TABLE}{}", table.replace('.', "_"));
+    while LONGEST_NAME_BYTES < name.len() {
+        name.pop();
+    }
+    name
+}
+
+/// The schema of the journal. Characters have the numbers that the library
+/// knows them by only in a database of UTF-8.
+async fn refuse_another_encoding(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    const ABOUT: &str = "SELECT current_schema()::text, current_setting('server_encoding')";
+    let (schema, encoding): (String, String) = sqlx::query_as(ABOUT).fetch_one(connection).await?;
+    if encoding != "UTF8" {
+        return Err(sqlx::Error::Configuration(
+            format!("triggers compute keys only in a database of UTF8, and this is of {encoding}")
+                .into(),
+        ));
+    }
+    Ok(schema)
+}
+
+/// The SQL of the keys of the row `r`.
+fn keys(triggers: &Triggers) -> Vec<String> {
+    triggers.keys("r", &unkeyed(), |value| {
+        format!("{SEGMENT}(({value})::text, pg_typeof({value}))")
+    })
+}
+
+/// What stands for a segment that cannot be computed.
+fn unkeyed() -> String {
+    escaped(UNKEYED)
+}
+
+/// A character as a literal that shows what it is.
+fn escaped(character: char) -> String {
+    format!("E'\\u{:04x}'", u32::from(character))
+}
+
+/// Only types whose text is what their values serialize to: that of a number
+/// with a fraction, a time or a document is PostgreSQL's own.
+fn segment_function(schema: &str) -> String {
+    let escapes = escapes();
+    let (mut escape, mut special) = ("value".to_owned(), String::new());
+    for (plain, written) in escapes {
+        let (plain, written) = (escaped(plain), literal(&written));
+        escape = format!("replace({escape}, {plain}, {written})");
+        let _ = write!(special, " || {plain}");
+    }
+    format!(
+        "CREATE OR REPLACE FUNCTION {schema}.{SEGMENT}(value text, type regtype) RETURNS text
+         LANGUAGE plpgsql STABLE SET search_path = {schema}, pg_temp AS $cache_journal$
+         DECLARE
+             class \"char\";
+             base regtype;
+         BEGIN
+             IF value IS NULL THEN
+                 RETURN NULL;
+             END IF;
+             IF type <> ALL ('{{text, varchar, int2, int4, int8, uuid, bool}}'::regtype[]) THEN
+                 SELECT typtype, typbasetype INTO class, base FROM pg_type WHERE oid = type;
+                 IF class = 'd' THEN
+                     RETURN {SEGMENT}(value, base);
+                 ELSIF class <> 'e' THEN
+                     RETURN {unkeyed};
+                 END IF;
+             END IF;
+             IF translate(value, ''{special}, '') <> value THEN
+                 value := {escape};
+             END IF;
+             IF {LONGEST_SEGMENT_BYTES} < octet_length(value) THEN
+                 RETURN '#' || encode(sha256(convert_to(value, 'UTF8')), 'hex');
+             END IF;
+             RETURN value;
+         END $cache_journal$;",
+        schema = identifier(schema),
+        unkeyed = unkeyed(),
+    )
+}
+
+/// The function of one table. It runs with the rights of whoever installed
+/// it: another program need not be able to write the journal by itself.
+fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
+    let (keys, all_of) = (keys(triggers).join("), ("), triggers.all_of());
+    let of = |rows: &str| {
+        format!(
+            "SELECT array_agg(DISTINCT key) INTO keys
+               FROM ({rows}) AS r CROSS JOIN LATERAL (VALUES ({keys})) AS k (key)
+              WHERE key IS NOT NULL"
+        )
+    };
+    format!(
+        "CREATE FUNCTION {function}() RETURNS trigger
+         LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $cache_journal$
+         DECLARE
+             keys text[];
+             whole boolean := TG_OP = 'TRUNCATE';
+         BEGIN
+             IF current_setting('aside.writer', true) = 'on' THEN
+                 RETURN NULL;
+             END IF;
+             -- Before keys are computed of a million rows.
+             IF TG_OP IN ('UPDATE', 'DELETE') THEN
+                 whole := EXISTS (SELECT FROM aside_before OFFSET {MOST_KEYS});
+             ELSIF TG_OP = 'INSERT' THEN
+                 whole := EXISTS (SELECT FROM aside_after OFFSET {MOST_KEYS});
+             END IF;
+             IF whole THEN
+             ELSIF TG_OP = 'INSERT' THEN
+                 {inserted};
+             ELSIF TG_OP = 'DELETE' THEN
+                 {deleted};
+             ELSE
+                 {updated};
+             END IF;
+             IF whole OR {MOST_KEYS} < cardinality(keys)
+                OR 0 < strpos(array_to_string(keys, ''), {unkeyed}) THEN
+                 keys := ARRAY[{all_of}];
+             END IF;
+             INSERT INTO cache_journal (key) SELECT unnest(keys);
+             RETURN NULL;
+         END $cache_journal$",
+        schema = identifier(schema),
+        inserted = of("SELECT * FROM aside_after"),
+        deleted = of("SELECT * FROM aside_before"),
+        updated = of("SELECT * FROM aside_before UNION ALL SELECT * FROM aside_after"),
+        unkeyed = unkeyed(),
+    )
+}

@@ -1,0 +1,255 @@
+//! Triggers on SQLite: one for each row, since it has no others.
+//!
+//! They use nothing that another program's SQLite may lack: no functions of
+//! ours, and no expression so deep that an older parser refuses the schema. So
+//! control characters and values of more than 200 bytes, whose digest SQLite
+//! cannot compute, become the whole kind.
+
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, Executor as _};
+
+use crate::triggers::{
+    LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, escapes, identifier, literal, table,
+};
+
+/// The row that a transaction of the library keeps here while it is open, so
+/// that its changes are not recorded a second time. SQLite has one writer at
+/// a time and shows nobody else what is not committed, so no other program
+/// ever sees it. And none can be left behind: it refers to a row that is not
+/// there, which lets no COMMIT pass.
+pub(super) const MARKS: &str = "CREATE TABLE IF NOT EXISTS cache_journal_writer (
+    id INTEGER PRIMARY KEY,
+    left_behind INTEGER NOT NULL
+        REFERENCES cache_journal_writer (id) DEFERRABLE INITIALLY DEFERRED
+)";
+
+/// Where foreign keys are not enforced there is no mark: what the library
+/// writes is recorded twice then, and nothing is ever lost.
+pub(super) const MARK: &str = "INSERT INTO cache_journal_writer
+    SELECT 1, 0 FROM pragma_foreign_keys WHERE foreign_keys
+    ON CONFLICT DO NOTHING";
+
+pub(super) const UNMARK: &str = "DELETE FROM cache_journal_writer";
+
+/// For the triggers, which look for keys.
+const INDEX: &str = "cache_journal_keys";
+
+/// When a trigger fires, and the rows it is about.
+const EVENTS: [(&str, &str, &[&str]); 3] = [
+    ("inserted", "AFTER INSERT", &["NEW"]),
+    ("updated", "AFTER UPDATE", &["OLD", "NEW"]),
+    ("deleted", "AFTER DELETE", &["OLD"]),
+];
+
+/// REPLACE deletes the rows in its way without firing a trigger for them.
+const REPLACING: [(&str, &str); 2] = [
+    ("replaced", "BEFORE INSERT"),
+    ("replaced_by_update", "BEFORE UPDATE"),
+];
+
+pub(super) async fn install(pool: &SqlitePool, triggers: &Triggers) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    remove_from(&mut transaction, &triggers.table).await?;
+    let triggers = with_booleans(&mut transaction, triggers).await?;
+    let on = table(&triggers.table);
+    // A trigger is first looked into when it fires, in another program.
+    let keys = keys(&triggers, "r").join(", ");
+    let check = format!("SELECT {keys} FROM {on} AS r LIMIT 0");
+    run(&mut transaction, check).await?;
+    let index = format!("CREATE INDEX IF NOT EXISTS {INDEX} ON cache_journal (key)");
+    run(&mut transaction, index).await?;
+    for (suffix, event, rows) in EVENTS {
+        let keys: Vec<String> = rows
+            .iter()
+            .flat_map(|row| keys_of(&triggers, row))
+            .collect();
+        let create = trigger(&triggers, suffix, event, &keys);
+        run(&mut transaction, create).await?;
+    }
+    let unique = unique_columns(&mut transaction, &triggers.table).await?;
+    if !unique.is_empty() {
+        let in_the_way: Vec<String> = unique.iter().map(|columns| same(columns)).collect();
+        let in_the_way = in_the_way.join(" OR ");
+        for (suffix, event) in REPLACING {
+            let keys: Vec<String> = self::keys(&triggers, "r")
+                .iter()
+                .map(|key| format!("SELECT {key} AS key FROM {on} AS r WHERE {in_the_way}"))
+                .collect();
+            let create = trigger(&triggers, suffix, event, &keys);
+            run(&mut transaction, create).await?;
+        }
+    }
+    transaction.commit().await
+}
+
+pub(super) async fn remove(pool: &SqlitePool, table: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    remove_from(&mut transaction, table).await?;
+    // The last to go takes what all have used.
+    let others = "SELECT EXISTS (SELECT 1 FROM sqlite_schema
+         WHERE type = 'trigger' AND name GLOB 'cache_journal_*')";
+    let others: bool = sqlx::query_scalar(others)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !others {
+        run(&mut transaction, format!("DROP INDEX IF EXISTS {INDEX}")).await?;
+    }
+    transaction.commit().await
+}
+
+async fn remove_from(connection: &mut SqliteConnection, table: &str) -> Result<(), sqlx::Error> {
+    let events = EVENTS.iter().map(|(suffix, ..)| *suffix);
+    for suffix in events.chain(REPLACING.iter().map(|(suffix, _)| *suffix)) {
+        let drop = format!("DROP TRIGGER IF EXISTS {}", name(table, suffix));
+        run(connection, drop).await?;
+    }
+    Ok(())
+}
+
+async fn run(connection: &mut SqliteConnection, sql: String) -> Result<(), sqlx::Error> {
+    connection
+        .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
+        .await
+        .map(drop)
+}
+
+fn name(table: &str, suffix: &str) -> String {
+    identifier(&format!("cache_journal_{table}_{suffix}"))
+}
+
+/// A `bool` is 0 or 1 in SQLite, and `true` or `false` in a key.
+async fn with_booleans(
+    connection: &mut SqliteConnection,
+    triggers: &Triggers,
+) -> Result<Triggers, sqlx::Error> {
+    let booleans = "SELECT name FROM pragma_table_info($1) WHERE type LIKE 'bool%'";
+    let booleans: BTreeSet<String> = sqlx::query_scalar::<_, String>(booleans)
+        .bind(&triggers.table)
+        .fetch_all(connection)
+        .await?
+        .into_iter()
+        .collect();
+    let of_fields: Vec<&str> = triggers.plain_fields().collect();
+    let mut triggers = triggers.clone();
+    for field in of_fields.into_iter().filter(|it| booleans.contains(*it)) {
+        let column = identifier(field);
+        let sql = format!(
+            "CASE {{row}}.{column} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {{row}}.{column} END"
+        );
+        triggers = triggers.expression(field, &sql);
+    }
+    Ok(triggers)
+}
+
+/// The columns of everything that only one row may have.
+async fn unique_columns(
+    connection: &mut SqliteConnection,
+    table: &str,
+) -> Result<Vec<Vec<String>>, sqlx::Error> {
+    let key = "SELECT name FROM pragma_table_info($1) WHERE 0 < pk ORDER BY pk";
+    let key: Vec<String> = sqlx::query_scalar(key)
+        .bind(table)
+        .fetch_all(&mut *connection)
+        .await?;
+    let indexes = "SELECT name FROM pragma_index_list($1) WHERE \"unique\" AND origin <> 'pk'";
+    let indexes: Vec<String> = sqlx::query_scalar(indexes)
+        .bind(table)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut unique: BTreeSet<Vec<String>> = BTreeSet::from([key]);
+    for index in indexes {
+        // Expressions have no name; what can be compared is compared.
+        let columns = "SELECT name FROM pragma_index_info($1) WHERE name IS NOT NULL";
+        let columns: Vec<String> = sqlx::query_scalar(columns)
+            .bind(index)
+            .fetch_all(&mut *connection)
+            .await?;
+        unique.insert(columns);
+    }
+    unique.remove(&Vec::new());
+    Ok(unique.into_iter().collect())
+}
+
+/// Whether the row `r` is in the way of the new one.
+fn same(columns: &[String]) -> String {
+    let same: Vec<String> = columns
+        .iter()
+        .map(|column| identifier(column))
+        .map(|column| format!("r.{column} = NEW.{column}"))
+        .collect();
+    format!("({})", same.join(" AND "))
+}
+
+fn keys(triggers: &Triggers, row: &str) -> Vec<String> {
+    triggers.keys(row, UNKEYED, segment)
+}
+
+fn keys_of(triggers: &Triggers, row: &str) -> Vec<String> {
+    let keys = keys(triggers, row).into_iter();
+    keys.map(|key| format!("SELECT {key} AS key")).collect()
+}
+
+/// What stands for a segment that cannot be computed.
+const UNKEYED: &str = "char(1)";
+
+/// The SQL of a segment.
+fn segment(value: &str) -> String {
+    // Twelve deep. One deeper for each control character would be more than
+    // SQLite's parser took before 3.46, and a schema that it cannot parse
+    // closes the whole database to a program.
+    let mut escaped = value.to_owned();
+    let visible = escapes().into_iter().filter(|(it, _)| !it.is_control());
+    for (plain, written) in visible {
+        let (plain, written) = (literal(&plain.to_string()), literal(&written));
+        escaped = format!("replace({escaped}, {plain}, {written})");
+    }
+    format!(
+        "CASE WHEN {value} IS NULL THEN NULL
+              WHEN typeof({value}) NOT IN ('text', 'integer')
+                OR 0 < instr({value}, char(0))
+                OR {value} GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'
+                OR {LONGEST_SEGMENT_BYTES} < length(CAST({escaped} AS BLOB)) THEN {UNKEYED}
+              ELSE {escaped} END"
+    )
+}
+
+/// A trigger that records keys, given as SELECTs.
+///
+/// A key that stands in the journal already is given a new row, since its old
+/// one may be in the hands of a process that is about to delete it. And when
+/// there are many, the kind takes their place, which is as far as rows can be
+/// spared where each of a statement fires by itself.
+fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> String {
+    let keys = keys.join(" UNION ");
+    let all_of = triggers.all_of();
+    let keys = format!(
+        "SELECT CASE WHEN instr(key, {UNKEYED}) THEN {all_of} ELSE key END
+           FROM ({keys}) WHERE key IS NOT NULL"
+    );
+    // ';' follows ':'.
+    let of_kind = format!(
+        "{} <= key AND key < {}",
+        literal(&format!("{}:", triggers.prefix)),
+        literal(&format!("{};", triggers.prefix)),
+    );
+    let forgotten = format!("EXISTS (SELECT 1 FROM cache_journal WHERE key = {all_of})");
+    format!(
+        "CREATE TRIGGER {name} {event} ON {on}
+         WHEN NOT EXISTS (SELECT 1 FROM cache_journal_writer)
+         BEGIN
+             DELETE FROM cache_journal WHERE key IN ({keys});
+             INSERT INTO cache_journal (key) {keys};
+             INSERT INTO cache_journal (key) SELECT {all_of}
+              WHERE {forgotten} OR {MOST_KEYS} < (
+                  SELECT count(*) FROM (SELECT 1 FROM cache_journal WHERE {of_kind}
+                                         LIMIT {MOST_KEYS} + 1));
+             DELETE FROM cache_journal WHERE {of_kind} AND {forgotten};
+             DELETE FROM cache_journal WHERE key = {all_of}
+                AND id < (SELECT max(id) FROM cache_journal WHERE key = {all_of});
+         END",
+        name = name(&triggers.table, suffix),
+        on = table(&triggers.table),
+    )
+}
