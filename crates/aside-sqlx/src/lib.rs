@@ -73,14 +73,11 @@ pub enum RecordError {
     Database(#[from] sqlx::Error),
 }
 
-/// The rows to insert, if the policy lets the write go on.
-fn to_record(
-    left: &aside::Unquarantined<'_>,
-    policy: OutOfReach,
-) -> Result<Vec<String>, RecordError> {
+/// Whether there are rows to insert, if the policy lets the write go on.
+fn is_to_record(left: &aside::Unquarantined<'_>, policy: OutOfReach) -> Result<bool, RecordError> {
     match policy {
         OutOfReach::Refuse if !left.is_empty() => Err(RecordError::Refused),
-        OutOfReach::Journal | OutOfReach::Refuse => Ok(left.rows().collect()),
-        OutOfReach::Forget => Ok(Vec::new()),
+        OutOfReach::Journal | OutOfReach::Refuse => Ok(left.rows().next().is_some()),
+        OutOfReach::Forget => Ok(false),
     }
 }

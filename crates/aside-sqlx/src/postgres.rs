@@ -6,7 +6,7 @@ use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, to_record};
+use crate::{OutOfReach, PAGE, RecordError, Triggers, is_to_record};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -111,12 +111,20 @@ impl PostgresJournal {
         left: &Unquarantined<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
-        let rows = to_record(left, policy)?;
-        if !rows.is_empty() {
-            sqlx::query("INSERT INTO cache_journal (key) SELECT unnest($1::text[])")
-                .bind(rows)
-                .execute(connection)
-                .await?;
+        const INSERT: &str = "INSERT INTO cache_journal (key) SELECT unnest($1::text[])";
+        const INSERT_KINDS: &str =
+            "INSERT INTO cache_journal (key) SELECT unnest($1::text[]) RETURNING id";
+        if is_to_record(left, policy)? {
+            if !left.is_empty() {
+                let insert = sqlx::query(INSERT).bind(left.keys());
+                insert.execute(&mut *connection).await?;
+            }
+            let kinds: Vec<String> = left.kinds().collect();
+            if !kinds.is_empty() {
+                let insert = sqlx::query_scalar(INSERT_KINDS).bind(kinds);
+                let ids: Vec<i64> = insert.fetch_all(connection).await?;
+                left.journalled(&ids);
+            }
         }
         Ok(())
     }
@@ -133,6 +141,12 @@ async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 impl Journal for PostgresJournal {
     type Error = sqlx::Error;
+
+    async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT max(id) FROM cache_journal")
+            .fetch_one(&self.0)
+            .await
+    }
 
     async fn page(&self, after: i64) -> Result<Vec<JournalRow>, sqlx::Error> {
         let rows: Vec<(i64, String)> =

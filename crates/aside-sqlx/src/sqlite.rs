@@ -6,7 +6,7 @@ use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, to_record};
+use crate::{OutOfReach, PAGE, RecordError, Triggers, is_to_record};
 
 /// AUTOINCREMENT: an id that was deleted does not come again for a row that
 /// is about something else.
@@ -112,14 +112,21 @@ impl SqliteJournal {
         left: &Unquarantined<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
-        for rows in to_record(left, policy)?.chunks(PARAMETERS) {
-            QueryBuilder::<Sqlite>::new("INSERT INTO cache_journal (key) ")
-                .push_values(rows, |mut row, key| {
-                    row.push_bind(key.clone());
-                })
-                .build()
-                .execute(&mut *connection)
-                .await?;
+        if is_to_record(left, policy)? {
+            for keys in left.keys().chunks(PARAMETERS) {
+                QueryBuilder::<Sqlite>::new("INSERT INTO cache_journal (key) ")
+                    .push_values(keys, |mut row, key| {
+                        row.push_bind(key.clone());
+                    })
+                    .build()
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            for kind in left.kinds() {
+                let insert = "INSERT INTO cache_journal (key) VALUES (?) RETURNING id";
+                let insert = sqlx::query_scalar(insert).bind(kind);
+                left.journalled(&[insert.fetch_one(&mut *connection).await?]);
+            }
         }
         connection.execute(triggers::UNMARK).await?;
         Ok(())
@@ -128,6 +135,12 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     type Error = sqlx::Error;
+
+    async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT max(id) FROM cache_journal")
+            .fetch_one(&self.0)
+            .await
+    }
 
     async fn page(&self, after: i64) -> Result<Vec<JournalRow>, sqlx::Error> {
         let rows: Vec<(i64, String)> =

@@ -152,6 +152,8 @@ mod held;
 
 mod pending;
 
+mod journalled;
+
 mod kind;
 
 mod heard;

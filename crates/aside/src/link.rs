@@ -172,7 +172,7 @@ impl Link {
     pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
         self.synced.fetch_max(sent.millis(), Ordering::AcqRel);
         self.proved.fetch_max(suspicions, Ordering::AcqRel);
-        if !self.journalled.load(Ordering::Acquire) {
+        if !self.is_journalled() {
             self.cleared.fetch_max(suspicions, Ordering::AcqRel);
         } else if self.cleared.load(Ordering::Acquire) < suspicions {
             self.undrained.notify_one();
@@ -186,6 +186,11 @@ impl Link {
         self.journalled.store(true, Ordering::Release);
         self.raised.fetch_add(1, Ordering::AcqRel);
         self.stripes.forget_all();
+    }
+
+    /// Whether a journal is drained here.
+    pub(crate) fn is_journalled(&self) -> bool {
+        self.journalled.load(Ordering::Acquire)
     }
 
     /// How many suspicions a PONG has answered: to be asked before the SELECT

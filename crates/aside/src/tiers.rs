@@ -20,6 +20,7 @@ use crate::entity::Entity;
 use crate::epochs::Epochs;
 use crate::heard::Teller;
 use crate::held::Held;
+use crate::journalled::Journalled;
 use crate::key::{self, Key};
 use crate::kind::{AnyKind, Kind};
 use crate::link::{Link, Suspicion};
@@ -45,6 +46,7 @@ pub(crate) struct Tiers {
     pub(crate) breaker: Breaker,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
     pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
@@ -73,6 +75,7 @@ impl Tiers {
             breaker: Breaker::new(config.operation_timeout / 2),
             stripes,
             held: Held::default(),
+            journalled: Arc::default(),
             epochs: Epochs::default(),
             teller: Teller::new(),
             statistics: ServiceStatistics::new(),

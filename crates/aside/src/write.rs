@@ -23,10 +23,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::entity::{self, Entity};
 use crate::journal::all_of;
+use crate::journalled::Journalled;
 use crate::key::Key;
 use crate::kind::Encoded;
 use crate::lookup::Found;
@@ -59,6 +61,8 @@ pub struct Write {
     values: HashMap<Key, NewValue>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
+    /// Rows of whole kinds that this write has put into the journal.
+    journalled: Mutex<Vec<i64>>,
     attempted: bool,
     rolled_back: bool,
 }
@@ -97,6 +101,8 @@ struct NewValue {
 pub struct Unquarantined<'w> {
     keys: &'w [String],
     kinds: &'w [&'static str],
+    journalled: &'w Mutex<Vec<i64>>,
+    own: Option<&'w Journalled>,
 }
 
 impl Unquarantined<'_> {
@@ -113,12 +119,27 @@ impl Unquarantined<'_> {
         self.keys.is_empty()
     }
 
-    /// What to insert into the journal, one row each: the keys, and one for
-    /// every kind that was written as a whole, since a crash before its second
-    /// forgetting would leave what was read in between.
+    /// What to insert into the journal for whole kinds, one row each: a crash
+    /// before their second forgetting would leave what was read in between.
+    /// Their ids belong to [`journalled`](Self::journalled).
+    pub fn kinds(&self) -> impl Iterator<Item = String> {
+        self.kinds.iter().map(|kind| all_of(kind))
+    }
+
+    /// All that is to be inserted into the journal, one row each: the keys,
+    /// and the whole kinds.
     pub fn rows(&self) -> impl Iterator<Item = String> {
-        let kinds = self.kinds.iter().map(|kind| all_of(kind));
-        self.keys.iter().cloned().chain(kinds)
+        self.keys.iter().cloned().chain(self.kinds())
+    }
+
+    /// Says which rows hold the whole kinds of this write. They are deleted
+    /// when it has forgotten these after its commit; otherwise they are worked
+    /// off like others, which makes the kinds cold once more.
+    pub fn journalled(&self, ids: &[i64]) {
+        if let Some(own) = self.own {
+            own.begin(ids);
+            self.journalled.lock().extend(ids);
+        }
     }
 }
 
@@ -157,6 +178,7 @@ impl Write {
             values: HashMap::new(),
             rounds: Vec::new(),
             unquarantined: Vec::new(),
+            journalled: Mutex::default(),
             attempted: false,
             rolled_back: false,
         }

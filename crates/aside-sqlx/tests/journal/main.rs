@@ -5,9 +5,9 @@ mod notes;
 
 use std::time::Duration;
 
-use aside::{CacheConfig, Freshness, Repository, Secret, Tier};
+use aside::{CacheConfig, Freshness, Heard, Repository, Secret, Tier};
 use aside_sqlx::{OutOfReach, RecordError};
-use aside_testkit::{Mode, PostgresServer, Proxy, RedisOptions, RedisServer, eventually};
+use aside_testkit::{Mode, PostgresServer, Proxy, RedisServer, eventually};
 
 use self::notes::{Database, Instance, Note, NoteError};
 
@@ -93,27 +93,23 @@ async fn what_a_writer_that_died_could_not_tell_redis_is_worked_off_by_others() 
 #[tokio::test]
 async fn nothing_comes_from_redis_after_an_outage_before_the_journal_is_worked_off() {
     on_both(async |database| {
-        let redis = RedisServer::start_with(RedisOptions {
-            appendonly: true,
-            ..RedisOptions::default()
-        })
-        .expect("redis-server or valkey-server");
-        let one = Instance::start(at(&redis.url()), &database).await;
+        let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
-        one.notes.save(Note::new(1, "0")).await.unwrap();
+        other.notes.save(Note::new(1, "0")).await.unwrap();
+        // Nothing that it sends waits in a socket for Redis to go on.
+        let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
         for turn in 1..=3 {
-            one.caches(1).await;
             other.caches(1).await;
-            // It goes on as it was, with its connections and its values.
             redis.stop();
-            let text = turn.to_string();
-            one.notes.update(Note::new(1, &text)).await.unwrap();
-            // Suspect by now, which its next answer from Redis would not be.
+            // Suspect, and asking again and again: its next PONG comes at once.
             eventually(EVENTUALLY, "a suspicion", async || {
                 other.text(1).await;
                 !other.cache.is_synced()
             })
             .await;
+            let text = turn.to_string();
+            nowhere.notes.update(Note::new(1, &text)).await.unwrap();
+            // It goes on as it was, with its connections and its values.
             redis.cont();
             let mut cached = false;
             eventually(EVENTUALLY, "an answer from a cache", async || {
@@ -189,6 +185,37 @@ async fn a_write_of_a_whole_kind_is_one_row_and_is_worked_off() {
             other.text(1).await == "new"
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_of_a_whole_kind_makes_it_cold_before_and_after_and_leaves_no_row() {
+    on_both(async |database| {
+        let redis = redis();
+        let writer = Instance::start(at(&redis.url()), &database).await;
+        writer.notes.save(Note::new(1, "old")).await.unwrap();
+        let mut heard = writer.cache.listen();
+        let mut colder = 0;
+        for turn in 1..=5 {
+            writer.rewrite_all(&turn.to_string()).await;
+            eventually(EVENTUALLY, "an empty journal", async || {
+                database.rows().await.is_empty()
+            })
+            .await;
+            // What is said last is heard last.
+            let last = Note::new(100 + turn, "last");
+            let key = format!("note:{}", last.id);
+            writer.notes.save(last).await.unwrap();
+            while let Some(word) = heard.next().await {
+                match word {
+                    Heard::Kind { .. } => colder += 1,
+                    Heard::Key { key: last, .. } if last == key => break,
+                    _ => {}
+                }
+            }
+            assert_eq!(colder, 2 * turn, "times that the kind was made cold");
+        }
     })
     .await;
 }

@@ -43,6 +43,12 @@ impl Write {
         Unquarantined {
             keys: &self.unquarantined,
             kinds: &self.everything,
+            journalled: &self.journalled,
+            own: self.tiers.as_ref().and_then(|tiers| {
+                // Where nobody drains the journal, nobody would delete them.
+                let drained = tiers.link.is_journalled();
+                drained.then_some(&*tiers.journalled)
+            }),
         }
     }
 

@@ -67,10 +67,12 @@ impl Write {
         } else if !self.attempted {
             self.everything.clear();
         }
+        let mut forgotten = verdict == Verdict::Committed;
         while let Some(kind) = self.everything.last() {
-            tiers.forget_kind(kind).await;
+            forgotten &= tiers.forget_kind(kind).await.is_some();
             self.everything.pop();
         }
+        self.leave_journalled(&tiers, forgotten);
         while let Some(round) = self.rounds.last_mut() {
             let writer = round.writer;
             // Left over where the future of `before_commit` was dropped.
@@ -121,6 +123,18 @@ impl Write {
             self.rounds.pop();
         }
         self.attempted = false;
+    }
+
+    /// Has the rows of whole kinds deleted, if they have been `forgotten`
+    /// after the commit; else whoever reads them works them off.
+    fn leave_journalled(&mut self, tiers: &Tiers, forgotten: bool) {
+        let ids = std::mem::take(self.journalled.get_mut());
+        if ids.is_empty() {
+        } else if forgotten {
+            tiers.journalled.done(&ids);
+        } else {
+            tiers.journalled.leave(&ids);
+        }
     }
 
     fn release(&mut self, tiers: &Tiers, key: &Key, writer: Token, verdict: Verdict) -> Op {
@@ -180,6 +194,7 @@ impl Drop for Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
+        self.leave_journalled(&tiers, false);
         if self.attempted && !self.rolled_back && tiers.shared.is_some() {
             let due = Some(Instant::now() + tiers.config.quarantine_ttl);
             // Recorded too late for the quarantine, or never given one.

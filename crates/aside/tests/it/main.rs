@@ -16,6 +16,7 @@ mod forgetting;
 mod gathering;
 mod hammer;
 mod instances;
+mod journal;
 mod keys;
 mod outages;
 mod properties;

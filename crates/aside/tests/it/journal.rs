@@ -1,0 +1,153 @@
+//! How an instance reads a journal, whatever the database.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use aside::{CacheService, Heard, Journal, JournalRow};
+use aside_testkit::eventually;
+use parking_lot::Mutex;
+
+use crate::world::{SOON, World};
+
+/// Rows of one page.
+const PAGE: usize = 100;
+
+/// A table in memory.
+#[derive(Clone, Default)]
+struct Table(Arc<Rows>);
+
+#[derive(Default)]
+struct Rows {
+    rows: Mutex<BTreeMap<i64, String>>,
+    /// Whether each page that is read brings two more.
+    grows: AtomicBool,
+    read: AtomicUsize,
+    /// Called before a page is read.
+    before_page: Mutex<Option<Box<dyn FnMut() + Send>>>,
+}
+
+impl Table {
+    fn of(count: usize, entry: impl Fn(usize) -> String) -> Self {
+        let table = Self::default();
+        table.insert(count, entry);
+        table
+    }
+
+    fn insert(&self, count: usize, entry: impl Fn(usize) -> String) {
+        let mut rows = self.0.rows.lock();
+        let next = rows.last_key_value().map_or(1, |(id, _)| id + 1);
+        rows.extend((next..).zip((0..count).map(entry)));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.rows.lock().is_empty()
+    }
+}
+
+impl Journal for Table {
+    type Error = Infallible;
+
+    async fn newest(&self) -> Result<Option<i64>, Infallible> {
+        Ok(self.0.rows.lock().last_key_value().map(|(id, _)| *id))
+    }
+
+    async fn page(&self, after: i64) -> Result<Vec<JournalRow>, Infallible> {
+        if let Some(before) = &mut *self.0.before_page.lock() {
+            before();
+        }
+        let row = |(id, entry): (&i64, &String)| JournalRow {
+            id: *id,
+            entry: entry.clone(),
+        };
+        let rows = self.0.rows.lock();
+        let later = rows.range(after.saturating_add(1)..).take(PAGE);
+        let page: Vec<JournalRow> = later.map(row).collect();
+        drop(rows);
+        self.0.read.fetch_add(page.len(), Ordering::SeqCst);
+        if self.0.grows.load(Ordering::SeqCst) {
+            self.insert(2 * PAGE, |number| format!("hero:{number}"));
+        }
+        Ok(page)
+    }
+
+    async fn delete(&self, ids: &[i64]) -> Result<(), Infallible> {
+        let mut rows = self.0.rows.lock();
+        for id in ids {
+            rows.remove(id);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_pass_over_the_journal_ends_though_rows_come_faster_than_they_are_read() {
+    let world = World::new();
+    let table = Table::of(10 * PAGE, |number| format!("hero:{number}"));
+    table.0.grows.store(true, Ordering::SeqCst);
+    let cache = CacheService::connect(world.config()).await;
+    cache.drain(table.clone()).await;
+    // Trusted when what was there has been worked off.
+    assert!(cache.is_synced());
+    table.0.grows.store(false, Ordering::SeqCst);
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+}
+
+#[tokio::test]
+async fn one_page_of_the_journal_is_told_to_redis_before_the_next_is_read() {
+    let world = World::new();
+    let table = Table::of(10 * PAGE, |number| format!("hero:{number}"));
+    let told = world.redis().address();
+    let (rows, least) = (table.clone(), Arc::new(AtomicUsize::new(usize::MAX)));
+    let (noted, mut before) = (Arc::clone(&least), None);
+    *table.0.before_page.lock() = Some(Box::new(move || {
+        let calls = scripts_called(told);
+        let read = rows.0.read.load(Ordering::SeqCst);
+        if let Some((calls_before, read_before)) = before {
+            // Of the rows of the page before, none is left untold.
+            let untold = (read - read_before) as u64 <= calls - calls_before;
+            noted.fetch_min(usize::from(untold), Ordering::SeqCst);
+        }
+        before = Some((calls, read));
+    }));
+    let cache = CacheService::connect(world.config()).await;
+    cache.drain(table.clone()).await;
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+    assert_eq!(least.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn many_rows_of_one_kind_make_it_cold_once() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let table = Table::of(PAGE, |_| "all of hero".to_owned());
+    let mut heard = instance.cache.listen();
+    instance.cache.drain(table.clone()).await;
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+    // What is said last is heard last.
+    instance.cache.invalidate_id("hero", "last").await;
+    let mut colder = 0;
+    while let Some(word) = heard.next().await {
+        match word {
+            Heard::Kind { .. } => colder += 1,
+            Heard::Key { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(colder, 1);
+}
+
+/// How many scripts Redis has run, asked without giving up the thread.
+fn scripts_called(redis: std::net::SocketAddr) -> u64 {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(redis).unwrap();
+    stream.write_all(b"INFO commandstats\r\nQUIT\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let calls = line.and_then(|line| line.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
