@@ -3,9 +3,11 @@
 //! Each test puts a real server, or the way to it, to one fault, and its name
 //! is the row of `docs/faults.md` that it keeps true.
 
+mod another_process;
 mod breaker;
 mod endings;
 mod histories;
+mod killed_writer;
 mod library;
 mod mute_server;
 mod network;

@@ -220,9 +220,18 @@ async fn a_full_redis_goes_on_with_hits_and_quarantines_and_is_not_suspected() {
 
 #[tokio::test]
 async fn a_redis_that_evicts_all_the_time_serves_nothing_old() {
+    serves_nothing_old_while_it_evicts("allkeys-lru").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_evicts_quarantines_before_values_serves_nothing_old() {
+    serves_nothing_old_while_it_evicts("volatile-ttl").await;
+}
+
+async fn serves_nothing_old_while_it_evicts(policy: &str) {
     let redis = RedisServer::start_with(RedisOptions {
         maxmemory_bytes: Some(1),
-        maxmemory_policy: Some("allkeys-lru".into()),
+        maxmemory_policy: Some(policy.into()),
         ..RedisOptions::default()
     });
     let redis = redis.expect("redis-server or valkey-server");
