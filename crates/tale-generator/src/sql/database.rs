@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::availability::Availability;
 use super::columns::{FromColumns, Present};
-use super::open::{self, DatabaseOptions, OpenError};
+use super::open::{self, CommitStep, DatabaseOptions, OpenError};
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
@@ -37,6 +37,7 @@ struct Limits {
     longest_transaction: Duration,
     availability: Arc<Availability>,
     read_delay: Duration,
+    at_commit: Option<fn(CommitStep)>,
     reads: AtomicU64,
 }
 
@@ -61,6 +62,7 @@ impl Database {
                 longest_transaction: options.longest_transaction,
                 availability: Arc::new(Availability::new(remote)),
                 read_delay: options.read_delay,
+                at_commit: options.at_commit,
                 reads: AtomicU64::new(0),
             }),
         })
@@ -226,7 +228,9 @@ impl Database {
                     .map(|inner| Transaction::postgres(inner, limit, availability)),
             }
         };
-        self.within_the_limit(begun, "row").await
+        let mut begun = self.within_the_limit(begun, "row").await?;
+        begun.at_commit = self.limits.at_commit;
+        Ok(begun)
     }
 
     /// Begins a transaction that reads everything as of one moment, however

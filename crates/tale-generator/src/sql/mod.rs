@@ -28,5 +28,5 @@ pub use children::SqlChildren;
 pub use database::Database;
 pub use failure::is_away;
 pub use heroes::SqlHeroes;
-pub use open::{DatabaseOptions, OpenError};
+pub use open::{CommitStep, DatabaseOptions, OpenError};
 pub use stories::SqlStories;

@@ -25,6 +25,20 @@ pub struct DatabaseOptions {
     pub longest_transaction: Duration,
     /// Added to each read, for demonstrations. Default: none.
     pub read_delay: Duration,
+    /// Called at each step of every commit, for tests of what a crash there
+    /// leaves. Default: nothing.
+    pub at_commit: Option<fn(CommitStep)>,
+}
+
+/// How far a commit has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitStep {
+    /// No copy of what it changes is left, and none can be made.
+    Quarantined,
+    /// All is written, and COMMIT is sent next.
+    Committing,
+    /// The database has said that it is done; Redis does not know.
+    Committed,
 }
 
 impl Default for DatabaseOptions {
@@ -34,6 +48,7 @@ impl Default for DatabaseOptions {
             acquire_timeout: Duration::from_secs(2),
             longest_transaction: Duration::from_secs(20),
             read_delay: Duration::ZERO,
+            at_commit: None,
         }
     }
 }

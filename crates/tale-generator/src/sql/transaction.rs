@@ -12,6 +12,7 @@ use super::availability::{Availability, Held};
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
 use super::failure::certainly_rolled_back;
+use super::open::CommitStep;
 use super::statement::{Statement, Value};
 use crate::domain::TaleError;
 
@@ -20,6 +21,8 @@ pub(super) struct Transaction {
     inner: Inner,
     limit: Duration,
     availability: Arc<Availability>,
+    /// Called at each step of the commit.
+    pub(super) at_commit: Option<fn(CommitStep)>,
     _held: Held,
 }
 
@@ -37,6 +40,7 @@ impl Transaction {
         Self {
             inner: Inner::Sqlite(inner),
             limit,
+            at_commit: None,
             _held: availability.hold(),
             availability,
         }
@@ -50,6 +54,7 @@ impl Transaction {
         Self {
             inner: Inner::Postgres(inner),
             limit,
+            at_commit: None,
             _held: availability.hold(),
             availability,
         }
@@ -130,6 +135,7 @@ impl Transaction {
     pub(super) async fn commit(mut self, write: &mut Write) -> Result<(), TaleError> {
         let journalled = {
             let left = write.before_commit().await;
+            self.reach(CommitStep::Quarantined);
             self.journal(&left).await
         };
         if let Err(error) = journalled {
@@ -138,6 +144,8 @@ impl Transaction {
             }
             return Err(error);
         }
+        self.reach(CommitStep::Committing);
+        let at_commit = self.at_commit;
         let committed = async {
             match self.inner {
                 Inner::Sqlite(inner) => inner.commit().await,
@@ -149,10 +157,18 @@ impl Transaction {
         let verdict = timeout(self.limit, committed)
             .await
             .map_err(|_| TaleError::Busy)?;
-        if verdict.as_ref().is_err_and(certainly_rolled_back) {
-            write.rolled_back();
+        match (&verdict, at_commit) {
+            (Err(error), _) if certainly_rolled_back(error) => write.rolled_back(),
+            (Ok(()), Some(at_commit)) => at_commit(CommitStep::Committed),
+            _ => {}
         }
         self.availability.judge(begun, verdict, "row")
+    }
+
+    fn reach(&self, step: CommitStep) {
+        if let Some(at_commit) = self.at_commit {
+            at_commit(step);
+        }
     }
 
     /// Stores the keys that Redis did not acknowledge, in this transaction.

@@ -3,6 +3,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -10,9 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use aside_testkit::history::{History, Time};
-use aside_testkit::{Proxy, RedisServer};
+use aside_testkit::{Proxy, RedisServer, eventually_blocking};
 
 use crate::instance::{ROLE, Role, SAYS};
+use crate::steps::Step;
 use crate::windows::{self, Window};
 
 /// How long a child may take to start or to answer on a busy machine.
@@ -90,6 +92,21 @@ impl Fleet {
     /// Kills an instance in the middle of whatever it does (SIGKILL).
     pub(crate) fn kill(&mut self, number: usize) {
         self.instances[number].end();
+    }
+
+    /// Has an instance abort where its next write gets to this step, and waits
+    /// until it has.
+    pub(crate) fn die_at(&mut self, number: usize, step: Step) {
+        let instance = &mut self.instances[number];
+        instance.tell(&step.command());
+        let process = &mut instance.process;
+        eventually_blocking(ANSWERS_WITHIN, "an instance to die", || {
+            let status = process.try_wait().expect("a child of ours");
+            status.is_some_and(|status| {
+                assert!(status.signal().is_some(), "it aborts: {status}");
+                true
+            })
+        });
     }
 
     /// Starts an instance in the place of one that was killed.

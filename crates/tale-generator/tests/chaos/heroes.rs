@@ -14,6 +14,7 @@ use tale_generator::domain::{Gender, Hero, HeroDraft, HeroIndex, Language, TaleE
 use tale_generator::sql::{DatabaseOptions, SqlHeroes};
 use uuid::Uuid;
 
+use crate::steps::{self, Step};
 use crate::windows::Windows;
 
 /// How many heroes there are.
@@ -134,6 +135,7 @@ pub(crate) fn options() -> DatabaseOptions {
     DatabaseOptions {
         longest_transaction: QUARANTINE * 2 / 3,
         acquire_timeout: Duration::from_secs(30),
+        at_commit: Some(steps::at_commit),
         ..DatabaseOptions::default()
     }
 }
@@ -181,6 +183,10 @@ impl Repository for Watched {
         // nothing is sent: it tells once more what was not acknowledged.
         if !write.before_commit().await.is_empty() {
             self.windows.open(number, begun);
+        }
+        // Redis is told when this returns.
+        if updated.is_ok() {
+            Step::BeforeRelease.reach();
         }
         updated
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::heroes::{self, QUARANTINE, Watched};
 use crate::operations::Work;
+use crate::steps::Step;
 use crate::windows::Windows;
 
 /// Holds the [`Role`] of a child.
@@ -125,6 +126,10 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
     say("ready");
     let recorder = recording.recorder(&role.name);
     while let Some(command) = commands.recv().await {
+        if let Some(step) = Step::of_command(&command) {
+            step.arm();
+            continue;
+        }
         if command == command::HALT {
             work.halted.store(true, Ordering::Release);
             for task in tasks.drain(..) {

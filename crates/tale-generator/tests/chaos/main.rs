@@ -1,9 +1,10 @@
 //! The Tale Generator's data layer on a bad day, with real processes.
 //!
 //! Three instances, each a process of its own, read and write the same few
-//! heroes through one Redis and one database, while instances are killed and
-//! stopped, their ways to Redis are broken one by one, and Redis itself dies,
-//! forgets and runs out of memory. Every operation is written down, and the
+//! heroes through one Redis and one database, while instances are killed,
+//! abort at each step of a write and are stopped, their ways to Redis are broken
+//! one by one, and Redis itself dies, forgets, runs out of memory, refuses
+//! writes, is demoted and gives way to a replica without its tail. Every operation is written down, and the
 //! checker of `aside_testkit::history` judges what was seen.
 //!
 //! The faults come from a seed, which a failure prints; with
@@ -23,6 +24,7 @@ mod operations;
 mod plan;
 mod round;
 mod soak;
+mod steps;
 mod windows;
 
 use std::time::Duration;

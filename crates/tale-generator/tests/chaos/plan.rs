@@ -4,19 +4,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aside_testkit::history::{Recorder, Time};
-use aside_testkit::{Direction, Mode, Proxy, RedisServer};
+use aside_testkit::{Direction, Mode, Proxy, RedisOptions, RedisServer, eventually_blocking};
 use fastrand::Rng;
 
 use crate::fleet::{Fleet, INSTANCES};
 use crate::instance::{MAX_STALENESS, command};
+use crate::steps::Step;
+
+/// How long a replica may take to have everything.
+const SYNCHRONIZES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Which faults come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Instances die, are stopped and are cut off, one at a time; Redis keeps
-    /// what it was given.
+    /// Instances die, at any moment or at a chosen step of a write, are
+    /// stopped and are cut off, one at a time; Redis keeps what it was given.
     Instances,
-    /// Redis dies, stops, forgets and runs out of memory; writers live.
+    /// Redis dies, stops, forgets, runs out of memory, refuses, is demoted
+    /// and gives way to a replica that lacks its last writes; writers live.
     Redis,
 }
 
@@ -30,7 +35,7 @@ pub(crate) struct Outage {
 /// Faults in progress.
 pub(crate) struct Storm<'a> {
     pub(crate) fleet: &'a mut Fleet,
-    pub(crate) redis: &'a RedisServer,
+    pub(crate) redis: RedisServer,
     pub(crate) recorder: Recorder,
     pub(crate) rng: Rng,
     pub(crate) outages: Vec<Outage>,
@@ -44,7 +49,7 @@ impl Storm<'_> {
         let mut kinds: Vec<u32> = Vec::new();
         while Instant::now() < end {
             if kinds.is_empty() {
-                kinds = (0..9).collect();
+                kinds = (0..12).collect();
                 self.rng.shuffle(&mut kinds);
             }
             self.pause(50..250);
@@ -57,30 +62,45 @@ impl Storm<'_> {
                     self.note("scripts forgotten", None);
                     self.redis.command(&["SCRIPT", "FLUSH"]);
                 }
-                (Plan::Instances, 2 | 3) => self.kill_an_instance(),
-                (Plan::Instances, 4) => self.stop_an_instance().await,
+                (Plan::Instances, 2) => self.kill_an_instance(None),
+                (Plan::Instances, step @ 3..=6) => {
+                    self.kill_an_instance(Some(Step::ALL[step as usize - 3]));
+                }
+                (Plan::Instances, 7) => self.stop_an_instance().await,
                 (Plan::Instances, _) => self.break_a_way().await,
                 (Plan::Redis, 2) => self.stop_redis(),
                 (Plan::Redis, 3) => self.kill_redis(),
-                (Plan::Redis, 4 | 5) => {
+                (Plan::Redis, 4) => {
                     self.note("everything flushed", None);
                     self.redis.command(&["FLUSHALL"]);
                 }
-                (Plan::Redis, 6 | 7) => self.fill_memory("allkeys-lru"),
-                (Plan::Redis, _) => self.fill_memory("noeviction"),
+                (Plan::Redis, 5) => self.fill_memory("allkeys-lru"),
+                (Plan::Redis, 6) => self.fill_memory("noeviction"),
+                (Plan::Redis, 7) => self.fill_memory("volatile-ttl"),
+                (Plan::Redis, 8) => self.refuse_writes(),
+                (Plan::Redis, 9) => self.demote(),
+                (Plan::Redis, _) => self.promote_a_replica(),
             }
         }
     }
 
     /// A writer that dies while it owes Redis something is what `CAVEATS.md`
     /// excludes: what is owed is kept in memory only.
-    fn kill_an_instance(&mut self) {
+    fn kill_an_instance(&mut self, at: Option<Step>) {
         let number = self.rng.usize(..INSTANCES);
         if self.fleet.ask(number, command::OWED) != "0" {
             return;
         }
-        self.note("instance killed", Some(number));
-        self.fleet.kill(number);
+        match at {
+            Some(step) => {
+                self.note(step.what(), Some(number));
+                self.fleet.die_at(number, step);
+            }
+            None => {
+                self.note("instance killed", Some(number));
+                self.fleet.kill(number);
+            }
+        }
         self.pause(20..300);
         self.fleet.replace(number);
     }
@@ -153,6 +173,52 @@ impl Storm<'_> {
         self.redis.set_config("maxmemory", "100000");
         self.pause(100..600);
         self.redis.set_config("maxmemory", "0");
+    }
+
+    /// Scripts are refused, as by a primary without its replicas, and reads and
+    /// PINGs go on.
+    fn refuse_writes(&mut self) {
+        let from = self.note("writes refused", None);
+        self.redis.set_config("min-replicas-to-write", "1");
+        self.pause(100..600);
+        self.redis.set_config("min-replicas-to-write", "0");
+        self.until_settled(from);
+    }
+
+    /// The primary becomes a replica, of nobody who answers, under its
+    /// subscribers; and a primary of another history again.
+    fn demote(&mut self) {
+        let from = self.note("primary demoted", None);
+        self.redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+        self.pause(100..900);
+        self.redis.command(&["REPLICAOF", "NO", "ONE"]);
+        self.until_settled(from);
+    }
+
+    /// A replica takes over that has missed what the primary acknowledged
+    /// last. Nobody reaches both: the primary is gone first.
+    fn promote_a_replica(&mut self) {
+        self.redis.set_config("repl-diskless-sync-delay", "0");
+        let port = self.redis.port().to_string();
+        let replica = RedisServer::start_with(RedisOptions {
+            config: vec![format!("replicaof 127.0.0.1 {port}")],
+            ..RedisOptions::default()
+        });
+        let replica = replica.expect("Redis starts");
+        eventually_blocking(SYNCHRONIZES_WITHIN, "a replica in step", || {
+            let info = replica.info("replication");
+            info.get("master_link_status").is_some_and(|it| it == "up")
+        });
+        let from = self.note("replica promoted without its tail", None);
+        replica.command(&["REPLICAOF", "NO", "ONE"]);
+        self.pause(50..300);
+        self.redis.kill();
+        for proxy in &self.fleet.proxies {
+            proxy.lead_to(replica.address());
+            proxy.reset();
+        }
+        self.redis = replica;
+        self.until_settled(from);
     }
 
     /// The outage is over when every instance is in step and owes nothing;

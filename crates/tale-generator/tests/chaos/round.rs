@@ -72,7 +72,7 @@ impl Round {
         let mut fleet = Fleet::start(self.test, &redis, &url, directory.path()).await;
         let mut storm = Storm {
             fleet: &mut fleet,
-            redis: &redis,
+            redis,
             recorder,
             rng: Rng::with_seed(self.seed),
             outages: Vec::new(),
