@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aside_testkit::history::{Recorder, Time};
-use aside_testkit::{Direction, Mode, Proxy, RedisOptions, RedisServer, eventually_blocking};
+use aside_testkit::{Direction, Mode, Proxy, RedisServer, eventually_blocking};
 use fastrand::Rng;
 
 use crate::fleet::{Fleet, INSTANCES};
@@ -200,11 +200,9 @@ impl Storm<'_> {
     fn promote_a_replica(&mut self) {
         self.redis.set_config("repl-diskless-sync-delay", "0");
         let port = self.redis.port().to_string();
-        let replica = RedisServer::start_with(RedisOptions {
-            config: vec![format!("replicaof 127.0.0.1 {port}")],
-            ..RedisOptions::default()
-        });
-        let replica = replica.expect("Redis starts");
+        // Not in its configuration: it restarts as a primary later.
+        let replica = RedisServer::start().expect("Redis starts");
+        replica.command(&["REPLICAOF", "127.0.0.1", &port]);
         eventually_blocking(SYNCHRONIZES_WITHIN, "a replica in step", || {
             let info = replica.info("replication");
             info.get("master_link_status").is_some_and(|it| it == "up")

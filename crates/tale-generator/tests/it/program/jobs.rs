@@ -67,3 +67,32 @@ fn warming_fills_redis_and_says_so_where_it_cannot() {
     assert_eq!(code, 1);
     assert!(err.contains("Redis is away"), "{err}");
 }
+
+#[tokio::test]
+async fn triggers_are_installed_and_removed_by_a_command() {
+    let directory = TempDir::new().unwrap();
+    let in_memory = |arguments: &[&str]| {
+        let (code, out, err) =
+            run(tales(directory.path(), arguments).env("REDIS_URL", "memory://"));
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    in_memory(SEED);
+    let file = directory.path().join("tales.db");
+    let url = format!("sqlite:{}", file.display());
+    let database = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let recorded = async || -> i64 {
+        let change = sqlx::query("UPDATE heroes SET age = age + 1");
+        change.execute(&database).await.unwrap();
+        let count = sqlx::query_scalar("SELECT count(*) FROM cache_journal");
+        let count = count.fetch_one(&database).await.unwrap();
+        let clear = sqlx::query("DELETE FROM cache_journal");
+        clear.execute(&database).await.unwrap();
+        count
+    };
+    assert_eq!(recorded().await, 0);
+    assert!(in_memory(&["triggers", "install"]).contains("every instance"));
+    assert!(recorded().await > 0);
+    assert!(in_memory(&["triggers", "remove"]).contains("not heard of"));
+    assert_eq!(recorded().await, 0);
+}
