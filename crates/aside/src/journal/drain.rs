@@ -87,9 +87,8 @@ impl<J: Journal> Drain<J> {
                 false => Vec::new(),
             };
             let Some(last) = page.last().map(|row| row.id) else {
-                if after < newest || newest == i64::MIN {
-                    self.have_gone(tiers, after, i64::MAX, &BTreeSet::new());
-                }
+                // Rows known from before that are newer than the newest.
+                self.have_gone(tiers, after, i64::MAX, &BTreeSet::new());
                 break;
             };
             rows += page.len() as u64;

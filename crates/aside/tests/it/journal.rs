@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use aside::{CacheService, Heard, Journal, JournalRow};
+use aside::{CacheConfig, CacheService, Heard, Journal, JournalRow};
 use aside_testkit::eventually;
 use parking_lot::Mutex;
 
@@ -136,6 +137,34 @@ async fn many_rows_of_one_kind_make_it_cold_once() {
         }
     }
     assert_eq!(colder, 1);
+}
+
+#[tokio::test]
+async fn a_key_whose_row_another_worked_off_is_held_no_longer_though_older_rows_stay() {
+    let world = World::new();
+    let config = CacheConfig {
+        operation_timeout: Duration::from_millis(100),
+        journal_poll: Duration::from_millis(50),
+        ..world.config()
+    };
+    let instance = world.instance_with(config).await;
+    let table = Table::of(2, |number| format!("hero:{number}"));
+    // Nothing is acknowledged, so keys stay held.
+    world.redis().stop();
+    instance.cache.drain(table.clone()).await;
+    let held = async |count| {
+        eventually(SOON, "so many held keys", async || {
+            let held = instance.cache.health_check().await.held_keys;
+            (held == count).then_some(()).ok_or(held)
+        })
+        .await;
+    };
+    held(2).await;
+    let newest = table.newest().await.unwrap().unwrap();
+    table.delete(&[newest]).await.unwrap();
+    held(1).await;
+    world.redis().cont();
+    held(0).await;
 }
 
 /// How many scripts Redis has run, asked without giving up the thread.

@@ -145,8 +145,11 @@ async fn obey(command: &str, cache: &CacheService, work: &Work, recorder: &Recor
         command::OWED => return cache.health_check().await.held_keys.to_string(),
         command::SETTLE => {
             eventually(HEALS_WITHIN, "Redis to be trusted again", async || {
+                let before = cache.is_synced();
+                let health = cache.health_check().await;
                 // A look that found Redis away says nothing of what is owed.
-                cache.is_synced() && cache.health_check().await.held_keys == 0 && cache.is_synced()
+                let settled = before && health.held_keys == 0 && cache.is_synced();
+                settled.then_some(()).ok_or(health)
             })
             .await;
         }
