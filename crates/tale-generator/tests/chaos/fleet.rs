@@ -18,7 +18,7 @@ use crate::steps::Step;
 use crate::windows::{self, Window};
 
 /// How long a child may take to start or to answer on a busy machine.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 
 /// How many instances there are.
 pub(crate) const INSTANCES: usize = 3;

@@ -32,7 +32,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// How long it may take to be in step again once nothing is broken: promised
 /// are two seconds, on a machine that is not busy.
-const HEALS_WITHIN: Duration = Duration::from_secs(20);
+const HEALS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How many tasks read and write.
 const TASKS: usize = 6;
@@ -40,6 +40,10 @@ const TASKS: usize = 6;
 /// How many more tasks only read, beside those whose operations are half
 /// writes.
 const ONLOOKERS: usize = 3;
+
+/// What children log to standard error, such as `info` or `aside=debug`.
+/// Default: nothing.
+const LOG: &str = "ASIDE_CHAOS_LOG";
 
 /// Who a child is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,6 +78,11 @@ pub(crate) fn is_one() -> bool {
 pub(crate) fn run() -> ! {
     let role = std::env::var(ROLE).expect("a child has a role");
     let role: Role = serde_json::from_str(&role).expect("a role is JSON");
+    if let Ok(filter) = std::env::var(LOG) {
+        let logs = tracing_subscriber::fmt().with_writer(io::stderr);
+        logs.with_env_filter(filter).init();
+        tracing::info!(name = role.name, pid = process::id(), "an instance");
+    }
     let (sender, commands) = unbounded_channel();
     // A thread of its own, so that the end of the parent is seen whatever the
     // tasks are doing.
