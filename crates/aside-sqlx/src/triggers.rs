@@ -68,8 +68,10 @@ pub struct Triggers {
     /// The SQL of the id; `None` where only the whole kind is recorded.
     id: Option<String>,
     indexes: &'static [IndexShape],
-    /// The SQL of fields, by field, where it is not the column of that name.
-    values: BTreeMap<&'static str, String>,
+    /// The columns of fields, by field, where they have another name.
+    columns: BTreeMap<&'static str, String>,
+    /// The SQL of fields, by field, where it is not that of a column.
+    expressions: BTreeMap<&'static str, String>,
 }
 
 impl Triggers {
@@ -86,7 +88,8 @@ impl Triggers {
             list_all: E::LIST_ALL,
             id: Some(column("id")),
             indexes: E::INDEXES,
-            values: BTreeMap::new(),
+            columns: BTreeMap::new(),
+            expressions: BTreeMap::new(),
         }
     }
 
@@ -102,25 +105,29 @@ impl Triggers {
     /// # Panics
     /// If no index of the entity has the field.
     #[must_use]
-    pub fn column(self, field: &str, name: &str) -> Self {
-        let sql = column(name);
-        self.expression(field, &sql)
+    pub fn column(mut self, field: &str, name: &str) -> Self {
+        self.columns.insert(self.known(field), name.to_owned());
+        self
     }
 
     /// An indexed field is what this SQL gives, in which `{row}` stands for the
     /// row; NULL stands for `None`. Two examples: `trim({row}.name)`, and on
     /// SQLite `CASE {row}.active WHEN 1 THEN 'true' ELSE 'false' END` for a
-    /// `bool` whose column is not declared as BOOLEAN.
+    /// `bool` whose column is not declared as BOOLEAN. Functions that are not
+    /// the database's own need the name of their schema.
     ///
     /// # Panics
     /// If no index of the entity has the field.
     #[must_use]
     pub fn expression(mut self, field: &str, sql: &str) -> Self {
+        self.expressions.insert(self.known(field), sql.to_owned());
+        self
+    }
+
+    fn known(&self, field: &str) -> &'static str {
         let fields = self.indexes.iter().flat_map(|index| index.fields);
         let known = fields.copied().find(|known| *known == field);
-        let known = known.unwrap_or_else(|| panic!("no index of `{}` has `{field}`", self.kind));
-        self.values.insert(known, sql.to_owned());
-        self
+        known.unwrap_or_else(|| panic!("no index of `{}` has `{field}`", self.kind))
     }
 
     /// Each change records the whole kind: for ids of several parts, and for
@@ -162,8 +169,8 @@ impl Triggers {
         for index in self.indexes {
             let mut key = literal(&format!("{}:{}", self.prefix, index.segment));
             for field in index.fields {
-                let value = self.values.get(field).cloned();
-                let value = of_row(&value.unwrap_or_else(|| column(field)));
+                let sql = self.expressions.get(field).cloned();
+                let value = of_row(&sql.unwrap_or_else(|| column(self.column_of(field))));
                 key = format!("{key} || ':' || {}", segment(&value));
             }
             keys.push(key);
@@ -171,10 +178,16 @@ impl Triggers {
         keys
     }
 
-    /// The fields that are columns of their own name.
-    pub(crate) fn plain_fields(&self) -> impl Iterator<Item = &'static str> {
+    fn column_of<'a>(&'a self, field: &'a str) -> &'a str {
+        self.columns.get(field).map_or(field, String::as_str)
+    }
+
+    /// The fields that are columns, and these.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let fields = self.indexes.iter().flat_map(|index| index.fields).copied();
-        fields.filter(|field| !self.values.contains_key(field))
+        fields
+            .filter(|field| !self.expressions.contains_key(field))
+            .map(|field| (field, self.column_of(field)))
     }
 }
 

@@ -131,16 +131,15 @@ async fn with_booleans(
         .await?
         .into_iter()
         .collect();
-    let of_fields: Vec<&str> = triggers.plain_fields().collect();
-    let mut triggers = triggers.clone();
-    for field in of_fields.into_iter().filter(|it| booleans.contains(*it)) {
-        let column = identifier(field);
+    let mut with_booleans = triggers.clone();
+    for (field, column) in triggers.columns().filter(|it| booleans.contains(it.1)) {
+        let column = identifier(column);
         let sql = format!(
             "CASE {{row}}.{column} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {{row}}.{column} END"
         );
-        triggers = triggers.expression(field, &sql);
+        with_booleans = with_booleans.expression(field, &sql);
     }
-    Ok(triggers)
+    Ok(with_booleans)
 }
 
 /// The columns of everything that only one row may have.

@@ -153,6 +153,14 @@ async fn a_value_of_another_form_than_its_column_is_corrected_by_an_expression()
             ]
         );
         books.pool.empty_the_journal().await;
+        // A column of another name is of its own type all the same.
+        let triggers = Triggers::of::<Book>("books", "").column("author", "lent");
+        books.try_install(&triggers).await.unwrap();
+        books.other.run("UPDATE books SET shelf = 2").await;
+        let recorded = books.pool.journal().await;
+        let key = "book:place:2:false:false".to_owned();
+        assert!(recorded.contains(&key), "{recorded:?}");
+        books.pool.empty_the_journal().await;
         let whole = Triggers::of::<Book>("books", "prod").whole_kind();
         books.try_install(&whole).await.unwrap();
         books.other.delete("1").await;
