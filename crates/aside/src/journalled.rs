@@ -64,3 +64,29 @@ impl Journalled {
         self.done.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_passed_by_until_its_write_is_over_and_deleted_only_if_it_did_what_it_asks() {
+        let journalled = Journalled::default();
+        journalled.begin(&[1, 2]);
+        assert!(journalled.is_under_way(1) && journalled.is_under_way(2));
+        journalled.done(&[1]);
+        journalled.leave(&[2]);
+        assert!(!journalled.is_under_way(1) && !journalled.is_under_way(2));
+        assert_eq!(journalled.take_done(), [1]);
+        assert!(journalled.take_done().is_empty());
+    }
+
+    #[test]
+    fn a_row_that_was_left_to_others_is_not_deleted_afterwards() {
+        let journalled = Journalled::default();
+        journalled.begin(&[1]);
+        journalled.leave(&[1]);
+        journalled.done(&[1]);
+        assert!(journalled.take_done().is_empty());
+    }
+}

@@ -67,6 +67,12 @@ fn a_redis_that_dies_stops_and_forgets_shows_nothing_older_than_promised() {
 }
 
 #[test]
+fn a_redis_that_refuses_and_fails_over_shows_nothing_older_than_promised() {
+    let test = "a_redis_that_refuses_and_fails_over_shows_nothing_older_than_promised";
+    judge(test, Place::Postgres, Plan::Redis, 4_294_134_250);
+}
+
+#[test]
 fn instances_that_share_one_file_show_nothing_older_than_promised() {
     let test = "instances_that_share_one_file_show_nothing_older_than_promised";
     judge(test, Place::Sqlite, Plan::Instances, 20_260_703);
