@@ -52,6 +52,7 @@ async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
         "l1_hits": kind.l1_hits,
         "l2_hits": kind.l2_hits,
         "negative_hits": kind.negative_hits,
+        "stale_hits": kind.stale_hits,
         "misses": kind.misses,
         "bypasses": kind.bypasses,
         "hit_rate": kind.hit_rate(),

@@ -32,6 +32,11 @@ pub struct Answer<T> {
     pub age: Option<Duration>,
     /// How long the value may still be kept, where that is known.
     pub ttl: Option<Duration>,
+    /// How far behind the value may be at most, where it was served although
+    /// it could not be asked for; see [`CacheStrategy::stale_if_error`].
+    ///
+    /// [`CacheStrategy::stale_if_error`]: crate::CacheStrategy::stale_if_error
+    pub stale: Option<Duration>,
 }
 
 impl<T> Answer<T> {
@@ -44,6 +49,7 @@ impl<T> Answer<T> {
             bypass,
             age,
             ttl,
+            stale,
         } = self;
         Answer {
             value: make(value),
@@ -51,6 +57,7 @@ impl<T> Answer<T> {
             bypass,
             age,
             ttl,
+            stale,
         }
     }
 }

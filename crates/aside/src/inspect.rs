@@ -90,6 +90,9 @@ pub struct KindStats {
     pub l2_hits: u64,
     /// Reads answered by the cached knowledge that there is nothing.
     pub negative_hits: u64,
+    /// Reads answered by this process for want of a better answer; see
+    /// [`CacheStrategy::stale_if_error`](crate::CacheStrategy::stale_if_error).
+    pub stale_hits: u64,
     /// Reads answered by the database and cached.
     pub misses: u64,
     /// Reads answered by the database that the cache was passed by for.
@@ -120,6 +123,7 @@ impl KindStats {
             l1_hits: reads(Outcome::L1Hit),
             l2_hits: reads(Outcome::L2Hit),
             negative_hits: reads(Outcome::NegativeHit),
+            stale_hits: reads(Outcome::StaleHit),
             misses: reads(Outcome::Miss),
             bypasses: reads(Outcome::Bypass),
             invalidations: invalidations.iter().sum(),
@@ -132,12 +136,12 @@ impl KindStats {
         }
     }
 
-    /// The part of all reads that the cache answered, 0.0 to 1.0; `None`
+    /// The part of all reads that the cache answered, stale answers apart, 0.0 to 1.0; `None`
     /// before the first read.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {
         let hits = self.l1_hits + self.l2_hits + self.negative_hits;
-        let reads = hits + self.misses + self.bypasses;
+        let reads = hits + self.stale_hits + self.misses + self.bypasses;
         // Beyond 2^53 reads the rate is no less right for being rounded.
         #[allow(clippy::cast_precision_loss)]
         (reads > 0).then(|| hits as f64 / reads as f64)

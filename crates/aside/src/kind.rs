@@ -290,6 +290,23 @@ impl<E: Entity> Kind<E> {
         );
     }
 
+    /// Whether two answers to one question are the same, as far as their text
+    /// form tells.
+    pub(crate) fn is_same(&self, one: &Found<E>, other: &Found<E>) -> bool {
+        let same = |one: &Arc<E>, other: &Arc<E>| {
+            let text = |row| self.strategy.codec().encode(row).ok();
+            Arc::ptr_eq(one, other) || text(one).is_some_and(|one| Some(one) == text(other))
+        };
+        match (one, other) {
+            (Found::Row(None), Found::Row(None)) => true,
+            (Found::Row(Some(one)), Found::Row(Some(other))) => same(one, other),
+            (Found::List(one), Found::List(other)) => {
+                one.len() == other.len() && one.iter().zip(&**other).all(|(a, b)| same(a, b))
+            }
+            _ => false,
+        }
+    }
+
     /// Learns how long a load took.
     pub(crate) fn load_took(&self, time: Duration) {
         let millis = whole_millis(time).max(1);

@@ -131,6 +131,8 @@ mod value;
 
 mod message;
 
+mod proofs;
+
 mod stripes;
 
 mod link;

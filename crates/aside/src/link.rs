@@ -130,7 +130,13 @@ impl Link {
     /// look here: it has raised the connection generation.
     #[inline]
     pub(crate) fn is_synced(&self, now: Moment) -> bool {
-        now.since(Moment::from_millis(self.synced.load(Ordering::Acquire))) <= self.bound
+        now.since(self.proved_at()) <= self.bound
+    }
+
+    /// Before when every message has been applied here.
+    #[inline]
+    pub(crate) fn proved_at(&self) -> Moment {
+        Moment::from_millis(self.synced.load(Ordering::Acquire))
     }
 
     /// Whether Redis may be asked.
@@ -159,7 +165,7 @@ impl Link {
         }
         // After the raise: who took a stamp in between finds itself
         // suspect, who takes one later finds a new generation.
-        self.stripes.forget_all();
+        self.stripes.lose_touch(self.proved_at());
         if self.reported_up.swap(false, Ordering::AcqRel) {
             tracing::error!(reason = %why, "Redis is not used until it answers again");
         } else if !self.ever_up.load(Ordering::Acquire) {
@@ -185,7 +191,7 @@ impl Link {
     pub(crate) fn require_drain(&self) {
         self.journalled.store(true, Ordering::Release);
         self.raised.fetch_add(1, Ordering::AcqRel);
-        self.stripes.forget_all();
+        self.stripes.lose_touch(self.proved_at());
     }
 
     /// Whether a journal is drained here.
@@ -233,7 +239,7 @@ impl Link {
         let before = self.tag.send_replace(tag);
         if before != tag {
             // The tag first: whoever has the new generation has the new tag.
-            self.stripes.forget_all();
+            self.stripes.lose_touch(self.proved_at());
             if before != 0 {
                 tracing::warn!(
                     "Redis began another history: what it cached before is not served any more"
@@ -244,8 +250,8 @@ impl Link {
 
     /// The proofs of an earlier connection say nothing about this one.
     pub(crate) fn unsync(&self) {
-        self.synced.store(Moment::NEVER.millis(), Ordering::Release);
-        self.stripes.forget_all();
+        let proved = self.synced.swap(Moment::NEVER.millis(), Ordering::AcqRel);
+        self.stripes.lose_touch(Moment::from_millis(proved));
     }
 
     /// Ends trust for good.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -150,9 +151,33 @@ impl<E: Entity> InProcess<E> {
         }
     }
 
-    /// Keeps an answer; it is worth nothing if its stamp has passed.
+    /// The entry and how far behind it may be, if nothing was heard that may
+    /// mean it, and both that and the time since its TTL are within `limit`.
+    pub(crate) fn stale(
+        &self,
+        asked: Asked<'_, E>,
+        epoch: u64,
+        now: Moment,
+        limit: Duration,
+    ) -> Option<(Entry<E>, Duration)> {
+        // Before the generations are looked at: a proof that comes meanwhile
+        // may be of a later one.
+        let proved = self.link.proved_at();
+        let entry = self.entries.get(&asked)?;
+        let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
+        let allowed = entry.epoch >= epoch && behind <= limit && now <= entry.deadline.plus(limit);
+        allowed.then_some((entry, behind))
+    }
+
+    /// What is held, valid or not.
+    pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Found<E>> {
+        Some(self.entries.get(&asked)?.found)
+    }
+
+    /// Keeps an answer. It is worth nothing if its stripe has been forgotten;
+    /// if only the connection was lost, it is what is newest of the row here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
-        if self.stripes.is_current(entry.stamp) {
+        if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
             self.entries.insert(lookup, entry);
         }
     }

@@ -67,6 +67,27 @@ pub trait CacheStrategy<E: Entity>: fmt::Debug + Send + Sync + 'static {
         1
     }
 
+    /// How far behind a value may be that is served where the database
+    /// answers with an error, or has no turn for the read in time. `None`, the
+    /// default: the caller gets the error.
+    ///
+    /// The limit is then the bound on what such a read returns, counted from
+    /// the last proof that this process had heard every invalidation; it is
+    /// also how long beyond its TTL a value may be served. What this process
+    /// *heard* invalidated, its own writes included, is never served, nor what
+    /// is older than something it has answered since. Only [`Freshness::Any`]
+    /// reads are answered so, from this process's own entries, and
+    /// [`Answer::stale`] says it.
+    ///
+    /// The idea is that of `stale-if-error` in HTTP (RFC 5861); the bound is
+    /// not.
+    ///
+    /// [`Freshness::Any`]: crate::Freshness::Any
+    /// [`Answer::stale`]: crate::Answer::stale
+    fn stale_if_error(&self) -> Option<Duration> {
+        None
+    }
+
     /// Above this many bytes of payload a list is answered but not cached.
     /// Default: 1 MiB.
     fn list_cap_bytes(&self) -> usize {

@@ -7,9 +7,14 @@
 //! share a stripe forget together, which costs a miss and nothing else.
 //!
 //! The connection generation is a stripe over everything: it is raised when
-//! messages may have been missed.
+//! messages may have been missed, and when one may mean anything.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::clock::Moment;
+use crate::proofs::Proofs;
 
 /// As many as a `u16` tells apart; 256 KiB of counters. A hit in process looks
 /// at one of them, so they share the processor's cache with the entries, and
@@ -20,6 +25,8 @@ const STRIPES: usize = 1 << 16;
 pub(crate) struct Stripes {
     generations: Box<[AtomicU32]>,
     connection: AtomicU32,
+    /// Of earlier connection generations. Locked by who ends one.
+    proofs: Mutex<Proofs>,
 }
 
 /// The generations of one key at one moment.
@@ -44,6 +51,7 @@ impl Stripes {
         Self {
             generations: (0..STRIPES).map(|_| AtomicU32::new(0)).collect(),
             connection: AtomicU32::new(0),
+            proofs: Mutex::default(),
         }
     }
 
@@ -78,9 +86,33 @@ impl Stripes {
         generation.update(Ordering::AcqRel, Ordering::Acquire, raise);
     }
 
-    /// Forgets everything: messages may have been missed.
+    /// Forgets everything, because of what was heard.
     pub(crate) fn forget_all(&self) {
+        let mut proofs = self.proofs.lock();
+        proofs.heard();
         self.connection.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Forgets everything, because messages may have been missed since the
+    /// proof given at `proved`.
+    pub(crate) fn lose_touch(&self, proved: Moment) {
+        let mut proofs = self.proofs.lock();
+        let ended = self.connection.fetch_add(1, Ordering::AcqRel);
+        proofs.deaf(ended, proved);
+    }
+
+    /// Since when what has the stamp may be behind; `None` if something was
+    /// heard since that may mean it. `proved` is the date of the last proof,
+    /// looked up before.
+    pub(crate) fn proved(&self, stamp: Stamp, proved: Moment) -> Option<Moment> {
+        let proofs = self.proofs.lock();
+        let generation = &self.generations[usize::from(stamp.stripe)];
+        let unheard = generation.load(Ordering::Acquire) == stamp.generation;
+        if self.connection.load(Ordering::Acquire) == stamp.connection {
+            unheard.then_some(proved)
+        } else {
+            unheard.then(|| proofs.of(stamp.connection)).flatten()
+        }
     }
 }
 
@@ -110,6 +142,22 @@ mod tests {
         stripes.forget(7);
         assert!(!stripes.is_current(before));
         assert!(stripes.is_current(stripes.stamp(7)));
+    }
+
+    #[test]
+    fn who_went_deaf_knows_since_when_until_something_is_heard() {
+        let stripes = Stripes::new();
+        let (early, late) = (Moment::from_millis(1), Moment::from_millis(2));
+        let (one, other) = (stripes.stamp(1), stripes.stamp(2));
+        assert_eq!(stripes.proved(one, late), Some(late));
+        stripes.lose_touch(early);
+        assert!(!stripes.is_current(one));
+        assert_eq!(stripes.proved(one, late), Some(early));
+        stripes.forget(1);
+        assert_eq!(stripes.proved(one, late), None);
+        assert_eq!(stripes.proved(other, late), Some(early));
+        stripes.forget_all();
+        assert_eq!(stripes.proved(other, late), None);
     }
 
     #[test]

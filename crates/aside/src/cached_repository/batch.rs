@@ -20,7 +20,7 @@ use crate::cached_repository::read::{Leader, Looked};
 use crate::flight::{self, Entered};
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
-use crate::lookup::{Asked, Lookup};
+use crate::lookup::{Asked, Found, Lookup};
 use crate::pending::Pending;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
@@ -65,12 +65,25 @@ impl<R: Repository> CachedRepository<R> {
             rows.insert(id.clone(), held.flatten());
         }
         for round in missing.chunks(ROUND) {
-            self.read_round(round, &mut rows).await?;
+            if let Err(error) = self.read_round(round, &mut rows).await {
+                self.make_do(round, &mut rows).ok_or(error)?;
+            }
         }
         Ok(ids
             .iter()
             .map(|id| rows.get(id).cloned().flatten())
             .collect())
+    }
+
+    /// Answers what a failed round has left open by what may be served stale,
+    /// if that is all of it.
+    fn make_do(&self, round: &[Id<R>], rows: &mut Rows<R>) -> Option<()> {
+        for id in round {
+            if let Some(row @ None) = rows.get_mut(id) {
+                *row = self.stale_row(id)?;
+            }
+        }
+        Some(())
     }
 
     async fn read_round(&self, ids: &[Id<R>], rows: &mut Rows<R>) -> Result<(), R::Error> {
@@ -226,6 +239,9 @@ impl<R: Repository> CachedRepository<R> {
                 return Err(error);
             }
         };
+        for (id, row) in ids.iter().zip(&loaded) {
+            self.outdate_stale(Asked::Id(id), &Found::Row(row.clone()));
+        }
         rows.extend(ids.into_iter().zip(loaded.iter().cloned()));
         self.fill(own, loaded).await;
         Ok(rows)

@@ -4,6 +4,7 @@ mod batch;
 mod load;
 mod read;
 mod served;
+mod stale;
 mod statistics;
 mod warm_up;
 

@@ -105,9 +105,15 @@ impl<R: Repository> CachedRepository<R> {
         } else {
             self.read_shared(asked, operation, freshness).await
         };
+        let read = match read {
+            Err(error) if freshness == Freshness::Any => self.stale(asked).ok_or(error),
+            read => read,
+        };
         if let Ok(served) = &read {
             if freshness != Freshness::Any {
                 self.outdate_in_process(asked, served.fill);
+            } else if served.tier == Tier::Source {
+                self.outdate_stale(asked, &served.found);
             }
             self.count(operation, served.outcome());
             self.kind
@@ -339,6 +345,7 @@ impl<R: Repository> CachedRepository<R> {
                 loaded_at: Some(landed.loaded_at),
                 ttl: landed.ttl,
                 fill: None,
+                stale: None,
             }),
             Err(Failed::Error(error)) => Err(error.clone()),
             Err(Failed::Panicked) => {

@@ -20,6 +20,8 @@ pub(super) struct Served<E> {
     pub(super) ttl: Option<Duration>,
     /// The fill it came from, where it came from Redis.
     pub(super) fill: Option<u64>,
+    /// How far behind it may be, where it is served for want of another.
+    pub(super) stale: Option<Duration>,
 }
 
 /// Whether something loaded at `loaded_at` is fresh enough.
@@ -49,6 +51,7 @@ impl<E> Served<E> {
             loaded_at: Some(entry.loaded_at),
             ttl: Some(entry.deadline.since(Moment::now())),
             fill: Some(entry.fill),
+            stale: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl<E> Served<E> {
             loaded_at: Some(stored.loaded_at),
             ttl: Some(stored.ttl),
             fill: Some(stored.fill),
+            stale: None,
         }
     }
 
@@ -73,10 +77,14 @@ impl<E> Served<E> {
             loaded_at,
             ttl,
             fill: None,
+            stale: None,
         }
     }
 
     pub(super) fn outcome(&self) -> Outcome {
+        if self.stale.is_some() {
+            return Outcome::StaleHit;
+        }
         Outcome::of(self.tier, self.bypass, self.found.is_absence())
     }
 
@@ -86,6 +94,7 @@ impl<E> Served<E> {
             bypass: self.bypass,
             age: self.loaded_at.map(age_of),
             ttl: self.ttl,
+            stale: self.stale,
             value: self.found,
         }
     }

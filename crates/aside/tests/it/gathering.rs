@@ -62,7 +62,8 @@ async fn one_row_after_the_other_is_one_get_each() {
 async fn who_goes_away_while_others_join_strands_nobody() {
     let world = World::new();
     let heroes = saved(&world, 3).await;
-    let (_tap, reader) = world.tapped().await;
+    let reader = world.instance().await;
+    world.heroes.queries();
 
     let mut alone = Box::pin(reader.heroes.find_by_id(&heroes[0].id));
     let mut first = Box::pin(reader.heroes.find_by_id(&heroes[1].id));
@@ -74,4 +75,5 @@ async fn who_goes_away_while_others_join_strands_nobody() {
     drop(alone);
 
     assert_eq!(joined.await.unwrap().as_deref(), Some(&heroes[2]));
+    assert_eq!(world.heroes.queries(), Queries::NONE);
 }

@@ -22,5 +22,6 @@ mod outages;
 mod properties;
 mod races;
 mod round_trips;
+mod stale;
 mod unfinished;
 mod verdicts;
