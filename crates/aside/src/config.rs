@@ -46,6 +46,7 @@ use crate::settings::{ConfigError, Settings};
 /// | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or 0 to 512MiB |
 /// | `CACHE_L1_CAPACITY` | 64MiB | 1 to 1024GiB |
 /// | `CACHE_NAMESPACE` | empty | `[a-z0-9_-]+`, not `aside` |
+/// | `CACHE_AUDIT_SHARE` | 0 | 0 to 1 |
 ///
 /// Two things cannot be told from a wrong value: a misspelled name, which is
 /// not read, and a wrong host, behind which a Redis may yet appear.
@@ -239,6 +240,14 @@ pub struct CacheConfig {
     /// Default: empty. Two services on one Redis need two namespaces; two
     /// instances of one service need the same.
     pub namespace: String,
+
+    /// Which share of the hits is compared with the database afterwards:
+    /// `CACHE_AUDIT_SHARE`, 0 to 1.
+    ///
+    /// Default: 0, no audit. At most ten comparisons begin in a second and
+    /// eight are under way, whatever the share; each is one read of the
+    /// database, and up to four where it finds a difference.
+    pub audit_share: f64,
 }
 
 impl CacheConfig {
@@ -363,6 +372,7 @@ impl Default for CacheConfig {
             compress_above_bytes: None,
             l1_capacity_bytes: 64 * 1024 * 1024,
             namespace: String::new(),
+            audit_share: 0.0,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What people on call ask: is it well, what does it do, why this answer?
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::answer::Tier;
+use crate::audit::Delay;
 use crate::breaker::BreakerState;
 use crate::entity::IndexShape;
 use crate::kind::AnyKind;
@@ -105,6 +107,13 @@ pub struct KindStats {
     pub l1_bytes: u64,
     /// Answers pushed out of this process for want of memory.
     pub l1_evictions: u64,
+    /// Hits that the audit compared with the database.
+    pub audit_checks: u64,
+    /// Hits that the audit drew and let go, because it was at its limits.
+    pub audit_dropped: u64,
+    /// Values that were still served 100 ms, 1 s and 10 s after the database
+    /// had answered otherwise.
+    pub audit_mismatches: [u64; 3],
     /// How long Redis keeps a value.
     pub ttl: Duration,
     /// The indexes of the kind.
@@ -130,6 +139,9 @@ impl KindStats {
             l1_entries,
             l1_bytes,
             l1_evictions,
+            audit_checks: known.statistics().audit_checks.load(Ordering::Relaxed),
+            audit_dropped: known.statistics().audit_dropped.total(),
+            audit_mismatches: Delay::ALL.map(|delay| known.statistics().audit_mismatches(delay)),
             ttl: known.ttl(),
             indexes: known.indexes(),
             has_list_of_all: known.has_list_of_all(),

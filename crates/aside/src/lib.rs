@@ -125,6 +125,9 @@ mod answer;
 pub use answer::{Answer, Bypass, Freshness, Tier};
 
 mod counters;
+
+mod audit;
+
 mod statistics;
 
 mod value;

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::audit::Delay;
 use crate::service::CacheService;
 use crate::statistics::{Operation, Outcome, Reason};
 use crate::tiers::Tiers;
@@ -61,6 +62,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let (mut read_seconds, mut source_seconds) = (Vec::new(), Vec::new());
     let mut invalidations = Vec::new();
     let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut checks, mut dropped, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
     for (entity, kind) in &kinds {
         let statistics = kind.statistics();
         for operation in Operation::ALL {
@@ -90,6 +92,15 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         entries.push((vec![("entity", *entity)], held));
         bytes.push((vec![("entity", *entity)], weight));
         evictions.push((vec![("entity", *entity)], evicted));
+        checks.push((
+            vec![("entity", *entity)],
+            statistics.audit_checks.load(Relaxed),
+        ));
+        dropped.push((vec![("entity", *entity)], statistics.audit_dropped.total()));
+        for delay in Delay::ALL {
+            let labels = vec![("entity", *entity), ("delay", delay.as_str())];
+            mismatches.push((labels, statistics.audit_mismatches(delay)));
+        }
     }
     page.counters("aside_reads", "Reads by how they were answered", reads)?;
     page.histograms(
@@ -113,6 +124,21 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "aside_l1_evictions",
         "Answers pushed out of process",
         evictions,
+    )?;
+    page.counters(
+        "aside_audit_checks",
+        "Hits compared with the database",
+        checks,
+    )?;
+    page.counters(
+        "aside_audit_dropped",
+        "Hits drawn for the audit and not compared, for want of room",
+        dropped,
+    )?;
+    page.counters(
+        "aside_audit_mismatches",
+        "Values still served so long after the database had answered otherwise",
+        mismatches,
     )
 }
 

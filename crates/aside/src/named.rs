@@ -8,6 +8,7 @@ use crate::entity;
 use crate::inspect::{Invalidated, KeyCount};
 use crate::key::{Key, KeyWriter};
 use crate::service::CacheService;
+use crate::statistics::Reason;
 
 impl CacheService {
     /// Makes every copy of one row forget; `None` if no repository of the
@@ -18,7 +19,7 @@ impl CacheService {
     pub async fn invalidate_id(&self, kind: &str, id: &str) -> Option<Invalidated> {
         let mut key = self.key_of(kind)?;
         key.text_segment(id);
-        Some(self.forget_key(&key.finish()).await)
+        Some(self.forget_key(&key.finish(), Reason::Request).await)
     }
 
     /// Makes every copy of one list forget; `None` if no repository of the
@@ -42,7 +43,7 @@ impl CacheService {
         for value in values {
             key.text_segment(value);
         }
-        Some(self.forget_key(&key.finish()).await)
+        Some(self.forget_key(&key.finish(), Reason::Request).await)
     }
 
     /// Makes every copy of a whole kind forget; `None` if no repository of it

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::audit::Event;
 use crate::pending::Pending;
 use crate::shared::{Op, Released, Reply};
 use crate::statistics::raise;
@@ -142,6 +143,9 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     };
     if *reply == Reply::Released(Released::Lost) {
         raise(&tiers.statistics.release_lost);
+        tiers.note(key, Event::ReleasedLost);
+    } else {
+        tiers.note(key, Event::Released);
     }
     // Before the key is let go: whoever reads it then reads under a
     // generation that nothing older was read under.

@@ -5,7 +5,7 @@ mod keys;
 pub use keys::Ttl;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -61,10 +61,29 @@ struct Service {
     _subscription: Option<Subscription>,
 }
 
+/// A service that may have gone meanwhile.
+#[derive(Clone)]
+pub(crate) struct WeakService(Weak<Service>);
+
+impl WeakService {
+    pub(crate) fn upgrade(&self) -> Option<CacheService> {
+        self.0.upgrade().map(CacheService)
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
+        self.end_audit();
         for task in self.tasks.lock().iter() {
             task.abort();
+        }
+    }
+}
+
+impl Service {
+    fn end_audit(&self) {
+        if let Some(audit) = &self.tiers.audit {
+            audit.close();
         }
     }
 }
@@ -224,6 +243,10 @@ impl CacheService {
         }))
     }
 
+    pub(crate) fn downgrade(&self) -> WeakService {
+        WeakService(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn tiers(&self) -> &Arc<Tiers> {
         &self.0.tiers
     }
@@ -311,6 +334,7 @@ impl CacheService {
     /// other instances serve what they hold until its TTL.
     pub async fn close(&self) {
         let tiers = self.tiers();
+        self.0.end_audit();
         let deadline = Instant::now() + self.config().operation_timeout;
         while !tiers.owes_nothing() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::answer::{Bypass, Tier};
+use crate::audit::Delay;
 use crate::counters::Counters;
 
 /// Which read of a repository.
@@ -86,15 +87,18 @@ pub(crate) enum Reason {
     Write,
     /// Somebody asked for it.
     Request,
+    /// The audit found a value older than the database.
+    Audit,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 2] = [Self::Write, Self::Request];
+    pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Request, Self::Audit];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Write => "write",
             Self::Request => "request",
+            Self::Audit => "audit",
         }
     }
 }
@@ -104,7 +108,12 @@ pub(crate) struct KindStatistics {
     reads: Counters<{ 4 * 6 }>,
     pub(crate) read_seconds: [Histogram; 6],
     pub(crate) source_seconds: [Histogram; 4],
-    invalidations: [AtomicU64; 2],
+    invalidations: [AtomicU64; 3],
+    /// Hits that were compared with the database.
+    pub(crate) audit_checks: AtomicU64,
+    /// Hits that were drawn, and not compared for want of room.
+    pub(crate) audit_dropped: Counter,
+    audit_mismatches: [AtomicU64; 3],
 }
 
 impl fmt::Debug for KindStatistics {
@@ -129,6 +138,9 @@ impl KindStatistics {
             read_seconds: std::array::from_fn(|_| seconds()),
             source_seconds: std::array::from_fn(|_| seconds()),
             invalidations: Default::default(),
+            audit_checks: AtomicU64::new(0),
+            audit_dropped: Counter::default(),
+            audit_mismatches: Default::default(),
         }
     }
 
@@ -149,6 +161,16 @@ impl KindStatistics {
 
     pub(crate) fn invalidated(&self, reason: Reason, keys: u64) {
         self.invalidations[reason as usize].fetch_add(keys, Ordering::Relaxed);
+    }
+
+    /// Counts a value that was still served so long after the database had
+    /// answered otherwise.
+    pub(crate) fn audit_mismatch(&self, delay: Delay) {
+        raise(&self.audit_mismatches[delay as usize]);
+    }
+
+    pub(crate) fn audit_mismatches(&self, delay: Delay) -> u64 {
+        self.audit_mismatches[delay as usize].load(Ordering::Relaxed)
     }
 
     pub(crate) fn reads(&self, operation: Operation, outcome: Outcome) -> u64 {

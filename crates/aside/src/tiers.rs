@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use crate::answer::Bypass;
+use crate::audit::{Audit, Event};
 use crate::breaker::Breaker;
 use crate::config::CacheConfig;
 use crate::entity::Entity;
@@ -50,6 +51,8 @@ pub(crate) struct Tiers {
     pub(crate) epochs: Epochs,
     pub(crate) teller: Teller,
     pub(crate) statistics: ServiceStatistics,
+    /// `None` where nothing is audited.
+    pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
@@ -79,6 +82,7 @@ impl Tiers {
             epochs: Epochs::default(),
             teller: Teller::new(),
             statistics: ServiceStatistics::new(),
+            audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
@@ -210,6 +214,13 @@ impl Tiers {
     pub(crate) fn prefix(&self, kind: &str) -> String {
         let separator = if self.namespace().is_empty() { "" } else { ":" };
         format!("{}{separator}{kind}:", self.namespace())
+    }
+
+    /// Notes what happened to a key, for whoever finds it wrong.
+    pub(crate) fn note(&self, key: &Key, event: Event) {
+        if let Some(audit) = &self.audit {
+            audit.note(key.hash(), event);
+        }
     }
 
     /// Puts a release, or an invalidation, off until Redis takes it.

@@ -48,7 +48,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The contract's names and labels.
-const PROMISED: [(&str, &[&str]); 27] = [
+const PROMISED: [(&str, &[&str]); 30] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -72,6 +72,9 @@ const PROMISED: [(&str, &[&str]); 27] = [
     ("aside_l1_entries", &["entity"]),
     ("aside_l1_bytes", &["entity"]),
     ("aside_l1_evictions_total", &["entity"]),
+    ("aside_audit_checks_total", &["entity"]),
+    ("aside_audit_dropped_total", &["entity"]),
+    ("aside_audit_mismatches_total", &["delay", "entity"]),
     ("aside_redis_up", &[]),
     ("aside_breaker_state", &[]),
     ("aside_redis_connections", &[]),
@@ -117,7 +120,11 @@ async fn labels_take_the_promised_values_and_no_others() {
     );
     assert_eq!(
         values("aside_invalidations_total", "reason"),
-        ["request", "write"]
+        ["audit", "request", "write"]
+    );
+    assert_eq!(
+        values("aside_audit_mismatches_total", "delay"),
+        ["100ms", "10s", "1s"]
     );
     assert_eq!(
         values("aside_errors_total", "kind"),

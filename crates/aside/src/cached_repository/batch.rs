@@ -187,7 +187,9 @@ impl<R: Repository> CachedRepository<R> {
     fn finish_hit(&self, own: Own<R>, stored: &Stored<R::Entity>, rows: &mut Rows<R>) {
         let absent = stored.found.is_absence();
         self.count(Operation::FindMany, Outcome::of(Tier::Shared, None, absent));
-        self.kind.keep(own.leader.key().asked(), stored, own.mark);
+        let asked = own.leader.key().asked();
+        self.sample(asked, Some(stored.fill), &stored.found);
+        self.kind.keep(asked, stored, own.mark);
         if let Some(id) = own.id() {
             rows.insert(id, stored.found.clone().into_row());
         }

@@ -14,12 +14,13 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Freshness, Tier};
+use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
 use crate::cached_repository::served::Served;
 use crate::flight;
 use crate::key::Key;
-use crate::kind::{Failed, Landed, Mark, Stored};
+use crate::kind::{Failed, Kind, Landed, Mark, Stored};
 use crate::lookup::{Found, Lookup};
 use crate::pending::Pending;
 use crate::repository::Repository;
@@ -92,16 +93,26 @@ impl<R: Repository> CachedRepository<R> {
         lookup: &Lookup<R::Entity>,
         operation: Operation,
     ) -> Result<Found<R::Entity>, R::Error> {
-        let begun = Instant::now();
-        let found = match lookup {
-            Lookup::Id(id) => self.inner.find_by_id(id).await.map(Found::Row),
-            Lookup::Index(index) => self.inner.find_by(index).await.map(Found::List),
-            Lookup::All => self.inner.list_all().await.map(Found::List),
-        };
-        self.kind.statistics.source_took(operation, begun.elapsed());
-        self.kind.load_took(begun.elapsed());
-        found
+        load_from(&*self.inner, &self.kind, lookup, operation).await
     }
+}
+
+/// Asks the database, and counts how long it took.
+pub(super) async fn load_from<R: Repository>(
+    source: &R,
+    kind: &Kind<R::Entity>,
+    lookup: &Lookup<R::Entity>,
+    operation: Operation,
+) -> Result<Found<R::Entity>, R::Error> {
+    let begun = Instant::now();
+    let found = match lookup {
+        Lookup::Id(id) => source.find_by_id(id).await.map(Found::Row),
+        Lookup::Index(index) => source.find_by(index).await.map(Found::List),
+        Lookup::All => source.list_all().await.map(Found::List),
+    };
+    kind.statistics.source_took(operation, begun.elapsed());
+    kind.load_took(begun.elapsed());
+    found
 }
 
 impl<R: Repository> Miss<R> {
@@ -278,6 +289,7 @@ impl<R: Repository> Miss<R> {
         let filling = leader.step_fill();
         match tiers.ask_one(lane, fill).await {
             Ok(Reply::Filled(true)) => {
+                tiers.note(&key, Event::Filled);
                 let fill = encoded.fill;
                 let stored = Stored {
                     found,
@@ -290,7 +302,10 @@ impl<R: Repository> Miss<R> {
                 outcome.step = filling;
                 outcome.shared_under = Some(mark);
             }
-            Ok(_) => raise(&tiers.statistics.fill_rejected),
+            Ok(_) => {
+                tiers.note(&key, Event::FillRefused);
+                raise(&tiers.statistics.fill_rejected);
+            }
             // Perhaps filled, perhaps refused for want of memory: the lease
             // must not stand in everybody's way until it expires.
             Err(_) => tiers.later(Pending::Abandon { key, token }),

@@ -1,5 +1,6 @@
 //! A repository around a repository.
 
+mod audit;
 mod batch;
 mod load;
 mod read;
@@ -16,12 +17,13 @@ pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUp, WarmedUp};
 
 use crate::answer::{Answer, Freshness};
+use crate::audit::Audit;
 use crate::entity::{Entity, Rows};
 use crate::kind::{Kind, KindFlights};
 use crate::lookup::Asked;
 use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
-use crate::statistics::Operation;
+use crate::statistics::{Operation, Reason};
 use crate::strategy::CacheStrategy;
 use crate::tiers::Tiers;
 use crate::write::Write;
@@ -41,6 +43,8 @@ pub struct CachedRepository<R: Repository> {
     cache: CacheService,
     kind: Arc<Kind<R::Entity>>,
     flights: Arc<KindFlights<R::Entity, R::Error>>,
+    /// Here as well as in the tiers: a hit looks whether there is one.
+    audit: Option<Arc<Audit>>,
 }
 
 /// What [`CachedRepository::invalidate`] makes every copy forget.
@@ -67,6 +71,7 @@ impl<R: Repository> CachedRepository<R> {
             cache: cache.clone(),
             flights: kind.flights(),
             kind,
+            audit: cache.tiers().audit.clone(),
         }
     }
 
@@ -159,12 +164,15 @@ impl<R: Repository> CachedRepository<R> {
         let forgotten = match what {
             Forget::Id(id) => {
                 self.cache
-                    .forget_key(&Asked::<R::Entity>::Id(id).key(namespace))
+                    .forget_key(&Asked::<R::Entity>::Id(id).key(namespace), Reason::Request)
                     .await
             }
             Forget::Index(index) => {
                 self.cache
-                    .forget_key(&Asked::<R::Entity>::Index(index).key(namespace))
+                    .forget_key(
+                        &Asked::<R::Entity>::Index(index).key(namespace),
+                        Reason::Request,
+                    )
                     .await
             }
             Forget::All => self.cache.forget_kind(R::Entity::KIND).await,
@@ -274,6 +282,7 @@ impl<R: Repository> Clone for CachedRepository<R> {
             cache: self.cache.clone(),
             kind: Arc::clone(&self.kind),
             flights: Arc::clone(&self.flights),
+            audit: self.audit.clone(),
         }
     }
 }

@@ -68,7 +68,10 @@ impl<R: Repository> CachedRepository<R> {
         id: &Id<R>,
         operation: Operation,
     ) -> Option<Option<Row<R>>> {
-        let row = self.hit(Asked::Id(id), |entry| entry.found.take_row())?;
+        let row = self.hit(Asked::Id(id), |entry| {
+            self.sample(Asked::Id(id), Some(entry.fill), &entry.found);
+            entry.found.take_row()
+        })?;
         self.count(operation, Outcome::of(Tier::Process, None, row.is_none()));
         Some(row)
     }
@@ -87,6 +90,7 @@ impl<R: Repository> CachedRepository<R> {
         };
         if let Some(served) = held.flatten() {
             self.count(operation, served.outcome());
+            self.sample(asked, served.fill, &served.found);
             return Ok(served);
         }
         Box::pin(self.read_below(asked, operation, freshness)).await
@@ -116,6 +120,7 @@ impl<R: Repository> CachedRepository<R> {
                 self.outdate_stale(asked, &served.found);
             }
             self.count(operation, served.outcome());
+            self.sample(asked, served.fill, &served.found);
             self.kind
                 .statistics
                 .read_took(served.outcome(), begun.elapsed());

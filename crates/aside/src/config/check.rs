@@ -34,6 +34,13 @@ impl CacheConfig {
         self.check_times(&mut problems);
         self.check_sizes(&mut problems);
         self.check_namespace(&mut problems);
+        let (shares, allowed) = limits::AUDIT_SHARE;
+        if !shares.contains(&self.audit_share) {
+            problems.push(format!(
+                "CACHE_AUDIT_SHARE is `{}`: {allowed}",
+                self.audit_share
+            ));
+        }
         ConfigError::unless_none(problems)
     }
 

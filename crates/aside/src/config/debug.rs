@@ -34,6 +34,7 @@ impl fmt::Debug for CacheConfig {
             compress_above_bytes,
             l1_capacity_bytes,
             namespace,
+            audit_share,
         } = self;
         formatter
             .debug_struct("CacheConfig")
@@ -60,6 +61,7 @@ impl fmt::Debug for CacheConfig {
             .field("compress_above_bytes", compress_above_bytes)
             .field("l1_capacity_bytes", l1_capacity_bytes)
             .field("namespace", namespace)
+            .field("audit_share", audit_share)
             .finish()
     }
 }

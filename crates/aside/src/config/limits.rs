@@ -1,6 +1,8 @@
 //! What each number may be, written once: the reader quotes it, the check
 //! applies it.
 
+use std::ops::RangeInclusive;
+
 /// The range of one setting.
 pub(super) struct Limit {
     least: u64,
@@ -62,6 +64,10 @@ pub(super) const COMPRESS_ABOVE_BYTES: Limit = Limit::new(
     0,
     512 * MIB,
     "off, or bytes, 0 to 512MiB, as in 8KiB or 8192",
+);
+pub(super) const AUDIT_SHARE: (RangeInclusive<f64>, &str) = (
+    0.0..=1.0,
+    "a share of the hits, 0 to 1, as in 0.01 (0 for no audit)",
 );
 pub(super) const L1_CAPACITY: Limit = Limit::new(
     1,

@@ -88,6 +88,11 @@ impl CacheConfig {
                 .bytes("CACHE_L1_CAPACITY", limits::L1_CAPACITY.allowed)
                 .unwrap_or(default.l1_capacity_bytes),
             namespace: reader.text("CACHE_NAMESPACE").unwrap_or(default.namespace),
+            audit_share: reader
+                .parse("CACHE_AUDIT_SHARE", limits::AUDIT_SHARE.1, |text| {
+                    text.parse().ok()
+                })
+                .unwrap_or(default.audit_share),
         };
         if let Err(error) = config.validate() {
             for problem in error.problems() {

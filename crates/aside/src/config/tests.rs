@@ -76,6 +76,7 @@ fn every_variable_reaches_its_field() {
         ("CACHE_COMPRESS_ABOVE_BYTES", "8KiB"),
         ("CACHE_L1_CAPACITY", "64 MB"),
         ("CACHE_NAMESPACE", "prod-1_a"),
+        ("CACHE_AUDIT_SHARE", "0.25"),
     ])
     .unwrap();
     let expected = CacheConfig {
@@ -105,6 +106,7 @@ fn every_variable_reaches_its_field() {
         compress_above_bytes: Some(8192),
         l1_capacity_bytes: 64_000_000,
         namespace: "prod-1_a".to_owned(),
+        audit_share: 0.25,
     };
     assert_eq!(config, expected);
 }
@@ -214,6 +216,11 @@ fn numbers_stay_within_their_limits() {
             "CACHE_NAMESPACE",
             &["prod", "a-b_9", "aside-2"],
             &["aside", "Prod", "a:b", "a b", "é", "*"],
+        ),
+        (
+            "CACHE_AUDIT_SHARE",
+            &["0", "0.01", "1"],
+            &["-0.1", "1.01", "NaN", "inf", "5%"],
         ),
     ] {
         for value in accepted {

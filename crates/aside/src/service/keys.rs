@@ -78,7 +78,7 @@ impl CacheService {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
         let existed = self.exists(key.as_str()).await;
-        self.forget_key(&key).await.keys == 1 && existed
+        self.forget_key(&key, Reason::Request).await.keys == 1 && existed
     }
 
     /// Removes every key that matches a glob pattern, as `SCAN` has it, page
@@ -150,7 +150,7 @@ impl CacheService {
     }
 
     /// Makes every copy of a key forget, now or when Redis is back.
-    pub(crate) async fn forget_key(&self, key: &Key) -> Invalidated {
+    pub(crate) async fn forget_key(&self, key: &Key, reason: Reason) -> Invalidated {
         let tiers = self.tiers();
         if tiers.shared.is_none() {
             return Invalidated::default();
@@ -161,7 +161,7 @@ impl CacheService {
             tiers.hold_until_released(key.clone(), Token::random(), None);
         }
         let kind = tiers.kind_of(key.as_str());
-        self.count_request(kind, 1);
+        self.count(kind, reason, 1);
         tracing::info!(
             kind = kind.unwrap_or("none"),
             operation = "invalidate",
@@ -182,7 +182,7 @@ impl CacheService {
             Some(freed) => swept(freed, self.config().operation_timeout).await,
             None => 0,
         };
-        self.count_request(Some(kind), count.max(1));
+        self.count(Some(kind), Reason::Request, count.max(1));
         tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
         Invalidated {
             keys: count,
@@ -190,11 +190,11 @@ impl CacheService {
         }
     }
 
-    /// Counts what somebody asked to be forgotten.
-    fn count_request(&self, kind: Option<&str>, keys: u64) {
+    /// Counts what was made to be forgotten without a write.
+    fn count(&self, kind: Option<&str>, reason: Reason, keys: u64) {
         let kinds = self.tiers().kinds();
         if let Some(kind) = kind.and_then(|kind| kinds.get(kind)) {
-            kind.statistics().invalidated(Reason::Request, keys);
+            kind.statistics().invalidated(reason, keys);
         }
     }
 

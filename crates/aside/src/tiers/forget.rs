@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
 
 use super::Tiers;
+use crate::audit::Event;
 use crate::heard::Heard;
 use crate::key::Key;
 use crate::message::{self, Message};
@@ -26,6 +27,9 @@ impl Tiers {
         match Message::parse(text) {
             Some(message) => {
                 self.stripes.forget(message.hash);
+                if let Some(audit) = &self.audit {
+                    audit.note(message.hash, Event::Heard);
+                }
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Round, Unquarantined, Write};
+use crate::audit::Event;
 use crate::key::Key;
 use crate::shared::{Op, Token};
 use crate::tiers::Tiers;
@@ -115,8 +116,10 @@ impl Write {
                 // between could still see the old value, under the new
                 // generation.
                 tiers.stripes.forget(key.hash());
+                tiers.note(&key, Event::Quarantined);
                 round.acknowledged.push(key);
             } else {
+                tiers.note(&key, Event::Unquarantined);
                 self.unquarantined.push(key.as_str().to_owned());
                 if tiers.hold(&key) {
                     round.held.push(key);

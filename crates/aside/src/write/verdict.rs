@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Write;
+use crate::audit::Event;
 use crate::key::Key;
 use crate::pending::Pending;
 use crate::shared::{Op, Released, Reply, Token};
@@ -100,7 +101,12 @@ impl Write {
             let replies = tiers.ask(lane, ops).await.ok();
             let mut replies = replies.into_iter().flatten();
             for key in keys {
-                match replies.next() {
+                let reply = replies.next();
+                tiers.note(
+                    &key,
+                    event_of(reply.as_ref().and_then(|reply| reply.as_ref().ok())),
+                );
+                match reply {
                     Some(Ok(Reply::Released(Released::Lost))) => {
                         raise(&tiers.statistics.release_lost);
                         tiers.stripes.forget(key.hash());
@@ -184,6 +190,16 @@ impl Write {
             tracing::info!(kind, operation = "write", count = keys, "invalidated");
         }
         tracing::debug!(keys = ?self.known, "forgot what a write changed");
+    }
+}
+
+/// What the reply to a RELEASE is called in the books of the audit.
+fn event_of(reply: Option<&Reply>) -> Event {
+    match reply {
+        Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue,
+        Some(Reply::Released(Released::Lost)) => Event::ReleasedLost,
+        Some(_) => Event::Released,
+        None => Event::Unreleased,
     }
 }
 

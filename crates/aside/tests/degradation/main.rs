@@ -4,11 +4,13 @@
 //! is the row of `docs/faults.md` that it keeps true.
 
 mod another_process;
+mod audit;
 mod breaker;
 mod endings;
 mod histories;
 mod killed_writer;
 mod library;
+mod listener;
 mod mute_server;
 mod network;
 mod outages;

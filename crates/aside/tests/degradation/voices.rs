@@ -1,64 +1,13 @@
 //! What is counted and logged of a fault: once per change, not per request.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
+use tracing::Level;
 
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
-
+use super::listener::Listener;
 use super::*;
 
-/// What is said of Redis at INFO and above while it is installed. Writes say
-/// what they invalidated, with Redis and without.
-#[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<(Level, String)>>>);
-
-impl Listener {
-    /// What was said since it was last asked.
-    fn heard(&self) -> Vec<(Level, String)> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-}
-
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO && metadata.target().starts_with("aside")
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut text = Text::default();
-        event.record(&mut text);
-        let heard = (*event.metadata().level(), text.0);
-        if ["message=Redis ", "message=no connection to Redis"]
-            .iter()
-            .any(|of| heard.1.starts_with(of))
-        {
-            self.0.lock().unwrap().push(heard);
-        }
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[derive(Default)]
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0 += &format!("{field}={value:?} ");
-    }
-}
+/// What is said of Redis. Writes say what they invalidated, with Redis and
+/// without.
+const OF_REDIS: &[&str] = &["Redis ", "no connection to Redis"];
 
 /// Asks for many things that Redis cannot give.
 async fn insist(instance: &Instance) {
@@ -78,7 +27,7 @@ fn of(level: Level, heard: &[(Level, String)]) -> usize {
 
 #[tokio::test]
 async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_counted_in_between() {
-    let listener = Listener::default();
+    let listener = Listener::of(Level::INFO, OF_REDIS);
     // Tasks run on this thread, and so does what they say.
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
@@ -102,7 +51,7 @@ async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_counted_in_betw
 
 #[tokio::test]
 async fn a_lost_connection_is_logged_once_however_often_it_is_tried_again() {
-    let listener = Listener::default();
+    let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
     let library = Library::of(3);
@@ -118,7 +67,7 @@ async fn a_lost_connection_is_logged_once_however_often_it_is_tried_again() {
 
 #[tokio::test]
 async fn refused_scripts_are_logged_once_though_every_ping_is_answered() {
-    let listener = Listener::default();
+    let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
     let library = Library::of(3);
@@ -134,7 +83,7 @@ async fn refused_scripts_are_logged_once_though_every_ping_is_answered() {
 
 #[tokio::test]
 async fn a_wrong_password_is_logged_once_and_never_shown() {
-    let listener = Listener::default();
+    let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
     redis.set_config("requirepass", "right");

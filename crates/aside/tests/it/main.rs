@@ -9,6 +9,7 @@ mod entities;
 mod tap;
 mod world;
 
+mod audit;
 mod batches;
 mod flights;
 mod foreign;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Own, Way};
 use crate::answer::Tier;
+use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
 use crate::flight;
 use crate::kind::{Landed, Mark, Stored};
@@ -83,11 +84,15 @@ impl<R: Repository> CachedRepository<R> {
             let mut mark = None;
             match replies.next() {
                 Some(Ok(Reply::Filled(true))) => {
+                    tiers.note(&own.key, Event::Filled);
                     self.kind.keep(own.leader.key().asked(), &stored, own.mark);
                     own.step = step;
                     mark = Some(own.mark);
                 }
-                Some(Ok(_)) => raise(&tiers.statistics.fill_rejected),
+                Some(Ok(_)) => {
+                    tiers.note(&own.key, Event::FillRefused);
+                    raise(&tiers.statistics.fill_rejected);
+                }
                 _ => self.give_back(&own),
             }
             let ttl = Some(stored.ttl);

@@ -19,7 +19,7 @@ fn debug_prints_no_secret() {
     }
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "REDIS_URL",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
@@ -42,6 +42,7 @@ const NAMES: [&str; 22] = [
     "CACHE_COMPRESS_ABOVE_BYTES",
     "CACHE_L1_CAPACITY",
     "CACHE_NAMESPACE",
+    "CACHE_AUDIT_SHARE",
 ];
 
 fn everything_said(pairs: &[(&str, &str)]) -> String {
