@@ -1,5 +1,11 @@
 //! A real Redis, `memory://` and the model, driven side by side by the same
 //! random operations: they answer alike, hold alike and say alike.
+//!
+//! A hundred thousand operations, on keys that take turns at random, so that
+//! one that touched another's key would be found as well. They come from
+//! seeds: what fails names its own, and `ASIDE_LOCKSTEP_SEED` set to it runs
+//! the same operations again. `ASIDE_SOAK=1` draws new seeds, ten times as
+//! many.
 
 use super::model::{Held, Model};
 use super::on_memory::OnMemory;
@@ -11,9 +17,10 @@ use crate::shared::state::State;
 use crate::shared::{Op, Reply, Token};
 
 const SEEDS: u64 = 10;
-const STEPS: u64 = 3_000;
+const STEPS: u64 = 10_000;
 /// How many operations travel as one pipeline.
-const BATCH: u64 = 100;
+const BATCH: u64 = 500;
+const KEYS: usize = 3;
 
 /// What others may have put under a key of ours; none of it is state.
 const FOREIGN: [&[u8]; 8] = [
@@ -93,9 +100,10 @@ fn held(reply: &Reply) -> Held {
 }
 
 /// Replies and resulting states of `ops` on a tier.
-async fn results(case: &Case, key: &Key, ops: &[Op]) -> Vec<(Reply, Held)> {
-    let get = Op::Get { key: key.clone() };
-    let pipeline = ops.iter().flat_map(|op| [op.clone(), get.clone()]);
+async fn results(case: &Case, ops: &[(Key, Op)]) -> Vec<(Reply, Held)> {
+    let pipeline = ops
+        .iter()
+        .flat_map(|(key, op)| [op.clone(), Op::Get { key: key.clone() }]);
     let replies = case.pipeline(pipeline.collect()).await;
     let replies: Vec<_> = replies
         .into_iter()
@@ -108,29 +116,53 @@ async fn results(case: &Case, key: &Key, ops: &[Op]) -> Vec<(Reply, Held)> {
         .collect()
 }
 
+/// The seeds to run.
+fn seeds() -> Vec<u64> {
+    let set = |name| std::env::var(name).ok();
+    if let Some(seed) = set("ASIDE_LOCKSTEP_SEED") {
+        return vec![seed.parse().expect("ASIDE_LOCKSTEP_SEED is a number")];
+    }
+    match set("ASIDE_SOAK").as_deref() {
+        Some("1") => (0..10 * SEEDS).map(|_| fastrand::u64(..)).collect(),
+        _ => (1..=SEEDS).collect(),
+    }
+}
+
 #[tokio::test]
 async fn redis_and_memory_do_what_the_protocol_says() {
     let redis = Case::new(OnRedis::shared());
     let memory = Case::new(OnMemory::open(MemoryTier::private(1 << 20)));
-    for seed in 1..=SEEDS {
+    for seed in seeds() {
         let random = &mut fastrand::Rng::with_seed(seed);
-        let key = redis.key(&seed.to_string());
-        let mut model = Model::default();
+        let keys: [Key; KEYS] =
+            std::array::from_fn(|number| redis.key(&format!("{seed}-{number}")));
+        let mut models: [Model; KEYS] = Default::default();
         for batch in 0..STEPS / BATCH {
             let steps = batch * BATCH..(batch + 1) * BATCH;
-            let ops: Vec<_> = steps.map(|step| random_op(random, &key, step)).collect();
-            let on_redis = results(&redis, &key, &ops).await;
-            let on_memory = results(&memory, &key, &ops).await;
-            for (number, op) in ops.iter().enumerate() {
+            let chosen: Vec<usize> = steps.clone().map(|_| random.usize(0..KEYS)).collect();
+            let ops: Vec<_> = steps
+                .zip(&chosen)
+                .map(|(step, chosen)| {
+                    let key = &keys[*chosen];
+                    (key.clone(), random_op(random, key, step))
+                })
+                .collect();
+            let on_redis = results(&redis, &ops).await;
+            let on_memory = results(&memory, &ops).await;
+            let mut said = Vec::new();
+            for (number, ((_, op), chosen)) in ops.iter().zip(&chosen).enumerate() {
+                let model = &mut models[*chosen];
                 let before = format!("{:?}", model.held);
                 let expected = (model.run(op), model.held.clone());
-                let place = format!("seed {seed}, batch {batch}: {op:?} on {before}");
-                assert_eq!(on_redis[number], expected, "redis, {place}");
-                assert_eq!(on_memory[number], expected, "memory, {place}");
+                said.append(&mut model.said);
+                let place =
+                    || format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}: {op:?} on {before}");
+                assert_eq!(on_redis[number], expected, "redis, {}", place());
+                assert_eq!(on_memory[number], expected, "memory, {}", place());
             }
-            let said = std::mem::take(&mut model.said);
-            assert_eq!(redis.heard().await, said, "redis, seed {seed}");
-            assert_eq!(memory.heard().await, said, "memory, seed {seed}");
+            let seed = format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}");
+            assert_eq!(redis.heard().await, said, "redis, {seed}");
+            assert_eq!(memory.heard().await, said, "memory, {seed}");
         }
     }
 }
