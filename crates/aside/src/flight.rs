@@ -20,11 +20,10 @@ use std::collections::hash_map::Entry as Slotted;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::watch;
+use super::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use super::sync::{Mutex, watch};
 
 /// Flights by key. `M` marks the generations a flight runs under.
 pub(crate) struct Flights<K, M, T> {
@@ -62,6 +61,9 @@ enum State<M, T> {
     Led,
     Done(Outcome<M, T>),
 }
+
+/// How a follower hears of its flight, by which it is counted as well.
+type Place<M, T> = watch::Receiver<State<M, T>>;
 
 /// What a flight brought.
 #[derive(Clone, Debug)]
@@ -123,15 +125,15 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
             flights: Arc::clone(self),
             key: key.clone(),
             joined_at: flight.steps.load(Ordering::SeqCst),
-            states: flight.state.subscribe(),
+            place: Some(flight.state.subscribe()),
             flight: Arc::clone(flight),
             mark,
             lenient,
         })
     }
 
-    /// How many keys are being read.
-    #[cfg(test)]
+    /// How many keys are being read: for tests, here and elsewhere.
+    #[allow(dead_code)]
     pub(crate) fn len(&self) -> usize {
         self.slots.lock().len()
     }
@@ -164,10 +166,15 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     }
 
     /// A follower goes: the last one must not leave a flight that nobody will
-    /// lead, nor take one away that somebody has just begun to lead.
-    fn leave(&self, key: &K, flight: &Arc<Flight<M, T>>) {
+    /// lead, nor take one away that somebody has just begun to lead. Its place
+    /// is given up under the lock, or a leader who gives up meanwhile would
+    /// hand the lead to somebody who is no longer there.
+    fn leave(&self, key: &K, flight: &Arc<Flight<M, T>>, place: Option<Place<M, T>>) {
         let mut slots = self.slots.lock();
-        if flight.is_leaderless() && flight.state.receiver_count() == 1 {
+        drop(place);
+        // Who has just taken the lead is counted still: its place, too, it can
+        // only give up under the lock.
+        if flight.state.receiver_count() == 0 && flight.is_leaderless() {
             Self::make_room(&mut slots, key, flight);
         }
     }
@@ -213,6 +220,10 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
 
     fn is_leaderless(&self) -> bool {
         matches!(&*self.state.borrow(), State::Ready)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Done(_))
     }
 
     fn admits(&self, mark: M, lenient: bool) -> bool {
@@ -266,6 +277,10 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
     /// Hands the outcome to everybody who waits.
     pub(crate) fn finish(mut self, outcome: Outcome<M, T>) {
         self.finished = true;
+        // Who comes from here on waits for the next flight. Joining this one
+        // it would be told to ask again, again and again without a pause, for
+        // as long as this thread does not get to the landing.
+        self.flight.openness.store(CLOSED, Ordering::SeqCst);
         self.flight.state.send_replace(State::Done(outcome));
         self.flights.land(&self.key, &self.flight);
     }
@@ -303,7 +318,8 @@ pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> 
     flights: Arc<Flights<K, M, T>>,
     key: K,
     flight: Arc<Flight<M, T>>,
-    states: watch::Receiver<State<M, T>>,
+    /// Given up with the follower, and not before.
+    place: Option<Place<M, T>>,
     joined_at: u32,
     mark: M,
     lenient: bool,
@@ -312,8 +328,8 @@ pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> 
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
     /// Waits for the flight's end.
     pub(crate) async fn wait(mut self) -> Waited<K, M, T> {
-        loop {
-            let outcome = match &*self.states.borrow_and_update() {
+        while let Some(place) = &mut self.place {
+            let outcome = match &*place.borrow_and_update() {
                 State::Done(outcome) => Some(outcome.clone()),
                 State::Waiting | State::Ready | State::Led => None,
             };
@@ -329,17 +345,19 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
             if self.flight.take_lead() {
                 return Waited::Lead(self.flights.leader(&self.key, Arc::clone(&self.flight)));
             }
-            if self.states.changed().await.is_err() {
-                return Waited::Again;
+            if place.changed().await.is_err() {
+                break;
             }
         }
+        Waited::Again
     }
 }
 
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Follower<K, M, T> {
     fn drop(&mut self) {
-        if self.flight.is_leaderless() {
-            self.flights.leave(&self.key, &self.flight);
+        if !self.flight.is_over() {
+            self.flights
+                .leave(&self.key, &self.flight, self.place.take());
         }
     }
 }
@@ -350,5 +368,7 @@ impl<K, M, T> fmt::Debug for Flights<K, M, T> {
     }
 }
 
+// By its path, so that it is found from `aside-interleavings` as well.
 #[cfg(test)]
+#[path = "flight/tests.rs"]
 mod tests;

@@ -140,7 +140,7 @@ impl KindStats {
             l1_bytes,
             l1_evictions,
             audit_checks: known.statistics().audit_checks.load(Ordering::Relaxed),
-            audit_dropped: known.statistics().audit_dropped.total(),
+            audit_dropped: known.statistics().audit_dropped.total(0),
             audit_mismatches: Delay::ALL.map(|delay| known.statistics().audit_mismatches(delay)),
             ttl: known.ttl(),
             indexes: known.indexes(),

@@ -134,6 +134,8 @@ mod value;
 
 mod message;
 
+mod sync;
+
 mod proofs;
 
 mod stripes;

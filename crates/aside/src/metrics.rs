@@ -96,7 +96,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
             vec![("entity", *entity)],
             statistics.audit_checks.load(Relaxed),
         ));
-        dropped.push((vec![("entity", *entity)], statistics.audit_dropped.total()));
+        dropped.push((vec![("entity", *entity)], statistics.audit_dropped.total(0)));
         for delay in Delay::ALL {
             let labels = vec![("entity", *entity), ("delay", delay.as_str())];
             mismatches.push((labels, statistics.audit_mismatches(delay)));

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use crate::clock::Moment;
+use super::clock::Moment;
 
 /// Changes of the last proof that are remembered. One is added each time the
 /// proofs go on after a silence, so this is hours of a bad connection.

@@ -112,7 +112,7 @@ pub(crate) struct KindStatistics {
     /// Hits that were compared with the database.
     pub(crate) audit_checks: AtomicU64,
     /// Hits that were drawn, and not compared for want of room.
-    pub(crate) audit_dropped: Counter,
+    pub(crate) audit_dropped: Counters<1>,
     audit_mismatches: [AtomicU64; 3],
 }
 
@@ -139,7 +139,7 @@ impl KindStatistics {
             source_seconds: std::array::from_fn(|_| seconds()),
             invalidations: Default::default(),
             audit_checks: AtomicU64::new(0),
-            audit_dropped: Counter::default(),
+            audit_dropped: Counters::new(),
             audit_mismatches: Default::default(),
         }
     }

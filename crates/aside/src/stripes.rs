@@ -9,12 +9,10 @@
 //! The connection generation is a stripe over everything: it is raised when
 //! messages may have been missed, and when one may mean anything.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use parking_lot::Mutex;
-
-use crate::clock::Moment;
-use crate::proofs::Proofs;
+use super::clock::Moment;
+use super::proofs::Proofs;
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicU32, Ordering};
 
 /// As many as a `u16` tells apart; 256 KiB of counters. A hit in process looks
 /// at one of them, so they share the processor's cache with the entries, and
@@ -48,16 +46,29 @@ impl std::fmt::Debug for Stripes {
 
 impl Stripes {
     pub(crate) fn new() -> Self {
+        Self::of(STRIPES)
+    }
+
+    /// Stripes of another number, a power of two.
+    pub(crate) fn of(count: usize) -> Self {
         Self {
-            generations: (0..STRIPES).map(|_| AtomicU32::new(0)).collect(),
+            generations: (0..count).map(|_| AtomicU32::new(0)).collect(),
             connection: AtomicU32::new(0),
             proofs: Mutex::default(),
         }
     }
 
+    /// Which stripe a key belongs to, by its hash.
+    fn stripe(&self, hash: u64) -> u16 {
+        let [low, high, ..] = hash.to_le_bytes();
+        let last = self.generations.len() - 1;
+        // No more than all the stripes that there may be.
+        u16::from_le_bytes([low, high]) & u16::try_from(last).unwrap_or(u16::MAX)
+    }
+
     /// The stamp that an entry gets if it is read from now on.
     pub(crate) fn stamp(&self, hash: u64) -> Stamp {
-        let stripe = stripe_of(hash);
+        let stripe = self.stripe(hash);
         Stamp {
             stripe,
             generation: self.generations[usize::from(stripe)].load(Ordering::Acquire),
@@ -74,16 +85,16 @@ impl Stripes {
 
     /// Forgets every entry of the key's stripe.
     pub(crate) fn forget(&self, hash: u64) {
-        let generation = &self.generations[usize::from(stripe_of(hash))];
-        let raise = |raised: u32| {
+        let generation = &self.generations[usize::from(self.stripe(hash))];
+        // The closure always gives a number.
+        let _ = generation.fetch_update(Ordering::AcqRel, Ordering::Acquire, |raised| {
             // What was held under the generations that will come again must be
             // dead by another sign before the first of them does.
             if raised == u32::MAX {
                 self.forget_all();
             }
-            raised.wrapping_add(1)
-        };
-        generation.update(Ordering::AcqRel, Ordering::Acquire, raise);
+            Some(raised.wrapping_add(1))
+        });
     }
 
     /// Forgets everything, because of what was heard.
@@ -114,11 +125,6 @@ impl Stripes {
             unheard.then(|| proofs.of(stamp.connection)).flatten()
         }
     }
-}
-
-fn stripe_of(hash: u64) -> u16 {
-    let bytes = hash.to_le_bytes();
-    u16::from_le_bytes([bytes[0], bytes[1]])
 }
 
 #[cfg(test)]

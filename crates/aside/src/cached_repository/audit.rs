@@ -140,7 +140,7 @@ impl<R: Repository> CachedRepository<R> {
             cached: found.clone(),
         };
         if audit.begin(fill, || check().run()) == Begun::Dropped {
-            self.kind.statistics.audit_dropped.count();
+            self.kind.statistics.audit_dropped.count(0);
         }
     }
 

@@ -1,0 +1,11 @@
+//! What threads meet in, for the two modules that are searched for bad
+//! interleavings.
+//!
+//! `aside-interleavings` compiles the very files of `stripes` and `flight`
+//! beside another module of this name, whose types let a checker decide who
+//! runs next. Here they are what they are called, at no cost.
+
+pub(crate) use std::sync::atomic;
+
+pub(crate) use parking_lot::Mutex;
+pub(crate) use tokio::sync::watch;
