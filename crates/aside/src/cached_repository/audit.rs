@@ -108,6 +108,7 @@ enum Place {
 
 impl<R: Repository> CachedRepository<R> {
     /// Hands a hit to the audit, where there is one.
+    #[inline]
     pub(super) fn sample(
         &self,
         asked: Asked<'_, R::Entity>,
