@@ -26,7 +26,7 @@ impl Hero {
     pub(crate) fn new(number: u64, bytes: usize) -> Self {
         Self {
             id: id(number),
-            name: format!("Hero {number}"),
+            name: format!("Hero {number:08}"),
             appearance: "a green cloak ".repeat(bytes / 14),
         }
     }
@@ -38,13 +38,14 @@ pub(crate) fn id(number: u64) -> Uuid {
     Uuid::from_u64_pair(mixed, mixed.rotate_left(31) ^ number)
 }
 
-/// The database. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct Heroes(Arc<Table>);
+/// A database in memory. Clones share it.
+pub(crate) struct InMemory<E>(Arc<Kept<E>>);
 
-#[derive(Default)]
-struct Table {
-    rows: RwLock<HashMap<Uuid, Arc<Hero>>>,
+/// The heroes that most suites read.
+pub(crate) type Heroes = InMemory<Hero>;
+
+struct Kept<E> {
+    rows: RwLock<HashMap<Uuid, Arc<E>>>,
     /// What a query takes.
     delay: Duration,
     reads: AtomicU64,
@@ -52,10 +53,15 @@ struct Table {
 
 impl Heroes {
     pub(crate) fn of(count: u64, bytes: usize, delay: Duration) -> Self {
-        let rows = (0..count).map(|number| Hero::new(number, bytes));
-        let rows = rows.map(|hero| (hero.id, Arc::new(hero))).collect();
-        Self(Arc::new(Table {
-            rows: RwLock::new(rows),
+        Self::holding((0..count).map(|number| Hero::new(number, bytes)), delay)
+    }
+}
+
+impl<E: Entity<Id = Uuid>> InMemory<E> {
+    pub(crate) fn holding(rows: impl IntoIterator<Item = E>, delay: Duration) -> Self {
+        let rows = rows.into_iter().map(|row| (*row.id(), Arc::new(row)));
+        Self(Arc::new(Kept {
+            rows: RwLock::new(rows.collect()),
             delay,
             reads: AtomicU64::new(0),
         }))
@@ -74,58 +80,60 @@ impl Heroes {
     }
 }
 
-impl Repository for Heroes {
-    type Entity = Hero;
+impl<E> Clone for InMemory<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
+    type Entity = E;
     type Error = Infallible;
 
-    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Hero>>, Infallible> {
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<E>>, Infallible> {
         self.read().await;
         Ok(self.0.rows.read().get(id).cloned())
     }
 
-    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Hero>>>, Infallible> {
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<E>>>, Infallible> {
         self.read().await;
         let rows = self.0.rows.read();
         Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
     }
 
-    async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, Infallible> {
+    async fn find_by(&self, index: &E::Index) -> Result<Rows<E>, Infallible> {
         self.read().await;
-        let HeroIndex::Name(name) = index;
+        let stands_there = |row: &&Arc<E>| {
+            let mut stands = false;
+            row.indexes(&mut |other| stands |= other == *index);
+            stands
+        };
         let rows = self.0.rows.read();
-        Ok(rows
-            .values()
-            .filter(|row| row.name == *name)
-            .cloned()
-            .collect())
+        Ok(rows.values().filter(stands_there).cloned().collect())
     }
 
-    async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
+    async fn list_all(&self) -> Result<Rows<E>, Infallible> {
         self.read().await;
         Ok(self.0.rows.read().values().cloned().collect())
     }
 
-    async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Infallible> {
+    async fn save_in(&self, row: E, write: &mut Write) -> Result<Arc<E>, Infallible> {
         write.created(&row);
         write.before_commit().await;
         let row = Arc::new(row);
-        self.0.rows.write().insert(row.id, Arc::clone(&row));
+        self.0.rows.write().insert(*row.id(), Arc::clone(&row));
         Ok(row)
     }
 
-    async fn update_in(
-        &self,
-        row: Hero,
-        write: &mut Write,
-    ) -> Result<Option<Arc<Hero>>, Infallible> {
-        let before = self.0.rows.read().get(&row.id).cloned();
+    async fn update_in(&self, row: E, write: &mut Write) -> Result<Option<Arc<E>>, Infallible> {
+        let before = self.0.rows.read().get(row.id()).cloned();
         let Some(before) = before else {
             return Ok(None);
         };
         write.updated(&*before, &row);
         write.before_commit().await;
         let row = Arc::new(row);
-        self.0.rows.write().insert(row.id, Arc::clone(&row));
+        self.0.rows.write().insert(*row.id(), Arc::clone(&row));
         Ok(Some(row))
     }
 

@@ -3,18 +3,26 @@
 //! Every figure is a ratio between things measured alternately in one run. A
 //! suite checks its own results, and fails on a wrong one.
 
+mod bare;
+mod cores;
 mod heroes;
 mod machine;
+mod records;
 mod rounds;
+mod servers;
+mod socket;
+mod stories;
 mod suites;
 mod table;
+mod zipf;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aside_testkit::RedisServer;
 use clap::{Parser, Subcommand};
+use serde_json::json;
 
+use crate::machine::Machine;
 use crate::table::Table;
 
 /// A result that is not what it must be.
@@ -27,7 +35,7 @@ pub(crate) struct Wrong(pub(crate) String);
 struct Arguments {
     #[command(subcommand)]
     suite: Suite,
-    /// Writes the tables here as well, as JSON.
+    /// Writes the tables here as well, as JSON, with the machine and the load.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
     /// A few seconds at most: to see that the results are right.
@@ -39,8 +47,24 @@ struct Arguments {
 enum Suite {
     /// Hits in process.
     L1,
+    /// Hits in Redis.
+    L2,
     /// Crowds for one cold key.
     Miss,
+    /// Updates, over PostgreSQL.
+    Write,
+    /// Reads and writes as YCSB mixes them, over PostgreSQL.
+    Mixed,
+    /// What resident entries take, and whether it grows.
+    Memory,
+    /// Reads what it is told to: one of the processes of `miss`.
+    #[command(hide = true)]
+    Reader {
+        #[arg(long)]
+        redis: String,
+        #[arg(long)]
+        postgres: String,
+    },
     /// Replays a file of one key per line, `.zst` or plain, over a real Redis.
     Trace {
         file: PathBuf,
@@ -69,27 +93,35 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Wrong> {
-    machine::print();
+    if let Suite::Reader { redis, postgres } = &arguments.suite {
+        return suites::miss::read_in_this_process(redis, postgres).await;
+    }
+    let machine = Machine::now();
+    machine.print();
     let tables: Vec<Table> = match arguments.suite {
         Suite::L1 => suites::l1::run(arguments.quick).await?,
+        Suite::L2 => suites::l2::run(arguments.quick).await?,
         Suite::Miss => suites::miss::run(arguments.quick).await?,
+        Suite::Write => suites::write::run(arguments.quick).await?,
+        Suite::Mixed => suites::mixed::run(arguments.quick).await?,
+        Suite::Memory => suites::memory::run(arguments.quick).await?,
+        Suite::Reader { .. } => Vec::new(),
         Suite::Trace { file, capacity } => {
-            let redis = RedisServer::start().map_err(|error| Wrong(error.to_string()))?;
-            suites::replay::run(&file, capacity, &redis.url()).await?;
-            Vec::new()
+            let redis = servers::redis()?;
+            suites::replay::run(&file, capacity, &redis.url()).await?
         }
         Suite::Simulate { file, capacity } => {
-            suites::replay::run(&file, capacity, "memory://").await?;
-            Vec::new()
+            suites::replay::run(&file, capacity, "memory://").await?
         }
     };
     for table in &tables {
         table.print();
     }
+    let afterwards = machine.afterwards();
+    machine.print_afterwards(&afterwards);
     if let Some(path) = arguments.json {
-        let json =
-            serde_json::to_string_pretty(&tables).map_err(|error| Wrong(error.to_string()))?;
-        std::fs::write(&path, json)
+        let all = json!({ "machine": machine, "afterwards": afterwards, "tables": tables });
+        std::fs::write(&path, format!("{all:#}"))
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
     }
     Ok(())

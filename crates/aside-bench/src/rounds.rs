@@ -3,26 +3,32 @@
 
 use std::time::Duration;
 
-/// Something to measure: a name, and what runs it once and answers how long
-/// all of its operations took together.
+/// Something to measure: a name, and what runs it once and answers its
+/// figures.
 pub(crate) struct Contender<'a> {
     name: String,
-    operations: u32,
-    run: Box<dyn FnMut() -> Duration + 'a>,
+    run: Box<dyn FnMut() -> Vec<f64> + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// `run` makes `operations` operations.
-    pub(crate) fn new(name: &str, operations: u32, run: impl FnMut() -> Duration + 'a) -> Self {
+    /// `run` makes `operations` operations and answers how long all of them
+    /// took together; the figure is the nanoseconds of one.
+    pub(crate) fn new(name: &str, operations: u32, mut run: impl FnMut() -> Duration + 'a) -> Self {
+        Self::with_figures(name, move || {
+            vec![run().as_secs_f64() * 1e9 / f64::from(operations)]
+        })
+    }
+
+    /// `run` answers figures of its own, always as many.
+    pub(crate) fn with_figures(name: &str, run: impl FnMut() -> Vec<f64> + 'a) -> Self {
         Self {
             name: name.to_owned(),
-            operations,
             run: Box::new(run),
         }
     }
 }
 
-/// What one contender took per operation, in nanoseconds.
+/// One figure of one contender.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Measured {
     pub(crate) name: String,
@@ -33,24 +39,40 @@ pub(crate) struct Measured {
 /// Runs every contender once per round, and each round in another order: what
 /// one leaves in the processor's caches is not always the same one's gain. A
 /// round before the first only warms up.
-pub(crate) fn alternate(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<Measured> {
+///
+/// Answers the first figure of each.
+pub(crate) fn alternate(rounds: usize, contenders: Vec<Contender<'_>>) -> Vec<Measured> {
+    alternate_figures(rounds, contenders).swap_remove(0)
+}
+
+/// The same for contenders with several figures each: for each figure, all
+/// contenders.
+pub(crate) fn alternate_figures(
+    rounds: usize,
+    mut contenders: Vec<Contender<'_>>,
+) -> Vec<Vec<Measured>> {
     let count = contenders.len();
-    let mut taken = vec![Vec::new(); count];
+    let mut taken: Vec<Vec<Measured>> = Vec::new();
     for round in 0..=rounds {
         for place in 0..count {
             let at = (place + round) % count;
-            let contender = &mut contenders[at];
-            let time = (contender.run)().as_secs_f64() * 1e9;
-            if 0 < round {
-                taken[at].push(time / f64::from(contender.operations));
+            let figures = (contenders[at].run)();
+            if round == 0 {
+                continue;
+            }
+            if taken.is_empty() {
+                let none = contenders.iter().map(|contender| Measured {
+                    name: contender.name.clone(),
+                    rounds: Vec::with_capacity(rounds),
+                });
+                taken = vec![none.collect(); figures.len()];
+            }
+            for (all, figure) in taken.iter_mut().zip(figures) {
+                all[at].rounds.push(figure);
             }
         }
     }
-    let names = contenders.into_iter().map(|contender| contender.name);
-    let measured = names.zip(taken);
-    measured
-        .map(|(name, rounds)| Measured { name, rounds })
-        .collect()
+    taken
 }
 
 /// The median, the least and the most of some figures.
@@ -62,4 +84,12 @@ pub(crate) fn spread(figures: impl IntoIterator<Item = f64>) -> [f64; 3] {
         figures[0],
         figures[figures.len() - 1],
     ]
+}
+
+/// The nanoseconds within which half of the operations, and 99 of 100, were
+/// answered.
+pub(crate) fn percentiles(mut taken: Vec<Duration>) -> Vec<f64> {
+    taken.sort_unstable();
+    let within = |percent: usize| taken[(taken.len() - 1) * percent / 100].as_secs_f64() * 1e9;
+    vec![within(50), within(99)]
 }

@@ -4,54 +4,225 @@ use serde::Serialize;
 
 use crate::rounds::{Measured, spread};
 
-/// Measurements that belong beside each other.
+/// Figures that belong beside each other.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
-    title: String,
-    /// The name of the row that the others are divided by.
-    beside: String,
-    rows: Vec<Measured>,
+    pub(crate) title: String,
+    #[serde(flatten)]
+    pub(crate) body: Body,
+    /// What the project wants of them.
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Body {
+    /// Measured round by round.
+    Measured {
+        /// The row that the others are divided by.
+        beside: String,
+        unit: Unit,
+        rows: Vec<Measured>,
+    },
+    /// Counted once: the same in every run of the same work.
+    Counted {
+        columns: Vec<&'static str>,
+        rows: Vec<Vec<Cell>>,
+    },
+}
+
+/// What the figures of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unit {
+    Nanoseconds,
+    PerSecond,
+    Bytes,
+}
+
+/// One figure of a counted table.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Cell {
+    Name(String),
+    Count(u64),
+    Percent(f64),
+    Seconds(f64),
+    /// So many of one thing for each of another.
+    Each(f64),
+}
+
+/// What is wanted of one row, beside another or by itself.
+#[derive(Debug, Serialize)]
+struct Target {
+    row: String,
+    /// `None`: the figure itself, in the table's unit.
+    beside: Option<String>,
+    bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Table {
+    /// Of nanoseconds per operation.
     pub(crate) fn new(title: String, beside: &str, rows: Vec<Measured>) -> Self {
+        Self::of(Unit::Nanoseconds, title, beside, rows)
+    }
+
+    pub(crate) fn of(unit: Unit, title: String, beside: &str, rows: Vec<Measured>) -> Self {
+        let beside = beside.to_owned();
         Self {
             title,
-            beside: beside.to_owned(),
-            rows,
+            body: Body::Measured { beside, unit, rows },
+            targets: Vec::new(),
         }
     }
 
+    pub(crate) fn counted(title: String, columns: Vec<&'static str>, rows: Vec<Vec<Cell>>) -> Self {
+        Self {
+            title,
+            body: Body::Counted { columns, rows },
+            targets: Vec::new(),
+        }
+    }
+
+    /// Says what is wanted of a row beside another.
+    pub(crate) fn wanted(self, row: &str, bound: Bound, beside: &str) -> Self {
+        self.target(row, bound, Some(beside))
+    }
+
+    /// Says what is wanted of a row by itself.
+    pub(crate) fn wanted_alone(self, row: &str, bound: Bound) -> Self {
+        self.target(row, bound, None)
+    }
+
+    fn target(mut self, row: &str, bound: Bound, beside: Option<&str>) -> Self {
+        self.targets.push(Target {
+            row: row.to_owned(),
+            beside: beside.map(str::to_owned),
+            bound,
+        });
+        self
+    }
+
     pub(crate) fn print(&self) {
-        let beside = &self.beside;
         println!("\n### {}\n", self.title);
-        println!("| | median | least to most | beside {beside}, round by round |");
-        println!("|---|---|---|---|");
-        let base = self.rows.iter().find(|row| row.name == *beside);
-        for row in &self.rows {
-            let [median, least, most] = spread(row.rounds.iter().copied());
-            // Of the rounds' ratios, and not a ratio of medians: what slowed a
-            // round down slowed down both.
-            let pairs = row
-                .rounds
-                .iter()
-                .zip(base.iter().flat_map(|base| &base.rounds));
-            let [ratio, lowest, highest] = spread(pairs.map(|(own, base)| own / base));
-            println!(
-                "| {} | {} | {} to {} | {ratio:.2} ({lowest:.2} to {highest:.2}) |",
-                row.name,
-                time(median),
-                time(least),
-                time(most),
-            );
+        match &self.body {
+            Body::Measured { beside, unit, rows } => print_measured(beside, *unit, rows),
+            Body::Counted { columns, rows } => print_counted(columns, rows),
+        }
+        for target in &self.targets {
+            self.print_target(target);
+        }
+    }
+
+    fn print_target(&self, target: &Target) {
+        let Body::Measured { unit, rows, .. } = &self.body else {
+            return;
+        };
+        let Some(row) = find(rows, &target.row) else {
+            return;
+        };
+        let base = target
+            .beside
+            .as_deref()
+            .and_then(|beside| find(rows, beside));
+        let (measured, words) = match (&target.beside, base) {
+            (Some(name), Some(base)) => {
+                let [ratio, ..] = ratios(row, Some(base));
+                (ratio, format!("{ratio:.2} times {name}"))
+            }
+            (None, _) => {
+                let [median, ..] = spread(row.rounds.iter().copied());
+                (median, unit.show(median))
+            }
+            (Some(_), None) => return,
+        };
+        let (wanted, reached) = match target.bound {
+            Bound::AtMost(most) => (format!("at most {most}"), measured <= most),
+            Bound::AtLeast(least) => (format!("at least {least}"), least <= measured),
+        };
+        let verdict = if reached { "reached" } else { "**missed**" };
+        println!(
+            "\nTarget, {}: {}: {words}, wanted {wanted}: {verdict}",
+            self.title, row.name
+        );
+    }
+}
+
+fn find<'a>(rows: &'a [Measured], name: &str) -> Option<&'a Measured> {
+    rows.iter().find(|row| row.name == name)
+}
+
+/// Of the rounds' ratios, and not a ratio of medians: what slowed a round down
+/// slowed down both.
+pub(crate) fn ratios(row: &Measured, base: Option<&Measured>) -> [f64; 3] {
+    let base = base.iter().flat_map(|base| &base.rounds);
+    let ratios: Vec<f64> = row
+        .rounds
+        .iter()
+        .zip(base)
+        .map(|(own, base)| own / base)
+        .collect();
+    if ratios.is_empty() {
+        return [f64::NAN; 3];
+    }
+    spread(ratios)
+}
+
+fn print_measured(beside: &str, unit: Unit, rows: &[Measured]) {
+    println!("| | median | least to most | beside {beside}, round by round |");
+    println!("|---|---|---|---|");
+    let base = find(rows, beside);
+    for row in rows {
+        let [median, least, most] = spread(row.rounds.iter().copied());
+        let [ratio, lowest, highest] = ratios(row, base);
+        println!(
+            "| {} | {} | {} to {} | {ratio:.2} ({lowest:.2} to {highest:.2}) |",
+            row.name,
+            unit.show(median),
+            unit.show(least),
+            unit.show(most),
+        );
+    }
+    let rounds = rows.first().map_or(0, |row| row.rounds.len());
+    println!("\n{rounds} rounds.");
+}
+
+fn print_counted(columns: &[&str], rows: &[Vec<Cell>]) {
+    println!("| {} |", columns.join(" | "));
+    println!("|{}", "---|".repeat(columns.len()));
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(Cell::show).collect();
+        println!("| {} |", cells.join(" | "));
+    }
+}
+
+impl Unit {
+    pub(crate) fn show(self, figure: f64) -> String {
+        match self {
+            Self::Nanoseconds if figure < 1e4 => format!("{figure:.1} ns"),
+            Self::Nanoseconds if figure < 1e7 => format!("{:.1} us", figure / 1e3),
+            Self::Nanoseconds => format!("{:.1} ms", figure / 1e6),
+            Self::PerSecond => format!("{figure:.0} /s"),
+            Self::Bytes => format!("{figure:.1} B"),
         }
     }
 }
 
-fn time(nanoseconds: f64) -> String {
-    if nanoseconds < 1e4 {
-        format!("{nanoseconds:.1} ns")
-    } else {
-        format!("{:.1} us", nanoseconds / 1e3)
+impl Cell {
+    fn show(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Count(count) => count.to_string(),
+            Self::Percent(percent) => format!("{percent:.2} %"),
+            Self::Seconds(seconds) => format!("{seconds:.1} s"),
+            Self::Each(figure) => format!("{figure:.2}"),
+        }
     }
 }

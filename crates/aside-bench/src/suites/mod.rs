@@ -1,5 +1,9 @@
 //! One file for each suite.
 
 pub(crate) mod l1;
+pub(crate) mod l2;
+pub(crate) mod memory;
 pub(crate) mod miss;
+pub(crate) mod mixed;
 pub(crate) mod replay;
+pub(crate) mod write;

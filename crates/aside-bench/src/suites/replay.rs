@@ -6,23 +6,27 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aside::Repository;
+use aside::{KindStats, Repository};
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
+use crate::table::{Cell, Table};
 
 /// What an entry weighs beyond its payload.
 const OVERHEAD_BYTES: usize = 160;
 
+/// The part of the capacity that may stay empty: the store divides it among
+/// shards, which rows do not fill alike.
+const SLACK: f64 = 0.02;
+
 /// Replays a trace of one key per line against `capacity` in-process entries,
 /// with `url` below them.
-pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<(), Wrong> {
+pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<Table>, Wrong> {
     let keys = read(file)?;
     let unique = keys.iter().max().map_or(0, |most| most + 1);
     let heroes = Heroes::of(unique, 14, Duration::ZERO);
-    let weight = OVERHEAD_BYTES + payload_bytes(unique);
-    let cached = cached(&heroes, url, capacity * weight).await;
+    let cached = cached(&heroes, url, capacity * weight(unique)).await;
     let begun = Instant::now();
     for key in &keys {
         let Ok(found) = cached.find_by_id(&id(*key)).await;
@@ -38,29 +42,68 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<(), W
         .kinds
         .first()
         .ok_or_else(|| Wrong("nothing was counted".to_owned()))?;
-    let requests = keys.len() as f64;
-    let percent = |hits: u64| 100.0 * hits as f64 / requests;
-    println!(
-        "\n| requests | unique | capacity | held | hits in process | hits below | loads | time |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    println!(
-        "| {} | {unique} | {capacity} | {} | {:.2} % | {:.2} % | {} | {:.1} s |",
-        keys.len(),
-        kind.l1_entries,
+    let (requests, loads) = (keys.len() as u64, heroes.reads());
+    let shared = check(kind, requests, loads)?;
+    check_held(kind.l1_entries, capacity as u64, unique)?;
+    let percent = |hits: u64| Cell::Percent(100.0 * hits as f64 / requests as f64);
+    let columns = vec![
+        "requests",
+        "unique",
+        "capacity",
+        "held",
+        "hits in process",
+        "hits below",
+        "loads",
+        "by another's load",
+        "time",
+    ];
+    let row = vec![
+        Cell::Count(requests),
+        Cell::Count(unique),
+        Cell::Count(capacity as u64),
+        Cell::Count(kind.l1_entries),
         percent(kind.l1_hits),
         percent(kind.l2_hits),
-        heroes.reads(),
-        took.as_secs_f64(),
-    );
+        Cell::Count(loads),
+        Cell::Count(shared),
+        Cell::Seconds(took.as_secs_f64()),
+    ];
+    let title = format!("Replay of {}", file.display());
+    Ok(vec![Table::counted(title, columns, vec![row])])
+}
+
+/// Every request was answered by a hit, by a load of its own or by that of
+/// another; answers how many by another's.
+fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
+    let hits = kind.l1_hits + kind.l2_hits;
+    let shared = (kind.misses + kind.bypasses).checked_sub(loads);
+    match shared {
+        Some(shared) if hits + loads + shared == requests => Ok(shared),
+        _ => Err(Wrong(format!(
+            "{requests} requests do not add up: {hits} hits, {} misses, {} bypasses, \
+             {loads} loads, {} times nothing",
+            kind.misses, kind.bypasses, kind.negative_hits
+        ))),
+    }
+}
+
+/// The bytes that the capacity was turned into hold as many entries as was
+/// asked for.
+fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
+    let least = (capacity.min(unique) as f64 * (1.0 - SLACK)).floor() - 8.0;
+    if capacity < held || (held as f64) < least {
+        return Err(Wrong(format!(
+            "{held} entries are held, where there is room for {capacity} and there are {unique}"
+        )));
+    }
     Ok(())
 }
 
-/// What a row's payload takes, measured on one of medium number.
-fn payload_bytes(unique: u64) -> usize {
+/// What a row weighs in process; all of them weigh the same.
+fn weight(unique: u64) -> usize {
     let envelope = r#"{"entity":,"cached_at":"2026-01-01T00:00:00.000Z","ttl":3600}"#;
     let row = serde_json::to_string(&Hero::new(unique / 2, 14)).unwrap_or_default();
-    envelope.len() + row.len()
+    OVERHEAD_BYTES + envelope.len() + row.len()
 }
 
 /// The requests, each key as the number of its first appearance.

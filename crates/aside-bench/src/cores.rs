@@ -1,0 +1,50 @@
+//! Who runs on which core.
+//!
+//! A round trip between two cores costs what waking up a sleeping core costs,
+//! which on a virtual machine is many times the work that is to be measured,
+//! and differs from one moment to the next. On one core server and client only
+//! take turns.
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use rustix::process::Pid;
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    /// Keeps this thread and a process on the first core that this thread may
+    /// use; answers whether that was possible.
+    pub(crate) fn share_one(process: u32) -> bool {
+        let Ok(allowed) = sched_getaffinity(None) else {
+            return false;
+        };
+        let Some(first) = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)) else {
+            return false;
+        };
+        let mut one = CpuSet::new();
+        one.set(first);
+        keep_on(process, &one) && sched_setaffinity(None, &one).is_ok()
+    }
+
+    /// Lets a process run wherever this thread may.
+    pub(crate) fn share_all(process: u32) -> bool {
+        sched_getaffinity(None).is_ok_and(|allowed| keep_on(process, &allowed))
+    }
+
+    fn keep_on(process: u32, cores: &CpuSet) -> bool {
+        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| sched_setaffinity(Some(pid), cores).is_ok())
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{share_all, share_one};
+
+/// Other systems do not let a program choose.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn share_one(_: u32) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn share_all(_: u32) -> bool {
+    false
+}

@@ -1,0 +1,365 @@
+//! Rows with a version in a real PostgreSQL, and what a service would write to
+//! keep them there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aside::{Entity, IndexShape, KeyWriter, Repository, Rows, Write};
+use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
+
+use crate::Wrong;
+
+/// The most lists that a record may stand in, the list of all apart.
+const MOST_LISTS: usize = 8;
+
+/// How many different values an index has.
+const VALUES: u64 = 100;
+
+/// A record that stands in `LISTS` lists and, if in any, in the list of all.
+///
+/// `KIND` tells kinds apart where a service has several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record<const LISTS: usize, const KIND: usize = 0> {
+    pub(crate) id: Uuid,
+    pub(crate) version: u64,
+    /// The id's number; index values are made of it.
+    pub(crate) number: u64,
+    pub(crate) content: String,
+}
+
+/// One value of one of the indexes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct List {
+    pub(crate) index: usize,
+    pub(crate) value: u64,
+}
+
+const NAMES: [&str; MOST_LISTS] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+const SHAPES: [IndexShape; MOST_LISTS] = {
+    let mut shapes = [IndexShape::new("a", &["value"], false); MOST_LISTS];
+    let mut at = 0;
+    while at < MOST_LISTS {
+        shapes[at] = IndexShape::new(NAMES[at], &["value"], false);
+        at += 1;
+    }
+    shapes
+};
+
+const KINDS: [&str; 16] = [
+    "record", "kind-b", "kind-c", "kind-d", "kind-e", "kind-f", "kind-g", "kind-h", "kind-i",
+    "kind-j", "kind-k", "kind-l", "kind-m", "kind-n", "kind-o", "kind-p",
+];
+
+impl<const LISTS: usize, const KIND: usize> Record<LISTS, KIND> {
+    /// Of version 1, with a content of so many bytes.
+    pub(crate) fn new(number: u64, bytes: usize) -> Self {
+        Self {
+            id: crate::heroes::id(number),
+            version: 1,
+            number,
+            content: "abcdefghijklmnop".chars().cycle().take(bytes).collect(),
+        }
+    }
+}
+
+impl<const LISTS: usize, const KIND: usize> Entity for Record<LISTS, KIND> {
+    const KIND: &'static str = KINDS[KIND];
+    const LIST_ALL: bool = LISTS > 0;
+    const INDEXES: &'static [IndexShape] = SHAPES.split_at(LISTS).0;
+    type Id = Uuid;
+    type Index = List;
+
+    fn id(&self) -> &Uuid {
+        &self.id
+    }
+
+    fn indexes(&self, each: &mut dyn FnMut(List)) {
+        for index in 0..LISTS {
+            let value = (self.number + index as u64) % VALUES;
+            each(List { index, value });
+        }
+    }
+
+    fn write_id(id: &Uuid, key: &mut KeyWriter) {
+        key.segment(id);
+    }
+
+    fn write_index(list: &List, key: &mut KeyWriter) {
+        key.name(NAMES[list.index]);
+        key.segment(&list.value);
+    }
+
+    fn fingerprint() -> u64 {
+        1
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(self.version)
+    }
+}
+
+/// The records of one database. Clones share it.
+#[derive(Clone)]
+pub(crate) struct SqlRecords<const LISTS: usize> {
+    pool: PgPool,
+    reads: Arc<AtomicU64>,
+    round_trips: Option<MultiplexedConnection>,
+    /// What a read of one row asks for.
+    by_id: &'static str,
+}
+
+/// Why PostgreSQL did not answer.
+pub(crate) type SqlError = Arc<sqlx::Error>;
+
+const BY_ID: &str = "SELECT id, version, number, content FROM records WHERE id = $1";
+
+/// Takes twenty milliseconds, and is counted by the database itself, whichever
+/// process asks.
+const SLOWLY_BY_ID: &str = "SELECT id, version, number, content, \
+    nextval('loads')::text, pg_sleep(0.02)::text FROM records WHERE id = $1";
+
+impl<const LISTS: usize> SqlRecords<LISTS> {
+    /// Creates the table with `count` records of so many bytes.
+    pub(crate) async fn create(
+        url: &str,
+        connections: u32,
+        count: u64,
+        bytes: usize,
+    ) -> Result<Self, Wrong> {
+        let records = Self::open(url, connections).await?;
+        let set = async {
+            sqlx::raw_sql(
+                "CREATE SEQUENCE loads; CREATE TABLE records (id UUID PRIMARY KEY, \
+                 version BIGINT NOT NULL, number BIGINT NOT NULL, content TEXT NOT NULL)",
+            )
+            .execute(&records.pool)
+            .await?;
+            let numbers: Vec<u64> = (0..count).collect();
+            for numbers in numbers.chunks(5_000) {
+                let rows = numbers
+                    .iter()
+                    .map(|number| Record::<LISTS>::new(*number, bytes));
+                let (mut ids, mut contents) = (Vec::new(), Vec::new());
+                for row in rows {
+                    ids.push(row.id);
+                    contents.push(row.content);
+                }
+                let numbers: Vec<i64> = numbers.iter().map(|number| signed(*number)).collect();
+                sqlx::query(
+                    "INSERT INTO records SELECT id, 1, number, content \
+                     FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS t (id, number, content)",
+                )
+                .bind(ids)
+                .bind(numbers)
+                .bind(contents)
+                .execute(&records.pool)
+                .await?;
+            }
+            sqlx::raw_sql("VACUUM ANALYZE records")
+                .execute(&records.pool)
+                .await
+        };
+        set.await.map_err(|error| Wrong(error.to_string()))?;
+        Ok(records)
+    }
+
+    /// Those that are there.
+    pub(crate) async fn open(url: &str, connections: u32) -> Result<Self, Wrong> {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(connections)
+            .connect(url)
+            .await
+            .map_err(|error| Wrong(error.to_string()))?;
+        Ok(Self {
+            pool,
+            reads: Arc::default(),
+            round_trips: None,
+            by_id: BY_ID,
+        })
+    }
+
+    /// The same, where a read of one row takes twenty milliseconds.
+    pub(crate) fn slowly(mut self) -> Self {
+        self.by_id = SLOWLY_BY_ID;
+        self
+    }
+
+    /// The same, where a write asks Redis once before its commit and once
+    /// after it, which is the least that forgetting everywhere can cost.
+    pub(crate) fn with_round_trips(mut self, redis: MultiplexedConnection) -> Self {
+        self.round_trips = Some(redis);
+        self
+    }
+
+    /// How many queries of this and its clones were answered.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// How many slow reads the database has answered, whoever asked.
+    pub(crate) async fn slow_reads(&self) -> Result<u64, Wrong> {
+        let asked = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM loads";
+        let count: i64 = sqlx::query_scalar(asked)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| Wrong(error.to_string()))?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn round_trip(&self) {
+        if let Some(redis) = &self.round_trips {
+            let reply = redis::cmd("PING").query_async(&mut redis.clone()).await;
+            let reply: String = reply.expect("Redis is there");
+            assert_eq!(reply, "PONG");
+        }
+    }
+
+    async fn rows(&self, sql: &'static str, value: i64) -> Result<Rows<Record<LISTS>>, SqlError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let rows = sqlx::query(sql).bind(value).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| record(row).map(Arc::new)).collect()
+    }
+}
+
+fn record<const LISTS: usize>(row: &PgRow) -> Result<Record<LISTS>, SqlError> {
+    let version: i64 = row.try_get(1)?;
+    let number: i64 = row.try_get(2)?;
+    Ok(Record {
+        id: row.try_get(0)?,
+        version: version.unsigned_abs(),
+        number: number.unsigned_abs(),
+        content: row.try_get(3)?,
+    })
+}
+
+/// PostgreSQL knows no unsigned numbers.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).expect("no table here is that long")
+}
+
+impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
+    type Entity = Record<LISTS>;
+    type Error = SqlError;
+
+    async fn find_by_id(&self, id: &Uuid) -> Result<Option<Arc<Record<LISTS>>>, SqlError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let row = sqlx::query(self.by_id).bind(id).fetch_optional(&self.pool);
+        row.await?.map(|row| record(&row).map(Arc::new)).transpose()
+    }
+
+    async fn find_many(&self, ids: &[Uuid]) -> Result<Vec<Option<Arc<Record<LISTS>>>>, SqlError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let rows = sqlx::query(
+            "SELECT id, version, number, content FROM records \
+             JOIN unnest($1::uuid[]) AS t (id) USING (id)",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut found = std::collections::HashMap::new();
+        for row in &rows {
+            let row = Arc::new(record(row)?);
+            found.insert(row.id, row);
+        }
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    async fn find_by(&self, list: &List) -> Result<Rows<Record<LISTS>>, SqlError> {
+        let offset = list.value + VALUES - list.index as u64 % VALUES;
+        let sql = "SELECT id, version, number, content FROM records \
+                   WHERE number % 100 = $1 ORDER BY number";
+        self.rows(sql, signed(offset % VALUES)).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<Record<LISTS>>, SqlError> {
+        let sql = "SELECT id, version, number, content FROM records \
+                   WHERE number >= $1 ORDER BY number";
+        self.rows(sql, 0).await
+    }
+
+    async fn save_in(
+        &self,
+        row: Record<LISTS>,
+        write: &mut Write,
+    ) -> Result<Arc<Record<LISTS>>, SqlError> {
+        let mut transaction = self.pool.begin().await?;
+        let sql = "INSERT INTO records VALUES ($1, 1, $2, $3) \
+                   RETURNING id, version, number, content";
+        let inserted = sqlx::query(sql)
+            .bind(row.id)
+            .bind(signed(row.number))
+            .bind(&row.content)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let after: Record<LISTS> = record(&inserted)?;
+        write.created(&after);
+        write.before_commit().await;
+        self.round_trip().await;
+        transaction.commit().await?;
+        self.round_trip().await;
+        Ok(Arc::new(after))
+    }
+
+    /// The content is the caller's, the version the row's own and one more.
+    async fn update_in(
+        &self,
+        row: Record<LISTS>,
+        write: &mut Write,
+    ) -> Result<Option<Arc<Record<LISTS>>>, SqlError> {
+        let mut transaction = self.pool.begin().await?;
+        let Some(before) = lock(&mut transaction, row.id).await? else {
+            return Ok(None);
+        };
+        let sql = "UPDATE records SET version = version + 1, content = $2 WHERE id = $1 \
+                   RETURNING id, version, number, content";
+        let updated = sqlx::query(sql)
+            .bind(row.id)
+            .bind(&row.content)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let after: Record<LISTS> = record(&updated)?;
+        write.updated(&before, &after);
+        write.before_commit().await;
+        self.round_trip().await;
+        transaction.commit().await?;
+        self.round_trip().await;
+        Ok(Some(Arc::new(after)))
+    }
+
+    async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, SqlError> {
+        let mut transaction = self.pool.begin().await?;
+        let Some(before) = lock::<LISTS>(&mut transaction, *id).await? else {
+            return Ok(false);
+        };
+        sqlx::query("DELETE FROM records WHERE id = $1")
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
+        write.deleted(&before);
+        write.before_commit().await;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    fn overloaded(&self) -> SqlError {
+        Arc::new(sqlx::Error::PoolTimedOut)
+    }
+}
+
+async fn lock<const LISTS: usize>(
+    transaction: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Record<LISTS>>, SqlError> {
+    let sql = "SELECT id, version, number, content FROM records WHERE id = $1 FOR UPDATE";
+    let locked = sqlx::query(sql)
+        .bind(id)
+        .fetch_optional(transaction)
+        .await?;
+    locked.map(|row| record(&row)).transpose()
+}

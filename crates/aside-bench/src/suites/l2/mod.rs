@@ -1,0 +1,140 @@
+//! Hits in Redis, beside a bare socket and a bare client.
+
+mod latency;
+mod throughput;
+
+use std::time::Duration;
+
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Settings, Tier};
+use aside_testkit::RedisServer;
+use uuid::Uuid;
+
+use crate::heroes::{Hero, Heroes, InMemory, id};
+use crate::stories::Story;
+use crate::table::Table;
+use crate::{Wrong, servers};
+
+/// How many heroes there are: the length of the list.
+const HEROES: u64 = 1_000;
+
+/// What makes a hero about 600 bytes of JSON.
+const APPEARANCE_BYTES: usize = 518;
+
+/// How often a round is repeated in which Redis was passed by.
+const ATTEMPTS: usize = 200;
+
+pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
+    let redis = servers::redis()?;
+    let transports = [("TCP", redis.url()), ("unix socket", redis.unix_url())];
+    let mut tables = Vec::new();
+    for (transport, url) in &transports {
+        tables.extend(latency::run(&redis, transport, url, quick)?);
+        tables.extend(throughput::run(&redis, transport, url, quick).await?);
+    }
+    Ok(tables)
+}
+
+/// The library over one Redis, without anything in process; all rows are in
+/// Redis already.
+struct Stage {
+    heroes: CachedRepository<Heroes>,
+    stories: CachedRepository<InMemory<Story>>,
+}
+
+impl Stage {
+    async fn set(url: &str) -> Result<Self, Wrong> {
+        let settings = Settings::from_pairs([
+            ("REDIS_URL", url),
+            ("CACHE_MAX_STALENESS_MS", "0"),
+            ("CACHE_OPERATION_TIMEOUT_MS", "5000"),
+        ]);
+        let config = CacheConfig::from_settings(&settings);
+        let config = config.map_err(|error| Wrong(error.to_string()))?;
+        let cache = CacheService::connect(config).await;
+        let heroes = Heroes::of(HEROES, APPEARANCE_BYTES, Duration::ZERO);
+        let stories = InMemory::holding((0..10).map(Story::new), Duration::ZERO);
+        let stage = Self {
+            heroes: CachedRepository::new(heroes, &cache),
+            stories: CachedRepository::new(stories, &cache),
+        };
+        stage.fill().await?;
+        Ok(stage)
+    }
+
+    /// Reads until everything is answered by Redis, and as it is in the
+    /// database.
+    async fn fill(&self) -> Result<(), Wrong> {
+        let ids: Vec<Uuid> = (0..HEROES).map(id).collect();
+        let Ok(_) = self.heroes.find_many(&ids).await;
+        for number in (0..HEROES).step_by(50) {
+            let expected = Hero::new(number, APPEARANCE_BYTES);
+            let read = async || {
+                self.heroes
+                    .find_by_id_with(&id(number), Freshness::Any)
+                    .await
+            };
+            if until_shared(read).await?.is_none_or(|row| *row != expected) {
+                return Err(Wrong(format!("hero {number} is not as it was stored")));
+            }
+        }
+        let read = async || self.stories.find_by_id_with(&id(0), Freshness::Any).await;
+        if until_shared(read)
+            .await?
+            .is_none_or(|row| *row != Story::new(0))
+        {
+            return Err(Wrong("the story is not as it was stored".to_owned()));
+        }
+        let read = async || self.heroes.list_all_with(Freshness::Any).await;
+        match until_shared(read).await?.len() as u64 {
+            HEROES => Ok(()),
+            count => Err(Wrong(format!("the list of all has {count} rows"))),
+        }
+    }
+
+    /// How often the databases were asked.
+    fn reads(&self) -> u64 {
+        self.heroes.source().reads() + self.stories.source().reads()
+    }
+
+    /// Runs a round again until Redis answered all of it: what is to be
+    /// measured are hits, and a machine that does other things for too long
+    /// makes the library pass Redis by for a while, as it should.
+    async fn all_hits<T>(&self, mut round: impl AsyncFnMut() -> T) -> T {
+        for _ in 0..ATTEMPTS {
+            let read = async || self.heroes.find_by_id_with(&id(0), Freshness::Any).await;
+            until_shared(read).await.expect("Redis is there");
+            let before = self.reads();
+            let outcome = round().await;
+            if self.reads() == before {
+                return outcome;
+            }
+        }
+        panic!("reads of values in Redis go to the database in each of {ATTEMPTS} rounds");
+    }
+}
+
+/// Reads until Redis answers.
+async fn until_shared<T, X: std::fmt::Debug>(
+    read: impl AsyncFn() -> Result<aside::Answer<T>, X>,
+) -> Result<T, Wrong> {
+    for _ in 0..5_000 {
+        let answer = read().await.expect("a database in memory does not fail");
+        if answer.tier == Tier::Shared {
+            return Ok(answer.value);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err(Wrong("a row that was read is not in Redis".to_owned()))
+}
+
+/// The key of a hero, as it stands in Redis.
+fn hero_key(id: Uuid) -> String {
+    format!("hero:{id}")
+}
+
+/// The process of a server.
+fn process_of(redis: &RedisServer) -> u32 {
+    let info = redis.info("server");
+    let id = info.get("process_id").and_then(|id| id.parse().ok());
+    id.expect("a server knows its own process")
+}

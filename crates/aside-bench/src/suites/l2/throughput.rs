@@ -1,0 +1,108 @@
+//! Many tasks at once, on all cores.
+
+use std::time::Instant;
+
+use aside::Repository;
+use aside_testkit::RedisServer;
+use redis::aio::MultiplexedConnection;
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, block_in_place};
+
+use super::{HEROES, Stage, hero_key, process_of};
+use crate::heroes::{Hero, id};
+use crate::rounds::{Contender, alternate};
+use crate::table::{Bound, Table, Unit};
+use crate::{Wrong, bare, cores};
+
+const BARE: &str = "redis, one GET per hit";
+const ASIDE: &str = "aside";
+
+/// The library keeps four connections for commands.
+const CONNECTIONS: usize = 4;
+
+pub(super) async fn run(
+    redis: &RedisServer,
+    transport: &str,
+    url: &str,
+    quick: bool,
+) -> Result<Vec<Table>, Wrong> {
+    let (rounds, operations) = if quick { (3, 2_000) } else { (11, 20_000) };
+    cores::share_all(process_of(redis));
+    let stage = Stage::set(url).await?;
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(bare::connect(url).await?);
+    }
+    let mut tables = Vec::new();
+    for tasks in [64, 256] {
+        let contenders = vec![
+            contender(BARE, || bare_hits(&connections[..1], tasks, operations)),
+            contender("redis, four connections", || {
+                bare_hits(&connections, tasks, operations)
+            }),
+            contender(ASIDE, || {
+                let round = stage.all_hits(async || hits(&stage, tasks, operations).await);
+                block_in_place(|| Handle::current().block_on(round))
+            }),
+        ];
+        let title = format!("Heroes of 600 bytes from Redis, {tasks} tasks: {transport}");
+        let table = Table::of(Unit::PerSecond, title, BARE, alternate(rounds, contenders));
+        tables.push(match tasks {
+            64 => table.wanted(ASIDE, Bound::AtLeast(1.5), BARE),
+            _ => table,
+        });
+    }
+    Ok(tables)
+}
+
+fn contender<'a>(name: &str, mut per_second: impl FnMut() -> f64 + 'a) -> Contender<'a> {
+    Contender::with_figures(name, move || vec![per_second()])
+}
+
+fn bare_hits(connections: &[MultiplexedConnection], tasks: usize, operations: usize) -> f64 {
+    let each = |task: usize| {
+        let mut connection = connections[task % connections.len()].clone();
+        async move {
+            for number in numbers(task, operations / tasks) {
+                let value: Vec<u8> = redis::cmd("GET")
+                    .arg(hero_key(id(number)))
+                    .query_async(&mut connection)
+                    .await
+                    .expect("it answers");
+                assert_eq!(bare::row::<Hero>(&value).id, id(number), "another row");
+            }
+        }
+    };
+    block_in_place(|| Handle::current().block_on(at_once(tasks, operations, each)))
+}
+
+async fn hits(stage: &Stage, tasks: usize, operations: usize) -> f64 {
+    let each = |task: usize| {
+        let heroes = stage.heroes.clone();
+        async move {
+            for number in numbers(task, operations / tasks) {
+                let asked = id(number);
+                let Ok(found) = heroes.find_by_id(&asked).await;
+                assert!(found.is_some_and(|row| row.id == asked), "another row");
+            }
+        }
+    };
+    at_once(tasks, operations, each).await
+}
+
+/// Runs the tasks; answers the operations per second.
+async fn at_once<F>(tasks: usize, operations: usize, task: impl Fn(usize) -> F) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let begun = Instant::now();
+    let running: JoinSet<()> = (0..tasks).map(task).collect();
+    running.join_all().await;
+    (operations / tasks * tasks) as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// Which heroes a task reads: another order for each.
+fn numbers(task: usize, count: usize) -> impl Iterator<Item = u64> {
+    let mut random = fastrand::Rng::with_seed(task as u64);
+    (0..count).map(move |_| random.u64(..HEROES))
+}

@@ -1,0 +1,216 @@
+//! Updates through the cache, beside the same updates without it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret};
+use aside_testkit::{PostgresServer, RedisServer};
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, block_in_place};
+
+use crate::heroes::id;
+use crate::records::{Record, SqlError, SqlRecords};
+use crate::rounds::{Contender, alternate};
+use crate::table::{Bound, Cell, Table};
+use crate::{Wrong, bare, servers};
+
+const BARE: &str = "PostgreSQL alone";
+const REFERENCE: &str = "and two round trips to Redis";
+const ASIDE: &str = "aside";
+
+const RECORDS: u64 = 1_000;
+
+/// What a record's content takes.
+const BYTES: usize = 500;
+
+const WRITERS: usize = 16;
+
+/// How many records are read again after the writes.
+const CHECKED: usize = 50;
+
+/// Each stands in the list of all and in one more: a write forgets three keys.
+const LISTS: usize = 1;
+
+type Stored = Record<LISTS>;
+
+pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
+    let (rounds, operations) = if quick { (3, 32) } else { (11, 400) };
+    let stage = Stage::set().await?;
+    let mut tables = Vec::new();
+    for (writers, records) in [(1, 1), (1, RECORDS), (WRITERS, 1), (WRITERS, RECORDS)] {
+        let title = format!(
+            "An update: {} of {}",
+            counted(writers as u64, "writer"),
+            counted(records, "record"),
+        );
+        let load = Load {
+            writers,
+            records,
+            operations,
+        };
+        let contenders = vec![
+            contender(BARE, &stage.bare, load),
+            contender(REFERENCE, &stage.reference, load),
+            contender(ASIDE, &stage.aside, load),
+        ];
+        let rows = alternate(rounds, contenders);
+        let table = Table::new(title, BARE, rows);
+        tables.push(table.wanted(ASIDE, Bound::AtMost(1.3), REFERENCE));
+        stage.check(records).await?;
+    }
+    tables.push(stage.commands(operations).await?);
+    Ok(tables)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("one {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+/// The same records three times, so that nobody's writes are another's.
+struct Stage {
+    bare: SqlRecords<LISTS>,
+    reference: SqlRecords<LISTS>,
+    aside: CachedRepository<SqlRecords<LISTS>>,
+    redis: RedisServer,
+    _postgres: PostgresServer,
+}
+
+#[derive(Clone, Copy)]
+struct Load {
+    writers: usize,
+    records: u64,
+    operations: usize,
+}
+
+impl Stage {
+    async fn set() -> Result<Self, Wrong> {
+        let (redis, postgres) = (servers::redis()?, servers::postgres()?);
+        let create = async |name: &str| {
+            let url = postgres.create_database(name);
+            SqlRecords::create(&url, WRITERS as u32, RECORDS, BYTES).await
+        };
+        let bare = create("bare").await?;
+        let reference = create("reference").await?;
+        let reference = reference.with_round_trips(bare::connect(&redis.url()).await?);
+        let source = create("cached").await?;
+        let config = CacheConfig {
+            redis_url: Secret::new(redis.url()),
+            operation_timeout: Duration::from_secs(5),
+            ..CacheConfig::default()
+        };
+        let cache = CacheService::connect(config).await;
+        Ok(Self {
+            bare,
+            reference,
+            aside: CachedRepository::new(source, &cache),
+            redis,
+            _postgres: postgres,
+        })
+    }
+
+    /// What is read after the writes, from wherever, is what the database has.
+    async fn check(&self, records: u64) -> Result<(), Wrong> {
+        for number in (0..records).take(CHECKED) {
+            let id = id(number);
+            let stored = self.aside.source().find_by_id(&id).await.map_err(wrong)?;
+            for freshness in [Freshness::Any, Freshness::Shared] {
+                let read = self.aside.find_by_id_with(&id, freshness).await;
+                if read.map_err(wrong)?.value != stored {
+                    let said = format!("a {freshness:?} read is behind a write of record {number}");
+                    return Err(Wrong(said));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What Redis is asked for one write, its scripts' own commands included.
+    async fn commands(&self, operations: usize) -> Result<Table, Wrong> {
+        self.redis.reset_stats();
+        for number in 0..operations as u64 {
+            let row = Stored::new(number % RECORDS, BYTES);
+            self.aside.update(row).await.map_err(wrong)?;
+        }
+        let stats = self.redis.info("commandstats");
+        let mut rows = Vec::new();
+        let mut scripts = 0;
+        for (name, fields) in &stats {
+            let Some(name) = name.strip_prefix("cmdstat_") else {
+                continue;
+            };
+            // Asked by time, and not for writes; and by this counting itself.
+            if ["ping", "info", "config|resetstat"].contains(&name) {
+                continue;
+            }
+            let calls = fields
+                .split(',')
+                .find_map(|field| field.strip_prefix("calls="));
+            let calls: u64 = calls.and_then(|calls| calls.parse().ok()).unwrap_or(0);
+            if name == "evalsha" {
+                scripts = calls;
+            }
+            let each = Cell::Each(calls as f64 / operations as f64);
+            rows.push(vec![Cell::Name(name.to_owned()), each]);
+        }
+        if scripts < operations as u64 {
+            return Err(Wrong(format!(
+                "{operations} writes ran {scripts} scripts: Redis was not told of each"
+            )));
+        }
+        let title = "Commands of Redis for an update that forgets three keys".to_owned();
+        Ok(Table::counted(
+            title,
+            vec!["command", "for each write"],
+            rows,
+        ))
+    }
+}
+
+fn contender<'a, R>(name: &str, repository: &R, load: Load) -> Contender<'a>
+where
+    R: Repository<Entity = Stored, Error = SqlError> + Clone + 'a,
+{
+    let repository = repository.clone();
+    let operations = u32::try_from(load.operations).expect("few");
+    Contender::new(name, operations, move || {
+        block_in_place(|| Handle::current().block_on(write(&repository, load)))
+    })
+}
+
+/// Writes as much as the load says; every update finds its record, and a
+/// record's version only grows.
+async fn write<R>(repository: &R, load: Load) -> Duration
+where
+    R: Repository<Entity = Stored, Error = SqlError> + Clone,
+{
+    let begun = Instant::now();
+    let running: JoinSet<()> = (0..load.writers)
+        .map(|writer| {
+            let repository = repository.clone();
+            async move {
+                let mut last = 0;
+                for at in 0..load.operations / load.writers {
+                    let number = (writer + at * load.writers) as u64 % load.records;
+                    let updated = repository.update(Stored::new(number, BYTES)).await;
+                    let row: Arc<Stored> = updated
+                        .expect("PostgreSQL takes it")
+                        .expect("the record is there");
+                    assert_eq!(row.number, number, "another record was updated");
+                    if load.records == 1 {
+                        assert!(last < row.version, "an update was lost");
+                        last = row.version;
+                    }
+                }
+            }
+        })
+        .collect();
+    running.join_all().await;
+    begun.elapsed()
+}
+
+fn wrong(error: impl std::fmt::Display) -> Wrong {
+    Wrong(error.to_string())
+}
