@@ -7,6 +7,7 @@ mod bare;
 mod cores;
 mod heroes;
 mod machine;
+mod plot;
 mod records;
 mod rounds;
 mod servers;
@@ -38,6 +39,9 @@ struct Arguments {
     /// Writes the tables here as well, as JSON, with the machine and the load.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
+    /// Draws what was measured here as well, as SVG.
+    #[arg(long, global = true)]
+    svg: Option<PathBuf>,
     /// A few seconds at most: to see that the results are right.
     #[arg(long, global = true)]
     quick: bool,
@@ -65,6 +69,8 @@ enum Suite {
         #[arg(long)]
         postgres: String,
     },
+    /// Operations as rows, kinds, indexes, instances and values grow.
+    Scale,
     /// Replays a file of one key per line, `.zst` or plain, over a real Redis.
     Trace {
         file: PathBuf,
@@ -105,6 +111,7 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
         Suite::Write => suites::write::run(arguments.quick).await?,
         Suite::Mixed => suites::mixed::run(arguments.quick).await?,
         Suite::Memory => suites::memory::run(arguments.quick).await?,
+        Suite::Scale => suites::scale::run(arguments.quick).await?,
         Suite::Reader { .. } => Vec::new(),
         Suite::Trace { file, capacity } => {
             let redis = servers::redis()?;
@@ -119,6 +126,9 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
     }
     let afterwards = machine.afterwards();
     machine.print_afterwards(&afterwards);
+    if let Some(path) = arguments.svg {
+        plot::draw(&path, &tables)?;
+    }
     if let Some(path) = arguments.json {
         let all = json!({ "machine": machine, "afterwards": afterwards, "tables": tables });
         std::fs::write(&path, format!("{all:#}"))

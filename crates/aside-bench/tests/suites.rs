@@ -72,6 +72,27 @@ fn no_version_goes_back_in_any_mix_of_reads_and_writes() {
 }
 
 #[test]
+fn what_grows_is_measured_and_drawn() {
+    let directory = tempfile::tempdir().unwrap();
+    let svg = directory.path().join("scale.svg");
+    let page = bench(&["scale", "--quick", "--svg", svg.to_str().unwrap()]);
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    for title in [
+        "A hit in process, by rows",
+        "A hit in Redis, by rows",
+        "A hit in process, by kinds",
+        "A hit in Redis, by kinds",
+        "A hit in process, by the size of a value",
+        "A hit in Redis, by the size of a value",
+        "An update, by indexes",
+        "An update, by instances that hear of it",
+    ] {
+        assert!(page.contains(title), "{title}: {page}");
+        assert!(drawn.contains(title), "{title}: {drawn}");
+    }
+}
+
+#[test]
 fn everything_that_was_read_is_resident_and_counted() {
     let page = bench(&["memory", "--quick"]);
     assert!(page.contains("| 2000 entries |"), "{page}");

@@ -6,4 +6,5 @@ pub(crate) mod memory;
 pub(crate) mod miss;
 pub(crate) mod mixed;
 pub(crate) mod replay;
+pub(crate) mod scale;
 pub(crate) mod write;

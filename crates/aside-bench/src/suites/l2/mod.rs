@@ -10,6 +10,7 @@ use aside_testkit::RedisServer;
 use uuid::Uuid;
 
 use crate::heroes::{Hero, Heroes, InMemory, id};
+use crate::rounds::undisturbed;
 use crate::stories::Story;
 use crate::table::Table;
 use crate::{Wrong, servers};
@@ -19,9 +20,6 @@ const HEROES: u64 = 1_000;
 
 /// What makes a hero about 600 bytes of JSON.
 const APPEARANCE_BYTES: usize = 518;
-
-/// How often a round is repeated in which Redis was passed by.
-const ATTEMPTS: usize = 200;
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let redis = servers::redis()?;
@@ -96,20 +94,14 @@ impl Stage {
         self.heroes.source().reads() + self.stories.source().reads()
     }
 
-    /// Runs a round again until Redis answered all of it: what is to be
-    /// measured are hits, and a machine that does other things for too long
-    /// makes the library pass Redis by for a while, as it should.
+    /// Runs a round again until Redis answered all of it.
     async fn all_hits<T>(&self, mut round: impl AsyncFnMut() -> T) -> T {
-        for _ in 0..ATTEMPTS {
-            let read = async || self.heroes.find_by_id_with(&id(0), Freshness::Any).await;
-            until_shared(read).await.expect("Redis is there");
+        undisturbed(async || {
             let before = self.reads();
             let outcome = round().await;
-            if self.reads() == before {
-                return outcome;
-            }
-        }
-        panic!("reads of values in Redis go to the database in each of {ATTEMPTS} rounds");
+            (self.reads() == before).then_some(outcome)
+        })
+        .await
     }
 }
 

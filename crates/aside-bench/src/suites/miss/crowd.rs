@@ -1,16 +1,16 @@
 //! A crowd in one process.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aside::{Forget, Repository};
 use aside_testkit::RedisServer;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use super::{ALONE, ATTEMPTS, READ, bypasses};
+use super::{ALONE, READ, bypasses};
 use crate::Wrong;
 use crate::heroes::{Heroes, cached, id};
-use crate::rounds::{Contender, alternate};
+use crate::rounds::{Contender, alternate, undisturbed};
 use crate::table::Table;
 
 pub(super) async fn run(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
@@ -61,16 +61,4 @@ pub(super) async fn run(redis: &RedisServer, quick: bool) -> Result<Table, Wrong
     let rows = alternate(rounds, contenders);
     let title = format!("A crowd for one cold key, database reads of {READ:?}: one read each time");
     Ok(Table::new(title, ALONE, rows))
-}
-
-/// Repeats a round until Redis was not passed by in it.
-pub(super) async fn undisturbed(round: &impl AsyncFn() -> Option<Duration>) -> Duration {
-    for _ in 0..ATTEMPTS {
-        if let Some(took) = round().await {
-            return took;
-        }
-        // A suspicion of Redis ends with the next proof that it answers.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("Redis was passed by in each of {ATTEMPTS} rounds");
 }

@@ -10,11 +10,10 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use uuid::Uuid;
 
-use super::crowd::undisturbed;
 use super::{ALONE, READ, bypasses};
 use crate::Wrong;
 use crate::heroes::{Hero, HeroIndex, id};
-use crate::rounds::{Contender, alternate};
+use crate::rounds::{Contender, alternate, undisturbed};
 use crate::table::Table;
 
 const WAITERS: usize = 64;

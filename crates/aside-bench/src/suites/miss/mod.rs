@@ -21,9 +21,6 @@ const READ: Duration = Duration::from_millis(20);
 /// The name of what the others are measured beside.
 const ALONE: &str = "the database alone";
 
-/// How often a round is repeated in which Redis was passed by.
-const ATTEMPTS: usize = 100;
-
 pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let (redis, postgres) = (servers::redis()?, servers::postgres()?);
     Ok(vec![

@@ -9,12 +9,11 @@ use aside_testkit::{PostgresServer, RedisServer};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
-use super::crowd::undisturbed;
 use super::{ALONE, bypasses};
 use crate::Wrong;
 use crate::heroes::id;
 use crate::records::SqlRecords;
-use crate::rounds::{Contender, alternate};
+use crate::rounds::{Contender, alternate, undisturbed};
 use crate::table::Table;
 
 /// How many tasks read in each process.
