@@ -1,7 +1,7 @@
 //! Measuring several things alternately, so that whatever else the machine
 //! does falls on all of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Something to measure: a name, and what runs it once and answers its
 /// figures.
@@ -36,9 +36,14 @@ pub(crate) struct Measured {
     pub(crate) rounds: Vec<f64>,
 }
 
+/// How many rounds there are at least, and how long more of them may take.
+const LEAST_ROUNDS: usize = 5;
+const MOST_TIME: Duration = Duration::from_secs(25);
+
 /// Runs every contender once per round, and each round in another order: what
 /// one leaves in the processor's caches is not always the same one's gain. A
-/// round before the first only warms up.
+/// round before the first only warms up. On a slow machine there are fewer
+/// rounds, and no fewer than five.
 ///
 /// Answers the first figure of each.
 pub(crate) fn alternate(rounds: usize, contenders: Vec<Contender<'_>>) -> Vec<Measured> {
@@ -53,7 +58,11 @@ pub(crate) fn alternate_figures(
 ) -> Vec<Vec<Measured>> {
     let count = contenders.len();
     let mut taken: Vec<Vec<Measured>> = Vec::new();
+    let begun = Instant::now();
     for round in 0..=rounds {
+        if LEAST_ROUNDS < round && MOST_TIME < begun.elapsed() {
+            break;
+        }
         for place in 0..count {
             let at = (place + round) % count;
             let figures = (contenders[at].run)();

@@ -123,7 +123,6 @@ fn churn(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
         default_ttl: TTL,
         // An entry weighs some 400 bytes.
         l1_capacity_bytes: room * 400,
-        operation_timeout: Duration::from_secs(5),
         ..CacheConfig::default()
     };
     let cached = runtime.block_on(cached(&heroes, redis, config));
@@ -227,6 +226,10 @@ async fn cached(
 ) -> CachedRepository<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new(redis.url()),
+        // Between two measurements this thread does not hear Redis. It need
+        // not be kept for slow therefore: how long things take is not asked.
+        max_staleness: Duration::from_secs(60),
+        operation_timeout: Duration::from_secs(20),
         ..config
     };
     CachedRepository::new(heroes.clone(), &CacheService::connect(config).await)

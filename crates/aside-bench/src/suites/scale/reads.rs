@@ -64,12 +64,11 @@ async fn by_size(url: &str, from: From, extent: Extent) -> Table {
 }
 
 async fn by_kinds(url: &str, from: From, extent: Extent) -> Table {
-    let others: [fn(CacheService) -> Filling; 15] = [
-        fill::<1>, fill::<2>, fill::<3>, fill::<4>, fill::<5>, fill::<6>, fill::<7>, fill::<8>,
-        fill::<9>, fill::<10>, fill::<11>, fill::<12>, fill::<13>, fill::<14>, fill::<15>,
+    let others: [fn(CacheService) -> Filling; 7] = [
+        fill::<1>, fill::<2>, fill::<3>, fill::<4>, fill::<5>, fill::<6>, fill::<7>,
     ];
     let mut subjects = Vec::new();
-    for kinds in extent.of(&[1, 4, 16]) {
+    for kinds in extent.of(&[1, 2, 8]) {
         let cache = from.connect(url, &format!("kinds{kinds}")).await;
         for other in &others[..kinds - 1] {
             other(cache.clone()).await;
