@@ -96,7 +96,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     records.close().await;
     // Nobody's writes are another's.
     let copy = async |name: &str| {
-        let sql = format!("CREATE DATABASE {name} TEMPLATE records");
+        let sql = format!("CREATE DATABASE \"{name}\" TEMPLATE records");
         postgres.query("postgres", &sql);
         Records::open(&postgres.url_of(name), TASKS as u32).await
     };
