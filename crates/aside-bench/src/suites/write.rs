@@ -119,7 +119,8 @@ impl Stage {
             for freshness in [Freshness::Any, Freshness::Shared] {
                 let read = self.aside.find_by_id_with(&id, freshness).await;
                 if read.map_err(wrong)?.value != stored {
-                    let said = format!("a {freshness:?} read is behind a write of record {number}");
+                    let said =
+                        format!("a read ({freshness:?}) is behind a write of record {number}");
                     return Err(Wrong(said));
                 }
             }
