@@ -8,6 +8,7 @@ help:
 	@echo "make check  formatting, lints and documentation, without tests"
 	@echo "make setup  install Redis, PostgreSQL, rustfmt and clippy where missing"
 	@echo "make soak   put real processes to faults for MINUTES (10), and report"
+	@echo "make benchmarks   measure everything again into docs/benchmarks/"
 	@echo "make deny   licences, advisories and bans of the dependencies"
 
 .PHONY: setup
@@ -30,6 +31,10 @@ MINUTES ?= 10
 .PHONY: soak
 soak: setup
 	$(STAGE) "soak" scripts/soak $(MINUTES)
+
+.PHONY: benchmarks
+benchmarks: setup
+	$(STAGE) "benchmarks" scripts/benchmarks
 
 .PHONY: deny
 deny:
