@@ -139,11 +139,6 @@ impl Link {
         Moment::from_millis(self.synced.load(Ordering::Acquire))
     }
 
-    /// Until when every message published has certainly been applied here.
-    pub(crate) fn heard_until(&self) -> Moment {
-        Moment::from_millis(self.synced.load(Ordering::Acquire))
-    }
-
     /// Whether Redis may be asked.
     pub(crate) fn is_usable(&self) -> bool {
         self.cleared.load(Ordering::Acquire) == self.raised.load(Ordering::Acquire)

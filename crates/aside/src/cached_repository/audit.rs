@@ -148,7 +148,7 @@ impl<R: Repository> CachedRepository<R> {
     /// Where a value is that one fill brought.
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
         let in_process = self.hit(asked, |entry| entry.fill) == Some(fill);
-        if in_process && since < self.tiers().link.heard_until() {
+        if in_process && since < self.tiers().link.proved_at() {
             return Place::Served(Tier::Process);
         }
         let key = asked.key(self.tiers().namespace());
