@@ -1,11 +1,17 @@
-//! The clock that is read on every in-process hit.
+//! The clock that is read on every in-process hit, and the ones beside it.
 //!
 //! It is coarse, because a precise one costs more than the hit itself on some
 //! machines: its tick, at most 10 ms, adds to the staleness bound. It is read
 //! and never cached by a ticking thread, because a stopped process (SIGSTOP)
 //! must find itself late the moment it runs again.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+#[cfg(test)]
+use crate::simulated;
 
 /// A point in monotonic time, in whole milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +26,10 @@ impl Moment {
     /// Now, at most one tick late.
     #[inline]
     pub(crate) fn now() -> Self {
+        #[cfg(test)]
+        if let Some(elapsed) = simulated::coarse() {
+            return Self(1 + whole_millis(elapsed));
+        }
         #[cfg(target_os = "linux")]
         const SOURCE: rustix::time::ClockId = rustix::time::ClockId::MonotonicCoarse;
         #[cfg(not(target_os = "linux"))]
@@ -48,6 +58,29 @@ impl Moment {
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// Now by the wall clock, which is compared with that of other machines.
+pub(crate) fn wall() -> Timestamp {
+    #[cfg(test)]
+    if let Some(wall) = simulated::wall() {
+        return wall;
+    }
+    Timestamp::now()
+}
+
+/// A precise monotonic time that is only ever compared with itself.
+pub(crate) fn micros() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    #[cfg(test)]
+    if let Some(elapsed) = simulated::elapsed() {
+        return whole_micros(elapsed);
+    }
+    whole_micros(START.elapsed())
+}
+
+fn whole_micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A duration in milliseconds, as far as 64 bits go.

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::clock::{Moment, whole_millis};
+use crate::clock::{self, Moment, whole_millis};
 use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
@@ -161,7 +160,7 @@ impl<E: Entity> Kind<E> {
         let payload = value::payload(&header, bytes, self.max_value_bytes)?;
         let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
         let found = self.decode_body(asked, envelope.body)?;
-        let age = Timestamp::now().duration_since(envelope.cached_at);
+        let age = clock::wall().duration_since(envelope.cached_at);
         let age = Duration::try_from(age).unwrap_or_default();
         Ok(Stored {
             found,
@@ -225,7 +224,7 @@ impl<E: Entity> Kind<E> {
         };
         let envelope = Envelope {
             body: &body,
-            cached_at: Timestamp::now(),
+            cached_at: clock::wall(),
             ttl,
         };
         // The limit is on what a reader would have to decompress.

@@ -107,7 +107,12 @@ pub use key::KeyWriter;
 mod config;
 pub use config::CacheConfig;
 
+#[cfg(test)]
+mod simulated;
+
 mod clock;
+
+mod task;
 
 mod entity;
 pub use entity::{Entity, IndexShape, Rows};
@@ -198,6 +203,9 @@ mod metrics;
 
 mod cached_repository;
 pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
+
+#[cfg(test)]
+mod simulation;
 
 #[doc = include_str!("docs/derive.md")]
 #[doc(inline)]

@@ -6,9 +6,9 @@
 //! the clock is only ever compared with itself: an instance that hears its own
 //! message knows how long messages take, whatever the clocks of others say.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::micros;
 use crate::key::Key;
 
 /// The channel on which messages travel.
@@ -24,12 +24,6 @@ pub(crate) struct Message<'a> {
     pub(crate) instance: u64,
     micros: u64,
     pub(crate) key: &'a str,
-}
-
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-fn micros() -> u64 {
-    u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The message that makes every instance forget `key`.

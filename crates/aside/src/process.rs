@@ -22,6 +22,8 @@ use crate::clock::Moment;
 use crate::entity::Entity;
 use crate::link::Link;
 use crate::lookup::{Asked, Found, Lookup};
+#[cfg(test)]
+use crate::simulated::{self, Rule};
 use crate::stripes::{Stamp, Stripes};
 
 /// What an entry weighs beyond its payload: key, entry, allocations.
@@ -138,6 +140,11 @@ impl<E: Entity> InProcess<E> {
         now: Moment,
         take: impl FnOnce(&mut Entry<E>) -> T,
     ) -> Option<T> {
+        #[cfg(test)]
+        let epoch = match simulated::without(Rule::Epoch) {
+            true => 0,
+            false => epoch,
+        };
         match self.entries.get(&asked) {
             Some(mut entry)
                 if self.stripes.is_current(entry.stamp)

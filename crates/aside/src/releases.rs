@@ -36,15 +36,17 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
         let mut first = None;
         let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
         tokio::select! {
-            arrived = arrivals.recv() => match arrived {
-                Some(pending) => first = Some(pending),
-                None => return,
-            },
+            biased;
+            // First: what is due is finite, and arrivals may not end.
             () = sleep_until(next_due) => {
                 if let Some((_, pending)) = delayed.pop_first() {
                     ready.push_back(pending);
                 }
             }
+            arrived = arrivals.recv() => match arrived {
+                Some(pending) => first = Some(pending),
+                None => return,
+            },
             () = tokio::time::sleep(pause), if !ready.is_empty() => {}
         }
         while let Some(pending) = first.take().or_else(|| arrivals.try_recv().ok()) {

@@ -27,6 +27,7 @@ use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
 use crate::shared::{OnMessage, Op, Reply, SharedTier};
 use crate::stripes::Stripes;
+use crate::task;
 use crate::tiers::Tiers;
 use crate::watcher::{self, SharedInfo};
 use crate::write::Write;
@@ -132,7 +133,7 @@ impl CacheService {
         self.0
             .tasks
             .lock()
-            .push(tokio::spawn(draining).abort_handle());
+            .push(task::spawn(draining).abort_handle());
         self.wait_until_synced().await;
     }
 
@@ -223,18 +224,18 @@ impl CacheService {
                     for lane in redis.lanes() {
                         let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
                         let open = lanes::keep_open(lane, endpoint.clone(), link, silence);
-                        tasks.push(tokio::spawn(open).abort_handle());
+                        tasks.push(task::spawn(open).abort_handle());
                     }
                     let link = Arc::clone(&tiers.link);
                     let (heard, info) = (Arc::downgrade(&tiers), Arc::clone(&server));
                     let watch = watcher::run(endpoint, link, heard, info, silence);
-                    tasks.push(tokio::spawn(watch).abort_handle());
+                    tasks.push(task::spawn(watch).abort_handle());
                     tiers
                 }
             }
         };
         let pending = releases::run(arrivals, Arc::downgrade(&tiers));
-        tasks.push(tokio::spawn(pending).abort_handle());
+        tasks.push(task::spawn(pending).abort_handle());
         Self(Arc::new(Service {
             tiers,
             server,

@@ -176,6 +176,7 @@ async fn prove(
         let pong = wire.call(&ping);
         tokio::pin!(pong);
         let in_time = tokio::select! {
+            biased;
             () = gone.notified() => return,
             pong = tokio::time::timeout(late, &mut pong) => pong,
         };
@@ -184,6 +185,7 @@ async fn prove(
             Err(_) => {
                 link.suspect(&Suspicion::LatePong);
                 tokio::select! {
+                    biased;
                     () = gone.notified() => return,
                     pong = tokio::time::timeout(silence, pong) => match pong {
                         Ok(pong) => pong,
@@ -227,6 +229,7 @@ async fn prove(
             }
         }
         tokio::select! {
+            biased;
             () = gone.notified() => return,
             () = tokio::time::sleep(every) => {}
         }

@@ -10,9 +10,9 @@ mod fill;
 use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
@@ -25,6 +25,7 @@ use crate::pending::Pending;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
 use crate::statistics::{Operation, Outcome, raise};
+use crate::task;
 
 /// Ids per round; a larger batch is several.
 const ROUND: usize = 1_000;
@@ -126,7 +127,7 @@ impl<R: Repository> CachedRepository<R> {
         if !own.is_empty() {
             // From here on the work outlives a caller who goes away.
             let this = self.clone();
-            let loading = tokio::spawn(async move { this.load_own(own).await });
+            let loading = task::spawn(async move { this.load_own(own).await });
             match loading.await {
                 Ok(loaded) => rows.extend(loaded?),
                 Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),

@@ -7,17 +7,18 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
 use crate::cached_repository::served::Served;
+use crate::clock;
 use crate::flight;
 use crate::key::Key;
 use crate::kind::{Failed, Kind, Landed, Mark, Stored};
@@ -26,6 +27,7 @@ use crate::pending::Pending;
 use crate::repository::Repository;
 use crate::shared::{Acquired, Op, Reply, Token};
 use crate::statistics::{Operation, raise};
+use crate::task;
 
 /// The pause between a failed load of a key and the next one.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
@@ -78,7 +80,7 @@ impl<R: Repository> CachedRepository<R> {
             operation,
             early,
         };
-        tokio::spawn(miss.follow(course));
+        task::spawn(miss.follow(course));
         match answer.await {
             Ok(Early::Answer(answer)) => answer,
             Ok(Early::Panic(panic)) => resume_unwind(panic),
@@ -263,7 +265,7 @@ impl<R: Repository> Miss<R> {
         let ttl = encoded.as_ref().map(|encoded| encoded.ttl);
         let answer = Served::loaded(found.clone(), None, ttl);
         let _ = early.send(Early::Answer(Ok(answer)));
-        let loaded_at = Timestamp::now().as_millisecond();
+        let loaded_at = clock::wall().as_millisecond();
         let landed = Landed {
             ttl,
             ..Landed::loaded(found.clone(), None, loaded_at)
@@ -339,7 +341,7 @@ impl<R: Repository> Miss<R> {
         drop(turn);
         match loaded {
             Ok(Ok(found)) => {
-                let loaded_at = Timestamp::now().as_millisecond();
+                let loaded_at = clock::wall().as_millisecond();
                 let answer = Served::loaded(found.clone(), Some(bypass), None);
                 let _ = early.send(Early::Answer(Ok(answer)));
                 let value = Arc::new(Landed::loaded(found, Some(bypass), loaded_at));

@@ -25,6 +25,7 @@ use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
 use crate::statistics::{Operation, Reason};
 use crate::strategy::CacheStrategy;
+use crate::task;
 use crate::tiers::Tiers;
 use crate::write::Write;
 
@@ -192,7 +193,7 @@ impl<R: Repository> CachedRepository<R> {
     {
         let inner = Arc::clone(&self.inner);
         let write = Write::of_repository(Arc::clone(self.tiers()));
-        let task = tokio::spawn(async move {
+        let task = task::spawn(async move {
             let (result, write) = work(inner, write).await;
             write.ended(result.is_ok()).await;
             result

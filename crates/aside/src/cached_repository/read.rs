@@ -6,7 +6,8 @@
 //! the in-process tier, however late it arrives.
 
 use std::sync::Arc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
@@ -21,6 +22,8 @@ use crate::lookup::{Asked, Lookup};
 use crate::process::Entry;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::state::State;
+#[cfg(test)]
+use crate::simulated::{self, Rule};
 use crate::statistics::{Operation, Outcome};
 use crate::value::{HEADER_BYTES, Unacceptable};
 
@@ -247,7 +250,13 @@ impl<R: Repository> CachedRepository<R> {
             Start::Acquire(observed) => self.after_miss(observed),
             Start::Get => {
                 let step = leader.step();
-                match self.look(lookup.asked(), &key, mark, Freshness::Any).await {
+                let looked = self.look(lookup.asked(), &key, mark, Freshness::Any).await;
+                #[cfg(test)]
+                let mark = match simulated::without(Rule::GenerationsBeforeGet) {
+                    true => self.mark(&key),
+                    false => mark,
+                };
+                match looked {
                     Looked::Hit(stored) => {
                         self.kind.keep(lookup.asked(), &stored, mark);
                         let landed = Landed::stored(&stored);

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::answer::{Answer, Bypass, Freshness, Tier};
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::kind::{Landed, Stored};
 use crate::lookup::Found;
 use crate::process::Entry;
@@ -38,7 +36,7 @@ pub(super) fn is_too_old<E, X>(landed: &Landed<E, X>, freshness: Freshness) -> b
 }
 
 fn age_of(loaded_at: i64) -> Duration {
-    let age = Timestamp::now().as_millisecond().saturating_sub(loaded_at);
+    let age = clock::wall().as_millisecond().saturating_sub(loaded_at);
     Duration::from_millis(u64::try_from(age).unwrap_or(0))
 }
 
@@ -69,7 +67,7 @@ impl<E> Served<E> {
 
     /// Just loaded from the database.
     pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>, ttl: Option<Duration>) -> Self {
-        let loaded_at = Some(Timestamp::now().as_millisecond());
+        let loaded_at = Some(clock::wall().as_millisecond());
         Self {
             found,
             tier: Tier::Source,

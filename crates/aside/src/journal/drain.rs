@@ -49,6 +49,7 @@ pub(crate) async fn run<J: Journal>(journal: J, tiers: Weak<Tiers>) {
         tokio::pin!(next);
         loop {
             tokio::select! {
+                biased;
                 () = &mut next => break,
                 () = link.undrained() => break,
                 // Before others read them, and do once more what was done.

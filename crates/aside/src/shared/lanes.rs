@@ -263,6 +263,7 @@ async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool
     }
     let agreed = tags.wait_for(|known| [0, tag].contains(known));
     tokio::select! {
+        biased;
         () = gone.notified() => false,
         agreed = tokio::time::timeout(patience, agreed) => matches!(agreed, Ok(Ok(_))),
     }
@@ -280,6 +281,7 @@ async fn stay_with(
     let mut tags = link.tags();
     loop {
         tokio::select! {
+            biased;
             () = gone.notified() => return,
             () = lane.trouble.notified() => {}
             // The watcher's server is in another history than this one was:
@@ -296,6 +298,7 @@ async fn stay_with(
         // live on, and it will answer all of this when it goes on.
         let begun = Instant::now();
         let tag = tokio::select! {
+            biased;
             () = gone.notified() => None,
             tag = tokio::time::timeout(silence, server::ask_tag(wire)) => tag.ok().and_then(Result::ok),
         };

@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 
 use crate::address::{Address, Target};
 use crate::shared::wire_form::{Call, Verb, WireReply};
+use crate::task;
 
 /// How many commands may wait for the socket before senders wait.
 const SEND_QUEUE: usize = 1024;
@@ -124,6 +125,10 @@ impl Wire {
         let settings = settings(&endpoint.target);
         match &endpoint.target.address {
             Address::Tcp { host, port } => {
+                #[cfg(test)]
+                if let Some(connecting) = crate::simulated::connect() {
+                    return Self::over(connecting.await?, &settings, config, received).await;
+                }
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
                 Self::over(stream, &settings, config, received).await
@@ -156,7 +161,7 @@ impl Wire {
         };
         let (connection, driver) =
             MultiplexedConnection::new_with_config(settings, stream, config).await?;
-        let driver = tokio::spawn(driver).abort_handle();
+        let driver = task::spawn(driver).abort_handle();
         Ok(Self {
             connection,
             received,

@@ -80,7 +80,7 @@ impl Quarantine {
     /// between two clocks: its writers are long gone, or it was never written
     /// by any. One without a TTL, which a `GET` does not show, ends so.
     pub(crate) fn is_implausible(&self) -> bool {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = crate::clock::wall().as_millisecond();
         let now = u64::try_from(now).unwrap_or(0);
         let last = self.last_deadline();
         last + OVERDUE_MILLIS < now || now + LONGEST_MILLIS + OVERDUE_MILLIS < last

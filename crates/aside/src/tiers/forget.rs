@@ -12,6 +12,7 @@ use crate::key::Key;
 use crate::message::{self, Message};
 use crate::pending::Pending;
 use crate::shared::{Op, Reply, Token, Unanswered};
+use crate::task;
 
 /// Keys per pipeline when many are forgotten at once.
 const BATCH: usize = 500;
@@ -229,7 +230,7 @@ impl Tiers {
     /// Frees the memory of a kind in a task of its own.
     pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
         let (tiers, kind, freed) = (Arc::downgrade(self), kind.to_owned(), Arc::clone(freed));
-        tokio::spawn(async move {
+        task::spawn(async move {
             if let Some(tiers) = tiers.upgrade() {
                 tiers.sweep(&kind, &freed).await;
             }

@@ -8,6 +8,8 @@ use super::{Round, Unquarantined, Write};
 use crate::audit::Event;
 use crate::key::Key;
 use crate::shared::{Op, Token};
+#[cfg(test)]
+use crate::simulated::{self, Rule};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this forgets whole kinds instead.
@@ -89,6 +91,10 @@ impl Write {
             }
         }
         let reachable = tiers.is_usable();
+        #[cfg(test)]
+        if simulated::without(Rule::OwnGenerationsAfterQuarantine) {
+            keys.iter().for_each(|key| tiers.stripes.forget(key.hash()));
+        }
         let replies = if reachable {
             let ttl = tiers.config.quarantine_ttl;
             let quarantine = |key: &Key| Op::Quarantine {
@@ -115,6 +121,11 @@ impl Write {
                 // Not before the acknowledgement: a GET of our own sent in
                 // between could still see the old value, under the new
                 // generation.
+                #[cfg(test)]
+                if simulated::without(Rule::OwnGenerationsAfterQuarantine) {
+                    round.acknowledged.push(key);
+                    continue;
+                }
                 tiers.stripes.forget(key.hash());
                 tiers.note(&key, Event::Quarantined);
                 round.acknowledged.push(key);

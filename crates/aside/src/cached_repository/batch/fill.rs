@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Own, Way};
 use crate::answer::Tier;
 use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
+use crate::clock;
 use crate::flight;
 use crate::kind::{Landed, Mark, Stored};
 use crate::lookup::Found;
@@ -27,7 +26,7 @@ struct Filling<R: Repository> {
 impl<R: Repository> CachedRepository<R> {
     /// One pipeline of FILLs, and the end of every flight of the batch.
     pub(super) async fn fill(&self, own: Vec<Own<R>>, loaded: Vec<Option<Row<R>>>) {
-        let loaded_at = Timestamp::now().as_millisecond();
+        let loaded_at = clock::wall().as_millisecond();
         let (mut filling, mut ops) = (Vec::new(), Vec::new());
         for (own, row) in own.into_iter().zip(loaded) {
             let found = Found::Row(row);

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::{
     BoxFuture, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply, SharedTier,
     Unanswered,
 };
+use crate::clock;
 use crate::key::Key;
 
 use self::protocol::Moment;
@@ -26,6 +27,8 @@ use self::store::Store;
 
 mod glob;
 mod protocol;
+#[cfg(test)]
+pub(crate) mod snapshot;
 mod store;
 
 static NAMED: LazyLock<Mutex<HashMap<String, Weak<MemoryTier>>>> = LazyLock::new(Mutex::default);
@@ -65,11 +68,10 @@ fn milliseconds_of(duration: Duration) -> u64 {
 impl MemoryTier {
     /// A tier of one's own, holding about `limit_bytes`.
     pub(crate) fn private(limit_bytes: usize) -> Arc<Self> {
-        let today = SystemTime::now().duration_since(UNIX_EPOCH);
         Arc::new(Self {
             clock: Clock {
                 opened: Instant::now(),
-                opened_ms: milliseconds_of(today.unwrap_or_default()),
+                opened_ms: u64::try_from(clock::wall().as_millisecond()).unwrap_or(0),
             },
             inner: Mutex::new(Inner {
                 store: Store::new(limit_bytes),
@@ -118,7 +120,7 @@ impl MemoryTier {
         self.inner.lock().store.used_bytes()
     }
 
-    fn run(&self, op: &Op) -> Result<Reply, Refused> {
+    pub(crate) fn run(&self, op: &Op) -> Result<Reply, Refused> {
         let mut inner = self.inner.lock();
         // Read under the lock: two operations in one order must not see two
         // times in the other.

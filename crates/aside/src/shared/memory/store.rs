@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) bytes: Vec<u8>,
     /// The last millisecond in which the key exists.
@@ -68,7 +68,7 @@ impl Slot {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Store {
     limit_bytes: usize,
     used_bytes: usize,

@@ -1,0 +1,237 @@
+//! Whoever uses the instances: reads of every kind, and writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside_testkit::history::{Read, ReadKind, State};
+use fastrand::Rng;
+use tokio::time::{Instant, sleep};
+
+use super::World;
+use super::database::{Change, Failure};
+use super::heroes::{Hero, HeroIndex};
+use super::instance::Instance;
+use crate::answer::Freshness;
+use crate::cached_repository::Forget;
+use crate::entity::Rows;
+use crate::repository::{Repository, Row};
+
+/// Everything that is ever read, as histories name it.
+pub(super) const KEYS: [&str; 6] = [
+    "hero:1",
+    "hero:2",
+    "hero:3",
+    "hero:name:a",
+    "hero:name:b",
+    "hero:all",
+];
+
+const IDS: [u64; 3] = [1, 2, 3];
+const NAMES: [&str; 2] = ["a", "b"];
+
+/// Clients of one instance.
+const CLIENTS: usize = 3;
+
+/// The longest pause of a client, in milliseconds.
+const PAUSE: u64 = 60;
+
+/// Starts the clients of an instance; they end with the world, or with it.
+pub(super) fn start(world: &Arc<World>, instance: &Arc<Instance>, mut rng: Rng) {
+    for _ in 0..CLIENTS {
+        let client = Client {
+            world: Arc::clone(world),
+            instance: Arc::clone(instance),
+            rng: rng.fork(),
+        };
+        instance.process.spawn(client.run());
+    }
+}
+
+struct Client {
+    world: Arc<World>,
+    instance: Arc<Instance>,
+    rng: Rng,
+}
+
+/// Reads what a key of the history holds.
+pub(super) async fn read(
+    instance: &Instance,
+    key: &str,
+    freshness: Freshness,
+) -> Result<State, Failure> {
+    let name = key.strip_prefix("hero:name:");
+    let heroes = &instance.heroes;
+    if let Some(name) = name {
+        let index = HeroIndex::Name(name.to_owned());
+        let answer = heroes.find_by_with(&index, freshness).await?;
+        Ok(list(&answer.value))
+    } else if key == "hero:all" {
+        Ok(list(&heroes.list_all_with(freshness).await?.value))
+    } else {
+        let id = key["hero:".len()..].parse().expect("an id");
+        Ok(row(heroes.find_by_id_with(&id, freshness).await?.value))
+    }
+}
+
+fn row(found: Option<Row<super::heroes::Heroes>>) -> State {
+    State::from(found.map(|row| row.version))
+}
+
+/// Nothing, where a list is empty: it cannot say at which version.
+fn list(rows: &Rows<Hero>) -> State {
+    match rows.first() {
+        Some(first) => State::list(first.list, rows.iter().map(|row| row.member())),
+        None => State::Absent(None),
+    }
+}
+
+impl Client {
+    async fn run(mut self) {
+        while Instant::now() < self.world.until {
+            sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
+            if self.rng.u32(..100) < self.world.writes {
+                self.write().await;
+            } else if self.rng.u32(..8) > 0 {
+                self.read().await;
+            } else {
+                self.read_many().await;
+            }
+        }
+    }
+
+    async fn write(&mut self) {
+        match self.rng.u32(..30) {
+            ..18 => self.update().await,
+            18..22 => self.save().await,
+            22..27 => self.delete().await,
+            27..29 if self.world.writes_all => self.write_all().await,
+            27..29 => self.update().await,
+            _ => {
+                let id = self.rng.choice(IDS).expect("some");
+                self.instance.heroes.invalidate(Forget::Id(&id)).await;
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        let key = self.rng.choice(KEYS).expect("some");
+        let freshness = match self.rng.u32(..10) {
+            ..6 => Freshness::Any,
+            6..9 => Freshness::Shared,
+            _ => Freshness::Source,
+        };
+        let kind = match freshness {
+            Freshness::Any => ReadKind::Lenient,
+            _ => ReadKind::Strict,
+        };
+        let start = self.world.clock.now();
+        let answer = read(&self.instance, key, freshness).await;
+        self.record(key, kind, start, answer);
+    }
+
+    async fn read_many(&mut self) {
+        let start = self.world.clock.now();
+        let answer = self.instance.heroes.find_many(&IDS).await;
+        match answer {
+            Ok(rows) => {
+                for (id, found) in IDS.into_iter().zip(rows) {
+                    let key = format!("hero:{id}");
+                    self.record(&key, ReadKind::Lenient, start, Ok(row(found)));
+                }
+            }
+            Err(failure) => self.record("hero:1", ReadKind::Lenient, start, Err(failure)),
+        }
+    }
+
+    fn record(
+        &self,
+        key: &str,
+        kind: ReadKind,
+        start: aside_testkit::history::Time,
+        answer: Result<State, Failure>,
+    ) {
+        let end = self.world.clock.now();
+        let name = Instance::name(self.instance.process.number);
+        self.world.trace.note(|text| {
+            text.push_str(&format!("{name} {kind:?} read {key}: {answer:?}"));
+        });
+        let mut records = self.world.records.lock();
+        match answer {
+            Ok(state) => records.reads.push(Read {
+                instance: name.into(),
+                key: key.into(),
+                kind,
+                start,
+                end,
+                state,
+            }),
+            Err(_) => records.failed_reads += 1,
+        }
+    }
+
+    fn hero(&mut self) -> Hero {
+        let id = self.rng.choice(IDS).expect("some");
+        Hero::new(id, self.rng.choice(NAMES).expect("some"))
+    }
+
+    async fn update(&mut self) {
+        let hero = self.hero();
+        let key = format!("hero:{}", hero.id);
+        if let Ok(Some(row)) = self.instance.heroes.update(hero).await {
+            self.returned(&key, &State::Row(row.version));
+        }
+    }
+
+    async fn save(&mut self) {
+        let hero = self.hero();
+        let key = format!("hero:{}", hero.id);
+        if let Ok(row) = self.instance.heroes.save(hero).await {
+            self.returned(&key, &State::Row(row.version));
+        }
+    }
+
+    async fn delete(&mut self) {
+        let id = self.rng.choice(IDS).expect("some");
+        let heroes = &self.instance.heroes;
+        let database = &self.world.database;
+        let since = database.commits().len();
+        if heroes.delete(&id).await == Ok(true) {
+            database.deletion_returned(self.instance.process.number, id, since);
+        }
+    }
+
+    /// Gives every hero another name, in a transaction of the caller's own.
+    async fn write_all(&mut self) {
+        let database = &self.world.database;
+        let name = self.rng.choice(NAMES).expect("some");
+        let mut write = self.instance.cache.write();
+        let transaction = database.begin().await;
+        let mut changes = Vec::new();
+        for id in IDS {
+            match transaction.lock(id).await {
+                Ok((Some(row), version)) => changes.push(Change::Put(Hero {
+                    name: name.to_owned(),
+                    version,
+                    ..row
+                })),
+                Ok((None, _)) => {}
+                Err(_) => {
+                    write.rolled_back();
+                    return;
+                }
+            }
+        }
+        write.everything::<Hero>();
+        let heroes = self.instance.heroes.source();
+        if let Ok(commit) = heroes.end(transaction, changes, &mut write).await {
+            write.committed().await;
+            database.returned(commit);
+        }
+    }
+
+    fn returned(&self, key: &str, state: &State) {
+        let database = &self.world.database;
+        let commit = database.commit_of(key, |of| of == state);
+        database.returned(commit.expect("what was answered was committed"));
+    }
+}

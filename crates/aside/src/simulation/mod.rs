@@ -1,0 +1,208 @@
+//! The library in a world where everything can happen, at a moment's notice.
+//!
+//! Three instances of the real library, its client library included, run on
+//! one thread with a clock that stands still while anything can run. What is
+//! under them is simulated (`network`, `server`, `database`), what is done to
+//! them is drawn from a seed (`plan`), and what they answered is judged by the
+//! history checker that other tests use (`judge`). One seed is one world, to
+//! the last event of it.
+//!
+//! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
+//! --ignored --nocapture` shows one.
+
+mod clients;
+mod database;
+mod heroes;
+mod instance;
+mod judge;
+mod network;
+mod plan;
+mod resp;
+mod server;
+mod tests;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aside_testkit::history::{Fault, Read, Settled, Time};
+use fastrand::Rng;
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+
+use self::database::Database;
+use self::instance::Instance;
+use self::judge::Judgement;
+use self::network::Network;
+use self::plan::Scenario;
+use self::server::Server;
+use crate::simulated::{self, Rule};
+
+/// How many processes there are at a time.
+const INSTANCES: usize = 3;
+
+/// H, P and the deadline of one operation, all shorter than in production, so
+/// that more happens in a second.
+const MAX_STALENESS: Duration = Duration::from_millis(200);
+const JOURNAL_POLL: Duration = Duration::from_millis(200);
+const OPERATION_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long there are reads, writes and faults.
+const LASTING: Duration = Duration::from_millis(2500);
+
+/// When nothing can be owed any more: quarantines have ended, and whoever was
+/// deaf has noticed.
+const SETTLING: Duration = Duration::from_millis(2500);
+
+/// The clock that histories are written by: no two moments are the same.
+#[derive(Clone)]
+struct Clock {
+    begun: Instant,
+    moments: Arc<AtomicU64>,
+}
+
+impl Clock {
+    fn now(&self) -> Time {
+        let moment = self.moments.fetch_add(1, Ordering::Relaxed);
+        let elapsed = self.begun.elapsed() + Duration::from_nanos(moment);
+        Time::from_nanos(u64::try_from(elapsed.as_nanos()).expect("a short world"))
+    }
+}
+
+/// Every event, in the words of whoever saw it, where somebody wants to read.
+#[derive(Clone)]
+struct Trace(Option<Arc<Mutex<String>>>, Instant);
+
+impl Trace {
+    fn note(&self, tell: impl FnOnce(&mut String)) {
+        if let Some(text) = &self.0 {
+            let mut text = text.lock();
+            let _ = write!(text, "{:6} ", self.1.elapsed().as_millis());
+            tell(&mut text);
+            text.push('\n');
+        }
+    }
+}
+
+/// What was seen and done.
+#[derive(Default)]
+struct Records {
+    reads: Vec<Read>,
+    faults: Vec<Fault>,
+    settled: Vec<Settled>,
+    failed_reads: u64,
+    /// When Redis was away or forgot, until nobody owed it anything.
+    outages: Vec<(Time, Time)>,
+}
+
+struct World {
+    clock: Clock,
+    trace: Trace,
+    server: Arc<Server>,
+    network: Arc<Network>,
+    database: Arc<Database>,
+    records: Mutex<Records>,
+    /// By place; none while its process is dead.
+    instances: Mutex<[Option<Arc<Instance>>; INSTANCES]>,
+    /// How many of a hundred operations are writes.
+    writes: u32,
+    /// Whether whole kinds are written: a world with fewer promises.
+    writes_all: bool,
+    /// When the clients stop.
+    until: Instant,
+}
+
+impl World {
+    fn fault(&self, what: &str) {
+        self.trace.note(|text| text.push_str(what));
+        let fault = Fault {
+            at: self.clock.now(),
+            what: what.into(),
+        };
+        self.records.lock().faults.push(fault);
+    }
+
+    fn instance(&self, place: usize) -> Option<Arc<Instance>> {
+        self.instances.lock()[place].clone()
+    }
+
+    /// Waits until everybody is in step with Redis, and owes it nothing.
+    async fn settled(&self) {
+        let peaceful = |instance: &Option<Arc<Instance>>| {
+            instance
+                .as_ref()
+                .is_none_or(|instance| instance.is_at_peace())
+        };
+        while !self.instances.lock().iter().all(peaceful) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A world that has come to its end.
+struct Ended {
+    judgement: Judgement,
+    /// Empty unless asked for.
+    trace: String,
+}
+
+/// Lets one world happen.
+fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    // What the library draws for itself.
+    fastrand::seed(seed);
+    let mut rng = Rng::with_seed(seed);
+    runtime.block_on(async {
+        let within = simulated::begin(without);
+        let now = Instant::now();
+        let clock = Clock {
+            begun: now,
+            moments: Arc::default(),
+        };
+        let trace = Trace(traced.then(Arc::default), now);
+        let server = Server::new(trace.clone());
+        let network = Network::new(
+            Arc::clone(&server),
+            scenario.pace(&mut rng),
+            scenario.message_pace(&mut rng),
+            rng.fork(),
+            trace.clone(),
+        );
+        let connecting = Arc::clone(&network);
+        within.connects_by(Arc::new(move |process| connecting.connect(process)));
+        let database = Database::new(
+            scenario.database_pace(&mut rng),
+            scenario.loses_answers(),
+            rng.fork(),
+            clock.clone(),
+            trace.clone(),
+        );
+        let world = Arc::new(World {
+            clock,
+            trace: trace.clone(),
+            server,
+            network,
+            database,
+            records: Mutex::default(),
+            instances: Mutex::default(),
+            writes: rng.u32(3..35),
+            writes_all: rng.u32(..4) == 0,
+            until: now + LASTING,
+        });
+        for place in 0..INSTANCES {
+            instance::start(&world, place, &mut rng);
+        }
+        plan::rage(&world, scenario, &mut rng).await;
+        tokio::time::sleep_until(world.until + SETTLING).await;
+        instance::look_around(&world).await;
+        let records = std::mem::take(&mut *world.records.lock());
+        let judgement = Judgement::of(records, &world.database, scenario);
+        let trace = trace.0.map(|text| text.lock().clone()).unwrap_or_default();
+        Ended { judgement, trace }
+    })
+}

@@ -1,0 +1,235 @@
+//! What is done to a world, drawn from its seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::{Instant, sleep};
+
+use super::network::{Pace, Passage};
+use super::{INSTANCES, MAX_STALENESS, World, clients, instance};
+
+/// Which faults come; each kind of world has promises of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scenario {
+    /// Messages are lost with their connection; instances die and start.
+    Deaths,
+    /// Instances are stopped for longer than H, and die.
+    Stops,
+    /// Redis forgets keys: leases, quarantines, values, epochs, everything.
+    Evictions,
+    /// Ways are cut, stalled, slow, or lose what is sent; instances die.
+    Ways,
+    /// Redis dies and comes back with less, or is stopped.
+    Histories,
+}
+
+impl Scenario {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Deaths,
+        Self::Stops,
+        Self::Evictions,
+        Self::Ways,
+        Self::Histories,
+    ];
+
+    pub(super) fn of(seed: u64) -> Self {
+        let kinds = Self::ALL.len() as u64;
+        Self::ALL[usize::try_from(seed % kinds).expect("a small number")]
+    }
+
+    /// How long a way takes; two of them stay well within a deadline.
+    pub(super) fn pace(self, rng: &mut Rng) -> Pace {
+        Pace {
+            mostly: rng.u64(0..4),
+            sometimes: rng.u64(4..45),
+            how_often: rng.u32(0..40),
+        }
+    }
+
+    /// Messages may take much longer than what they are about, and still not
+    /// so long that a PONG behind them is late.
+    pub(super) fn message_pace(self, rng: &mut Rng) -> Pace {
+        Pace {
+            mostly: rng.u64(0..4),
+            sometimes: rng.u64(4..60),
+            how_often: rng.u32(0..80),
+        }
+    }
+
+    /// Loads are slow at times: that is what leases are for.
+    pub(super) fn database_pace(self, rng: &mut Rng) -> Pace {
+        Pace {
+            mostly: rng.u64(0..4),
+            sometimes: rng.u64(8..40),
+            how_often: rng.u32(0..40),
+        }
+    }
+
+    /// How often the answer to a COMMIT is lost, in thousandths.
+    pub(super) fn loses_answers(self) -> u32 {
+        match self {
+            Self::Ways => 20,
+            _ => 0,
+        }
+    }
+}
+
+/// One fault after the other, with peace in between.
+pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) {
+    // From one fault after the other to hardly any.
+    let peace = rng.u64(100..1500);
+    while Instant::now() < world.until {
+        pause(rng, 10..peace).await;
+        let place = rng.usize(..INSTANCES);
+        match (scenario, rng.u32(..8)) {
+            (_, 0) => deafen(world, place, rng),
+            (_, 1) => {
+                world.fault("scripts forgotten");
+                world.server.forget_scripts();
+            }
+            (Scenario::Deaths | Scenario::Ways, 2) => replace(world, place, rng).await,
+            (Scenario::Deaths, _) => deafen(world, place, rng),
+            (Scenario::Stops, 2) => replace(world, place, rng).await,
+            (Scenario::Stops, _) => stop(world, place, rng).await,
+            (Scenario::Evictions, _) => evict(world, rng),
+            (Scenario::Ways, _) => disturb(world, place, rng).await,
+            (Scenario::Histories, 2..5) => {
+                world.fault("saved");
+                world.server.save();
+            }
+            (Scenario::Histories, _) => outage(world, rng).await,
+        }
+    }
+    for place in 0..INSTANCES {
+        world.network.change(place, |way| {
+            (way.to_server, way.to_client) = (Passage::Open, Passage::Open);
+        });
+    }
+}
+
+async fn pause(rng: &mut Rng, milliseconds: std::ops::Range<u64>) {
+    sleep(Duration::from_millis(rng.u64(milliseconds))).await;
+}
+
+/// Ends the connection that an instance hears messages on, with those under
+/// way.
+fn deafen(world: &World, place: usize, rng: &mut Rng) {
+    world.fault(&format!("cut off from messages: {place}"));
+    world.network.cut(place, true, rng.bool());
+}
+
+/// A process dies, and another takes its place.
+async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
+    let Some(instance) = world.instance(place) else {
+        return;
+    };
+    if instance.process.is_dead() {
+        return;
+    }
+    world.fault(&format!("killed: {place}"));
+    instance.process.kill();
+    drop(instance);
+    pause(rng, 0..200).await;
+    instance::start(world, place, rng);
+}
+
+/// Stopped for so long that nothing it holds may be served when it goes on.
+async fn stop(world: &World, place: usize, rng: &mut Rng) {
+    let Some(instance) = world.instance(place) else {
+        return;
+    };
+    world.fault(&format!("stopped: {place}"));
+    instance.process.stop();
+    let most = u64::try_from(MAX_STALENESS.as_millis()).expect("a short time") * 3;
+    pause(rng, 1..most).await;
+    world.fault(&format!("goes on: {place}"));
+    instance.process.go_on(rng);
+}
+
+fn evict(world: &World, rng: &mut Rng) {
+    match rng.u32(..12) {
+        0 => {
+            world.fault("everything flushed");
+            world.server.flush();
+        }
+        1 => {
+            world.fault("epochs evicted");
+            world.server.evict_epochs();
+        }
+        _ => {
+            for _ in 0..rng.u32(1..4) {
+                let key = rng.choice(clients::KEYS).expect("some");
+                world.fault(&format!("evicted: {key}"));
+                world.server.evict(key);
+            }
+        }
+    }
+}
+
+/// Something is wrong with the way of one instance for a while.
+async fn disturb(world: &World, place: usize, rng: &mut Rng) {
+    let late = rng.bool();
+    let passage = match rng.u32(..5) {
+        0 => {
+            world.fault(&format!("way cut: {place}"));
+            return world.network.cut(place, false, late);
+        }
+        1 | 2 => Passage::Stalled,
+        3 => Passage::Loses,
+        _ => Passage::Open,
+    };
+    let (to_server, to_client) = *rng
+        .choice([(true, true), (true, false), (false, true)].iter())
+        .expect("some");
+    let slow = Pace {
+        mostly: rng.u64(10..120),
+        sometimes: rng.u64(50..300),
+        how_often: 30,
+    };
+    let mut before = None;
+    world.network.change(place, |way| {
+        before = Some(*way);
+        if to_server {
+            way.to_server = passage;
+        }
+        if to_client {
+            way.to_client = passage;
+        }
+        if passage == Passage::Open {
+            way.pace = slow;
+        }
+    });
+    world.fault(&format!("way {passage:?} {to_server} {to_client}: {place}"));
+    pause(rng, 10..500).await;
+    if passage == Passage::Stalled && rng.bool() {
+        world.network.cut(place, false, late);
+    }
+    world
+        .network
+        .change(place, |way| *way = before.expect("as it was"));
+    world.fault(&format!("way open: {place}"));
+}
+
+/// Redis is away, and perhaps loses what it had acknowledged.
+async fn outage(world: &World, rng: &mut Rng) {
+    let from = world.clock.now();
+    if rng.u32(..4) == 0 {
+        world.fault("redis stopped");
+        world.server.stop();
+        pause(rng, 20..600).await;
+        world.server.go_on();
+    } else {
+        let back = (rng.u32(..4) > 0).then(|| rng.usize(..3));
+        world.fault(&format!("redis killed, back to {back:?}"));
+        world.network.server_died();
+        world.server.begin_history(back);
+        pause(rng, 0..400).await;
+        world.network.server_started();
+    }
+    world.fault("redis is back");
+    world.settled().await;
+    world.fault("nothing is owed");
+    let until = world.clock.now();
+    world.records.lock().outages.push((from, until));
+}

@@ -1,0 +1,336 @@
+//! A Redis of the world: the state is that of `memory://`, which the
+//! conformance suite holds to a real one; here it gets a wire, a history, and
+//! the ways in which a server forgets.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Trace;
+use super::resp::{array, bulk, bulk_text, integer, line, nil};
+use crate::key::Key;
+use crate::shared::memory::snapshot::Snapshot;
+use crate::shared::memory::{MemoryTier, Subscription};
+use crate::shared::{Acquired, Op, Refused, Released, Reply, Token, scripts};
+use crate::simulated::{Rule, watch, without};
+
+/// Far more than a world writes.
+const LIMIT_BYTES: usize = 1 << 24;
+
+/// Sends to one client what it did not ask for.
+pub(super) type Push = Box<dyn Fn(Vec<u8>) + Send + Sync>;
+
+pub(super) struct Server {
+    memory: Arc<MemoryTier>,
+    _subscription: Subscription,
+    /// What the operation that runs now has published.
+    published: Arc<Mutex<Vec<String>>>,
+    /// False while its process is stopped.
+    runs: watch::Sender<bool>,
+    state: Mutex<State>,
+    trace: Trace,
+}
+
+struct State {
+    /// Which history it is in; a new one with every start.
+    history: u64,
+    knows_scripts: bool,
+    subscribers: BTreeMap<u64, Push>,
+    /// What it goes back to when it dies, oldest first.
+    saved: Vec<Snapshot>,
+}
+
+impl Server {
+    pub(super) fn new(trace: Trace) -> Arc<Self> {
+        let memory = MemoryTier::private(LIMIT_BYTES);
+        let published = Arc::new(Mutex::new(Vec::new()));
+        let hear = Arc::clone(&published);
+        let subscription = memory.subscribe(Arc::new(move |text: &str| {
+            hear.lock().push(text.to_owned())
+        }));
+        Arc::new(Self {
+            state: Mutex::new(State {
+                history: 1,
+                knows_scripts: false,
+                subscribers: BTreeMap::new(),
+                saved: vec![memory.snapshot()],
+            }),
+            memory,
+            _subscription: subscription,
+            published,
+            runs: watch::Sender::new(true),
+            trace,
+        })
+    }
+
+    /// Waits while the server is stopped.
+    pub(super) async fn running(&self) {
+        let _ = self.runs.subscribe().wait_for(|runs| *runs).await;
+    }
+
+    pub(super) fn stop(&self) {
+        self.runs.send_replace(false);
+    }
+
+    pub(super) fn go_on(&self) {
+        self.runs.send_replace(true);
+    }
+
+    /// Keeps what it holds for the next time it dies.
+    pub(super) fn save(&self) {
+        self.state.lock().saved.push(self.memory.snapshot());
+    }
+
+    /// Starts again, or is another that is promoted: with something that was
+    /// held `back` saves ago, or nothing, in a history of its own.
+    pub(super) fn begin_history(&self, back: Option<usize>) {
+        let mut state = self.state.lock();
+        let saved = state.saved.len();
+        let at = back.map_or(0, |back| saved.saturating_sub(1 + back));
+        let snapshot = state.saved[at].clone();
+        state.saved.truncate(at + 1);
+        state.history += 1;
+        state.knows_scripts = false;
+        state.subscribers.clear();
+        self.memory.restore(snapshot);
+    }
+
+    pub(super) fn forget_scripts(&self) {
+        self.state.lock().knows_scripts = false;
+    }
+
+    /// Forgets one key, whatever it holds.
+    pub(super) fn evict(&self, key: &str) {
+        let _ = self.memory.run(&Op::Delete { key: Key::new(key) });
+    }
+
+    pub(super) fn evict_epochs(&self) {
+        self.memory.forget_epochs();
+    }
+
+    /// Forgets everything, and stays in its history.
+    pub(super) fn flush(&self) {
+        let empty = self.state.lock().saved[0].clone();
+        self.memory.restore(empty);
+    }
+
+    pub(super) fn unsubscribe(&self, connection: u64) {
+        self.state.lock().subscribers.remove(&connection);
+    }
+
+    /// Runs one command of a connection; what it answers.
+    pub(super) fn execute(
+        &self,
+        connection: u64,
+        words: &[Vec<u8>],
+        push: impl FnOnce() -> Push,
+    ) -> Vec<u8> {
+        let text = |at: usize| String::from_utf8_lossy(words.get(at).map_or(b"", |it| it));
+        match &*text(0) {
+            "HELLO" => b"%1\r\n$5\r\nproto\r\n:3\r\n".to_vec(),
+            "CLIENT" => line("+OK"),
+            "PING" => line("+PONG"),
+            "INFO" => {
+                let history = self.state.lock().history;
+                bulk_text(&format!(
+                    "redis_version:7.4.0\r\nrole:master\r\nmaster_replid:{history:040x}\r\n\
+                     maxmemory_policy:noeviction\r\n"
+                ))
+            }
+            "HGETALL" => {
+                let epochs = self.memory.epochs_under(&Key::new(&text(1)));
+                let pairs = epochs.iter().flat_map(|(kind, epoch)| {
+                    [bulk_text(kind), bulk_text(&format!("{epoch:013}"))]
+                });
+                let mut map = format!("%{}\r\n", epochs.len()).into_bytes();
+                pairs.for_each(|item| map.extend(item));
+                map
+            }
+            "SCRIPT" => {
+                self.state.lock().knows_scripts = true;
+                bulk_text("loaded")
+            }
+            "SUBSCRIBE" => {
+                self.state.lock().subscribers.insert(connection, push());
+                let mut confirmed = line(">3");
+                confirmed.extend(bulk_text("subscribe"));
+                confirmed.extend(bulk(&words[1]));
+                confirmed.extend(integer(1));
+                confirmed
+            }
+            "EVALSHA" if !self.state.lock().knows_scripts => {
+                line("-NOSCRIPT No matching script. Please use EVAL.")
+            }
+            _ => match operation(words) {
+                Some(op) => self.run(connection, &op),
+                None => line(&format!("-ERR unknown command {}", text(0))),
+            },
+        }
+    }
+
+    fn run(&self, connection: u64, op: &Op) -> Vec<u8> {
+        let reply = match op {
+            Op::Fill {
+                key, value, ttl, ..
+            } if without(Rule::LeaseToFill) => {
+                let (key, value, ttl) = (key.clone(), value.clone(), Some(*ttl));
+                let set = self.memory.run(&Op::Set { key, value, ttl });
+                set.map(|_| Reply::Filled(true))
+            }
+            op => self.memory.run(op),
+        };
+        self.trace.note(|text| {
+            let _ = write!(text, "redis {connection}: {} -> {}", told(op), told(&reply));
+        });
+        for message in self.published.lock().drain(..) {
+            if !without(Rule::Messages) {
+                self.publish(&message);
+            }
+        }
+        encode(reply)
+    }
+
+    fn publish(&self, message: &str) {
+        let mut pushed = line(">3");
+        pushed.extend(bulk_text("message"));
+        pushed.extend(bulk_text("aside:invalidate"));
+        pushed.extend(bulk_text(message));
+        for push in self.state.lock().subscribers.values() {
+            push(pushed.clone());
+        }
+    }
+}
+
+/// Something as it is told, with bytes as the text they mostly are.
+fn told(what: &impl std::fmt::Debug) -> String {
+    let mut told = String::new();
+    let debug = format!("{what:?}");
+    let mut rest = debug.as_str();
+    while let Some((before, bytes)) = rest.split_once("[") {
+        let (bytes, after) = bytes.split_once(']').unwrap_or((bytes, ""));
+        let numbers: Option<Vec<u8>> = bytes.split(", ").map(|byte| byte.parse().ok()).collect();
+        told.push_str(before);
+        match numbers {
+            Some(numbers) => told.push_str(&String::from_utf8_lossy(&numbers)),
+            None => told.push_str(bytes),
+        }
+        rest = after;
+    }
+    told + rest
+}
+
+/// The operation that a command asks for: `wire_form::encode`, backwards.
+fn operation(words: &[Vec<u8>]) -> Option<Op> {
+    let text = |at: usize| std::str::from_utf8(words.get(at)?).ok();
+    let number = |at: usize| text(at)?.parse::<u64>().ok();
+    let key = |at: usize| text(at).map(Key::new);
+    let millis = |at: usize| number(at).map(Duration::from_millis);
+    let token = |at: usize| {
+        let number = u128::from_str_radix(text(at)?, 16).ok()?;
+        Some(Token::from_number(number))
+    };
+    let message = |at: usize| text(at).map(str::to_owned);
+    match text(0)? {
+        "GET" => Some(Op::Get { key: key(1)? }),
+        "MGET" => {
+            let keys = (1..words.len()).map(key).collect::<Option<_>>()?;
+            Some(Op::GetMany { keys })
+        }
+        "EXISTS" => Some(Op::Exists { key: key(1)? }),
+        "PUBLISH" => Some(Op::Publish {
+            message: message(2)?,
+        }),
+        "SCAN" => Some(Op::Scan {
+            cursor: number(1)?,
+            pattern: message(3)?,
+            count: usize::try_from(number(5)?).ok()?,
+        }),
+        "EVALSHA" => {
+            let key = key(3)?;
+            let script = scripts::all()
+                .into_iter()
+                .find(|script| Some(&*script.sha1) == text(1))?;
+            Some(match script.name {
+                "acquire" => Op::Acquire {
+                    key,
+                    token: token(4)?,
+                    lease: millis(5)?,
+                    observed: words.get(6).filter(|bytes| !bytes.is_empty()).cloned(),
+                },
+                "fill" => Op::Fill {
+                    key,
+                    token: token(4)?,
+                    value: words.get(5)?.clone(),
+                    ttl: millis(6)?,
+                },
+                "abandon" => Op::Abandon {
+                    key,
+                    token: token(4)?,
+                },
+                "quarantine" => Op::Quarantine {
+                    key,
+                    writer: token(4)?,
+                    ttl: millis(5)?,
+                    message: message(7)?,
+                },
+                "release" => Op::Release {
+                    key,
+                    writer: token(4)?,
+                    message: message(6)?,
+                    value: match words.get(7)? {
+                        empty if empty.is_empty() => None,
+                        value => Some((value.clone(), millis(8)?)),
+                    },
+                },
+                "invalidate" => Op::Invalidate {
+                    key,
+                    message: message(5)?,
+                },
+                "bump" => Op::Bump {
+                    key,
+                    kind: message(4)?,
+                    known: number(5)?,
+                    raise: text(6)? == "1",
+                    message: message(8)?,
+                },
+                _ => return None,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What a server says: what `wire_form::decode` reads.
+fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
+    let maybe = |bytes: Option<Vec<u8>>| bytes.map_or_else(nil, |bytes| bulk(&bytes));
+    match reply {
+        Err(refused) => line(&format!("-{}", refused.code)),
+        Ok(Reply::Done) => integer(1),
+        Ok(Reply::Value(bytes)) => maybe(bytes),
+        Ok(Reply::Values(values)) => array(values.into_iter().map(maybe)),
+        Ok(Reply::Acquired(acquired)) => {
+            let (code, detail) = match acquired {
+                Acquired::Value(bytes) => (0, bytes),
+                Acquired::Granted => (1, Vec::new()),
+                Acquired::Wait => (2, Vec::new()),
+                Acquired::Quarantined => (3, Vec::new()),
+            };
+            array([integer(code), bulk(&detail)])
+        }
+        Ok(Reply::Filled(flag) | Reply::Existed(flag)) => integer(u64::from(flag)),
+        Ok(Reply::Released(released)) => integer(match released {
+            Released::Lost => 0,
+            Released::Intact => 1,
+            Released::Stored => 2,
+        }),
+        Ok(Reply::Epoch(epoch)) => integer(epoch),
+        Ok(Reply::Lives(_)) => line("-ERR not of this world"),
+        Ok(Reply::Page { cursor, keys }) => {
+            let keys = array(keys.iter().map(|key| bulk_text(key)));
+            array([bulk_text(&cursor.to_string()), keys])
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Many worlds, and worlds without one of the rules.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::plan::Scenario;
+use super::{Ended, run};
+use crate::simulated::Rule;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable} is `{text}`: a number")))
+}
+
+fn world(seed: u64) -> Ended {
+    run(seed, Scenario::of(seed), None, false)
+}
+
+#[track_caller]
+fn assert_clean(seed: u64, ended: &Ended) {
+    assert!(
+        ended.judgement.is_clean(),
+        "a promise was broken: ASIDE_SIM_SEED={seed} shows how\n{}",
+        ended.judgement
+    );
+}
+
+/// Lets every seed's world happen, on as many threads as there are cores.
+fn each(seeds: Range<u64>, look: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let seed = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < seeds.end
+                {
+                    look(seed);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_promise_is_broken_in_any_of_many_worlds() {
+    let first = number("ASIDE_SIM_FIRST").unwrap_or(0);
+    let count = number("ASIDE_SIM_WORLDS").unwrap_or(200);
+    let seen: Mutex<BTreeMap<&str, [u64; 3]>> = Mutex::default();
+    each(first..first + count, |seed| {
+        let ended = world(seed);
+        assert_clean(seed, &ended);
+        let mut seen = seen.lock();
+        for (what, report) in ended.judgement.reports() {
+            let sums = seen.entry(what).or_default();
+            sums[0] += report.reads;
+            sums[1] += report.writes;
+            sums[2] += report.unverified;
+        }
+    });
+    // A judgement of nothing would be clean as well.
+    for (what, [reads, writes, unverified]) in seen.into_inner() {
+        println!("{what}: {reads} reads, {writes} writes of a key, {unverified} not verified");
+        assert!(reads > 50 * count && unverified == 0, "{what}: {reads}");
+    }
+}
+
+/// Shows one world.
+#[test]
+#[ignore = "shows the world of ASIDE_SIM_SEED"]
+fn replay() {
+    let seed = number("ASIDE_SIM_SEED").expect("ASIDE_SIM_SEED is the number of a world");
+    let ended = run(seed, Scenario::of(seed), None, true);
+    println!("{}\n{}", ended.trace, ended.judgement);
+    assert_clean(seed, &ended);
+}
+
+#[test]
+fn a_seed_is_one_world_to_the_last_event() {
+    for seed in 0..10 {
+        let [one, again] = [0, 1].map(|_| run(seed, Scenario::of(seed), None, true).trace);
+        assert!(one.len() > 1000);
+        let same = one
+            .lines()
+            .zip(again.lines())
+            .find(|(one, again)| one != again);
+        assert_eq!(same, None, "world {seed} differs from itself");
+        assert!(one == again);
+    }
+}
+
+/// Whether worlds of this kind show that a rule is missing.
+#[track_caller]
+fn is_missed(rule: Rule, scenario: Scenario, within: u64) {
+    for seed in 0..within {
+        let ended = run(seed, scenario, Some(rule), false);
+        if !ended.judgement.is_clean() {
+            println!("{rule:?} is missed in world {seed}\n{}", ended.judgement);
+            return;
+        }
+    }
+    panic!("{within} worlds did not show that {rule:?} is missing");
+}
+
+#[test]
+fn filling_without_the_lease_is_found() {
+    is_missed(Rule::LeaseToFill, Scenario::Deaths, 100);
+}
+
+#[test]
+fn generations_taken_after_the_get_are_found() {
+    is_missed(Rule::GenerationsBeforeGet, Scenario::Deaths, 100);
+}
+
+#[test]
+fn joining_any_flight_is_found() {
+    is_missed(Rule::JoinInTime, Scenario::Deaths, 100);
+}
+
+#[test]
+fn proofs_that_never_age_are_found() {
+    is_missed(Rule::ProofsAge, Scenario::Stops, 100);
+}
+
+#[test]
+fn messages_that_nobody_hears_are_found() {
+    is_missed(Rule::Messages, Scenario::Deaths, 100);
+}
+
+#[test]
+fn a_history_that_nobody_looks_at_is_found() {
+    is_missed(Rule::HistoryTag, Scenario::Histories, 100);
+}
+
+#[test]
+fn an_epoch_that_nobody_looks_at_is_found() {
+    is_missed(Rule::Epoch, Scenario::Deaths, 100);
+}
+
+#[test]
+fn a_journal_that_nobody_drains_is_found() {
+    is_missed(Rule::Journal, Scenario::Ways, 100);
+}
+
+#[test]
+fn a_quarantine_after_the_commit_is_found() {
+    is_missed(Rule::QuarantineBeforeCommit, Scenario::Deaths, 100);
+}
