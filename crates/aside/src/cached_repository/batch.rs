@@ -136,7 +136,10 @@ impl<R: Repository> CachedRepository<R> {
         }
         self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |id| {
-            let read = self.read_below(Asked::Id(id), Operation::FindMany, Freshness::Any);
+            // From the top: what the others brought may be held here by now,
+            // and whoever passes that by may see a newer row than the next
+            // reader, who does not.
+            let read = self.read(Asked::Id(id), Operation::FindMany, Freshness::Any);
             Ok((id.clone(), Box::pin(read).await?.found.into_row()))
         });
         rows.extend(try_join_all(rest).await?);
@@ -329,3 +332,6 @@ impl<R: Repository> Own<R> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;
