@@ -50,7 +50,7 @@ fn each(seeds: Range<u64>, look: impl Fn(u64) + Sync) {
 #[test]
 fn no_promise_is_broken_in_any_of_many_worlds() {
     let first = number("ASIDE_SIM_FIRST").unwrap_or(0);
-    let count = number("ASIDE_SIM_WORLDS").unwrap_or(200);
+    let count = number("ASIDE_SIM_WORLDS").unwrap_or(60);
     let seen: Mutex<BTreeMap<&str, [u64; 3]>> = Mutex::default();
     each(first..first + count, |seed| {
         let ended = world(seed);
@@ -120,6 +120,14 @@ fn generations_taken_after_the_get_are_found() {
 #[test]
 fn joining_any_flight_is_found() {
     is_missed(Rule::JoinInTime, Scenario::Deaths, 100);
+}
+
+/// No world has shown it yet: what is kept too early dies with the instance's
+/// own message. `tests/models` finds the interleaving.
+#[test]
+#[ignore = "three thousand worlds, and not found so far"]
+fn own_generations_raised_before_the_quarantine_are_found() {
+    is_missed(Rule::OwnGenerationsAfterQuarantine, Scenario::Deaths, 3000);
 }
 
 #[test]
