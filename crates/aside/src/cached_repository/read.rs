@@ -117,7 +117,9 @@ impl<R: Repository> CachedRepository<R> {
             read => read,
         };
         if let Ok(served) = &read {
-            if freshness != Freshness::Any {
+            // A bypass passes by what is held here as well: for want of a proof,
+            // say, that comes a moment later and would make it valid again.
+            if freshness != Freshness::Any || served.bypass.is_some() {
                 self.outdate_in_process(asked, served.fill);
             } else if served.tier == Tier::Source {
                 self.outdate_stale(asked, &served.found);

@@ -94,6 +94,11 @@ fn a_seed_is_one_world_to_the_last_event() {
     }
 }
 
+#[test]
+fn what_was_held_before_a_stop_is_not_served_after_a_newer_row() {
+    assert_clean(9371, &world(9371));
+}
+
 /// Whether worlds of this kind show that a rule is missing.
 #[track_caller]
 fn is_missed(rule: Rule, scenario: Scenario, within: u64) {
