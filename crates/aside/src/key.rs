@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const LONGEST_SEGMENT_BYTES: usize = 200;
 
 /// A finished key, with the hash that every instance computes for it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     text: Arc<str>,
     hash: u64,
@@ -161,6 +161,14 @@ impl KeyWriter {
 /// Percent-encodes what separates segments, what a pattern or a cluster gives
 /// a meaning, and what a terminal would act on.
 fn escape(plain: &str, into: &mut String) {
+    // As ids are, mostly.
+    if plain
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+    {
+        into.push_str(plain);
+        return;
+    }
     let mut utf8 = [0; 4];
     for character in plain.chars() {
         let special = matches!(

@@ -1,6 +1,6 @@
 //! Working the journal off, page by page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::error::Error;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
@@ -156,8 +156,8 @@ impl<J: Journal> Drain<J> {
     /// Makes every copy of what a page names forget.
     async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<JournalRow>) -> Forgotten {
         let (mut kinds, mut keys) = (
-            HashMap::<String, Vec<i64>>::new(),
-            HashMap::<Key, Vec<i64>>::new(),
+            BTreeMap::<String, Vec<i64>>::new(),
+            BTreeMap::<Key, Vec<i64>>::new(),
         );
         let mut under_way = false;
         for JournalRow { id, entry } in page {

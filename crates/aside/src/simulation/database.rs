@@ -376,7 +376,9 @@ impl Journal for JournalTable {
     type Error = Failure;
 
     async fn newest(&self) -> Result<Option<i64>, Failure> {
-        let newest = self.0.read(|tables| tables.journal.keys().next_back().copied());
+        let newest = self
+            .0
+            .read(|tables| tables.journal.keys().next_back().copied());
         Ok(newest.await)
     }
 

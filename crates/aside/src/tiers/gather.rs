@@ -11,7 +11,8 @@
 //! refused: over a slow network it would make reads wait for each other's
 //! round trips, while the processor is idle.
 //!
-//! Lists stay out of it, lest a row wait for the bytes of a list.
+//! Lists stay out of it, and off the connection of rows as far as there are
+//! others, lest a row wait for the bytes of a list.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,14 +23,15 @@ use tokio::sync::oneshot;
 
 use super::Tiers;
 use crate::key::Key;
-use crate::shared::{Op, Reply, Unanswered};
+use crate::shared::{Lane, Op, Reply, Unanswered};
+use crate::task;
 
 /// Keys in one MGET. More would make a server that has others to serve deaf
 /// for longer, and save nothing.
 const MOST: usize = 64;
 
 /// What stands under a key.
-type Got = Result<Option<Vec<u8>>, Unanswered>;
+pub(crate) type Got = Result<Option<Vec<u8>>, Unanswered>;
 
 /// Reads of rows that are under way, or about to be.
 #[derive(Default)]
@@ -84,7 +86,7 @@ impl Tiers {
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
         let (under_way, alone) = self.gathering.begin();
         if alone || !self.link.is_remote() {
-            return self.get(key.clone()).await;
+            return self.get(self.lane_of_rows(), key.clone()).await;
         }
         drop(under_way);
         let (answer, answered) = oneshot::channel();
@@ -105,24 +107,52 @@ impl Tiers {
         answered.await.unwrap_or(Err(Unanswered::NotSent))
     }
 
-    /// The same for one key by itself.
-    pub(crate) async fn get(&self, key: Key) -> Got {
-        match self.ask_one(self.lane(), Op::Get { key }).await? {
+    /// What stands under the key of a list.
+    pub(crate) async fn get_list(&self, key: Key) -> Got {
+        self.get(self.lane(), key).await
+    }
+
+    async fn get(&self, lane: Lane, key: Key) -> Got {
+        match self.ask_one(lane, Op::Get { key }).await? {
             Reply::Value(value) => Ok(value),
             _ => Err(Unanswered::Disconnected),
+        }
+    }
+
+    fn lane_of_rows(&self) -> Lane {
+        let shared = self.shared.as_ref();
+        shared.map_or(Lane(0), |shared| shared.lane_of_rows())
+    }
+
+    /// What stands under the keys of several rows, as one MGET.
+    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
+        let asked = keys.len();
+        if let [key] = &keys[..] {
+            return vec![self.get(self.lane_of_rows(), key.clone()).await];
+        }
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        match self
+            .ask_one(self.lane_of_rows(), Op::GetMany { keys })
+            .await
+        {
+            Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
+            Ok(_) => vec![Err(Unanswered::Disconnected); asked],
+            Err(unanswered) => vec![Err(unanswered); asked],
         }
     }
 
     /// Sends what was gathered in tasks of their own: it belongs to many, and
     /// any of them may go away.
     fn send_gathered(self: &Arc<Self>, mut gathered: Vec<Waiting>) {
-        let Ok(runtime) = Handle::try_current() else {
+        if Handle::try_current().is_err() {
             return;
-        };
+        }
         while !gathered.is_empty() {
             let part = gathered.split_off(gathered.len().saturating_sub(MOST));
             let this = Arc::clone(self);
-            runtime.spawn(async move { this.get_gathered(part).await });
+            task::spawn(async move { this.get_gathered(part).await });
         }
     }
 
@@ -133,19 +163,7 @@ impl Tiers {
             .filter(|waiting| !waiting.answer.is_closed())
             .map(|waiting| (waiting.key, waiting.answer))
             .unzip();
-        let got: Vec<Got> = match &keys[..] {
-            [] => return,
-            [key] => vec![self.get(key.clone()).await],
-            _ => {
-                let asked = keys.len();
-                match self.ask_one(self.lane(), Op::GetMany { keys }).await {
-                    Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
-                    Ok(_) => vec![Err(Unanswered::Disconnected); asked],
-                    Err(unanswered) => vec![Err(unanswered); asked],
-                }
-            }
-        };
-        for (answer, got) in answers.into_iter().zip(got) {
+        for (answer, got) in answers.into_iter().zip(self.get_many(keys).await) {
             // Who asked may have gone away.
             let _ = answer.send(got);
         }
