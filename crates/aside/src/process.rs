@@ -177,8 +177,8 @@ impl<E: Entity> InProcess<E> {
     }
 
     /// What is held, valid or not.
-    pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Found<E>> {
-        Some(self.entries.get(&asked)?.found)
+    pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
+        self.entries.get(&asked)
     }
 
     /// Keeps an answer. It is worth nothing if its stripe has been forgotten;

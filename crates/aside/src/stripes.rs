@@ -97,6 +97,25 @@ impl Stripes {
         });
     }
 
+    /// Forgets every entry of the stripe but one that has the stamp, for which
+    /// a new stamp is given; `None`, and nothing is forgotten, if it had been
+    /// forgotten before.
+    pub(crate) fn renew(&self, stamp: Stamp) -> Option<Stamp> {
+        let raised = stamp.generation.checked_add(1)?;
+        self.generations[usize::from(stamp.stripe)]
+            .compare_exchange(
+                stamp.generation,
+                raised,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .ok()?;
+        Some(Stamp {
+            generation: raised,
+            ..stamp
+        })
+    }
+
     /// Forgets everything, because of what was heard.
     pub(crate) fn forget_all(&self) {
         let mut proofs = self.proofs.lock();
@@ -164,6 +183,15 @@ mod tests {
         assert_eq!(stripes.proved(other, late), Some(early));
         stripes.forget_all();
         assert_eq!(stripes.proved(other, late), None);
+    }
+
+    #[test]
+    fn a_stamp_is_renewed_while_the_others_of_its_stripe_pass() {
+        let stripes = Stripes::new();
+        let (kept, passing) = (stripes.stamp(1), stripes.stamp(1));
+        let renewed = stripes.renew(kept).unwrap();
+        assert!(stripes.is_current(renewed) && !stripes.is_current(passing));
+        assert_eq!(stripes.renew(passing), None);
     }
 
     #[test]

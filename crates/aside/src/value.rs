@@ -125,8 +125,8 @@ impl Member {
     }
 }
 
-const CACHED_AT: &str = ",\"cached_at\":\"";
-const TTL: &str = "\",\"ttl\":";
+const CACHED_AT: &str = "\"cached_at\":\"";
+const TTL: &str = "\"ttl\":";
 
 /// A whole value, as it was written.
 pub(crate) struct Written {
@@ -148,10 +148,8 @@ pub(crate) fn encode(
     let mut payload = String::with_capacity(envelope.body.len() + 80);
     payload.push_str(member.opening());
     payload.push_str(envelope.body);
-    payload.push_str(CACHED_AT);
-    let _ = write!(payload, "{:.3}", envelope.cached_at);
-    payload.push_str(TTL);
-    let _ = write!(payload, "{}}}", envelope.ttl.as_secs());
+    let (cached_at, ttl) = (envelope.cached_at, envelope.ttl.as_secs());
+    let _ = write!(payload, ",{CACHED_AT}{cached_at:.3}\",{TTL}{ttl}}}");
 
     // What compression makes larger stays as it is: a reader measures what
     // it is given against the same limit as the payload.
@@ -187,22 +185,22 @@ impl Header {
         if line[0] != b'V' || line[HEADER_BYTES - 1] != b'\n' {
             return None;
         }
-        let line = std::str::from_utf8(line).ok()?;
-        let mut at = 1;
-        let mut field = |width: usize| {
-            let text = line.get(at..at + width)?;
-            at += width;
-            text.bytes()
-                .all(|byte| byte.is_ascii_hexdigit())
-                .then_some(text)
+        let mut rest = &line[1..];
+        let mut field = |width: usize, radix: u32| {
+            let (digits, after) = rest.split_at_checked(width)?;
+            rest = after;
+            digits.iter().try_fold(0_u64, |number, digit| {
+                let digit = char::from(*digit).to_digit(radix)?;
+                number.checked_mul(radix.into())?.checked_add(digit.into())
+            })
         };
-        let tag = u64::from_str_radix(field(16)?, 16).ok()?;
-        let epoch = field(13)?.parse().ok()?;
-        let shape = u64::from_str_radix(field(16)?, 16).ok()?;
-        let fill = u64::from_str_radix(field(16)?, 16).ok()?;
-        let version = field(20)?.parse().ok()?;
-        let _refresh = field(32)?;
-        let flags = u8::from_str_radix(field(2)?, 16).ok()?;
+        let tag = field(16, 16)?;
+        let epoch = field(13, 10)?;
+        let shape = field(16, 16)?;
+        let fill = field(16, 16)?;
+        let version = field(20, 10)?;
+        let _refresh = (field(16, 16)?, field(16, 16)?);
+        let flags = u8::try_from(field(2, 16)?).ok()?;
         let circumstance = Circumstance { tag, epoch, shape };
         Some(Self {
             circumstance,
@@ -267,8 +265,11 @@ pub(crate) fn payload<'a>(
 /// JSON parser would read the body twice.
 pub(crate) fn open(payload: &str, member: Member) -> Option<Envelope<'_>> {
     let inside = payload.strip_prefix(member.opening())?.strip_suffix('}')?;
-    let (body, tail) = inside.rsplit_once(CACHED_AT)?;
-    let (cached_at, ttl) = tail.split_once(TTL)?;
+    // By single characters, which are looked for many at a time.
+    let (inside, ttl) = inside.rsplit_once(',')?;
+    let (body, cached_at) = inside.rsplit_once(',')?;
+    let cached_at = cached_at.strip_prefix(CACHED_AT)?.strip_suffix('"')?;
+    let ttl = ttl.strip_prefix(TTL)?;
     Some(Envelope {
         body,
         cached_at: cached_at.parse().ok()?,

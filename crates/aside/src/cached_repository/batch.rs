@@ -6,20 +6,20 @@
 //! overlapping batches therefore never wait for each other.
 
 mod fill;
+mod look;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use crate::answer::{Bypass, Freshness, Tier};
+use crate::answer::{Bypass, Freshness};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
-use crate::flight::{self, Entered};
+use crate::flight::Entered;
 use crate::key::Key;
-use crate::kind::{Landed, Mark, Stored};
+use crate::kind::Mark;
 use crate::lookup::{Asked, Found, Lookup};
 use crate::pending::Pending;
 use crate::repository::{Id, Repository, Row};
@@ -97,15 +97,21 @@ impl<R: Repository> CachedRepository<R> {
             let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());
             (!admitted).then_some(Bypass::RedisUnavailable)
         };
+        let key = |id| Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+        let all = ids.iter().map(|id| (id, key(id), Way::Open(None)));
+        let left = if lenient {
+            all.collect()
+        } else {
+            self.look_first(all, rows, &mut turned_away).await
+        };
         let (mut own, mut others) = (Vec::new(), Vec::new());
-        for id in ids {
-            let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+        for (id, key, way) in left {
             let mark = self.mark(&key);
             match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
                 Entered::Lead(leader) => {
                     leader.mark(mark);
                     let closed = self.closed(&key, mark).or_else(&mut turned_away);
-                    let way = closed.map_or(Way::Open(None), Way::Bypass);
+                    let way = closed.map_or(way, Way::Bypass);
                     own.push(Own {
                         leader,
                         key,
@@ -117,7 +123,11 @@ impl<R: Repository> CachedRepository<R> {
                 Entered::Follow(_) => others.push(id),
             }
         }
-        let own = self.look_up(own, rows).await;
+        let own = if lenient {
+            self.look_up(own, rows).await
+        } else {
+            own
+        };
         // A round takes as long as what it loads, if it loads anything.
         let outcome = if own.is_empty() {
             Outcome::L2Hit
@@ -144,64 +154,6 @@ impl<R: Repository> CachedRepository<R> {
         });
         rows.extend(try_join_all(rest).await?);
         Ok(())
-    }
-
-    /// One MGET; what it answers is finished, what it does not is given back.
-    async fn look_up(&self, own: Vec<Own<R>>, rows: &mut Rows<R>) -> Vec<Own<R>> {
-        let (mut open, mut left): (Vec<_>, Vec<_>) = own
-            .into_iter()
-            .partition(|own| matches!(own.way, Way::Open(_)));
-        if open.is_empty() {
-            return left;
-        }
-        for own in &mut open {
-            own.step = own.leader.step();
-        }
-        let keys = open.iter().map(|own| own.key.clone()).collect();
-        let tiers = self.tiers();
-        let reply = tiers.ask_one(tiers.lane(), Op::GetMany { keys }).await;
-        let Ok(Reply::Values(values)) = reply else {
-            left.extend(
-                open.into_iter()
-                    .map(|own| own.bypassing(Bypass::RedisUnavailable)),
-            );
-            return left;
-        };
-        for (mut own, value) in open.into_iter().zip(values) {
-            let asked = own.leader.key().asked();
-            let looked = value.map_or(Looked::Miss(None), |value| {
-                self.judge(asked, &value, own.mark, Freshness::Any)
-            });
-            match looked {
-                Looked::Hit(stored) => self.finish_hit(own, &stored, rows),
-                Looked::Quarantined => left.push(own.bypassing(Bypass::WriteInFlight)),
-                Looked::Failed => left.push(own.bypassing(Bypass::RedisUnavailable)),
-                Looked::Miss(_) if !self.kind.strategy.cache_on_read() => {
-                    left.push(own.bypassing(Bypass::Strategy));
-                }
-                Looked::Miss(observed) => {
-                    own.way = Way::Open(observed);
-                    left.push(own);
-                }
-            }
-        }
-        left
-    }
-
-    fn finish_hit(&self, own: Own<R>, stored: &Stored<R::Entity>, rows: &mut Rows<R>) {
-        let absent = stored.found.is_absence();
-        self.count(Operation::FindMany, Outcome::of(Tier::Shared, None, absent));
-        let asked = own.leader.key().asked();
-        self.sample(asked, Some(stored.fill), &stored.found);
-        self.kind.keep(asked, stored, own.mark);
-        if let Some(id) = own.id() {
-            rows.insert(id, stored.found.clone().into_row());
-        }
-        own.leader.finish(flight::Outcome {
-            value: Arc::new(Landed::stored(stored)),
-            step: own.step,
-            shared_under: Some(own.mark),
-        });
     }
 
     /// Asks for the right to fill each id, loads them together, fills.
@@ -245,8 +197,9 @@ impl<R: Repository> CachedRepository<R> {
                 return Err(error);
             }
         };
-        for (id, row) in ids.iter().zip(&loaded) {
-            self.outdate_stale(Asked::Id(id), &Found::Row(row.clone()));
+        for (own, row) in own.iter().zip(&loaded) {
+            let bypassed = matches!(own.way, Way::Bypass(_));
+            self.outdate_held(own.leader.key().asked(), &Found::Row(row.clone()), bypassed);
         }
         rows.extend(ids.into_iter().zip(loaded.iter().cloned()));
         self.fill(own, loaded).await;
@@ -325,11 +278,6 @@ impl<R: Repository> Own<R> {
             Lookup::Id(id) => Some(id.clone()),
             Lookup::Index(_) | Lookup::All => None,
         }
-    }
-
-    fn bypassing(mut self, bypass: Bypass) -> Self {
-        self.way = Way::Bypass(bypass);
-        self
     }
 }
 

@@ -117,12 +117,10 @@ impl<R: Repository> CachedRepository<R> {
             read => read,
         };
         if let Ok(served) = &read {
-            // A bypass passes by what is held here as well: for want of a proof,
-            // say, that comes a moment later and would make it valid again.
-            if freshness != Freshness::Any || served.bypass.is_some() {
+            if freshness != Freshness::Any {
                 self.outdate_in_process(asked, served.fill);
             } else if served.tier == Tier::Source {
-                self.outdate_stale(asked, &served.found);
+                self.outdate_held(asked, &served.found, served.bypass.is_some());
             }
             self.count(operation, served.outcome());
             self.sample(asked, served.fill, &served.found);
@@ -297,7 +295,7 @@ impl<R: Repository> CachedRepository<R> {
         let tiers = self.tiers();
         let got = match asked {
             Asked::Id(_) => tiers.get_row(key).await,
-            Asked::Index(_) | Asked::All => tiers.get(key.clone()).await,
+            Asked::Index(_) | Asked::All => tiers.get_list(key.clone()).await,
         };
         match got {
             Ok(Some(bytes)) => self.judge(asked, &bytes, mark, freshness),

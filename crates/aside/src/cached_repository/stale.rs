@@ -15,6 +15,7 @@ use crate::cached_repository::CachedRepository;
 use crate::cached_repository::served::Served;
 use crate::clock::Moment;
 use crate::lookup::{Asked, Found};
+use crate::process::Entry;
 use crate::repository::{Id, Repository, Row};
 use crate::statistics::Operation;
 
@@ -40,18 +41,38 @@ impl<R: Repository> CachedRepository<R> {
         Some(served.found.into_row())
     }
 
-    /// The database has answered: what is held of the same is served stale no
-    /// more, unless it is the very same.
-    pub(super) fn outdate_stale(&self, asked: Asked<'_, R::Entity>, seen: &Found<R::Entity>) {
-        if self.kind.strategy.stale_if_error().is_none() {
+    /// The database has answered an `Any` read: nothing else that is held of
+    /// the same is served any more, stale or not.
+    ///
+    /// A bypass passes by what is held here as well, for want of a proof, say,
+    /// that comes a moment later and would make it valid again; and by what is
+    /// still on its way in. So it forgets the key, and where the very same is
+    /// held, and may be wanted, goes on holding that.
+    pub(super) fn outdate_held(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        seen: &Found<R::Entity>,
+        bypassed: bool,
+    ) {
+        let Some(store) = &self.kind.in_process else {
             return;
+        };
+        let wanted = self.kind.strategy.stale_if_error().is_some();
+        let held = wanted.then(|| store.held(asked)).flatten();
+        let same = held
+            .as_ref()
+            .is_some_and(|held| self.kind.is_same(&held.found, seen));
+        let stripes = &self.tiers().stripes;
+        match held {
+            Some(held) if same && bypassed => {
+                if let Some(stamp) = stripes.renew(held.stamp) {
+                    store.insert(asked.to_lookup(), Entry { stamp, ..held });
+                    return;
+                }
+            }
+            _ if same || !(bypassed || held.is_some()) => return,
+            _ => {}
         }
-        if let Some(store) = &self.kind.in_process
-            && let Some(held) = store.held(asked)
-            && !self.kind.is_same(&held, seen)
-        {
-            let key = asked.key(self.tiers().namespace());
-            self.tiers().stripes.forget(key.hash());
-        }
+        stripes.forget(asked.key(self.tiers().namespace()).hash());
     }
 }

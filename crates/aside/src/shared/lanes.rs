@@ -63,6 +63,15 @@ impl RedisTier {
         &self.lanes
     }
 
+    /// The first lane from `first` on that answers.
+    fn lane_from(&self, first: usize) -> Lane {
+        let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
+        let answering = (0..self.lanes.len())
+            .map(number)
+            .find(|lane| self.lanes[*lane].answering.load(Ordering::Acquire));
+        Lane(answering.unwrap_or_else(|| number(0)))
+    }
+
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
         self.lanes
@@ -136,12 +145,11 @@ impl LaneState {
 
 impl SharedTier for RedisTier {
     fn lane(&self) -> Lane {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
-        let answering = (0..self.lanes.len())
-            .map(number)
-            .find(|lane| self.lanes[*lane].answering.load(Ordering::Acquire));
-        Lane(answering.unwrap_or_else(|| number(0)))
+        self.lane_from(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn lane_of_rows(&self) -> Lane {
+        self.lane_from(0)
     }
 
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {

@@ -248,6 +248,12 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// The lane that the next piece of work should use.
     fn lane(&self) -> Lane;
 
+    /// The lane that rows are read on: the same for all, as far as it can be,
+    /// because what travels on one connection shares its system calls.
+    fn lane_of_rows(&self) -> Lane {
+        self.lane()
+    }
+
     /// Runs `ops` as one pipeline on one lane, within the deadline of one
     /// cache operation. Dropping the future may leave any of them executed.
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
