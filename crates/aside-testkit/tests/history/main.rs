@@ -2,6 +2,7 @@
 //! everything that is wrong.
 
 mod absences;
+mod bad_builds;
 mod cache_aside;
 mod files;
 mod lists;
