@@ -19,12 +19,26 @@ const SHOWN: [&str; 8] = [
     "tokio",
 ];
 
+/// The same of the feature `peers`.
+const PEERS: [&str; 8] = [
+    "amalgam-cache",
+    "cached",
+    "cachet",
+    "hitbox",
+    "hitbox-backend",
+    "hitbox-moka",
+    "hitbox-redis",
+    "multi-tier-cache",
+];
+
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let lock = Path::new(&root).join("../../Cargo.lock");
     println!("cargo:rerun-if-changed={}", lock.display());
     let lock = fs::read_to_string(&lock).expect("the workspace has a lock file");
-    let versions: Vec<String> = SHOWN.iter().flat_map(|name| locked(&lock, name)).collect();
+    let peers = env::var_os("CARGO_FEATURE_PEERS").map(|_| PEERS);
+    let shown = SHOWN.into_iter().chain(peers.into_iter().flatten());
+    let versions: Vec<String> = shown.flat_map(|name| locked(&lock, name)).collect();
     println!("cargo:rustc-env=ASIDE_BENCH_CRATES={}", versions.join(", "));
 
     let rustc = env::var_os("RUSTC").expect("cargo sets it");

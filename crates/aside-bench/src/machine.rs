@@ -40,6 +40,10 @@ impl Machine {
             rest.trim_start_matches([' ', '\t', ':'])
         });
         let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let features = match cfg!(feature = "peers") {
+            true => " --features peers",
+            false => "",
+        };
         let system = read("/proc/sys/kernel/osrelease");
         Self {
             processor: model.to_owned(),
@@ -48,7 +52,7 @@ impl Machine {
             rustc: env!("ASIDE_BENCH_RUSTC"),
             crates: env!("ASIDE_BENCH_CRATES"),
             command: format!(
-                "cargo run --release -p aside-bench -- {}",
+                "cargo run --release -p aside-bench{features} -- {}",
                 arguments.join(" ")
             ),
             optimised: !cfg!(debug_assertions),

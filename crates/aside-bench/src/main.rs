@@ -7,6 +7,8 @@ mod bare;
 mod cores;
 mod heroes;
 mod machine;
+#[cfg(feature = "peers")]
+mod peers;
 mod plot;
 mod records;
 mod rounds;
@@ -53,6 +55,9 @@ enum Suite {
     L1,
     /// Hits in Redis.
     L2,
+    /// Hits in Redis through other libraries.
+    #[cfg(feature = "peers")]
+    L2Peers,
     /// Crowds for one cold key.
     Miss,
     /// Updates, over PostgreSQL.
@@ -71,6 +76,8 @@ enum Suite {
     },
     /// Operations as rows, kinds, indexes, instances and values grow.
     Scale,
+    /// One workload through aside and others, under one checker.
+    Consistency,
     /// Replays a file of one key per line, `.zst` or plain, over a real Redis.
     Trace {
         file: PathBuf,
@@ -104,14 +111,22 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
     }
     let machine = Machine::now();
     machine.print();
+    let mut broken = None;
     let tables: Vec<Table> = match arguments.suite {
         Suite::L1 => suites::l1::run(arguments.quick).await?,
         Suite::L2 => suites::l2::run(arguments.quick).await?,
+        #[cfg(feature = "peers")]
+        Suite::L2Peers => suites::l2_peers::run(arguments.quick).await?,
         Suite::Miss => suites::miss::run(arguments.quick).await?,
         Suite::Write => suites::write::run(arguments.quick).await?,
         Suite::Mixed => suites::mixed::run(arguments.quick).await?,
         Suite::Memory => suites::memory::run(arguments.quick).await?,
         Suite::Scale => suites::scale::run(arguments.quick).await?,
+        Suite::Consistency => {
+            let tables;
+            (tables, broken) = suites::consistency::run(arguments.quick).await?;
+            tables
+        }
         Suite::Reader { .. } => Vec::new(),
         Suite::Trace { file, capacity } => {
             let redis = servers::redis()?;
@@ -134,5 +149,6 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
         std::fs::write(&path, format!("{all:#}"))
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
     }
-    Ok(())
+    // Only now: the tables show how it was broken.
+    broken.map_or(Ok(()), Err)
 }

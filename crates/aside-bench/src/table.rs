@@ -48,8 +48,11 @@ pub(crate) enum Cell {
     Count(u64),
     Percent(f64),
     Seconds(f64),
+    Milliseconds(f64),
     /// So many of one thing for each of another.
     Each(f64),
+    /// So many of so many.
+    Of(u64, u64),
 }
 
 /// What is wanted of one row, beside another or by itself.
@@ -222,7 +225,9 @@ impl Cell {
             Self::Count(count) => count.to_string(),
             Self::Percent(percent) => format!("{percent:.2} %"),
             Self::Seconds(seconds) => format!("{seconds:.1} s"),
+            Self::Milliseconds(milliseconds) => format!("{milliseconds:.1} ms"),
             Self::Each(figure) => format!("{figure:.2}"),
+            Self::Of(part, all) => format!("{part} of {all}"),
         }
     }
 }

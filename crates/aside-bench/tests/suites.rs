@@ -19,11 +19,18 @@ fn hits_in_process_are_right_beside_every_store() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("l1.json");
     let page = bench(&["l1", "--quick", "--json", json.to_str().unwrap()]);
-    for name in ["HashMap", "quick_cache", "moka", "dashmap", "aside"] {
-        assert_eq!(page.matches(&format!("| {name} |")).count(), 3, "{page}");
+    for name in [
+        "HashMap",
+        "quick_cache",
+        "moka",
+        "moka get_with",
+        "dashmap",
+        "aside",
+    ] {
+        assert_eq!(page.matches(&format!("| {name} |")).count(), 4, "{page}");
     }
     let written = std::fs::read_to_string(json).unwrap();
-    assert_eq!(written.matches("\"name\": \"aside\"").count(), 3);
+    assert_eq!(written.matches("\"name\": \"aside\"").count(), 4);
     for known in [
         "processor",
         "rustc",
@@ -122,6 +129,47 @@ fn a_crowd_for_one_cold_key_makes_one_database_read() {
     ] {
         assert!(page.contains(known), "{known}: {page}");
     }
+}
+
+#[cfg(feature = "peers")]
+#[test]
+fn hits_of_other_libraries_are_right() {
+    let in_process = [
+        "amalgam-cache",
+        "cachet",
+        "cached",
+        "hitbox",
+        "multi-tier-cache",
+    ];
+    let in_redis = ["amalgam-cache", "hitbox-redis", "multi-tier-cache"];
+    for (suite, names) in [("l1", &in_process[..]), ("l2-peers", &in_redis[..])] {
+        let page = bench(&[suite, "--quick"]);
+        for name in names {
+            assert!(page.contains(&format!("| {name} |")), "{name}: {page}");
+            // Its version.
+            assert!(page.contains(&format!(", {name} ")), "{name}: {page}");
+        }
+        assert!(page.contains("--features peers -- "), "{page}");
+    }
+}
+
+#[test]
+fn aside_keeps_its_promise_where_a_plain_cache_aside_and_moka_serve_old_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("consistency.json");
+    let page = bench(&["consistency", "--quick", "--json", json.to_str().unwrap()]);
+    assert_eq!(page.matches("| kept |").count(), 2, "{page}");
+    for name in ["by hand", "moka"] {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {name}")));
+        let row = row.unwrap_or_else(|| panic!("{page}"));
+        let older = row.split('|').nth(5).map(str::trim);
+        // Or the workload is no race, and says nothing about aside either.
+        assert_ne!(older, Some("0"), "{row}");
+    }
+    let written = std::fs::read_to_string(json).unwrap();
+    assert_eq!(written.matches("\"kept\"").count(), 2, "{written}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! One file for each suite.
 
+pub(crate) mod consistency;
 pub(crate) mod l1;
 pub(crate) mod l2;
+#[cfg(feature = "peers")]
+pub(crate) mod l2_peers;
 pub(crate) mod memory;
 pub(crate) mod miss;
 pub(crate) mod mixed;
