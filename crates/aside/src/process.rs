@@ -29,6 +29,14 @@ use crate::stripes::{Stamp, Stripes};
 /// What an entry weighs beyond its payload: key, entry, allocations.
 const OVERHEAD_BYTES: u64 = 160;
 
+/// What a payload is taken to weigh where none is known yet.
+const TYPICAL_PAYLOAD_BYTES: u64 = 256;
+
+/// What a store is made for before its kind's share is known. The store
+/// remembers keys that it has pushed out, half as many as it holds; how many
+/// that are it scales with its capacity from here, and cannot from zero.
+const FIRST_CAPACITY_BYTES: u64 = 1 << 30;
+
 /// Few, because a shard's part of the capacity bounds the largest entry.
 const SHARDS: usize = 4;
 
@@ -105,10 +113,11 @@ impl<E: Entity> Equivalent<Lookup<E>> for Asked<'_, E> {
 impl<E: Entity> InProcess<E> {
     pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>) -> Self {
         // The capacity comes with the kind's share; see `Shares`.
+        let items = FIRST_CAPACITY_BYTES / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
         let options = OptionsBuilder::new()
             .shards(SHARDS)
-            .estimated_items_capacity(1024)
-            .weight_capacity(0)
+            .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
+            .weight_capacity(FIRST_CAPACITY_BYTES)
             .build()
             .expect("all three are set");
         let evictions = Evictions {

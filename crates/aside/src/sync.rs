@@ -8,4 +8,6 @@
 pub(crate) use std::sync::atomic;
 
 pub(crate) use parking_lot::Mutex;
+/// In tests `flight` takes the one of `simulated`, which wakes in order.
+#[cfg(not(test))]
 pub(crate) use tokio::sync::watch;
