@@ -1,9 +1,11 @@
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
 use crate::secret::Secret;
