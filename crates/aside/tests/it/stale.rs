@@ -63,6 +63,18 @@ async fn deaf(world: &World, instance: &Instance) {
     .await;
 }
 
+/// An instance that holds a hero and then lost Redis.
+async fn deaf_and_holding(limit: Duration) -> (World, Heroes, Hero) {
+    let world = World::new();
+    let instance = world.instance().await;
+    let heroes = lenient(&instance, limit);
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    held(&world, &heroes, &mia).await;
+    deaf(&world, &instance).await;
+    (world, heroes, mia)
+}
+
 #[tokio::test]
 async fn rows_and_lists_are_served_beyond_their_ttl_while_the_database_fails() {
     let world = World::new();
@@ -149,13 +161,7 @@ async fn what_was_heard_invalidated_is_never_served_stale() {
 
 #[tokio::test]
 async fn a_deaf_instance_serves_stale_up_to_its_limit_and_not_longer() {
-    let world = World::new();
-    let instance = world.instance().await;
-    let heroes = lenient(&instance, BRIEFLY);
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
-    held(&world, &heroes, &mia).await;
-    deaf(&world, &instance).await;
+    let (world, heroes, mia) = deaf_and_holding(BRIEFLY).await;
     // Nobody tells it.
     world.heroes.insert(&mia.renamed("Maria"));
 
@@ -180,13 +186,7 @@ async fn a_deaf_instance_serves_stale_up_to_its_limit_and_not_longer() {
 
 #[tokio::test]
 async fn no_stale_answer_goes_back_behind_what_the_database_has_shown_since() {
-    let world = World::new();
-    let instance = world.instance().await;
-    let heroes = lenient(&instance, HOURS);
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
-    held(&world, &heroes, &mia).await;
-    deaf(&world, &instance).await;
+    let (world, heroes, mia) = deaf_and_holding(HOURS).await;
 
     // The same row shows nothing new.
     heroes.find_by_id(&mia.id).await.unwrap();
