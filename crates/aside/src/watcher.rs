@@ -32,7 +32,7 @@ use crate::shared::Reply;
 use crate::shared::lanes::with_scripts;
 use crate::shared::redis::{Broken, Endpoint, Event, Wire};
 use crate::shared::server::{self, field, info_replication};
-use crate::shared::wire_form::{self, Call, Verb, WireReply};
+use crate::shared::wire_form::{self, Call, WireReply};
 use crate::tiers::Tiers;
 
 /// How often the server is asked how it is.
@@ -163,15 +163,9 @@ async fn prove(
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
         let ping = [
-            Call {
-                verb: Verb::Command("PING"),
-                args: Vec::new(),
-            },
+            Call::command("PING"),
             info_replication(),
-            Call {
-                verb: Verb::Command("HGETALL"),
-                args: vec![epochs.as_bytes().into()],
-            },
+            Call::command("HGETALL").text(&epochs),
         ];
         let pong = wire.call(&ping);
         tokio::pin!(pong);
@@ -268,14 +262,14 @@ async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<()
             .get(kind)
             .is_none_or(|epoch| *epoch == 0 || *epoch < known)
         {
-            let (op, channel) = (
-                tiers.bump_op(kind, false),
+            let (ops, channel) = (
+                [tiers.bump_op(kind, false)],
                 message::channel(tiers.namespace()),
             );
-            let replies = with_scripts(wire, &[wire_form::encode(&op, &channel)]).await?;
-            let reply = replies.into_iter().next().unwrap_or(WireReply::Nil);
-            match wire_form::decode(&op, reply) {
-                Ok(Reply::Epoch(epoch)) => tiers.epochs.adopt(kind, epoch),
+            let calls = wire_form::encode(&ops, &channel);
+            let replies = with_scripts(wire, &calls).await?;
+            match wire_form::decode(&ops, &calls, replies)[..] {
+                [Ok(Reply::Epoch(epoch))] => tiers.epochs.adopt(kind, epoch),
                 _ => return Err(Broken::because("the server refused an epoch")),
             }
         }
@@ -296,12 +290,9 @@ fn meter(link: &Link, tiers: &Weak<Tiers>, last: &mut Instant) {
 
 /// What the server says of itself; `None` if it is no primary.
 async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
-    let ask = [Call {
-        verb: Verb::Command("INFO"),
-        args: Vec::new(),
-    }];
+    let ask = Call::command("INFO");
     let Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) =
-        wire.call(&ask).await?.into_iter().next()
+        wire.call(&[ask]).await?.into_iter().next()
     else {
         return Err(Broken::because("the server refused INFO"));
     };

@@ -10,7 +10,6 @@ mod statistics;
 mod warm_up;
 
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 pub use statistics::RepositoryStats;
@@ -25,7 +24,7 @@ use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
 use crate::statistics::{Operation, Reason};
 use crate::strategy::CacheStrategy;
-use crate::task;
+use crate::task::ToTheEnd;
 use crate::tiers::Tiers;
 use crate::write::Write;
 
@@ -39,6 +38,13 @@ use crate::write::Write;
 /// their in-process entries as well, so they must stand in front of the same
 /// rows, and have the same error type: reads share their flights by it, and
 /// two flights of one key could let an `Any` read go back within the bound.
+///
+/// # Cancellation
+/// A read that is dropped is given up; what it began to load for others is
+/// loaded. A write that is dropped goes on to its end as a task. As long as it
+/// is awaited, its transaction proceeds when its future is polled: do not hold
+/// one back unpolled, as a `select!` in a loop may, for longer than
+/// `CACHE_QUARANTINE_TTL_MS`.
 pub struct CachedRepository<R: Repository> {
     inner: Arc<R>,
     cache: CacheService,
@@ -181,8 +187,8 @@ impl<R: Repository> CachedRepository<R> {
         forgotten.keys
     }
 
-    /// Runs a write as a task of its own, so that a caller who goes away
-    /// neither stops the transaction half-way nor skips the forgetting.
+    /// Runs a write to its end, so that a caller who goes away neither stops
+    /// the transaction half-way nor skips the forgetting.
     async fn write<T, F>(
         &self,
         work: impl FnOnce(Arc<R>, Write) -> F + Send + 'static,
@@ -193,17 +199,12 @@ impl<R: Repository> CachedRepository<R> {
     {
         let inner = Arc::clone(&self.inner);
         let write = Write::of_repository(Arc::clone(self.tiers()));
-        let task = task::spawn(async move {
+        ToTheEnd::new(async move {
             let (result, write) = work(inner, write).await;
             write.ended(result.is_ok()).await;
             result
-        });
-        match task.await {
-            Ok(result) => result,
-            Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-            // The runtime is shutting down, and this future with it.
-            Err(_) => std::future::pending().await,
-        }
+        })
+        .await
     }
 }
 

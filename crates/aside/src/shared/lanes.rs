@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::link::{Link, Suspicion};
 use crate::shared::redis::{Broken, Endpoint, Event, Wire};
-use crate::shared::wire_form::{self, Call, Verb, WireReply};
+use crate::shared::wire_form::{self, Call, WireReply};
 use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts, server};
 
 /// The shortest and the longest pause between two attempts to connect.
@@ -88,17 +88,9 @@ impl RedisTier {
             return Err(Unanswered::NotSent);
         };
         let before = wire.received();
-        let calls: Vec<Call<'_>> = ops
-            .iter()
-            .map(|op| wire_form::encode(op, &self.channel))
-            .collect();
+        let calls = wire_form::encode(&ops, &self.channel);
         match tokio::time::timeout(self.deadline, with_scripts(&wire, &calls)).await {
-            Ok(Ok(replies)) => {
-                let decoded = ops.iter().zip(replies);
-                Ok(decoded
-                    .map(|(op, reply)| wire_form::decode(op, reply))
-                    .collect())
-            }
+            Ok(Ok(replies)) => Ok(wire_form::decode(&ops, &calls, replies)),
             Ok(Err(_)) => {
                 lane.lost(&wire);
                 Err(Unanswered::Disconnected)
@@ -192,10 +184,8 @@ pub(crate) async fn with_scripts(
 }
 
 async fn load_scripts(wire: &Wire) -> Result<(), Broken> {
-    let load = |script: &'static scripts::Script| Call {
-        verb: Verb::Command("SCRIPT"),
-        args: vec![b"LOAD"[..].into(), script.source.as_bytes().into()],
-    };
+    let load =
+        |script: &'static scripts::Script| Call::command("SCRIPT").text("LOAD").text(script.source);
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
     wire.call(&calls).await.map(drop)
 }

@@ -22,7 +22,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
 use crate::address::{Address, Target};
-use crate::shared::wire_form::{Call, Verb, WireReply};
+use crate::shared::wire_form::{Call, WireReply};
 use crate::task;
 
 /// How many commands may wait for the socket before senders wait.
@@ -266,13 +266,9 @@ fn settings(target: &Target) -> RedisConnectionInfo {
 
 fn command(call: &Call<'_>) -> Cmd {
     let mut command = Cmd::new();
-    match call.verb {
-        Verb::Command(name) => command.arg(name),
-        Verb::Script(script) => command.arg("EVALSHA").arg(&script.sha1).arg(1),
-    };
-    for argument in &call.args {
-        command.arg(&argument[..]);
-    }
+    call.words(|word| {
+        command.arg(word);
+    });
     command
 }
 

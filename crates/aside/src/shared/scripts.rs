@@ -1,14 +1,18 @@
 //! The scripts of the protocol, as a Redis runs them.
 //!
-//! Each touches one key, so all of them work on a cluster, and reads the
-//! server's clock, so no two clocks are compared. What they do is written in
-//! Rust once more for `memory://`, and the conformance suite holds both to it.
+//! Each works on one key at a time, and reads the server's clock, so no two
+//! clocks are compared. Those that a write sends take several keys and treat
+//! one after the other, as several calls would: calling a script costs the
+//! server more than what it does to a key. (A cluster would be sent one call
+//! per slot.) What they do is written in Rust once more for `memory://`, and
+//! the conformance suite holds both to it.
 //!
-//! Two orders matter. A script that writes protocol state deletes the key
-//! first: after a `DEL` a full server under `noeviction` lets the `SET` pass,
-//! and a writer that could not quarantine would have to be refused. A value is
-//! stored without that: a full server should refuse values. And `PUBLISH`
-//! comes last, so that whoever hears of a change finds it done.
+//! Two orders matter. A script that writes protocol state deletes a key
+//! first: after a `DEL` a full server under `noeviction` lets every `SET` of
+//! the script pass, and a writer that could not quarantine would have to be
+//! refused. A value is stored without that: a full server should refuse
+//! values. And `PUBLISH` comes last, so that whoever hears of a change finds
+//! it done.
 //!
 //! Whatever the protocol did not write counts as absent: another type, an
 //! unknown first byte, a malformed `L` or `Q`, or one without a TTL, which
@@ -25,7 +29,7 @@ use sha1::{Digest, Sha1};
 pub(crate) struct Script {
     /// What people call it, in logs and metrics.
     pub(crate) name: &'static str,
-    /// The Lua text: one key, then arguments.
+    /// The Lua text: keys, then arguments.
     pub(crate) source: &'static str,
     /// What `EVALSHA` asks for: the source's SHA-1 in lowercase hex.
     pub(crate) sha1: String,
@@ -60,29 +64,36 @@ pub(crate) fn all() -> [&'static Script; 7] {
     ]
 }
 
-/// `state(own)` says what the key holds: 'V'; 'L' and its bytes; or 'Q', the
-/// live records of others than `own`, whether `own` has one (live or not: as
-/// long as it stands nobody has filled), the last deadline and the flag.
-/// Anything else is ''.
+/// `state(key, own)` says what the key holds: 'V'; 'L' and its bytes; or 'Q',
+/// the live records of others than `own`, whether `own` has one (live or not:
+/// as long as it stands nobody has filled), the last deadline and the flag.
+/// Anything else is ''. It reads as much as one record takes, because a value
+/// may be large.
+///
+/// `each(own, work)` is the reply to `work(at, key, state...)` of every key:
+/// itself if there is one key, else all of them.
 macro_rules! with_prelude {
     ($body:literal) => {
         concat!(
             r"
-local key = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function state(own)
-  if redis.call('TYPE', key).ok ~= 'string' then return '' end
-  local first = redis.call('GETRANGE', key, 0, 0)
+local function state(key, own)
+  local bytes = redis.pcall('GETRANGE', key, 0, 47)
+  if type(bytes) == 'table' then
+    if bytes.err:find('WRONGTYPE', 1, true) then return '' end
+    bytes = redis.call('GETRANGE', key, 0, 47)
+  end
+  local first = bytes:sub(1, 1)
   if first == 'V' then return 'V' end
   if first ~= 'L' and first ~= 'Q' then return '' end
   if redis.call('PTTL', key) < 0 then return '' end
-  local bytes = redis.call('GET', key)
   if first == 'L' then
     if #bytes ~= 33 or bytes:find('[^0-9a-f]', 2) then return '' end
     return 'L', bytes
   end
+  if #bytes == 48 then bytes = redis.call('GET', key) end
   local flag = bytes:sub(2, 2)
   if (flag ~= 'c' and flag ~= 'd') or (#bytes - 2) % 45 ~= 0 then return '' end
   local live, mine, last = {}, false, 0
@@ -100,9 +111,24 @@ local function state(own)
   return 'Q', live, mine, last, flag
 end
 
-local function quarantined(flag, live, last)
+local dirty = false
+local function delete(key)
   redis.call('DEL', key)
+  dirty = true
+end
+
+local function quarantined(key, flag, live, last)
+  if not dirty then delete(key) end
   redis.call('SET', key, 'Q' .. flag .. table.concat(live), 'PX', last - now)
+end
+
+local function each(own, work)
+  local replies = {}
+  for at, key in ipairs(KEYS) do
+    replies[at] = work(at, key, state(key, own))
+  end
+  if #replies == 1 then return replies[1] end
+  return replies
 end
 ",
             $body
@@ -120,8 +146,8 @@ pub(crate) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
         "acquire",
         with_prelude!(
             r"
-local token, lease, observed = ARGV[1], ARGV[2], ARGV[3]
-local kind, live = state('')
+local key, token, lease, observed = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local kind, live = state(key, '')
 if kind == 'V' then
   if observed == '' or redis.call('GETRANGE', key, 0, #observed - 1) ~= observed then
     return {0, redis.call('GET', key)}
@@ -131,7 +157,7 @@ elseif kind == 'L' then
 elseif kind == 'Q' and #live > 0 then
   return {3, redis.call('PTTL', key)}
 end
-redis.call('DEL', key)
+delete(key)
 redis.call('SET', key, 'L' .. token, 'PX', lease)
 return {1, ''}"
         ),
@@ -147,8 +173,8 @@ pub(crate) static FILL: LazyLock<Script> = LazyLock::new(|| {
         "fill",
         with_prelude!(
             r"
-local token, value, ttl = ARGV[1], ARGV[2], ARGV[3]
-local kind, bytes = state('')
+local key, token, value, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local kind, bytes = state(key, '')
 if kind ~= 'L' or bytes ~= 'L' .. token then return 0 end
 local set = redis.pcall('SET', key, value, 'PX', ttl)
 if not set.err then return 1 end
@@ -166,15 +192,16 @@ pub(crate) static ABANDON: LazyLock<Script> = LazyLock::new(|| {
         "abandon",
         with_prelude!(
             r"
-local kind, bytes = state('')
+local key = KEYS[1]
+local kind, bytes = state(key, '')
 if kind ~= 'L' or bytes ~= 'L' .. ARGV[1] then return 0 end
-redis.call('DEL', key)
+delete(key)
 return 1"
         ),
     )
 });
 
-/// `key; writer, ttl, channel, message` -> 1.
+/// `keys; writer, ttl, channel, then a message for each key` -> 1 for each.
 ///
 /// The flag is `c` only where no quarantine stood: any earlier one, even the
 /// writer's own, may hide a commit newer than the value that RELEASE brings.
@@ -183,21 +210,23 @@ pub(crate) static QUARANTINE: LazyLock<Script> = LazyLock::new(|| {
         "quarantine",
         with_prelude!(
             r"
-local writer, ttl, channel, message = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local kind, live, _, last = state(writer)
-local flag = 'd'
-if kind ~= 'Q' then flag, live, last = 'c', {}, 0 end
-local deadline = now + tonumber(ttl)
-live[#live + 1] = writer .. string.format('%013d', deadline)
-quarantined(flag, live, math.max(last, deadline))
-redis.call('PUBLISH', channel, message)
-return 1"
+local writer, ttl, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local deadline = now + ttl
+local own = writer .. string.format('%013d', deadline)
+return each(writer, function(at, key, kind, live, _, last)
+  local flag = 'd'
+  if kind ~= 'Q' then flag, live, last = 'c', {}, 0 end
+  live[#live + 1] = own
+  quarantined(key, flag, live, math.max(last, deadline))
+  redis.call('PUBLISH', channel, ARGV[at + 3])
+  return 1
+end)"
         ),
     )
 });
 
-/// `key; writer, channel, message, value or '', ttl` -> 2 value stored,
-/// 1 the quarantine was intact, 0 it had been lost.
+/// `keys; writer, channel, then for each key: message, value or '', ttl` -> for
+/// each: 2 value stored, 1 the quarantine was intact, 0 it had been lost.
 ///
 /// A value refused for want of memory still ends the quarantine. A `Q` that
 /// stays is marked dirty: a write has passed under it.
@@ -206,24 +235,26 @@ pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
         "release",
         with_prelude!(
             r"
-local writer, channel, message, value, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local kind, live, mine, last, flag = state(writer)
-if mine and #live == 0 and flag == 'c' and value ~= '' then
-  if not redis.pcall('SET', key, value, 'PX', ttl).err then return 2 end
-end
-if kind == 'Q' and #live > 0 then
-  quarantined('d', live, last)
-else
-  redis.call('DEL', key)
-end
-if mine then return 1 end
-redis.call('PUBLISH', channel, message)
-return 0"
+local writer, channel = ARGV[1], ARGV[2]
+return each(writer, function(at, key, kind, live, mine, last, flag)
+  local message, value, ttl = ARGV[3 * at], ARGV[3 * at + 1], ARGV[3 * at + 2]
+  if mine and #live == 0 and flag == 'c' and value ~= '' then
+    if not redis.pcall('SET', key, value, 'PX', ttl).err then return 2 end
+  end
+  if kind == 'Q' and #live > 0 then
+    quarantined(key, 'd', live, last)
+  else
+    delete(key)
+  end
+  if mine then return 1 end
+  redis.call('PUBLISH', channel, message)
+  return 0
+end)"
         ),
     )
 });
 
-/// `key; channel, message` -> 1.
+/// `keys; channel, then a message for each key` -> 1 for each.
 ///
 /// A live quarantine stays: its writer has not committed yet, or not told.
 pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
@@ -231,14 +262,15 @@ pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
         "invalidate",
         with_prelude!(
             r"
-local kind, live, _, last = state('')
-if kind == 'Q' and #live > 0 then
-  quarantined('d', live, last)
-else
-  redis.call('DEL', key)
-end
-redis.call('PUBLISH', ARGV[1], ARGV[2])
-return 1"
+return each('', function(at, key, kind, live, _, last)
+  if kind == 'Q' and #live > 0 then
+    quarantined(key, 'd', live, last)
+  else
+    delete(key)
+  end
+  redis.call('PUBLISH', ARGV[1], ARGV[at + 1])
+  return 1
+end)"
         ),
     )
 });
@@ -255,7 +287,7 @@ pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
         "bump",
         with_prelude!(
             r"
-local kind, known, channel, message = ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
+local key, kind, known, channel, message = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
 local stored = redis.call('TYPE', key).ok
 if stored ~= 'hash' and stored ~= 'none' then redis.call('DEL', key) end
 local field = redis.call('HGET', key, kind)

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::redis::{Broken, Wire};
-use super::wire_form::{Call, Verb, WireReply};
+use super::wire_form::{Call, WireReply};
 
 /// One field of an answer to INFO; empty where there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
@@ -22,10 +22,7 @@ pub(crate) fn field(answer: &WireReply, name: &str) -> String {
 
 /// The call that asks for the part of INFO that [`tag`] reads.
 pub(crate) fn info_replication() -> Call<'static> {
-    Call {
-        verb: Verb::Command("INFO"),
-        args: vec![b"replication"[..].into()],
-    }
+    Call::command("INFO").text("replication")
 }
 
 /// The tag of the history that a server is in; zero where it does not say.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::scripts::{self, Script};
-use super::{Acquired, Lives, Op, Refused, Released, Reply};
+use super::{Acquired, Lives, Op, Refused, Released, Replies, Reply};
+use crate::key::Key;
 
 /// The longest TTL that is sent: a century.
 ///
@@ -20,7 +21,7 @@ const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 pub(crate) enum Verb {
     /// A command of this name.
     Command(&'static str),
-    /// A script with one key, which is the first argument of the call.
+    /// A script, over the keys of the call.
     Script(&'static Script),
 }
 
@@ -28,27 +29,83 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'op> {
     pub(crate) verb: Verb,
-    /// Everything after the command's name. For a script, everything after
-    /// the number of keys, which is always 1.
+    /// The keys of a script; of a command, none: they are among `args`.
+    keys: Vec<Cow<'op, [u8]>>,
     pub(crate) args: Vec<Cow<'op, [u8]>>,
+    /// What follows for each key, of a script that takes several.
+    each: Vec<Cow<'op, [u8]>>,
 }
 
+/// How many keys one call of a script is given: a server does nothing else
+/// until it is done.
+const MOST_KEYS: usize = 50;
+
 impl<'op> Call<'op> {
-    fn command(name: &'static str) -> Self {
+    pub(crate) fn command(name: &'static str) -> Self {
+        Self::of(Verb::Command(name))
+    }
+
+    fn script(script: &'static Script, key: &'op Key) -> Self {
+        let mut call = Self::of(Verb::Script(script));
+        call.keys.push(Cow::Borrowed(key.as_str().as_bytes()));
+        call
+    }
+
+    fn of(verb: Verb) -> Self {
         Self {
-            verb: Verb::Command(name),
+            verb,
+            keys: Vec::new(),
             args: Vec::new(),
+            each: Vec::new(),
         }
     }
 
-    fn script(script: &'static Script) -> Self {
-        Self {
-            verb: Verb::Script(script),
-            args: Vec::new(),
-        }
+    /// Ends what is said once, of a script that takes several keys.
+    fn for_each_key(mut self, rest: impl FnOnce(Self) -> Self) -> Self {
+        let args = std::mem::take(&mut self.args);
+        let mut call = rest(self);
+        call.each = std::mem::replace(&mut call.args, args);
+        call
     }
 
-    fn text(mut self, text: &'op str) -> Self {
+    /// Takes the key of another call over, if one call can do the work of both.
+    fn join(&mut self, other: Self) -> Result<(), Self> {
+        let same_script = match (self.verb, other.verb) {
+            (Verb::Script(one), Verb::Script(other)) => std::ptr::eq(one, other),
+            _ => false,
+        };
+        let joins = same_script
+            && !other.each.is_empty()
+            && self.args == other.args
+            && self.keys.len() < MOST_KEYS;
+        if !joins {
+            return Err(other);
+        }
+        self.keys.extend(other.keys);
+        self.each.extend(other.each);
+        Ok(())
+    }
+
+    /// The words of the call, one after the other.
+    pub(crate) fn words(&self, mut word: impl FnMut(&[u8])) {
+        match self.verb {
+            Verb::Command(name) => word(name.as_bytes()),
+            Verb::Script(script) => {
+                word(b"EVALSHA");
+                word(script.sha1.as_bytes());
+                word(self.keys.len().to_string().as_bytes());
+            }
+        }
+        let words = self.keys.iter().chain(&self.args).chain(&self.each);
+        words.for_each(|text| word(text));
+    }
+
+    /// How many operations it runs.
+    fn operations(&self) -> usize {
+        self.keys.len().max(1)
+    }
+
+    pub(crate) fn text(mut self, text: &'op str) -> Self {
         self.args.push(Cow::Borrowed(text.as_bytes()));
         self
     }
@@ -85,11 +142,26 @@ pub(crate) fn milliseconds(ttl: Duration) -> u64 {
         .clamp(1, LONGEST_TTL_MS)
 }
 
-/// The call that runs `op`; scripts that tell others do so on `channel`.
+/// The calls that run `ops` in their order; scripts that tell others do so on
+/// `channel`. Operations that follow each other and differ in their keys alone
+/// share a call.
 ///
 /// A [`Op::GetMany`] must name at least one key: a server refuses an empty
 /// `MGET`.
-pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
+pub(crate) fn encode<'op>(ops: &'op [Op], channel: &'op str) -> Vec<Call<'op>> {
+    let mut calls: Vec<Call<'op>> = Vec::with_capacity(ops.len());
+    for op in ops {
+        let call = encode_one(op, channel);
+        let left = match calls.last_mut() {
+            Some(last) => last.join(call),
+            None => Err(call),
+        };
+        calls.extend(left.err());
+    }
+    calls
+}
+
+fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
     match op {
         Op::Get { key } => Call::command("GET").text(key.as_str()),
         Op::GetMany { keys } => keys
@@ -100,8 +172,7 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             token,
             lease,
             observed,
-        } => Call::script(&scripts::ACQUIRE)
-            .text(key.as_str())
+        } => Call::script(&scripts::ACQUIRE, key)
             .shown(token)
             .shown(&milliseconds(*lease))
             .bytes(observed.as_deref().unwrap_or_default()),
@@ -110,25 +181,21 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             token,
             value,
             ttl,
-        } => Call::script(&scripts::FILL)
-            .text(key.as_str())
+        } => Call::script(&scripts::FILL, key)
             .shown(token)
             .bytes(value)
             .shown(&milliseconds(*ttl)),
-        Op::Abandon { key, token } => Call::script(&scripts::ABANDON)
-            .text(key.as_str())
-            .shown(token),
+        Op::Abandon { key, token } => Call::script(&scripts::ABANDON, key).shown(token),
         Op::Quarantine {
             key,
             writer,
             ttl,
             message,
-        } => Call::script(&scripts::QUARANTINE)
-            .text(key.as_str())
+        } => Call::script(&scripts::QUARANTINE, key)
             .shown(writer)
             .shown(&milliseconds(*ttl))
             .text(channel)
-            .text(message),
+            .for_each_key(|call| call.text(message)),
         Op::Release {
             key,
             writer,
@@ -139,26 +206,21 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
                 Some((value, ttl)) => (value.as_slice(), *ttl),
                 None => (&[][..], Duration::ZERO),
             };
-            Call::script(&scripts::RELEASE)
-                .text(key.as_str())
+            Call::script(&scripts::RELEASE, key)
                 .shown(writer)
                 .text(channel)
-                .text(message)
-                .bytes(value)
-                .shown(&milliseconds(ttl))
+                .for_each_key(|call| call.text(message).bytes(value).shown(&milliseconds(ttl)))
         }
-        Op::Invalidate { key, message } => Call::script(&scripts::INVALIDATE)
-            .text(key.as_str())
+        Op::Invalidate { key, message } => Call::script(&scripts::INVALIDATE, key)
             .text(channel)
-            .text(message),
+            .for_each_key(|call| call.text(message)),
         Op::Bump {
             key,
             kind,
             known,
             raise,
             message,
-        } => Call::script(&scripts::BUMP)
-            .text(key.as_str())
+        } => Call::script(&scripts::BUMP, key)
             .text(kind)
             .shown(known)
             .text(if *raise { "1" } else { "0" })
@@ -188,13 +250,29 @@ pub(crate) fn encode<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
     }
 }
 
-/// What the reply to `op` says.
+/// What the replies to `calls` say about `ops`, of which they were made.
 ///
-/// # Errors
-///
-/// The server's error, or the code `UNEXPECTED` where a reply has a shape
-/// that no server gives to this call: whoever answers is not a Redis.
-pub(crate) fn decode(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
+/// An operation is refused with the server's error, or with the code
+/// `UNEXPECTED` where a reply has a shape that no server gives to this call:
+/// whoever answers is not a Redis.
+pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) -> Replies {
+    let mut ops = ops.iter();
+    let mut decoded = Vec::with_capacity(ops.len());
+    for (call, reply) in calls.iter().zip(replies) {
+        let count = call.operations();
+        let each = match reply {
+            WireReply::Array(replies) if count > 1 && replies.len() == count => replies,
+            reply if count == 1 => vec![reply],
+            error @ WireReply::Error(_) => vec![error; count],
+            _ => vec![WireReply::Nil; count],
+        };
+        let read = each.into_iter().zip(&mut ops);
+        decoded.extend(read.map(|(reply, op)| decode_one(op, reply)));
+    }
+    decoded
+}
+
+fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
     if let WireReply::Error(line) = reply {
         return refused(op, &line);
     }

@@ -164,8 +164,9 @@ impl Server {
             "EVALSHA" if !self.state.lock().knows_scripts => {
                 line("-NOSCRIPT No matching script. Please use EVAL.")
             }
-            _ => match operation(words) {
-                Some(op) => self.run(connection, &op),
+            _ => match operations(words).as_deref() {
+                Some([op]) => self.run(connection, op),
+                Some(ops) => array(ops.iter().map(|op| self.run(connection, op))),
                 None => line(&format!("-ERR unknown command {}", text(0))),
             },
         }
@@ -222,85 +223,97 @@ fn told(what: &impl std::fmt::Debug) -> String {
     told + rest
 }
 
-/// The operation that a command asks for: `wire_form::encode`, backwards.
-fn operation(words: &[Vec<u8>]) -> Option<Op> {
+/// The operations that a command asks for: `wire_form::encode`, backwards.
+fn operations(words: &[Vec<u8>]) -> Option<Vec<Op>> {
     let text = |at: usize| std::str::from_utf8(words.get(at)?).ok();
     let number = |at: usize| text(at)?.parse::<u64>().ok();
     let key = |at: usize| text(at).map(Key::new);
+    let message = |at: usize| text(at).map(str::to_owned);
+    let op = match text(0)? {
+        "GET" => Op::Get { key: key(1)? },
+        "MGET" => {
+            let keys = (1..words.len()).map(key).collect::<Option<_>>()?;
+            Op::GetMany { keys }
+        }
+        "EXISTS" => Op::Exists { key: key(1)? },
+        "PUBLISH" => Op::Publish {
+            message: message(2)?,
+        },
+        "SCAN" => Op::Scan {
+            cursor: number(1)?,
+            pattern: message(3)?,
+            count: usize::try_from(number(5)?).ok()?,
+        },
+        "EVALSHA" => {
+            let script = scripts::all()
+                .into_iter()
+                .find(|script| Some(&*script.sha1) == text(1))?;
+            let (keys, args) = words[3..].split_at_checked(usize::try_from(number(2)?).ok()?)?;
+            let each = keys.iter().enumerate();
+            let ops = each.map(|(at, key)| scripted(script.name, key, at, args));
+            return ops.collect();
+        }
+        _ => return None,
+    };
+    Some(vec![op])
+}
+
+/// What a script does to the key at `at` among its keys.
+fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op> {
+    let text = |at: usize| std::str::from_utf8(args.get(at)?).ok();
+    let number = |at: usize| text(at)?.parse::<u64>().ok();
     let millis = |at: usize| number(at).map(Duration::from_millis);
     let token = |at: usize| {
         let number = u128::from_str_radix(text(at)?, 16).ok()?;
         Some(Token::from_number(number))
     };
     let message = |at: usize| text(at).map(str::to_owned);
-    match text(0)? {
-        "GET" => Some(Op::Get { key: key(1)? }),
-        "MGET" => {
-            let keys = (1..words.len()).map(key).collect::<Option<_>>()?;
-            Some(Op::GetMany { keys })
-        }
-        "EXISTS" => Some(Op::Exists { key: key(1)? }),
-        "PUBLISH" => Some(Op::Publish {
-            message: message(2)?,
-        }),
-        "SCAN" => Some(Op::Scan {
-            cursor: number(1)?,
-            pattern: message(3)?,
-            count: usize::try_from(number(5)?).ok()?,
-        }),
-        "EVALSHA" => {
-            let key = key(3)?;
-            let script = scripts::all()
-                .into_iter()
-                .find(|script| Some(&*script.sha1) == text(1))?;
-            Some(match script.name {
-                "acquire" => Op::Acquire {
-                    key,
-                    token: token(4)?,
-                    lease: millis(5)?,
-                    observed: words.get(6).filter(|bytes| !bytes.is_empty()).cloned(),
-                },
-                "fill" => Op::Fill {
-                    key,
-                    token: token(4)?,
-                    value: words.get(5)?.clone(),
-                    ttl: millis(6)?,
-                },
-                "abandon" => Op::Abandon {
-                    key,
-                    token: token(4)?,
-                },
-                "quarantine" => Op::Quarantine {
-                    key,
-                    writer: token(4)?,
-                    ttl: millis(5)?,
-                    message: message(7)?,
-                },
-                "release" => Op::Release {
-                    key,
-                    writer: token(4)?,
-                    message: message(6)?,
-                    value: match words.get(7)? {
-                        empty if empty.is_empty() => None,
-                        value => Some((value.clone(), millis(8)?)),
-                    },
-                },
-                "invalidate" => Op::Invalidate {
-                    key,
-                    message: message(5)?,
-                },
-                "bump" => Op::Bump {
-                    key,
-                    kind: message(4)?,
-                    known: number(5)?,
-                    raise: text(6)? == "1",
-                    message: message(8)?,
-                },
-                _ => return None,
-            })
-        }
-        _ => None,
-    }
+    let key = Key::new(std::str::from_utf8(key).ok()?);
+    Some(match script {
+        "acquire" => Op::Acquire {
+            key,
+            token: token(0)?,
+            lease: millis(1)?,
+            observed: args.get(2).filter(|bytes| !bytes.is_empty()).cloned(),
+        },
+        "fill" => Op::Fill {
+            key,
+            token: token(0)?,
+            value: args.get(1)?.clone(),
+            ttl: millis(2)?,
+        },
+        "abandon" => Op::Abandon {
+            key,
+            token: token(0)?,
+        },
+        "quarantine" => Op::Quarantine {
+            key,
+            writer: token(0)?,
+            ttl: millis(1)?,
+            message: message(3 + at)?,
+        },
+        "release" => Op::Release {
+            key,
+            writer: token(0)?,
+            message: message(2 + 3 * at)?,
+            value: match args.get(3 + 3 * at)? {
+                empty if empty.is_empty() => None,
+                value => Some((value.clone(), millis(4 + 3 * at)?)),
+            },
+        },
+        "invalidate" => Op::Invalidate {
+            key,
+            message: message(1 + at)?,
+        },
+        "bump" => Op::Bump {
+            key,
+            kind: message(0)?,
+            known: number(1)?,
+            raise: text(2)? == "1",
+            message: message(4)?,
+        },
+        _ => return None,
+    })
 }
 
 /// What a server says: what `wire_form::decode` reads.

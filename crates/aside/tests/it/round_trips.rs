@@ -120,17 +120,17 @@ async fn a_write_is_one_trip_before_the_commit_and_one_after() {
 
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
     // The id, the list of all, the name, the language.
-    assert_eq!(tap.trips(), ["QUARANTINE x4", "RELEASE x4"]);
+    assert_eq!(tap.trips(), ["QUARANTINE of 4 keys", "RELEASE of 4 keys"]);
 
     instance
         .heroes
         .update(mia.renamed("Maria").speaking("ru"))
         .await
         .unwrap();
-    assert_eq!(tap.trips(), ["QUARANTINE x6", "RELEASE x6"]);
+    assert_eq!(tap.trips(), ["QUARANTINE of 6 keys", "RELEASE of 6 keys"]);
 
     instance.heroes.delete(&mia.id).await.unwrap();
-    assert_eq!(tap.trips(), ["QUARANTINE x4", "RELEASE x4"]);
+    assert_eq!(tap.trips(), ["QUARANTINE of 4 keys", "RELEASE of 4 keys"]);
     assert_eq!(world.heroes.queries(), Queries::NONE);
 }
 
@@ -148,7 +148,7 @@ async fn the_quarantine_is_sent_before_the_commit_and_the_release_after_it() {
         async move { heroes.save(mia).await }
     });
     before.reached().await;
-    assert_eq!(tap.trips(), ["QUARANTINE x4"]);
+    assert_eq!(tap.trips(), ["QUARANTINE of 4 keys"]);
     assert_eq!(world.state(&mia.key()), 'Q');
     before.go_on();
     after.reached().await;
@@ -156,7 +156,7 @@ async fn the_quarantine_is_sent_before_the_commit_and_the_release_after_it() {
     after.go_on();
     saving.await.unwrap().unwrap();
 
-    assert_eq!(tap.trips(), ["RELEASE x4"]);
+    assert_eq!(tap.trips(), ["RELEASE of 4 keys"]);
     assert_eq!(world.state(&mia.key()), 'V');
     assert_eq!(world.state("hero:all"), '-');
 }

@@ -83,7 +83,7 @@ impl Tap {
     }
 
     /// One line per trip since the last look: `GET hero:1`, or, for several
-    /// commands at once, `QUARANTINE x4`.
+    /// commands at once, `ACQUIRE x4`, or one of several keys, `QUARANTINE of 4 keys`.
     pub(crate) fn trips(&self) -> Vec<String> {
         let mut heard = self.heard.lock();
         let trips = std::mem::take(&mut heard.trips);
@@ -124,8 +124,14 @@ impl Heard {
             };
             return Some(text);
         };
-        let key = if words[0] == "EVALSHA" { 3 } else { 1 };
-        Some(format!("{} {}", names[0], words[key..].first()?))
+        let (keys, first) = match words[0].as_str() {
+            "EVALSHA" => (words[2].as_str(), 3),
+            _ => ("1", 1),
+        };
+        Some(match keys {
+            "1" => format!("{} {}", names[0], words[first..].first()?),
+            several => format!("{} of {several} keys", names[0]),
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! A real Redis, `memory://` and the model, driven side by side by the same
 //! random operations: they answer alike, hold alike and say alike.
 //!
-//! A hundred thousand operations, on keys that take turns at random, so that
-//! one that touched another's key would be found as well. They come from
+//! A hundred thousand steps, on keys that take turns at random, so that one
+//! that touched another's key would be found as well. What a write sends is
+//! mostly about several keys, even one twice, and goes out in one call. They come from
 //! seeds: what fails names its own, and `ASIDE_LOCKSTEP_SEED` set to it runs
 //! the same operations again. `ASIDE_SOAK=1` draws new seeds, ten times as
 //! many.
@@ -18,7 +19,7 @@ use crate::shared::{Op, Reply, Token};
 
 const SEEDS: u64 = 10;
 const STEPS: u64 = 10_000;
-/// How many operations travel as one pipeline.
+/// How many steps travel as one pipeline.
 const BATCH: u64 = 500;
 const KEYS: usize = 3;
 
@@ -35,9 +36,7 @@ const FOREIGN: [&[u8]; 8] = [
 ];
 
 /// Few enough writers and tokens that they meet.
-fn random_op(random: &mut fastrand::Rng, key: &Key, step: u64) -> Op {
-    let key = key.clone();
-    let name = Token::from_number(random.u128(1..5));
+fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op {
     let value = format!("V{} {step}", random.u8(0..2)).into_bytes();
     let message = step.to_string();
     match random.u32(0..100) {
@@ -79,6 +78,38 @@ fn random_op(random: &mut fastrand::Rng, key: &Key, step: u64) -> Op {
     }
 }
 
+/// One step: an operation, or the same about several keys.
+fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec<(usize, Op)> {
+    let name = Token::from_number(random.u128(1..5));
+    let chosen = random.usize(0..KEYS);
+    let mut ops = vec![(chosen, random_op(random, keys[chosen].clone(), name, step))];
+    for more in 0..random.u64(0..3) {
+        let another = random.usize(0..KEYS);
+        let message = format!("{step}+{more}");
+        let key = keys[another].clone();
+        let op = match &ops[0].1 {
+            Op::Quarantine { writer, ttl, .. } => Op::Quarantine {
+                key,
+                writer: *writer,
+                ttl: *ttl,
+                message,
+            },
+            Op::Release { writer, .. } => Op::Release {
+                key,
+                writer: *writer,
+                value: random
+                    .bool()
+                    .then(|| (format!("V0 {message}").into(), LONG)),
+                message,
+            },
+            Op::Invalidate { .. } => Op::Invalidate { key, message },
+            _ => break,
+        };
+        ops.push((another, op));
+    }
+    ops
+}
+
 /// The bytes of a key as the model speaks of them: no deadlines.
 fn held(reply: &Reply) -> Held {
     let Reply::Value(bytes) = reply else {
@@ -99,21 +130,24 @@ fn held(reply: &Reply) -> Held {
     }
 }
 
-/// Replies and resulting states of `ops` on a tier.
-async fn results(case: &Case, ops: &[(Key, Op)]) -> Vec<(Reply, Held)> {
-    let pipeline = ops
-        .iter()
-        .flat_map(|(key, op)| [op.clone(), Op::Get { key: key.clone() }]);
+/// The replies to each step, and what every key holds after it, on a tier.
+async fn results(
+    case: &Case,
+    keys: &[Key; KEYS],
+    steps: &[Vec<(usize, Op)>],
+) -> Vec<(Vec<Reply>, [Held; KEYS])> {
+    let pipeline = steps.iter().flat_map(|ops| {
+        let ops = ops.iter().map(|(_, op)| op.clone());
+        ops.chain(keys.iter().map(|key| Op::Get { key: key.clone() }))
+    });
     let replies = case.pipeline(pipeline.collect()).await;
-    let replies: Vec<_> = replies
-        .into_iter()
-        .map(|reply| reply.expect("no error"))
-        .collect();
-    let (pairs, _) = replies.as_chunks::<2>();
-    pairs
-        .iter()
-        .map(|[reply, get]| (reply.clone(), held(get)))
-        .collect()
+    let mut replies = replies.into_iter().map(|reply| reply.expect("no error"));
+    let result = |ops: &Vec<_>| {
+        let said = replies.by_ref().take(ops.len()).collect();
+        let mut next = || held(&replies.next().expect("a reply for each"));
+        (said, std::array::from_fn(|_| next()))
+    };
+    steps.iter().map(result).collect()
 }
 
 /// The seeds to run.
@@ -138,25 +172,25 @@ async fn redis_and_memory_do_what_the_protocol_says() {
             std::array::from_fn(|number| redis.key(&format!("{seed}-{number}")));
         let mut models: [Model; KEYS] = Default::default();
         for batch in 0..STEPS / BATCH {
-            let steps = batch * BATCH..(batch + 1) * BATCH;
-            let chosen: Vec<usize> = steps.clone().map(|_| random.usize(0..KEYS)).collect();
-            let ops: Vec<_> = steps
-                .zip(&chosen)
-                .map(|(step, chosen)| {
-                    let key = &keys[*chosen];
-                    (key.clone(), random_op(random, key, step))
-                })
+            let numbers = batch * BATCH..(batch + 1) * BATCH;
+            let steps: Vec<_> = numbers
+                .map(|step| random_step(random, &keys, step))
                 .collect();
-            let on_redis = results(&redis, &ops).await;
-            let on_memory = results(&memory, &ops).await;
+            let on_redis = results(&redis, &keys, &steps).await;
+            let on_memory = results(&memory, &keys, &steps).await;
             let mut said = Vec::new();
-            for (number, ((_, op), chosen)) in ops.iter().zip(&chosen).enumerate() {
-                let model = &mut models[*chosen];
-                let before = format!("{:?}", model.held);
-                let expected = (model.run(op), model.held.clone());
-                said.append(&mut model.said);
+            for (number, ops) in steps.iter().enumerate() {
+                let before = format!("{:?}", models.each_ref().map(|model| &model.held));
+                let run = |(chosen, op): &(usize, Op)| {
+                    let model = &mut models[*chosen];
+                    let reply = model.run(op);
+                    said.append(&mut model.said);
+                    reply
+                };
+                let replies = ops.iter().map(run).collect();
+                let expected = (replies, models.each_ref().map(|model| model.held.clone()));
                 let place =
-                    || format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}: {op:?} on {before}");
+                    || format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}: {ops:?} on {before}");
                 assert_eq!(on_redis[number], expected, "redis, {}", place());
                 assert_eq!(on_memory[number], expected, "memory, {}", place());
             }

@@ -14,7 +14,7 @@ use crate::address::Target;
 use crate::link::Link;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::redis::{Endpoint, Event, Wire};
-use crate::shared::wire_form::{Call, Verb};
+use crate::shared::wire_form::Call;
 use crate::shared::{BoxFuture, Reply, SharedTier, server};
 use crate::stripes::Stripes;
 
@@ -97,10 +97,7 @@ impl Subject for OnClient {
         Box::pin(async {
             // This is the barrier that the watcher relies on: whatever was
             // published before the PING was handled before its answer came.
-            let ping = Call {
-                verb: Verb::Command("PING"),
-                args: Vec::new(),
-            };
+            let ping = Call::command("PING");
             self.listener.call(&[ping]).await.expect("an answer");
             std::mem::take(&mut *self.heard.lock())
         })

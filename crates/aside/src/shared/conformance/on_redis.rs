@@ -30,7 +30,7 @@ impl OnRedis {
         let number = CHANNELS.fetch_add(1, Ordering::Relaxed);
         let channel = format!("test{number}:aside:invalidate");
         let mut listener = Connection::open(server.address());
-        listener.ask(&["SUBSCRIBE", &channel]);
+        listener.ask("SUBSCRIBE", &[&channel]);
         Self {
             client: Client::open(server.address(), &channel),
             listener: Mutex::new(listener),
@@ -55,7 +55,7 @@ impl Subject for OnRedis {
         let mut listener = self.listener.lock();
         let mut heard = Vec::new();
         // Whatever was published before the PING comes before its answer.
-        let mut reply = listener.ask(&["PING"]);
+        let mut reply = listener.ask("PING", &[]);
         while let WireReply::Array(parts) = &reply
             && let [WireReply::Bytes(kind), .., WireReply::Bytes(text)] = &parts[..]
             && kind == b"message"

@@ -3,13 +3,12 @@
 //! It blocks, and knows nothing of deadlines or reconnection: the promises
 //! are about the server, and the client that ships has tests of its own.
 
-use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use parking_lot::Mutex;
 
-use crate::shared::wire_form::{Verb, WireReply, decode, encode};
+use crate::shared::wire_form::{Call, WireReply, decode, encode};
 use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
 
 /// One connection.
@@ -23,15 +22,18 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    pub(super) fn send(&mut self, calls: &[Vec<Cow<'_, [u8]>>]) {
+    pub(super) fn send(&mut self, calls: &[Call<'_>]) {
         let mut request = Vec::new();
-        for words in calls {
-            request.extend(format!("*{}\r\n", words.len()).bytes());
-            for word in words {
-                request.extend(format!("${}\r\n", word.len()).bytes());
-                request.extend_from_slice(word);
-                request.extend(b"\r\n");
-            }
+        for call in calls {
+            let (mut count, mut words) = (0, Vec::new());
+            call.words(|word| {
+                count += 1;
+                words.extend(format!("${}\r\n", word.len()).bytes());
+                words.extend_from_slice(word);
+                words.extend(b"\r\n");
+            });
+            request.extend(format!("*{count}\r\n").bytes());
+            request.extend(words);
         }
         let stream = self.0.get_mut();
         stream.write_all(&request).expect("a server that reads");
@@ -61,9 +63,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn ask(&mut self, words: &[&str]) -> WireReply {
-        let words = words.iter().map(|word| Cow::from(word.as_bytes()));
-        self.send(&[words.collect()]);
+    pub(super) fn ask(&mut self, command: &'static str, words: &[&str]) -> WireReply {
+        let call = Call::command(command);
+        self.send(&[words.iter().fold(call, |call, word| call.text(word))]);
         self.receive()
     }
 }
@@ -81,29 +83,13 @@ impl Client {
     pub(super) fn open(address: SocketAddr, channel: &str) -> Self {
         let mut connection = Connection::open(address);
         for script in scripts::all() {
-            let loaded = connection.ask(&["SCRIPT", "LOAD", script.source]);
+            let loaded = connection.ask("SCRIPT", &["LOAD", script.source]);
             assert_eq!(loaded, WireReply::Bytes(script.sha1.clone().into_bytes()));
         }
         Self {
             connection: Mutex::new(connection),
             channel: channel.to_owned(),
         }
-    }
-
-    fn words<'op>(&'op self, op: &'op Op) -> Vec<Cow<'op, [u8]>> {
-        let call = encode(op, &self.channel);
-        let mut words: Vec<Cow<'_, [u8]>> = match call.verb {
-            Verb::Command(name) => vec![name.as_bytes().into()],
-            Verb::Script(script) => {
-                vec![
-                    b"EVALSHA"[..].into(),
-                    script.sha1.as_bytes().into(),
-                    b"1"[..].into(),
-                ]
-            }
-        };
-        words.extend(call.args);
-        words
     }
 }
 
@@ -115,10 +101,10 @@ impl SharedTier for Client {
     fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         Box::pin(async move {
             let mut connection = self.connection.lock();
-            let calls: Vec<_> = ops.iter().map(|op| self.words(op)).collect();
+            let calls = encode(&ops, &self.channel);
             connection.send(&calls);
-            let replies = ops.iter().map(|op| decode(op, connection.receive()));
-            Ok(replies.collect())
+            let replies = calls.iter().map(|_| connection.receive()).collect();
+            Ok(decode(&ops, &calls, replies))
         })
     }
 }
