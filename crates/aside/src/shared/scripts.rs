@@ -7,12 +7,14 @@
 //! per slot.) What they do is written in Rust once more for `memory://`, and
 //! the conformance suite holds both to it.
 //!
-//! Two orders matter. A script that writes protocol state deletes a key
-//! first: after a `DEL` a full server under `noeviction` lets every `SET` of
-//! the script pass, and a writer that could not quarantine would have to be
-//! refused. A value is stored without that: a full server should refuse
-//! values. And `PUBLISH` comes last, so that whoever hears of a change finds
-//! it done.
+//! Two orders matter. Protocol state is stored whatever the memory: what a
+//! full server under `noeviction` refuses it takes after a `DEL`, and a writer
+//! that could not quarantine would have to be refused. A value is stored
+//! without that: a full server should refuse values. And `PUBLISH` comes last,
+//! so that whoever hears of a change finds it done.
+//!
+//! A call from Lua costs a server several times what the command does, so they
+//! make as few as they can.
 //!
 //! Whatever the protocol did not write counts as absent: another type, an
 //! unknown first byte, a malformed `L` or `Q`, or one without a TTL, which
@@ -64,71 +66,86 @@ pub(crate) fn all() -> [&'static Script; 7] {
     ]
 }
 
-/// `state(key, own)` says what the key holds: 'V'; 'L' and its bytes; or 'Q',
-/// the live records of others than `own`, whether `own` has one (live or not:
-/// as long as it stands nobody has filled), the last deadline and the flag.
-/// Anything else is ''. It reads as much as one record takes, because a value
-/// may be large.
+/// `state(bytes, key, own)` says what a key with those bytes holds: 'V'; 'L' and
+/// its bytes; or 'Q', the live records of others than `own`, whether `own` has
+/// one (live or not: as long as it stands nobody has filled), the last deadline
+/// and the flag. Anything else is ''. `read(key)` is as many bytes as one record
+/// takes, because a value may be large.
 ///
-/// `each(own, work)` is the reply to `work(at, key, state...)` of every key:
-/// itself if there is one key, else all of them.
+/// `each(work)` is the reply to `work(at, key)` for every key: itself if there
+/// is one key, else all of them. What is told about several keys is one message
+/// of as many lines.
 macro_rules! with_prelude {
     ($body:literal) => {
         concat!(
             r"
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local call, pcall = redis.call, redis.pcall
 
-local function state(key, own)
-  local bytes = redis.pcall('GETRANGE', key, 0, 47)
-  if type(bytes) == 'table' then
-    if bytes.err:find('WRONGTYPE', 1, true) then return '' end
-    bytes = redis.call('GETRANGE', key, 0, 47)
+local clock
+local function now()
+  if not clock then
+    local time = call('TIME')
+    clock = time[1] * 1000 + math.floor(time[2] / 1000)
   end
+  return clock
+end
+
+local function read(key)
+  local bytes = pcall('GETRANGE', key, 0, 47)
+  if type(bytes) == 'string' then return bytes end
+  if bytes.err:find('WRONGTYPE', 1, true) then return '' end
+  return call('GETRANGE', key, 0, 47)
+end
+
+local function state(bytes, key, own)
   local first = bytes:sub(1, 1)
   if first == 'V' then return 'V' end
   if first ~= 'L' and first ~= 'Q' then return '' end
-  if redis.call('PTTL', key) < 0 then return '' end
+  if call('PTTL', key) < 0 then return '' end
   if first == 'L' then
     if #bytes ~= 33 or bytes:find('[^0-9a-f]', 2) then return '' end
     return 'L', bytes
   end
-  if #bytes == 48 then bytes = redis.call('GET', key) end
+  if #bytes == 48 then bytes = call('GET', key) end
   local flag = bytes:sub(2, 2)
   if (flag ~= 'c' and flag ~= 'd') or (#bytes - 2) % 45 ~= 0 then return '' end
   local live, mine, last = {}, false, 0
   for at = 3, #bytes, 45 do
     local writer, digits = bytes:sub(at, at + 31), bytes:sub(at + 32, at + 44)
     if writer:find('[^0-9a-f]') or digits:find('[^0-9]') then return '' end
-    local deadline = tonumber(digits)
     if writer == own then
       mine = true
-    elseif deadline > now then
-      live[#live + 1] = writer .. digits
-      last = math.max(last, deadline)
+    else
+      local deadline = tonumber(digits)
+      if deadline > now() then
+        live[#live + 1] = writer .. digits
+        last = math.max(last, deadline)
+      end
     end
   end
   return 'Q', live, mine, last, flag
 end
 
-local dirty = false
-local function delete(key)
-  redis.call('DEL', key)
-  dirty = true
-end
-
-local function quarantined(key, flag, live, last)
-  if not dirty then delete(key) end
-  redis.call('SET', key, 'Q' .. flag .. table.concat(live), 'PX', last - now)
-end
-
-local function each(own, work)
-  local replies = {}
-  for at, key in ipairs(KEYS) do
-    replies[at] = work(at, key, state(key, own))
+local function put(key, bytes, ttl)
+  if pcall('SET', key, bytes, 'PX', ttl).err then
+    call('DEL', key)
+    call('SET', key, bytes, 'PX', ttl)
   end
+end
+
+local function dirtied(key, live, last)
+  put(key, 'Qd' .. table.concat(live), last - now())
+end
+
+local function each(work)
+  local replies = {}
+  for at, key in ipairs(KEYS) do replies[at] = work(at, key) end
   if #replies == 1 then return replies[1] end
   return replies
+end
+
+local function tell(channel, messages, first)
+  call('PUBLISH', channel, table.concat(messages, '\n', first))
 end
 ",
             $body
@@ -147,18 +164,17 @@ pub(crate) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
         with_prelude!(
             r"
 local key, token, lease, observed = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, live = state(key, '')
+local kind, live = state(read(key), key, '')
 if kind == 'V' then
-  if observed == '' or redis.call('GETRANGE', key, 0, #observed - 1) ~= observed then
-    return {0, redis.call('GET', key)}
+  if observed == '' or call('GETRANGE', key, 0, #observed - 1) ~= observed then
+    return {0, call('GET', key)}
   end
 elseif kind == 'L' then
-  return {2, redis.call('PTTL', key)}
+  return {2, call('PTTL', key)}
 elseif kind == 'Q' and #live > 0 then
-  return {3, redis.call('PTTL', key)}
+  return {3, call('PTTL', key)}
 end
-delete(key)
-redis.call('SET', key, 'L' .. token, 'PX', lease)
+put(key, 'L' .. token, lease)
 return {1, ''}"
         ),
     )
@@ -174,9 +190,9 @@ pub(crate) static FILL: LazyLock<Script> = LazyLock::new(|| {
         with_prelude!(
             r"
 local key, token, value, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, bytes = state(key, '')
+local kind, bytes = state(read(key), key, '')
 if kind ~= 'L' or bytes ~= 'L' .. token then return 0 end
-local set = redis.pcall('SET', key, value, 'PX', ttl)
+local set = pcall('SET', key, value, 'PX', ttl)
 if not set.err then return 1 end
 if set.err:find('OOM', 1, true) then
   return redis.error_reply('OOM no memory for a value')
@@ -193,9 +209,9 @@ pub(crate) static ABANDON: LazyLock<Script> = LazyLock::new(|| {
         with_prelude!(
             r"
 local key = KEYS[1]
-local kind, bytes = state(key, '')
+local kind, bytes = state(read(key), key, '')
 if kind ~= 'L' or bytes ~= 'L' .. ARGV[1] then return 0 end
-delete(key)
+call('DEL', key)
 return 1"
         ),
     )
@@ -210,17 +226,21 @@ pub(crate) static QUARANTINE: LazyLock<Script> = LazyLock::new(|| {
         "quarantine",
         with_prelude!(
             r"
-local writer, ttl, channel = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local deadline = now + ttl
+local writer, ttl, channel = ARGV[1], ARGV[2], ARGV[3]
+local deadline = now() + ttl
 local own = writer .. string.format('%013d', deadline)
-return each(writer, function(at, key, kind, live, _, last)
-  local flag = 'd'
-  if kind ~= 'Q' then flag, live, last = 'c', {}, 0 end
-  live[#live + 1] = own
-  quarantined(key, flag, live, math.max(last, deadline))
-  redis.call('PUBLISH', channel, ARGV[at + 3])
+local replies = each(function(at, key)
+  local kind, live, _, last = state(read(key), key, writer)
+  if kind ~= 'Q' then
+    put(key, 'Qc' .. own, ttl)
+  else
+    live[#live + 1] = own
+    put(key, 'Qd' .. table.concat(live), math.max(last, deadline) - now())
+  end
   return 1
-end)"
+end)
+tell(channel, ARGV, 4)
+return replies"
         ),
     )
 });
@@ -236,20 +256,25 @@ pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
         with_prelude!(
             r"
 local writer, channel = ARGV[1], ARGV[2]
-return each(writer, function(at, key, kind, live, mine, last, flag)
+local held, gone, lost = call('MGET', unpack(KEYS)), {}, {}
+local replies = each(function(at, key)
+  local kind, live, mine, last, flag = state(held[at] or '', key, writer)
   local message, value, ttl = ARGV[3 * at], ARGV[3 * at + 1], ARGV[3 * at + 2]
   if mine and #live == 0 and flag == 'c' and value ~= '' then
-    if not redis.pcall('SET', key, value, 'PX', ttl).err then return 2 end
+    if not pcall('SET', key, value, 'PX', ttl).err then return 2 end
   end
   if kind == 'Q' and #live > 0 then
-    quarantined(key, 'd', live, last)
+    dirtied(key, live, last)
   else
-    delete(key)
+    gone[#gone + 1] = key
   end
   if mine then return 1 end
-  redis.call('PUBLISH', channel, message)
+  lost[#lost + 1] = message
   return 0
-end)"
+end)
+if #gone > 0 then call('DEL', unpack(gone)) end
+if #lost > 0 then tell(channel, lost, 1) end
+return replies"
         ),
     )
 });
@@ -262,15 +287,19 @@ pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
         "invalidate",
         with_prelude!(
             r"
-return each('', function(at, key, kind, live, _, last)
+local gone = {}
+local replies = each(function(at, key)
+  local kind, live, _, last = state(read(key), key, '')
   if kind == 'Q' and #live > 0 then
-    quarantined(key, 'd', live, last)
+    dirtied(key, live, last)
   else
-    delete(key)
+    gone[#gone + 1] = key
   end
-  redis.call('PUBLISH', ARGV[1], ARGV[at + 1])
   return 1
-end)"
+end)
+if #gone > 0 then call('DEL', unpack(gone)) end
+tell(ARGV[1], ARGV, 2)
+return replies"
         ),
     )
 });
@@ -288,21 +317,21 @@ pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
         with_prelude!(
             r"
 local key, kind, known, channel, message = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
-local stored = redis.call('TYPE', key).ok
-if stored ~= 'hash' and stored ~= 'none' then redis.call('DEL', key) end
-local field = redis.call('HGET', key, kind)
+local stored = call('TYPE', key).ok
+if stored ~= 'hash' and stored ~= 'none' then call('DEL', key) end
+local field = call('HGET', key, kind)
 if not field or #field ~= 13 or field:find('[^0-9]') then field = '0' end
 field = tonumber(field)
 if ARGV[3] ~= '1' and field > 0 and field >= known then return field end
-local epoch = math.max(now, field + 1, known + 1)
+local epoch = math.max(now(), field + 1, known + 1)
 local digits = string.format('%013.0f', epoch)
-local set = redis.pcall('HSET', key, kind, digits)
+local set = pcall('HSET', key, kind, digits)
 if type(set) == 'table' and set.err then
   if not set.err:find('OOM', 1, true) then return set end
-  redis.call('HDEL', key, kind)
-  redis.call('HSET', key, kind, digits)
+  call('HDEL', key, kind)
+  call('HSET', key, kind, digits)
 end
-redis.call('PUBLISH', channel, message .. ' ' .. digits .. ' ' .. kind)
+call('PUBLISH', channel, message .. ' ' .. digits .. ' ' .. kind)
 return epoch"
         ),
     )

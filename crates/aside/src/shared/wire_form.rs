@@ -77,7 +77,9 @@ impl<'op> Call<'op> {
         let joins = same_script
             && !other.each.is_empty()
             && self.args == other.args
-            && self.keys.len() < MOST_KEYS;
+            && self.keys.len() < MOST_KEYS
+            // A script looks at all of its keys before it deletes any.
+            && !other.keys.iter().any(|key| self.keys.contains(key));
         if !joins {
             return Err(other);
         }

@@ -165,8 +165,15 @@ impl Server {
                 line("-NOSCRIPT No matching script. Please use EVAL.")
             }
             _ => match operations(words).as_deref() {
-                Some([op]) => self.run(connection, op),
-                Some(ops) => array(ops.iter().map(|op| self.run(connection, op))),
+                Some(ops) => {
+                    let mut replies: Vec<_> =
+                        ops.iter().map(|op| self.run(connection, op)).collect();
+                    self.publish();
+                    match replies.len() {
+                        1 => replies.remove(0),
+                        _ => array(replies),
+                    }
+                }
                 None => line(&format!("-ERR unknown command {}", text(0))),
             },
         }
@@ -186,15 +193,16 @@ impl Server {
         self.trace.note(|text| {
             let _ = write!(text, "redis {connection}: {} -> {}", told(op), told(&reply));
         });
-        for message in self.published.lock().drain(..) {
-            if !without(Rule::Messages) {
-                self.publish(&message);
-            }
-        }
         encode(reply)
     }
 
-    fn publish(&self, message: &str) {
+    /// Sends what was published, as one message.
+    fn publish(&self) {
+        let lines = std::mem::take(&mut *self.published.lock());
+        if lines.is_empty() || without(Rule::Messages) {
+            return;
+        }
+        let message = &lines.join("\n");
         let mut pushed = line(">3");
         pushed.extend(bulk_text("message"));
         pushed.extend(bulk_text("aside:invalidate"));

@@ -25,6 +25,10 @@ impl Tiers {
 
     /// Applies a message, whoever sent it.
     pub(crate) fn hear(&self, text: &str) {
+        text.split('\n').for_each(|line| self.hear_line(line));
+    }
+
+    fn hear_line(&self, text: &str) {
         match Message::parse(text) {
             Some(message) => {
                 self.stripes.forget(message.hash);

@@ -103,7 +103,7 @@ async fn one_page_of_the_journal_is_told_to_redis_before_the_next_is_read() {
     let (rows, least) = (table.clone(), Arc::new(AtomicUsize::new(usize::MAX)));
     let (noted, mut before) = (Arc::clone(&least), None);
     *table.0.before_page.lock() = Some(Box::new(move || {
-        let calls = messages_told(told);
+        let calls = keys_told(told);
         let read = rows.0.read.load(Ordering::SeqCst);
         if let Some((calls_before, read_before)) = before {
             // Of the rows of the page before, none is left untold.
@@ -167,8 +167,9 @@ async fn a_key_whose_row_another_worked_off_is_held_no_longer_though_older_rows_
     held(0).await;
 }
 
-/// How many messages Redis was told to spread, asked without giving up the thread.
-fn messages_told(redis: std::net::SocketAddr) -> u64 {
+/// How many keys Redis was told of, by the read that each costs a script; asked
+/// without giving up the thread.
+fn keys_told(redis: std::net::SocketAddr) -> u64 {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(redis).unwrap();
     stream.write_all(b"INFO commandstats\r\nQUIT\r\n").unwrap();
@@ -176,7 +177,7 @@ fn messages_told(redis: std::net::SocketAddr) -> u64 {
     stream.read_to_string(&mut text).unwrap();
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix("cmdstat_publish:calls="));
+        .find_map(|line| line.strip_prefix("cmdstat_getrange:calls="));
     let calls = line.and_then(|line| line.split(',').next());
     calls.map_or(0, |calls| calls.parse().unwrap())
 }

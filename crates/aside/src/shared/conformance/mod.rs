@@ -68,7 +68,9 @@ impl Case {
     }
 
     pub(crate) async fn heard(&self) -> Vec<String> {
-        self.subject.heard().await
+        let heard = self.subject.heard().await;
+        let lines = heard.iter().flat_map(|text| text.split('\n'));
+        lines.map(str::to_owned).collect()
     }
 
     pub(crate) async fn pipeline(&self, ops: Vec<Op>) -> Vec<Result<Reply, Refused>> {
