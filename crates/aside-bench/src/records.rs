@@ -292,15 +292,22 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         row: Record<LISTS>,
         write: &mut Write,
     ) -> Result<Arc<Record<LISTS>>, SqlError> {
+        let insert = sqlx::query(
+            "INSERT INTO records VALUES ($1, 1, $2, $3) \
+             RETURNING id, version, number, content",
+        )
+        .bind(row.id)
+        .bind(signed(row.number))
+        .bind(row.content.clone());
+        if LISTS == 0 {
+            write.created(&row);
+            write.before_commit().await;
+            let after = record(&insert.fetch_one(&self.pool).await?)?;
+            write.created(&after);
+            return Ok(Arc::new(after));
+        }
         let mut transaction = self.pool.begin().await?;
-        let sql = "INSERT INTO records VALUES ($1, 1, $2, $3) \
-                   RETURNING id, version, number, content";
-        let inserted = sqlx::query(sql)
-            .bind(row.id)
-            .bind(signed(row.number))
-            .bind(&row.content)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let inserted = insert.fetch_one(&mut *transaction).await?;
         let after: Record<LISTS> = record(&inserted)?;
         write.created(&after);
         write.before_commit().await;
@@ -316,17 +323,29 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         row: Record<LISTS>,
         write: &mut Write,
     ) -> Result<Option<Arc<Record<LISTS>>>, SqlError> {
+        let update = sqlx::query(
+            "UPDATE records SET version = version + 1, content = $2 WHERE id = $1 \
+             RETURNING id, version, number, content",
+        )
+        .bind(row.id)
+        .bind(row.content.clone());
+        if LISTS == 0 {
+            // One statement is a transaction, and what it forgets is known.
+            write.updated(&row, &row);
+            write.before_commit().await;
+            let Some(updated) = update.fetch_optional(&self.pool).await? else {
+                write.deleted(&row);
+                return Ok(None);
+            };
+            let after = record(&updated)?;
+            write.updated(&after, &after);
+            return Ok(Some(Arc::new(after)));
+        }
         let mut transaction = self.pool.begin().await?;
         let Some(before) = lock(&mut transaction, row.id).await? else {
             return Ok(None);
         };
-        let sql = "UPDATE records SET version = version + 1, content = $2 WHERE id = $1 \
-                   RETURNING id, version, number, content";
-        let updated = sqlx::query(sql)
-            .bind(row.id)
-            .bind(&row.content)
-            .fetch_one(&mut *transaction)
-            .await?;
+        let updated = update.fetch_one(&mut *transaction).await?;
         let after: Record<LISTS> = record(&updated)?;
         write.updated(&before, &after);
         write.before_commit().await;

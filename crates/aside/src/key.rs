@@ -7,6 +7,7 @@
 //! travels between instances: it names the stripe that an invalidation bumps.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -17,10 +18,16 @@ use xxhash_rust::xxh3::xxh3_64;
 const LONGEST_SEGMENT_BYTES: usize = 200;
 
 /// A finished key, with the hash that every instance computes for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     text: Arc<str>,
     hash: u64,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 impl Key {

@@ -214,15 +214,25 @@ impl Write {
         };
         let namespace = tiers.namespace();
         let kind = tiers.kind::<E>();
-        let mut stamp = None;
+        // Mostly both rows have one id and stand in the same lists, and making
+        // a key costs more than anything else here.
+        let (mut stamp, mut lists) = (None, Vec::new());
+        let mut known: Option<(&E::Id, Key)> = None;
         for row in before.into_iter().chain(after) {
-            let id = entity::id_key::<E>(namespace, row.id());
+            let id = match known.take() {
+                Some((id, key)) if id == row.id() => key,
+                _ => entity::id_key::<E>(namespace, row.id()),
+            };
             // The last row recorded under an id is the one that stands.
             let replaced = self.values.remove(&id);
             stamp = replaced.and_then(|value| value.stamp).or(stamp);
-            self.add(id, E::KIND);
+            self.add(id.clone(), E::KIND);
+            known = Some((row.id(), id));
             row.indexes(&mut |index| {
-                self.add(entity::index_key::<E>(namespace, &index), E::KIND);
+                if !lists.contains(&index) {
+                    self.add(entity::index_key::<E>(namespace, &index), E::KIND);
+                    lists.push(index);
+                }
             });
             if let Some(kind) = &kind {
                 let mut add = |key: crate::key::KeyWriter| self.add(key.finish(), E::KIND);
@@ -233,10 +243,10 @@ impl Write {
         if E::LIST_ALL {
             self.add(entity::all_key(namespace, E::KIND), E::KIND);
         }
-        if let (true, Some(kind), Some(row)) = (self.leaves_values, kind, after)
+        if let (true, Some(kind), Some(row), Some((_, id))) =
+            (self.leaves_values, kind, after, known)
             && kind.strategy.cache_on_write()
         {
-            let id = entity::id_key::<E>(namespace, row.id());
             let row = Arc::new(row.clone());
             let stamping = Arc::clone(&kind);
             let value = NewValue {

@@ -265,7 +265,12 @@ fn settings(target: &Target) -> RedisConnectionInfo {
 }
 
 fn command(call: &Call<'_>) -> Cmd {
-    let mut command = Cmd::new();
+    let (mut words, mut bytes) = (0, 0);
+    call.words(|word| {
+        words += 1;
+        bytes += word.len();
+    });
+    let mut command = Cmd::with_capacity(words, bytes);
     call.words(|word| {
         command.arg(word);
     });

@@ -109,17 +109,18 @@ local function state(bytes, key, own)
   if #bytes == 48 then bytes = call('GET', key) end
   local flag = bytes:sub(2, 2)
   if (flag ~= 'c' and flag ~= 'd') or (#bytes - 2) % 45 ~= 0 then return '' end
-  local live, mine, last = {}, false, 0
+  if bytes:find('[^0-9a-f]', 3) then return '' end
+  local live, mine, last, time = {}, false, '0', nil
   for at = 3, #bytes, 45 do
-    local writer, digits = bytes:sub(at, at + 31), bytes:sub(at + 32, at + 44)
-    if writer:find('[^0-9a-f]') or digits:find('[^0-9]') then return '' end
-    if writer == own then
+    local record, deadline = bytes:sub(at, at + 44), bytes:sub(at + 32, at + 44)
+    if deadline:find('%D') then return '' end
+    if record:sub(1, 32) == own then
       mine = true
     else
-      local deadline = tonumber(digits)
-      if deadline > now() then
-        live[#live + 1] = writer .. digits
-        last = math.max(last, deadline)
+      time = time or string.format('%013d', now())
+      if deadline > time then
+        live[#live + 1] = record
+        if deadline > last then last = deadline end
       end
     end
   end
