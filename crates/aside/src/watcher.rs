@@ -165,7 +165,7 @@ async fn prove(
         let ping = [
             Call::command("PING"),
             info_replication(),
-            Call::command("HGETALL").text(&epochs),
+            Call::command("HGETALL").text(epochs),
         ];
         let pong = wire.call(&ping);
         tokio::pin!(pong);

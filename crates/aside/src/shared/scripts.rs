@@ -14,7 +14,8 @@
 //! so that whoever hears of a change finds it done.
 //!
 //! A call from Lua costs a server several times what the command does, so they
-//! make as few as they can.
+//! make as few as they can, and with texts: a number is written out first, with
+//! seventeen digits.
 //!
 //! Whatever the protocol did not write counts as absent: another type, an
 //! unknown first byte, a malformed `L` or `Q`, or one without a TTL, which
@@ -91,10 +92,10 @@ local function now()
 end
 
 local function read(key)
-  local bytes = pcall('GETRANGE', key, 0, 47)
+  local bytes = pcall('GETRANGE', key, '0', '47')
   if type(bytes) == 'string' then return bytes end
   if bytes.err:find('WRONGTYPE', 1, true) then return '' end
-  return call('GETRANGE', key, 0, 47)
+  return call('GETRANGE', key, '0', '47')
 end
 
 local function state(bytes, key, own)
