@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 #[cfg(not(test))]
 use tokio::sync::watch;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, whole_millis};
 #[cfg(test)]
 use crate::simulated::{self, Rule, watch};
 use crate::stripes::Stripes;
@@ -34,6 +34,8 @@ pub(crate) struct Link {
     stripes: Arc<Stripes>,
     /// H: how long one proof lasts.
     bound: Duration,
+    /// The same as it is compared with on every hit.
+    bound_millis: u64,
     /// When the last answered PING was sent, in milliseconds.
     synced: AtomicU64,
     raised: AtomicU64,
@@ -97,6 +99,7 @@ impl Link {
         Self {
             stripes,
             bound,
+            bound_millis: whole_millis(bound),
             synced: AtomicU64::new(Moment::NEVER.millis()),
             raised: AtomicU64::new(1),
             cleared: AtomicU64::new(0),
@@ -138,7 +141,7 @@ impl Link {
         if simulated::without(Rule::ProofsAge) {
             return self.proved_at() != Moment::NEVER;
         }
-        now.since(self.proved_at()) <= self.bound
+        now.millis().saturating_sub(self.proved_at().millis()) <= self.bound_millis
     }
 
     /// Before when every message has been applied here.
@@ -272,7 +275,7 @@ impl Link {
     /// Adds to the time without a good proof.
     pub(crate) fn count_unsynced(&self, time: Duration) {
         self.unsynced_millis
-            .fetch_add(crate::clock::whole_millis(time), Ordering::Relaxed);
+            .fetch_add(whole_millis(time), Ordering::Relaxed);
     }
 
     pub(crate) fn unsynced_total(&self) -> Duration {

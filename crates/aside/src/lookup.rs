@@ -10,7 +10,8 @@ use crate::value::Member;
 /// One question that a repository answers.
 pub(crate) enum Lookup<E: Entity> {
     Id(E::Id),
-    Index(E::Index),
+    /// Boxed, so that there is no room for one in the key of every row.
+    Index(Box<E::Index>),
     All,
 }
 
@@ -32,7 +33,7 @@ impl<E: Entity> Lookup<E> {
     pub(crate) fn asked(&self) -> Asked<'_, E> {
         match self {
             Self::Id(id) => Asked::Id(id),
-            Self::Index(index) => Asked::Index(index),
+            Self::Index(index) => Asked::Index(index.as_ref()),
             Self::All => Asked::All,
         }
     }
@@ -42,7 +43,7 @@ impl<E: Entity> Asked<'_, E> {
     pub(crate) fn to_lookup(self) -> Lookup<E> {
         match self {
             Self::Id(id) => Lookup::Id(id.clone()),
-            Self::Index(index) => Lookup::Index(index.clone()),
+            Self::Index(index) => Lookup::Index(Box::new(index.clone())),
             Self::All => Lookup::All,
         }
     }
@@ -84,23 +85,12 @@ impl<E> Found<E> {
         matches!(self, Self::Row(None))
     }
 
-    /// Leaves nothing behind.
-    pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::Row(None))
-    }
-
-    /// The answer to a question about one id; leaves none behind.
-    #[inline]
-    pub(crate) fn take_row(&mut self) -> Option<Arc<E>> {
+    /// The answer to a question about one id.
+    pub(crate) fn into_row(self) -> Option<Arc<E>> {
         match self {
-            Self::Row(row) => row.take(),
+            Self::Row(row) => row,
             Self::List(_) => unreachable!("an id is answered by a row"),
         }
-    }
-
-    /// The same.
-    pub(crate) fn into_row(mut self) -> Option<Arc<E>> {
-        self.take_row()
     }
 
     /// The answer to a question about a list.

@@ -8,15 +8,23 @@
 //! way of either. The store only bounds memory; which entries it keeps is its
 //! business (S3-FIFO).
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod kept;
+mod name;
+mod shares;
+
+use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use quick_cache::sync::Cache;
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
+use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+
+pub(crate) use kept::Kept;
+use name::{Hashed, Name, Sought};
+pub(crate) use shares::Shares;
+use shares::Store;
 
 use crate::clock::Moment;
 use crate::entity::Entity;
@@ -26,7 +34,8 @@ use crate::lookup::{Asked, Found, Lookup};
 use crate::simulated::{self, Rule};
 use crate::stripes::{Stamp, Stripes};
 
-/// What an entry weighs beyond its payload: key, entry, allocations.
+/// What an entry weighs beyond its payload: key and entry, a row's reference
+/// counts, and what tables and allocations have free.
 const OVERHEAD_BYTES: u64 = 160;
 
 /// What a payload is taken to weigh where none is known yet.
@@ -37,14 +46,11 @@ const TYPICAL_PAYLOAD_BYTES: u64 = 256;
 /// that are it scales with its capacity from here, and cannot from zero.
 const FIRST_CAPACITY_BYTES: u64 = 1 << 30;
 
-/// Few, because a shard's part of the capacity bounds the largest entry.
+/// Few, because a shard's part of the capacity bounds the largest entry; and
+/// more than one, because nobody reads a shard while its tables grow.
 const SHARDS: usize = 4;
 
 /// One answer, and what it takes to serve it again.
-///
-/// Kept by value: a hit copies 64 bytes and counts one reference, the row's
-/// own. Behind a reference count of its own it would count two, and take
-/// one of them back.
 pub(crate) struct Entry<E> {
     pub(crate) found: Found<E>,
     pub(crate) stamp: Stamp,
@@ -57,26 +63,28 @@ pub(crate) struct Entry<E> {
     pub(crate) payload_bytes: u32,
 }
 
-impl<E> Clone for Entry<E> {
-    #[inline]
-    fn clone(&self) -> Self {
-        Self {
-            found: self.found.clone(),
-            ..*self
-        }
-    }
-}
-
 /// The in-process entries of one kind.
 pub(crate) struct InProcess<E: Entity> {
-    entries: Cache<Lookup<E>, Entry<E>, Bytes, foldhash::fast::RandomState, Evictions>,
+    shards: [Shard<E>; SHARDS],
     evictions: Evictions,
     stripes: Arc<Stripes>,
     link: Arc<Link>,
+    /// The kind's, as it is known.
+    epoch: Arc<AtomicU64>,
 }
+
+/// Its lock is one of several locks for whoever reads, by thread, and all of
+/// them for whoever writes: readers write to no memory that others read.
+type Shard<E> = ShardedLock<Cache<Name<E>, Kept<E>, Bytes, Hashed, Evictions>>;
 
 #[derive(Clone)]
 struct Bytes;
+
+impl<E: Entity> Weighter<Name<E>, Kept<E>> for Bytes {
+    fn weight(&self, _: &Name<E>, kept: &Kept<E>) -> u64 {
+        OVERHEAD_BYTES + kept.payload_bytes()
+    }
+}
 
 /// Counts what was pushed out, or was too large to come in. The store says as
 /// much of an entry that another takes the place of; that one has been
@@ -87,84 +95,79 @@ struct Evictions {
     stripes: Arc<Stripes>,
 }
 
-impl<E: Entity> Lifecycle<Lookup<E>, Entry<E>> for Evictions {
-    type RequestState = ();
+impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
+    /// What left the store, to be dropped when the lock is free again.
+    type RequestState = Vec<(Name<E>, Kept<E>)>;
 
-    fn on_evict(&self, (): &mut (), _: Lookup<E>, entry: Entry<E>) {
-        if self.stripes.is_current(entry.stamp) && Moment::now() < entry.deadline {
+    fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: Kept<E>) {
+        if self.stripes.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-impl<E: Entity> Weighter<Lookup<E>, Entry<E>> for Bytes {
-    fn weight(&self, _: &Lookup<E>, entry: &Entry<E>) -> u64 {
-        OVERHEAD_BYTES + u64::from(entry.payload_bytes)
-    }
-}
-
-impl<E: Entity> Equivalent<Lookup<E>> for Asked<'_, E> {
-    #[inline]
-    fn equivalent(&self, key: &Lookup<E>) -> bool {
-        *self == key.asked()
+        left.push((name, kept));
     }
 }
 
 impl<E: Entity> InProcess<E> {
-    pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>) -> Self {
+    pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>, epoch: Arc<AtomicU64>) -> Self {
         // The capacity comes with the kind's share; see `Shares`.
-        let items = FIRST_CAPACITY_BYTES / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
+        let bytes = FIRST_CAPACITY_BYTES / SHARDS as u64;
+        let items = bytes / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
         let options = OptionsBuilder::new()
-            .shards(SHARDS)
             .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
-            .weight_capacity(FIRST_CAPACITY_BYTES)
+            .weight_capacity(bytes)
             .build()
-            .expect("all three are set");
+            .expect("both are set");
         let evictions = Evictions {
             count: Arc::default(),
             stripes: Arc::clone(&stripes),
         };
-        let entries = Cache::with_options(
-            options,
-            Bytes,
-            foldhash::fast::RandomState::default(),
-            evictions.clone(),
-        );
+        let shard = |_| {
+            let evictions = evictions.clone();
+            let cache = Cache::with_options(options.clone(), Bytes, Hashed::default(), evictions);
+            ShardedLock::new(cache)
+        };
         Self {
-            entries,
+            shards: array::from_fn(shard),
             evictions,
             stripes,
             link,
+            epoch,
         }
     }
 
-    /// What `take` makes of the entry, if it may be served at `now` under
-    /// `epoch`. It is lent rather than given: to move what has just been written
-    /// piece by piece costs as much as to look it up.
+    /// What `take` makes of the entry, if it may be served now. It is lent
+    /// under the lock of its shard, so `take` does little.
     #[inline]
     pub(crate) fn get<T>(
         &self,
         asked: Asked<'_, E>,
-        epoch: u64,
-        now: Moment,
-        take: impl FnOnce(&mut Entry<E>) -> T,
+        take: impl FnOnce(&Kept<E>) -> T,
     ) -> Option<T> {
+        let sought = Sought::new(asked);
+        let shard = read(&self.shards[sought.shard()]);
+        let kept = shard.get(&sought)?;
+        self.is_valid(kept).then(|| take(kept))
+    }
+
+    /// Whether an entry may be served now.
+    #[inline]
+    fn is_valid(&self, kept: &Kept<E>) -> bool {
+        // The proof before the generations: one of a later connection comes
+        // after that has raised its own, which is seen then.
+        let now = Moment::now();
+        self.link.is_synced(now)
+            && now < kept.deadline()
+            && self.stripes.is_current(kept.stamp())
+            && kept.epoch() >= self.epoch()
+    }
+
+    #[inline]
+    fn epoch(&self) -> u64 {
         #[cfg(test)]
-        let epoch = match simulated::without(Rule::Epoch) {
-            true => 0,
-            false => epoch,
-        };
-        match self.entries.get(&asked) {
-            Some(mut entry)
-                if self.stripes.is_current(entry.stamp)
-                    && entry.epoch >= epoch
-                    && self.link.is_synced(now)
-                    && now < entry.deadline =>
-            {
-                Some(take(&mut entry))
-            }
-            _ => None,
+        if simulated::without(Rule::Epoch) {
+            return 0;
         }
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// The entry and how far behind it may be, if nothing was heard that may
@@ -172,40 +175,49 @@ impl<E: Entity> InProcess<E> {
     pub(crate) fn stale(
         &self,
         asked: Asked<'_, E>,
-        epoch: u64,
         now: Moment,
         limit: Duration,
     ) -> Option<(Entry<E>, Duration)> {
         // Before the generations are looked at: a proof that comes meanwhile
         // may be of a later one.
         let proved = self.link.proved_at();
-        let entry = self.entries.get(&asked)?;
+        let entry = self.held(asked)?;
         let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
-        let allowed = entry.epoch >= epoch && behind <= limit && now <= entry.deadline.plus(limit);
+        let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)
+            && behind <= limit
+            && now <= entry.deadline.plus(limit);
         allowed.then_some((entry, behind))
     }
 
     /// What is held, valid or not.
     pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
-        self.entries.get(&asked)
+        let sought = Sought::new(asked);
+        let shard = read(&self.shards[sought.shard()]);
+        shard.get(&sought).map(Kept::entry)
     }
 
     /// Keeps an answer. It is worth nothing if its stripe has been forgotten;
     /// if only the connection was lost, it is what is newest of the row here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
-            self.entries.insert(lookup, entry);
+            let shard = &self.shards[Sought::new(lookup.asked()).shard()];
+            let mut left = Vec::new();
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.insert_with_lifecycle(Name(lookup), Kept::new(entry), &mut left);
+            drop(shard);
+            drop(left);
         }
     }
 
     /// How many answers are held, valid or not.
     pub(crate) fn len(&self) -> u64 {
-        self.entries.len() as u64
+        let held = self.shards.iter().map(|shard| read(shard).len() as u64);
+        held.sum()
     }
 
     /// What they weigh.
     pub(crate) fn bytes(&self) -> u64 {
-        self.entries.weight()
+        self.shards.iter().map(|shard| read(shard).weight()).sum()
     }
 
     /// How many were pushed out, or were too large to come in.
@@ -214,65 +226,18 @@ impl<E: Entity> InProcess<E> {
     }
 }
 
-/// Divides the memory for in-process entries among the kinds.
-pub(crate) struct Shares {
-    capacity_bytes: u64,
-    stores: Mutex<BTreeMap<&'static str, Share>>,
-}
-
-/// The store of one kind, and how much it asks for.
-struct Share {
-    parts: u32,
-    store: Weak<dyn Store>,
-}
-
-/// A store of any kind, as seen by who divides the memory.
-trait Store: Send + Sync {
-    fn set_capacity(&self, bytes: u64);
+/// A shard whose lock somebody's panic left is as good as it was.
+#[inline]
+fn read<T>(shard: &ShardedLock<T>) -> ShardedLockReadGuard<'_, T> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<E: Entity> Store for InProcess<E> {
     fn set_capacity(&self, bytes: u64) {
-        self.entries.set_capacity(bytes);
-    }
-}
-
-impl Shares {
-    pub(crate) fn new(capacity_bytes: usize) -> Self {
-        Self {
-            capacity_bytes: capacity_bytes as u64,
-            stores: Mutex::default(),
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.set_capacity(bytes / SHARDS as u64);
         }
-    }
-
-    /// Gives a kind's store its share, which the others' shares shrink for.
-    /// A store that the kind had before is left without any.
-    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<InProcess<E>>) {
-        let mut stores = self.stores.lock();
-        let store: Weak<dyn Store> = Arc::downgrade(store) as _;
-        if let Some(before) = stores.insert(E::KIND, Share { parts, store })
-            && let Some(before) = before.store.upgrade()
-        {
-            before.set_capacity(0);
-        }
-        stores.retain(|_, share| 0 < share.store.strong_count());
-        let total: u64 = stores.values().map(|share| u64::from(share.parts)).sum();
-        for share in stores.values() {
-            if let Some(store) = share.store.upgrade() {
-                let part = u128::from(self.capacity_bytes) * u128::from(share.parts);
-                let part = part / u128::from(total.max(1));
-                store.set_capacity(u64::try_from(part).unwrap_or(u64::MAX));
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Shares {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Shares")
-            .field("capacity_bytes", &self.capacity_bytes)
-            .finish_non_exhaustive()
     }
 }
 

@@ -27,12 +27,14 @@ pub(crate) struct Stripes {
     proofs: Mutex<Proofs>,
 }
 
-/// The generations of one key at one moment.
+/// The generations of one key at one moment; ten bytes, since every entry has
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(2))]
 pub(crate) struct Stamp {
-    stripe: u16,
     generation: u32,
     connection: u32,
+    stripe: u16,
 }
 
 impl std::fmt::Debug for Stripes {
@@ -156,7 +158,7 @@ mod tests {
         let old = stripes.stamp(7);
         stripes.generations[7].store(u32::MAX, Ordering::Release);
         stripes.forget(7);
-        assert_eq!(stripes.stamp(7).generation, old.generation);
+        assert_eq!({ stripes.stamp(7).generation }, { old.generation });
         assert!(!stripes.is_current(old));
     }
 

@@ -276,8 +276,11 @@ impl Tiers {
                 let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
                 let share = strategy.in_process_share();
                 let in_process = (share > 0 && self.has_in_process()).then(|| {
-                    let store = InProcess::new(Arc::clone(&self.stripes), Arc::clone(&self.link));
-                    Arc::new(store)
+                    Arc::new(InProcess::new(
+                        Arc::clone(&self.stripes),
+                        Arc::clone(&self.link),
+                        self.epochs.of(E::KIND),
+                    ))
                 });
                 if let Some(store) = &in_process {
                     self.shares.admit(share, store);

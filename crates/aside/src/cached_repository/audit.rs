@@ -73,6 +73,7 @@ use crate::clock::Moment;
 use crate::entity::Entity;
 use crate::kind::{Kind, KindFlights};
 use crate::lookup::{Asked, Found, Lookup};
+use crate::process::Kept;
 use crate::repository::Repository;
 use crate::service::WeakService;
 use crate::statistics::{Operation, Reason, raise};
@@ -147,7 +148,7 @@ impl<R: Repository> CachedRepository<R> {
 
     /// Where a value is that one fill brought.
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
-        let in_process = self.hit(asked, |entry| entry.fill) == Some(fill);
+        let in_process = self.hit(asked, Kept::fill) == Some(fill);
         if in_process && since < self.tiers().link.proved_at() {
             return Place::Served(Tier::Process);
         }

@@ -13,13 +13,12 @@ use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::load::Course;
 use crate::cached_repository::served::{Served, is_too_old, is_young};
-use crate::clock::Moment;
 use crate::entity::Entity;
 use crate::flight::{self, Entered, Waited};
 use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};
-use crate::lookup::{Asked, Lookup};
-use crate::process::Entry;
+use crate::lookup::{Asked, Found, Lookup};
+use crate::process::Kept;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::state::State;
 #[cfg(test)]
@@ -57,10 +56,9 @@ impl<R: Repository> CachedRepository<R> {
     pub(super) fn hit<T>(
         &self,
         asked: Asked<'_, R::Entity>,
-        take: impl FnOnce(&mut Entry<R::Entity>) -> T,
+        take: impl FnOnce(&Kept<R::Entity>) -> T,
     ) -> Option<T> {
-        let store = self.kind.in_process.as_ref()?;
-        store.get(asked, self.kind.epoch(), Moment::now(), take)
+        self.kind.in_process.as_ref()?.get(asked, take)
     }
 
     /// The row that this process holds, or that it holds to be absent;
@@ -71,10 +69,10 @@ impl<R: Repository> CachedRepository<R> {
         id: &Id<R>,
         operation: Operation,
     ) -> Option<Option<Row<R>>> {
-        let row = self.hit(Asked::Id(id), |entry| {
-            self.sample(Asked::Id(id), Some(entry.fill), &entry.found);
-            entry.found.take_row()
-        })?;
+        let (row, fill) = self.hit(Asked::Id(id), |kept| (kept.row(), kept.fill()))?;
+        if self.audit.is_some() {
+            self.sample(Asked::Id(id), Some(fill), &Found::Row(row.clone()));
+        }
         self.count(operation, Outcome::of(Tier::Process, None, row.is_none()));
         Some(row)
     }
@@ -86,12 +84,12 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
     ) -> Result<Served<R::Entity>, R::Error> {
         let held = match freshness {
-            Freshness::Any | Freshness::AtMost(_) => self.hit(asked, |entry| {
-                is_young(entry.loaded_at, freshness).then(|| Served::in_process(entry))
+            Freshness::Any | Freshness::AtMost(_) => self.hit(asked, |kept| {
+                is_young(kept.loaded_at(), freshness).then(|| kept.entry())
             }),
             Freshness::Shared | Freshness::Source => None,
         };
-        if let Some(served) = held.flatten() {
+        if let Some(served) = held.flatten().map(Served::in_process) {
             self.count(operation, served.outcome());
             self.sample(asked, served.fill, &served.found);
             return Ok(served);
@@ -341,8 +339,7 @@ impl<R: Repository> CachedRepository<R> {
     /// what it saw. So unless exactly that is held here, whatever is held, and
     /// whatever older is still on its way in, is forgotten.
     fn outdate_in_process(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
-        if self.kind.in_process.is_some()
-            && (seen.is_none() || self.hit(asked, |entry| entry.fill) != seen)
+        if self.kind.in_process.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
             self.tiers().stripes.forget(key.hash());

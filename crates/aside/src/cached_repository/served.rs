@@ -41,9 +41,9 @@ fn age_of(loaded_at: i64) -> Duration {
 }
 
 impl<E> Served<E> {
-    pub(super) fn in_process(entry: &mut Entry<E>) -> Self {
+    pub(super) fn in_process(entry: Entry<E>) -> Self {
         Self {
-            found: entry.found.take(),
+            found: entry.found,
             tier: Tier::Process,
             bypass: None,
             loaded_at: Some(entry.loaded_at),

@@ -25,12 +25,12 @@ impl<R: Repository> CachedRepository<R> {
         let limit = self.kind.strategy.stale_if_error()?;
         let store = self.kind.in_process.as_ref()?;
         let now = Moment::now();
-        let (mut entry, behind) = store.stale(asked, self.kind.epoch(), now, limit)?;
+        let (entry, behind) = store.stale(asked, now, limit)?;
         Some(Served {
             stale: Some(behind),
             // Not for the audit, which would rightly find it behind.
             fill: None,
-            ..Served::in_process(&mut entry)
+            ..Served::in_process(entry)
         })
     }
 

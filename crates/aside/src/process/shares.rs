@@ -1,0 +1,66 @@
+//! How the memory for in-process entries is divided.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::InProcess;
+use crate::entity::Entity;
+
+/// Divides the memory for in-process entries among the kinds.
+pub(crate) struct Shares {
+    capacity_bytes: u64,
+    stores: Mutex<BTreeMap<&'static str, Share>>,
+}
+
+/// The store of one kind, and how much it asks for.
+struct Share {
+    parts: u32,
+    store: Weak<dyn Store>,
+}
+
+/// A store of any kind, as seen by who divides the memory.
+pub(super) trait Store: Send + Sync {
+    fn set_capacity(&self, bytes: u64);
+}
+
+impl Shares {
+    pub(crate) fn new(capacity_bytes: usize) -> Self {
+        Self {
+            capacity_bytes: capacity_bytes as u64,
+            stores: Mutex::default(),
+        }
+    }
+
+    /// Gives a kind's store its share, which the others' shares shrink for.
+    /// A store that the kind had before is left without any.
+    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<InProcess<E>>) {
+        let mut stores = self.stores.lock();
+        let store: Weak<dyn Store> = Arc::downgrade(store) as _;
+        if let Some(before) = stores.insert(E::KIND, Share { parts, store })
+            && let Some(before) = before.store.upgrade()
+        {
+            before.set_capacity(0);
+        }
+        stores.retain(|_, share| 0 < share.store.strong_count());
+        let total: u64 = stores.values().map(|share| u64::from(share.parts)).sum();
+        for share in stores.values() {
+            if let Some(store) = share.store.upgrade() {
+                let part = u128::from(self.capacity_bytes) * u128::from(share.parts);
+                let part = part / u128::from(total.max(1));
+                store.set_capacity(u64::try_from(part).unwrap_or(u64::MAX));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Shares")
+            .field("capacity_bytes", &self.capacity_bytes)
+            .finish_non_exhaustive()
+    }
+}
