@@ -36,7 +36,7 @@ impl Moment {
         const SOURCE: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
         let time = rustix::time::clock_gettime(SOURCE);
         // A monotonic clock counts up from boot, so neither part is negative.
-        Self(time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000)
+        Self(time.tv_sec.cast_unsigned() * 1000 + time.tv_nsec.cast_unsigned() / 1_000_000)
     }
 
     #[inline]

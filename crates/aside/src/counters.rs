@@ -57,9 +57,8 @@ impl Drop for Lease {
     }
 }
 
-/// Which block is this thread's. Not generic, so that what is thread-local is
-/// reached without a call through a pointer.
-#[inline(never)]
+/// Which block is this thread's.
+#[inline]
 fn own_block() -> usize {
     match OWN.get() {
         NONE_YET => take_block(),

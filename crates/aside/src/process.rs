@@ -143,9 +143,12 @@ impl<E: Entity> InProcess<E> {
         asked: Asked<'_, E>,
         take: impl FnOnce(&Kept<E>) -> T,
     ) -> Option<T> {
-        let sought = Sought::new(asked);
-        let shard = read(&self.shards[sought.shard()]);
-        let kept = shard.get(&sought)?;
+        let hash = name::hash(asked);
+        let shard = read(&self.shards[name::shard(hash)]);
+        let kept = match asked {
+            Asked::Id(id) => shard.get(&Sought::id(id, hash)),
+            Asked::Index(_) | Asked::All => shard.get(&Sought::asked(asked, hash)),
+        }?;
         self.is_valid(kept).then(|| take(kept))
     }
 
@@ -191,16 +194,16 @@ impl<E: Entity> InProcess<E> {
 
     /// What is held, valid or not.
     pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
-        let sought = Sought::new(asked);
-        let shard = read(&self.shards[sought.shard()]);
-        shard.get(&sought).map(Kept::entry)
+        let hash = name::hash(asked);
+        let shard = read(&self.shards[name::shard(hash)]);
+        shard.get(&Sought::asked(asked, hash)).map(Kept::entry)
     }
 
     /// Keeps an answer. It is worth nothing if its stripe has been forgotten;
     /// if only the connection was lost, it is what is newest of the row here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
-            let shard = &self.shards[Sought::new(lookup.asked()).shard()];
+            let shard = &self.shards[name::shard(name::hash(lookup.asked()))];
             let mut left = Vec::new();
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.insert_with_lifecycle(Name(lookup), Kept::new(entry), &mut left);

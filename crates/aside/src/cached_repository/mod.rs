@@ -213,12 +213,10 @@ impl<R: Repository> Repository for CachedRepository<R> {
     type Error = R::Error;
 
     async fn find_by_id(&self, id: &Id<R>) -> Result<Option<Row<R>>, R::Error> {
-        // Without the future of a whole read around it, a hit stays cheap.
         if let Some(row) = self.row_in_process(id, Operation::FindById) {
             return Ok(row);
         }
-        let served = self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any);
-        Ok(Box::pin(served).await?.found.into_row())
+        Ok(self.row_below(id).await?.found.into_row())
     }
 
     async fn find_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {

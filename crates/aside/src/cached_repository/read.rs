@@ -69,11 +69,17 @@ impl<R: Repository> CachedRepository<R> {
         id: &Id<R>,
         operation: Operation,
     ) -> Option<Option<Row<R>>> {
-        let (row, fill) = self.hit(Asked::Id(id), |kept| (kept.row(), kept.fill()))?;
+        let (row, fill, outcome) = self.hit(Asked::Id(id), |kept| {
+            // Before the row is taken, which waits for memory: what comes after
+            // it waits as well.
+            let outcome = Outcome::of(Tier::Process, None, kept.is_absence());
+            self.kind.statistics.read(operation, outcome);
+            (kept.row(), kept.fill(), outcome)
+        })?;
         if self.audit.is_some() {
             self.sample(Asked::Id(id), Some(fill), &Found::Row(row.clone()));
         }
-        self.count(operation, Outcome::of(Tier::Process, None, row.is_none()));
+        self.log(operation, outcome);
         Some(row)
     }
 
@@ -129,10 +135,26 @@ impl<R: Repository> CachedRepository<R> {
         read
     }
 
+    /// Reads a row that this process does not hold.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn row_below(
+        &self,
+        id: &Id<R>,
+    ) -> impl Future<Output = Result<Served<R::Entity>, R::Error>> + Send {
+        // Its future is large, and made apart from the hit, whose frame it would
+        // share.
+        Box::pin(self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any))
+    }
+
     /// Counts a read, and logs it for those who want to see every one.
-    #[inline]
     pub(super) fn count(&self, operation: Operation, outcome: Outcome) {
         self.kind.statistics.read(operation, outcome);
+        self.log(operation, outcome);
+    }
+
+    #[inline]
+    fn log(&self, operation: Operation, outcome: Outcome) {
         if tracing::enabled!(tracing::Level::DEBUG) {
             log_read(R::Entity::KIND, operation, outcome);
         }

@@ -81,6 +81,12 @@ impl<E> Kept<E> {
         seal
     }
 
+    /// Whether the answer is that there is nothing.
+    #[inline]
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Row(None, _))
+    }
+
     /// The answer to a question about one id.
     #[inline]
     pub(crate) fn row(&self) -> Option<Arc<E>> {

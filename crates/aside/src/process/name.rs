@@ -14,31 +14,47 @@ pub(super) struct Name<E: Entity>(pub(super) Lookup<E>);
 
 /// What is looked for, hashed once for the choice of a shard and the search in
 /// it.
-pub(super) struct Sought<'a, E: Entity> {
-    asked: Asked<'a, E>,
+pub(super) struct Sought<Q> {
+    asked: Q,
     hash: u64,
 }
 
-impl<'a, E: Entity> Sought<'a, E> {
-    #[inline]
-    pub(super) fn new(asked: Asked<'a, E>) -> Self {
-        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
-        // Here rather than by `Asked`, so that a row's is inlined.
-        let hash = match asked {
-            Asked::Id(id) => SEED.hash_one(id),
-            Asked::Index(_) | Asked::All => SEED.hash_one(asked),
-        };
-        Self { asked, hash }
-    }
+/// An id, which is compared with a key in fewer steps than any question is.
+pub(super) struct ById<'a, E: Entity>(&'a E::Id);
 
-    /// By bits that the search in a shard does not look at.
-    #[inline]
-    pub(super) fn shard(&self) -> usize {
-        self.hash.to_le_bytes()[4] as usize % SHARDS
+/// Of a question.
+#[inline]
+pub(super) fn hash<E: Entity>(asked: Asked<'_, E>) -> u64 {
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+    // Here rather than by `Asked`, so that an id's is inlined.
+    match asked {
+        Asked::Id(id) => SEED.hash_one(id),
+        Asked::Index(_) | Asked::All => SEED.hash_one(asked),
     }
 }
 
-impl<E: Entity> Hash for Sought<'_, E> {
+/// The shard of a hash, by bits that the search in a shard does not look at.
+#[inline]
+pub(super) fn shard(hash: u64) -> usize {
+    hash.to_le_bytes()[4] as usize % SHARDS
+}
+
+impl<'a, E: Entity> Sought<Asked<'a, E>> {
+    #[inline]
+    pub(super) fn asked(asked: Asked<'a, E>, hash: u64) -> Self {
+        Self { asked, hash }
+    }
+}
+
+impl<'a, E: Entity> Sought<ById<'a, E>> {
+    #[inline]
+    pub(super) fn id(id: &'a E::Id, hash: u64) -> Self {
+        let asked = ById(id);
+        Self { asked, hash }
+    }
+}
+
+impl<Q> Hash for Sought<Q> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
@@ -48,7 +64,7 @@ impl<E: Entity> Hash for Sought<'_, E> {
 impl<E: Entity> Hash for Name<E> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Sought::new(self.0.asked()).hash(state);
+        state.write_u64(hash(self.0.asked()));
     }
 }
 
@@ -60,10 +76,17 @@ impl<E: Entity> PartialEq for Name<E> {
 
 impl<E: Entity> Eq for Name<E> {}
 
-impl<E: Entity> Equivalent<Name<E>> for Sought<'_, E> {
+impl<E: Entity> Equivalent<Name<E>> for Sought<Asked<'_, E>> {
     #[inline]
     fn equivalent(&self, name: &Name<E>) -> bool {
         self.asked == name.0.asked()
+    }
+}
+
+impl<E: Entity> Equivalent<Name<E>> for Sought<ById<'_, E>> {
+    #[inline]
+    fn equivalent(&self, name: &Name<E>) -> bool {
+        matches!(&name.0, Lookup::Id(id) if id == self.asked.0)
     }
 }
 
