@@ -4,6 +4,9 @@
 //! destroys what Redis holds (its quarantine is acknowledged), forgets the key
 //! here, and returns; another reader, who asks after that, is served by the
 //! entry if it is valid. It must not be the old row.
+//!
+//! And a proof is one of what was held under its own connection: where an entry
+//! is not proved any more, the next connection's proof does not pass it.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -27,6 +30,10 @@ mod sync {
 mod clock {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Moment(());
+
+    impl Moment {
+        pub(crate) const SOME: Self = Self(());
+    }
 }
 
 #[path = "../../aside/src/proofs.rs"]
@@ -50,6 +57,8 @@ pub enum Rule {
     ForgetAfterTheQuarantine,
     /// An entry is served without a look at its stamp.
     LookAtTheStampOfAHit,
+    /// The generations of a hit are looked at before the proof.
+    ProofBeforeTheGenerations,
 }
 
 /// How the writer forgets.
@@ -139,5 +148,35 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
         reader.join().unwrap();
         writer.join().unwrap();
         world.ask(rule);
+    });
+}
+
+/// Tries every interleaving of a hit, and of a connection that is lost and
+/// followed by another, which is proved in step. What is held is not proved any
+/// more from the beginning.
+///
+/// # Panics
+/// Where the entry passes by the proof of the later connection.
+pub fn a_later_proof_passes_nothing(rule: Rule) {
+    loom::model(move || {
+        let world = Arc::new((Stripes::of(2), AtomicBool::new(false)));
+        let held = world.0.stamp(KEY);
+        let watching = Arc::clone(&world);
+        let watcher = thread::spawn(move || {
+            let (stripes, proved) = &*watching;
+            // What `Link::unsync` and `Link::pong` do.
+            stripes.lose_touch(clock::Moment::SOME);
+            proved.store(true, Ordering::Release);
+        });
+        let (stripes, proved) = &*world;
+        // As `InProcess::is_valid` looks.
+        let served = match rule {
+            Rule::ProofBeforeTheGenerations => {
+                stripes.is_current(held) && proved.load(Ordering::Acquire)
+            }
+            _ => proved.load(Ordering::Acquire) && stripes.is_current(held),
+        };
+        assert!(!served, "an entry that was proved by a later connection");
+        watcher.join().unwrap();
     });
 }

@@ -1,6 +1,8 @@
 //! Promises of `stripes.rs`, in every interleaving and under weak memory.
 
-use aside_interleavings::stripes::{Forgetting, Rule, a_dead_row_is_never_served};
+use aside_interleavings::stripes::{
+    Forgetting, Rule, a_dead_row_is_never_served, a_later_proof_passes_nothing,
+};
 
 #[test]
 fn a_row_forgotten_before_it_was_asked_for_is_never_served() {
@@ -28,4 +30,15 @@ fn a_forgetting_before_the_quarantine_is_caught() {
 #[should_panic(expected = "a row that was forgotten")]
 fn a_hit_whose_stamp_is_not_looked_at_is_caught() {
     a_dead_row_is_never_served(Rule::LookAtTheStampOfAHit, Forgetting::Key);
+}
+
+#[test]
+fn the_proof_of_a_later_connection_passes_nothing_that_was_held_before() {
+    a_later_proof_passes_nothing(Rule::Kept);
+}
+
+#[test]
+#[should_panic(expected = "proved by a later connection")]
+fn generations_that_are_looked_at_before_the_proof_are_caught() {
+    a_later_proof_passes_nothing(Rule::ProofBeforeTheGenerations);
 }
