@@ -16,6 +16,9 @@ use crate::table::{Cell, Table};
 /// What an entry weighs beyond its payload.
 const OVERHEAD_BYTES: usize = 160;
 
+/// In what units a payload is weighed.
+const PAYLOAD_UNIT: usize = 16;
+
 /// The part of the capacity that may stay empty: the store divides it among
 /// shards, which rows do not fill alike.
 const SLACK: f64 = 0.02;
@@ -103,7 +106,7 @@ fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
 fn weight(unique: u64) -> usize {
     let envelope = r#"{"entity":,"cached_at":"2026-01-01T00:00:00.000Z","ttl":3600}"#;
     let row = serde_json::to_string(&Hero::new(unique / 2, 14)).unwrap_or_default();
-    OVERHEAD_BYTES + envelope.len() + row.len()
+    OVERHEAD_BYTES + (envelope.len() + row.len()).next_multiple_of(PAYLOAD_UNIT)
 }
 
 /// The requests, each key as the number of its first appearance.
