@@ -4,6 +4,8 @@ mod breaking;
 mod forget;
 mod gather;
 
+pub(crate) use gather::Got;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -238,7 +238,7 @@ async fn prove(
 /// heard of.
 async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<(), Broken> {
     let text = |reply: &WireReply| match reply {
-        WireReply::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
+        WireReply::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         _ => None,
     };
     let mut found = BTreeMap::new();

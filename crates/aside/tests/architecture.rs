@@ -110,17 +110,14 @@ fn every_file_belongs_to_a_module_of_lib_rs() {
 }
 
 #[test]
-fn one_file_names_the_redis_client_and_one_the_in_process_store() {
+fn one_file_names_sockets_and_tls_and_one_the_in_process_store() {
     for (library, only) in [
-        ("redis::", "shared/redis.rs"),
+        ("tokio::net::", "shared/redis/stream.rs"),
+        ("rustls::", "shared/redis/stream.rs"),
         ("quick_cache::", "process.rs"),
     ] {
         for file in files(&source()) {
-            let code = code(&file);
-            let names = code.match_indices(library).any(|(at, _)| {
-                // `shared::redis::Wire` is a path of our own.
-                !code[..at].ends_with("::") && !code[..at].ends_with('_')
-            });
+            let names = code(&file).contains(library);
             let allowed = file.ends_with(only);
             assert!(!names || allowed, "{} names {library}", file.display());
         }

@@ -43,10 +43,10 @@ impl CacheService {
             return None;
         };
         if self.tiers().kind_of(key).is_none() {
-            return Some(bytes);
+            return Some(bytes.into());
         }
         Header::parse(&bytes)?;
-        Some(bytes.split_off(HEADER_BYTES))
+        Some(bytes.split_off(HEADER_BYTES).into())
     }
 
     /// Sets a key of no registered kind; `None` is the default TTL. Answers

@@ -11,6 +11,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::key::Key;
 
 /// A future that the caller of a shared tier awaits.
@@ -156,8 +158,8 @@ impl Op {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Done,
-    Value(Option<Vec<u8>>),
-    Values(Vec<Option<Vec<u8>>>),
+    Value(Option<Bytes>),
+    Values(Vec<Option<Bytes>>),
     Acquired(Acquired),
     /// Whether the fill was accepted.
     Filled(bool),

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::scripts::{self, Script};
 use super::{Acquired, Lives, Op, Refused, Released, Replies, Reply};
 use crate::key::Key;
@@ -88,6 +90,15 @@ impl<'op> Call<'op> {
         Ok(())
     }
 
+    /// How many words the call has.
+    pub(crate) fn count(&self) -> usize {
+        let verb = match self.verb {
+            Verb::Command(_) => 1,
+            Verb::Script(_) => 3,
+        };
+        verb + self.keys.len() + self.args.len() + self.each.len()
+    }
+
     /// The words of the call, one after the other.
     pub(crate) fn words(&self, mut word: impl FnMut(&[u8])) {
         match self.verb {
@@ -112,7 +123,7 @@ impl<'op> Call<'op> {
         self
     }
 
-    fn bytes(mut self, bytes: &'op [u8]) -> Self {
+    pub(crate) fn bytes(mut self, bytes: &'op [u8]) -> Self {
         self.args.push(Cow::Borrowed(bytes));
         self
     }
@@ -128,10 +139,10 @@ impl<'op> Call<'op> {
 pub(crate) enum WireReply {
     Nil,
     Int(i64),
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// A status, such as `OK`.
     Text(String),
-    /// An error line, beginning with its code.
+    /// The code of an error.
     Error(String),
     Array(Vec<Self>),
 }
@@ -322,7 +333,7 @@ fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
     }
 }
 
-fn value(reply: WireReply) -> Option<Option<Vec<u8>>> {
+fn value(reply: WireReply) -> Option<Option<Bytes>> {
     match reply {
         WireReply::Nil => Some(None),
         WireReply::Bytes(bytes) => Some(Some(bytes)),
@@ -348,7 +359,7 @@ fn flag(reply: &WireReply) -> Option<bool> {
 fn acquired(reply: WireReply) -> Option<Acquired> {
     let [code, detail] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
     match (code, detail) {
-        (WireReply::Int(0), WireReply::Bytes(value)) => Some(Acquired::Value(value)),
+        (WireReply::Int(0), WireReply::Bytes(value)) => Some(Acquired::Value(value.into())),
         (WireReply::Int(1), _) => Some(Acquired::Granted),
         (WireReply::Int(2), _) => Some(Acquired::Wait),
         (WireReply::Int(3), _) => Some(Acquired::Quarantined),
@@ -377,7 +388,7 @@ fn page(reply: WireReply) -> Option<Reply> {
     let cursor = std::str::from_utf8(&cursor).ok()?.parse().ok()?;
     let mut named = Vec::new();
     for key in array(keys)? {
-        named.extend(String::from_utf8(value(key)??).ok());
+        named.extend(String::from_utf8(value(key)??.into()).ok());
     }
     Some(Reply::Page {
         cursor,

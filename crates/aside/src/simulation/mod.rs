@@ -1,6 +1,6 @@
 //! The library in a world where everything can happen, at a moment's notice.
 //!
-//! Three instances of the real library, its client library included, run on
+//! Three instances of the real library, its connections included, run on
 //! one thread with a clock that stands still while anything can run. What is
 //! under them is simulated (`network`, `server`, `database`), what is done to
 //! them is drawn from a seed (`plan`), and what they answered is judged by the

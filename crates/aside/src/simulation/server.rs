@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Trace;
@@ -326,7 +327,7 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op>
 
 /// What a server says: what `wire_form::decode` reads.
 fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
-    let maybe = |bytes: Option<Vec<u8>>| bytes.map_or_else(nil, |bytes| bulk(&bytes));
+    let maybe = |bytes: Option<Bytes>| bytes.map_or_else(nil, |bytes| bulk(&bytes));
     match reply {
         Err(refused) => line(&format!("-{}", refused.code)),
         Ok(Reply::Done) => integer(1),

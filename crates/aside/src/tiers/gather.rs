@@ -17,6 +17,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -31,7 +32,7 @@ use crate::task;
 const MOST: usize = 64;
 
 /// What stands under a key.
-pub(crate) type Got = Result<Option<Vec<u8>>, Unanswered>;
+pub(crate) type Got = Result<Option<Bytes>, Unanswered>;
 
 /// Reads of rows that are under way, or about to be.
 #[derive(Default)]

@@ -24,5 +24,6 @@ mod properties;
 mod races;
 mod round_trips;
 mod stale;
+mod tls;
 mod unfinished;
 mod verdicts;

@@ -11,8 +11,8 @@ use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
 use crate::lookup::Asked;
 use crate::repository::{Id, Repository};
-use crate::shared::Unanswered;
 use crate::statistics::{Operation, Outcome};
+use crate::tiers::Got;
 
 impl<R: Repository> CachedRepository<R> {
     /// One MGET before any flight is entered; what it does not answer is given
@@ -50,7 +50,7 @@ impl<R: Repository> CachedRepository<R> {
     fn way_after(
         &self,
         asked: Asked<'_, R::Entity>,
-        value: Result<Option<Vec<u8>>, Unanswered>,
+        value: Got,
         mark: Mark,
     ) -> Result<Stored<R::Entity>, Way> {
         let looked = match value {

@@ -120,8 +120,8 @@ fn held(reply: &Reply) -> Held {
     };
     let token = |hex: &str| Token::from_number(u128::from_str_radix(hex, 16).expect("hex"));
     match State::of(bytes, true) {
-        State::Absent => Held::Foreign(bytes.clone()),
-        State::Value => Held::Value(bytes.clone()),
+        State::Absent => Held::Foreign(bytes.to_vec()),
+        State::Value => Held::Value(bytes.to_vec()),
         State::Lease(name) => Held::Lease(token(name)),
         State::Quarantine(found) => {
             let writers = found.records.iter().map(|record| token(&record.writer));

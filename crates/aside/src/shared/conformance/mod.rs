@@ -93,7 +93,7 @@ impl Case {
 
     pub(crate) async fn get(&self, key: &Key) -> Option<Vec<u8>> {
         match self.run(Op::Get { key: key.clone() }).await {
-            Reply::Value(value) => value,
+            Reply::Value(value) => value.map(Into::into),
             other => panic!("GET answered {other:?}"),
         }
     }

@@ -58,9 +58,9 @@ impl Subject for OnRedis {
         let mut reply = listener.ask("PING", &[]);
         while let WireReply::Array(parts) = &reply
             && let [WireReply::Bytes(kind), .., WireReply::Bytes(text)] = &parts[..]
-            && kind == b"message"
+            && kind == "message"
         {
-            heard.push(String::from_utf8(text.clone()).expect("our own message"));
+            heard.push(String::from_utf8(text.to_vec()).expect("our own message"));
             reply = listener.receive();
         }
         Box::pin(async { heard })

@@ -54,7 +54,7 @@ impl Connection {
                     let mut bytes = vec![0; length + 2];
                     self.0.read_exact(&mut bytes).expect("a string");
                     bytes.truncate(length);
-                    WireReply::Bytes(bytes)
+                    WireReply::Bytes(bytes.into())
                 }
                 Err(_) => WireReply::Nil,
             },
@@ -84,7 +84,7 @@ impl Client {
         let mut connection = Connection::open(address);
         for script in scripts::all() {
             let loaded = connection.ask("SCRIPT", &["LOAD", script.source]);
-            assert_eq!(loaded, WireReply::Bytes(script.sha1.clone().into_bytes()));
+            assert_eq!(loaded, WireReply::Bytes(script.sha1.clone().into()));
         }
         Self {
             connection: Mutex::new(connection),

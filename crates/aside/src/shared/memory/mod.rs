@@ -135,9 +135,10 @@ impl Inner {
         let store = &mut self.store;
         let mut moment = Moment { store, now };
         Ok(match op {
-            Op::Get { key } => Reply::Value(moment.bytes(key)),
+            Op::Get { key } => Reply::Value(moment.bytes(key).map(Into::into)),
             Op::GetMany { keys } => {
-                Reply::Values(keys.iter().map(|key| moment.bytes(key)).collect())
+                let value = |key| moment.bytes(key).map(Into::into);
+                Reply::Values(keys.iter().map(value).collect())
             }
             Op::Acquire {
                 key,

@@ -25,7 +25,7 @@ pub(crate) async fn many_keys_are_read_in_the_order_asked_for(case: &Case) {
     case.set(&two, b"2", None).await;
     let keys = vec![two.clone(), absent, one, two];
     let values = [Some("2"), None, Some("1"), Some("2")];
-    let values = values.map(|value| value.map(|text| text.as_bytes().to_vec()));
+    let values = values.map(|value| value.map(Into::into));
     let read = case.run(Op::GetMany { keys }).await;
     assert_eq!(read, Reply::Values(values.to_vec()));
 }
