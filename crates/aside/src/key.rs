@@ -8,6 +8,7 @@
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -104,21 +105,29 @@ impl KeyWriter {
     pub fn segment<T: Serialize + ?Sized>(&mut self, value: &T) {
         // The text and not `serde_json::Value`, which knows no `u128` and
         // orders an object's fields by a feature that any crate can turn on.
-        let Ok(json) = serde_json::to_string(value) else {
-            let unique = format!("{:032x}", fastrand::u128(..));
-            return self.push("^", &unique);
-        };
-        match json.as_bytes().first() {
-            Some(b'"') => match serde_json::from_str::<&str>(&json) {
-                Ok(plain) => self.text_segment(plain),
-                // It holds escapes, so it cannot be borrowed.
-                Err(_) => match serde_json::from_str::<String>(&json) {
-                    Ok(plain) => self.text_segment(&plain),
-                    Err(_) => self.push("^", &json),
-                },
+        let mut short = Short::default();
+        let written = serde_json::to_writer(&mut short, value);
+        if let (Ok(()), Ok(json)) = (written, std::str::from_utf8(short.written())) {
+            return self.json_segment(json);
+        }
+        match serde_json::to_string(value) {
+            Ok(json) => self.json_segment(&json),
+            Err(_) => self.push("^", &format!("{:032x}", fastrand::u128(..))),
+        }
+    }
+
+    fn json_segment(&mut self, json: &str) {
+        match json.as_bytes() {
+            // Nothing in it is escaped, so it stands there as it is.
+            [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => {
+                self.text_segment(&json[1..json.len() - 1]);
+            }
+            [b'"', ..] => match serde_json::from_str::<String>(json) {
+                Ok(plain) => self.text_segment(&plain),
+                Err(_) => self.push("^", json),
             },
-            Some(b'n' | b'[' | b'{') => self.push("^", &json),
-            _ => self.text_segment(&json),
+            [b'n' | b'[' | b'{', ..] => self.push("^", json),
+            _ => self.text_segment(json),
         }
     }
 
@@ -165,14 +174,48 @@ impl KeyWriter {
     }
 }
 
+/// Room for the JSON of most values, where it costs no allocation.
+struct Short {
+    bytes: [u8; 128],
+    length: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 128],
+            length: 0,
+        }
+    }
+}
+
+impl Short {
+    fn written(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl io::Write for Short {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.length + bytes.len();
+        let room = self.bytes.get_mut(self.length..end);
+        room.ok_or(io::ErrorKind::StorageFull)?
+            .copy_from_slice(bytes);
+        self.length = end;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Percent-encodes what separates segments, what a pattern or a cluster gives
 /// a meaning, and what a terminal would act on.
 fn escape(plain: &str, into: &mut String) {
-    // As ids are, mostly.
-    if plain
-        .bytes()
-        .all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
-    {
+    // As ids are, mostly. Without an early end, many bytes are looked at at once.
+    let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_alphanumeric();
+    if plain.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         into.push_str(plain);
         return;
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::clock::{self, Moment, whole_millis};
@@ -148,23 +149,25 @@ impl<E: Entity> Kind<E> {
             .expect("stored under its own type")
     }
 
-    /// Reads a value, if it may be served.
+    /// Reads a value, if it may be served `now`.
     pub(crate) fn decode(
         &self,
         asked: Asked<'_, E>,
         bytes: &[u8],
         ours: Circumstance,
+        now: Timestamp,
     ) -> Result<Stored<E>, Unacceptable> {
         let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
-        header.judge(ours)?;
+        header.judge(ours, now)?;
         let payload = value::payload(&header, bytes, self.max_value_bytes)?;
         let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
         let found = self.decode_body(asked, envelope.body)?;
-        let age = clock::wall().duration_since(envelope.cached_at);
-        let age = Duration::try_from(age).unwrap_or_default();
+        let loaded_at = envelope.cached_at.as_millisecond();
+        let age = now.as_millisecond().saturating_sub(loaded_at);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
         Ok(Stored {
             found,
-            loaded_at: envelope.cached_at.as_millisecond(),
+            loaded_at,
             ttl: envelope.ttl.saturating_sub(age),
             fill: header.fill,
             payload_bytes: payload.len(),
@@ -189,7 +192,10 @@ impl<E: Entity> Kind<E> {
             Found::Row(row) => row.as_ref().is_none_or(|row| asked.admits(row)),
             Found::List(rows) => rows.iter().all(|row| asked.admits(row)),
         };
-        self.undecodable.store(false, Ordering::Relaxed);
+        // Looked at first: other cores read it as well.
+        if self.undecodable.load(Ordering::Relaxed) {
+            self.undecodable.store(false, Ordering::Relaxed);
+        }
         if fits {
             Ok(found)
         } else {

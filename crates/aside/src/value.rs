@@ -9,13 +9,15 @@
 //! value was filled. Nothing read back is trusted: what does not fit is a miss
 //! with a reason, and the next fill replaces it.
 
+mod numbers;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock;
+use self::numbers::{decimal, hex, time};
 #[cfg(test)]
 use crate::simulated::{self, Rule};
 
@@ -185,22 +187,20 @@ impl Header {
         if line[0] != b'V' || line[HEADER_BYTES - 1] != b'\n' {
             return None;
         }
-        let mut rest = &line[1..];
-        let mut field = |width: usize, radix: u32| {
-            let (digits, after) = rest.split_at_checked(width)?;
-            rest = after;
-            digits.iter().try_fold(0_u64, |number, digit| {
-                let digit = char::from(*digit).to_digit(radix)?;
-                number.checked_mul(radix.into())?.checked_add(digit.into())
-            })
-        };
-        let tag = field(16, 16)?;
-        let epoch = field(13, 10)?;
-        let shape = field(16, 16)?;
-        let fill = field(16, 16)?;
-        let version = field(20, 10)?;
-        let _refresh = (field(16, 16)?, field(16, 16)?);
-        let flags = u8::try_from(field(2, 16)?).ok()?;
+        let (tag, rest) = line[1..].split_first_chunk::<16>()?;
+        let (epoch, rest) = rest.split_first_chunk::<13>()?;
+        let (shape, rest) = rest.split_first_chunk::<16>()?;
+        let (fill, rest) = rest.split_first_chunk::<16>()?;
+        let (version, rest) = rest.split_first_chunk::<20>()?;
+        let (refresh, rest) = rest.split_first_chunk::<32>()?;
+        let (flags, _) = rest.split_first_chunk::<2>()?;
+        if *refresh != [b'0'; 32] {
+            let (halves, _) = refresh.as_chunks::<16>();
+            halves.iter().try_for_each(|half| hex(half).map(drop))?;
+        }
+        let (tag, shape, fill) = (hex(tag)?, hex(shape)?, hex(fill)?);
+        let (epoch, version) = (decimal(epoch)?, decimal(version)?);
+        let flags = u8::try_from(hex(flags)?).ok()?;
         let circumstance = Circumstance { tag, epoch, shape };
         Some(Self {
             circumstance,
@@ -211,7 +211,7 @@ impl Header {
     }
 
     /// Whether a value filled in its circumstance may be served in `ours`.
-    pub(crate) fn judge(&self, ours: Circumstance) -> Result<(), Unacceptable> {
+    pub(crate) fn judge(&self, ours: Circumstance, now: Timestamp) -> Result<(), Unacceptable> {
         let theirs = self.circumstance;
         #[cfg(test)]
         let ours = ours.without_rules(theirs);
@@ -221,7 +221,7 @@ impl Header {
         if theirs.shape != ours.shape {
             return Err(Unacceptable::OtherShape);
         }
-        let now = u64::try_from(clock::wall().as_millisecond()).unwrap_or(0);
+        let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
         if theirs.epoch < ours.epoch || theirs.epoch > now.max(ours.epoch) + EPOCH_AHEAD_MILLIS {
             return Err(Unacceptable::Forgotten);
         }
@@ -272,7 +272,7 @@ pub(crate) fn open(payload: &str, member: Member) -> Option<Envelope<'_>> {
     let ttl = ttl.strip_prefix(TTL)?;
     Some(Envelope {
         body,
-        cached_at: cached_at.parse().ok()?,
+        cached_at: time(cached_at).or_else(|| cached_at.parse().ok())?,
         ttl: Duration::from_secs(ttl.parse().ok()?),
     })
 }
@@ -333,27 +333,34 @@ mod tests {
     #[test]
     fn another_history_shape_or_older_epoch_is_unacceptable_and_a_newer_epoch_is_not() {
         let header = Header::parse(&value("null", None)).unwrap();
-        assert_eq!(header.judge(OURS), Ok(()));
+        let now = Timestamp::now();
+        assert_eq!(header.judge(OURS, now), Ok(()));
         assert_eq!(
-            header.judge(Circumstance { tag: 1, ..OURS }),
+            header.judge(Circumstance { tag: 1, ..OURS }, now),
             Err(Unacceptable::OtherHistory)
         );
         assert_eq!(
-            header.judge(Circumstance { shape: 1, ..OURS }),
+            header.judge(Circumstance { shape: 1, ..OURS }, now),
             Err(Unacceptable::OtherShape)
         );
         assert_eq!(
-            header.judge(Circumstance {
-                epoch: OURS.epoch + 1,
-                ..OURS
-            }),
+            header.judge(
+                Circumstance {
+                    epoch: OURS.epoch + 1,
+                    ..OURS
+                },
+                now
+            ),
             Err(Unacceptable::Forgotten)
         );
         assert_eq!(
-            header.judge(Circumstance {
-                epoch: OURS.epoch - 1,
-                ..OURS
-            }),
+            header.judge(
+                Circumstance {
+                    epoch: OURS.epoch - 1,
+                    ..OURS
+                },
+                now
+            ),
             Ok(())
         );
     }

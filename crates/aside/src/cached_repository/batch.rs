@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::answer::{Bypass, Freshness};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::{Leader, Looked};
+use crate::clock;
 use crate::flight::Entered;
 use crate::key::Key;
 use crate::kind::Mark;
@@ -235,13 +236,13 @@ impl<R: Repository> CachedRepository<R> {
             asking.push(own);
         }
         let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
-        let mut replies = replies.into_iter();
+        let (mut replies, now) = (replies.into_iter(), clock::wall());
         for (mut own, token) in asking.into_iter().zip(tokens) {
             own.way = match replies.next() {
                 Some(Ok(Reply::Acquired(Acquired::Granted))) => Way::Granted(token),
                 Some(Ok(Reply::Acquired(Acquired::Value(value)))) => {
                     let asked = own.leader.key().asked();
-                    match self.judge(asked, &value, own.mark, Freshness::Any) {
+                    match self.judge(asked, &value, own.mark, Freshness::Any, now) {
                         Looked::Hit(stored) => {
                             self.finish_hit(own, &stored, rows);
                             continue;

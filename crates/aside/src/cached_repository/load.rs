@@ -185,7 +185,10 @@ impl<R: Repository> Miss<R> {
             Ok(Reply::Acquired(Acquired::Quarantined)) => Course::Bypass(Bypass::WriteInFlight),
             Ok(Reply::Acquired(Acquired::Value(bytes))) => {
                 let asked = self.leader.key().asked();
-                match self.repository.judge(asked, &bytes, mark, Freshness::Any) {
+                match self
+                    .repository
+                    .judge(asked, &bytes, mark, Freshness::Any, clock::wall())
+                {
                     Looked::Hit(stored) => return Err(Next::Hit(stored, mark, step)),
                     // Filled meanwhile, and again by somebody of another
                     // shape: two of them would take turns for ever.

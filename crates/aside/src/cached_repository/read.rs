@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::load::Course;
 use crate::cached_repository::served::{Served, is_too_old, is_young};
+use crate::clock;
 use crate::entity::Entity;
 use crate::flight::{self, Entered, Waited};
 use crate::key::Key;
@@ -214,7 +216,8 @@ impl<R: Repository> CachedRepository<R> {
                     Waited::Again => continue,
                 },
             };
-            let served = self.lead(leader, key, start, operation).await?;
+            // On the heap, where it makes no hit without it larger.
+            let served = Box::pin(self.lead(leader, key, start, operation)).await?;
             let young = served.loaded_at.is_none_or(|at| is_young(at, freshness));
             // Somebody else's fill, taken over on the way, may be too old.
             return if young {
@@ -318,19 +321,20 @@ impl<R: Repository> CachedRepository<R> {
             Asked::Index(_) | Asked::All => tiers.get_list(key.clone()).await,
         };
         match got {
-            Ok(Some(bytes)) => self.judge(asked, &bytes, mark, freshness),
+            Ok(Some(bytes)) => self.judge(asked, &bytes, mark, freshness, clock::wall()),
             Ok(None) => Looked::Miss(None),
             Err(_) => Looked::Failed,
         }
     }
 
-    /// Says what the bytes under a key mean to this read.
+    /// Says what the bytes under a key mean to this read `now`.
     pub(super) fn judge(
         &self,
         asked: Asked<'_, R::Entity>,
         bytes: &[u8],
         mark: Mark,
         freshness: Freshness,
+        now: Timestamp,
     ) -> Looked<R::Entity> {
         match State::of(bytes, true) {
             State::Value => {}
@@ -341,7 +345,7 @@ impl<R: Repository> CachedRepository<R> {
             }
             State::Lease(_) | State::Absent | State::Quarantine(_) => return Looked::Miss(None),
         }
-        let decoded = self.kind.decode(asked, bytes, mark.circumstance);
+        let decoded = self.kind.decode(asked, bytes, mark.circumstance, now);
         let decoded = decoded.and_then(|stored| {
             let young = is_young(stored.loaded_at, freshness);
             young.then_some(stored).ok_or(Unacceptable::TooOld)

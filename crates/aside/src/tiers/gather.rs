@@ -54,9 +54,16 @@ struct UnderWay<'a>(&'a Gathering);
 struct Turn<'a>(&'a Arc<Tiers>);
 
 impl Gathering {
-    fn begin(&self) -> (UnderWay<'_>, bool) {
-        let before = self.under_way.fetch_add(1, Ordering::AcqRel);
-        (UnderWay(self), before == 0)
+    fn begin(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    /// Begins if nothing else is under way. It matters to nobody if two do at
+    /// once, and all others only look.
+    fn begin_alone(&self) -> Option<UnderWay<'_>> {
+        let alone = self.under_way.load(Ordering::Relaxed) == 0;
+        alone.then(|| self.begin())
     }
 
     fn take(&self) -> Vec<Waiting> {
@@ -66,7 +73,7 @@ impl Gathering {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -85,11 +92,10 @@ impl Tiers {
     /// It may be sent later than it was asked for, and never earlier; the
     /// generations that the caller has taken stay those of before the GET.
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
-        let (under_way, alone) = self.gathering.begin();
-        if alone || !self.link.is_remote() {
+        let alone = self.gathering.begin_alone();
+        if alone.is_some() || !self.link.is_remote() {
             return self.get(self.lane_of_rows(), key.clone()).await;
         }
-        drop(under_way);
         let (answer, answered) = oneshot::channel();
         let first = {
             let mut waiting = self.gathering.waiting.lock();

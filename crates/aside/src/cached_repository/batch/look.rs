@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{Own, Rows, Way};
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::Looked;
+use crate::clock;
 use crate::flight;
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
@@ -33,9 +36,9 @@ impl<R: Repository> CachedRepository<R> {
             }
         }
         let keys = open.iter().map(|(_, key, ..)| key.clone()).collect();
-        let looked = self.tiers().get_many(keys).await;
+        let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
         for ((id, key, _, mark), value) in open.into_iter().zip(looked) {
-            match self.way_after(Asked::Id(id), value, mark) {
+            match self.way_after(Asked::Id(id), value, mark, now) {
                 Ok(stored) => {
                     self.count_shared(Asked::Id(id), &stored);
                     rows.insert(id.clone(), stored.found.into_row());
@@ -52,9 +55,10 @@ impl<R: Repository> CachedRepository<R> {
         asked: Asked<'_, R::Entity>,
         value: Got,
         mark: Mark,
+        now: Timestamp,
     ) -> Result<Stored<R::Entity>, Way> {
         let looked = match value {
-            Ok(Some(value)) => self.judge(asked, &value, mark, Freshness::Any),
+            Ok(Some(value)) => self.judge(asked, &value, mark, Freshness::Any, now),
             Ok(None) => Looked::Miss(None),
             Err(_) => Looked::Failed,
         };
@@ -85,10 +89,10 @@ impl<R: Repository> CachedRepository<R> {
             own.step = own.leader.step();
         }
         let keys = open.iter().map(|own| own.key.clone()).collect();
-        let looked = self.tiers().get_many(keys).await;
+        let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
         for (mut own, value) in open.into_iter().zip(looked) {
             let asked = own.leader.key().asked();
-            match self.way_after(asked, value, own.mark) {
+            match self.way_after(asked, value, own.mark, now) {
                 Ok(stored) => self.finish_hit(own, &stored, rows),
                 Err(way) => {
                     own.way = way;

@@ -26,6 +26,9 @@ use crate::shared::wire_form::{Call, WireReply};
 /// A buffer that has grown beyond this for a large value is let go.
 const MOST_KEPT: usize = 1024 * 1024;
 
+/// So many words are worth a system call of their own.
+const MANY: usize = 8;
+
 /// One connection, as its callers see it.
 pub(super) struct Exchange {
     state: Mutex<State>,
@@ -90,7 +93,8 @@ impl Exchange {
         if state.stream.is_none() {
             return answered;
         }
-        let alone = state.awaited.is_empty() && state.outgoing.is_empty();
+        let words: usize = calls.iter().map(|call| call.args.len()).sum();
+        let at_once = state.outgoing.is_empty() && (state.awaited.is_empty() || words > MANY);
         for call in calls {
             resp::write(call, &mut state.outgoing);
         }
@@ -103,7 +107,7 @@ impl Exchange {
         // What does not go out now, for whatever reason, is the driver's: it
         // will meet the same reason.
         let mut nobody = Context::from_waker(Waker::noop());
-        let gone_out = alone && matches!(state.write(&mut nobody), Poll::Ready(Ok(())));
+        let gone_out = at_once && matches!(state.write(&mut nobody), Poll::Ready(Ok(())));
         let driver = if gone_out { None } else { state.driver.take() };
         drop(state);
         if let Some(driver) = driver {
