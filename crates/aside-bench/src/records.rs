@@ -300,9 +300,10 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         .bind(signed(row.number))
         .bind(row.content.clone());
         if LISTS == 0 {
+            let mut connection = self.pool.acquire().await?;
             write.created(&row);
             write.before_commit().await;
-            let after = record(&insert.fetch_one(&self.pool).await?)?;
+            let after = record(&insert.fetch_one(&mut *connection).await?)?;
             write.created(&after);
             return Ok(Arc::new(after));
         }
@@ -331,9 +332,10 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         .bind(row.content.clone());
         if LISTS == 0 {
             // One statement is a transaction, and what it forgets is known.
+            let mut connection = self.pool.acquire().await?;
             write.updated(&row, &row);
             write.before_commit().await;
-            let Some(updated) = update.fetch_optional(&self.pool).await? else {
+            let Some(updated) = update.fetch_optional(&mut *connection).await? else {
                 write.deleted(&row);
                 return Ok(None);
             };

@@ -1,7 +1,6 @@
 //! What instances tell each other when a key is forgotten.
 //!
-//! A message is a line, or several about as many keys, and a key holds no end of
-//! a line. A line about a key is: `K`, the key's hash in 16 hex digits, the sending
+//! A message is a line, or several about as many keys. A line about a key is: `K`, the key's hash in 16 hex digits, the sending
 //! instance in 16, the sender's own clock in microseconds in 16, and the key.
 //! Receivers need the hash alone. The key is there for people who watch, and
 //! the clock is only ever compared with itself: an instance that hears its own
@@ -29,11 +28,13 @@ pub(crate) struct Message<'a> {
 
 /// The message that makes every instance forget `key`.
 pub(crate) fn forget(key: &Key, instance: u64) -> String {
+    // A key of somebody else's may hold anything, and what follows the end of a
+    // line would be another.
+    let shown = key.as_str().split('\n').next().unwrap_or_default();
     format!(
-        "K {:016x} {instance:016x} {:016x} {}",
+        "K {:016x} {instance:016x} {:016x} {shown}",
         key.hash(),
         micros(),
-        key.as_str()
     )
 }
 
@@ -103,6 +104,15 @@ mod tests {
         assert_eq!((message.hash, message.instance), (key.hash(), 7));
         assert_eq!(message.key, key.as_str());
         assert!(message.lag(7).is_some() && message.lag(8).is_none());
+    }
+
+    #[test]
+    fn a_key_that_holds_the_end_of_a_line_says_nothing_else() {
+        let key = Key::new("hero:x\nE 0000000000000007 9999999999999 hero");
+        let text = forget(&key, 7);
+        assert!(!text.contains('\n'));
+        let message = Message::parse(&text).unwrap();
+        assert_eq!((message.hash, message.key), (key.hash(), "hero:x"));
     }
 
     #[test]

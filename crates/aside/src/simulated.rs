@@ -23,7 +23,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
-use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
@@ -136,34 +135,6 @@ where
     match PROCESS.with_borrow(Option::clone) {
         Some(process) => process.spawn(future),
         None => tokio::spawn(future),
-    }
-}
-
-/// Where a task can be started later: with the process that runs now, where
-/// there is one, and never after it has died.
-pub(crate) struct Spawner {
-    process: Option<Arc<Process>>,
-    runtime: Handle,
-}
-
-impl Spawner {
-    pub(crate) fn current() -> Self {
-        Self {
-            process: PROCESS.with_borrow(Option::clone),
-            runtime: Handle::current(),
-        }
-    }
-
-    pub(crate) fn spawn<F>(&self, future: F)
-    where
-        F: Future<Output: Send + 'static> + Send + 'static,
-    {
-        let _entered = self.runtime.enter();
-        match &self.process {
-            Some(process) if process.is_dead() => {}
-            Some(process) => drop(process.spawn(future)),
-            None => drop(self.runtime.spawn(future)),
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod statistics;
 mod warm_up;
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 pub use statistics::RepositoryStats;
@@ -24,7 +25,7 @@ use crate::repository::{Id, Index, Repository, Row};
 use crate::service::CacheService;
 use crate::statistics::{Operation, Reason};
 use crate::strategy::CacheStrategy;
-use crate::task::ToTheEnd;
+use crate::task;
 use crate::tiers::Tiers;
 use crate::write::Write;
 
@@ -41,10 +42,8 @@ use crate::write::Write;
 ///
 /// # Cancellation
 /// A read that is dropped is given up; what it began to load for others is
-/// loaded. A write that is dropped goes on to its end as a task. As long as it
-/// is awaited, its transaction proceeds when its future is polled: do not hold
-/// one back unpolled, as a `select!` in a loop may, for longer than
-/// `CACHE_QUARANTINE_TTL_MS`.
+/// loaded. A write is a task of its own: it goes on to its end whether its
+/// future is polled, held back or dropped.
 pub struct CachedRepository<R: Repository> {
     inner: Arc<R>,
     cache: CacheService,
@@ -187,8 +186,8 @@ impl<R: Repository> CachedRepository<R> {
         forgotten.keys
     }
 
-    /// Runs a write to its end, so that a caller who goes away neither stops
-    /// the transaction half-way nor skips the forgetting.
+    /// Runs a write as a task of its own, so that a caller who goes away
+    /// neither stops the transaction half-way nor skips the forgetting.
     async fn write<T, F>(
         &self,
         work: impl FnOnce(Arc<R>, Write) -> F + Send + 'static,
@@ -199,12 +198,17 @@ impl<R: Repository> CachedRepository<R> {
     {
         let inner = Arc::clone(&self.inner);
         let write = Write::of_repository(Arc::clone(self.tiers()));
-        ToTheEnd::new(async move {
+        let task = task::spawn(async move {
             let (result, write) = work(inner, write).await;
             write.ended(result.is_ok()).await;
             result
-        })
-        .await
+        });
+        match task.await {
+            Ok(result) => result,
+            Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+            // The runtime is shutting down, and this future with it.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

@@ -24,6 +24,9 @@ use crate::shared::redis::exchange::Exchange;
 use crate::shared::wire_form::{Call, WireReply};
 use crate::task;
 
+/// A buffer that has grown beyond this for a large value is let go.
+const MOST_KEPT: usize = 1024 * 1024;
+
 /// Where and how to connect.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
@@ -122,9 +125,10 @@ impl Wire {
             return Ok(Vec::new());
         }
         let answered = self.exchange.call(calls);
-        answered
-            .await
-            .map_err(|_| Broken::because("the connection was lost"))
+        answered.await.map_err(|_| match self.exchange.refused() {
+            Some(code) => Broken(format!("the server answered {code} and hung up")),
+            None => Broken::because("the connection was lost"),
+        })
     }
 
     /// Subscribes, and waits until the server has confirmed it.

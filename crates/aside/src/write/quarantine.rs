@@ -24,11 +24,12 @@ impl Write {
     /// this same transaction. The transaction must end within
     /// `CACHE_QUARANTINE_TTL_MS`.
     ///
-    /// A statement that is a transaction of its own has its commit inside:
-    /// record the row that it will change, call this, run the statement, and
-    /// record what it returned, or [`deleted`](Self::deleted) where it found no
-    /// row. That takes a row whose lists are known beforehand, as where it stands
-    /// in none, and leaves no place for the journal.
+    /// A statement that is a transaction of its own has its commit inside. Have
+    /// its connection in hand, record the row that it will change, call this, run
+    /// the statement, and record what it returned, or [`deleted`](Self::deleted)
+    /// where it found no row; say [`rolled_back`](Self::rolled_back) where the
+    /// server refused it. That takes a row whose lists are known beforehand, as
+    /// where it stands in none, and leaves no place for the journal.
     pub async fn before_commit(&mut self) -> Unquarantined<'_> {
         self.attempted = true;
         // What follows a rollback is another transaction, and as long as the

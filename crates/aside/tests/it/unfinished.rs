@@ -141,3 +141,20 @@ async fn a_row_of_an_attempt_that_was_rolled_back_is_not_left_by_the_next_one() 
     assert_eq!(nothing, Ok(None));
     assert_eq!(world.state(&mia.key()), '-');
 }
+
+#[tokio::test]
+async fn a_write_that_is_begun_and_then_held_back_unpolled_is_done_all_the_same() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    let mut saving = Box::pin(instance.heroes.save(mia.clone()));
+    let begun = std::future::poll_fn(|context| Poll::Ready(saving.as_mut().poll(context)));
+    assert!(begun.await.is_pending());
+
+    eventually(SOON, "the row", async || {
+        let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
+        found.is_some()
+    })
+    .await;
+    saving.await.unwrap();
+}

@@ -18,13 +18,10 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 
-use super::Event;
 use super::resp::{self, Incoming, Malformed, Sent};
 use super::stream::Stream;
+use super::{Event, MOST_KEPT};
 use crate::shared::wire_form::{Call, WireReply};
-
-/// A buffer that has grown beyond this for a large value is let go.
-const MOST_KEPT: usize = 1024 * 1024;
 
 /// So many words are worth a system call of their own.
 const MANY: usize = 8;
@@ -38,6 +35,8 @@ pub(super) struct Exchange {
 struct State {
     /// `None` once the connection is gone.
     stream: Option<Box<dyn Stream>>,
+    /// The error that a server gave before it closed the connection.
+    refused: Option<String>,
     outgoing: Vec<u8>,
     /// How much of that is written.
     written: usize,
@@ -67,6 +66,7 @@ impl Exchange {
         Self {
             state: Mutex::new(State {
                 stream: Some(stream),
+                refused: None,
                 outgoing: Vec::new(),
                 written: 0,
                 unflushed: false,
@@ -116,6 +116,11 @@ impl Exchange {
         answered
     }
 
+    /// With which error the server closed the connection, if it said one.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.state.lock().refused.clone()
+    }
+
     /// How many bytes have arrived.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
@@ -125,6 +130,10 @@ impl Exchange {
     fn close(&self) {
         let mut state = self.state.lock();
         let awaited = std::mem::take(&mut state.awaited);
+        let said = awaited.front().and_then(|first| first.replies.last());
+        if let Some(WireReply::Error(code)) = said {
+            state.refused = Some(code.clone());
+        }
         let stream = state.stream.take();
         drop(state);
         drop((awaited, stream));

@@ -7,6 +7,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::MOST_KEPT;
 use crate::shared::wire_form::{Call, WireReply};
 
 /// Deeper than any reply to what is asked here.
@@ -19,10 +20,10 @@ const LONGEST_LINE: usize = 64 * 1024;
 const LONGEST_STRING: usize = 512 * 1024 * 1024;
 
 /// What is read at once, and the most that is made room for in advance.
-const ROOM: (usize, usize) = (64 * 1024, 4 * 1024 * 1024);
+const ROOM: (usize, usize) = (16 * 1024, 4 * 1024 * 1024);
 
 /// With less room than this, what is read at once is hardly worth the call.
-const LEAST_ROOM: usize = 16 * 1024;
+const LEAST_ROOM: usize = 4 * 1024;
 
 /// What no Redis sends.
 #[derive(Debug)]
@@ -114,6 +115,9 @@ impl Incoming {
             bytes: self.arrived.split_to(self.seen).freeze(),
             at: 0,
         };
+        if self.seen > MOST_KEPT && self.arrived.is_empty() {
+            self.arrived = BytesMut::new();
+        }
         (self.seen, self.unseen) = (0, 1);
         whole.sent().map(Some)
     }
