@@ -20,10 +20,10 @@ const LONGEST_LINE: usize = 64 * 1024;
 const LONGEST_STRING: usize = 512 * 1024 * 1024;
 
 /// What is read at once, and the most that is made room for in advance.
-const ROOM: (usize, usize) = (16 * 1024, 4 * 1024 * 1024);
+const ROOM: (usize, usize) = (64 * 1024, 4 * 1024 * 1024);
 
 /// With less room than this, what is read at once is hardly worth the call.
-const LEAST_ROOM: usize = 4 * 1024;
+const LEAST_ROOM: usize = 16 * 1024;
 
 /// What no Redis sends.
 #[derive(Debug)]
