@@ -20,7 +20,7 @@ const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// What to call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Verb {
+enum Verb {
     /// A command of this name.
     Command(&'static str),
     /// A script, over the keys of the call.
@@ -30,7 +30,7 @@ pub(crate) enum Verb {
 /// One call, without regard to the client that makes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'op> {
-    pub(crate) verb: Verb,
+    verb: Verb,
     /// The keys of a script; of a command, none: they are among `args`.
     keys: Vec<Cow<'op, [u8]>>,
     pub(crate) args: Vec<Cow<'op, [u8]>>,

@@ -1,6 +1,8 @@
 //! The numbers in a value, which are read in every hit.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 /// What a character is worth as a digit; 16 where it is none.
 const DIGITS: [u8; 256] = {
@@ -51,30 +53,19 @@ pub(super) fn time(text: &str) -> Option<Timestamp> {
     if marks != *b"--T::.Z" {
         return None;
     }
-    let number = |begin: usize, end: usize| i64::try_from(decimal(&text[begin..end])?).ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=last).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    // The days since 1970 of a calendar that begins in March, with its leap
-    // day at the end of a year.
-    let (year, month) = match month {
-        1 | 2 => (year - 1, month + 9),
-        _ => (year, month - 3),
-    };
-    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let days = year * 365 + leaps + (month * 153 + 2) / 5 + day - 1 - 719_468;
-    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
-    Timestamp::from_millisecond(seconds * 1000 + number(20, 23)?).ok()
+    let number = |begin: usize, end: usize| decimal(&text[begin..end]);
+    let small = |begin: usize, end: usize| i8::try_from(number(begin, end)?).ok();
+    let (year, millis) = (number(0, 4)?, number(20, 23)?);
+    let written = DateTime::new(
+        i16::try_from(year).ok()?,
+        small(5, 7)?,
+        small(8, 10)?,
+        small(11, 13)?,
+        small(14, 16)?,
+        small(17, 19)?,
+        i32::try_from(millis * 1_000_000).ok()?,
+    );
+    Offset::UTC.to_timestamp(written.ok()?).ok()
 }
 
 #[cfg(test)]
