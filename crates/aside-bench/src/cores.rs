@@ -13,15 +13,25 @@ mod linux {
     /// Keeps this thread and a process on the first core that this thread may
     /// use; answers whether that was possible.
     pub(crate) fn share_one(process: u32) -> bool {
-        let Ok(allowed) = sched_getaffinity(None) else {
-            return false;
-        };
-        let Some(first) = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)) else {
-            return false;
-        };
+        first().is_some_and(|one| keep_on(process, &one) && keep_here(&one))
+    }
+
+    /// Keeps this thread, and what it starts from now on, on the first core that
+    /// it may use; answers whether that was possible.
+    pub(super) fn stay_on_one() -> bool {
+        first().is_some_and(|one| keep_here(&one))
+    }
+
+    fn first() -> Option<CpuSet> {
+        let allowed = sched_getaffinity(None).ok()?;
+        let first = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core))?;
         let mut one = CpuSet::new();
         one.set(first);
-        keep_on(process, &one) && sched_setaffinity(None, &one).is_ok()
+        Some(one)
+    }
+
+    fn keep_here(cores: &CpuSet) -> bool {
+        sched_setaffinity(None, cores).is_ok()
     }
 
     /// Lets a process run wherever this thread may.
@@ -36,7 +46,16 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
+use linux::stay_on_one;
+#[cfg(target_os = "linux")]
 pub(crate) use linux::{share_all, share_one};
+
+/// Does some work in a thread of its own on one core, with whatever it starts,
+/// servers too; it is told whether that was possible.
+pub(crate) fn on_one<T: Send>(work: impl FnOnce(bool) -> T + Send) -> T {
+    let done = std::thread::scope(|scope| scope.spawn(|| work(stay_on_one())).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
 
 /// Other systems do not let a program choose.
 #[cfg(not(target_os = "linux"))]
@@ -46,5 +65,10 @@ pub(crate) fn share_one(_: u32) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn share_all(_: u32) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay_on_one() -> bool {
     false
 }

@@ -118,7 +118,7 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
         #[cfg(feature = "peers")]
         Suite::L2Peers => suites::l2_peers::run(arguments.quick).await?,
         Suite::Miss => suites::miss::run(arguments.quick).await?,
-        Suite::Write => suites::write::run(arguments.quick).await?,
+        Suite::Write => suites::write::run(arguments.quick)?,
         Suite::Mixed => suites::mixed::run(arguments.quick).await?,
         Suite::Memory => suites::memory::run(arguments.quick).await?,
         Suite::Scale => suites::scale::run(arguments.quick).await?,

@@ -3,8 +3,20 @@
 //! The one place where that is done, because a simulated world has several
 //! processes in one, and stops and kills them.
 
-#[cfg(not(test))]
-pub(crate) use tokio::spawn;
+use tokio::task::JoinHandle;
 
 #[cfg(test)]
-pub(crate) use crate::simulated::spawn;
+use crate::simulated::spawn as spawn_pinned;
+#[cfg(not(test))]
+use tokio::spawn as spawn_pinned;
+
+/// Starts a task.
+///
+/// What runs a transaction of somebody's is a future of kilobytes, and tokio
+/// moves one as often as five times, to be copied each time. A pointer is not.
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    spawn_pinned(Box::pin(future))
+}

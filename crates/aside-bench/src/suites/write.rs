@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret};
 use aside_testkit::{PostgresServer, RedisServer};
-use tokio::runtime::Handle;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
 use crate::heroes::id;
 use crate::records::{Record, SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Cell, Table};
-use crate::{Wrong, bare, servers};
+use crate::{Wrong, bare, cores, servers};
 
 const BARE: &str = "PostgreSQL alone";
 const REFERENCE: &str = "and two round trips to Redis";
@@ -33,32 +33,51 @@ const LISTS: usize = 1;
 
 type Stored = Record<LISTS>;
 
-pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
+pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let (rounds, operations) = if quick { (3, 32) } else { (11, 400) };
-    let stage = Stage::set().await?;
-    let mut tables = Vec::new();
-    for (writers, records) in [(1, 1), (1, RECORDS), (WRITERS, 1), (WRITERS, RECORDS)] {
-        let title = format!(
-            "An update: {} of {}",
-            counted(writers as u64, "writer"),
-            counted(records, "record"),
-        );
-        let load = Load {
-            writers,
-            records,
-            operations,
-        };
-        let contenders = vec![
-            contender(BARE, &stage.bare, load),
-            contender(REFERENCE, &stage.reference, load),
-            contender(ASIDE, &stage.aside, load),
-        ];
-        let rows = alternate(rounds, contenders);
-        let table = Table::new(title, BARE, rows);
-        tables.push(table.wanted(ASIDE, Bound::AtMost(1.3), REFERENCE));
-        stage.check(records).await?;
-    }
-    tables.push(stage.commands(operations).await?);
+    let measure = |runtime: &mut Builder, writers, place: &str| {
+        let runtime = runtime.enable_all().build();
+        let runtime = runtime.map_err(|error| Wrong(error.to_string()))?;
+        let stage = runtime.block_on(Stage::set())?;
+        let mut tables = Vec::new();
+        for records in [1, RECORDS] {
+            let title = format!(
+                "An update: {} of {}{place}",
+                counted(writers as u64, "writer"),
+                counted(records, "record"),
+            );
+            let load = Load {
+                writers,
+                records,
+                operations,
+            };
+            let contenders = vec![
+                contender(BARE, &runtime, &stage.bare, load),
+                contender(REFERENCE, &runtime, &stage.reference, load),
+                contender(ASIDE, &runtime, &stage.aside, load),
+            ];
+            let rows = alternate(rounds, contenders);
+            let table = Table::new(title, BARE, rows);
+            tables.push(table.wanted(ASIDE, Bound::AtMost(1.3), REFERENCE));
+            runtime.block_on(stage.check(records))?;
+        }
+        if writers == 1 {
+            tables.push(runtime.block_on(stage.commands(operations))?);
+        }
+        Ok(tables)
+    };
+    // One after the other, it is mostly waking up who sleeps on another core.
+    let mut tables: Vec<Table> = cores::on_one(|pinned| {
+        let place = if pinned { ", on one core" } else { "" };
+        measure(&mut Builder::new_current_thread(), 1, place)
+    })?;
+    let many = std::thread::scope(|scope| {
+        let many = scope.spawn(|| measure(&mut Builder::new_multi_thread(), WRITERS, ""));
+        many.join()
+    });
+    let many: Result<_, Wrong> = many.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let at = tables.len() - 1;
+    tables.splice(at..at, many?);
     Ok(tables)
 }
 
@@ -170,14 +189,18 @@ impl Stage {
     }
 }
 
-fn contender<'a, R>(name: &str, repository: &R, load: Load) -> Contender<'a>
+fn contender<'a, R>(
+    name: &str,
+    runtime: &'a Runtime,
+    repository: &'a R,
+    load: Load,
+) -> Contender<'a>
 where
-    R: Repository<Entity = Stored, Error = SqlError> + Clone + 'a,
+    R: Repository<Entity = Stored, Error = SqlError> + Clone,
 {
-    let repository = repository.clone();
     let operations = u32::try_from(load.operations).expect("few");
     Contender::new(name, operations, move || {
-        block_in_place(|| Handle::current().block_on(write(&repository, load)))
+        runtime.block_on(write(repository, load))
     })
 }
 
