@@ -137,6 +137,21 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         })
     }
 
+    /// Leads a flight of `key`, if none is under way.
+    pub(crate) fn lead(self: &Arc<Self>, key: &K) -> Option<Leader<K, M, T>> {
+        match self.slots.lock().entry(key.clone()) {
+            Slotted::Vacant(vacant) => {
+                let flight = Arc::new(Flight::new(State::Led));
+                vacant.insert(Slot {
+                    current: Arc::clone(&flight),
+                    next: None,
+                });
+                Some(self.leader(key, flight))
+            }
+            Slotted::Occupied(_) => None,
+        }
+    }
+
     /// How many keys are being read: for tests, here and elsewhere.
     #[allow(dead_code)]
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,8 @@
 //! One kind of row as the tiers know it: its strategy, its shape, its counters
 //! and what this process holds of it.
 
+mod leaving;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +25,9 @@ use crate::statistics::KindStatistics;
 use crate::strategy::CacheStrategy;
 use crate::stripes::Stamp;
 use crate::value::{self, Circumstance, Envelope, Header, Unacceptable};
+
+use leaving::AnyFlights;
+pub(crate) use leaving::Leaving;
 
 /// The least time to wait for somebody else's load.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
@@ -50,6 +55,8 @@ pub(crate) struct Encoded {
     pub(crate) value: Vec<u8>,
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
+    /// In Unix milliseconds.
+    pub(crate) loaded_at: i64,
     /// Before compression: what it weighs in process.
     pub(crate) payload_bytes: usize,
 }
@@ -72,7 +79,7 @@ pub(crate) struct Kind<E: Entity> {
     /// How long loads take, in milliseconds: the slowest, fading.
     slow_load: AtomicU64,
     /// Flights by the error type that they share.
-    flights: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
 }
 
 /// Flights of one kind whose loads fail with `X`.
@@ -85,6 +92,19 @@ pub(crate) struct Landed<E, X> {
     pub(crate) bypass: Option<crate::answer::Bypass>,
     pub(crate) loaded_at: i64,
     pub(crate) ttl: Option<Duration>,
+}
+
+impl<E, X> Landed<E, X> {
+    /// Found in Redis.
+    pub(crate) fn stored(stored: &Stored<E>) -> Self {
+        Self {
+            result: Ok(stored.found.clone()),
+            tier: crate::answer::Tier::Shared,
+            bypass: None,
+            loaded_at: stored.loaded_at,
+            ttl: Some(stored.ttl),
+        }
+    }
 }
 
 /// Why a load brought nothing.
@@ -145,6 +165,7 @@ impl<E: Entity> Kind<E> {
             .entry(TypeId::of::<X>())
             .or_insert_with(|| Arc::new(KindFlights::<E, X>::new()));
         Arc::clone(any)
+            .as_any()
             .downcast()
             .expect("stored under its own type")
     }
@@ -228,9 +249,10 @@ impl<E: Entity> Kind<E> {
                 (body, value::Member::Entities, 0)
             }
         };
+        let cached_at = clock::wall();
         let envelope = Envelope {
             body: &body,
-            cached_at: clock::wall(),
+            cached_at,
             ttl,
         };
         // The limit is on what a reader would have to decompress.
@@ -239,6 +261,7 @@ impl<E: Entity> Kind<E> {
             value: written.bytes,
             ttl,
             fill: written.fill,
+            loaded_at: cached_at.as_millisecond(),
             payload_bytes: written.payload_bytes,
         })
     }

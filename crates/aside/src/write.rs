@@ -17,6 +17,7 @@
 //! the quarantine is left to run its time.
 
 mod quarantine;
+mod value;
 mod verdict;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,12 +31,11 @@ use crate::entity::{self, Entity};
 use crate::journal::all_of;
 use crate::journalled::Journalled;
 use crate::key::Key;
-use crate::kind::Encoded;
-use crate::lookup::Found;
 use crate::shared::{Lane, Token};
 use crate::strategy::Dependents;
 use crate::tiers::Tiers;
-use crate::value::Circumstance;
+
+use value::{NewRow, NewValue};
 
 /// One write: what it changed, and the forgetting around its commit.
 ///
@@ -58,7 +58,7 @@ pub struct Write {
     /// How many keys of each kind.
     counts: BTreeMap<&'static str, u64>,
     everything: Vec<&'static str>,
-    values: HashMap<Key, NewValue>,
+    values: HashMap<Key, Box<dyn NewValue>>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
     /// Rows of whole kinds that this write has put into the journal.
@@ -82,15 +82,6 @@ struct Round {
     held: Vec<Key>,
     /// Sent, and no reply yet.
     sent: Vec<Key>,
-}
-
-/// What RELEASE may leave under an id.
-struct NewValue {
-    circumstance: Box<dyn Fn() -> Circumstance + Send + Sync>,
-    /// Known before the QUARANTINE of the key: the value is older than
-    /// whatever was forgotten, or begun, after that.
-    stamp: Option<Circumstance>,
-    encode: Box<dyn FnOnce(Circumstance) -> Option<Encoded> + Send + Sync>,
 }
 
 /// Keys whose quarantine Redis did not acknowledge.
@@ -225,7 +216,7 @@ impl Write {
             };
             // The last row recorded under an id is the one that stands.
             let replaced = self.values.remove(&id);
-            stamp = replaced.and_then(|value| value.stamp).or(stamp);
+            stamp = replaced.and_then(|value| value.stamp()).or(stamp);
             self.add(id.clone(), E::KIND);
             known = Some((row.id(), id));
             row.indexes(&mut |index| {
@@ -248,13 +239,13 @@ impl Write {
             && kind.strategy.cache_on_write()
         {
             let row = Arc::new(row.clone());
-            let stamping = Arc::clone(&kind);
-            let value = NewValue {
-                circumstance: Box::new(move || stamping.circumstance()),
+            let value = NewRow {
+                kind,
+                row,
                 stamp,
-                encode: Box::new(move |stamp| kind.encode(&Found::Row(Some(row)), stamp)),
+                leaving: None,
             };
-            self.values.insert(id, value);
+            self.values.insert(id, Box::new(value));
         }
     }
 

@@ -97,16 +97,3 @@ impl<E> Served<E> {
         }
     }
 }
-
-impl<E, X> Landed<E, X> {
-    /// Found in Redis.
-    pub(super) fn stored(stored: &Stored<E>) -> Self {
-        Self {
-            result: Ok(stored.found.clone()),
-            tier: Tier::Shared,
-            bypass: None,
-            loaded_at: stored.loaded_at,
-            ttl: Some(stored.ttl),
-        }
-    }
-}

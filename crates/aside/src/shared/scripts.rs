@@ -113,13 +113,14 @@ local function state(bytes, key, own)
   end
   if #bytes == 48 then bytes = call('GET', key) end
   if (#bytes - 2) % 45 ~= 0 or not bytes:find('^Q[cd][0-9a-f]*$') then return '' end
-  local mine = own and bytes:find(own, 3, true)
+  local among, mine = own and bytes:find(own, 3, true), false
   local live, last, time, from = '', '0', nil, 3
   for at = 3, #bytes, 45 do
     local deadline = bytes:sub(at + 32, at + 44)
     if not deadline:find('^%d*$') then return '' end
-    if at ~= mine then time = time or string.format('%013d', now()) end
-    if at == mine or deadline <= time then
+    local is_own = among and bytes:sub(at, at + 31) == own
+    if is_own then mine = true else time = time or string.format('%013d', now()) end
+    if is_own or deadline <= time then
       live, from = live .. bytes:sub(from, at - 1), at + 45
     elseif deadline > last then
       last = deadline

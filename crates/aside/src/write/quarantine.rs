@@ -94,7 +94,7 @@ impl Write {
         }
         for key in &keys {
             if let Some(value) = self.values.get_mut(key) {
-                value.stamp = Some((value.circumstance)());
+                value.set_stamp();
             }
         }
         let reachable = tiers.is_usable();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Write;
+use super::{NewValue, Write};
 use crate::audit::Event;
 use crate::key::Key;
 use crate::pending::Pending;
@@ -94,13 +94,21 @@ impl Write {
                 continue;
             }
             let lane = round.lane;
-            let ops = keys
+            let mut values: Vec<_> = keys
                 .iter()
-                .map(|key| self.release(&tiers, key, writer, verdict))
+                .map(|key| self.values.remove(key))
+                .map(|value| value.filter(|_| verdict == Verdict::Committed))
                 .collect();
+            let release = |(key, value): (&Key, &mut Option<Box<dyn NewValue>>)| Op::Release {
+                key: key.clone(),
+                writer,
+                message: tiers.message(key),
+                value: value.as_mut().and_then(|value| value.encode(&tiers, key)),
+            };
+            let ops = keys.iter().zip(&mut values).map(release).collect();
             let replies = tiers.ask(lane, ops).await.ok();
             let mut replies = replies.into_iter().flatten();
-            for key in keys {
+            for (key, value) in keys.into_iter().zip(values) {
                 let reply = replies.next();
                 tiers.note(
                     &key,
@@ -110,6 +118,11 @@ impl Write {
                     Some(Ok(Reply::Released(Released::Lost))) => {
                         raise(&tiers.statistics.release_lost);
                         tiers.stripes.forget(key.hash());
+                    }
+                    Some(Ok(Reply::Released(Released::Stored))) => {
+                        if let Some(value) = value {
+                            value.stored();
+                        }
                     }
                     Some(Ok(_)) => {}
                     // The quarantine probably stands and closes the key. But
@@ -140,22 +153,6 @@ impl Write {
             tiers.journalled.done(&ids);
         } else {
             tiers.journalled.leave(&ids);
-        }
-    }
-
-    fn release(&mut self, tiers: &Tiers, key: &Key, writer: Token, verdict: Verdict) -> Op {
-        let value = self
-            .values
-            .remove(key)
-            .filter(|_| verdict == Verdict::Committed);
-        let value = value
-            .and_then(|value| (value.encode)(value.stamp?))
-            .map(|encoded| (encoded.value, encoded.ttl));
-        Op::Release {
-            key: key.clone(),
-            writer,
-            message: tiers.message(key),
-            value,
         }
     }
 

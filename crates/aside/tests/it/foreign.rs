@@ -131,8 +131,8 @@ async fn a_key_of_another_type_is_a_miss_and_no_sign_of_an_unhealthy_server() {
 #[tokio::test]
 async fn a_batch_replaces_what_it_cannot_read() {
     let world = World::new();
-    let instance = world.instance().await;
-    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+    let (writer, instance) = (world.instance().await, world.instance().await);
+    let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
     let damaged = world
         .raw(&mia.key())
         .unwrap()

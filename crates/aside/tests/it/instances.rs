@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aside::{CacheConfig, Freshness, Repository, Secret, Tier};
 use aside_testkit::{Direction, Mode, Proxy, eventually};
 
+use crate::database::Queries;
 use crate::entities::{hero, speaking};
 use crate::world::{SOON, World, on_both};
 
@@ -48,6 +49,29 @@ async fn an_instance_forgets_what_another_has_written() {
                 .language,
             "ru"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
+    on_both(async |world| {
+        let (writer, other) = (world.instance().await, world.instance().await);
+        let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
+        for name in ["Maria", "Marie"] {
+            // Its own message may come after the row, and end it.
+            eventually(SOON, "the row in the process", async || {
+                writer.heroes.update(mia.renamed(name)).await.unwrap();
+                let read = writer.heroes.find_by_id_with(&mia.id, Freshness::Any).await;
+                let read = read.unwrap();
+                assert_eq!(read.value.unwrap().name, name);
+                read.tier == Tier::Process
+            })
+            .await;
+            let elsewhere = other.heroes.find_by_id_with(&mia.id, Freshness::Shared);
+            assert_eq!(elsewhere.await.unwrap().value.unwrap().name, name);
+        }
+        assert_eq!(world.heroes.queries(), Queries::NONE);
     })
     .await;
 }

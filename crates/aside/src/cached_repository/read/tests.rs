@@ -1,10 +1,12 @@
 use std::convert::Infallible;
+use std::time::Duration;
 
 use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
+use crate::kind::Leaving;
 use crate::repository::Row;
 use crate::secret::Secret;
 use crate::service::CacheService;
@@ -94,4 +96,58 @@ async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
     assert_eq!(tier(&heroes, Freshness::Shared).await, Tier::Shared);
 
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
+}
+
+/// What a write is about to leave of the hero.
+fn leaving(heroes: &CachedRepository<Heroes>) -> Option<Leaving<Hero>> {
+    let lookup = Lookup::Id(1);
+    let mark = heroes.mark(&lookup.asked().key(""));
+    let stored = Stored {
+        found: Found::Row(Some(Arc::new(Hero(1)))),
+        loaded_at: clock::wall().as_millisecond(),
+        ttl: Duration::from_secs(60),
+        fill: 7,
+        payload_bytes: 100,
+    };
+    heroes.kind.leave(lookup, stored, mark)
+}
+
+#[tokio::test]
+async fn a_read_does_not_pass_by_a_row_that_a_write_is_about_to_leave() {
+    let heroes = cached().await;
+    heroes.know_epoch().await;
+    let left = leaving(&heroes).unwrap();
+    let mut read = std::pin::pin!(heroes.find_by_id_with(&1, Freshness::Any));
+    assert!(futures_util::poll!(&mut read).is_pending());
+
+    left.left();
+
+    // As it stands in Redis; nobody has asked the database.
+    assert_eq!(read.await.unwrap().tier, Tier::Shared);
+    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
+}
+
+#[tokio::test]
+async fn a_row_that_a_write_leaves_does_not_pass_by_a_read_under_way() {
+    let heroes = cached().await;
+    let mark = heroes.mark(&Asked::<Hero>::Id(&1).key(""));
+    let reading = heroes.flights.enter(&Lookup::Id(1), mark, true);
+
+    assert!(leaving(&heroes).is_none());
+
+    drop(reading);
+    assert!(leaving(&heroes).is_some());
+}
+
+#[tokio::test]
+async fn readers_go_on_when_a_row_is_not_left_after_all() {
+    let heroes = cached().await;
+    heroes.know_epoch().await;
+    let left = leaving(&heroes).unwrap();
+    let mut read = std::pin::pin!(heroes.find_by_id_with(&1, Freshness::Any));
+    assert!(futures_util::poll!(&mut read).is_pending());
+
+    drop(left);
+
+    assert_eq!(read.await.unwrap().tier, Tier::Source);
 }

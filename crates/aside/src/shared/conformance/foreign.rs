@@ -26,6 +26,9 @@ fn nearly_a_quarantine() -> impl Strategy<Value = Vec<u8>> {
     let record = prop_oneof![
         8 => Just(format!("{}9000000000000", ours())),
         8 => Just(format!("{}0000000000001", ours())),
+        // Twice, as no writer leaves it, and where no record begins.
+        2 => Just(format!("{0}9000000000000{0}9000000000001", ours())),
+        2 => "0[0-9a-f]{31}9[0-9]{12}",
         8 => "[0-9a-f]{32}9[0-9]{12}",
         8 => "[0-9a-f]{32}0[0-9]{12}",
         1 => "[0-9A-Fa-f]{32}[0-9 .+ex-]{13}",

@@ -1,0 +1,74 @@
+//! The row that a write leaves behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entity::Entity;
+use crate::key::Key;
+use crate::kind::{Kind, Leaving, Mark, Stored};
+use crate::lookup::{Found, Lookup};
+use crate::tiers::Tiers;
+use crate::value::Circumstance;
+
+/// What RELEASE may leave under an id, of whatever kind.
+pub(super) trait NewValue: Send + Sync {
+    /// Known before the QUARANTINE of the key: the value is older than
+    /// whatever was forgotten, or begun, after that.
+    fn stamp(&self) -> Option<Circumstance>;
+    /// The QUARANTINE of the key is about to be sent.
+    fn set_stamp(&mut self);
+    /// The RELEASE of the key is about to be sent: what Redis is to store, and
+    /// for how long.
+    fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)>;
+    /// Redis has stored it.
+    fn stored(self: Box<Self>);
+}
+
+pub(super) struct NewRow<E: Entity> {
+    pub(super) kind: Arc<Kind<E>>,
+    pub(super) row: Arc<E>,
+    pub(super) stamp: Option<Circumstance>,
+    pub(super) leaving: Option<Leaving<E>>,
+}
+
+impl<E: Entity> NewValue for NewRow<E> {
+    fn stamp(&self) -> Option<Circumstance> {
+        self.stamp
+    }
+
+    fn set_stamp(&mut self) {
+        self.stamp = Some(self.kind.circumstance());
+    }
+
+    fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
+        let stamp = self.stamp?;
+        let found = Found::Row(Some(Arc::clone(&self.row)));
+        let encoded = self.kind.encode(&found, stamp)?;
+        let mark = Mark {
+            stamp: tiers.stripes.stamp(key.hash()),
+            circumstance: self.kind.circumstance(),
+        };
+        // What could not be read from Redis now is not to be had from here.
+        if self.kind.in_process.is_some()
+            && mark.circumstance == stamp
+            && tiers.closed(key).is_none()
+        {
+            let stored = Stored {
+                found,
+                loaded_at: encoded.loaded_at,
+                ttl: encoded.ttl,
+                fill: encoded.fill,
+                payload_bytes: encoded.payload_bytes,
+            };
+            let lookup = Lookup::Id(self.row.id().clone());
+            self.leaving = self.kind.leave(lookup, stored, mark);
+        }
+        Some((encoded.value, encoded.ttl))
+    }
+
+    fn stored(self: Box<Self>) {
+        if let Some(leaving) = self.leaving {
+            leaving.left();
+        }
+    }
+}
