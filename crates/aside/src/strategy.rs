@@ -54,7 +54,8 @@ pub trait CacheStrategy<E: Entity>: fmt::Debug + Send + Sync + 'static {
         true
     }
 
-    /// Whether a write leaves the new row under its id key. Default: true.
+    /// Whether a write leaves the new row under its id key, in Redis and in the
+    /// process that wrote it. Default: true.
     /// Must be false where the database changes a row after `RETURNING` has
     /// reported it (AFTER triggers).
     fn cache_on_write(&self) -> bool {

@@ -3,8 +3,13 @@
 //! Every in-process entry remembers the generation its stripe had *before*
 //! the read that brought it was sent. To forget a key is to raise its
 //! stripe's generation: whatever was held under the old one is dead, and so is
-//! an insert still on its way, without any lock to race for. Two keys that
-//! share a stripe forget together, which costs a miss and nothing else.
+//! an insert still on its way, without any lock to race for.
+//!
+//! Keys share stripes, and where all of a stripe were forgotten with any, an
+//! update would cost a read of every row that shares its stripe. So a stripe
+//! remembers a tag of each of the keys that raised it last, and an entry outlives
+//! as many that were not its own. Two keys of one tag forget together, which
+//! costs a miss and nothing else.
 //!
 //! The connection generation is a stripe over everything: it is raised when
 //! messages may have been missed, and when one may mean anything.
@@ -12,29 +17,69 @@
 use super::clock::Moment;
 use super::proofs::Proofs;
 use super::sync::Mutex;
-use super::sync::atomic::{AtomicU32, Ordering};
+use super::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// As many as a `u16` tells apart; 256 KiB of counters. A hit in process looks
-/// at one of them, so they share the processor's cache with the entries, and
-/// are as small as a generation can be: see `Stripes::forget`.
-const STRIPES: usize = 1 << 16;
+/// 256 KiB. A hit in process looks at one of them, so they share the processor's
+/// cache with the entries.
+const STRIPES: usize = 1 << 15;
 
 /// The generations that in-process entries are checked against.
 pub(crate) struct Stripes {
-    generations: Box<[AtomicU32]>,
+    words: Box<[AtomicU64]>,
     connection: AtomicU32,
     /// Of earlier connection generations. Locked by who ends one.
     proofs: Mutex<Proofs>,
 }
 
-/// The generations of one key at one moment; ten bytes, since every entry has
+/// What stands in a stripe: its generation in the lower bits, and above it the
+/// tags of the keys that raised it, the last one lowest.
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+/// Bits of a generation.
+const GENERATION: u32 = 24;
+/// Bits of a tag.
+const TAG: u32 = 8;
+const MOST: u32 = (1 << GENERATION) - 1;
+/// How many tags there is room for.
+const REMEMBERED: u32 = (u64::BITS - GENERATION) / TAG;
+
+/// The generations of one key at one moment; eleven bytes, since every entry has
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(Rust, packed(2))]
+#[repr(Rust, packed(1))]
 pub(crate) struct Stamp {
     generation: u32,
     connection: u32,
     stripe: u16,
+    tag: u8,
+}
+
+impl Word {
+    #[inline]
+    fn generation(self) -> u32 {
+        self.0 as u32 & MOST
+    }
+
+    fn raised(self, tag: u8) -> Self {
+        let tags = (self.0 >> GENERATION) << TAG | u64::from(tag);
+        let generation = (self.generation() + 1) & MOST;
+        Self(tags << GENERATION | u64::from(generation))
+    }
+
+    /// Whether nothing of the stamp's key has raised the stripe since.
+    #[inline]
+    fn passes(self, stamp: Stamp) -> bool {
+        self.generation() == stamp.generation || self.passes_others(stamp)
+    }
+
+    /// Out of the way of the hit that nothing has happened to.
+    #[cold]
+    fn passes_others(self, stamp: Stamp) -> bool {
+        let since = self.generation().wrapping_sub(stamp.generation) & MOST;
+        let tag = |back| (self.0 >> (GENERATION + TAG * back)) as u8;
+        since <= REMEMBERED && (0..since).all(|back| tag(back) != stamp.tag)
+    }
 }
 
 impl std::fmt::Debug for Stripes {
@@ -54,66 +99,79 @@ impl Stripes {
     /// Stripes of another number, a power of two.
     pub(crate) fn of(count: usize) -> Self {
         Self {
-            generations: (0..count).map(|_| AtomicU32::new(0)).collect(),
+            words: (0..count).map(|_| AtomicU64::new(0)).collect(),
             connection: AtomicU32::new(0),
             proofs: Mutex::default(),
         }
     }
 
-    /// Which stripe a key belongs to, by its hash.
-    fn stripe(&self, hash: u64) -> u16 {
-        let [low, high, ..] = hash.to_le_bytes();
-        let last = self.generations.len() - 1;
+    /// Which stripe a key belongs to, by its hash, and its tag there.
+    fn place(&self, hash: u64) -> (u16, u8) {
+        let [low, high, tag, ..] = hash.to_le_bytes();
+        let last = self.words.len() - 1;
         // No more than all the stripes that there may be.
-        u16::from_le_bytes([low, high]) & u16::try_from(last).unwrap_or(u16::MAX)
+        let last = u16::try_from(last).unwrap_or(u16::MAX);
+        (u16::from_le_bytes([low, high]) & last, tag)
+    }
+
+    #[inline]
+    fn word(&self, stripe: u16) -> Word {
+        Word(self.words[usize::from(stripe)].load(Ordering::Acquire))
     }
 
     /// The stamp that an entry gets if it is read from now on.
     pub(crate) fn stamp(&self, hash: u64) -> Stamp {
-        let stripe = self.stripe(hash);
+        let (stripe, tag) = self.place(hash);
         Stamp {
             stripe,
-            generation: self.generations[usize::from(stripe)].load(Ordering::Acquire),
+            tag,
+            generation: self.word(stripe).generation(),
             connection: self.connection.load(Ordering::Acquire),
         }
     }
 
-    /// Whether nothing was forgotten since the stamp was taken.
+    /// Whether nothing that may mean the key was forgotten since the stamp was
+    /// taken.
     #[inline]
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
-        self.generations[usize::from(stamp.stripe)].load(Ordering::Acquire) == stamp.generation
+        self.word(stamp.stripe).passes(stamp)
             && self.connection.load(Ordering::Acquire) == stamp.connection
     }
 
-    /// Forgets every entry of the key's stripe.
+    /// Forgets a key, and what shares its stripe and its tag.
     pub(crate) fn forget(&self, hash: u64) {
-        let generation = &self.generations[usize::from(self.stripe(hash))];
-        // The closure always gives a number.
-        let _ = generation.fetch_update(Ordering::AcqRel, Ordering::Acquire, |raised| {
-            // What was held under the generations that will come again must be
-            // dead by another sign before the first of them does.
-            if raised == u32::MAX {
-                self.forget_all();
-            }
-            Some(raised.wrapping_add(1))
-        });
+        let (stripe, tag) = self.place(hash);
+        self.raise(stripe, tag, |_| true);
     }
 
-    /// Forgets every entry of the stripe but one that has the stamp, for which
-    /// a new stamp is given; `None`, and nothing is forgotten, if it had been
-    /// forgotten before.
+    /// Raises a stripe in the name of a tag if what stands there is `fit`;
+    /// answers its new generation.
+    fn raise(&self, stripe: u16, tag: u8, fit: impl Fn(Word) -> bool) -> Option<u32> {
+        let raise = |word| {
+            let word = Word(word);
+            let fits = fit(word);
+            // What was held under the generations that will come again must be
+            // dead by another sign before the first of them does.
+            if fits && word.generation() == MOST {
+                self.forget_all();
+            }
+            fits.then(|| word.raised(tag).0)
+        };
+        let word = &self.words[usize::from(stripe)];
+        let raised = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, raise);
+        raised
+            .ok()
+            .map(|before| Word(before).raised(tag).generation())
+    }
+
+    /// Forgets the key of a stamp but for what has the stamp, for which a new one
+    /// is given; `None`, and nothing is forgotten, if it had been forgotten
+    /// before.
     pub(crate) fn renew(&self, stamp: Stamp) -> Option<Stamp> {
-        let raised = stamp.generation.checked_add(1)?;
-        self.generations[usize::from(stamp.stripe)]
-            .compare_exchange(
-                stamp.generation,
-                raised,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .ok()?;
+        let current = |word: Word| word.generation() < MOST && word.passes(stamp);
+        let generation = self.raise(stamp.stripe, stamp.tag, current)?;
         Some(Stamp {
-            generation: raised,
+            generation,
             ..stamp
         })
     }
@@ -138,8 +196,7 @@ impl Stripes {
     /// looked up before.
     pub(crate) fn proved(&self, stamp: Stamp, proved: Moment) -> Option<Moment> {
         let proofs = self.proofs.lock();
-        let generation = &self.generations[usize::from(stamp.stripe)];
-        let unheard = generation.load(Ordering::Acquire) == stamp.generation;
+        let unheard = self.word(stamp.stripe).passes(stamp);
         if self.connection.load(Ordering::Acquire) == stamp.connection {
             unheard.then_some(proved)
         } else {
@@ -156,7 +213,7 @@ mod tests {
     fn a_generation_that_comes_again_brings_nothing_back() {
         let stripes = Stripes::new();
         let old = stripes.stamp(7);
-        stripes.generations[7].store(u32::MAX, Ordering::Release);
+        stripes.words[7].store(MOST.into(), Ordering::Release);
         stripes.forget(7);
         assert_eq!({ stripes.stamp(7).generation }, { old.generation });
         assert!(!stripes.is_current(old));
@@ -169,6 +226,29 @@ mod tests {
         stripes.forget(7);
         assert!(!stripes.is_current(before));
         assert!(stripes.is_current(stripes.stamp(7)));
+    }
+
+    #[test]
+    fn an_entry_outlives_some_of_the_others_of_its_stripe_and_never_itself() {
+        let key = |tag: u64| 7 | tag << 16;
+        let stripes = Stripes::new();
+        let held = stripes.stamp(key(1));
+        for other in 2..2 + u64::from(REMEMBERED) {
+            stripes.forget(key(other));
+            assert!(stripes.is_current(held), "after {other}");
+        }
+        // Who was the first is not known any more.
+        stripes.forget(key(9));
+        assert!(!stripes.is_current(held));
+
+        for before in 0..8 {
+            let stripes = Stripes::new();
+            let held = stripes.stamp(key(1));
+            for at in 0..16 {
+                stripes.forget(key(if at == before { 1 } else { 2 }));
+                assert!(at < before || !stripes.is_current(held));
+            }
+        }
     }
 
     #[test]
