@@ -66,7 +66,7 @@ pub(crate) struct Leaving<E: Entity> {
 
 impl<E: Entity> Kind<E> {
     /// Leads all flights of the key, until Redis has answered the RELEASE that
-    /// is sent next; `None` if somebody else leads one.
+    /// is sent next; `None` if somebody else leads one, or nobody ever did.
     pub(crate) fn leave(
         self: &Arc<Self>,
         lookup: Lookup<E>,
@@ -74,6 +74,10 @@ impl<E: Entity> Kind<E> {
         mark: Mark,
     ) -> Option<Leaving<E>> {
         let all: Vec<_> = self.flights.lock().values().cloned().collect();
+        if all.is_empty() {
+            // Nobody reads the kind here, or is just about to.
+            return None;
+        }
         let led = all.into_iter().map(|flights| flights.lead(&lookup, mark));
         let flights = led.collect::<Option<_>>()?;
         Some(Leaving {
