@@ -164,7 +164,10 @@ async fn redis_is_given_a_growing_share_of_reads_and_every_write_when_it_comes_b
                 "not by the protocol: {stored}"
             );
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // Chance admits them: of two dozen, half may be where a third should.
+        if answers.len() % 8 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
     let share = |answers: &[(Duration, bool)]| {
         let by_redis = answers.iter().filter(|(_, by_redis)| *by_redis).count();
