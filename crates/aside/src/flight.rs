@@ -16,7 +16,7 @@
 //! work; done here as well it would give a row two lifetimes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slotted;
+use std::collections::hash_map::{Entry as Slotted, VacantEntry};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Flights<K, M, T> {
 }
 
 type Slots<K, M, T> = HashMap<K, Slot<M, T>, foldhash::fast::RandomState>;
+
+type Vacant<'a, K, M, T> = VacantEntry<'a, K, Slot<M, T>>;
 
 struct Slot<M, T> {
     current: Arc<Flight<M, T>>,
@@ -107,14 +109,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     pub(crate) fn enter(self: &Arc<Self>, key: &K, mark: M, lenient: bool) -> Entered<K, M, T> {
         let mut slots = self.slots.lock();
         let slot = match slots.entry(key.clone()) {
-            Slotted::Vacant(vacant) => {
-                let flight = Arc::new(Flight::new(State::Led));
-                vacant.insert(Slot {
-                    current: Arc::clone(&flight),
-                    next: None,
-                });
-                return Entered::Lead(self.leader(key, flight));
-            }
+            Slotted::Vacant(vacant) => return Entered::Lead(self.begin(vacant)),
             Slotted::Occupied(occupied) => occupied.into_mut(),
         };
         if slot.current.take_lead() {
@@ -140,16 +135,19 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     /// Leads a flight of `key`, if none is under way.
     pub(crate) fn lead(self: &Arc<Self>, key: &K) -> Option<Leader<K, M, T>> {
         match self.slots.lock().entry(key.clone()) {
-            Slotted::Vacant(vacant) => {
-                let flight = Arc::new(Flight::new(State::Led));
-                vacant.insert(Slot {
-                    current: Arc::clone(&flight),
-                    next: None,
-                });
-                Some(self.leader(key, flight))
-            }
+            Slotted::Vacant(vacant) => Some(self.begin(vacant)),
             Slotted::Occupied(_) => None,
         }
+    }
+
+    fn begin(self: &Arc<Self>, vacant: Vacant<'_, K, M, T>) -> Leader<K, M, T> {
+        let flight = Arc::new(Flight::new(State::Led));
+        let leader = self.leader(vacant.key(), Arc::clone(&flight));
+        vacant.insert(Slot {
+            current: flight,
+            next: None,
+        });
+        leader
     }
 
     /// How many keys are being read: for tests, here and elsewhere.

@@ -1,6 +1,7 @@
 //! One kind of row as the tiers know it: its strategy, its shape, its counters
 //! and what this process holds of it.
 
+mod flights;
 mod leaving;
 
 use std::any::{Any, TypeId};
@@ -17,16 +18,16 @@ use crate::clock::{self, Moment, whole_millis};
 use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
-use crate::flight::Flights;
 use crate::link::Link;
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Found};
 use crate::process::{Entry, InProcess};
 use crate::statistics::KindStatistics;
 use crate::strategy::CacheStrategy;
 use crate::stripes::Stamp;
 use crate::value::{self, Circumstance, Envelope, Header, Unacceptable};
 
-use leaving::AnyFlights;
+use flights::AnyFlights;
+pub(crate) use flights::{Failed, KindFlights, Landed};
 pub(crate) use leaving::Leaving;
 
 /// The least time to wait for somebody else's load.
@@ -61,6 +62,20 @@ pub(crate) struct Encoded {
     pub(crate) payload_bytes: usize,
 }
 
+impl Encoded {
+    /// What Redis is to keep, and what that is worth here once it does.
+    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Stored<E>) {
+        let stored = Stored {
+            found,
+            loaded_at: self.loaded_at,
+            ttl: self.ttl,
+            fill: self.fill,
+            payload_bytes: self.payload_bytes,
+        };
+        (self.value, stored)
+    }
+}
+
 /// One kind of row.
 pub(crate) struct Kind<E: Entity> {
     pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
@@ -80,38 +95,6 @@ pub(crate) struct Kind<E: Entity> {
     slow_load: AtomicU64,
     /// Flights by the error type that they share.
     flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
-}
-
-/// Flights of one kind whose loads fail with `X`.
-pub(crate) type KindFlights<E, X> = Flights<Lookup<E>, Mark, Arc<Landed<E, X>>>;
-
-/// What a flight brings to all who share it.
-pub(crate) struct Landed<E, X> {
-    pub(crate) result: Result<Found<E>, Failed<X>>,
-    pub(crate) tier: crate::answer::Tier,
-    pub(crate) bypass: Option<crate::answer::Bypass>,
-    pub(crate) loaded_at: i64,
-    pub(crate) ttl: Option<Duration>,
-}
-
-impl<E, X> Landed<E, X> {
-    /// Found in Redis.
-    pub(crate) fn stored(stored: &Stored<E>) -> Self {
-        Self {
-            result: Ok(stored.found.clone()),
-            tier: crate::answer::Tier::Shared,
-            bypass: None,
-            loaded_at: stored.loaded_at,
-            ttl: Some(stored.ttl),
-        }
-    }
-}
-
-/// Why a load brought nothing.
-pub(crate) enum Failed<X> {
-    Error(X),
-    /// The repository panicked; everyone who shares the load does as well.
-    Panicked,
 }
 
 impl<E: Entity> Kind<E> {
@@ -156,18 +139,6 @@ impl<E: Entity> Kind<E> {
             epoch: self.epoch(),
             shape: self.shape,
         }
-    }
-
-    /// The flights that share errors of type `X`.
-    pub(crate) fn flights<X: Send + Sync + 'static>(&self) -> Arc<KindFlights<E, X>> {
-        let mut flights = self.flights.lock();
-        let any = flights
-            .entry(TypeId::of::<X>())
-            .or_insert_with(|| Arc::new(KindFlights::<E, X>::new()));
-        Arc::clone(any)
-            .as_any()
-            .downcast()
-            .expect("stored under its own type")
     }
 
     /// Reads a value, if it may be served `now`.

@@ -1,7 +1,8 @@
 //! What instances tell each other when a key is forgotten.
 //!
-//! A message is a line, or several about as many keys. A line about a key is: `K`, the key's hash in 16 hex digits, the sending
-//! instance in 16, the sender's own clock in microseconds in 16, and the key.
+//! A message is a line, or several about as many keys. A line about a key is:
+//! `K`, the key's hash in 16 hex digits, the sending instance in 16, the sender's
+//! own clock in microseconds in 16, and the key.
 //! Receivers need the hash alone. The key is there for people who watch, and
 //! the clock is only ever compared with itself: an instance that hears its own
 //! message knows how long messages take, whatever the clocks of others say.

@@ -36,7 +36,8 @@ pub(crate) struct Stripes {
 #[derive(Clone, Copy)]
 struct Word(u64);
 
-/// Bits of a generation.
+/// Bits of a generation; when it has been raised through all of them, everything
+/// is forgotten once.
 const GENERATION: u32 = 24;
 /// Bits of a tag.
 const TAG: u32 = 8;

@@ -3,6 +3,8 @@
 //! The one place where that is done, because a simulated world has several
 //! processes in one, and stops and kills them.
 
+use std::panic::resume_unwind;
+
 use tokio::task::JoinHandle;
 
 #[cfg(test)]
@@ -19,4 +21,18 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     spawn_pinned(Box::pin(future))
+}
+
+/// Does some work as a task of its own, so that a caller who goes away does not
+/// take it along; what panics there panics here.
+pub(crate) async fn outlive<F>(work: F) -> F::Output
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    match spawn(work).await {
+        Ok(done) => done,
+        Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+        // The runtime is shutting down, and this future with it.
+        Err(_) => std::future::pending().await,
+    }
 }

@@ -9,7 +9,6 @@ mod fill;
 mod look;
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
@@ -138,12 +137,7 @@ impl<R: Repository> CachedRepository<R> {
         if !own.is_empty() {
             // From here on the work outlives a caller who goes away.
             let this = self.clone();
-            let loading = task::spawn(async move { this.load_own(own).await });
-            match loading.await {
-                Ok(loaded) => rows.extend(loaded?),
-                Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-                Err(_) => std::future::pending().await,
-            }
+            rows.extend(task::outlive(async move { this.load_own(own).await }).await?);
         }
         self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |id| {

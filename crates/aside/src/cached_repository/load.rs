@@ -284,25 +284,17 @@ impl<R: Repository> Miss<R> {
             let _ = tiers.ask_one(lane, Op::Abandon { key, token }).await;
             return;
         };
-        let payload_bytes = encoded.payload_bytes;
+        let (value, stored) = encoded.split(found);
         let fill = Op::Fill {
             key: key.clone(),
             token,
-            value: encoded.value,
-            ttl: encoded.ttl,
+            value,
+            ttl: stored.ttl,
         };
         let filling = leader.step_fill();
         match tiers.ask_one(lane, fill).await {
             Ok(Reply::Filled(true)) => {
                 tiers.note(&key, Event::Filled);
-                let fill = encoded.fill;
-                let stored = Stored {
-                    found,
-                    loaded_at,
-                    ttl: encoded.ttl,
-                    fill,
-                    payload_bytes,
-                };
                 repository.kind.keep(leader.key().asked(), &stored, mark);
                 outcome.step = filling;
                 outcome.shared_under = Some(mark);

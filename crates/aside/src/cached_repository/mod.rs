@@ -10,7 +10,6 @@ mod statistics;
 mod warm_up;
 
 use std::fmt;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 pub use statistics::RepositoryStats;
@@ -198,17 +197,12 @@ impl<R: Repository> CachedRepository<R> {
     {
         let inner = Arc::clone(&self.inner);
         let write = Write::of_repository(Arc::clone(self.tiers()));
-        let task = task::spawn(async move {
+        let writing = async move {
             let (result, write) = work(inner, write).await;
             write.ended(result.is_ok()).await;
             result
-        });
-        match task.await {
-            Ok(result) => result,
-            Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-            // The runtime is shutting down, and this future with it.
-            Err(_) => std::future::pending().await,
-        }
+        };
+        task::outlive(writing).await
     }
 }
 

@@ -8,52 +8,12 @@
 //! flight of its key, as such a read would have to. Where one is under way
 //! already, the row is left to the next read.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use super::{Kind, KindFlights, Landed, Mark, Stored};
+use super::flights::Lead;
+use super::{Kind, Mark, Stored};
 use crate::entity::Entity;
-use crate::flight::{Leader, Outcome};
 use crate::lookup::Lookup;
-
-/// The flights of one kind and one error type, for who does not know that.
-pub(super) trait AnyFlights<E: Entity>: Send + Sync {
-    fn lead(self: Arc<Self>, lookup: &Lookup<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
-/// A flight that a RELEASE leads; dropped, it leaves the lead to who waits.
-pub(super) trait Lead<E: Entity>: Send + Sync {
-    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark);
-}
-
-struct Led<E: Entity, X> {
-    leader: Leader<Lookup<E>, Mark, Arc<Landed<E, X>>>,
-    step: u32,
-}
-
-impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
-    fn lead(self: Arc<Self>, lookup: &Lookup<E>, mark: Mark) -> Option<Box<dyn Lead<E>>> {
-        let leader = Self::lead(&self, lookup)?;
-        leader.mark(mark);
-        let step = leader.step_fill();
-        Some(Box::new(Led { leader, step }))
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-}
-
-impl<E: Entity, X: Send + Sync + 'static> Lead<E> for Led<E, X> {
-    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark) {
-        self.leader.finish(Outcome {
-            value: Arc::new(Landed::stored(stored)),
-            step: self.step,
-            shared_under: Some(mark),
-        });
-    }
-}
 
 /// A row whose RELEASE is about to be sent.
 pub(crate) struct Leaving<E: Entity> {
@@ -73,13 +33,15 @@ impl<E: Entity> Kind<E> {
         stored: Stored<E>,
         mark: Mark,
     ) -> Option<Leaving<E>> {
-        let all: Vec<_> = self.flights.lock().values().cloned().collect();
+        let all = self.flights.lock();
         if all.is_empty() {
-            // Nobody reads the kind here, or is just about to.
+            // Who begins to read the kind here meanwhile could not be led.
             return None;
         }
-        let led = all.into_iter().map(|flights| flights.lead(&lookup, mark));
+        let led = all.values().map(Arc::clone);
+        let led = led.map(|flights| flights.lead(&lookup, mark));
         let flights = led.collect::<Option<_>>()?;
+        drop(all);
         Some(Leaving {
             kind: Arc::clone(self),
             lookup,

@@ -75,7 +75,7 @@ pub(crate) fn all() -> [&'static Script; 7] {
 ///
 /// Many writers of one list all stand in its record, and each script looks at
 /// all of them: so a pattern is anchored, which is four times as fast as looking
-/// for the first byte that does not fit, and records are cut only out of it.
+/// for the first byte that does not fit, and only records that go are cut out.
 ///
 /// `each(work)` is the reply to `work(at, key)` for every key: itself if there
 /// is one key, else all of them. What is told about several keys is one message

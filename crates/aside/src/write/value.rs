@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::entity::Entity;
 use crate::key::Key;
-use crate::kind::{Kind, Leaving, Mark, Stored};
+use crate::kind::{Kind, Leaving, Mark};
 use crate::lookup::{Found, Lookup};
 use crate::tiers::Tiers;
 use crate::value::Circumstance;
@@ -43,7 +43,8 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
         let stamp = self.stamp?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let encoded = self.kind.encode(&found, stamp)?;
+        let (value, stored) = self.kind.encode(&found, stamp)?.split(found);
+        let ttl = stored.ttl;
         let mark = Mark {
             stamp: tiers.stripes.stamp(key.hash()),
             circumstance: self.kind.circumstance(),
@@ -53,17 +54,10 @@ impl<E: Entity> NewValue for NewRow<E> {
             && mark.circumstance == stamp
             && tiers.closed(key).is_none()
         {
-            let stored = Stored {
-                found,
-                loaded_at: encoded.loaded_at,
-                ttl: encoded.ttl,
-                fill: encoded.fill,
-                payload_bytes: encoded.payload_bytes,
-            };
             let lookup = Lookup::Id(self.row.id().clone());
             self.leaving = self.kind.leave(lookup, stored, mark);
         }
-        Some((encoded.value, encoded.ttl))
+        Some((value, ttl))
     }
 
     fn stored(self: Box<Self>) {

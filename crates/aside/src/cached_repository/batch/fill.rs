@@ -49,19 +49,13 @@ impl<R: Repository> CachedRepository<R> {
                 own.land(Landed::loaded(found, bypass, loaded_at), None);
                 continue;
             };
+            let (value, stored) = encoded.split(found);
             ops.push(Op::Fill {
                 key: own.key.clone(),
                 token,
-                value: encoded.value,
-                ttl: encoded.ttl,
+                value,
+                ttl: stored.ttl,
             });
-            let stored = Stored {
-                found,
-                loaded_at,
-                ttl: encoded.ttl,
-                fill: encoded.fill,
-                payload_bytes: encoded.payload_bytes,
-            };
             let step = 0;
             filling.push(Filling { own, stored, step });
         }
