@@ -53,7 +53,13 @@ pub(crate) use linux::{share_all, share_one};
 /// Does some work in a thread of its own on one core, with whatever it starts,
 /// servers too; it is told whether that was possible.
 pub(crate) fn on_one<T: Send>(work: impl FnOnce(bool) -> T + Send) -> T {
-    let done = std::thread::scope(|scope| scope.spawn(|| work(stay_on_one())).join());
+    apart(|| work(stay_on_one()))
+}
+
+/// Does some work in a thread of its own: a runtime must not be run from within
+/// another, and what a thread is pinned to ends with it.
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 

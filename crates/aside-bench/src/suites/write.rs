@@ -61,7 +61,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
             tables.push(table.wanted(ASIDE, Bound::AtMost(1.3), REFERENCE));
             runtime.block_on(stage.check(records))?;
         }
-        if writers == 1 {
+        if writers == WRITERS {
             tables.push(runtime.block_on(stage.commands(operations))?);
         }
         Ok(tables)
@@ -71,13 +71,8 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
         let place = if pinned { ", on one core" } else { "" };
         measure(&mut Builder::new_current_thread(), 1, place)
     })?;
-    let many = std::thread::scope(|scope| {
-        let many = scope.spawn(|| measure(&mut Builder::new_multi_thread(), WRITERS, ""));
-        many.join()
-    });
-    let many: Result<_, Wrong> = many.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let at = tables.len() - 1;
-    tables.splice(at..at, many?);
+    let many = cores::apart(|| measure(&mut Builder::new_multi_thread(), WRITERS, ""));
+    tables.extend(many?);
     Ok(tables)
 }
 

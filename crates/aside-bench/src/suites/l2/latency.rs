@@ -58,16 +58,12 @@ pub(super) fn run(
             batches: 60,
         }
     };
-    let measured = std::thread::scope(|scope| {
-        let measuring = scope.spawn(|| {
-            // Of this thread alone, which ends with the measurement.
-            let pinned = cores::share_one(process_of(redis));
-            One::set(redis, transport, url, pinned)?.measure(&extent)
-        });
-        measuring.join()
+    let measured = cores::apart(|| {
+        let pinned = cores::share_one(process_of(redis));
+        One::set(redis, transport, url, pinned)?.measure(&extent)
     });
     cores::share_all(process_of(redis));
-    measured.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    measured
 }
 
 /// Everything on one thread.
