@@ -12,7 +12,6 @@ mod kept;
 mod name;
 mod shares;
 
-use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -49,6 +48,11 @@ const FIRST_CAPACITY_BYTES: u64 = 1 << 30;
 /// Few, because a shard's part of the capacity bounds the largest entry; and
 /// more than one, because nobody reads a shard while its tables grow.
 const SHARDS: usize = 4;
+
+/// For how many entries the shards have room at first, in proportion. What entries
+/// lie in doubles as it grows: beginning alike, all would at once, and just after
+/// it an entry would have the room of two. So they do one after the other.
+const FIRST_ROOM: [usize; SHARDS] = [4, 5, 6, 7];
 
 /// One answer, and what it takes to serve it again.
 pub(crate) struct Entry<E> {
@@ -121,13 +125,15 @@ impl<E: Entity> InProcess<E> {
             count: Arc::default(),
             stripes: Arc::clone(&stripes),
         };
-        let shard = |_| {
+        let shard = |room| {
             let evictions = evictions.clone();
-            let cache = Cache::with_options(options.clone(), Bytes, Hashed::default(), evictions);
+            let mut cache =
+                Cache::with_options(options.clone(), Bytes, Hashed::default(), evictions);
+            cache.reserve(room);
             ShardedLock::new(cache)
         };
         Self {
-            shards: array::from_fn(shard),
+            shards: FIRST_ROOM.map(shard),
             evictions,
             stripes,
             link,
