@@ -58,7 +58,7 @@ pub(crate) struct Tiers {
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     source: Semaphore,
-    gathering: gather::Gathering,
+    gathering: Arc<gather::Gathering>,
     releases: mpsc::UnboundedSender<Pending>,
     /// How much was put off, apart from what must wait for its time.
     owed: AtomicUsize,
@@ -88,7 +88,7 @@ impl Tiers {
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
-            gathering: gather::Gathering::default(),
+            gathering: Arc::default(),
             releases,
             owed: AtomicUsize::new(0),
             config,

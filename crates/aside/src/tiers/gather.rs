@@ -5,7 +5,10 @@
 //! command saves most of it. Who waits for company must not be who is alone,
 //! so a GET that finds none under way is sent at once, and others wait for no
 //! clock: the first one lets the tasks that are ready run, once, and takes
-//! along what they have asked for. The busier a process, the more that is.
+//! along what they have asked for. The busier a process, the more that is. Nor
+//! is alone who comes first after several were answered at once: they are ready,
+//! and mostly ask again. Sent ahead of them it would have a round trip for itself,
+//! and the next one as well, as it comes back while theirs is under way.
 //!
 //! A slot per connection, with all that come meanwhile in the next MGET, was
 //! refused: over a slow network it would make reads wait for each other's
@@ -15,7 +18,7 @@
 //! others, lest a row wait for the bytes of a list.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -38,6 +41,8 @@ pub(crate) type Got = Result<Option<Bytes>, Unanswered>;
 #[derive(Default)]
 pub(super) struct Gathering {
     under_way: AtomicUsize,
+    /// Whether several were answered last.
+    several: AtomicBool,
     waiting: Mutex<Vec<Waiting>>,
 }
 
@@ -47,23 +52,40 @@ struct Waiting {
 }
 
 /// A GET or an MGET that is under way.
-struct UnderWay<'a>(&'a Gathering);
+struct UnderWay(Arc<Gathering>);
 
 /// The turn of who lets others join. If its future is dropped meanwhile, what
 /// has been gathered goes out all the same.
 struct Turn<'a>(&'a Arc<Tiers>);
 
 impl Gathering {
-    fn begin(&self) -> UnderWay<'_> {
+    fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self)
+        UnderWay(Arc::clone(self))
     }
 
-    /// Begins if nothing else is under way. It matters to nobody if two do at
-    /// once, and all others only look.
-    fn begin_alone(&self) -> Option<UnderWay<'_>> {
-        let alone = self.under_way.load(Ordering::Relaxed) == 0;
+    /// Begins if nothing else is under way, or likely to be. It matters to nobody
+    /// if two do at once, and all others only look.
+    fn begin_alone(self: &Arc<Self>) -> Option<UnderWay> {
+        let alone = self.under_way.load(Ordering::Relaxed) == 0
+            && !(self.several.load(Ordering::Relaxed)
+                && self.several.swap(false, Ordering::Relaxed));
         alone.then(|| self.begin())
+    }
+
+    /// Lets the tasks that are ready join, until none does any more.
+    async fn gathered(&self) {
+        let mut before = 0;
+        loop {
+            // Once is not enough: of many that are ready, tokio runs 61 before it
+            // comes back, and the rest would have a round trip for themselves.
+            tokio::task::yield_now().await;
+            let count = self.waiting.lock().len();
+            if count <= before.max(1) || MOST <= count {
+                return;
+            }
+            before = count;
+        }
     }
 
     fn take(&self) -> Vec<Waiting> {
@@ -71,7 +93,7 @@ impl Gathering {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -106,9 +128,9 @@ impl Tiers {
             waiting.len() == 1
         };
         if first {
-            let turn = Turn(self);
-            tokio::task::yield_now().await;
-            drop(turn);
+            let _under_way = self.gathering.begin();
+            let _turn = Turn(self);
+            self.gathering.gathered().await;
         }
         // Nobody answers only where the runtime is going away.
         answered.await.unwrap_or(Err(Unanswered::NotSent))
@@ -159,18 +181,26 @@ impl Tiers {
         while !gathered.is_empty() {
             let part = gathered.split_off(gathered.len().saturating_sub(MOST));
             let this = Arc::clone(self);
-            task::spawn(async move { this.get_gathered(part).await });
+            // Under way from now on, and not when the task is run: who asks
+            // meanwhile is not alone.
+            let under_way = self.gathering.begin();
+            task::spawn(async move {
+                this.get_gathered(part).await;
+                drop(under_way);
+            });
         }
     }
 
     async fn get_gathered(&self, part: Vec<Waiting>) {
-        let _under_way = self.gathering.begin();
         let (keys, answers): (Vec<_>, Vec<_>) = part
             .into_iter()
             .filter(|waiting| !waiting.answer.is_closed())
             .map(|waiting| (waiting.key, waiting.answer))
             .unzip();
-        for (answer, got) in answers.into_iter().zip(self.get_many(keys).await) {
+        let several = 1 < keys.len();
+        let found = self.get_many(keys).await;
+        self.gathering.several.store(several, Ordering::Relaxed);
+        for (answer, got) in answers.into_iter().zip(found) {
             // Who asked may have gone away.
             let _ = answer.send(got);
         }

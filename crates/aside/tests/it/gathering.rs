@@ -1,8 +1,12 @@
 //! Rows that are asked for at the same time travel together.
 
-use aside::Repository;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside::{CacheConfig, Repository};
 use futures_util::future::join_all;
 use futures_util::poll;
+use tokio::task::JoinSet;
 
 use crate::database::Queries;
 use crate::entities::{Hero, hero};
@@ -40,6 +44,39 @@ async fn rows_that_are_asked_for_at_once_travel_as_one_mget_and_the_first_waits_
     let together = ["GET and others: [\"GET\", \"MGET\"]"];
     assert!(trips == apart || trips == together, "{trips:?}");
     assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
+async fn tasks_that_were_answered_together_ask_together_again() {
+    const ROUNDS: usize = 20;
+    let world = World::new();
+    // More than tokio runs before it looks who has given way.
+    let rows: Arc<[Hero]> = saved(&world, 64).await.into();
+    let config = CacheConfig {
+        max_staleness: Duration::ZERO,
+        ..world.config()
+    };
+    let reader = world.instance_with(config).await;
+    world.redis().reset_stats();
+
+    let tasks: JoinSet<()> = (0..rows.len())
+        .map(|task| {
+            let (rows, heroes) = (Arc::clone(&rows), reader.heroes.clone());
+            async move {
+                for round in 0..ROUNDS {
+                    let row = &rows[(task + round) % rows.len()];
+                    let found = heroes.find_by_id(&row.id).await.unwrap();
+                    assert_eq!(found.as_deref(), Some(row));
+                }
+            }
+        })
+        .collect();
+    tasks.join_all().await;
+
+    let (gets, mgets) = (world.redis().calls("get"), world.redis().calls("mget"));
+    // The first one goes alone, and comes back while the others are under way.
+    assert!(gets <= 3, "{gets} lone reads, {mgets} of several");
+    assert!(mgets <= ROUNDS as u64 + 3, "{mgets} trips of several");
 }
 
 #[tokio::test]
