@@ -114,7 +114,7 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
     let mut broken = None;
     let tables: Vec<Table> = match arguments.suite {
         Suite::L1 => suites::l1::run(arguments.quick).await?,
-        Suite::L2 => suites::l2::run(arguments.quick).await?,
+        Suite::L2 => suites::l2::run(arguments.quick)?,
         #[cfg(feature = "peers")]
         Suite::L2Peers => suites::l2_peers::run(arguments.quick).await?,
         Suite::Miss => suites::miss::run(arguments.quick).await?,

@@ -21,13 +21,13 @@ const HEROES: u64 = 1_000;
 /// What makes a hero about 600 bytes of JSON.
 const APPEARANCE_BYTES: usize = 518;
 
-pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
+pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let redis = servers::redis()?;
     let transports = [("TCP", redis.url()), ("unix socket", redis.unix_url())];
     let mut tables = Vec::new();
     for (transport, url) in &transports {
         tables.extend(latency::run(&redis, transport, url, quick)?);
-        tables.extend(throughput::run(&redis, transport, url, quick).await?);
+        tables.extend(throughput::run(&redis, transport, url, quick)?);
     }
     Ok(tables)
 }

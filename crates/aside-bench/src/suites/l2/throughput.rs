@@ -1,12 +1,12 @@
-//! Many tasks at once, on all cores.
+//! Many tasks at once, with server and client on one core, and on all.
 
 use std::time::Instant;
 
 use aside::Repository;
 use aside_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;
-use tokio::runtime::Handle;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
 
 use super::{HEROES, Stage, hero_key, process_of};
 use crate::heroes::{Hero, id};
@@ -20,32 +20,53 @@ const ASIDE: &str = "aside";
 /// The library keeps four connections for commands.
 const CONNECTIONS: usize = 4;
 
-pub(super) async fn run(
+pub(super) fn run(
     redis: &RedisServer,
     transport: &str,
     url: &str,
     quick: bool,
 ) -> Result<Vec<Table>, Wrong> {
+    let process = process_of(redis);
+    let mut tables = cores::apart(|| {
+        let pinned = cores::share_one(process);
+        let place = if pinned { "on one core" } else { "not pinned" };
+        let place = format!("{transport}, server and client {place}");
+        measure(&mut Builder::new_current_thread(), &place, url, quick)
+    })?;
+    cores::share_all(process);
+    let place = format!("{transport}, on all cores");
+    let all = cores::apart(|| measure(&mut Builder::new_multi_thread(), &place, url, quick));
+    tables.extend(all?);
+    Ok(tables)
+}
+
+fn measure(
+    runtime: &mut Builder,
+    place: &str,
+    url: &str,
+    quick: bool,
+) -> Result<Vec<Table>, Wrong> {
     let (rounds, operations) = if quick { (3, 2_000) } else { (11, 20_000) };
-    cores::share_all(process_of(redis));
-    let stage = Stage::set(url).await?;
+    let runtime = runtime.enable_all().build();
+    let runtime = runtime.map_err(|error| Wrong(error.to_string()))?;
+    let stage = runtime.block_on(Stage::set(url))?;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
-        connections.push(bare::connect(url).await?);
+        connections.push(runtime.block_on(bare::connect(url))?);
     }
+    let bare = |connections: &[MultiplexedConnection], tasks| {
+        runtime.block_on(bare_hits(connections, tasks, operations))
+    };
     let mut tables = Vec::new();
     for tasks in [64, 256] {
         let contenders = vec![
-            contender(BARE, || bare_hits(&connections[..1], tasks, operations)),
-            contender("redis, four connections", || {
-                bare_hits(&connections, tasks, operations)
-            }),
+            contender(BARE, || bare(&connections[..1], tasks)),
+            contender("redis, four connections", || bare(&connections, tasks)),
             contender(ASIDE, || {
-                let round = stage.all_hits(async || hits(&stage, tasks, operations).await);
-                block_in_place(|| Handle::current().block_on(round))
+                runtime.block_on(stage.all_hits(async || hits(&stage, tasks, operations).await))
             }),
         ];
-        let title = format!("Heroes of 600 bytes from Redis, {tasks} tasks: {transport}");
+        let title = format!("Heroes of 600 bytes from Redis, {tasks} tasks: {place}");
         let table = Table::of(Unit::PerSecond, title, BARE, alternate(rounds, contenders));
         tables.push(match tasks {
             64 => table.wanted(ASIDE, Bound::AtLeast(1.5), BARE),
@@ -59,7 +80,7 @@ fn contender<'a>(name: &str, mut per_second: impl FnMut() -> f64 + 'a) -> Conten
     Contender::with_figures(name, move || vec![per_second()])
 }
 
-fn bare_hits(connections: &[MultiplexedConnection], tasks: usize, operations: usize) -> f64 {
+async fn bare_hits(connections: &[MultiplexedConnection], tasks: usize, operations: usize) -> f64 {
     let each = |task: usize| {
         let mut connection = connections[task % connections.len()].clone();
         async move {
@@ -73,7 +94,7 @@ fn bare_hits(connections: &[MultiplexedConnection], tasks: usize, operations: us
             }
         }
     };
-    block_in_place(|| Handle::current().block_on(at_once(tasks, operations, each)))
+    at_once(tasks, operations, each).await
 }
 
 async fn hits(stage: &Stage, tasks: usize, operations: usize) -> f64 {
