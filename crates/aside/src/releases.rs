@@ -105,7 +105,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
         .iter()
         .filter_map(|pending| op(tiers, pending))
         .collect();
-    let Ok(replies) = tiers.ask(tiers.lane(), ops).await else {
+    let Ok(replies) = tiers.ask(tiers.lane_of_writes(), ops).await else {
         ready.extend(batch);
         return false;
     };

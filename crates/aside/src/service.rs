@@ -228,7 +228,8 @@ impl CacheService {
                     }
                     let link = Arc::clone(&tiers.link);
                     let (heard, info) = (Arc::downgrade(&tiers), Arc::clone(&server));
-                    let watch = watcher::run(endpoint, link, heard, info, silence);
+                    let lane = Arc::clone(redis.watched());
+                    let watch = watcher::run(endpoint, link, lane, heard, info, silence);
                     tasks.push(task::spawn(watch).abort_handle());
                     tiers
                 }

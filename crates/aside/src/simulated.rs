@@ -53,8 +53,6 @@ pub(crate) enum Rule {
     GenerationsBeforeGet,
     /// Nobody joins a load that began before they asked.
     JoinInTime,
-    /// Own generations are raised after the quarantine is acknowledged.
-    OwnGenerationsAfterQuarantine,
     /// A proof is good for H.
     ProofsAge,
     /// A value of another history is not served.

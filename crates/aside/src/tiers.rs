@@ -132,6 +132,12 @@ impl Tiers {
         self.shared.as_ref().map_or(Lane(0), |shared| shared.lane())
     }
 
+    /// The lane for what makes others forget.
+    pub(crate) fn lane_of_writes(&self) -> Lane {
+        let shared = self.shared.as_ref();
+        shared.map_or(Lane(0), |shared| shared.lane_of_writes())
+    }
+
     /// Runs `ops` as one pipeline, and draws from what comes back, or does
     /// not, what it says about the server.
     pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
@@ -208,7 +214,7 @@ impl Tiers {
             Op::Get { key },
         ];
         // Uncounted: it is asked at every PING for as long as Redis refuses.
-        let replies = self.ask_uncounted(self.lane(), ops).await;
+        let replies = self.ask_uncounted(self.lane_of_writes(), ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 

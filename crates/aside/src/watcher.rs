@@ -12,6 +12,11 @@
 //! answer every PING as well, and hear nothing new. The same answer names the
 //! history that the server is in.
 //!
+//! Writes tell Redis on the same connection: what they publish comes back here,
+//! and a server sends it in one packet with the reply, ahead of it before Redis
+//! 7.2 and behind it since, so that neither stands for the other. Where the
+//! connection is not proved they take another.
+//!
 //! A server may answer every PING and still refuse what matters: one that lost
 //! its replicas, or whose user may run no scripts. Where a refusal raised the
 //! suspicion, or the circuit breaker is open, a PONG does not end it before a
@@ -29,7 +34,7 @@ use crate::clock::Moment;
 use crate::link::{Link, Suspicion};
 use crate::message;
 use crate::shared::Reply;
-use crate::shared::lanes::with_scripts;
+use crate::shared::lanes::{LaneState, Tended, with_scripts};
 use crate::shared::redis::{Broken, Endpoint, Event, Wire};
 use crate::shared::server::{self, field, info_replication};
 use crate::shared::wire_form::{self, Call, WireReply};
@@ -63,6 +68,7 @@ pub(crate) type SharedInfo = Arc<Mutex<Option<ServerInfo>>>;
 pub(crate) async fn run(
     endpoint: Endpoint,
     link: Arc<Link>,
+    lane: Arc<LaneState>,
     tiers: Weak<Tiers>,
     info: SharedInfo,
     silence: Duration,
@@ -93,12 +99,14 @@ pub(crate) async fn run(
             // After the confirmation and before the first PONG counts: what
             // was published while nobody listened is not coming any more.
             link.unsync();
-            Ok(wire)
+            Ok(Arc::new(wire))
         };
         match watch.await {
             Ok(wire) => {
                 refused = None;
-                prove(&wire, &link, &tiers, &info, &gone, silence, &mut last).await;
+                let tended = Tended(&lane, &wire);
+                prove(&tended, &link, &tiers, &info, &gone, silence, &mut last).await;
+                drop(tended);
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
@@ -142,7 +150,7 @@ async fn open(
 
 /// Sends PINGs until the connection is gone, or silent for too long.
 async fn prove(
-    wire: &Wire,
+    Tended(lane, wire): &Tended<'_>,
     link: &Link,
     tiers: &Weak<Tiers>,
     info: &SharedInfo,
@@ -195,8 +203,12 @@ async fn prove(
                 let known = tokio::time::timeout(silence, learn_epochs(wire, &tiers, epochs));
                 if !matches!(known.await, Ok(Ok(()))) {
                     link.suspect(&Suspicion::Refused("an error to BUMP".to_owned()));
-                } else if tiers.believes_pong(link.was_refused(suspicions)).await {
-                    link.pong(sent, suspicions);
+                } else {
+                    // Before the harmless write, which goes out on it.
+                    lane.answers(wire, link.tag());
+                    if tiers.believes_pong(link.was_refused(suspicions)).await {
+                        link.pong(sent, suspicions);
+                    }
                 }
             }
             // Demoted: its messages are not those of the primary.
@@ -225,6 +237,7 @@ async fn prove(
         tokio::select! {
             biased;
             () = gone.notified() => return,
+            () = lane.trouble() => {}
             () = tokio::time::sleep(every) => {}
         }
     }

@@ -31,7 +31,7 @@ use crate::entity::{self, Entity};
 use crate::journal::all_of;
 use crate::journalled::Journalled;
 use crate::key::Key;
-use crate::shared::{Lane, Token};
+use crate::shared::Token;
 use crate::strategy::Dependents;
 use crate::tiers::Tiers;
 
@@ -75,7 +75,6 @@ struct Recorded {
 /// One QUARANTINE pipeline.
 struct Round {
     writer: Token,
-    lane: Lane,
     begun: Instant,
     acknowledged: Vec<Key>,
     /// Held on this instance since the reply failed to come.

@@ -1,4 +1,5 @@
-//! The connections to one Redis, each kept open by a task of its own.
+//! The connections to one Redis, each kept open by a task of its own: the lanes
+//! by those below, and one more by the watcher.
 //!
 //! An operation never waits for a connection: it finds one or learns at once
 //! that there is none. Reconnecting goes on in the background and never ends;
@@ -26,6 +27,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 pub(crate) struct RedisTier {
     link: Arc<Link>,
     lanes: Vec<Arc<LaneState>>,
+    /// The connection of the watcher, which keeps it open.
+    watched: Arc<LaneState>,
     next: AtomicUsize,
     channel: String,
     deadline: Duration,
@@ -52,6 +55,7 @@ impl RedisTier {
         Self {
             link,
             lanes: (0..lanes.max(1)).map(|_| Arc::new(lane())).collect(),
+            watched: Arc::new(lane()),
             next: AtomicUsize::new(0),
             channel,
             deadline,
@@ -63,6 +67,11 @@ impl RedisTier {
         &self.lanes
     }
 
+    /// The lane of the watcher's connection, for the watcher.
+    pub(crate) fn watched(&self) -> &Arc<LaneState> {
+        &self.watched
+    }
+
     /// The first lane from `first` on that answers.
     fn lane_from(&self, first: usize) -> Lane {
         let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
@@ -72,7 +81,7 @@ impl RedisTier {
         Lane(answering.unwrap_or_else(|| number(0)))
     }
 
-    /// How many connections are open.
+    /// How many connections are open, the watcher's apart.
     pub(crate) fn open(&self) -> usize {
         self.lanes
             .iter()
@@ -81,9 +90,8 @@ impl RedisTier {
     }
 
     async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let Some(lane) = self.lanes.get(lane.0) else {
-            return Err(Unanswered::NotSent);
-        };
+        // One more than there are lanes is the watcher's.
+        let lane = self.lanes.get(lane.0).unwrap_or(&self.watched);
         let Some(wire) = lane.usable(self.link.tag()) else {
             return Err(Unanswered::NotSent);
         };
@@ -102,8 +110,7 @@ impl RedisTier {
                 if reads && wire.received() > before {
                     return Err(Unanswered::Late);
                 }
-                lane.answering.store(false, Ordering::Release);
-                lane.trouble.notify_one();
+                lane.silent(&wire);
                 Err(Unanswered::TimedOut)
             }
         }
@@ -119,6 +126,31 @@ impl LaneState {
         (agrees && self.answering.load(Ordering::Acquire))
             .then(|| self.wire.read().clone())
             .flatten()
+    }
+
+    /// Takes a connection that has been seen to lead to a server in this history.
+    pub(crate) fn answers(&self, wire: &Arc<Wire>, tag: u64) {
+        self.tag.store(tag, Ordering::Release);
+        let mut current = self.wire.write();
+        if current.is_none() {
+            *current = Some(Arc::clone(wire));
+        }
+        self.answering.store(true, Ordering::Release);
+    }
+
+    /// Passes a connection by until it answers again, unless it has been replaced
+    /// already.
+    fn silent(&self, wire: &Arc<Wire>) {
+        let current = self.wire.read();
+        if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, wire)) {
+            self.answering.store(false, Ordering::Release);
+            self.trouble.notify_one();
+        }
+    }
+
+    /// Waits for somebody who got no answer.
+    pub(crate) async fn trouble(&self) {
+        self.trouble.notified().await;
     }
 
     /// Gives a connection up, unless it has been replaced already.
@@ -142,6 +174,13 @@ impl SharedTier for RedisTier {
 
     fn lane_of_rows(&self) -> Lane {
         self.lane_from(0)
+    }
+
+    fn lane_of_writes(&self) -> Lane {
+        match self.watched.usable(self.link.tag()) {
+            Some(_) => Lane(self.lanes.len()),
+            None => self.lane(),
+        }
     }
 
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
@@ -190,13 +229,12 @@ async fn load_scripts(wire: &Wire) -> Result<(), Broken> {
     wire.call(&calls).await.map(drop)
 }
 
-/// A lane that somebody keeps open; without them its connection ends.
-struct Open(Arc<LaneState>);
+/// A lane's connection that somebody looks after; without them it ends.
+pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Wire>);
 
-impl Drop for Open {
+impl Drop for Tended<'_> {
     fn drop(&mut self) {
-        self.0.answering.store(false, Ordering::Release);
-        *self.0.wire.write() = None;
+        self.0.lost(self.1);
     }
 }
 
@@ -207,7 +245,6 @@ pub(crate) async fn keep_open(
     link: Arc<Link>,
     socket_timeout: Duration,
 ) {
-    let _open = Open(Arc::clone(&lane));
     let mut pause = PAUSE.0;
     loop {
         let gone = Arc::new(Notify::new());
@@ -230,17 +267,15 @@ pub(crate) async fn keep_open(
             if !agree(&link, tag, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
-            lane.tag.store(tag, Ordering::Release);
-            Ok::<_, Broken>(wire)
+            Ok::<_, Broken>((Arc::new(wire), tag))
         };
         match opened.await {
-            Ok(wire) => {
+            Ok((wire, tag)) => {
                 pause = PAUSE.0;
-                let wire = Arc::new(wire);
-                *lane.wire.write() = Some(Arc::clone(&wire));
-                lane.answering.store(true, Ordering::Release);
-                stay_with(&lane, &wire, &link, &gone, socket_timeout).await;
-                lane.lost(&wire);
+                let tended = Tended(&lane, &wire);
+                lane.answers(&wire, tag);
+                stay_with(&tended, &link, &gone, socket_timeout).await;
+                drop(tended);
                 link.suspect(&Suspicion::Disconnected);
             }
             Err(error) => tracing::debug!(%error, "no connection to Redis"),
@@ -269,19 +304,13 @@ async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool
 
 /// Returns when the connection is gone, silent for too long, or leads to
 /// another server than the watcher's.
-async fn stay_with(
-    lane: &LaneState,
-    wire: &Arc<Wire>,
-    link: &Link,
-    gone: &Notify,
-    silence: Duration,
-) {
+async fn stay_with(Tended(lane, wire): &Tended<'_>, link: &Link, gone: &Notify, silence: Duration) {
     let mut tags = link.tags();
     loop {
         tokio::select! {
             biased;
             () = gone.notified() => return,
-            () = lane.trouble.notified() => {}
+            () = lane.trouble() => {}
             // The watcher's server is in another history than this one was:
             // is it this server's own, or another server?
             _ = tags.wait_for(|tag| ![0, lane.tag.load(Ordering::Acquire)].contains(tag)) => {}
@@ -308,7 +337,7 @@ async fn stay_with(
         if !agree(link, tag, gone, silence).await {
             return;
         }
-        lane.answering.store(true, Ordering::Release);
+        lane.answers(wire, tag);
     }
 }
 

@@ -256,11 +256,18 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
         self.lane()
     }
 
+    /// The lane on which a write makes others forget: where it can be the one on
+    /// which this process is told so as well, since a message then comes in one
+    /// packet with the reply to what caused it.
+    fn lane_of_writes(&self) -> Lane {
+        self.lane()
+    }
+
     /// Runs `ops` as one pipeline on one lane, within the deadline of one
     /// cache operation. Dropping the future may leave any of them executed.
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
 
-    /// Whether an operation would find a way to the server now.
+    /// Whether an operation on any lane would find a way to the server now.
     fn is_reachable(&self) -> bool {
         true
     }

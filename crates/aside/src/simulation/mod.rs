@@ -165,7 +165,7 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             moments: Arc::default(),
         };
         let trace = Trace(traced.then(Arc::default), now);
-        let server = Server::new(trace.clone());
+        let server = Server::new(trace.clone(), rng.bool());
         let network = Network::new(
             Arc::clone(&server),
             scenario.pace(&mut rng),

@@ -250,7 +250,12 @@ impl Network {
         {
             open.listens = true;
         }
+        if self.server.tells_ahead() {
+            self.server.publish();
+        }
         self.send(self.ways[place].borrow().pace, out, reply);
+        // Nothing is left where it was told ahead.
+        self.server.publish();
     }
 
     fn send(&self, pace: Pace, outbound: &Outbound, bytes: Vec<u8>) {

@@ -31,6 +31,9 @@ pub(super) struct Server {
     published: Arc<Mutex<Vec<String>>>,
     /// False while its process is stopped.
     runs: watch::Sender<bool>,
+    /// Whether who listens where they publish is told ahead of the reply, as before
+    /// Redis 7.2, or behind it.
+    tells_ahead: bool,
     state: Mutex<State>,
     trace: Trace,
 }
@@ -45,7 +48,7 @@ struct State {
 }
 
 impl Server {
-    pub(super) fn new(trace: Trace) -> Arc<Self> {
+    pub(super) fn new(trace: Trace, tells_ahead: bool) -> Arc<Self> {
         let memory = MemoryTier::private(LIMIT_BYTES);
         let published = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&published);
@@ -63,6 +66,7 @@ impl Server {
             _subscription: subscription,
             published,
             runs: watch::Sender::new(true),
+            tells_ahead,
             trace,
         })
     }
@@ -169,7 +173,6 @@ impl Server {
                 Some(ops) => {
                     let mut replies: Vec<_> =
                         ops.iter().map(|op| self.run(connection, op)).collect();
-                    self.publish();
                     match replies.len() {
                         1 => replies.remove(0),
                         _ => array(replies),
@@ -197,8 +200,12 @@ impl Server {
         encode(reply)
     }
 
+    pub(super) fn tells_ahead(&self) -> bool {
+        self.tells_ahead
+    }
+
     /// Sends what was published, as one message.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let lines = std::mem::take(&mut *self.published.lock());
         if lines.is_empty() || without(Rule::Messages) {
             return;

@@ -94,11 +94,6 @@ fn a_seed_is_one_world_to_the_last_event() {
     }
 }
 
-#[test]
-fn what_was_held_before_a_stop_is_not_served_after_a_newer_row() {
-    assert_clean(9371, &world(9371));
-}
-
 /// Whether worlds of this kind show that a rule is missing.
 #[track_caller]
 fn is_missed(rule: Rule, scenario: Scenario, within: u64) {
@@ -125,13 +120,6 @@ fn generations_taken_after_the_get_are_found() {
 #[test]
 fn joining_any_flight_is_found() {
     is_missed(Rule::JoinInTime, Scenario::Deaths, 100);
-}
-
-/// Seldom: what is kept too early dies with the instance's own message.
-#[test]
-#[ignore = "takes many worlds; scripts/simulate has them optimised"]
-fn own_generations_raised_before_the_quarantine_are_found() {
-    is_missed(Rule::OwnGenerationsAfterQuarantine, Scenario::Deaths, 5_000);
 }
 
 #[test]

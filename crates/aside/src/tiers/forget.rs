@@ -75,7 +75,7 @@ impl Tiers {
                     message: self.message(key),
                 })
                 .collect();
-            match self.ask(self.lane(), ops).await {
+            match self.ask(self.lane_of_writes(), ops).await {
                 Ok(replies) => {
                     let failed = batch
                         .iter()
@@ -119,7 +119,8 @@ impl Tiers {
     pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
         self.stripes.forget_all();
         let message = message::forget_all(prefix, self.instance);
-        self.ask_one(self.lane(), Op::Publish { message }).await?;
+        self.ask_one(self.lane_of_writes(), Op::Publish { message })
+            .await?;
         Ok(())
     }
 
@@ -189,7 +190,7 @@ impl Tiers {
     /// Redis did not acknowledge it; repeating it does no harm.
     pub(crate) async fn bump(&self, kind: &str, raise: bool) -> Result<(), Unanswered> {
         let op = self.bump_op(kind, raise);
-        match self.ask_one(self.lane(), op).await? {
+        match self.ask_one(self.lane_of_writes(), op).await? {
             Reply::Epoch(epoch) => self.epochs.adopt(kind, epoch),
             _ => return Err(Unanswered::Disconnected),
         }

@@ -12,6 +12,10 @@ use crate::shared::{Op, Released, Reply, Token};
 use crate::statistics::{Reason, raise};
 use crate::tiers::Tiers;
 
+/// Values of more bytes do not go out on the connection that proves what was heard:
+/// its PINGs would wait behind them.
+const MUCH: usize = 64 * 1024;
+
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -93,7 +97,6 @@ impl Write {
                 self.rounds.pop();
                 continue;
             }
-            let lane = round.lane;
             let mut values: Vec<_> = keys
                 .iter()
                 .map(|key| self.values.remove(key))
@@ -105,7 +108,12 @@ impl Write {
                 message: tiers.message(key),
                 value: value.as_mut().and_then(|value| value.encode(&tiers, key)),
             };
-            let ops = keys.iter().zip(&mut values).map(release).collect();
+            let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
+            // Chosen now: of those that answered before the commit one may be gone.
+            let lane = match brings(&ops) > MUCH {
+                true => tiers.lane(),
+                false => tiers.lane_of_writes(),
+            };
             let replies = tiers.ask(lane, ops).await.ok();
             let mut replies = replies.into_iter().flatten();
             for (key, value) in keys.into_iter().zip(values) {
@@ -188,6 +196,15 @@ impl Write {
         }
         tracing::debug!(keys = ?self.known, "forgot what a write changed");
     }
+}
+
+/// How many bytes of values go along.
+fn brings(ops: &[Op]) -> usize {
+    let value = |op: &Op| match op {
+        Op::Release { value, .. } => value.as_ref().map_or(0, |(value, _)| value.len()),
+        _ => 0,
+    };
+    ops.iter().map(value).sum()
 }
 
 /// What the reply to a RELEASE is called in the books of the audit.

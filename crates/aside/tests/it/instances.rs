@@ -59,7 +59,7 @@ async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
         let (writer, other) = (world.instance().await, world.instance().await);
         let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
         for name in ["Maria", "Marie"] {
-            // Its own message may come after the row, and end it.
+            // Nobody has asked for the kind yet, or the fill is still under way.
             eventually(SOON, "the row in the process", async || {
                 writer.heroes.update(mia.renamed(name)).await.unwrap();
                 let read = writer.heroes.find_by_id_with(&mia.id, Freshness::Any).await;

@@ -135,6 +135,37 @@ async fn a_write_is_one_trip_before_the_commit_and_one_after() {
 }
 
 #[tokio::test]
+async fn a_write_is_told_on_the_connection_that_hears_of_it() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+
+    instance.heroes.save(hero("Mia", "en")).await.unwrap();
+
+    let trips = ["QUARANTINE of 4 keys", "RELEASE of 4 keys"];
+    assert_eq!(tap.trips_of_the_listener(), trips);
+}
+
+#[tokio::test]
+async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_meanwhile() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    let mut write = instance.cache.write();
+    write.created(&mia);
+    assert!(write.before_commit().await.is_empty());
+    assert_eq!(world.state(&mia.key()), 'Q');
+
+    assert_eq!(world.redis().client_kill_pubsub(), 1);
+    eventually(SOON, "the loss to be noticed", async || {
+        instance.cache.health_check().await.status != aside::HealthStatus::Healthy
+    })
+    .await;
+    write.committed().await;
+
+    assert_eq!(world.state(&mia.key()), '-');
+}
+
+#[tokio::test]
 async fn the_quarantine_is_sent_before_the_commit_and_the_release_after_it() {
     use crate::database::Place;
     let world = World::new();

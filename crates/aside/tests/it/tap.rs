@@ -2,7 +2,8 @@
 //!
 //! It passes everything on and writes down what the client sent: commands
 //! that went out without a reply in between are one trip. Scripts go by the
-//! names under which they were loaded; the watcher's connection is left out.
+//! names under which they were loaded; what a connection says when it opens, and
+//! to show that it lives, is left out.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -37,11 +38,20 @@ struct Heard {
     /// Trips by connection and number, in the order in which they began.
     trips: Vec<Trip>,
     scripts: HashMap<String, &'static str>,
+    /// The connection that has subscribed last.
+    listener: Option<usize>,
 }
 
 struct Trip {
     connection: usize,
     commands: Vec<Vec<String>>,
+}
+
+impl Trip {
+    /// Whether it began because somebody asked for something.
+    fn is_asked(&self) -> bool {
+        is_asked(&self.commands[0])
+    }
 }
 
 impl Drop for Tap {
@@ -85,10 +95,20 @@ impl Tap {
     /// One line per trip since the last look: `GET hero:1`, or, for several
     /// commands at once, `ACQUIRE x4`, or one of several keys, `QUARANTINE of 4 keys`.
     pub(crate) fn trips(&self) -> Vec<String> {
+        self.trips_of(|_, _| true)
+    }
+
+    /// The same of the connection that hears what was published.
+    pub(crate) fn trips_of_the_listener(&self) -> Vec<String> {
+        self.trips_of(|trip, listener| Some(trip.connection) == listener)
+    }
+
+    fn trips_of(&self, which: impl Fn(&Trip, Option<usize>) -> bool) -> Vec<String> {
         let mut heard = self.heard.lock();
         let trips = std::mem::take(&mut heard.trips);
         trips
             .iter()
+            .filter(|trip| which(trip, heard.listener))
             .filter_map(|trip| heard.describe(trip))
             .collect()
     }
@@ -96,6 +116,9 @@ impl Tap {
 
 impl Heard {
     fn describe(&self, trip: &Trip) -> Option<String> {
+        if !trip.is_asked() {
+            return None;
+        }
         let name = |words: &Vec<String>| match words[0].as_str() {
             "EVALSHA" => self
                 .scripts
@@ -106,16 +129,6 @@ impl Heard {
             other => other.to_owned(),
         };
         let names: Vec<String> = trip.commands.iter().map(name).collect();
-        // What a connection says when it opens, and to show that it lives.
-        let is_housekeeping = |name: &String| {
-            matches!(
-                name.as_str(),
-                "PING" | "INFO" | "HELLO" | "CLIENT" | "SCRIPT" | "SUBSCRIBE"
-            )
-        };
-        if names.iter().all(is_housekeeping) {
-            return None;
-        }
         let [words] = &trip.commands[..] else {
             let mut text = names[0].clone();
             let _ = match names.iter().all(|name| *name == names[0]) {
@@ -133,6 +146,20 @@ impl Heard {
             several => format!("{} of {several} keys", names[0]),
         })
     }
+}
+
+/// Whether a command was sent because somebody asked for something.
+fn is_asked(words: &[String]) -> bool {
+    let of_connections = [
+        "PING",
+        "INFO",
+        "HGETALL",
+        "HELLO",
+        "CLIENT",
+        "SCRIPT",
+        "SUBSCRIBE",
+    ];
+    !of_connections.contains(&words[0].as_str())
 }
 
 async fn pass_on(
@@ -158,9 +185,14 @@ async fn pass_on(
                         let name = SCRIPTS[loaded];
                         heard.scripts.entry(sha1_of(&words[2])).or_insert(name);
                     }
+                    if words[0] == "SUBSCRIBE" {
+                        heard.listener = Some(connection);
+                    }
                     let last = heard.trips.iter_mut().rfind(|trip| trip.connection == connection);
                     match last {
-                        Some(trip) if !replied => trip.commands.push(words),
+                        Some(trip) if !replied && trip.is_asked() == is_asked(&words) => {
+                            trip.commands.push(words);
+                        }
                         _ => heard.trips.push(Trip { connection, commands: vec![words] }),
                     }
                     replied = false;

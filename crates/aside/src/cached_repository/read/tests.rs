@@ -88,6 +88,19 @@ async fn a_read_that_skips_this_process_outdates_what_is_still_on_its_way_in() {
     }
 }
 
+/// Found by a simulated world, in which a stopped process went on without a proof.
+#[tokio::test]
+async fn a_read_that_passes_redis_by_outdates_what_is_held_here() {
+    let heroes = cached().await;
+    let key = Asked::<Hero>::Id(&1).key("");
+    assert!(heroes.tiers().hold(&key));
+    let held = heroes.mark(&key).stamp;
+
+    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Source);
+
+    assert!(!heroes.tiers().stripes.is_current(held));
+}
+
 #[tokio::test]
 async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
     let heroes = cached().await;
