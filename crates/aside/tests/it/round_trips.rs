@@ -146,6 +146,18 @@ async fn a_write_is_told_on_the_connection_that_hears_of_it() {
 }
 
 #[tokio::test]
+async fn a_large_row_that_a_write_leaves_keeps_off_the_connection_that_proves() {
+    let world = World::new();
+    let (tap, instance) = world.tapped().await;
+    let large = hero(&"M".repeat(70_000), "en");
+
+    instance.heroes.save(large.clone()).await.unwrap();
+
+    assert_eq!(world.state(&large.key()), 'V');
+    assert_eq!(tap.trips_of_the_listener(), ["QUARANTINE of 4 keys"]);
+}
+
+#[tokio::test]
 async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_meanwhile() {
     let world = World::new();
     let instance = world.instance().await;
