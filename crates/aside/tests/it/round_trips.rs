@@ -167,8 +167,9 @@ async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_me
     assert!(write.before_commit().await.is_empty());
     assert_eq!(world.state(&mia.key()), 'Q');
 
-    assert_eq!(world.redis().client_kill_pubsub(), 1);
     eventually(SOON, "the loss to be noticed", async || {
+        // Again, if it has been replaced before anybody looked.
+        world.redis().client_kill_pubsub();
         instance.cache.health_check().await.status != aside::HealthStatus::Healthy
     })
     .await;
