@@ -33,6 +33,12 @@ use crate::table::Table;
 #[error("{0}")]
 pub(crate) struct Wrong(pub(crate) String);
 
+impl From<std::io::Error> for Wrong {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 #[derive(Parser)]
 #[command(about = "Measures aside beside what it replaces")]
 struct Arguments {

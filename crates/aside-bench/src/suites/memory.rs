@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aside::{CacheConfig, CacheService, CachedRepository, Forget, Repository, Secret};
 use aside_testkit::RedisServer;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use uuid::Uuid;
 
 use crate::heroes::{Hero, HeroIndex, Heroes, id};
@@ -95,7 +95,7 @@ fn measure(redis: &RedisServer, heroes: &Heroes, size: u64) -> Result<Taken, Wro
         ..CacheConfig::default()
     };
     // Of its own, so that nothing of an earlier one ends while this one counts.
-    let runtime = one_thread()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut service = None;
     // The first batch makes the client's buffers as large as they get.
     let first = BATCH as u64;
@@ -147,7 +147,7 @@ fn churn(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
     } else {
         (20_000, 5_000, LIFETIMES)
     };
-    let runtime = one_thread()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let heroes = Heroes::of(rows, BYTES, Duration::ZERO);
     let config = CacheConfig {
         default_ttl: TTL,
@@ -247,11 +247,6 @@ async fn live_until(
         operations += 106;
     }
     operations
-}
-
-fn one_thread() -> Result<Runtime, Wrong> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Wrong(error.to_string()))
 }
 
 async fn cached(

@@ -36,8 +36,7 @@ type Stored = Record<LISTS>;
 pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let (rounds, operations) = if quick { (3, 32) } else { (11, 400) };
     let measure = |runtime: &mut Builder, writers, place: &str| {
-        let runtime = runtime.enable_all().build();
-        let runtime = runtime.map_err(|error| Wrong(error.to_string()))?;
+        let runtime = runtime.enable_all().build()?;
         let stage = runtime.block_on(Stage::set())?;
         let mut tables = Vec::new();
         for records in [1, RECORDS] {
@@ -64,7 +63,7 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
         if writers == WRITERS {
             tables.push(runtime.block_on(stage.commands(operations))?);
         }
-        Ok(tables)
+        Ok::<_, Wrong>(tables)
     };
     // One after the other, it is mostly waking up who sleeps on another core.
     let mut tables: Vec<Table> = cores::on_one(|pinned| {

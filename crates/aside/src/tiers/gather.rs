@@ -75,13 +75,13 @@ impl Gathering {
 
     /// Lets the tasks that are ready join, until none does any more.
     async fn gathered(&self) {
-        let mut before = 0;
+        let mut before = 1;
         loop {
             // Once is not enough: of many that are ready, tokio runs 61 before it
             // comes back, and the rest would have a round trip for themselves.
             tokio::task::yield_now().await;
             let count = self.waiting.lock().len();
-            if count <= before.max(1) || MOST <= count {
+            if count <= before || MOST <= count {
                 return;
             }
             before = count;

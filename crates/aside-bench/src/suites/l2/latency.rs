@@ -11,12 +11,12 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
-use super::{HEROES, Stage, hero_key, process_of};
+use super::{HEROES, Stage, hero_key, on_one_core};
 use crate::heroes::{Hero, InMemory, id};
 use crate::rounds::{Contender, alternate_figures, percentiles};
 use crate::socket::Socket;
 use crate::table::{Bound, Table};
-use crate::{Wrong, bare, cores};
+use crate::{Wrong, bare};
 
 const SOCKET: &str = "blocking socket";
 const SOCKET_DECODED: &str = "blocking socket, decoded";
@@ -58,12 +58,9 @@ pub(super) fn run(
             batches: 60,
         }
     };
-    let measured = cores::apart(|| {
-        let pinned = cores::share_one(process_of(redis));
-        One::set(redis, transport, url, pinned)?.measure(&extent)
-    });
-    cores::share_all(process_of(redis));
-    measured
+    on_one_core(redis, transport, |place| {
+        One::set(redis, url, place)?.measure(&extent)
+    })
 }
 
 /// Everything on one thread.
@@ -76,9 +73,8 @@ struct One {
 }
 
 impl One {
-    fn set(redis: &RedisServer, transport: &str, url: &str, pinned: bool) -> Result<Self, Wrong> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Wrong(error.to_string()))?;
+    fn set(redis: &RedisServer, url: &str, place: String) -> Result<Self, Wrong> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let stage = runtime.block_on(Stage::set(url))?;
         let bare = runtime.block_on(bare::connect(url))?;
         let (address, path) = (redis.address(), redis.socket());
@@ -92,13 +88,12 @@ impl One {
                 Box::new(UnixStream::connect(&path).expect("the server is there"))
             }
         };
-        let cores = if pinned { "on one core" } else { "not pinned" };
         Ok(Self {
             runtime,
             stage,
             bare,
             stream: Box::new(move || Socket::over(stream())),
-            place: format!("{transport}, server and client {cores}"),
+            place,
         })
     }
 

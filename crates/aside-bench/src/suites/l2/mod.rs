@@ -13,7 +13,7 @@ use crate::heroes::{Hero, Heroes, InMemory, id};
 use crate::rounds::undisturbed;
 use crate::stories::Story;
 use crate::table::Table;
-use crate::{Wrong, servers};
+use crate::{Wrong, cores, servers};
 
 /// How many heroes there are: the length of the list.
 const HEROES: u64 = 1_000;
@@ -122,6 +122,23 @@ async fn until_shared<T, X: std::fmt::Debug>(
 /// The key of a hero, as it stands in Redis.
 fn hero_key(id: Uuid) -> String {
     format!("hero:{id}")
+}
+
+/// Measures with server and client on one core, where that is possible, in a thread
+/// of its own; `measure` is told what that is called.
+fn on_one_core<T: Send>(
+    redis: &RedisServer,
+    transport: &str,
+    measure: impl FnOnce(String) -> T + Send,
+) -> T {
+    let process = process_of(redis);
+    let measured = cores::apart(|| {
+        let pinned = cores::share_one(process);
+        let cores = if pinned { "on one core" } else { "not pinned" };
+        measure(format!("{transport}, server and client {cores}"))
+    });
+    cores::share_all(process);
+    measured
 }
 
 /// The process of a server.

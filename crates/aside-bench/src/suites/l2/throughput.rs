@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use super::{HEROES, Stage, hero_key, process_of};
+use super::{HEROES, Stage, hero_key, on_one_core};
 use crate::heroes::{Hero, id};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Table, Unit};
@@ -26,14 +26,9 @@ pub(super) fn run(
     url: &str,
     quick: bool,
 ) -> Result<Vec<Table>, Wrong> {
-    let process = process_of(redis);
-    let mut tables = cores::apart(|| {
-        let pinned = cores::share_one(process);
-        let place = if pinned { "on one core" } else { "not pinned" };
-        let place = format!("{transport}, server and client {place}");
+    let mut tables = on_one_core(redis, transport, |place| {
         measure(&mut Builder::new_current_thread(), &place, url, quick)
     })?;
-    cores::share_all(process);
     let place = format!("{transport}, on all cores");
     let all = cores::apart(|| measure(&mut Builder::new_multi_thread(), &place, url, quick));
     tables.extend(all?);
@@ -47,8 +42,7 @@ fn measure(
     quick: bool,
 ) -> Result<Vec<Table>, Wrong> {
     let (rounds, operations) = if quick { (3, 2_000) } else { (11, 20_000) };
-    let runtime = runtime.enable_all().build();
-    let runtime = runtime.map_err(|error| Wrong(error.to_string()))?;
+    let runtime = runtime.enable_all().build()?;
     let stage = runtime.block_on(Stage::set(url))?;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
