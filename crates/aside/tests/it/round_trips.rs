@@ -1,6 +1,8 @@
 //! What a call costs: trips to Redis, and queries of the database.
 
-use aside::Repository;
+use std::time::Duration;
+
+use aside::{CacheConfig, Freshness, Repository};
 use aside_testkit::eventually;
 
 use crate::database::Queries;
@@ -176,6 +178,37 @@ async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_me
     write.committed().await;
 
     assert_eq!(world.state(&mia.key()), '-');
+}
+
+#[tokio::test]
+async fn a_write_is_done_after_one_deadline_where_only_the_connection_that_hears_hangs() {
+    let world = World::new();
+    let second = Duration::from_secs(1);
+    let config = CacheConfig {
+        operation_timeout: second,
+        redis_socket_timeout: second,
+        ..world.config()
+    };
+    let (tap, instance) = world.tapped_with(config).await;
+    let other = world.instance().await;
+    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
+
+    tap.cut_off_the_listener();
+    let begun = tokio::time::Instant::now();
+    let maria = instance.heroes.update(mia.renamed("Maria")).await;
+    let took = begun.elapsed();
+
+    assert_eq!(maria.unwrap().unwrap().name, "Maria");
+    // Another for the RELEASE would be as much again.
+    assert!(second <= took && took < second * 2, "{took:?}");
+    for heroes in [&instance.heroes, &other.heroes] {
+        let read = heroes.find_by_id_with(&mia.id, Freshness::Shared).await;
+        assert_eq!(read.unwrap().value.unwrap().name, "Maria");
+    }
+    eventually(SOON, "the end of the quarantine", async || {
+        world.state(&mia.key()) != 'Q'
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ struct Heard {
     scripts: HashMap<String, &'static str>,
     /// The connection that has subscribed last.
     listener: Option<usize>,
+    /// The connection to which nothing is passed on any more.
+    cut_off: Option<usize>,
 }
 
 struct Trip {
@@ -101,6 +103,12 @@ impl Tap {
     /// The same of the connection that hears what was published.
     pub(crate) fn trips_of_the_listener(&self) -> Vec<String> {
         self.trips_of(|trip, listener| Some(trip.connection) == listener)
+    }
+
+    /// Passes nothing on any more to the connection that hears, which stays open.
+    pub(crate) fn cut_off_the_listener(&self) {
+        let mut heard = self.heard.lock();
+        heard.cut_off = heard.listener;
     }
 
     fn trips_of(&self, which: impl Fn(&Trip, Option<usize>) -> bool) -> Vec<String> {
@@ -203,6 +211,9 @@ async fn pass_on(
             }
             read = server.read(&mut from_server) => {
                 let Ok(length @ 1..) = read else { return };
+                if heard.lock().cut_off == Some(connection) {
+                    continue;
+                }
                 // Before the client can hear of it, and go on.
                 replied = true;
                 if client.write_all(&from_server[..length]).await.is_err() {

@@ -87,10 +87,14 @@ impl World {
 
     /// An instance whose words with Redis can be listened to.
     pub(crate) async fn tapped(&self) -> (Tap, Instance) {
+        self.tapped_with(self.config()).await
+    }
+
+    pub(crate) async fn tapped_with(&self, config: CacheConfig) -> (Tap, Instance) {
         let tap = Tap::start(self.redis().address()).await;
         let config = CacheConfig {
             redis_url: Secret::new(tap.url()),
-            ..self.config()
+            ..config
         };
         let instance = self.instance_with(config).await;
         tap.forget();
