@@ -3,6 +3,7 @@
 //! Every figure is a ratio between things measured alternately in one run. A
 //! suite checks its own results, and fails on a wrong one.
 
+mod against;
 mod bare;
 mod cores;
 mod heroes;
@@ -19,12 +20,13 @@ mod suites;
 mod table;
 mod zipf;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
+use crate::against::Passes;
 use crate::machine::Machine;
 use crate::table::Table;
 
@@ -53,6 +55,14 @@ struct Arguments {
     /// A few seconds at most: to see that the results are right.
     #[arg(long, global = true)]
     quick: bool,
+    /// Measures another build of this program as well, alternately, and how far
+    /// this one lies apart from itself.
+    #[arg(long, global = true, value_name = "BINARY")]
+    against: Option<PathBuf>,
+    /// How often each build runs the suite for `--against`.
+    #[arg(long, global = true, value_name = "N", default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
 }
 
 #[derive(Subcommand)]
@@ -100,6 +110,22 @@ enum Suite {
     },
 }
 
+impl Suite {
+    /// How a suite whose figures are measured round by round is called.
+    fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::L1 => Some("l1"),
+            Self::L2 => Some("l2"),
+            Self::Miss => Some("miss"),
+            Self::Write => Some("write"),
+            Self::Mixed => Some("mixed"),
+            Self::Memory => Some("memory"),
+            Self::Scale => Some("scale"),
+            _ => None,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
@@ -117,30 +143,9 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
     }
     let machine = Machine::now();
     machine.print();
-    let mut broken = None;
-    let tables: Vec<Table> = match arguments.suite {
-        Suite::L1 => suites::l1::run(arguments.quick).await?,
-        Suite::L2 => suites::l2::run(arguments.quick)?,
-        #[cfg(feature = "peers")]
-        Suite::L2Peers => suites::l2_peers::run(arguments.quick).await?,
-        Suite::Miss => suites::miss::run(arguments.quick).await?,
-        Suite::Write => suites::write::run(arguments.quick)?,
-        Suite::Mixed => suites::mixed::run(arguments.quick).await?,
-        Suite::Memory => suites::memory::run(arguments.quick).await?,
-        Suite::Scale => suites::scale::run(arguments.quick).await?,
-        Suite::Consistency => {
-            let tables;
-            (tables, broken) = suites::consistency::run(arguments.quick).await?;
-            tables
-        }
-        Suite::Reader { .. } => Vec::new(),
-        Suite::Trace { file, capacity } => {
-            let redis = servers::redis()?;
-            suites::replay::run(&file, capacity, &redis.url()).await?
-        }
-        Suite::Simulate { file, capacity } => {
-            suites::replay::run(&file, capacity, "memory://").await?
-        }
+    let (tables, broken) = match &arguments.against {
+        Some(other) => (compare(other, &arguments)?, None),
+        None => measure(arguments.suite, arguments.quick).await?,
     };
     for table in &tables {
         table.print();
@@ -157,4 +162,42 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
     }
     // Only now: the tables show how it was broken.
     broken.map_or(Ok(()), Err)
+}
+
+/// Two builds; each runs the suite in processes of its own.
+fn compare(other: &Path, arguments: &Arguments) -> Result<Vec<Table>, Wrong> {
+    let suite = arguments.suite.name().ok_or_else(|| {
+        Wrong("--against needs a suite that measures round by round, such as l1".to_owned())
+    })?;
+    against::run(&Passes {
+        other,
+        suite,
+        quick: arguments.quick,
+        rounds: usize::from(arguments.rounds),
+    })
+}
+
+/// The tables of a suite, and how the library broke its promise in it.
+async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>), Wrong> {
+    let tables = match suite {
+        Suite::L1 => suites::l1::run(quick).await?,
+        Suite::L2 => suites::l2::run(quick)?,
+        #[cfg(feature = "peers")]
+        Suite::L2Peers => suites::l2_peers::run(quick).await?,
+        Suite::Miss => suites::miss::run(quick).await?,
+        Suite::Write => suites::write::run(quick)?,
+        Suite::Mixed => suites::mixed::run(quick).await?,
+        Suite::Memory => suites::memory::run(quick).await?,
+        Suite::Scale => suites::scale::run(quick).await?,
+        Suite::Consistency => return suites::consistency::run(quick).await,
+        Suite::Reader { .. } => Vec::new(),
+        Suite::Trace { file, capacity } => {
+            let redis = servers::redis()?;
+            suites::replay::run(&file, capacity, &redis.url()).await?
+        }
+        Suite::Simulate { file, capacity } => {
+            suites::replay::run(&file, capacity, "memory://").await?
+        }
+    };
+    Ok((tables, None))
 }

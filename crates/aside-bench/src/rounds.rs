@@ -29,7 +29,7 @@ impl<'a> Contender<'a> {
 }
 
 /// One figure of one contender.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Measured {
     pub(crate) name: String,
     /// Round by round; one place is one round of all contenders.

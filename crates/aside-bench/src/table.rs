@@ -1,6 +1,6 @@
 //! Tables, as Markdown and as JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::rounds::{Measured, spread};
 
@@ -32,7 +32,7 @@ pub(crate) enum Body {
 }
 
 /// What the figures of a table are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
     Nanoseconds,
@@ -51,6 +51,8 @@ pub(crate) enum Cell {
     Milliseconds(f64),
     /// So many of one thing for each of another.
     Each(f64),
+    /// Of two figures that may differ by less than a percent.
+    Ratio(f64),
     /// So many of so many.
     Of(u64, u64),
 }
@@ -227,6 +229,7 @@ impl Cell {
             Self::Seconds(seconds) => format!("{seconds:.1} s"),
             Self::Milliseconds(milliseconds) => format!("{milliseconds:.1} ms"),
             Self::Each(figure) => format!("{figure:.2}"),
+            Self::Ratio(ratio) => format!("{ratio:.3}"),
             Self::Of(part, all) => format!("{part} of {all}"),
         }
     }

@@ -236,3 +236,48 @@ fn a_file_that_is_not_there_is_named() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("no-such-file.keys"));
 }
+
+/// This program, as the other build of a comparison.
+const ITSELF: &str = env!("CARGO_BIN_EXE_aside-bench");
+
+#[test]
+fn two_builds_are_compared_figure_by_figure() {
+    let page = bench(&["l1", "--quick", "--against", ITSELF, "--rounds", "2"]);
+    for row in ["HashMap", "quick_cache", "aside"] {
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {row} |")));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+        assert_eq!(rows.len(), 4, "{row}: {page}");
+        for row in rows {
+            // Name, two times, their ratio, the ratios of this build, the verdict.
+            let ratio: f64 = row[3].parse().unwrap();
+            assert!(0.0 < ratio, "{page}");
+            let (lowest, highest) = row[4].split_once(" to ").unwrap();
+            let itself: [f64; 2] = [lowest, highest].map(|ratio| ratio.parse().unwrap());
+            assert!(0.0 < itself[0] && itself[0] <= itself[1], "{page}");
+            let verdicts = ["**slower** |", "within |", "faster |"];
+            assert!(verdicts.contains(&row[5]), "{page}");
+        }
+    }
+    assert!(page.contains("time, this / itself"), "{page}");
+}
+
+#[test]
+fn a_build_that_cannot_be_compared_is_named() {
+    for (arguments, named) in [
+        (["l1", "--against", "no-such-build"], "no-such-build l1: "),
+        (
+            ["consistency", "--against", ITSELF],
+            "--against needs a suite",
+        ),
+        // It does not know the suite.
+        (["l1", "--against", "cat"], "cat l1: "),
+    ] {
+        let output = Command::new(ITSELF).arg("--quick").args(arguments).output();
+        let output = output.unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(named), "{said}");
+    }
+}
