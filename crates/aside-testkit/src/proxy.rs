@@ -9,6 +9,7 @@ mod connection;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub enum Mode {
     Pass,
     /// They are delivered that much later, in order and at full bandwidth.
     Delay(Duration),
+    /// They are delivered in order, so many of them per second on each connection:
+    /// a narrow network, whose buffers take megabytes at once.
+    Throttle(NonZeroU32),
     /// They are swallowed, and so is the end of the stream. The connection
     /// stays, and nobody is told: a network that drops packets.
     Blackhole,

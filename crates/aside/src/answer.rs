@@ -91,8 +91,13 @@ pub enum Bypass {
     OtherShape,
     /// The caller asked for the database.
     Requested,
-    /// The strategy does not cache reads.
+    /// The strategy does not cache reads, or not this answer.
     Strategy,
+    /// The answer has more bytes than are cached.
+    TooLarge,
+    /// The answer cannot be cached: its codec does not write it, or does not read
+    /// back what it wrote, or it takes too long to reach Redis.
+    NotCacheable,
 }
 
 impl Bypass {
@@ -114,6 +119,8 @@ impl Bypass {
             Self::OtherShape => "other-shape",
             Self::Requested => "requested",
             Self::Strategy => "strategy",
+            Self::TooLarge => "too-large",
+            Self::NotCacheable => "not-cacheable",
         }
     }
 }

@@ -33,9 +33,14 @@ use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
 use crate::statistics::{KindStatistics, ServiceStatistics};
 use crate::strategy::{CacheStrategy, DefaultStrategy};
 use crate::stripes::Stripes;
+use crate::uncacheable::Uncacheable;
 
 /// How long a load may wait for its turn while Redis is away.
 const SOURCE_QUEUE: Duration = Duration::from_secs(2);
+
+/// Values of more bytes keep away from the connection of rows, and from the one
+/// that proves what was heard: a GET or a PING would wait behind them.
+pub(crate) const MUCH: usize = 64 * 1024;
 
 /// What every read and every write of one service shares.
 pub(crate) struct Tiers {
@@ -49,6 +54,8 @@ pub(crate) struct Tiers {
     pub(crate) breaker: Breaker,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
+    #[allow(dead_code)]
+    pub(crate) uncacheable: Uncacheable,
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
     pub(crate) teller: Teller,
@@ -78,6 +85,7 @@ impl Tiers {
             shared,
             link,
             breaker: Breaker::new(config.operation_timeout / 2),
+            uncacheable: Uncacheable::new(Arc::clone(&stripes)),
             stripes,
             held: Held::default(),
             journalled: Arc::default(),
@@ -132,6 +140,21 @@ impl Tiers {
         self.shared.as_ref().map_or(Lane(0), |shared| shared.lane())
     }
 
+    /// The lane for a list, or for another large value.
+    pub(crate) fn lane_of_lists(&self) -> Lane {
+        let shared = self.shared.as_ref();
+        shared.map_or(Lane(0), |shared| shared.lane_of_lists())
+    }
+
+    /// The lane for a value of so many bytes.
+    pub(crate) fn lane_for(&self, bytes: usize) -> Lane {
+        if bytes <= MUCH {
+            self.lane()
+        } else {
+            self.lane_of_lists()
+        }
+    }
+
     /// The lane for what makes others forget.
     pub(crate) fn lane_of_writes(&self) -> Lane {
         let shared = self.shared.as_ref();
@@ -166,7 +189,7 @@ impl Tiers {
                 self.link.suspect(&Suspicion::TimedOut);
             }
             // On time, but slow to arrive as a whole.
-            Err(Unanswered::Late) => self.statistics.error("redis_late"),
+            Err(Unanswered::Late | Unanswered::Travelling) => self.statistics.error("redis_late"),
             // Whoever noticed that the connection went has raised suspicion.
             Err(Unanswered::Disconnected | Unanswered::NotSent) => {
                 self.statistics.error("redis_disconnected");

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -118,6 +119,8 @@ async fn collect(
 ) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut half_closed = false;
+    // When a narrow network will have carried all that it has taken.
+    let mut carried = Instant::now();
     loop {
         let now = *mode.borrow_and_update();
         if now == Mode::HalfClose && !half_closed {
@@ -143,6 +146,11 @@ async fn collect(
             _ if half_closed => None,
             Mode::Pass => Some(Instant::now()),
             Mode::Delay(delay) => Some(Instant::now() + delay),
+            Mode::Throttle(per_second) => {
+                let takes = length as f64 / f64::from(per_second.get());
+                carried = carried.max(Instant::now()) + Duration::from_secs_f64(takes);
+                Some(carried)
+            }
             Mode::Reset if length > 0 => {
                 lost.fetch_add(length as u64, Ordering::Relaxed);
                 return Err(io::ErrorKind::ConnectionReset.into());

@@ -285,6 +285,7 @@ impl<R: Repository> Miss<R> {
             return;
         };
         let (value, stored) = encoded.split(found);
+        let lane = tiers.lane_for(value.len());
         let fill = Op::Fill {
             key: key.clone(),
             token,

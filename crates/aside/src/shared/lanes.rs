@@ -23,6 +23,10 @@ use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, script
 /// The shortest and the longest pause between two attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
+/// So many bytes that arrive within one deadline are a large value, whose server
+/// is well.
+const MUCH: u64 = 64 * 1024;
+
 /// A Redis behind several connections.
 pub(crate) struct RedisTier {
     link: Arc<Link>,
@@ -104,16 +108,29 @@ impl RedisTier {
                 Err(Unanswered::Disconnected)
             }
             Err(_) => {
-                let reads = ops
-                    .iter()
-                    .all(|op| matches!(op, Op::Get { .. } | Op::GetMany { .. }));
-                if reads && wire.received() > before {
-                    return Err(Unanswered::Late);
+                let unanswered = still_travelling(&wire, before, &ops);
+                if unanswered == Unanswered::TimedOut {
+                    lane.silent(&wire);
                 }
-                lane.silent(&wire);
-                Err(Unanswered::TimedOut)
+                Err(unanswered)
             }
         }
+    }
+}
+
+/// What it means that `ops` were not answered by their deadline, on a connection
+/// that had received `before` bytes when they were sent.
+fn still_travelling(wire: &Wire, before: u64, ops: &[Op]) -> Unanswered {
+    let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
+    let arrived = wire.received() - before;
+    let arriving = ops.iter().all(read) && MUCH <= arrived;
+    let leaving = ops.iter().all(Op::only_reads_or_fills) && wire.is_carrying_much();
+    if arriving || leaving {
+        Unanswered::Travelling
+    } else if ops.iter().all(read) && 0 < arrived {
+        Unanswered::Late
+    } else {
+        Unanswered::TimedOut
     }
 }
 
@@ -174,6 +191,14 @@ impl SharedTier for RedisTier {
 
     fn lane_of_rows(&self) -> Lane {
         self.lane_from(0)
+    }
+
+    fn lane_of_lists(&self) -> Lane {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        match self.lanes.len() - 1 {
+            0 => self.lane_from(0),
+            others => self.lane_from(1 + next % others),
+        }
     }
 
     fn lane_of_writes(&self) -> Lane {

@@ -130,6 +130,30 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// Whether no copy is older for its not having been answered: it reads, or
+    /// concerns the right to fill, which ends by itself. A write that others may
+    /// not have heard of is not one.
+    pub(crate) fn only_reads_or_fills(&self) -> bool {
+        matches!(
+            self,
+            Self::Get { .. }
+                | Self::GetMany { .. }
+                | Self::Acquire { .. }
+                | Self::Fill { .. }
+                | Self::Abandon { .. }
+        )
+    }
+
+    /// How many bytes of values `ops` bring to the server.
+    pub(crate) fn value_bytes(ops: &[Self]) -> usize {
+        let bytes = |op: &Self| match op {
+            Self::Fill { value, .. } => value.len(),
+            Self::Release { value, .. } => value.as_ref().map_or(0, |(value, _)| value.len()),
+            _ => 0,
+        };
+        ops.iter().map(bytes).sum()
+    }
+
     /// Whether the protocol rests on it. Another may be refused to a user who
     /// is allowed all that keeps copies in step.
     pub(crate) fn is_of_protocol(&self) -> bool {
@@ -239,6 +263,10 @@ pub(crate) enum Unanswered {
     /// The server is answering, but the whole of it did not come in time.
     #[error("the reply was still arriving at the deadline")]
     Late,
+    /// A large value, this one or one ahead of it, takes longer than the deadline
+    /// to travel. It says nothing about the server.
+    #[error("a large value was still on its way at the deadline")]
+    Travelling,
 }
 
 /// One of the connections to a server; operations on one lane keep order.
@@ -253,6 +281,12 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// The lane that rows are read on: the same for all, as far as it can be,
     /// because what travels on one connection shares its system calls.
     fn lane_of_rows(&self) -> Lane {
+        self.lane()
+    }
+
+    /// The lane for values that may be large, apart from that of rows where it can
+    /// be: a row's GET would wait behind all of their bytes.
+    fn lane_of_lists(&self) -> Lane {
         self.lane()
     }
 

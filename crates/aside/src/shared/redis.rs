@@ -139,6 +139,11 @@ impl Wire {
         replies.iter().try_for_each(accepted)
     }
 
+    /// Returns true if a large call may still be on its way to the server.
+    pub(crate) fn is_carrying_much(&self) -> bool {
+        self.exchange.is_carrying_much()
+    }
+
     /// How many bytes have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.exchange.received()

@@ -28,8 +28,8 @@ impl Tiers {
             return;
         }
         let ended = match replies {
-            // Redis saw nothing of it.
-            Err(Unanswered::NotSent) => return,
+            // Redis saw nothing of it, or the network is at work.
+            Err(Unanswered::NotSent | Unanswered::Travelling) => return,
             Err(Unanswered::TimedOut | Unanswered::Disconnected) => Ended::Failed,
             Err(Unanswered::Late) => Ended::Late,
             Ok(replies) => {

@@ -138,7 +138,7 @@ impl Tiers {
 
     /// What stands under the key of a list.
     pub(crate) async fn get_list(&self, key: Key) -> Got {
-        self.get(self.lane(), key).await
+        self.get(self.lane_of_lists(), key).await
     }
 
     async fn get(&self, lane: Lane, key: Key) -> Got {

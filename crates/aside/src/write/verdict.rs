@@ -10,11 +10,7 @@ use crate::key::Key;
 use crate::pending::Pending;
 use crate::shared::{Op, Released, Reply, Token};
 use crate::statistics::{Reason, raise};
-use crate::tiers::Tiers;
-
-/// Values of more bytes do not go out on the connection that proves what was heard:
-/// its PINGs would wait behind them.
-const MUCH: usize = 64 * 1024;
+use crate::tiers::{MUCH, Tiers};
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +106,8 @@ impl Write {
             };
             let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
             // Chosen now: of those that answered before the commit one may be gone.
-            let lane = match brings(&ops) > MUCH {
-                true => tiers.lane(),
+            let lane = match Op::value_bytes(&ops) > MUCH {
+                true => tiers.lane_of_lists(),
                 false => tiers.lane_of_writes(),
             };
             let replies = tiers.ask(lane, ops).await.ok();
@@ -196,15 +192,6 @@ impl Write {
         }
         tracing::debug!(keys = ?self.known, "forgot what a write changed");
     }
-}
-
-/// How many bytes of values go along.
-fn brings(ops: &[Op]) -> usize {
-    let value = |op: &Op| match op {
-        Op::Release { value, .. } => value.as_ref().map_or(0, |(value, _)| value.len()),
-        _ => 0,
-    };
-    ops.iter().map(value).sum()
 }
 
 /// What the reply to a RELEASE is called in the books of the audit.

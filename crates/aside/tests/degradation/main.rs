@@ -9,6 +9,7 @@ mod breaker;
 mod endings;
 mod histories;
 mod killed_writer;
+mod large_values;
 mod library;
 mod listener;
 mod mute_server;

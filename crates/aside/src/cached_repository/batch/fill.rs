@@ -66,7 +66,10 @@ impl<R: Repository> CachedRepository<R> {
             filling.step = filling.own.leader.step_fill();
         }
         let tiers = self.tiers();
-        let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
+        let replies = tiers
+            .ask(tiers.lane_for(Op::value_bytes(&ops)), ops)
+            .await
+            .unwrap_or_default();
         let mut replies = replies.into_iter();
         for Filling {
             mut own,

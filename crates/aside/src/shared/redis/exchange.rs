@@ -13,10 +13,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::resp::{self, Incoming, Malformed, Sent};
 use super::stream::Stream;
@@ -25,6 +27,13 @@ use crate::shared::wire_form::{Call, WireReply};
 
 /// So many words are worth a system call of their own.
 const MANY: usize = 8;
+
+/// Calls of more bytes take a slow network longer than an operation may take.
+const LARGE: usize = 64 * 1024;
+
+/// The slowest network, in bytes per second, on which a large call is still
+/// taken to be under way. A server that has stopped is suspected after that.
+const SLOWEST: usize = 256 * 1024;
 
 /// One connection, as its callers see it.
 pub(super) struct Exchange {
@@ -52,6 +61,8 @@ struct Awaited {
     replies: Vec<WireReply>,
     calls: usize,
     answer: oneshot::Sender<Vec<WireReply>>,
+    /// Until when these bytes may be under way, if they are many.
+    travels: Option<Instant>,
 }
 
 /// Reads the socket, for as long as it is run.
@@ -95,14 +106,19 @@ impl Exchange {
         }
         let words: usize = calls.iter().map(|call| call.args.len()).sum();
         let at_once = state.outgoing.is_empty() && (state.awaited.is_empty() || words > MANY);
+        let before = state.outgoing.len();
         for call in calls {
             resp::write(call, &mut state.outgoing);
         }
+        let bytes = state.outgoing.len() - before;
+        // Small calls look at no clock.
+        let travels = (LARGE < bytes).then(|| Instant::now() + time_for(bytes));
         state.unflushed = true;
         state.awaited.push_back(Awaited {
             replies: Vec::with_capacity(calls.len()),
             calls: calls.len(),
             answer,
+            travels,
         });
         // What does not go out now, for whatever reason, is the driver's: it
         // will meet the same reason.
@@ -124,6 +140,18 @@ impl Exchange {
     /// How many bytes have arrived.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if a large call may still be on its way to the server, and
+    /// with it all that was called after it.
+    ///
+    /// Its size and its age decide. That the socket has taken all of it says
+    /// nothing: the buffers of kernels and routers hold megabytes.
+    pub(super) fn is_carrying_much(&self) -> bool {
+        let state = self.state.lock();
+        let mut travels = state.awaited.iter().filter_map(|calls| calls.travels);
+        let now = Instant::now();
+        travels.any(|until| now < until)
     }
 
     /// Gives up the socket, and whoever waits for a reply.
@@ -161,6 +189,11 @@ impl State {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// How long so many bytes may take to travel.
+fn time_for(bytes: usize) -> Duration {
+    Duration::from_millis((bytes * 1000 / SLOWEST) as u64)
 }
 
 /// Why a connection has come to its end.
