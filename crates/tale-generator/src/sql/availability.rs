@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::failure::{is_away, tale_error};
+use super::plans::Plans;
 use crate::domain::{Failure, TaleError};
 
 /// What the last questions came to.
@@ -23,6 +24,7 @@ pub(super) struct Availability {
     away: AtomicBool,
     /// Connections that callers have in hand.
     held: AtomicUsize,
+    plans: Arc<Plans>,
 }
 
 /// A connection in hand, until it is dropped.
@@ -37,13 +39,14 @@ impl Drop for Held {
 
 impl Availability {
     /// Of a database that was opened just now.
-    pub(super) fn new(remote: bool) -> Self {
+    pub(super) fn new(remote: bool, plans: Arc<Plans>) -> Self {
         Self {
             remote,
             opened: Instant::now(),
             answered: AtomicU64::new(0),
             away: AtomicBool::new(false),
             held: AtomicUsize::new(0),
+            plans,
         }
     }
 
@@ -74,6 +77,7 @@ impl Availability {
             }
             Err(error) => tale_error(error, kind),
         };
+        self.plans.note(&error);
         if is_away(&error) && !self.away.swap(true, Ordering::Relaxed) {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(cause, "the database does not answer");
@@ -114,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_wait_in_vain_is_the_servers_absence_only_if_nobody_had_a_connection() {
-        let server = Arc::new(Availability::new(true));
+        let server = Arc::new(Availability::new(true, Arc::new(Plans::new())));
         sleep(Duration::from_millis(5));
         let begun = Instant::now();
         let held = server.hold();
@@ -125,7 +129,7 @@ mod tests {
         server.judge(begun, Ok(()), "row").unwrap();
         assert!(matches!(in_vain(&server, begun), TaleError::Busy));
 
-        let file = Availability::new(false);
+        let file = Availability::new(false, Arc::new(Plans::new()));
         sleep(Duration::from_millis(5));
         assert!(matches!(in_vain(&file, Instant::now()), TaleError::Busy));
     }

@@ -46,24 +46,36 @@ pub async fn insert_batch(
     records: &[Record],
     write: &mut Write,
 ) -> Result<Inserted, BatchError> {
-    let as_a_whole = |error| BatchError { index: None, error };
+    let mut at_fault = None;
+    let inserted = once_more!({ try_insert(database, records, write, &mut at_fault).await });
+    inserted.map_err(|error| BatchError {
+        index: at_fault,
+        error,
+    })
+}
+
+/// Leaves the position of the record at fault in `at_fault`.
+async fn try_insert(
+    database: &Database,
+    records: &[Record],
+    write: &mut Write,
+    at_fault: &mut Option<usize>,
+) -> Result<Inserted, TaleError> {
+    *at_fault = None;
     let mut inserted = Inserted::default();
-    let mut transaction = database.begin(write).await.map_err(as_a_whole)?;
+    let mut transaction = database.begin(write).await?;
     for (index, record) in records.iter().enumerate() {
-        let added = insert(&mut transaction, record, write)
-            .await
-            .map_err(|error| BatchError {
-                index: Some(index),
-                error,
-            })?;
+        *at_fault = Some(index);
+        let added = insert(&mut transaction, record, write).await?;
         if added {
             inserted.added += 1;
         } else {
             inserted.present += 1;
         }
     }
+    *at_fault = None;
     if 0 < inserted.added {
-        transaction.commit(write).await.map_err(as_a_whole)?;
+        transaction.commit(write).await?;
     }
     Ok(inserted)
 }

@@ -19,32 +19,40 @@ pub struct SqlChildren {
     database: Database,
 }
 
+/// What a child is made from, by name: a column that a later version adds must
+/// not change what the prepared statements of this one return.
+macro_rules! columns {
+    () => {
+        "id, name, age, gender, interests, created_at, updated_at, version"
+    };
+}
+
 impl Table for Child {
     const STATEMENTS: Statements = Statements {
-        by_id: Statement::both("SELECT * FROM children WHERE id = $1"),
+        by_id: Statement::both(select!("children WHERE id = $1")),
         by_ids: Statement::each(
-            "SELECT * FROM children WHERE id IN (SELECT value FROM json_each($1))",
-            "SELECT * FROM children WHERE id = ANY ($1)",
+            select!("children WHERE id IN (SELECT value FROM json_each($1))"),
+            select!("children WHERE id = ANY ($1)"),
         ),
-        all: Statement::both("SELECT * FROM children ORDER BY created_at, id"),
-        page: Statement::both("SELECT * FROM children WHERE $1 < id ORDER BY id LIMIT 500"),
+        all: Statement::both(select!("children ORDER BY created_at, id")),
+        page: Statement::both(select!("children WHERE $1 < id ORDER BY id LIMIT 500")),
         lock: Statement::each(
-            "SELECT * FROM children WHERE id = $1",
-            "SELECT * FROM children WHERE id = $1 FOR UPDATE",
+            select!("children WHERE id = $1"),
+            select!("children WHERE id = $1 FOR UPDATE"),
         ),
-        insert: Statement::both(
+        insert: Statement::both(returning!(
             "INSERT INTO children (id, name, age, gender, interests,
                                    created_at, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (id) DO NOTHING RETURNING *",
-        ),
-        update: Statement::both(
+             ON CONFLICT (id) DO NOTHING"
+        )),
+        update: Statement::both(returning!(
             "UPDATE children
                 SET name = $2, age = $3, gender = $4, interests = $5,
                     updated_at = CASE WHEN updated_at < $6 THEN $6 ELSE updated_at END,
                     version = version + 1
-              WHERE id = $1 AND ($7 IS NULL OR version = $7) RETURNING *",
-        ),
+              WHERE id = $1 AND ($7 IS NULL OR version = $7)"
+        )),
         delete: Statement::both(
             "DELETE FROM children WHERE id = $1 AND ($2 IS NULL OR version = $2) RETURNING id",
         ),
@@ -99,17 +107,19 @@ impl SqlChildren {
         write: &mut Write,
     ) -> Result<Option<Arc<Child>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
-            return Ok(None);
-        };
-        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
-        write.updated(&before, &after);
-        if before.name != after.name {
-            stories::follow_name(&mut transaction, &after, write).await?;
-        }
-        transaction.commit(write).await?;
-        Ok(Some(Arc::new(after)))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
+                return Ok(None);
+            };
+            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            write.updated(&before, &after);
+            if before.name != after.name {
+                stories::follow_name(&mut transaction, &after, write).await?;
+            }
+            transaction.commit(write).await?;
+            Ok(Some(Arc::new(after)))
+        })
     }
 
     /// Deletes the child if it has the expected version, or whichever it has
@@ -124,15 +134,17 @@ impl SqlChildren {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
-            return Ok(false);
-        };
-        stories::leave_child(&mut transaction, id, write).await?;
-        table::delete(&mut transaction, &before, expected_version).await?;
-        write.deleted(&before);
-        transaction.commit(write).await?;
-        Ok(true)
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
+                return Ok(false);
+            };
+            stories::leave_child(&mut transaction, id, write).await?;
+            table::delete(&mut transaction, &before, expected_version).await?;
+            write.deleted(&before);
+            transaction.commit(write).await?;
+            Ok(true)
+        })
     }
 }
 
@@ -150,11 +162,11 @@ impl Repository for SqlChildren {
 
     async fn find_by(&self, index: &ChildIndex) -> Result<Rows<Child>, TaleError> {
         const BY_NAME: Statement =
-            Statement::both("SELECT * FROM children WHERE name = $1 ORDER BY created_at, id");
-        const EXACT: Statement = Statement::both(
-            "SELECT * FROM children WHERE name = $1 AND age = $2 AND gender = $3
-              ORDER BY created_at, id",
-        );
+            Statement::both(select!("children WHERE name = $1 ORDER BY created_at, id"));
+        const EXACT: Statement = Statement::both(select!(
+            "children WHERE name = $1 AND age = $2 AND gender = $3
+              ORDER BY created_at, id"
+        ));
         let (ChildIndex::Name(name) | ChildIndex::Exact { name, .. }) = index;
         if !storable(name) {
             return Ok(Arc::new([]));
@@ -179,13 +191,15 @@ impl Repository for SqlChildren {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin(write).await?;
-        let after = table::insert(&mut transaction, &row)
-            .await?
-            .ok_or(TaleError::Exists { kind: "child" })?;
-        write.created(&after);
-        transaction.commit(write).await?;
-        Ok(Arc::new(after))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let after = table::insert(&mut transaction, &row)
+                .await?
+                .ok_or(TaleError::Exists { kind: "child" })?;
+            write.created(&after);
+            transaction.commit(write).await?;
+            Ok(Arc::new(after))
+        })
     }
 
     async fn update_in(

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::availability::Availability;
 use super::columns::{FromColumns, Present};
 use super::open::{self, CommitStep, DatabaseOptions, OpenError};
+use super::plans::Plans;
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
@@ -48,10 +49,11 @@ impl Database {
     /// # Errors
     /// [`OpenError`], which never shows the URL.
     pub async fn open(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let plans = Arc::new(Plans::new());
         let pool = if url.starts_with("sqlite:") {
             Pool::Sqlite(open::sqlite(url, &options).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Pool::Postgres(open::postgres(url, &options).await?)
+            Pool::Postgres(open::postgres(url, &options, plans.clone()).await?)
         } else {
             return Err(OpenError::Url);
         };
@@ -60,7 +62,7 @@ impl Database {
             pool,
             limits: Arc::new(Limits {
                 longest_transaction: options.longest_transaction,
-                availability: Arc::new(Availability::new(remote)),
+                availability: Arc::new(Availability::new(remote, plans)),
                 read_delay: options.read_delay,
                 at_commit: options.at_commit,
                 reads: AtomicU64::new(0),
@@ -196,21 +198,24 @@ impl Database {
         if !self.limits.read_delay.is_zero() {
             sleep(self.limits.read_delay).await;
         }
-        let rows = async {
-            match &self.pool {
-                Pool::Sqlite(pool) => {
-                    let rows = statement.for_sqlite(values)?.fetch_all(pool).await?;
-                    read_sqlite(&rows)
+        once_more!({
+            let values = values.clone();
+            let rows = async {
+                match &self.pool {
+                    Pool::Sqlite(pool) => {
+                        let rows = statement.for_sqlite(values)?.fetch_all(pool).await?;
+                        read_sqlite(&rows)
+                    }
+                    Pool::Postgres(pool) => {
+                        let mut connection = pool.acquire().await?;
+                        let _held = self.limits.availability.hold();
+                        let query = statement.for_postgres(values);
+                        read_postgres(&query.fetch_all(&mut *connection).await?)
+                    }
                 }
-                Pool::Postgres(pool) => {
-                    let mut connection = pool.acquire().await?;
-                    let _held = self.limits.availability.hold();
-                    let query = statement.for_postgres(values);
-                    read_postgres(&query.fetch_all(&mut *connection).await?)
-                }
-            }
-        };
-        self.within_the_limit(rows, kind).await
+            };
+            self.within_the_limit(rows, kind).await
+        })
     }
 
     /// Begins the transaction of a write.

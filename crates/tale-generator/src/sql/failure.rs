@@ -73,8 +73,12 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 fn postgres_state(error: &sqlx::Error) -> Option<&str> {
-    let error = error.as_database_error()?;
-    Some(error.try_downcast_ref::<PgDatabaseError>()?.code())
+    postgres_error(error).map(PgDatabaseError::code)
+}
+
+/// What PostgreSQL said, if it did.
+pub(super) fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
 }
 
 fn sqlite_code(error: &sqlx::Error) -> Option<u32> {

@@ -19,34 +19,43 @@ pub struct SqlHeroes {
     database: Database,
 }
 
+/// What a hero is made from, by name: a column that a later version adds must
+/// not change what the prepared statements of this one return.
+macro_rules! columns {
+    () => {
+        "id, name, age, gender, appearance, personality_traits, interests, strengths, \
+         language, created_at, updated_at, version"
+    };
+}
+
 impl Table for Hero {
     const STATEMENTS: Statements = Statements {
-        by_id: Statement::both("SELECT * FROM heroes WHERE id = $1"),
+        by_id: Statement::both(select!("heroes WHERE id = $1")),
         by_ids: Statement::each(
-            "SELECT * FROM heroes WHERE id IN (SELECT value FROM json_each($1))",
-            "SELECT * FROM heroes WHERE id = ANY ($1)",
+            select!("heroes WHERE id IN (SELECT value FROM json_each($1))"),
+            select!("heroes WHERE id = ANY ($1)"),
         ),
-        all: Statement::both("SELECT * FROM heroes ORDER BY created_at, id"),
-        page: Statement::both("SELECT * FROM heroes WHERE $1 < id ORDER BY id LIMIT 500"),
+        all: Statement::both(select!("heroes ORDER BY created_at, id")),
+        page: Statement::both(select!("heroes WHERE $1 < id ORDER BY id LIMIT 500")),
         lock: Statement::each(
-            "SELECT * FROM heroes WHERE id = $1",
-            "SELECT * FROM heroes WHERE id = $1 FOR UPDATE",
+            select!("heroes WHERE id = $1"),
+            select!("heroes WHERE id = $1 FOR UPDATE"),
         ),
-        insert: Statement::both(
+        insert: Statement::both(returning!(
             "INSERT INTO heroes (id, name, age, gender, appearance, personality_traits,
                                  interests, strengths, language,
                                  created_at, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-             ON CONFLICT (id) DO NOTHING RETURNING *",
-        ),
-        update: Statement::both(
+             ON CONFLICT (id) DO NOTHING"
+        )),
+        update: Statement::both(returning!(
             "UPDATE heroes
                 SET name = $2, age = $3, gender = $4, appearance = $5,
                     personality_traits = $6, interests = $7, strengths = $8, language = $9,
                     updated_at = CASE WHEN updated_at < $10 THEN $10 ELSE updated_at END,
                     version = version + 1
-              WHERE id = $1 AND ($11 IS NULL OR version = $11) RETURNING *",
-        ),
+              WHERE id = $1 AND ($11 IS NULL OR version = $11)"
+        )),
         delete: Statement::both(
             "DELETE FROM heroes WHERE id = $1 AND ($2 IS NULL OR version = $2) RETURNING id",
         ),
@@ -109,14 +118,16 @@ impl SqlHeroes {
         write: &mut Write,
     ) -> Result<Option<Arc<Hero>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock(&mut transaction, row.id).await? else {
-            return Ok(None);
-        };
-        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
-        write.updated(&before, &after);
-        transaction.commit(write).await?;
-        Ok(Some(Arc::new(after)))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock(&mut transaction, row.id).await? else {
+                return Ok(None);
+            };
+            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            write.updated(&before, &after);
+            transaction.commit(write).await?;
+            Ok(Some(Arc::new(after)))
+        })
     }
 
     /// Deletes the hero if it has the expected version, or whichever it has
@@ -131,15 +142,17 @@ impl SqlHeroes {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
-            return Ok(false);
-        };
-        stories::leave_hero(&mut transaction, id, write).await?;
-        table::delete(&mut transaction, &before, expected_version).await?;
-        write.deleted(&before);
-        transaction.commit(write).await?;
-        Ok(true)
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
+                return Ok(false);
+            };
+            stories::leave_hero(&mut transaction, id, write).await?;
+            table::delete(&mut transaction, &before, expected_version).await?;
+            write.deleted(&before);
+            transaction.commit(write).await?;
+            Ok(true)
+        })
     }
 }
 
@@ -157,9 +170,10 @@ impl Repository for SqlHeroes {
 
     async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, TaleError> {
         const BY_NAME: Statement =
-            Statement::both("SELECT * FROM heroes WHERE name = $1 ORDER BY created_at, id");
-        const BY_LANGUAGE: Statement =
-            Statement::both("SELECT * FROM heroes WHERE language = $1 ORDER BY created_at, id");
+            Statement::both(select!("heroes WHERE name = $1 ORDER BY created_at, id"));
+        const BY_LANGUAGE: Statement = Statement::both(select!(
+            "heroes WHERE language = $1 ORDER BY created_at, id"
+        ));
         let (statement, value) = match index {
             HeroIndex::Name(name) if !storable(name) => return Ok(Arc::new([])),
             HeroIndex::Name(name) => (BY_NAME, Value::text(name)),
@@ -178,13 +192,15 @@ impl Repository for SqlHeroes {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin(write).await?;
-        let after = table::insert(&mut transaction, &row)
-            .await?
-            .ok_or(TaleError::Exists { kind: "hero" })?;
-        write.created(&after);
-        transaction.commit(write).await?;
-        Ok(Arc::new(after))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let after = table::insert(&mut transaction, &row)
+                .await?
+                .ok_or(TaleError::Exists { kind: "hero" })?;
+            write.created(&after);
+            transaction.commit(write).await?;
+            Ok(Arc::new(after))
+        })
     }
 
     async fn update_in(

@@ -9,6 +9,23 @@
 //! Locks are always taken in the order child, hero, stories by id, so that no
 //! two writes wait for each other.
 
+/// Rows by the names of their columns, which the module of their table lists.
+macro_rules! select {
+    ($from:literal) => {
+        concat!("SELECT ", columns!(), " FROM ", $from)
+    };
+}
+
+/// A write that returns the rows as they are after it.
+macro_rules! returning {
+    ($write:literal) => {
+        concat!($write, " RETURNING ", columns!())
+    };
+}
+
+#[macro_use]
+mod plans;
+
 mod availability;
 mod batch;
 mod children;

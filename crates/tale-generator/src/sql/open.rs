@@ -1,6 +1,7 @@
 //! Opening a database by its URL, with the limits that the cache relies on.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aside_sqlx::{PostgresJournal, SqliteJournal};
@@ -10,6 +11,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Executor as _, Row as _};
 use tokio::time::timeout;
+
+use super::plans::Plans;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -129,7 +132,11 @@ pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<Sqlit
     Ok(pool)
 }
 
-pub(super) async fn postgres(url: &str, options: &DatabaseOptions) -> Result<PgPool, OpenError> {
+pub(super) async fn postgres(
+    url: &str,
+    options: &DatabaseOptions,
+    plans: Arc<Plans>,
+) -> Result<PgPool, OpenError> {
     let connect = PgConnectOptions::from_str(url)
         .map_err(|_| OpenError::Url)?
         .application_name("tales");
@@ -147,6 +154,10 @@ pub(super) async fn postgres(url: &str, options: &DatabaseOptions) -> Result<PgP
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
+        .before_acquire(move |_, connection| {
+            let usable = !plans.outdate(connection.age);
+            Box::pin(async move { Ok(usable) })
+        })
         .after_connect(move |connection, _| {
             let limits = sqlx::AssertSqlSafe(limits.clone());
             Box::pin(async move {

@@ -13,5 +13,6 @@ mod limits;
 mod other_programs;
 mod program;
 mod reads;
+mod schema_changes;
 mod transfers;
 mod writes;

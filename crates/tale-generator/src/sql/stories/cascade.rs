@@ -19,8 +19,9 @@ use crate::domain::{Child, Story, TaleError, now};
 const RECORDED_ONE_BY_ONE: usize = 1_000;
 
 /// `$1`: the child's id.
-pub(super) const OF_CHILD: Statement =
-    Statement::both("SELECT * FROM stories WHERE child_id = $1 ORDER BY created_at, id");
+pub(super) const OF_CHILD: Statement = Statement::both(select!(
+    "stories WHERE child_id = $1 ORDER BY created_at, id"
+));
 
 struct Cascade {
     /// Locks the stories of `$1` by id, the order in which all do.
@@ -39,25 +40,25 @@ const LOCK_OF_CHILD: Statement = Statement::each(
 const FOLLOW_NAME: Cascade = Cascade {
     lock: LOCK_OF_CHILD,
     read: OF_CHILD,
-    rewrite: Statement::both(
+    rewrite: Statement::both(returning!(
         "UPDATE stories
             SET child_name = $3,
                 updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
                 version = version + 1
-          WHERE child_id = $1 RETURNING *",
-    ),
+          WHERE child_id = $1"
+    )),
 };
 
 const LEAVE_CHILD: Cascade = Cascade {
     lock: LOCK_OF_CHILD,
     read: OF_CHILD,
-    rewrite: Statement::both(
+    rewrite: Statement::both(returning!(
         "UPDATE stories
             SET child_id = NULL,
                 updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
                 version = version + 1
-          WHERE child_id = $1 RETURNING *",
-    ),
+          WHERE child_id = $1"
+    )),
 };
 
 const LEAVE_HERO: Cascade = Cascade {
@@ -65,14 +66,14 @@ const LEAVE_HERO: Cascade = Cascade {
         "SELECT id FROM stories WHERE hero_id = $1 ORDER BY id",
         "SELECT id FROM stories WHERE hero_id = $1 ORDER BY id FOR UPDATE",
     ),
-    read: Statement::both("SELECT * FROM stories WHERE hero_id = $1"),
-    rewrite: Statement::both(
+    read: Statement::both(select!("stories WHERE hero_id = $1")),
+    rewrite: Statement::both(returning!(
         "UPDATE stories
             SET hero_id = NULL,
                 updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at END,
                 version = version + 1
-          WHERE hero_id = $1 RETURNING *",
-    ),
+          WHERE hero_id = $1"
+    )),
 };
 
 /// Gives the stories of `child`, which is locked, its name.

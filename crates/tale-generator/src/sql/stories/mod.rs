@@ -1,5 +1,15 @@
 //! Stories in SQL.
 
+/// What a story is made from, by name: a column that a later version adds must
+/// not change what the prepared statements of this one return.
+macro_rules! columns {
+    () => {
+        "id, title, content, moral, language, child_id, child_name, hero_id, rating, \
+         story_length, audio_file, model_used, full_response, generation_info, \
+         created_at, updated_at, version"
+    };
+}
+
 mod cascade;
 mod table_impl;
 
@@ -44,18 +54,20 @@ impl SqlStories {
         write: &mut Write,
     ) -> Result<Option<Arc<Story>>, TaleError> {
         row.draft().validate()?;
-        let mut transaction = self.database.begin(write).await?;
-        // The child and the hero are locked first, as everywhere; that one
-        // is unknown is said only if the story is not.
-        let unknown = settle(&mut transaction, &mut row).await?;
-        let Some(before) = table::lock::<Story>(&mut transaction, row.id).await? else {
-            return Ok(None);
-        };
-        unknown.map_or(Ok(()), Err)?;
-        let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
-        write.updated(&before, &after);
-        transaction.commit(write).await?;
-        Ok(Some(Arc::new(after)))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            // The child and the hero are locked first, as everywhere; that one
+            // is unknown is said only if the story is not.
+            let unknown = settle(&mut transaction, &mut row).await?;
+            let Some(before) = table::lock::<Story>(&mut transaction, row.id).await? else {
+                return Ok(None);
+            };
+            unknown.map_or(Ok(()), Err)?;
+            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            write.updated(&before, &after);
+            transaction.commit(write).await?;
+            Ok(Some(Arc::new(after)))
+        })
     }
 
     /// Deletes the story if it has the expected version, or whichever it has
@@ -69,14 +81,16 @@ impl SqlStories {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
-            return Ok(false);
-        };
-        table::delete(&mut transaction, &before, expected_version).await?;
-        write.deleted(&before);
-        transaction.commit(write).await?;
-        Ok(true)
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
+                return Ok(false);
+            };
+            table::delete(&mut transaction, &before, expected_version).await?;
+            write.deleted(&before);
+            transaction.commit(write).await?;
+            Ok(true)
+        })
     }
 
     /// Rates the story, 1 to 10; answers `None` when there is no such story.
@@ -91,31 +105,33 @@ impl SqlStories {
         expected_version: Option<u64>,
         write: &mut Write,
     ) -> Result<Option<Arc<Story>>, TaleError> {
-        const RATE: Statement = Statement::both(
+        const RATE: Statement = Statement::both(returning!(
             "UPDATE stories
                 SET rating = $2,
                     updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END,
                     version = version + 1
-              WHERE id = $1 AND ($4 IS NULL OR version = $4) RETURNING *",
-        );
+              WHERE id = $1 AND ($4 IS NULL OR version = $4)"
+        ));
         validate_rating(rating)?;
-        let mut transaction = self.database.begin(write).await?;
-        let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
-            return Ok(None);
-        };
-        let values = vec![
-            Value::id(id),
-            Value::int(rating),
-            Value::Time(now()),
-            Value::Version(expected_version),
-        ];
-        let after: Story = transaction
-            .fetch_first(RATE, values, "story")
-            .await?
-            .ok_or_else(|| table::moved_on(&before))?;
-        write.updated(&before, &after);
-        transaction.commit(write).await?;
-        Ok(Some(Arc::new(after)))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
+                return Ok(None);
+            };
+            let values = vec![
+                Value::id(id),
+                Value::int(rating),
+                Value::Time(now()),
+                Value::Version(expected_version),
+            ];
+            let after: Story = transaction
+                .fetch_first(RATE, values, "story")
+                .await?
+                .ok_or_else(|| table::moved_on(&before))?;
+            write.updated(&before, &after);
+            transaction.commit(write).await?;
+            Ok(Some(Arc::new(after)))
+        })
     }
 }
 
@@ -132,10 +148,12 @@ impl Repository for SqlStories {
     }
 
     async fn find_by(&self, index: &StoryIndex) -> Result<Rows<Story>, TaleError> {
-        const BY_CHILD_NAME: Statement =
-            Statement::both("SELECT * FROM stories WHERE child_name = $1 ORDER BY created_at, id");
-        const BY_LANGUAGE: Statement =
-            Statement::both("SELECT * FROM stories WHERE language = $1 ORDER BY created_at, id");
+        const BY_CHILD_NAME: Statement = Statement::both(select!(
+            "stories WHERE child_name = $1 ORDER BY created_at, id"
+        ));
+        const BY_LANGUAGE: Statement = Statement::both(select!(
+            "stories WHERE language = $1 ORDER BY created_at, id"
+        ));
         let (statement, value) = match index {
             StoryIndex::ChildName(name) if !storable(name) => return Ok(Arc::new([])),
             StoryIndex::ChildId(child) => (cascade::OF_CHILD, Value::id(*child)),
@@ -156,15 +174,17 @@ impl Repository for SqlStories {
         row.created_at = now();
         row.updated_at = row.created_at;
         row.version = 1;
-        let mut transaction = self.database.begin(write).await?;
-        let unknown = settle(&mut transaction, &mut row).await?;
-        unknown.map_or(Ok(()), Err)?;
-        let after = table::insert(&mut transaction, &row)
-            .await?
-            .ok_or(TaleError::Exists { kind: "story" })?;
-        write.created(&after);
-        transaction.commit(write).await?;
-        Ok(Arc::new(after))
+        once_more!({
+            let mut transaction = self.database.begin(write).await?;
+            let unknown = settle(&mut transaction, &mut row).await?;
+            unknown.map_or(Ok(()), Err)?;
+            let after = table::insert(&mut transaction, &row)
+                .await?
+                .ok_or(TaleError::Exists { kind: "story" })?;
+            write.created(&after);
+            transaction.commit(write).await?;
+            Ok(Arc::new(after))
+        })
     }
 
     async fn update_in(

@@ -9,26 +9,26 @@ use crate::domain::Story;
 
 impl Table for Story {
     const STATEMENTS: Statements = Statements {
-        by_id: Statement::both("SELECT * FROM stories WHERE id = $1"),
+        by_id: Statement::both(select!("stories WHERE id = $1")),
         by_ids: Statement::each(
-            "SELECT * FROM stories WHERE id IN (SELECT value FROM json_each($1))",
-            "SELECT * FROM stories WHERE id = ANY ($1)",
+            select!("stories WHERE id IN (SELECT value FROM json_each($1))"),
+            select!("stories WHERE id = ANY ($1)"),
         ),
-        all: Statement::both("SELECT * FROM stories ORDER BY created_at, id"),
-        page: Statement::both("SELECT * FROM stories WHERE $1 < id ORDER BY id LIMIT 500"),
+        all: Statement::both(select!("stories ORDER BY created_at, id")),
+        page: Statement::both(select!("stories WHERE $1 < id ORDER BY id LIMIT 500")),
         lock: Statement::each(
-            "SELECT * FROM stories WHERE id = $1",
-            "SELECT * FROM stories WHERE id = $1 FOR UPDATE",
+            select!("stories WHERE id = $1"),
+            select!("stories WHERE id = $1 FOR UPDATE"),
         ),
-        insert: Statement::both(
+        insert: Statement::both(returning!(
             "INSERT INTO stories (id, title, content, moral, language, child_id, child_name,
                                   hero_id, rating, story_length, audio_file, model_used,
                                   full_response, generation_info,
                                   created_at, updated_at, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-             ON CONFLICT (id) DO NOTHING RETURNING *",
-        ),
-        update: Statement::both(
+             ON CONFLICT (id) DO NOTHING"
+        )),
+        update: Statement::both(returning!(
             "UPDATE stories
                 SET title = $2, content = $3, moral = $4, language = $5, child_id = $6,
                     child_name = $7, hero_id = $8, rating = $9, story_length = $10,
@@ -36,8 +36,8 @@ impl Table for Story {
                     generation_info = $14,
                     updated_at = CASE WHEN updated_at < $15 THEN $15 ELSE updated_at END,
                     version = version + 1
-              WHERE id = $1 AND ($16 IS NULL OR version = $16) RETURNING *",
-        ),
+              WHERE id = $1 AND ($16 IS NULL OR version = $16)"
+        )),
         delete: Statement::both(
             "DELETE FROM stories WHERE id = $1 AND ($2 IS NULL OR version = $2) RETURNING id",
         ),
