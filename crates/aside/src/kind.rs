@@ -4,7 +4,7 @@
 mod flights;
 mod leaving;
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -196,8 +196,13 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Writes an answer in the form of Redis, unless it is not to be cached.
-    pub(crate) fn encode(&self, found: &Found<E>, circumstance: Circumstance) -> Option<Encoded> {
-        let ttl = self.ttl_for(found)?;
+    pub(crate) fn encode(
+        &self,
+        asked: Asked<'_, E>,
+        found: &Found<E>,
+        circumstance: Circumstance,
+    ) -> Option<Encoded> {
+        let ttl = self.ttl_for(asked.is_absence(found))?;
         let (body, member, version) = match found {
             Found::Row(None) => ("null".to_owned(), value::Member::Entity, 0),
             Found::Row(Some(row)) => {
@@ -254,8 +259,8 @@ impl<E: Entity> Kind<E> {
     }
 
     /// How long an answer is kept; `None` if not at all.
-    fn ttl_for(&self, found: &Found<E>) -> Option<Duration> {
-        let full = if found.is_absence() {
+    fn ttl_for(&self, is_absence: bool) -> Option<Duration> {
+        let full = if is_absence {
             self.strategy.negative_ttl().min(self.ttl)
         } else {
             self.ttl
@@ -332,6 +337,8 @@ impl<E: Entity> Kind<E> {
 
 /// A kind as programs that know no Rust types see it.
 pub(crate) trait AnyKind: Send + Sync {
+    /// The type of its rows.
+    fn type_name(&self) -> &'static str;
     fn indexes(&self) -> &'static [IndexShape];
     fn has_list_of_all(&self) -> bool;
     fn statistics(&self) -> &KindStatistics;
@@ -343,6 +350,10 @@ pub(crate) trait AnyKind: Send + Sync {
 }
 
 impl<E: Entity> AnyKind for Kind<E> {
+    fn type_name(&self) -> &'static str {
+        type_name::<E>()
+    }
+
     fn indexes(&self) -> &'static [IndexShape] {
         E::INDEXES
     }

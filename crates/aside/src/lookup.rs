@@ -57,6 +57,12 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
+    /// Returns true if `found` is remembered as an absence. An empty table is
+    /// none: its list of all is one key, which no guess makes more of.
+    pub(crate) fn is_absence(self, found: &Found<E>) -> bool {
+        found.is_absence() && !matches!(self, Self::All)
+    }
+
     pub(crate) fn member(self) -> Member {
         match self {
             Self::Id(_) => Member::Entity,
@@ -79,10 +85,13 @@ impl<E: Entity> Asked<'_, E> {
 }
 
 impl<E> Found<E> {
-    /// Whether the answer is that there is nothing.
+    /// Returns true if nothing was found: no row, or an empty list.
     #[inline]
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Self::Row(None))
+        match self {
+            Self::Row(row) => row.is_none(),
+            Self::List(rows) => rows.is_empty(),
+        }
     }
 
     /// The answer to a question about one id.

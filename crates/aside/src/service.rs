@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::CacheConfig;
+use crate::entity::Entity;
 use crate::heard::Listener;
 use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
 use crate::journal::{self, Journal};
@@ -26,6 +27,7 @@ use crate::shared::lanes::{self, RedisTier};
 use crate::shared::memory::{MemoryTier, Subscription};
 use crate::shared::redis::Endpoint;
 use crate::shared::{OnMessage, Op, Reply, SharedTier};
+use crate::strategy::CacheStrategy;
 use crate::stripes::Stripes;
 use crate::task;
 use crate::tiers::Tiers;
@@ -261,6 +263,18 @@ impl CacheService {
     #[must_use]
     pub fn config(&self) -> &CacheConfig {
         &self.tiers().config
+    }
+
+    /// Registers a kind that this process writes and does not read, as a job
+    /// does: its writes then invalidate what the strategy's `dependents` name.
+    /// [`CachedRepository::with_strategy`](crate::CachedRepository::with_strategy)
+    /// does the same for a kind that is read here as well.
+    ///
+    /// # Panics
+    /// If another type is registered under the same kind, or the kind's name
+    /// is not of `[a-z0-9_-]+`.
+    pub fn register<E: Entity>(&self, strategy: impl CacheStrategy<E>) {
+        self.tiers().register::<E>(Some(Arc::new(strategy)));
     }
 
     /// A write whose transaction is the caller's own; see [`Write`].

@@ -1,5 +1,6 @@
 //! How one kind of row is cached.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,6 +9,11 @@ use crate::entity::Entity;
 use crate::key::KeyWriter;
 
 /// How the rows of one kind are cached; every method has a safe default.
+///
+/// A service has one strategy for each kind. One of the same type and the same
+/// `Debug` text is the same strategy, so a repository may be built for each
+/// request. Another one replaces it, which is logged, and the kind's entries in
+/// this process are lost.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,7 +28,7 @@ use crate::key::KeyWriter;
 ///     }
 /// }
 /// ```
-pub trait CacheStrategy<E: Entity>: fmt::Debug + Send + Sync + 'static {
+pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
     /// How long Redis keeps a value. `None`, the default, is the kind's own
     /// setting `CACHE_{KIND}_TTL`, else `CACHE_DEFAULT_TTL`. It bounds memory
     /// and the age of what nobody reported changed, never the staleness of a
@@ -31,8 +37,9 @@ pub trait CacheStrategy<E: Entity>: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// How long Redis keeps the knowledge that a row does not exist, at most
-    /// `default_ttl`. Default: 60 seconds. Zero: absences are not cached.
+    /// How long Redis keeps the knowledge that nothing was found, at most
+    /// `default_ttl`: that a row does not exist, or that a list is empty.
+    /// Default: 60 seconds. Zero: absences are not cached.
     fn negative_ttl(&self) -> Duration {
         Duration::from_secs(60)
     }

@@ -3,10 +3,11 @@
 mod breaking;
 mod forget;
 mod gather;
+mod register;
 
 pub(crate) use gather::Got;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,19 +20,17 @@ use crate::answer::Bypass;
 use crate::audit::{Audit, Event};
 use crate::breaker::Breaker;
 use crate::config::CacheConfig;
-use crate::entity::Entity;
 use crate::epochs::Epochs;
 use crate::heard::Teller;
 use crate::held::Held;
 use crate::journalled::Journalled;
-use crate::key::{self, Key};
-use crate::kind::{AnyKind, Kind};
+use crate::key::Key;
+use crate::kind::AnyKind;
 use crate::link::{Link, Suspicion};
 use crate::pending::Pending;
-use crate::process::{InProcess, Shares};
+use crate::process::Shares;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
-use crate::statistics::{KindStatistics, ServiceStatistics};
-use crate::strategy::{CacheStrategy, DefaultStrategy};
+use crate::statistics::ServiceStatistics;
 use crate::stripes::Stripes;
 use crate::uncacheable::Uncacheable;
 
@@ -64,6 +63,8 @@ pub(crate) struct Tiers {
     pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
+    /// Kinds written here of which no strategy is known; each is logged once.
+    unregistered: Mutex<BTreeSet<&'static str>>,
     source: Semaphore,
     gathering: Arc<gather::Gathering>,
     releases: mpsc::UnboundedSender<Pending>,
@@ -95,6 +96,7 @@ impl Tiers {
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
+            unregistered: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
             gathering: Arc::default(),
             releases,
@@ -284,63 +286,6 @@ impl Tiers {
             self.statistics.error("source_overloaded");
         }
         turn.ok()?.ok()
-    }
-
-    /// The kind of `E`, cached as `strategy` says, or as it is already.
-    pub(crate) fn register<E: Entity>(
-        &self,
-        strategy: Option<Arc<dyn CacheStrategy<E>>>,
-    ) -> Arc<Kind<E>> {
-        assert!(
-            key::is_plain_name(E::KIND) && E::KIND != "aside",
-            "the kind `{}` must be of [a-z0-9_-]+, and not `aside`",
-            E::KIND
-        );
-        let mut kinds = self.kinds.lock();
-        let known = kinds.get(E::KIND).cloned();
-        let same = known
-            .clone()
-            .and_then(|kind| kind.as_any().downcast::<Kind<E>>().ok());
-        match (same, strategy) {
-            (Some(kind), None) => kind,
-            (_, strategy) => {
-                let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
-                let share = strategy.in_process_share();
-                let in_process = (share > 0 && self.has_in_process()).then(|| {
-                    Arc::new(InProcess::new(
-                        Arc::clone(&self.stripes),
-                        Arc::clone(&self.link),
-                        self.epochs.of(E::KIND),
-                    ))
-                });
-                if let Some(store) = &in_process {
-                    self.shares.admit(share, store);
-                }
-                let first = known.is_none();
-                // Counters go on where a kind gets another strategy.
-                let statistics =
-                    known.map_or_else(|| Arc::new(KindStatistics::new()), |kind| kind.counters());
-                let kind = Arc::new(Kind::new(
-                    strategy,
-                    in_process,
-                    statistics,
-                    Arc::clone(&self.link),
-                    self.epochs.of(E::KIND),
-                    &self.config,
-                ));
-                if first {
-                    tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
-                }
-                kinds.insert(E::KIND, Arc::clone(&kind) as _);
-                kind
-            }
-        }
-    }
-
-    /// The kind of `E`, if a repository of it is cached here.
-    pub(crate) fn kind<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
-        let kind = self.kinds.lock().get(E::KIND).cloned()?;
-        kind.as_any().downcast().ok()
     }
 
     /// Every kind that is cached here.

@@ -190,6 +190,17 @@ impl Write {
         self.record(Some(before), None);
     }
 
+    /// Records a row that an upsert (`ON CONFLICT`) stored: `before` as it was
+    /// under its lock, or `None` if there was none.
+    ///
+    /// Where the statement does not tell what it replaced, lock and read the row
+    /// first; otherwise the lists of the replaced row stay as they were until
+    /// their TTL. [`everything`](Self::everything) is right as well, and costs
+    /// the whole kind.
+    pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
+        self.record(before, Some(after));
+    }
+
     /// Records that any row of the kind may have changed, as after a
     /// statement whose rows are not known, or are more than a thousand.
     pub fn everything<E: Entity>(&mut self) {
@@ -203,7 +214,7 @@ impl Write {
             return;
         };
         let namespace = tiers.namespace();
-        let kind = tiers.kind::<E>();
+        let kind = tiers.kind_of_write::<E>();
         // Mostly both rows have one id and stand in the same lists, and making
         // a key costs more than anything else here.
         let (mut stamp, mut lists) = (None, Vec::new());

@@ -67,8 +67,9 @@ impl<R: Repository> CachedRepository<R> {
     /// Puts `cache` in front of `inner`, as the settings say.
     ///
     /// # Panics
-    /// If the entity's kind is not of `[a-z0-9_-]+`, or is `aside`, which a
-    /// hand-written `Entity` can bring about.
+    /// If another type is cached under the same kind, or the kind's name is not
+    /// of `[a-z0-9_-]+`, or is `aside`, which a hand-written `Entity` can bring
+    /// about.
     pub fn new(inner: R, cache: &CacheService) -> Self {
         let kind = cache.tiers().register::<R::Entity>(None);
         Self {
@@ -81,6 +82,9 @@ impl<R: Repository> CachedRepository<R> {
     }
 
     /// Caches the kind as `strategy` says, from now on and in this service.
+    ///
+    /// A repository that is built for each request keeps the kind's entries:
+    /// see [`CacheStrategy`].
     #[must_use]
     pub fn with_strategy(mut self, strategy: impl CacheStrategy<R::Entity>) -> Self {
         self.kind = self.tiers().register(Some(Arc::new(strategy)));

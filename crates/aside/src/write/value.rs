@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entity::Entity;
 use crate::key::Key;
 use crate::kind::{Kind, Leaving, Mark};
-use crate::lookup::{Found, Lookup};
+use crate::lookup::{Asked, Found, Lookup};
 use crate::tiers::Tiers;
 use crate::value::Circumstance;
 
@@ -43,7 +43,9 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
         let stamp = self.stamp?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let (value, stored) = self.kind.encode(&found, stamp)?.split(found);
+        let asked = Asked::Id(self.row.id());
+        let encoded = self.kind.encode(asked, &found, stamp)?;
+        let (value, stored) = encoded.split(found);
         let ttl = stored.ttl;
         let mark = Mark {
             stamp: tiers.stripes.stamp(key.hash()),

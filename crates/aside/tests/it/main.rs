@@ -15,6 +15,7 @@ mod flights;
 mod foreign;
 mod forgetting;
 mod gathering;
+mod good_faith;
 mod hammer;
 mod instances;
 mod journal;

@@ -39,8 +39,12 @@ impl<R: Repository> CachedRepository<R> {
                 Operation::FindMany,
                 Outcome::of(Tier::Source, bypass, found.is_absence()),
             );
-            let encoded = token
-                .and_then(|token| Some((token, self.kind.encode(&found, own.mark.circumstance)?)));
+            let encode = |token| {
+                let asked = own.leader.key().asked();
+                let encoded = self.kind.encode(asked, &found, own.mark.circumstance)?;
+                Some((token, encoded))
+            };
+            let encoded = token.and_then(encode);
             let Some((token, encoded)) = encoded else {
                 if token.is_some() {
                     self.tiers().statistics.error("not_cacheable");

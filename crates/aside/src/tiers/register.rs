@@ -1,0 +1,128 @@
+//! Which kinds this process knows, and how it caches them.
+
+use std::any::{Any, type_name};
+use std::sync::Arc;
+
+use super::Tiers;
+use crate::entity::Entity;
+use crate::key;
+use crate::kind::{AnyKind, Kind};
+use crate::process::InProcess;
+use crate::statistics::KindStatistics;
+use crate::strategy::{CacheStrategy, DefaultStrategy};
+
+impl Tiers {
+    /// Returns the kind of `E`, cached by `strategy`; without one, as it is
+    /// registered already, or by the settings.
+    pub(crate) fn register<E: Entity>(
+        &self,
+        strategy: Option<Arc<dyn CacheStrategy<E>>>,
+    ) -> Arc<Kind<E>> {
+        assert!(
+            key::is_plain_name(E::KIND) && E::KIND != "aside",
+            "the kind `{}` must be of [a-z0-9_-]+, and not `aside`",
+            E::KIND
+        );
+        let mut kinds = self.kinds.lock();
+        let known = kinds.get(E::KIND).cloned();
+        let same = known.clone().map(|known| {
+            let name = known.type_name();
+            let kind = known.as_any().downcast::<Kind<E>>().ok();
+            // They would read each other's values, and one would miss the
+            // lists of the other.
+            kind.unwrap_or_else(|| {
+                panic!(
+                    "two types are cached as the kind `{}`: {name} and {}. Give one of them \
+                     another #[entity(kind = ...)], or read through one type and map its rows",
+                    E::KIND,
+                    type_name::<E>()
+                )
+            })
+        });
+        match (&same, &strategy) {
+            (Some(kind), None) => return Arc::clone(kind),
+            (Some(kind), Some(strategy)) if is_same(&*kind.strategy, &**strategy) => {
+                return Arc::clone(kind);
+            }
+            (Some(kind), Some(strategy)) if !is_default(&*kind.strategy) => tracing::warn!(
+                kind = E::KIND,
+                before = ?kind.strategy,
+                after = ?strategy,
+                "another strategy replaces that of a kind, and its entries in this process are \
+                 lost: register one strategy for each kind"
+            ),
+            _ => {}
+        }
+        // Counters go on where a kind gets another strategy.
+        let statistics = same.as_ref().map(|kind| kind.counters());
+        let kind = self.new_kind(strategy, statistics);
+        if same.is_none() {
+            tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
+        }
+        kinds.insert(E::KIND, Arc::clone(&kind) as _);
+        kind
+    }
+
+    fn new_kind<E: Entity>(
+        &self,
+        strategy: Option<Arc<dyn CacheStrategy<E>>>,
+        statistics: Option<Arc<KindStatistics>>,
+    ) -> Arc<Kind<E>> {
+        let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
+        let share = strategy.in_process_share();
+        let in_process = (share > 0 && self.has_in_process()).then(|| {
+            Arc::new(InProcess::new(
+                Arc::clone(&self.stripes),
+                Arc::clone(&self.link),
+                self.epochs.of(E::KIND),
+            ))
+        });
+        if let Some(store) = &in_process {
+            self.shares.admit(share, store);
+        }
+        Arc::new(Kind::new(
+            strategy,
+            in_process,
+            statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
+            Arc::clone(&self.link),
+            self.epochs.of(E::KIND),
+            &self.config,
+        ))
+    }
+
+    /// Returns the kind of `E`, if it is registered here.
+    pub(crate) fn kind<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
+        let kind = self.kinds.lock().get(E::KIND).cloned()?;
+        kind.as_any().downcast().ok()
+    }
+
+    /// Returns the kind of `E` for a write; one that is not registered here is
+    /// counted, and logged once.
+    pub(crate) fn kind_of_write<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
+        let kind = self.kind::<E>();
+        if kind.is_none() && self.shared.is_some() {
+            self.statistics.error("unregistered_kind");
+            if self.unregistered.lock().insert(E::KIND) {
+                tracing::warn!(
+                    kind = E::KIND,
+                    rows = type_name::<E>(),
+                    "a kind is written that is not registered in this process: its rows and \
+                     lists are invalidated, the dependents of its strategy are not. Call \
+                     `CacheService::register` with the strategy of the services that read it"
+                );
+            }
+        }
+        kind
+    }
+}
+
+/// Returns true if both are of one type, and in one state as far as their
+/// `Debug` texts tell.
+fn is_same<E: Entity>(one: &dyn CacheStrategy<E>, other: &dyn CacheStrategy<E>) -> bool {
+    let types = (one as &dyn Any).type_id() == (other as &dyn Any).type_id();
+    types && format!("{one:?}") == format!("{other:?}")
+}
+
+fn is_default<E: Entity>(strategy: &dyn CacheStrategy<E>) -> bool {
+    (strategy as &dyn Any).is::<DefaultStrategy>()
+}

@@ -1,0 +1,229 @@
+//! What a service says in good faith: it is kept right, or told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside::{CacheStrategy, CachedRepository, Dependents, Entity, Freshness, Repository, Tier};
+use serde::{Deserialize, Serialize};
+
+use crate::database::{Table, Versioned};
+use crate::entities::{Book, Hero, book, hero, named, speaking};
+use crate::world::World;
+
+/// A hero without its languages, as a report reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
+#[entity(kind = "hero")]
+struct HeroName {
+    #[entity(id)]
+    id: u32,
+    name: String,
+}
+
+impl Versioned for HeroName {
+    fn set_version(&mut self, _: u64) {}
+}
+
+#[tokio::test]
+#[should_panic(expected = "two types are cached as the kind `hero`")]
+async fn a_second_type_of_one_kind_is_refused() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let _ = CachedRepository::new(Table::<HeroName>::new(), &instance.cache);
+}
+
+#[tokio::test]
+#[should_panic(expected = "two types are cached as the kind `hero`")]
+async fn a_second_type_with_a_strategy_is_refused() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    instance.cache.register::<HeroName>(aside::DefaultStrategy);
+}
+
+#[derive(Debug)]
+struct For(Duration);
+
+impl CacheStrategy<Hero> for For {
+    fn default_ttl(&self) -> Option<Duration> {
+        Some(self.0)
+    }
+
+    fn negative_ttl(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+const HOUR: For = For(Duration::from_secs(3600));
+
+#[tokio::test]
+async fn a_strategy_per_request_keeps_the_entries() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    for request in 0..20 {
+        let heroes =
+            CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
+        let answer = heroes.find_by_id_with(&mia.id, Freshness::Any).await;
+        let tier = answer.unwrap().tier;
+        assert!(request < 2 || tier == Tier::Process, "{request}: {tier:?}");
+    }
+    assert_eq!(world.heroes.queries().by_id, 1);
+}
+
+#[tokio::test]
+async fn requests_with_a_strategy_share_one_load() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    let mut stopped = world.heroes.stop_at(crate::database::Place::AfterRead);
+    let read = || {
+        let heroes =
+            CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
+        let id = mia.id;
+        tokio::spawn(async move { heroes.find_by_id(&id).await.unwrap() })
+    };
+    let first = read();
+    stopped.reached().await;
+    let others: Vec<_> = (0..10).map(|_| read()).collect();
+    tokio::task::yield_now().await;
+    stopped.go_on();
+    first.await.unwrap();
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(world.heroes.queries().by_id, 1);
+}
+
+#[tokio::test]
+async fn a_strategy_of_another_state_replaces_the_first() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    let brief = For(Duration::from_secs(7));
+    let _ = CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
+    let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(brief);
+    heroes.find_by_id(&mia.id).await.unwrap();
+    world.filled(&mia.key()).await;
+    let left = instance.cache.ttl(&mia.key()).await.left().unwrap();
+    assert!(left <= Duration::from_secs(7), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_list_found_empty_lives_as_long_as_an_absence() {
+    let world = World::new();
+    let instance = world.instance().await;
+    assert_eq!(instance.heroes.find_one_by(&named("Ann")).await.unwrap(), None);
+    world.filled("hero:name:Ann").await;
+    let left = instance.cache.ttl("hero:name:Ann").await.left().unwrap();
+    assert!(left <= Duration::from_secs(60), "{left:?}");
+    instance.heroes.find_by(&named("Ann")).await.unwrap();
+    let stats = instance.cache.stats();
+    let negative: u64 = stats.kinds.iter().map(|kind| kind.negative_hits).sum();
+    assert_eq!(negative, 1);
+}
+
+#[tokio::test]
+async fn without_absences_no_empty_list_is_remembered() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
+    for spelling in ["ann@example.org", "Ann@Example.org"] {
+        assert_eq!(heroes.find_one_by(&named(spelling)).await.unwrap(), None);
+        assert!(heroes.find_by(&speaking(spelling)).await.unwrap().is_empty());
+    }
+    // Another program adds the row.
+    world.heroes.insert(&hero("ann@example.org", "ann@example.org"));
+    let found = heroes.find_one_by(&named("ann@example.org")).await;
+    assert!(found.unwrap().is_some());
+    let found = heroes.find_by(&speaking("ann@example.org")).await;
+    assert_eq!(found.unwrap().len(), 1);
+}
+
+/// A book that names its hero is of concern to the lists of heroes.
+#[derive(Debug)]
+struct ConcernsHeroes;
+
+impl CacheStrategy<Book> for ConcernsHeroes {
+    fn dependents(&self, _: &Book, keys: &mut Dependents<'_>) {
+        keys.all::<Hero>();
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_registers_a_kind_forgets_its_dependents() {
+    let world = World::in_memory();
+    let service = world.instance().await;
+    let job = aside::CacheService::connect(world.config()).await;
+    job.register::<Book>(ConcernsHeroes);
+    service.heroes.list_all().await.unwrap();
+    assert!(world.heroes.queries().all > 0);
+
+    let mut write = job.write();
+    write.created(&book("1", "A tale", 1970));
+    write.before_commit().await;
+    write.committed().await;
+
+    service.heroes.list_all().await.unwrap();
+    assert_eq!(world.heroes.queries().all, 1);
+    assert_eq!(job.stats().errors.get("unregistered_kind"), None);
+}
+
+#[tokio::test]
+async fn a_job_that_registers_nothing_is_told_of_it() {
+    let world = World::in_memory();
+    let job = aside::CacheService::connect(world.config()).await;
+    for id in ["1", "2"] {
+        let mut write = job.write();
+        write.created(&book(id, "A tale", 1970));
+        write.before_commit().await;
+        write.committed().await;
+    }
+    assert_eq!(job.stats().errors.get("unregistered_kind"), Some(&2));
+}
+
+#[tokio::test]
+async fn a_write_of_a_second_type_of_a_kind_is_told_of_it() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let mut write = instance.cache.write();
+    let name = "Mia".to_owned();
+    write.created(&HeroName { id: 1, name });
+    write.before_commit().await;
+    write.committed().await;
+    assert_eq!(instance.cache.stats().errors.get("unregistered_kind"), Some(&1));
+}
+
+#[tokio::test]
+async fn a_service_that_caches_nothing_is_not_told_of_kinds() {
+    let world = World::in_memory();
+    let config = aside::CacheConfig {
+        redis_enabled: false,
+        ..world.config()
+    };
+    let off = aside::CacheService::connect(config).await;
+    off.write().created(&Arc::new(book("1", "A tale", 1970)).as_ref().clone());
+    assert_eq!(off.stats().errors.get("unregistered_kind"), None);
+}
+
+#[tokio::test]
+async fn an_upsert_forgets_the_lists_of_both_rows() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let (before, after) = (hero("Mia", "en"), hero("Mia", "de"));
+    for (known, queries) in [(Some(&before), 2), (None, 1)] {
+        for language in ["en", "de"] {
+            instance.heroes.find_by(&speaking(language)).await.unwrap();
+        }
+        world.heroes.queries();
+        let mut write = instance.cache.write();
+        write.upserted(known, &after);
+        write.before_commit().await;
+        write.committed().await;
+        for language in ["en", "de"] {
+            instance.heroes.find_by(&speaking(language)).await.unwrap();
+        }
+        assert_eq!(world.heroes.queries().by_index, queries);
+    }
+}
