@@ -37,7 +37,9 @@ const ROW: &str = "{row}";
 /// otherwise than its field is named by [`column`](Self::column), one that
 /// holds something else is corrected by [`expression`](Self::expression).
 /// Where a value has no such text, as a time or a document, and where the key
-/// cannot be computed for another reason, the whole kind is recorded.
+/// cannot be computed for another reason, the whole kind is recorded. Values
+/// are taken by their bytes, whatever the collation of their column; `CHAR(n)`
+/// of PostgreSQL, which pads them, is recorded as the whole kind.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -144,11 +146,13 @@ impl Triggers {
     }
 
     /// The SQL of every key of the row called `row`, by the SQL that `segment`
-    /// makes of a value's; `unkeyed` is that of [`UNKEYED`].
+    /// makes of a value's; `unkeyed` is that of [`UNKEYED`], and `bytes` names
+    /// the collation that compares bytes.
     pub(crate) fn keys(
         &self,
         row: &str,
         unkeyed: &str,
+        bytes: &str,
         segment: impl Fn(&str) -> String,
     ) -> Vec<String> {
         let Some(id) = &self.id else {
@@ -158,10 +162,12 @@ impl Triggers {
         let id = of_row(id);
         // `{kind}:all` is the list of all, so an id of that name steps aside.
         let mut keys = vec![format!(
-            "{} || CASE WHEN CAST({id} AS TEXT) = 'all' THEN {} ELSE coalesce({}, {unkeyed}) END",
+            "{} || CASE WHEN CAST({id} AS TEXT) {bytes} = 'all'
+                  THEN CASE {of_id} WHEN 'all' THEN {} ELSE {unkeyed} END
+                  ELSE coalesce({of_id}, {unkeyed}) END",
             literal(&format!("{}:", self.prefix)),
             literal(&written("all")),
-            segment(&id),
+            of_id = segment(&id),
         )];
         if self.list_all {
             keys.push(literal(&format!("{}:all", self.prefix)));

@@ -21,6 +21,12 @@ pub(super) const BEGIN: &str = "BEGIN; SET LOCAL aside.writer = 'on'";
 /// Makes a segment of a value; shared by the triggers of all tables.
 const SEGMENT: &str = "cache_journal_segment";
 
+/// The collation in which two texts are equal only if their bytes are.
+const BYTES: &str = "COLLATE \"C\"";
+
+/// Rows whose keys are computed when triggers are installed.
+const SAMPLE: usize = 100;
+
 /// What the functions of single tables begin with.
 const OF_TABLE: &str = "cache_journal_of_";
 
@@ -43,16 +49,9 @@ pub(super) async fn install(pool: &PgPool, triggers: &Triggers) -> Result<(), sq
     let schema = refuse_another_encoding(&mut transaction).await?;
     remove_from(&mut transaction, &triggers.table).await?;
     // A function is first looked into when it runs, in another program.
-    let keys = keys(triggers).join("), (");
+    run(&mut transaction, segment_function(&schema)).await?;
+    run(&mut transaction, check(triggers)).await?;
     let on = table(&triggers.table);
-    run(
-        &mut transaction,
-        format!(
-            "{} SELECT key FROM {on} AS r CROSS JOIN LATERAL (VALUES ({keys})) AS k (key) LIMIT 0",
-            segment_function(&schema)
-        ),
-    )
-    .await?;
     let function = format!(
         "{}.{}",
         identifier(&schema),
@@ -150,11 +149,27 @@ async fn refuse_another_encoding(connection: &mut PgConnection) -> Result<String
     Ok(schema)
 }
 
-/// The SQL of the keys of the row `r`.
-fn keys(triggers: &Triggers) -> Vec<String> {
-    triggers.keys("r", &unkeyed(), |value| {
-        format!("{SEGMENT}(({value})::text, pg_typeof({value}))")
-    })
+/// The SQL of the keys of the row `r`, and of the table `k` that they make.
+///
+/// Everything is compared by bytes, as the library does: under the column's
+/// collation two spellings could be one key, and under one that is not
+/// deterministic PostgreSQL refuses to search a text.
+fn keys(triggers: &Triggers) -> String {
+    let keys = triggers.keys("r", &unkeyed(), BYTES, |value| {
+        format!("{SEGMENT}(({value})::text {BYTES}, pg_typeof({value}))")
+    });
+    format!("(VALUES ({})) AS k (key)", keys.join("), ("))
+}
+
+/// Computes the keys of some rows, and of one that is NULL throughout.
+fn check(triggers: &Triggers) -> String {
+    let on = table(&triggers.table);
+    format!(
+        "SELECT count(k.key)
+           FROM ((SELECT * FROM {on} LIMIT {SAMPLE}) UNION ALL SELECT (NULL::{on}).*) AS r
+          CROSS JOIN LATERAL {}",
+        keys(triggers)
+    )
 }
 
 /// What stands for a segment that cannot be computed.
@@ -171,7 +186,7 @@ fn escaped(character: char) -> String {
 /// with a fraction, a time or a document is PostgreSQL's own.
 fn segment_function(schema: &str) -> String {
     let escapes = escapes();
-    let (mut escape, mut special) = ("value".to_owned(), String::new());
+    let (mut escape, mut special) = ("plain".to_owned(), String::new());
     for (plain, written) in escapes {
         let (plain, written) = (escaped(plain), literal(&written));
         escape = format!("replace({escape}, {plain}, {written})");
@@ -181,27 +196,30 @@ fn segment_function(schema: &str) -> String {
         "CREATE OR REPLACE FUNCTION {schema}.{SEGMENT}(value text, type regtype) RETURNS text
          LANGUAGE plpgsql STABLE SET search_path = {schema}, pg_temp AS $cache_journal$
          DECLARE
+             plain text {BYTES} := value;
              class \"char\";
              base regtype;
+             name text;
          BEGIN
-             IF value IS NULL THEN
+             IF plain IS NULL THEN
                  RETURN NULL;
              END IF;
              IF type <> ALL ('{{text, varchar, int2, int4, int8, uuid, bool}}'::regtype[]) THEN
-                 SELECT typtype, typbasetype INTO class, base FROM pg_type WHERE oid = type;
+                 SELECT typtype, typbasetype, typname INTO class, base, name
+                   FROM pg_type WHERE oid = type;
                  IF class = 'd' THEN
-                     RETURN {SEGMENT}(value, base);
-                 ELSIF class <> 'e' THEN
+                     RETURN {SEGMENT}(plain, base);
+                 ELSIF class <> 'e' AND name <> 'citext' THEN
                      RETURN {unkeyed};
                  END IF;
              END IF;
-             IF translate(value, ''{special}, '') <> value THEN
-                 value := {escape};
+             IF translate(plain, ''{special}, '') <> plain THEN
+                 plain := {escape};
              END IF;
-             IF {LONGEST_SEGMENT_BYTES} < octet_length(value) THEN
-                 RETURN '#' || encode(sha256(convert_to(value, 'UTF8')), 'hex');
+             IF {LONGEST_SEGMENT_BYTES} < octet_length(plain) THEN
+                 RETURN '#' || encode(sha256(convert_to(plain, 'UTF8')), 'hex');
              END IF;
-             RETURN value;
+             RETURN plain;
          END $cache_journal$;",
         schema = identifier(schema),
         unkeyed = unkeyed(),
@@ -210,13 +228,19 @@ fn segment_function(schema: &str) -> String {
 
 /// The function of one table. It runs with the rights of whoever installed
 /// it: another program need not be able to write the journal by itself.
+///
+/// Nothing that goes wrong in it refuses the statement of that program. Keys
+/// that cannot be computed are the whole kind's, and a journal that has been
+/// dropped is a warning. The INSERT is not caught: that would take a
+/// subtransaction, and a program that runs thousands of statements in one
+/// transaction would have as many of them.
 fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
-    let (keys, all_of) = (keys(triggers).join("), ("), triggers.all_of());
+    let (keys, all_of) = (keys(triggers), triggers.all_of());
     let of = |rows: &str| {
         format!(
-            "SELECT array_agg(DISTINCT key) INTO keys
-               FROM ({rows}) AS r CROSS JOIN LATERAL (VALUES ({keys})) AS k (key)
-              WHERE key IS NOT NULL"
+            "SELECT array_agg(DISTINCT k.key {BYTES}) INTO keys
+               FROM ({rows}) AS r CROSS JOIN LATERAL {keys}
+              WHERE k.key IS NOT NULL"
         )
     };
     format!(
@@ -229,20 +253,29 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
              IF current_setting('aside.writer', true) = 'on' THEN
                  RETURN NULL;
              END IF;
+             IF to_regclass('cache_journal') IS NULL THEN
+                 RAISE WARNING 'cache_journal is missing: caches do not hear of this change';
+                 RETURN NULL;
+             END IF;
              -- Before keys are computed of a million rows.
              IF TG_OP IN ('UPDATE', 'DELETE') THEN
                  whole := EXISTS (SELECT FROM aside_before OFFSET {MOST_KEYS});
              ELSIF TG_OP = 'INSERT' THEN
                  whole := EXISTS (SELECT FROM aside_after OFFSET {MOST_KEYS});
              END IF;
-             IF whole THEN
-             ELSIF TG_OP = 'INSERT' THEN
-                 {inserted};
-             ELSIF TG_OP = 'DELETE' THEN
-                 {deleted};
-             ELSE
-                 {updated};
-             END IF;
+             BEGIN
+                 IF whole THEN
+                 ELSIF TG_OP = 'INSERT' THEN
+                     {inserted};
+                 ELSIF TG_OP = 'DELETE' THEN
+                     {deleted};
+                 ELSE
+                     {updated};
+                 END IF;
+             EXCEPTION WHEN OTHERS THEN
+                 RAISE WARNING 'the whole kind is recorded, since its keys have failed: %', SQLERRM;
+                 whole := true;
+             END;
              IF whole OR {MOST_KEYS} < cardinality(keys)
                 OR 0 < strpos(array_to_string(keys, ''), {unkeyed}) THEN
                  keys := ARRAY[{all_of}];

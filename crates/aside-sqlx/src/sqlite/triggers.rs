@@ -33,6 +33,9 @@ pub(super) const MARK: &str = "INSERT INTO cache_journal_writer
 
 pub(super) const UNMARK: &str = "DELETE FROM cache_journal_writer";
 
+/// Rows whose keys are computed when triggers are installed.
+const SAMPLE: usize = 100;
+
 /// For the triggers, which look for keys.
 const INDEX: &str = "cache_journal_keys";
 
@@ -56,7 +59,7 @@ pub(super) async fn install(pool: &SqlitePool, triggers: &Triggers) -> Result<()
     let on = table(&triggers.table);
     // A trigger is first looked into when it fires, in another program.
     let keys = keys(&triggers, "r").join(", ");
-    let check = format!("SELECT {keys} FROM {on} AS r LIMIT 0");
+    let check = format!("SELECT {keys} FROM {on} AS r LIMIT {SAMPLE}");
     run(&mut transaction, check).await?;
     let index = format!("CREATE INDEX IF NOT EXISTS {INDEX} ON cache_journal (key)");
     run(&mut transaction, index).await?;
@@ -124,7 +127,8 @@ async fn with_booleans(
     connection: &mut SqliteConnection,
     triggers: &Triggers,
 ) -> Result<Triggers, sqlx::Error> {
-    let booleans = "SELECT name FROM pragma_table_info($1) WHERE type LIKE 'bool%'";
+    // The other pragma leaves generated columns out.
+    let booleans = "SELECT name FROM pragma_table_xinfo($1) WHERE type LIKE 'bool%'";
     let booleans: BTreeSet<String> = sqlx::query_scalar::<_, String>(booleans)
         .bind(&triggers.table)
         .fetch_all(connection)
@@ -142,26 +146,30 @@ async fn with_booleans(
     Ok(with_booleans)
 }
 
-/// The columns of everything that only one row may have.
+/// The columns of everything that only one row may have, and the collations by
+/// which two rows are one.
 async fn unique_columns(
     connection: &mut SqliteConnection,
     table: &str,
-) -> Result<Vec<Vec<String>>, sqlx::Error> {
-    let key = "SELECT name FROM pragma_table_info($1) WHERE 0 < pk ORDER BY pk";
-    let key: Vec<String> = sqlx::query_scalar(key)
+) -> Result<Vec<Vec<(String, String)>>, sqlx::Error> {
+    // Of a primary key that is no index: that of the row's number.
+    let key = "SELECT name, 'BINARY' FROM pragma_table_info($1) WHERE 0 < pk
+               AND NOT EXISTS (SELECT 1 FROM pragma_index_list($1) WHERE origin = 'pk')";
+    let key: Vec<(String, String)> = sqlx::query_as(key)
         .bind(table)
         .fetch_all(&mut *connection)
         .await?;
-    let indexes = "SELECT name FROM pragma_index_list($1) WHERE \"unique\" AND origin <> 'pk'";
+    let indexes = "SELECT name FROM pragma_index_list($1) WHERE \"unique\"";
     let indexes: Vec<String> = sqlx::query_scalar(indexes)
         .bind(table)
         .fetch_all(&mut *connection)
         .await?;
-    let mut unique: BTreeSet<Vec<String>> = BTreeSet::from([key]);
+    let mut unique = BTreeSet::from([key]);
     for index in indexes {
         // Expressions have no name; what can be compared is compared.
-        let columns = "SELECT name FROM pragma_index_info($1) WHERE name IS NOT NULL";
-        let columns: Vec<String> = sqlx::query_scalar(columns)
+        let columns =
+            "SELECT name, coll FROM pragma_index_xinfo($1) WHERE key AND name IS NOT NULL";
+        let columns: Vec<(String, String)> = sqlx::query_as(columns)
             .bind(index)
             .fetch_all(&mut *connection)
             .await?;
@@ -172,23 +180,27 @@ async fn unique_columns(
 }
 
 /// Whether the row `r` is in the way of the new one.
-fn same(columns: &[String]) -> String {
+fn same(columns: &[(String, String)]) -> String {
     let same: Vec<String> = columns
         .iter()
-        .map(|column| identifier(column))
-        .map(|column| format!("r.{column} = NEW.{column}"))
+        .map(|(column, collation)| (identifier(column), identifier(collation)))
+        .map(|(column, collation)| format!("r.{column} = NEW.{column} COLLATE {collation}"))
         .collect();
     format!("({})", same.join(" AND "))
 }
 
 fn keys(triggers: &Triggers, row: &str) -> Vec<String> {
-    triggers.keys(row, UNKEYED, segment)
+    triggers.keys(row, UNKEYED, BYTES, segment)
 }
 
 fn keys_of(triggers: &Triggers, row: &str) -> Vec<String> {
     let keys = keys(triggers, row).into_iter();
     keys.map(|key| format!("SELECT {key} AS key")).collect()
 }
+
+/// The collation in which two texts are equal only if their bytes are. Without
+/// it a column is compared by its own, through any CAST.
+const BYTES: &str = "COLLATE BINARY";
 
 /// What stands for a segment that cannot be computed.
 const UNKEYED: &str = "char(1)";

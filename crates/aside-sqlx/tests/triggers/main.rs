@@ -2,6 +2,7 @@
 //! cache.
 
 mod books;
+mod collations;
 mod postgres;
 mod recording;
 mod sqlite;

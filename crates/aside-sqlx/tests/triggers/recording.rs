@@ -6,7 +6,7 @@ use super::books::{Book, library_keys};
 use super::on_both;
 
 /// Texts with everything that a key gives a meaning.
-const ODD: [&str; 12] = [
+pub(crate) const ODD: [&str; 12] = [
     "all",
     "",
     "plain",
@@ -22,7 +22,7 @@ const ODD: [&str; 12] = [
 ];
 
 /// Whether SQLite's triggers can key a text.
-fn keyed_on_sqlite(text: &str) -> bool {
+pub(crate) fn keyed_on_sqlite(text: &str) -> bool {
     let escaped = text.chars().map(|it| {
         if ":%{}*?[]\\#^".contains(it) {
             3
@@ -33,7 +33,7 @@ fn keyed_on_sqlite(text: &str) -> bool {
     !text.chars().any(char::is_control) && escaped.sum::<usize>() <= 200
 }
 
-fn random_text() -> String {
+pub(crate) fn random_text() -> String {
     let mut alphabet: Vec<char> = "all:%{}*?[]\\#^'\"- яж🐉\u{7f}\u{9f}\n".chars().collect();
     alphabet.extend((0..10).map(|_| fastrand::char('\u{1}'..)));
     (0..fastrand::usize(..40))
