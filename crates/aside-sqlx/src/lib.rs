@@ -10,8 +10,8 @@
 //!    [`PostgresJournal::install`] creates the table if it is missing, and
 //!    [`CacheService::drain`](aside::CacheService::drain) reads it.
 //! 2. Each transaction begins by `begin`, so that triggers pass it over, and
-//!    between `before_commit` and the commit it `record`s what `before_commit`
-//!    answered.
+//!    ends by `commit`, which `record`s what Redis did not acknowledge and
+//!    tells the write if the server refused.
 //! 3. Where other programs write the tables too: `install_triggers`, once for
 //!    each table. Then the journal tells of their writes as well.
 //!
@@ -25,20 +25,22 @@
 //! let mut write: Write = cache.write();
 //! let mut transaction = SqliteJournal::begin(&pool, &write).await?;
 //! // ... lock, write, write.updated(&before, &after) ...
-//! let left = write.before_commit().await;
-//! SqliteJournal::record(&mut transaction, &left, OutOfReach::Journal).await?;
-//! transaction.commit().await?;
+//! SqliteJournal::commit(transaction, &mut write, OutOfReach::Journal).await?;
 //! write.committed().await;
 //! # Ok(()) }
 //! ```
 //!
+//! Without a journal, [`commit()`] does the same for a write.
+//!
 //! One table serves one Redis and one namespace: whoever works a row off
 //! deletes it. A database that serves two of them needs a schema for each.
 
+mod commit;
 mod postgres;
 mod sqlite;
 mod triggers;
 
+pub use commit::{Commits, certainly_rolled_back, commit};
 pub use postgres::PostgresJournal;
 pub use sqlite::SqliteJournal;
 pub use triggers::Triggers;

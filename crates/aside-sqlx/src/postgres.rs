@@ -6,7 +6,7 @@ use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, is_to_record};
+use crate::{OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -84,9 +84,15 @@ impl PostgresJournal {
     /// triggers are disabled, or to a partition of the table by its own name.
     /// Remove them before a migration that changes the columns they read.
     ///
+    /// They refuse no statement of another program: where keys cannot be
+    /// computed they record the whole kind and raise a WARNING, and where the
+    /// table `cache_journal` is missing they raise a WARNING alone. The keys of
+    /// 100 rows are computed here, so that an expression that fails is refused
+    /// at once.
+    ///
     /// # Errors
-    /// The database's, as when a column is missing or its encoding is not
-    /// UTF-8.
+    /// The database's, as when a column is missing, when an expression fails for
+    /// one of those rows, or when its encoding is not UTF-8.
     pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
         triggers::install(&self.0, triggers).await
     }
@@ -97,6 +103,29 @@ impl PostgresJournal {
     /// The database's.
     pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
         triggers::remove(&self.0, table).await
+    }
+
+    /// Calls [`Write::before_commit`], [`record`](Self::record)s what it
+    /// returns, commits, and says how the transaction ended, as
+    /// [`commit`](crate::commit()) does. Where the journal refuses the write, the
+    /// transaction is rolled back.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    ///
+    /// # Cancellation
+    /// Dropped after the COMMIT was sent, the write is ambiguous.
+    pub async fn commit(
+        mut transaction: sqlx::Transaction<'_, Postgres>,
+        write: &mut Write,
+        policy: OutOfReach,
+    ) -> Result<(), RecordError> {
+        let left = write.before_commit().await;
+        if let Err(error) = Self::record(&mut transaction, &left, policy).await {
+            commit::abandon(transaction, write).await;
+            return Err(error);
+        }
+        Ok(commit::end(transaction, write).await?)
     }
 
     /// Stores what Redis did not acknowledge, in the transaction that

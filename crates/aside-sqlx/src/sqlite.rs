@@ -6,7 +6,7 @@ use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, is_to_record};
+use crate::{OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 /// AUTOINCREMENT: an id that was deleted does not come again for a row that
 /// is about something else.
@@ -86,8 +86,14 @@ impl SqliteJournal {
     /// for those in the way of an index on an expression. Remove them before a
     /// migration that changes the columns they read.
     ///
+    /// An error in a trigger refuses the statement of the other program, which
+    /// SQLite gives no means against. So an [`expression`](Triggers::expression)
+    /// must not fail for any row, and must use no function that another program
+    /// may lack. The keys of 100 rows are computed here.
+    ///
     /// # Errors
-    /// The database's, as when a column is missing.
+    /// The database's, as when a column is missing, or when an expression fails
+    /// for one of those rows.
     pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
         triggers::install(&self.0, triggers).await
     }
@@ -98,6 +104,29 @@ impl SqliteJournal {
     /// The database's.
     pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
         triggers::remove(&self.0, table).await
+    }
+
+    /// Calls [`Write::before_commit`], [`record`](Self::record)s what it
+    /// returns, commits, and says how the transaction ended, as
+    /// [`commit`](crate::commit()) does. Where the journal refuses the write, the
+    /// transaction is rolled back.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    ///
+    /// # Cancellation
+    /// Dropped after the COMMIT was sent, the write is ambiguous.
+    pub async fn commit(
+        mut transaction: sqlx::Transaction<'_, Sqlite>,
+        write: &mut Write,
+        policy: OutOfReach,
+    ) -> Result<(), RecordError> {
+        let left = write.before_commit().await;
+        if let Err(error) = Self::record(&mut transaction, &left, policy).await {
+            commit::abandon(transaction, write).await;
+            return Err(error);
+        }
+        Ok(commit::end(transaction, write).await?)
     }
 
     /// Stores what Redis did not acknowledge, in the transaction that

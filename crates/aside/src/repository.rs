@@ -29,6 +29,33 @@ pub type Row<R> = Arc<<R as Repository>::Entity>;
 /// The order matters: a copy that is forgotten before the row is locked can
 /// be filled again with the old row, and one forgotten after the commit is
 /// served until then, or for ever if the process dies in between.
+///
+/// # A commit that fails
+/// Without a word, an error after `before_commit` is ambiguous, and the keys
+/// are read from the database for `CACHE_QUARANTINE_TTL_MS`. A COMMIT that the
+/// server *refused*, for a deferred constraint or a serialization failure, is
+/// a rollback: say so, or one such form every half minute switches the cache
+/// off for its lists.
+///
+/// - sqlx: `aside_sqlx::commit(transaction, write)` does steps 4 and 5.
+/// - sea-orm: of a `DbErr` that holds a `SqlxError`,
+///   `aside_sqlx::certainly_rolled_back` tells.
+/// - diesel: a `DatabaseError` is certain, unless its kind is `ClosedConnection`
+///   or `Unknown`.
+/// - others: an error with a SQLSTATE is certain, unless that is `40003` or
+///   begins with `08`, `57P`, `58` or `XX`. Without one, ROLLBACK on the same
+///   connection is certain if it succeeds, as on SQLite.
+///
+/// # What to say
+/// | the transaction | say |
+/// |---|---|
+/// | inserts, updates, deletes a row | `created(&after)`, `updated(&before, &after)`, `deleted(&before)` |
+/// | upserts (`ON CONFLICT`) | `upserted(before, &after)`, `before` read under its lock |
+/// | marks a row as deleted, and reads leave it out | `deleted(&before)` |
+/// | changes a row that reads join into rows of another kind | that kind's rows as well: `updated(&row, &row)`, or [`Dependents`](crate::Dependents) |
+/// | returns fewer columns than reads do | the row as reads return it, read again in the transaction; or `cache_on_write` false |
+/// | writes a kind that this process does not read | the same, after [`CacheService::register`](crate::CacheService::register) |
+/// | changes rows that it does not know | `everything::<E>()` |
 pub trait Repository: Send + Sync + 'static {
     /// What the rows are.
     type Entity: Entity;

@@ -180,12 +180,16 @@ impl Write {
     }
 
     /// Records a row that this transaction changed: `before` as it was under
-    /// its lock, `after` as the database returned it.
+    /// its lock, `after` as the database returned it, and as reads return it.
+    ///
+    /// A row that reads leave out from now on, as after a soft delete, is
+    /// [`deleted`](Self::deleted).
     pub fn updated<E: Entity>(&mut self, before: &E, after: &E) {
         self.record(Some(before), Some(after));
     }
 
-    /// Records a row that this transaction removed, as it was under its lock.
+    /// Records a row that this transaction removed, or that reads leave out from
+    /// now on, as it was under its lock.
     pub fn deleted<E: Entity>(&mut self, before: &E) {
         self.record(Some(before), None);
     }

@@ -1,6 +1,7 @@
 //! The journal on real databases, behind real Redis servers and broken ways
 //! to them.
 
+mod commits;
 mod notes;
 
 use std::time::Duration;

@@ -264,7 +264,9 @@ impl<R: Repository> Miss<R> {
                 return tokio::join!(fail(leader, early, failed), abandon).0;
             }
         };
-        let encoded = repository.kind.encode(leader.key().asked(), &found, mark.circumstance);
+        let encoded = repository
+            .kind
+            .encode(leader.key().asked(), &found, mark.circumstance);
         let ttl = encoded.as_ref().map(|encoded| encoded.ttl);
         let answer = Served::loaded(found.clone(), None, ttl);
         let _ = early.send(Early::Answer(Ok(answer)));

@@ -114,7 +114,10 @@ async fn a_strategy_of_another_state_replaces_the_first() {
 async fn a_list_found_empty_lives_as_long_as_an_absence() {
     let world = World::new();
     let instance = world.instance().await;
-    assert_eq!(instance.heroes.find_one_by(&named("Ann")).await.unwrap(), None);
+    assert_eq!(
+        instance.heroes.find_one_by(&named("Ann")).await.unwrap(),
+        None
+    );
     world.filled("hero:name:Ann").await;
     let left = instance.cache.ttl("hero:name:Ann").await.left().unwrap();
     assert!(left <= Duration::from_secs(60), "{left:?}");
@@ -131,10 +134,18 @@ async fn without_absences_no_empty_list_is_remembered() {
     let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
     for spelling in ["ann@example.org", "Ann@Example.org"] {
         assert_eq!(heroes.find_one_by(&named(spelling)).await.unwrap(), None);
-        assert!(heroes.find_by(&speaking(spelling)).await.unwrap().is_empty());
+        assert!(
+            heroes
+                .find_by(&speaking(spelling))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     // Another program adds the row.
-    world.heroes.insert(&hero("ann@example.org", "ann@example.org"));
+    world
+        .heroes
+        .insert(&hero("ann@example.org", "ann@example.org"));
     let found = heroes.find_one_by(&named("ann@example.org")).await;
     assert!(found.unwrap().is_some());
     let found = heroes.find_by(&speaking("ann@example.org")).await;
@@ -192,7 +203,10 @@ async fn a_write_of_a_second_type_of_a_kind_is_told_of_it() {
     write.created(&HeroName { id: 1, name });
     write.before_commit().await;
     write.committed().await;
-    assert_eq!(instance.cache.stats().errors.get("unregistered_kind"), Some(&1));
+    assert_eq!(
+        instance.cache.stats().errors.get("unregistered_kind"),
+        Some(&1)
+    );
 }
 
 #[tokio::test]
@@ -203,7 +217,8 @@ async fn a_service_that_caches_nothing_is_not_told_of_kinds() {
         ..world.config()
     };
     let off = aside::CacheService::connect(config).await;
-    off.write().created(&Arc::new(book("1", "A tale", 1970)).as_ref().clone());
+    off.write()
+        .created(&Arc::new(book("1", "A tale", 1970)).as_ref().clone());
     assert_eq!(off.stats().errors.get("unregistered_kind"), None);
 }
 

@@ -34,21 +34,6 @@ pub fn is_away(error: &TaleError) -> bool {
     })
 }
 
-/// Whether a failed COMMIT certainly did not commit.
-///
-/// PostgreSQL says so by its SQLSTATE, except for those of a connection that
-/// broke, a server that stops, a system that failed, or a pooler in between
-/// that speaks for it. What SQLite says about a COMMIT proves nothing: sqlx
-/// rolls back afterwards where it cannot be observed.
-pub(super) fn certainly_rolled_back(error: &sqlx::Error) -> bool {
-    postgres_state(error).is_some_and(proves_a_rollback)
-}
-
-fn proves_a_rollback(state: &str) -> bool {
-    let doubtful = ["08", "57P", "58", "XX"];
-    state != "40003" && !doubtful.iter().any(|class| state.starts_with(class))
-}
-
 fn is_unique_violation(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
@@ -92,25 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_server_that_lives_proves_a_rollback() {
-        // Deferred constraint, serialization, deadlock, cancelled statement.
-        for state in ["23503", "23505", "40001", "40P01", "57014", "25P03"] {
-            assert!(proves_a_rollback(state), "{state}");
-        }
-        // Connection lost, completion unknown, shutdown, crash, system, internal.
-        for state in [
-            "08006", "08P01", "40003", "57P01", "57P02", "58030", "XX000",
-        ] {
-            assert!(!proves_a_rollback(state), "{state}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_answer_of_the_server_proves_nothing() {
-        let gone = || sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert!(!certainly_rolled_back(&gone()));
-        assert!(!certainly_rolled_back(&sqlx::Error::PoolTimedOut));
-        let lost = tale_error(gone(), "hero");
+    fn a_lost_connection_is_away_and_a_full_pool_is_busy() {
+        let gone = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        let lost = tale_error(gone, "hero");
         assert!(matches!(lost, TaleError::Database(_)) && is_away(&lost));
         let busy = tale_error(sqlx::Error::PoolTimedOut, "hero");
         assert!(matches!(busy, TaleError::Busy));

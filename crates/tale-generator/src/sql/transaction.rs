@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aside::{Unquarantined, Write};
-use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal};
+use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, certainly_rolled_back};
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
 use super::availability::{Availability, Held};
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
-use super::failure::certainly_rolled_back;
 use super::open::CommitStep;
 use super::statement::{Statement, Value};
 use crate::domain::TaleError;
