@@ -14,11 +14,13 @@
 //! - [`history`]: records what readers and writers saw, and proves that no
 //!   answer was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
+//! - `check_entity` (feature `entity`): checks that a type of yours fulfils what
+//!   a cached row must.
 //!
 //! Every server ends with the process that started it, however that ends. The
 //! programs come from the system; a missing one is a [`StartError`] that names
-//! the package. Nothing here knows aside: it serves any test, on Linux and
-//! macOS, that needs these servers.
+//! the package. Without the feature nothing here knows aside: it
+//! serves any test, on Linux and macOS, that needs these servers.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,3 +60,8 @@ mod impostor;
 pub use impostor::{Conduct, Impostor};
 
 pub mod history;
+
+#[cfg(feature = "entity")]
+mod entity;
+#[cfg(feature = "entity")]
+pub use entity::{EntityProblem, EntityProblems, check_entity};

@@ -1,0 +1,55 @@
+//! Whether a row survives its text.
+
+use aside::{CacheConfig, Codec, Entity, Json};
+
+use super::problem::{EntityProblem, EntityProblems};
+
+/// Writes a row and reads it back, alone and in a list; returns what was read.
+pub(super) fn check<E: Entity>(row: &E, key: &str, problems: &mut EntityProblems) -> Option<E> {
+    let row_key = || key.to_owned();
+    let text = match Json.encode(row) {
+        Ok(text) => text,
+        Err(error) => {
+            let (row, reason) = (row_key(), error.to_string());
+            problems.add(EntityProblem::NotWritten { row, reason });
+            return None;
+        }
+    };
+    let limit = CacheConfig::default().max_value_bytes;
+    if limit < text.len() {
+        let (row, bytes) = (row_key(), text.len());
+        problems.add(EntityProblem::TooLarge { row, bytes, limit });
+    }
+    if text.trim() == "null" {
+        problems.add(EntityProblem::ReadAsAbsence { row: row_key() });
+        return None;
+    }
+    // A level deeper than alone, and so refused first.
+    let list = Codec::<E>::decode_list(&Json, &format!("[{text}]"));
+    let read = match list {
+        Ok(mut rows) => rows.pop()?,
+        Err(error) => {
+            let (row, reason) = (row_key(), error.to_string());
+            problems.add(EntityProblem::NotRead { row, reason });
+            return None;
+        }
+    };
+    if !Json
+        .encode(&read)
+        .is_ok_and(|other| has_same_bytes(&text, &other))
+    {
+        let (row, field) = (row_key(), "row".to_owned());
+        problems.add(EntityProblem::Differs { row, field });
+    }
+    Some(read)
+}
+
+/// A hash map is written in any order.
+fn has_same_bytes(one: &str, other: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    sorted(one) == sorted(other)
+}
