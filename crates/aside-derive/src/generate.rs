@@ -7,6 +7,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, Path, Type};
 
@@ -38,6 +39,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let write_index = write_index(entity);
     let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
     let version = version(entity);
+    let difference = difference(entity);
+    let exactness = exactness(entity);
     let key = local("key");
     let id_value = local("id");
     let write_id = quote_spanned!(id_type.span()=> #library::KeyWriter::segment(#key, #id_value));
@@ -50,6 +53,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             const KIND: &'static ::core::primitive::str = #kind;
             const LIST_ALL: ::core::primitive::bool = #list_all;
             const INDEXES: &'static [#library::IndexShape] = &[#(#shapes),*];
+            #exactness
 
             type Id = #id_type;
             type Index = #index_enum;
@@ -71,6 +75,82 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             }
 
             #version
+
+            #difference
+        }
+    }
+}
+
+/// What the types say about their own texts. The trait is asked where a type
+/// says nothing.
+fn exactness(entity: &Entity) -> TokenStream {
+    let Entity {
+        library, id_type, ..
+    } = entity;
+    let all = |types: &mut dyn Iterator<Item = &Type>| {
+        let exact =
+            types.map(|ty| quote_spanned!(ty.span()=> && <#library::likeness::Of<#ty>>::IS_EXACT));
+        quote! {{
+            #[allow(unused_imports)]
+            use #library::likeness::Unable as _;
+            true #(#exact)*
+        }}
+    };
+    let of_id = all(&mut std::iter::once(id_type));
+    let parts = entity.indexes.iter().flat_map(|index| &index.parts);
+    let of_indexes = all(&mut parts.map(|part| &part.ty));
+    let is_plain = entity.is_plain && entity.fields.iter().all(|(.., is_plain)| *is_plain);
+    let of_fields = if is_plain {
+        all(&mut entity.fields.iter().map(|(_, ty, _)| ty))
+    } else {
+        quote!(false)
+    };
+    quote! {
+        const HAS_EXACT_ID: ::core::primitive::bool = #of_id;
+        const HAS_EXACT_INDEXES: ::core::primitive::bool = #of_indexes;
+        const IS_PLAIN: ::core::primitive::bool = #of_fields;
+    }
+}
+
+/// `Entity::difference`: field by field, each by what its type offers.
+fn difference(entity: &Entity) -> TokenStream {
+    let library = &entity.library;
+    let (other, unknown) = (local("other"), local("unknown"));
+    let comparisons = entity.fields.iter().map(|(field, ty, _)| {
+        let name = field.unraw().to_string();
+        let of = quote_spanned!(ty.span()=> <#library::likeness::Of<#ty>>);
+        quote! {
+            match #library::likeness::compare(
+                #of::IS_EXACT,
+                #of::is_equal(&self.#field, &#other.#field),
+                || #of::is_equal(&self.#field, &self.#field) != ::core::option::Option::Some(false),
+                || #of::prints(&self.#field, &#other.#field),
+            ) {
+                #library::likeness::Likeness::Same => {}
+                #library::likeness::Likeness::Different => {
+                    return ::core::option::Option::Some(#name);
+                }
+                #library::likeness::Likeness::Unknown => {
+                    #unknown = ::core::option::Option::Some(#name);
+                }
+            }
+        }
+    });
+    quote! {
+        fn difference(
+            &self,
+            #other: &Self,
+        ) -> ::core::option::Option<&'static ::core::primitive::str> {
+            #[allow(unused_imports)]
+            use #library::likeness::Unable as _;
+            let mut #unknown: ::core::option::Option<&'static ::core::primitive::str> =
+                ::core::option::Option::None;
+            #(#comparisons)*
+            // Of what its type tells nothing, the text does.
+            if #unknown.is_some() && #library::likeness::is_written_alike(self, #other) {
+                return ::core::option::Option::None;
+            }
+            #unknown
         }
     }
 }

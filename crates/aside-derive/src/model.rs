@@ -50,6 +50,10 @@ pub(crate) struct Entity {
     pub(crate) fingerprint: u64,
     /// The types whose shapes are mixed into it.
     pub(crate) nested: Vec<Type>,
+    /// Every field, and whether serde writes it as its type says.
+    pub(crate) fields: Vec<(Ident, Type, bool)>,
+    /// Whether serde writes the struct field by field.
+    pub(crate) is_plain: bool,
 }
 
 impl Entity {
@@ -104,6 +108,15 @@ impl Entity {
             indexes,
             fingerprint: fingerprint.finish(),
             nested: body.nested,
+            fields: fields
+                .iter()
+                .filter_map(|field| {
+                    let own = serde_attributes::read(&field.attrs, &mut Errors::default());
+                    let is_plain = serde_attributes::are_plain(&own);
+                    Some((field.ident.clone()?, field.ty.clone(), is_plain))
+                })
+                .collect(),
+            is_plain: serde_attributes::are_plain(&serde),
         };
         errors.or(entity)
     }
@@ -279,6 +292,7 @@ pub(crate) fn add_field(
 ) {
     let serde = serde_attributes::read(&field.attrs, errors);
     serde_attributes::refuse_skips(&serde, default, errors);
+    serde_attributes::refuse_one_way(&serde, errors);
     let name = field.ident.as_ref().map(|ident| ident.unraw().to_string());
     fingerprint.text(&name.unwrap_or_default());
     fingerprint.tokens(&field.ty);

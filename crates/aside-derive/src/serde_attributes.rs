@@ -15,6 +15,17 @@ const SKIPS: [&str; 3] = ["skip", "skip_serializing", "skip_deserializing"];
 /// The words whose long form may give a name to one direction only.
 const RENAMES: [&str; 3] = ["rename", "rename_all", "rename_all_fields"];
 
+/// The words that leave the text to the types: what stands under which name.
+const PLAIN: [&str; 7] = [
+    "rename",
+    "rename_all",
+    "alias",
+    "default",
+    "deny_unknown_fields",
+    "crate",
+    "expecting",
+];
+
 /// Everything inside the `#[serde(...)]` attributes, in order.
 pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> {
     let mut metas = Vec::new();
@@ -51,6 +62,25 @@ pub(crate) fn refuse_skips(metas: &[Meta], default: bool, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// Refuses a text of the user's own that nothing reads.
+pub(crate) fn refuse_one_way(metas: &[Meta], errors: &mut Errors) {
+    let has = |word| metas.iter().find(|meta| meta.path().is_ident(word));
+    if let (Some(meta), None) = (has("serialize_with"), has("deserialize_with")) {
+        errors.at(
+            meta,
+            "`serialize_with` alone writes what is not read back as it was: add the \
+             `deserialize_with` that does, or `with` for both; what an API masks or rounds \
+             belongs in a type of its own, since another instance gets the row from this text",
+        );
+    }
+}
+
+/// Whether serde writes what the types say, under whatever names.
+pub(crate) fn are_plain(metas: &[Meta]) -> bool {
+    let is_plain = |meta: &Meta| PLAIN.iter().any(|word| meta.path().is_ident(word));
+    metas.iter().all(is_plain)
 }
 
 /// Whether a missing field is filled in rather than an error.

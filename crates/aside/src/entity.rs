@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::key::{Key, KeyWriter};
+use crate::likeness::is_written_alike;
 
 /// A list as it is handed out: one reference count for all of it.
 pub type Rows<E> = Arc<[Arc<E>]>;
@@ -21,7 +22,9 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 /// - `write_id` appends one segment, and `write_index` the index's own name
 ///   and then its values, so that two lookups never share a key; the names
 ///   are `[a-z0-9_-]+`, each used once, and none is `all`;
-/// - `fingerprint` changes whenever the serialized form does.
+/// - `fingerprint` changes whenever the serialized form does;
+/// - a row comes back from its text as it went: see
+///   [`difference`](Self::difference).
 ///
 /// ```
 /// use aside::{Entity, IndexShape, KeyWriter};
@@ -76,6 +79,13 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 ///     fn fingerprint() -> u64 {
 ///         1 // raise it when the serialized form changes
 ///     }
+///
+///     fn difference(&self, other: &Self) -> Option<&'static str> {
+///         if self.code != other.code {
+///             return Some("code");
+///         }
+///         (self.name != other.name).then_some("name")
+///     }
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
@@ -91,6 +101,21 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The indexes, as programs that know no Rust types see them.
     const INDEXES: &'static [IndexShape];
+
+    /// Whether two ids are equal exactly where their segments of a key are:
+    /// then they are looked for in process by `Eq`, which is cheaper. Where it
+    /// is false, the default, by the text of the key. See
+    /// [`ExactText`](crate::ExactText).
+    const HAS_EXACT_ID: bool = false;
+
+    /// The same of index values.
+    const HAS_EXACT_INDEXES: bool = false;
+
+    /// Whether it is known of every row that it comes back from its JSON as it
+    /// went. Then the first rows and a sample of the others are compared with what
+    /// comes back; where it is false, the default, every row is that is to be
+    /// cached.
+    const IS_PLAIN: bool = false;
 
     /// What identifies a row.
     type Id: Clone + Eq + Hash + Debug + Send + Sync + 'static;
@@ -118,6 +143,18 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The row's version, if it has one that only grows.
     fn version(&self) -> Option<u64> {
         None
+    }
+
+    /// The first field in which `other` is not what a caller sees here; `None`
+    /// if there is none.
+    ///
+    /// By this a row is compared with what comes back from its text, before it
+    /// is cached, and with the database's, by the audit. The derive compares field
+    /// by field: a type's equality and what `Debug` prints of it must both say the
+    /// same. By hand, compare the fields. The default compares what serde writes
+    /// of both rows, and so cannot see what serde leaves out or rounds.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        (!is_written_alike(self, other)).then_some("row")
     }
 }
 

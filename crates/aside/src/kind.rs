@@ -3,6 +3,7 @@
 
 mod flights;
 mod leaving;
+mod writing;
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::clock::{self, Moment, whole_millis};
+use crate::clock::{Moment, whole_millis};
 use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
@@ -24,11 +25,12 @@ use crate::process::{Entry, InProcess};
 use crate::statistics::KindStatistics;
 use crate::strategy::CacheStrategy;
 use crate::stripes::Stamp;
-use crate::value::{self, Circumstance, Envelope, Header, Unacceptable};
+use crate::value::{self, Circumstance, Header, Unacceptable};
 
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, KindFlights, Landed};
 pub(crate) use leaving::Leaving;
+use writing::Losses;
 
 /// The least time to wait for somebody else's load.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
@@ -88,8 +90,9 @@ pub(crate) struct Kind<E: Entity> {
     ttl: Duration,
     max_value_bytes: usize,
     compress_above: Option<usize>,
-    /// Whether the last value written, and the last one read, had no form.
-    unencodable: AtomicBool,
+    /// What is known of rows that do not come back from their text.
+    losses: Losses,
+    /// Whether the last value read had no form.
     undecodable: AtomicBool,
     /// How long loads take, in milliseconds: the slowest, fading.
     slow_load: AtomicU64,
@@ -118,7 +121,7 @@ impl<E: Entity> Kind<E> {
             in_process,
             max_value_bytes: config.max_value_bytes,
             compress_above: config.compress_above_bytes,
-            unencodable: AtomicBool::new(false),
+            losses: Losses::default(),
             undecodable: AtomicBool::new(false),
             slow_load: AtomicU64::new(0),
             flights: Mutex::default(),
@@ -168,8 +171,11 @@ impl<E: Entity> Kind<E> {
 
     fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
         let codec = self.strategy.codec();
-        let undecodable = |error| {
-            self.say_once(&self.undecodable, "read", &error);
+        let undecodable = |error: CodecError| {
+            // The first failure after a success, and no other.
+            if !self.undecodable.swap(true, Ordering::Relaxed) {
+                tracing::error!(kind = E::KIND, %error, "a cached value cannot be read; it is passed by");
+            }
             Unacceptable::Undecodable
         };
         let found = match asked {
@@ -180,98 +186,15 @@ impl<E: Entity> Kind<E> {
                 Found::List(rows.into_iter().map(Arc::new).collect())
             }
         };
-        let fits = match &found {
-            Found::Row(row) => row.as_ref().is_none_or(|row| asked.admits(row)),
-            Found::List(rows) => rows.iter().all(|row| asked.admits(row)),
-        };
         // Looked at first: other cores read it as well.
         if self.undecodable.load(Ordering::Relaxed) {
             self.undecodable.store(false, Ordering::Relaxed);
         }
-        if fits {
+        if asked.admits_all(&found) {
             Ok(found)
         } else {
             Err(Unacceptable::Misplaced)
         }
-    }
-
-    /// Writes an answer in the form of Redis, unless it is not to be cached.
-    pub(crate) fn encode(
-        &self,
-        asked: Asked<'_, E>,
-        found: &Found<E>,
-        circumstance: Circumstance,
-    ) -> Option<Encoded> {
-        let ttl = self.ttl_for(asked.is_absence(found))?;
-        let (body, member, version) = match found {
-            Found::Row(None) => ("null".to_owned(), value::Member::Entity, 0),
-            Found::Row(Some(row)) => {
-                let body = self.encode_row(row)?;
-                (body, value::Member::Entity, row.version().unwrap_or(0))
-            }
-            Found::List(rows) => {
-                let cap = self.strategy.list_cap_bytes();
-                let mut body = String::from("[");
-                for row in rows.iter() {
-                    if body.len() > 1 {
-                        body.push(',');
-                    }
-                    body.push_str(&self.encode_row(row)?);
-                    if body.len() > cap {
-                        return None;
-                    }
-                }
-                body.push(']');
-                (body, value::Member::Entities, 0)
-            }
-        };
-        let cached_at = clock::wall();
-        let envelope = Envelope {
-            body: &body,
-            cached_at,
-            ttl,
-        };
-        // The limit is on what a reader would have to decompress.
-        let written = value::encode(circumstance, version, member, envelope, self.compress_above);
-        (written.payload_bytes <= self.max_value_bytes).then_some(Encoded {
-            value: written.bytes,
-            ttl,
-            fill: written.fill,
-            loaded_at: cached_at.as_millisecond(),
-            payload_bytes: written.payload_bytes,
-        })
-    }
-
-    fn encode_row(&self, row: &E) -> Option<String> {
-        let encoded = self.strategy.codec().encode(row);
-        match &encoded {
-            Ok(_) => self.unencodable.store(false, Ordering::Relaxed),
-            Err(error) => self.say_once(&self.unencodable, "written", error),
-        }
-        encoded.ok()
-    }
-
-    /// Logs the first failure after a success, and no other.
-    fn say_once(&self, failing: &AtomicBool, what: &'static str, error: &CodecError) {
-        if !failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(kind = E::KIND, %error, "a value cannot be {what}; it is not cached");
-        }
-    }
-
-    /// How long an answer is kept; `None` if not at all.
-    fn ttl_for(&self, is_absence: bool) -> Option<Duration> {
-        let full = if is_absence {
-            self.strategy.negative_ttl().min(self.ttl)
-        } else {
-            self.ttl
-        };
-        let jitter = self.strategy.jitter().clamp(0.0, 1.0);
-        let kept = if jitter > 0.0 {
-            full.mul_f64(1.0 - jitter * fastrand::f64())
-        } else {
-            full
-        };
-        (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
     }
 
     /// Keeps an answer in process, under the generations it was read under.
@@ -294,12 +217,10 @@ impl<E: Entity> Kind<E> {
         );
     }
 
-    /// Whether two answers to one question are the same, as far as their text
-    /// form tells.
-    pub(crate) fn is_same(&self, one: &Found<E>, other: &Found<E>) -> bool {
+    /// Whether a caller sees the same in two answers to one question.
+    pub(crate) fn is_same(one: &Found<E>, other: &Found<E>) -> bool {
         let same = |one: &Arc<E>, other: &Arc<E>| {
-            let text = |row| self.strategy.codec().encode(row).ok();
-            Arc::ptr_eq(one, other) || text(one).is_some_and(|one| Some(one) == text(other))
+            Arc::ptr_eq(one, other) || one.difference(other).is_none()
         };
         match (one, other) {
             (Found::Row(None), Found::Row(None)) => true,

@@ -114,6 +114,12 @@ mod clock;
 
 mod task;
 
+mod exact;
+pub use exact::ExactText;
+
+#[doc(hidden)]
+pub mod likeness;
+
 mod entity;
 pub use entity::{Entity, IndexShape, Rows};
 
@@ -121,7 +127,7 @@ mod shape;
 pub use shape::Shape;
 
 mod codec;
-pub use codec::{Codec, CodecError, Json};
+pub use codec::{Codec, CodecError, Json, Lost, survives};
 
 mod strategy;
 pub use strategy::{CacheStrategy, DefaultStrategy, Dependents};

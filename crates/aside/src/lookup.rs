@@ -82,6 +82,14 @@ impl<E: Entity> Asked<'_, E> {
             Self::All => true,
         }
     }
+
+    /// Whether every row may that stands in it.
+    pub(crate) fn admits_all(self, found: &Found<E>) -> bool {
+        match found {
+            Found::Row(row) => row.as_ref().is_none_or(|row| self.admits(row)),
+            Found::List(rows) => rows.iter().all(|row| self.admits(row)),
+        }
+    }
 }
 
 impl<E> Found<E> {

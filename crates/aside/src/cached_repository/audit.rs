@@ -32,9 +32,9 @@
 //!   new version have no order. There the database is asked once more at the
 //!   end of the delay, and the fill must differ from both answers, and the two
 //!   agree: a row that went back to what it was, or whose form differs from
-//!   read to read, is let go. Rows are compared by what their codec writes, as
-//!   JSON without regard to order, since sets and queries without `ORDER BY`
-//!   have none.
+//!   read to read, is let go. Rows are compared as callers see them
+//!   ([`Entity::difference`]), since a text may hide what differs, and without regard
+//!   to order, since sets and queries without `ORDER BY` have none.
 //! - **Rolled back.** The database never shows what was rolled back, and a
 //!   fill that does is newer than both answers: that is a finding.
 //! - **Replicas.** Reads through them are outside what the cache promises. A
@@ -55,13 +55,10 @@
 //! the read and is bounded in number and rate (`audit.rs`); a database that
 //! answers slower than a lease lasts is not waited for.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::answer::{Freshness, Tier};
@@ -71,7 +68,9 @@ use crate::cached_repository::load::load_from;
 use crate::cached_repository::read::Looked;
 use crate::clock::Moment;
 use crate::entity::Entity;
+use crate::key::Key;
 use crate::kind::{Kind, KindFlights};
+use crate::likeness::number_of_text;
 use crate::lookup::{Asked, Found, Lookup};
 use crate::process::Kept;
 use crate::repository::Repository;
@@ -88,14 +87,6 @@ struct Check<R: Repository> {
     lookup: Lookup<R::Entity>,
     fill: u64,
     cached: Found<R::Entity>,
-}
-
-/// An answer as far as it can be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print {
-    /// Of a single row that has one.
-    version: Option<u64>,
-    content: u64,
 }
 
 /// Where the fill is now.
@@ -187,11 +178,11 @@ impl<R: Repository> Check<R> {
 
     /// `None` where it ended early, because there was nothing to compare.
     async fn compare(&self) -> Option<()> {
-        let cached = self.print(&self.cached)?;
+        let cached = &self.cached;
         let first = self.ask().await?;
         let (asked, answered) = (Moment::now(), Instant::now());
         raise(&self.kind.statistics.audit_checks);
-        if cached == first {
+        if self.is_same(cached, &first) {
             return None;
         }
         let mut told = false;
@@ -201,20 +192,20 @@ impl<R: Repository> Check<R> {
             let Some(tier) = self.served(asked).await? else {
                 continue;
             };
-            if !cached.is_older_than(first) {
+            if !is_older(version(cached), version(&first)) {
                 let second = self.ask().await?;
-                if second == cached {
+                if self.is_same(&second, cached) {
                     return None;
                 }
                 // Served all the time that the database took.
-                if second != first || self.served(asked).await?.is_none() {
+                if !self.is_same(&second, &first) || self.served(asked).await?.is_none() {
                     continue;
                 }
             }
             self.kind.statistics.audit_mismatch(delay);
             if !told && self.repository()?.audit?.is_finding(delay) {
                 told = true;
-                self.report(delay, tier, cached, first).await?;
+                self.report(delay, tier, &first).await?;
             }
         }
         Some(())
@@ -233,7 +224,7 @@ impl<R: Repository> Check<R> {
     }
 
     /// What the database has now; `None` if it does not say.
-    async fn ask(&self) -> Option<Print> {
+    async fn ask(&self) -> Option<Found<R::Entity>> {
         let operation = match &self.lookup {
             Lookup::Id(_) => Operation::FindById,
             Lookup::Index(_) => Operation::FindBy,
@@ -243,7 +234,7 @@ impl<R: Repository> Check<R> {
         let load = load_from(&*self.inner, &self.kind, &self.lookup, operation);
         let load = AssertUnwindSafe(load).catch_unwind();
         match tokio::time::timeout(patience, load).await {
-            Ok(Ok(Ok(found))) => self.print(&found),
+            Ok(Ok(Ok(found))) => Some(found),
             _ => {
                 let cache = self.cache.upgrade()?;
                 cache.tiers().statistics.error("audit_unanswered");
@@ -252,7 +243,7 @@ impl<R: Repository> Check<R> {
         }
     }
 
-    async fn report(&self, delay: Delay, tier: Tier, cached: Print, row: Print) -> Option<()> {
+    async fn report(&self, delay: Delay, tier: Tier, row: &Found<R::Entity>) -> Option<()> {
         let repository = self.repository()?;
         let key = self.lookup.asked().key(repository.tiers().namespace());
         let events = repository.audit.as_ref()?.tell(key.hash());
@@ -260,8 +251,8 @@ impl<R: Repository> Check<R> {
             kind = R::Entity::KIND,
             tier = tier.as_str(),
             delay = delay.as_str(),
-            cached_version = cached.version,
-            database_version = row.version,
+            cached_version = version(&self.cached),
+            database_version = version(row),
             events,
             "the cache serves what the database no longer has; the key is made to be forgotten, \
              and its name is logged at DEBUG"
@@ -271,116 +262,72 @@ impl<R: Repository> Check<R> {
         Some(())
     }
 
-    /// `None` for what has no form in text.
-    fn print(&self, found: &Found<R::Entity>) -> Option<Print> {
-        let strategy = &*self.kind.strategy;
-        Some(match found {
-            Found::Row(None) => Print {
-                version: None,
-                content: 0,
-            },
-            Found::Row(Some(row)) => Print {
-                version: row.version(),
-                content: content(strategy, row)?,
-            },
-            Found::List(rows) => {
-                let rows = rows.iter().map(|row| content(strategy, row));
-                Print {
-                    version: None,
-                    content: unordered(rows.collect::<Option<Vec<_>>>()?),
-                }
-            }
-        })
+    fn is_same(&self, one: &Found<R::Entity>, other: &Found<R::Entity>) -> bool {
+        is_same(&*self.kind.strategy, one, other)
     }
 }
 
-impl Print {
-    /// Whether a version says so.
-    fn is_older_than(self, other: Self) -> bool {
-        matches!((self.version, other.version), (Some(own), Some(other)) if own < other)
+/// Of a single row that has one.
+fn version<E: Entity>(found: &Found<E>) -> Option<u64> {
+    match found {
+        Found::Row(row) => row.as_ref()?.version(),
+        Found::List(_) => None,
     }
 }
 
-/// A number for what a row's codec writes, the same for the same row.
-fn content<E: Entity>(strategy: &dyn CacheStrategy<E>, row: &E) -> Option<u64> {
-    let text = strategy.codec().encode(row).ok()?;
-    let value: Value = serde_json::from_str(&text).ok()?;
-    Some(number_of(&value))
+/// Whether a version says so.
+fn is_older(one: Option<u64>, other: Option<u64>) -> bool {
+    matches!((one, other), (Some(own), Some(other)) if own < other)
 }
 
-fn number_of(value: &Value) -> u64 {
-    match value {
-        Value::Array(items) => unordered(items.iter().map(number_of)),
-        Value::Object(fields) => unordered(fields.iter().map(|(name, value)| {
-            let mut hasher = DefaultHasher::new();
-            (name, number_of(value)).hash(&mut hasher);
-            hasher.finish()
-        })),
-        plain => hash_of(&plain.to_string()),
+/// Whether a caller sees the same in both, whatever the order of a list.
+fn is_same<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &Found<E>, other: &Found<E>) -> bool {
+    let same = |one: &E, other: &E| {
+        one.difference(other).is_none() || is_in_another_order(strategy, one, other)
+    };
+    match (one, other) {
+        (Found::Row(None), Found::Row(None)) => true,
+        (Found::Row(Some(one)), Found::Row(Some(other))) => same(one, other),
+        (Found::List(one), Found::List(other)) => {
+            let (one, other) = (by_key(one), by_key(other));
+            let mut pairs = one.iter().zip(&other);
+            one.len() == other.len() && pairs.all(|(a, b)| a.0 == b.0 && same(a.1, b.1))
+        }
+        _ => false,
     }
 }
 
-/// A number for several, whatever their order.
-fn unordered(numbers: impl IntoIterator<Item = u64>) -> u64 {
-    let (mut sum, mut count) = (0u64, 0u64);
-    for number in numbers {
-        // Hashed once more, or the sums of what two rows have would say the
-        // same of what they have exchanged.
-        sum = sum.wrapping_add(hash_of(&number));
-        count += 1;
-    }
-    hash_of(&(count, sum))
+/// The rows of a list in the order of their keys.
+fn by_key<E: Entity>(rows: &[Arc<E>]) -> Vec<(Key, &E)> {
+    let mut rows: Vec<(Key, &E)> = rows
+        .iter()
+        .map(|row| (Asked::<E>::Id(row.id()).key(""), &**row))
+        .collect();
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    rows
 }
 
-fn hash_of(what: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish()
+/// Whether two rows that differ are written with the same parts in another
+/// order. Where they are written in the same one, the difference is what their
+/// text does not say.
+fn is_in_another_order<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &E, other: &E) -> bool {
+    let text = |row| strategy.codec().encode(row).ok();
+    let (Some(one), Some(other)) = (text(one), text(other)) else {
+        return false;
+    };
+    let number = number_of_text(&one);
+    one != other && number.is_some() && number == number_of_text(&other)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn order_makes_no_difference_and_content_does() {
-        let number = |value: Value| number_of(&value);
-        assert_eq!(
-            number(json!({"a": [1, 2], "b": 3})),
-            number(json!({"b": 3, "a": [2, 1]}))
-        );
-        for other in [
-            json!({"a": [1, 2], "b": 4}),
-            json!({"a": [1, 2, 2], "b": 3}),
-            json!({"a": [1], "b": 3}),
-            json!({"a": 3, "b": [1, 2]}),
-            json!({"a": ["1", 2], "b": 3}),
-            json!([["a", [1, 2]], ["b", 3]]),
-        ] {
-            assert_ne!(
-                number(json!({"a": [1, 2], "b": 3})),
-                number(other.clone()),
-                "{other}"
-            );
-        }
-        // Two rows that exchange a field are not what they were.
-        assert_ne!(
-            number(json!([{"a": 1, "b": 1}, {"a": 2, "b": 2}])),
-            number(json!([{"a": 1, "b": 2}, {"a": 2, "b": 1}]))
-        );
-    }
-
-    #[test]
     fn a_version_says_what_is_older_and_nothing_without_one() {
-        let print = |version| Print {
-            version,
-            content: 0,
-        };
-        assert!(print(Some(1)).is_older_than(print(Some(2))));
-        assert!(!print(Some(2)).is_older_than(print(Some(2))));
-        assert!(!print(None).is_older_than(print(Some(2))));
-        assert!(!print(Some(1)).is_older_than(print(None)));
+        assert!(is_older(Some(1), Some(2)));
+        assert!(!is_older(Some(2), Some(2)));
+        assert!(!is_older(None, Some(2)));
+        assert!(!is_older(Some(1), None));
     }
 }

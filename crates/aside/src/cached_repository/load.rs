@@ -264,10 +264,9 @@ impl<R: Repository> Miss<R> {
                 return tokio::join!(fail(leader, early, failed), abandon).0;
             }
         };
-        let encoded = repository
-            .kind
-            .encode(leader.key().asked(), &found, mark.circumstance);
-        let ttl = encoded.as_ref().map(|encoded| encoded.ttl);
+        let asked = leader.key().asked();
+        let encoded = repository.kind.encode(asked, &found, mark.circumstance);
+        let ttl = encoded.as_ref().ok().map(|encoded| encoded.ttl);
         let answer = Served::loaded(found.clone(), None, ttl);
         let _ = early.send(Early::Answer(Ok(answer)));
         let loaded_at = clock::wall().as_millisecond();
@@ -280,11 +279,14 @@ impl<R: Repository> Miss<R> {
             step,
             shared_under: None,
         };
-        let Some(encoded) = encoded else {
-            tiers.statistics.error("not_cacheable");
-            leader.finish(outcome);
-            let _ = tiers.ask_one(lane, Op::Abandon { key, token }).await;
-            return;
+        let encoded = match encoded {
+            Ok(encoded) => encoded,
+            Err(why) => {
+                tiers.statistics.error(why.as_str());
+                leader.finish(outcome);
+                let _ = tiers.ask_one(lane, Op::Abandon { key, token }).await;
+                return;
+            }
         };
         let (value, stored) = encoded.split(found);
         let lane = tiers.lane_for(value.len());

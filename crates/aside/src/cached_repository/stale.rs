@@ -14,6 +14,7 @@
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::served::Served;
 use crate::clock::Moment;
+use crate::kind::Kind;
 use crate::lookup::{Asked, Found};
 use crate::process::Entry;
 use crate::repository::{Id, Repository, Row};
@@ -61,7 +62,7 @@ impl<R: Repository> CachedRepository<R> {
         let held = wanted.then(|| store.held(asked)).flatten();
         let same = held
             .as_ref()
-            .is_some_and(|held| self.kind.is_same(&held.found, seen));
+            .is_some_and(|held| Kind::is_same(&held.found, seen));
         let stripes = &self.tiers().stripes;
         match held {
             Some(held) if same && bypassed => {

@@ -43,9 +43,9 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
         let stamp = self.stamp?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let asked = Asked::Id(self.row.id());
-        let encoded = self.kind.encode(asked, &found, stamp)?;
-        let (value, stored) = encoded.split(found);
+        let encoded = self.kind.encode(Asked::Id(self.row.id()), &found, stamp);
+        let encoded = encoded.map_err(|why| tiers.statistics.error(why.as_str()));
+        let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
         let mark = Mark {
             stamp: tiers.stripes.stamp(key.hash()),

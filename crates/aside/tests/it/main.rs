@@ -25,6 +25,7 @@ mod properties;
 mod races;
 mod round_trips;
 mod stale;
+mod survival;
 mod tls;
 mod unfinished;
 mod verdicts;

@@ -41,14 +41,13 @@ impl<R: Repository> CachedRepository<R> {
             );
             let encode = |token| {
                 let asked = own.leader.key().asked();
-                let encoded = self.kind.encode(asked, &found, own.mark.circumstance)?;
-                Some((token, encoded))
+                let encoded = self.kind.encode(asked, &found, own.mark.circumstance);
+                encoded
+                    .map(|encoded| (token, encoded))
+                    .map_err(|why| self.tiers().statistics.error(why.as_str()))
+                    .ok()
             };
-            let encoded = token.and_then(encode);
-            let Some((token, encoded)) = encoded else {
-                if token.is_some() {
-                    self.tiers().statistics.error("not_cacheable");
-                }
+            let Some((token, encoded)) = token.and_then(encode) else {
                 self.give_back(&own);
                 own.land(Landed::loaded(found, bypass, loaded_at), None);
                 continue;

@@ -1,0 +1,127 @@
+//! Types whose values are equal exactly where their texts are.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::{
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
+    NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A type whose values are equal exactly where serde writes the same JSON for
+/// them, and whose JSON brings back an equal value.
+///
+/// Two entries of one key must not lie side by side in process, whatever `Eq` a
+/// type has: a path is equal to another that is written otherwise, and so is a
+/// name that is compared without regard to case. So an id or an index value
+/// is looked for in process by the text of its key, unless its type says that
+/// `Eq` means the same. Looking by `Eq` is cheaper: it writes no text.
+///
+/// Integers, `bool`, `char`, `String`, the times of `jiff` without a zone, `Uuid`
+/// (feature `uuid`, on by default), and `Option`s, sequences and tuples of them
+/// say so. A type of your own says so in one line:
+///
+/// ```
+/// use aside::ExactText;
+/// use serde::{Deserialize, Serialize};
+/// use uuid::Uuid;
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// #[serde(transparent)]
+/// struct HeroId(Uuid);
+///
+/// impl ExactText for HeroId {}
+/// ```
+///
+/// Say it only where `PartialEq`, `Hash`, `Serialize` and `Deserialize` are derived,
+/// without `with` and its like, and every part is such a type itself. A row all
+/// of whose fields are is compared with what comes back from its text by sample
+/// alone; see [`Entity::IS_PLAIN`](crate::Entity::IS_PLAIN).
+#[diagnostic::on_unimplemented(
+    message = "whether two equal `{Self}` have one text is not known",
+    note = "if they do, write `impl aside::ExactText for {Self} {{}}`"
+)]
+pub trait ExactText: PartialEq {
+    /// Whether it is so: of a type that is made of others, as they are.
+    const IS_EXACT: bool = true;
+
+    /// Whether a value may be written as `null`, which a second `Option` around
+    /// it could not tell from its own.
+    const MAY_BE_NULL: bool = false;
+}
+
+macro_rules! exact {
+    ($($ty:ty),* $(,)?) => {$(
+        impl ExactText for $ty {}
+    )*};
+}
+
+exact! {
+    bool, char, str, String,
+    u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize,
+    NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize,
+    NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize,
+    Duration, IpAddr, Ipv4Addr, Ipv6Addr,
+    jiff::Timestamp, jiff::civil::Date, jiff::civil::Time, jiff::civil::DateTime,
+}
+
+#[cfg(feature = "uuid")]
+exact!(uuid::Uuid);
+
+macro_rules! as_what_it_holds {
+    ($($ty:ident),*) => {$(
+        impl<T: ExactText + ?Sized> ExactText for $ty<T> {
+            const IS_EXACT: bool = T::IS_EXACT;
+            const MAY_BE_NULL: bool = T::MAY_BE_NULL;
+        }
+    )*};
+}
+
+as_what_it_holds!(Box, Arc);
+
+impl<T: ExactText> ExactText for Option<T> {
+    const IS_EXACT: bool = T::IS_EXACT && !T::MAY_BE_NULL;
+    const MAY_BE_NULL: bool = true;
+}
+
+impl<T: ExactText> ExactText for Vec<T> {
+    const IS_EXACT: bool = T::IS_EXACT;
+}
+
+impl<T: ExactText> ExactText for [T] {
+    const IS_EXACT: bool = T::IS_EXACT;
+}
+
+impl<T: ExactText, const N: usize> ExactText for [T; N] {
+    const IS_EXACT: bool = T::IS_EXACT;
+}
+
+macro_rules! tuples {
+    ($(($($part:ident),+)),* $(,)?) => {$(
+        impl<$($part: ExactText),+> ExactText for ($($part,)+) {
+            const IS_EXACT: bool = $($part::IS_EXACT)&&+;
+        }
+    )*};
+}
+
+tuples! {
+    (A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, F),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_exact<T: ExactText>() -> bool {
+        T::IS_EXACT
+    }
+
+    #[test]
+    fn an_option_in_an_option_is_not_exact() {
+        assert!(is_exact::<Option<String>>());
+        assert!(is_exact::<Vec<Option<(u8, Arc<str>)>>>());
+        assert!(!is_exact::<Option<Option<u8>>>());
+        assert!(!is_exact::<Vec<Option<Box<Option<u8>>>>>());
+        assert!(!is_exact::<(u8, [Option<Option<u8>>; 2])>());
+    }
+}

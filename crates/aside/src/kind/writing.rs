@@ -1,0 +1,185 @@
+//! How an answer becomes a value, unless it must not.
+//!
+//! A row is cached only if it comes back from its text as it went, or the instance
+//! that loaded it and one that reads it from Redis would serve different rows.
+//! Where the types say so, the first rows and a sample of the others are looked
+//! at, in case a type says it wrongly; where they do not, every row is: reading
+//! its text once more costs a small part of the load before it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Encoded, Kind};
+use crate::clock;
+use crate::codec::{CodecError, Lost, comes_back};
+use crate::entity::Entity;
+use crate::lookup::{Asked, Found};
+use crate::value::{self, Circumstance, Envelope, Member};
+
+/// How many rows of a plain kind are compared with what comes back, at first.
+const FIRST_COMPARED: u64 = 32;
+
+/// Of those after, one in so many is.
+const ONE_COMPARED_OF: u64 = 256;
+
+/// Why an answer is not cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uncached {
+    /// It has no text, is too large, or is not to be kept at all.
+    NotCacheable,
+    /// A row in it does not come back from its text as it went.
+    Lossy,
+    /// A row in it has not the id or the value that was asked for.
+    Misplaced,
+}
+
+impl Uncached {
+    /// The label it is counted under.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotCacheable => "not_cacheable",
+            Self::Lossy => "lossy_row",
+            Self::Misplaced => "misplaced_value",
+        }
+    }
+}
+
+/// What a kind knows of rows that do not come back from their text.
+#[derive(Default)]
+pub(super) struct Losses {
+    /// Rows written so far.
+    written: AtomicU64,
+    /// Whether the last row had no text.
+    unwritable: AtomicBool,
+    /// The fields that were logged.
+    told: Mutex<BTreeSet<&'static str>>,
+}
+
+impl<E: Entity> Kind<E> {
+    /// Writes an answer in the form of Redis, unless it is not to be cached.
+    pub(crate) fn encode(
+        &self,
+        asked: Asked<'_, E>,
+        found: &Found<E>,
+        circumstance: Circumstance,
+    ) -> Result<Encoded, Uncached> {
+        let ttl = self
+            .ttl_for(asked.is_absence(found))
+            .ok_or(Uncached::NotCacheable)?;
+        // Whoever read it would call it misplaced.
+        if !asked.admits_all(found) {
+            return Err(Uncached::Misplaced);
+        }
+        let (body, member, version) = match found {
+            Found::Row(None) => ("null".to_owned(), Member::Entity, 0),
+            Found::Row(Some(row)) => {
+                let body = self.encode_row(row)?;
+                (body, Member::Entity, row.version().unwrap_or(0))
+            }
+            Found::List(rows) => (self.encode_list(rows)?, Member::Entities, 0),
+        };
+        let cached_at = clock::wall();
+        let envelope = Envelope {
+            body: &body,
+            cached_at,
+            ttl,
+        };
+        let written = value::encode(circumstance, version, member, envelope, self.compress_above);
+        // The limit is on what a reader would have to decompress.
+        if written.payload_bytes > self.max_value_bytes {
+            return Err(Uncached::NotCacheable);
+        }
+        Ok(Encoded {
+            value: written.bytes,
+            ttl,
+            fill: written.fill,
+            loaded_at: cached_at.as_millisecond(),
+            payload_bytes: written.payload_bytes,
+        })
+    }
+
+    fn encode_list(&self, rows: &[Arc<E>]) -> Result<String, Uncached> {
+        let cap = self.strategy.list_cap_bytes();
+        let mut body = String::from("[");
+        for row in rows {
+            if body.len() > 1 {
+                body.push(',');
+            }
+            body.push_str(&self.encode_row(row)?);
+            if body.len() > cap {
+                return Err(Uncached::NotCacheable);
+            }
+        }
+        body.push(']');
+        Ok(body)
+    }
+
+    fn encode_row(&self, row: &E) -> Result<String, Uncached> {
+        let codec = self.strategy.codec();
+        let text = match codec.encode(row) {
+            Ok(text) => text,
+            Err(error) => {
+                self.say_unwritable(&error);
+                return Err(Uncached::NotCacheable);
+            }
+        };
+        self.losses.unwritable.store(false, Ordering::Relaxed);
+        if self.is_compared(E::IS_PLAIN && codec.is_exact())
+            && let Err(lost) = comes_back(codec, row, &text)
+        {
+            self.say_lossy(&lost);
+            return Err(Uncached::Lossy);
+        }
+        Ok(text)
+    }
+
+    /// Whether the next row is compared with what comes back from its text.
+    fn is_compared(&self, is_plain: bool) -> bool {
+        let written = self.losses.written.fetch_add(1, Ordering::Relaxed);
+        !is_plain || written < FIRST_COMPARED || written.is_multiple_of(ONE_COMPARED_OF)
+    }
+
+    /// Logs the first failure after a success, and no other.
+    fn say_unwritable(&self, error: &CodecError) {
+        if !self.losses.unwritable.swap(true, Ordering::Relaxed) {
+            tracing::error!(kind = E::KIND, %error, "a row cannot be written; it is not cached");
+        }
+    }
+
+    /// Logs each field once.
+    fn say_lossy(&self, lost: &Lost) {
+        let field = match lost {
+            Lost::Changed { field } => field,
+            Lost::Unwritable(_) | Lost::Unreadable(_) => "",
+        };
+        if self.losses.told.lock().insert(field) {
+            tracing::error!(
+                kind = E::KIND,
+                field,
+                error = %lost,
+                "a row does not come back from its text as it went; rows like it are \
+                 answered and not cached: see `aside::survives`"
+            );
+        }
+    }
+
+    /// How long an answer is kept; `None` if not at all.
+    fn ttl_for(&self, is_absence: bool) -> Option<Duration> {
+        let full = if is_absence {
+            self.strategy.negative_ttl().min(self.ttl)
+        } else {
+            self.ttl
+        };
+        let jitter = self.strategy.jitter().clamp(0.0, 1.0);
+        let kept = if jitter > 0.0 {
+            full.mul_f64(1.0 - jitter * fastrand::f64())
+        } else {
+            full
+        };
+        (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
+    }
+}
