@@ -8,10 +8,14 @@
 //! passes over the rows that stand there already, equal in every field.
 //! [`check`] reads a whole file without writing any of it.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use aside::CacheService;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use serde::de::IgnoredAny;
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+};
 use uuid::Uuid;
 
 use crate::domain::{Record, TaleError};
@@ -139,39 +143,51 @@ fn at_line(failed: BatchError, lines: &[u64]) -> TransferError {
     }
 }
 
+/// The longest line, in bytes: above what the longest row takes with every
+/// character of its text escaped.
+const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+/// How much is told of what is wrong with a line, in characters: it may quote
+/// the line.
+const LONGEST_PROBLEM: usize = 500;
+
 /// The rows of a file with the numbers of their lines.
 struct Lines<R> {
-    lines: tokio::io::Lines<R>,
+    file: R,
     line: u64,
 }
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     fn new(file: R) -> Self {
-        Self {
-            lines: file.lines(),
-            line: 0,
-        }
+        Self { file, line: 0 }
     }
 
     /// The next row; empty lines are passed over.
     async fn next(&mut self) -> Result<Option<(u64, Record)>, TransferError> {
-        while let Some(text) = self.lines.next_line().await? {
+        loop {
+            let mut bytes = Vec::new();
+            let mut line = (&mut self.file).take(LONGEST_LINE + 1);
+            if line.read_until(b'\n', &mut bytes).await? == 0 {
+                return Ok(None);
+            }
             self.line += 1;
-            if text.trim().is_empty() {
+            if bytes.trim_ascii().is_empty() {
                 continue;
             }
-            let record = parse(&text).map_err(|problem| TransferError::Line {
+            let record = parse(&bytes).map_err(|problem| TransferError::Line {
                 line: self.line,
-                problem,
+                problem: problem.chars().take(LONGEST_PROBLEM).collect(),
             })?;
             return Ok(Some((self.line, record)));
         }
-        Ok(None)
     }
 }
 
-fn parse(text: &str) -> Result<Record, String> {
-    let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+fn parse(line: &[u8]) -> Result<Record, String> {
+    if LONGEST_LINE < line.len() as u64 {
+        return Err(format!("has more than {LONGEST_LINE} bytes"));
+    }
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    let record = Record::parse(text).map_err(|error| error.to_string())?;
     refuse_unknown_fields(text, &record)?;
     record.validate().map_err(|error| error.to_string())?;
     Ok(record)
@@ -180,11 +196,17 @@ fn parse(text: &str) -> Result<Record, String> {
 /// The stored types take what a newer version of them holds, as a cache must;
 /// in a file, a field nobody reads is a mistake that would lose data.
 fn refuse_unknown_fields(text: &str, record: &Record) -> Result<(), String> {
-    let given: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let read = serde_json::to_value(record).map_err(|error| error.to_string())?;
-    match given.keys().find(|field| read.get(field).is_none()) {
+    let written = serde_json::to_string(record).map_err(|error| error.to_string())?;
+    let read = fields(&written)?;
+    match fields(text)?
+        .into_keys()
+        .find(|field| !read.contains_key(field))
+    {
         Some(field) => Err(format!("`{field}` is not a field of a {}", record.kind())),
         None => Ok(()),
     }
+}
+
+fn fields(text: &str) -> Result<BTreeMap<String, IgnoredAny>, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }

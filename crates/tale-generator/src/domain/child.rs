@@ -3,7 +3,6 @@
 use aside::Entity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::TaleError;
@@ -58,7 +57,7 @@ impl ChildDraft {
     /// # Errors
     /// [`TaleError::Invalid`] with every field that is missing, unknown, of
     /// a wrong type or out of range.
-    pub fn parse(body: Value) -> Result<(Self, Echo), TaleError> {
+    pub fn parse(body: &str) -> Result<(Self, Echo), TaleError> {
         let mut input = Input::new(body)?;
         let echo = input.echo();
         let draft = Self {

@@ -4,16 +4,28 @@
 //! and does not say which it was. Here each field is read on its own, a
 //! stand-in takes the place of a broken one, and the rules are checked on the
 //! whole: a client hears of everything at once.
+//!
+//! A body is read once, from front to back, and its values stay texts until
+//! they are asked for: refusing costs no more time than accepting, and no
+//! more memory than the body.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::error::{Invalid, TaleError};
 use super::rules::Problems;
+
+/// The most fields that are read, far more than any row has: what comes after
+/// them would not be named in the answer.
+const MOST_FIELDS: usize = 100;
 
 /// What the server sets itself and a body may bring back unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,24 +41,36 @@ pub struct Echo {
 }
 
 /// A body as far as it is read.
-#[derive(Debug)]
-pub(super) struct Input {
-    fields: Map<String, Value>,
+#[derive(Debug, Default)]
+pub(super) struct Input<'a> {
+    fields: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// Whether the reading stopped because there were too many fields.
+    stopped: bool,
     problems: Problems,
 }
 
-impl Input {
-    pub(super) fn new(body: Value) -> Result<Self, TaleError> {
-        let Value::Object(fields) = body else {
-            return Err(TaleError::Invalid(Arc::new([Invalid {
-                field: String::new(),
-                message: "the body must be a JSON object".to_owned(),
-            }])));
+impl<'a> Input<'a> {
+    /// # Errors
+    /// [`TaleError::Invalid`] where the body is no JSON or no object.
+    pub(super) fn new(body: &'a str) -> Result<Self, TaleError> {
+        let mut input = Self::default();
+        let mut deserializer = serde_json::Deserializer::from_str(body);
+        let read = deserializer
+            .deserialize_map(Fields(&mut input))
+            .and_then(|()| deserializer.end());
+        let message = match read {
+            Ok(()) => return Ok(input),
+            Err(_) if input.stopped => return Ok(input),
+            Err(error) if error.is_data() => "the body must be a JSON object".to_owned(),
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                format!("the body is not JSON: line {line}, column {column}")
+            }
         };
-        Ok(Self {
-            fields,
-            problems: Problems::default(),
-        })
+        Err(TaleError::Invalid(Arc::new([Invalid {
+            field: String::new(),
+            message,
+        }])))
     }
 
     /// A field that must be there; `expected` says what it must be.
@@ -56,7 +80,9 @@ impl Input {
         expected: &str,
     ) -> Option<T> {
         if !self.fields.contains_key(field) {
-            self.problems.add(field, "is missing");
+            if !self.stopped {
+                self.problems.add(field, "is missing");
+            }
             return None;
         }
         self.read(field, expected)
@@ -68,19 +94,16 @@ impl Input {
         field: &str,
         expected: &str,
     ) -> Option<T> {
-        match self.fields.get(field) {
-            None => None,
-            Some(Value::Null) => {
-                self.fields.remove(field);
-                None
-            }
-            Some(_) => self.read(field, expected),
+        if self.fields.get(field)?.get() == "null" {
+            self.fields.remove(field);
+            return None;
         }
+        self.read(field, expected)
     }
 
     fn read<T: DeserializeOwned>(&mut self, field: &str, expected: &str) -> Option<T> {
         let value = self.fields.remove(field)?;
-        match serde_json::from_value(value) {
+        match serde_json::from_str(value.get()) {
             Ok(value) => Some(value),
             Err(_) => {
                 self.problems.add(field, format!("must be {expected}"));
@@ -105,5 +128,39 @@ impl Input {
             self.problems.add(field, "is not a field");
         }
         self.problems
+    }
+}
+
+/// Reads the fields of an object into an input.
+struct Fields<'i, 'a>(&'i mut Input<'a>);
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Visitor<'a> for Fields<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut object: M) -> Result<(), M::Error> {
+        let Input {
+            fields,
+            stopped,
+            problems,
+        } = self.0;
+        while let Some(Name(name)) = object.next_key()? {
+            if fields.contains_key(&name) {
+                problems.add(&name, "is given more than once");
+                object.next_value::<IgnoredAny>()?;
+            } else if MOST_FIELDS <= fields.len() {
+                *stopped = true;
+                return Err(M::Error::custom("there are too many fields"));
+            } else {
+                fields.insert(name, object.next_value()?);
+            }
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 mod child;
 mod error;
+mod free_json;
 mod hero;
 mod input;
 mod kinds;
@@ -13,6 +14,7 @@ mod time;
 
 pub use child::{Child, ChildDraft, ChildIndex};
 pub use error::{Failure, Invalid, TaleError};
+pub use free_json::FreeJson;
 pub use hero::{Hero, HeroDraft, HeroIndex};
 pub use input::Echo;
 pub use kinds::{Gender, Language, Unknown};

@@ -10,7 +10,10 @@ use super::rules::Problems;
 use super::story::Story;
 
 /// A row of any kind, as one line of an export has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// [`parse`](Self::parse) reads it. A derived `Deserialize` would make a tree
+/// of each row before it knows the kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
     /// A hero.
@@ -21,7 +24,33 @@ pub enum Record {
     Story(Box<Story>),
 }
 
+#[derive(Deserialize)]
+struct Tag {
+    kind: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Hero,
+    Child,
+    Story,
+}
+
 impl Record {
+    /// Reads what was serialized to JSON.
+    ///
+    /// # Errors
+    /// What is wrong with the text, and where.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let Tag { kind } = serde_json::from_str(text)?;
+        match kind {
+            Kind::Hero => serde_json::from_str(text).map(Self::Hero),
+            Kind::Child => serde_json::from_str(text).map(Self::Child),
+            Kind::Story => serde_json::from_str(text).map(Self::Story),
+        }
+    }
+
     /// The name of its kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -1,10 +1,12 @@
 //! The rules that fields obey, checked all at once.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use super::error::{Invalid, TaleError};
+use super::free_json::FreeJson;
 use super::time::stored_precision;
 
 /// The longest name or title, in characters.
@@ -13,23 +15,30 @@ pub(super) const LONGEST_NAME: usize = 200;
 pub(super) const LONGEST_PHRASE: usize = 500;
 /// The longest description, in characters.
 pub(super) const LONGEST_DESCRIPTION: usize = 10_000;
-/// The longest text of a story, and the largest free-form JSON, in bytes.
+/// The longest text of a story, in bytes.
 pub(super) const LARGEST_CONTENT_BYTES: usize = 1024 * 1024;
 /// The most entries of a list.
 const MOST_ENTRIES: usize = 100;
 
-/// What is wrong with a row, one entry per field.
+/// The most problems that are told, so that telling them is bounded too.
+const MOST_PROBLEMS: usize = 50;
+/// How much of a field's name is told, in characters.
+const LONGEST_FIELD: usize = 100;
+
+/// What is wrong with a row, one entry per field and no more than are told.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Invalid>);
 
 impl Problems {
     /// Adds a problem; the first one of a field stands for it.
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
-        if self.0.iter().any(|problem| problem.field == field) {
+        let field = shown(field);
+        let known = self.0.iter().any(|problem| problem.field == field);
+        if known || MOST_PROBLEMS <= self.0.len() {
             return;
         }
         self.0.push(Invalid {
-            field: field.to_owned(),
+            field: field.into_owned(),
             message: message.into(),
         });
     }
@@ -94,14 +103,10 @@ impl Problems {
         }
     }
 
-    /// Free-form JSON of bounded size.
-    pub(super) fn json(&mut self, field: &str, value: &Value) {
-        if holds_nul(value) {
-            self.add(field, "must not contain the NUL character");
-        }
-        if LARGEST_CONTENT_BYTES < value.to_string().len() {
-            let message = format!("must have at most {LARGEST_CONTENT_BYTES} bytes");
-            self.add(field, message);
+    /// JSON of any form, within its bounds.
+    pub(super) fn json(&mut self, field: &str, value: &FreeJson) {
+        if let Some(flaw) = value.flaw() {
+            self.add(field, flaw);
         }
     }
 
@@ -121,13 +126,10 @@ impl Problems {
     }
 }
 
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+/// A name as it is told: a client may send one of any length.
+fn shown(field: &str) -> Cow<'_, str> {
+    match field.char_indices().nth(LONGEST_FIELD) {
+        Some((end, _)) => format!("{}...", &field[..end]).into(),
+        None => field.into(),
     }
 }

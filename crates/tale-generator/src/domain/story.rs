@@ -3,10 +3,10 @@
 use aside::{Entity, Shape};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::TaleError;
+use super::free_json::FreeJson;
 use super::input::{Echo, Input};
 use super::kinds::Language;
 use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_PHRASE, Problems};
@@ -46,9 +46,9 @@ pub struct Story {
     /// The model that wrote it.
     pub model_used: Option<String>,
     /// All that the model answered.
-    pub full_response: Option<Value>,
+    pub full_response: Option<FreeJson>,
     /// How it was made.
-    pub generation_info: Option<Value>,
+    pub generation_info: Option<FreeJson>,
     /// When the story was added, to the microsecond.
     pub created_at: Timestamp,
     /// When the story last changed, to the microsecond.
@@ -66,7 +66,7 @@ pub struct AudioFile {
     /// Who made it.
     pub provider: Option<String>,
     /// What the provider says about it.
-    pub metadata: Option<Value>,
+    pub metadata: Option<FreeJson>,
 }
 
 /// What a client may write of a story.
@@ -97,9 +97,9 @@ pub struct StoryDraft {
     /// The model that wrote it.
     pub model_used: Option<String>,
     /// All that the model answered.
-    pub full_response: Option<Value>,
+    pub full_response: Option<FreeJson>,
     /// How it was made.
-    pub generation_info: Option<Value>,
+    pub generation_info: Option<FreeJson>,
 }
 
 /// Checks a rating alone.
@@ -117,7 +117,7 @@ pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
 /// # Errors
 /// [`TaleError::Invalid`] with every field that is missing, unknown, of a
 /// wrong type or out of range.
-pub fn parse_rating(body: Value) -> Result<(i32, Echo), TaleError> {
+pub fn parse_rating(body: &str) -> Result<(i32, Echo), TaleError> {
     let mut input = Input::new(body)?;
     let echo = input.echo();
     let rating: Option<i32> = input.required("rating", "a whole number from 1 to 10");
@@ -135,7 +135,7 @@ impl StoryDraft {
     /// # Errors
     /// [`TaleError::Invalid`] with every field that is missing, unknown, of
     /// a wrong type or out of range.
-    pub fn parse(body: Value) -> Result<(Self, Echo), TaleError> {
+    pub fn parse(body: &str) -> Result<(Self, Echo), TaleError> {
         let mut input = Input::new(body)?;
         let echo = input.echo();
         let draft = Self {

@@ -8,7 +8,6 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt as _;
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::problem::Problem;
@@ -24,9 +23,9 @@ const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
 /// How long a client may take to send its body.
 const SENT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The body of a request, read as JSON.
+/// The body of a request, which says of itself that it is JSON.
 #[derive(Debug)]
-pub(super) struct Json(pub(super) Value);
+pub(super) struct Json(pub(super) String);
 
 impl<S: Sync> FromRequest<S> for Json {
     type Rejection = Problem;
@@ -45,10 +44,9 @@ impl<S: Sync> FromRequest<S> for Json {
             let detail = "the body took too long to arrive";
             Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
         })??;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let at = format!("the body is not JSON: line {line}, column {column}");
-            Problem::new(StatusCode::BAD_REQUEST, at)
+        String::from_utf8(bytes).map(Self).map_err(|_| {
+            let detail = "the body is not JSON: it is not UTF-8";
+            Problem::new(StatusCode::BAD_REQUEST, detail)
         })
     }
 }

@@ -68,7 +68,7 @@ async fn one(
 }
 
 async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
-    let (draft, _) = ChildDraft::parse(body)?;
+    let (draft, _) = ChildDraft::parse(&body)?;
     reply::created(&*app.tales.create_child(draft).await?)
 }
 
@@ -80,7 +80,7 @@ async fn replace(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let expected = Expected::read(&headers, id)?;
-    let (draft, echo) = ChildDraft::parse(body)?;
+    let (draft, echo) = ChildDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.children, id, echo, &expected).await?;
     let replaced = expected.write(|version| app.tales.replace_child(id, draft.clone(), version));
     reply::written(&*replaced.await?)

@@ -52,7 +52,7 @@ async fn one(
 }
 
 async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
-    let (draft, _) = HeroDraft::parse(body)?;
+    let (draft, _) = HeroDraft::parse(&body)?;
     reply::created(&*app.tales.create_hero(draft).await?)
 }
 
@@ -64,7 +64,7 @@ async fn replace(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let expected = Expected::read(&headers, id)?;
-    let (draft, echo) = HeroDraft::parse(body)?;
+    let (draft, echo) = HeroDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.heroes, id, echo, &expected).await?;
     let replaced = expected.write(|version| app.tales.replace_hero(id, draft.clone(), version));
     reply::written(&*replaced.await?)

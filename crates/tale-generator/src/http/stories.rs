@@ -54,7 +54,7 @@ async fn one(
 }
 
 async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
-    let (draft, _) = StoryDraft::parse(body)?;
+    let (draft, _) = StoryDraft::parse(&body)?;
     reply::created(&*app.tales.create_story(draft).await?)
 }
 
@@ -66,7 +66,7 @@ async fn replace(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let expected = Expected::read(&headers, id)?;
-    let (draft, echo) = StoryDraft::parse(body)?;
+    let (draft, echo) = StoryDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
     let replaced = expected.write(|version| app.tales.replace_story(id, draft.clone(), version));
     reply::written(&*replaced.await?)
@@ -80,7 +80,7 @@ async fn rate(
     Json(body): Json,
 ) -> Result<Response, Problem> {
     let expected = Expected::read(&headers, id)?;
-    let (rating, echo) = parse_rating(body)?;
+    let (rating, echo) = parse_rating(&body)?;
     refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
     let rated = expected.write(|version| app.tales.rate_story(id, rating, version));
     reply::written(&*rated.await?)

@@ -119,11 +119,11 @@ impl Generator {
             audio_file: self.sometimes(0.3).then(|| AudioFile {
                 url: format!("https://audio.example/{id}.mp3"),
                 provider: Some("elevenlabs".to_owned()),
-                metadata: Some(json!({ "seconds": length * 60 })),
+                metadata: Some(json!({ "seconds": length * 60 }).into()),
             }),
             model_used: Some(model.to_owned()),
             full_response: None,
-            generation_info: Some(json!({ "model": model, "paragraphs": paragraphs })),
+            generation_info: Some(json!({ "model": model, "paragraphs": paragraphs }).into()),
             created_at,
             updated_at: created_at,
             version: 1,

@@ -175,6 +175,25 @@ impl<'r> Decode<'r, Postgres> for PgTime {
     }
 }
 
+/// JSON as it is written. A `JSONB`, which is what sqlx would send, loses the
+/// order of fields and how numbers were written on the way into a `JSON`.
+pub(super) struct PgJson(pub(super) Box<RawValue>);
+
+/// `json`, as PostgreSQL's catalogue numbers it for ever.
+const JSON: Oid = Oid(114);
+
+impl Type<Postgres> for PgJson {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSON)
+    }
+}
+
+impl Encode<'_, Postgres> for PgJson {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        Encode::<Postgres>::encode(self.0.get(), buffer)
+    }
+}
+
 /// RFC 3339 with six decimals always, so that text sorts as time does.
 pub(super) fn sqlite_time(time: Timestamp) -> String {
     format!("{:.6}", stored_precision(time))

@@ -6,10 +6,9 @@ use serde_json::value::RawValue;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::columns::{PgTime, sqlite_time};
+use super::columns::{PgJson, PgTime, sqlite_time};
 
 /// One statement for both databases.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +100,7 @@ impl Statement {
                 Value::Int(number) => query.bind(number),
                 Value::Version(version) => query.bind(version.map(as_bigint)),
                 Value::Time(time) => query.bind(PgTime(time)),
-                Value::Json(json) => query.bind(json.map(Json)),
+                Value::Json(json) => query.bind(json.map(PgJson)),
             };
         }
         query

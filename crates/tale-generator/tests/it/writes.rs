@@ -19,11 +19,13 @@ async fn a_row_is_read_back_as_it_was_answered() {
             audio_file: Some(AudioFile {
                 url: "https://audio.example/1.mp3".to_owned(),
                 provider: None,
-                metadata: Some(serde_json::json!({ "b": [1, 2.5, null], "a": "ё" })),
+                metadata: Some(serde_json::json!({ "b": [1, 2.5, null], "a": "ё" }).into()),
             }),
             model_used: Some("tale-large".to_owned()),
-            full_response: Some(serde_json::json!("text")),
-            generation_info: Some(serde_json::json!({ "tokens": 18_446_744_073_709_551_615_u64 })),
+            full_response: Some(serde_json::json!("text").into()),
+            generation_info: Some(
+                serde_json::json!({ "tokens": 18_446_744_073_709_551_615_u64 }).into(),
+            ),
             child_id: Some(child.id),
             hero_id: Some(hero.id),
             ..story_draft("A full story")
