@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use aside::ConfigError;
 
+use super::say;
+
 /// Why a command was not carried out.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -38,12 +40,12 @@ impl Failure {
         match self {
             Self::Settings(problems) => {
                 for problem in problems.problems() {
-                    eprintln!("tales: {problem}");
+                    say::beside(&format!("tales: {problem}"));
                 }
                 ExitCode::from(2)
             }
             Self::Told(line) => {
-                eprintln!("tales: {line}");
+                say::beside(&format!("tales: {line}"));
                 ExitCode::FAILURE
             }
             Self::Said => ExitCode::FAILURE,

@@ -1,16 +1,78 @@
 //! Logs, to standard error.
+//!
+//! A thread of its own writes them, from a bounded queue: a disk that is full,
+//! a collector that has gone away and one that has stopped reading cost the
+//! lines that could not be written, and nothing waits for any of them. How
+//! many were lost is logged when lines can be written again.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, Write, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::{AppSettings, LogFormat};
 
+/// How many lines may wait to be written; those beyond are lost.
+const MOST_WAITING: usize = 10_000;
+
+/// How long the end of the program waits for the lines that wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(Vec<u8>),
+    /// Says so when all lines before it are written.
+    End(SyncSender<()>),
+}
+
+/// Where lines wait until they are written.
+#[derive(Clone, Debug)]
+struct Queue {
+    messages: SyncSender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Each line comes in one call.
+impl Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self
+            .messages
+            .try_send(Message::Line(line.to_vec()))
+            .is_err()
+        {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Dropped at the end of the program: the lines that wait are written first.
+#[derive(Debug, Default)]
+pub(super) struct Logs(Option<Queue>);
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let Some(queue) = &self.0 else { return };
+        let (written, all_written) = sync_channel(1);
+        // A queue that is full is one that is not written from.
+        if queue.messages.try_send(Message::End(written)).is_ok() {
+            let _ = all_written.recv_timeout(PATIENCE);
+        }
+    }
+}
+
 /// Begins to log as the settings say. In a process that logs already nothing
 /// changes. `with_a_bar` says that a progress bar is drawn where there is a
 /// terminal, which lines of a log would tear up.
-pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) {
+pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
     let level = settings.log_level.unwrap_or_else(|| {
         if with_a_bar && stderr().is_terminal() {
             LevelFilter::WARN
@@ -25,12 +87,48 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) {
         level.min(LevelFilter::WARN)
     };
     let filter = format!("{level},sqlx={chatty},hyper={chatty},hyper_util={chatty}");
+    let Ok(queue) = start() else {
+        return Logs(None);
+    };
+    let writer = queue.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+        .with_writer(move || writer.clone())
+        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        // It would print them to standard error, and panic where it cannot.
+        .log_internal_errors(false);
     let _ = match settings.log_format {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
+    Logs(Some(queue))
+}
+
+fn start() -> io::Result<Queue> {
+    let (messages, waiting) = sync_channel(MOST_WAITING);
+    let lost = Arc::new(AtomicU64::new(0));
+    let counted = lost.clone();
+    thread::Builder::new()
+        .name("logs".to_owned())
+        .spawn(move || write_from(&waiting, &counted))?;
+    Ok(Queue { messages, lost })
+}
+
+fn write_from(waiting: &Receiver<Message>, lost: &AtomicU64) {
+    while let Ok(message) = waiting.recv() {
+        match message {
+            Message::Line(line) if stderr().write_all(&line).is_err() => {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+            Message::Line(_) => {
+                let lines = lost.swap(0, Ordering::Relaxed);
+                if lines != 0 {
+                    tracing::warn!(lines, "lines of the log could not be written");
+                }
+            }
+            Message::End(written) => {
+                let _ = written.send(());
+            }
+        }
+    }
 }

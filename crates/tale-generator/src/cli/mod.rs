@@ -9,13 +9,13 @@ mod failure;
 mod logs;
 mod opened;
 mod progress;
+mod say;
 mod seed;
 mod serve;
 mod transfer;
 mod triggers;
 mod warm;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::failure::Failure;
+use self::logs::Logs;
 use crate::AppSettings;
 use crate::demo;
 
@@ -95,9 +96,9 @@ struct DatabaseArgument {
 }
 
 impl DatabaseArgument {
-    fn settings(&self, with_a_bar: bool) -> Result<AppSettings, Failure> {
+    fn settings(&self, with_a_bar: bool, logs: &mut Logs) -> Result<AppSettings, Failure> {
         let settings = AppSettings::load(self.url.as_deref()).map_err(Failure::Settings)?;
-        logs::begin(&settings, with_a_bar);
+        *logs = logs::begin(&settings, with_a_bar);
         Ok(settings)
     }
 }
@@ -110,18 +111,20 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new("no threads could be started", error).exit(),
     };
-    let done = runtime.block_on(obey(cli.command));
+    let mut logs = Logs::default();
+    let done = runtime.block_on(obey(cli.command, &mut logs));
     // A read of standard input or a name that is being resolved cannot be
     // cancelled, and nobody waits for it any more.
     runtime.shutdown_background();
-    let _ = std::io::stdout().flush();
+    // What is said last stands below what was logged.
+    drop(logs);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.exit(),
     }
 }
 
-async fn obey(command: Command) -> Result<(), Failure> {
+async fn obey(command: Command, logs: &mut Logs) -> Result<(), Failure> {
     match command {
         Command::Demo => match demo::run().await {
             Ok(true) => Ok(()),
@@ -129,22 +132,22 @@ async fn obey(command: Command) -> Result<(), Failure> {
             Err(error) => Err(Failure::new("the demo could not be shown", error)),
         },
         Command::Serve { listen, database } => {
-            serve::serve(listen, database.settings(false)?).await
+            serve::serve(listen, database.settings(false, logs)?).await
         }
-        Command::Seed { plan, database } => seed::seed(plan, &database.settings(true)?).await,
-        Command::Warm { database } => warm::warm(&database.settings(true)?).await,
+        Command::Seed { plan, database } => seed::seed(plan, &database.settings(true, logs)?).await,
+        Command::Warm { database } => warm::warm(&database.settings(true, logs)?).await,
         Command::Triggers { action, database } => {
-            triggers::change(action, &database.settings(false)?).await
+            triggers::change(action, &database.settings(false, logs)?).await
         }
         Command::Export { file, database } => {
-            transfer::export(&file, &database.settings(true)?).await
+            transfer::export(&file, &database.settings(true, logs)?).await
         }
         Command::Import {
             file,
             check,
             database,
         } => {
-            let settings = database.settings(true)?;
+            let settings = database.settings(true, logs)?;
             if check {
                 transfer::check(&file).await
             } else {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::say;
+
 /// How often a plain line is written at most.
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -52,8 +54,8 @@ impl Progress {
         } else if EVERY <= self.said.elapsed() {
             self.said = Instant::now();
             match self.total {
-                Some(total) => eprintln!("{}: {done} of {total}", self.what),
-                None => eprintln!("{}: {done}", self.what),
+                Some(total) => say::beside(&format!("{}: {done} of {total}", self.what)),
+                None => say::beside(&format!("{}: {done}", self.what)),
             }
         }
     }

@@ -5,6 +5,8 @@ use clap::Args;
 use super::failure::Failure;
 use super::opened;
 use super::progress::Progress;
+use super::say;
+use super::transfer::sum_up;
 use crate::AppSettings;
 use crate::seed::{Plan, seed as write_rows};
 
@@ -41,11 +43,5 @@ pub(super) async fn seed(arguments: PlanArguments, settings: &AppSettings) -> Re
     let elapsed = progress.finish();
     opened::close(&tales).await;
     let sum = seeded.map_err(|error| Failure::new("seeding stopped", error))?;
-    println!(
-        "{} rows added, {} were there already, in {:.1} s",
-        sum.added,
-        sum.present,
-        elapsed.as_secs_f64()
-    );
-    Ok(())
+    say::result(&sum_up(sum, elapsed))
 }

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::opened;
+use super::say;
 use crate::AppSettings;
 use crate::http;
 
@@ -20,7 +21,10 @@ pub(super) async fn serve(listen: SocketAddr, settings: AppSettings) -> Result<(
     let tales = opened::open(&settings).await?;
     let router = http::router(&tales, settings.admin_token)
         .map_err(|error| Failure::new("ADMIN_TOKEN is refused", error))?;
-    println!("listening on http://{address}");
+    // It serves as well where nobody can be told.
+    if let Err(unsaid) = say::result(&format!("listening on http://{address}")) {
+        tracing::warn!(?unsaid, "the line that it is ready could not be written");
+    }
     tracing::info!(%address, database = tales.database.name(), "serving");
     let served = http::serve(listener, router, stop).await;
     tracing::info!("stopping");

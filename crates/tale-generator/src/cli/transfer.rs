@@ -1,54 +1,102 @@
 //! `tales export` and `tales import`
 
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tokio::fs::{File, rename};
+use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt as _, BufReader, BufWriter};
 use tokio::io::{stdin, stdout};
 
 use super::failure::Failure;
 use super::opened;
 use super::progress::Progress;
+use super::say;
 use crate::AppSettings;
-use crate::sql::Database;
-use crate::transfer;
+use crate::sql::{Database, Inserted};
+use crate::transfer::{self, TransferError};
 
 pub(super) async fn export(file: &Path, settings: &AppSettings) -> Result<(), Failure> {
     let database = opened::open_database(settings).await?;
-    let exported = if is_a_stream(file) {
-        write(&database, &mut BufWriter::new(stdout())).await
-    } else {
-        to_file(&database, file).await
-    };
+    let exported = to(&database, file).await;
     database.close().await;
-    // Standard output may be the export itself.
-    eprintln!("{} rows exported", exported?);
+    match exported {
+        // Standard output may be the export itself.
+        Ok(rows) => say::beside(&format!("{rows} rows exported")),
+        // A reader that has gone away had enough.
+        Err(TransferError::File(error)) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            let what = format!("the export to {} stopped", file.display());
+            return Err(Failure::new(&what, error));
+        }
+    }
     Ok(())
 }
 
-/// Under another name until it is whole, so that an export which stopped is
-/// never taken for one.
-async fn to_file(database: &Database, file: &Path) -> Result<u64, Failure> {
-    let failed = |error| Failure::new(&format!("cannot write {}", file.display()), error);
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let mut out = File::create(&partial).await.map_err(failed)?;
+async fn to(database: &Database, file: &Path) -> Result<u64, TransferError> {
+    if is_a_stream(file) {
+        return write(database, &mut BufWriter::new(stdout())).await;
+    }
+    let Some((path, mode)) = file_to_replace(file)? else {
+        let mut out = OpenOptions::new().write(true).open(file).await?;
+        return write(database, &mut BufWriter::new(&mut out)).await;
+    };
+    // Under another name until it is whole, so that an export which stopped
+    // is never taken for one. The name is one that nothing stands at, not
+    // even a symbolic link.
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
+    let mut partial = tempfile::Builder::new();
+    partial.prefix(&prefix).suffix(".partial").rand_bytes(12);
+    partial.permissions(Permissions::from_mode(mode.unwrap_or(0o666)));
+    let (out, partial) = partial.tempfile_in(directory)?.into_parts();
+    if let Some(mode) = mode {
+        out.set_permissions(Permissions::from_mode(mode))?;
+    }
+    let mut out = File::from_std(out);
     let rows = write(database, &mut BufWriter::new(&mut out)).await?;
-    out.sync_all().await.map_err(failed)?;
-    rename(&partial, file).await.map_err(failed)?;
+    out.sync_all().await?;
+    partial.persist(&path).map_err(|error| error.error)?;
+    // The rows are safe already. Some file systems refuse this for what
+    // decides only which file the name stands for after a power cut.
+    let _ = fs::File::open(directory).and_then(|directory| directory.sync_all());
     Ok(rows)
 }
 
-async fn write(database: &Database, out: &mut (impl AsyncWrite + Unpin)) -> Result<u64, Failure> {
+/// Where the regular file is that `file` stands for, and its permissions if
+/// there is one; `None` for a device or a pipe, which is written and never
+/// replaced. A symbolic link stays one.
+fn file_to_replace(file: &Path) -> io::Result<Option<(PathBuf, Option<u32>)>> {
+    match fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => {
+            let mode = metadata.permissions().mode() & 0o777;
+            Ok(Some((fs::canonicalize(file)?, Some(mode))))
+        }
+        Ok(metadata) if metadata.is_dir() => Err(ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if file.is_symlink() {
+                let message = "it is a symbolic link to a file that does not exist";
+                return Err(io::Error::new(ErrorKind::NotFound, message));
+            }
+            Ok(Some((std::path::absolute(file)?, None)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn write(
+    database: &Database,
+    out: &mut (impl AsyncWrite + Unpin),
+) -> Result<u64, TransferError> {
     let mut progress = Progress::new("exporting", None);
     let exported = transfer::export(database, out, |done| progress.reached(done)).await;
     progress.finish();
-    let exported = exported.map_err(|error| Failure::new("the export stopped", error))?;
-    out.flush()
-        .await
-        .map_err(|error| Failure::new("the export stopped", error))?;
-    Ok(exported)
+    out.flush().await?;
+    exported
 }
 
 /// Reads a file without writing any of it.
@@ -58,8 +106,7 @@ pub(super) async fn check(file: &Path) -> Result<(), Failure> {
     } else {
         count(open(file).await?).await?
     };
-    println!("{rows} rows can be read");
-    Ok(())
+    say::result(&format!("{rows} rows can be read"))
 }
 
 pub(super) async fn import(file: &Path, settings: &AppSettings) -> Result<(), Failure> {
@@ -87,13 +134,17 @@ async fn add(
     let elapsed = progress.finish();
     opened::close(&tales).await;
     let sum = imported.map_err(|error| Failure::new("the import stopped", error))?;
-    println!(
+    say::result(&sum_up(sum, elapsed))
+}
+
+/// What many rows that were added came to.
+pub(super) fn sum_up(sum: Inserted, elapsed: Duration) -> String {
+    format!(
         "{} rows added, {} were there already, in {:.1} s",
         sum.added,
         sum.present,
         elapsed.as_secs_f64()
-    );
-    Ok(())
+    )
 }
 
 async fn count(file: impl AsyncBufRead + Unpin) -> Result<u64, Failure> {

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::opened;
+use super::say;
 use crate::AppSettings;
 
 /// What to do with the triggers.
@@ -27,6 +28,5 @@ pub(super) async fn change(action: Action, settings: &AppSettings) -> Result<(),
     };
     database.close().await;
     changed.map_err(|error| Failure::new("the triggers could not be changed", error))?;
-    println!("{done}");
-    Ok(())
+    say::result(done)
 }

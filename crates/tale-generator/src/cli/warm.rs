@@ -5,6 +5,7 @@ use aside::{CachedRepository, Repository, WarmUp};
 use super::failure::Failure;
 use super::opened;
 use super::progress::Progress;
+use super::say;
 use crate::AppSettings;
 use crate::domain::TaleError;
 
@@ -12,9 +13,11 @@ pub(super) async fn warm(settings: &AppSettings) -> Result<(), Failure> {
     let tales = opened::open(settings).await?;
     let warmed = if tales.cache().is_synced() {
         async {
-            one("heroes", &tales.heroes).await?;
-            one("children", &tales.children).await?;
-            one("stories", &tales.stories).await
+            Ok::<_, Failure>([
+                one("heroes", &tales.heroes).await?,
+                one("children", &tales.children).await?,
+                one("stories", &tales.stories).await?,
+            ])
         }
         .await
     } else if tales.cache().config().redis_enabled {
@@ -27,13 +30,17 @@ pub(super) async fn warm(settings: &AppSettings) -> Result<(), Failure> {
         ))
     };
     opened::close(&tales).await;
-    warmed
+    // Said at the end, so that all is warmed where nothing can be said.
+    for line in warmed? {
+        say::result(&line)?;
+    }
+    Ok(())
 }
 
 async fn one<R: Repository<Error = TaleError>>(
     what: &'static str,
     rows: &CachedRepository<R>,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let mut progress: Option<Progress> = None;
     let warmed = rows
         .warm_up(WarmUp::default(), |state| {
@@ -44,10 +51,9 @@ async fn one<R: Repository<Error = TaleError>>(
         .await
         .map_err(|error| Failure::new("warming stopped", error))?;
     let elapsed = progress.map(Progress::finish).unwrap_or_default();
-    println!(
+    Ok(format!(
         "{what}: {} rows and lists in {:.1} s",
         warmed.done,
         elapsed.as_secs_f64()
-    );
-    Ok(())
+    ))
 }

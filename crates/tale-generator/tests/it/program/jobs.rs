@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{run, tales};
 
-const SEED: &[&str] = &["seed", "--heroes", "4", "--children", "3", "--stories", "5"];
+pub(super) const SEED: &[&str] = &["seed", "--heroes", "4", "--children", "3", "--stories", "5"];
 
 #[test]
 fn what_is_exported_can_be_imported_elsewhere_and_is_the_same() {

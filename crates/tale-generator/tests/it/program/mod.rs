@@ -1,7 +1,10 @@
 //! The program as its users run it.
 
 mod demo;
+mod exports;
 mod jobs;
+mod memory;
+mod said;
 mod serve;
 mod settings;
 

@@ -12,7 +12,7 @@ use super::{Service, run, signal, tales};
 use crate::databases::postgres_database;
 use crate::http::hero;
 
-const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
+pub(super) const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
 
 #[test]
 fn it_serves_what_it_was_seeded_with_and_says_where_it_came_from() {
@@ -132,7 +132,7 @@ fn an_absence_of_the_database_is_logged_when_it_begins_and_when_it_ends() {
     let mut command = tales(directory.path(), SERVE);
     let command = command.env("REDIS_URL", "memory://");
     let command = command.env("DATABASE_URL", server.url());
-    let service = Service::start_with_log(command, File::create(&log).unwrap());
+    let mut service = Service::start_with_log(command, File::create(&log).unwrap());
     server.kill();
     for _ in 0..3 {
         let refused = service.get("/heroes");
@@ -142,6 +142,9 @@ fn an_absence_of_the_database_is_logged_when_it_begins_and_when_it_ends() {
     eventually_blocking(Duration::from_secs(20), "an answer", || {
         service.get("/heroes").starts_with("HTTP/1.1 200")
     });
+    // What is logged is written a moment later, and all of it before the end.
+    signal(&service.child, Signal::TERM);
+    assert_eq!(service.child.wait().unwrap().code(), Some(0));
     let log = fs::read_to_string(&log).unwrap();
     for said in ["the database does not answer", "the database answers again"] {
         let times = log.lines().filter(|line| line.contains(said)).count();
