@@ -63,7 +63,7 @@ async fn try_insert(
 ) -> Result<Inserted, TaleError> {
     *at_fault = None;
     let mut inserted = Inserted::default();
-    let mut transaction = database.begin(write).await?;
+    let mut transaction = database.begin(write, None).await?;
     for (index, record) in records.iter().enumerate() {
         *at_fault = Some(index);
         let added = insert(&mut transaction, record, write).await?;

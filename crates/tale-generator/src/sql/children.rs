@@ -108,7 +108,7 @@ impl SqlChildren {
     ) -> Result<Option<Arc<Child>>, TaleError> {
         row.draft().validate()?;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(row.id)).await?;
             let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
                 return Ok(None);
             };
@@ -135,7 +135,7 @@ impl SqlChildren {
         write: &mut Write,
     ) -> Result<bool, TaleError> {
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
                 return Ok(false);
             };
@@ -192,7 +192,7 @@ impl Repository for SqlChildren {
         row.updated_at = row.created_at;
         row.version = 1;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, None).await?;
             let after = table::insert(&mut transaction, &row)
                 .await?
                 .ok_or(TaleError::Exists { kind: "child" })?;

@@ -10,6 +10,7 @@ use aside_sqlx::{PostgresJournal, SqliteJournal, Triggers};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::availability::Availability;
 use super::columns::{FromColumns, Present};
@@ -18,6 +19,7 @@ use super::plans::Plans;
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
+use super::writers::Writers;
 use crate::domain::{Child, Hero, Story, TaleError};
 
 /// An open database, SQLite or PostgreSQL. Cloning shares it.
@@ -37,6 +39,7 @@ enum Pool {
 struct Limits {
     longest_transaction: Duration,
     availability: Arc<Availability>,
+    writers: Writers,
     read_delay: Duration,
     at_commit: Option<fn(CommitStep)>,
     reads: AtomicU64,
@@ -63,6 +66,7 @@ impl Database {
             limits: Arc::new(Limits {
                 longest_transaction: options.longest_transaction,
                 availability: Arc::new(Availability::new(remote, plans)),
+                writers: Writers::new(options.max_connections, options.acquire_timeout),
                 read_delay: options.read_delay,
                 at_commit: options.at_commit,
                 reads: AtomicU64::new(0),
@@ -218,8 +222,14 @@ impl Database {
         })
     }
 
-    /// Begins the transaction of a write.
-    pub(super) async fn begin(&self, write: &Write) -> Result<Transaction, TaleError> {
+    /// Begins the transaction of a write that locks the row of this id first,
+    /// or no row that is there.
+    pub(super) async fn begin(
+        &self,
+        write: &Write,
+        row: Option<Uuid>,
+    ) -> Result<Transaction, TaleError> {
+        let place = self.limits.writers.place(row).await?;
         let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {
@@ -235,6 +245,7 @@ impl Database {
         };
         let mut begun = self.within_the_limit(begun, "row").await?;
         begun.at_commit = self.limits.at_commit;
+        begun.place = Some(place);
         Ok(begun)
     }
 

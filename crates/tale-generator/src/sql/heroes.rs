@@ -119,7 +119,7 @@ impl SqlHeroes {
     ) -> Result<Option<Arc<Hero>>, TaleError> {
         row.draft().validate()?;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(row.id)).await?;
             let Some(before) = table::lock(&mut transaction, row.id).await? else {
                 return Ok(None);
             };
@@ -143,7 +143,7 @@ impl SqlHeroes {
         write: &mut Write,
     ) -> Result<bool, TaleError> {
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
                 return Ok(false);
             };
@@ -193,7 +193,7 @@ impl Repository for SqlHeroes {
         row.updated_at = row.created_at;
         row.version = 1;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, None).await?;
             let after = table::insert(&mut transaction, &row)
                 .await?
                 .ok_or(TaleError::Exists { kind: "hero" })?;

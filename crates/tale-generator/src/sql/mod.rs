@@ -39,6 +39,7 @@ mod statement;
 mod stories;
 mod table;
 mod transaction;
+mod writers;
 
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
 pub use children::SqlChildren;

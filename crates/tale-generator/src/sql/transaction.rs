@@ -13,6 +13,7 @@ use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
 use super::open::CommitStep;
 use super::statement::{Statement, Value};
+use super::writers::Place;
 use crate::domain::TaleError;
 
 /// A transaction. Dropped without a commit, it is rolled back.
@@ -22,6 +23,9 @@ pub(super) struct Transaction {
     availability: Arc<Availability>,
     /// Called at each step of the commit.
     pub(super) at_commit: Option<fn(CommitStep)>,
+    /// A write's place among the writes; after the connection, which is given
+    /// back first.
+    pub(super) place: Option<Place>,
     _held: Held,
 }
 
@@ -40,6 +44,7 @@ impl Transaction {
             inner: Inner::Sqlite(inner),
             limit,
             at_commit: None,
+            place: None,
             _held: availability.hold(),
             availability,
         }
@@ -54,6 +59,7 @@ impl Transaction {
             inner: Inner::Postgres(inner),
             limit,
             at_commit: None,
+            place: None,
             _held: availability.hold(),
             availability,
         }

@@ -85,6 +85,68 @@ async fn a_file_that_another_program_writes_makes_a_writer_busy_and_not_stuck() 
     assert_eq!(heroes.update(hero).await.unwrap().unwrap().version, 2);
 }
 
+/// Thirty writes of a row that is locked, and others meanwhile. Answers how
+/// long the slowest read and the slowest write of another row took.
+async fn thirty_writes_wait(heroes: &SqlHeroes, locked: Hero, another: Option<&Hero>) -> Duration {
+    let writes = (0..30).map(|_| {
+        let (heroes, hero) = (heroes.clone(), locked.clone());
+        tokio::spawn(async move { heroes.update(hero).await })
+    });
+    let mut writes: Vec<_> = writes.collect();
+    let mut slowest = Duration::ZERO;
+    while !writes.iter().all(tokio::task::JoinHandle::is_finished) {
+        let begun = Instant::now();
+        heroes.list_all().await.unwrap();
+        if let Some(another) = another {
+            heroes.update(Hero::clone(another)).await.unwrap().unwrap();
+        }
+        slowest = slowest.max(begun.elapsed());
+    }
+    for write in writes.drain(..) {
+        let refused = write.await.unwrap();
+        assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
+    }
+    slowest
+}
+
+#[tokio::test]
+async fn writes_of_a_locked_row_keep_no_other_row_waiting() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let database = Database::open(&url, DatabaseOptions::default());
+    let heroes = SqlHeroes::new(database.await.unwrap());
+    let hero = heroes.save(Hero::new(hero_draft("Ada"))).await.unwrap();
+    let another = heroes.save(Hero::new(hero_draft("Eve"))).await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    let locked = "SELECT id FROM heroes WHERE id = $1 FOR UPDATE";
+    let locked = sqlx::query(locked).bind(hero.id);
+    locked.execute(&mut *lock).await.unwrap();
+    let begun = Instant::now();
+    let slowest = thirty_writes_wait(&heroes, Hero::clone(&hero), Some(&another)).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // The last of them waits 2 s for its place and 1.5 s for the lock.
+    assert!(begun.elapsed() < Duration::from_secs(6));
+    lock.rollback().await.unwrap();
+    heroes.update(Hero::clone(&hero)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn writes_of_a_locked_file_keep_no_read_waiting() {
+    let directory = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("tales.db").display());
+    let database = Database::open(&url, DatabaseOptions::default());
+    let heroes = SqlHeroes::new(database.await.unwrap());
+    let hero = heroes.save(Hero::new(hero_draft("Ada"))).await.unwrap();
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let slowest = thirty_writes_wait(&heroes, Hero::clone(&hero), None).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    lock.rollback().await.unwrap();
+    heroes.update(Hero::clone(&hero)).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_no_open_transaction() {
     let directory = TempDir::new().unwrap();

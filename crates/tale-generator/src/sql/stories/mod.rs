@@ -55,7 +55,7 @@ impl SqlStories {
     ) -> Result<Option<Arc<Story>>, TaleError> {
         row.draft().validate()?;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(row.id)).await?;
             // The child and the hero are locked first, as everywhere; that one
             // is unknown is said only if the story is not.
             let unknown = settle(&mut transaction, &mut row).await?;
@@ -82,7 +82,7 @@ impl SqlStories {
         write: &mut Write,
     ) -> Result<bool, TaleError> {
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
                 return Ok(false);
             };
@@ -114,7 +114,7 @@ impl SqlStories {
         ));
         validate_rating(rating)?;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
                 return Ok(None);
             };
@@ -175,7 +175,7 @@ impl Repository for SqlStories {
         row.updated_at = row.created_at;
         row.version = 1;
         once_more!({
-            let mut transaction = self.database.begin(write).await?;
+            let mut transaction = self.database.begin(write, None).await?;
             let unknown = settle(&mut transaction, &mut row).await?;
             unknown.map_or(Ok(()), Err)?;
             let after = table::insert(&mut transaction, &row)
