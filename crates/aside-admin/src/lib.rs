@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `GET /cache/stats` | the counters of each kind and of the service, and its health |
 //! | `GET /cache/explain?key=` | what one key, as it stands in Redis, holds, and why it is or is not read |
+//! | `GET /cache/keys` | how many keys of each kind Redis holds; they are counted at most every 30 s |
 //! | `DELETE /cache/{kind}` | everything of a kind is forgotten |
 //! | `DELETE /cache/{kind}/{id}` | one row is forgotten; lists that hold it are not |
 //! | `DELETE /cache/{kind}?{field}={value}` | one list is forgotten; all fields of one index, in any order |
@@ -49,6 +50,7 @@ mod admin;
 mod events;
 mod explain;
 mod forget;
+mod keys;
 mod problem;
 mod query;
 mod router;

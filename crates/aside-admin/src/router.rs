@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::events::events;
 use crate::explain::explain;
 use crate::forget::{forget, forget_id, forget_kind};
+use crate::keys::keys;
 use crate::problem::method_not_allowed;
 use crate::stats::stats;
 use crate::warm::warm;
@@ -37,6 +38,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/events",
             beside("events", get(events), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/keys",
+            beside("keys", get(keys), "GET, HEAD, DELETE"),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

@@ -10,10 +10,6 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 use crate::query;
 
-/// How far keys are counted: a Redis may hold millions, and a look at the
-/// numbers must not become work for it.
-const MOST_PAGES: usize = 100;
-
 pub(crate) async fn stats(State(admin): State<Admin>, uri: Uri) -> Result<Json<Value>, Problem> {
     query::none(&uri)?;
     let cache = admin.cache();
@@ -32,7 +28,6 @@ pub(crate) async fn stats(State(admin): State<Admin>, uri: Uri) -> Result<Json<V
 }
 
 async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
-    let keys = cache.count_keys(kind.kind, MOST_PAGES).await;
     let list_all_ttl = match kind.has_list_of_all {
         true => cache.ttl(&cache.list_all_key(kind.kind)).await.left(),
         false => None,
@@ -61,10 +56,6 @@ async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
         "l1_bytes": kind.l1_bytes,
         "l1_evictions": kind.l1_evictions,
         "ttl_seconds": kind.ttl.as_secs_f64(),
-        "keys": keys.map(|keys| json!({
-            "count": keys.keys,
-            "at_least": !keys.complete,
-        })),
         "list_all_ttl_seconds": list_all_ttl.map(|ttl| ttl.as_secs_f64()),
         "indexes": indexes,
     })
@@ -93,5 +84,6 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
         "server_version": health.server_version,
         "used_memory_bytes": health.used_memory_bytes,
         "evicted_keys": health.evicted_keys,
+        "reason": health.reason,
     })
 }

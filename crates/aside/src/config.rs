@@ -9,12 +9,12 @@ mod check;
 mod debug;
 mod limits;
 mod read;
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::{Address, Target};
 use crate::secret::Secret;
 use crate::settings::{ConfigError, Settings};
 
@@ -29,6 +29,7 @@ use crate::settings::{ConfigError, Settings};
 /// |---|---|---|
 /// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://` |
 /// | `REDIS_USERNAME`, `REDIS_PASSWORD` | the URL's | any text |
+/// | `REDIS_PASSWORD_FILE` | none | a file, in place of the password |
 /// | `REDIS_DB` | the URL's, else 0 | 0 to 2147483647 |
 /// | `REDIS_TLS_CA` | the public authorities | a file in PEM |
 /// | `REDIS_TLS_CERT`, `REDIS_TLS_KEY` | none | files in PEM, both or neither |
@@ -99,6 +100,14 @@ pub struct CacheConfig {
     ///
     /// Default: the URL's, else none. A wrong one makes Redis unavailable.
     pub redis_password: Option<Secret>,
+
+    /// A file with the password: `REDIS_PASSWORD_FILE`; overrides the URL's.
+    ///
+    /// Default: none. It is read again at each connection, so that the password
+    /// can change while the service runs; a line end after it does not belong
+    /// to it. Together with [`redis_password`](Self::redis_password) it is
+    /// refused.
+    pub redis_password_file: Option<PathBuf>,
 
     /// The certificate authority that signed the server's certificate:
     /// `REDIS_TLS_CA`, a file in PEM.
@@ -301,36 +310,6 @@ impl CacheConfig {
             .or_else(|| by_kind(&self.ttl_defaults, kind))
             .unwrap_or(self.default_ttl)
     }
-
-    /// Where to connect and as whom, with the overrides applied.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be read, or this version does not speak to
-    /// such a server; [`CacheConfig::validate`] says the same.
-    pub(crate) fn target(&self) -> Result<Target, ConfigError> {
-        let resolved = self.resolve().and_then(|target| match target.address {
-            Address::Cluster(_) => Err(check::CLUSTER),
-            Address::Sentinel { .. } => Err(check::SENTINEL),
-            _ => Ok(target),
-        });
-        match resolved {
-            Ok(target) => Ok(target),
-            Err(allowed) => Err(ConfigError::one(check::url_problem(allowed))),
-        }
-    }
-
-    fn resolve(&self) -> Result<Target, &'static str> {
-        let mut target = Target::parse(self.redis_url.expose())?;
-        if let Some(username) = &self.redis_username {
-            target.username = Some(Secret::new(username));
-        }
-        if let Some(password) = &self.redis_password {
-            target.password = Some(password.clone());
-        }
-        target.db = self.redis_db.or(target.db);
-        Ok(target)
-    }
 }
 
 /// Looks a kind up the way its variable's name spells it, so that `tale-hero`
@@ -352,6 +331,7 @@ impl Default for CacheConfig {
             redis_url: Secret::new("redis://localhost:6379/0"),
             redis_username: None,
             redis_password: None,
+            redis_password_file: None,
             redis_tls_ca: None,
             redis_tls_cert: None,
             redis_tls_key: None,

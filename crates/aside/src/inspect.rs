@@ -33,6 +33,9 @@ pub struct Health {
     pub used_memory_bytes: u64,
     /// What the server said it threw out for want of memory.
     pub evicted_keys: u64,
+    /// Why Redis is not used, where it is unavailable: a sentence without
+    /// secrets, as the log has it.
+    pub reason: Option<String>,
 }
 
 /// Whether values come from Redis.
@@ -176,10 +179,24 @@ pub struct Explained {
     pub bypass: Option<&'static str>,
 }
 
+impl Explained {
+    pub(crate) fn not_ours(key: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            kind: None,
+            state: Some(State::NotOurs),
+            ttl: None,
+            bypass: None,
+        }
+    }
+}
+
 /// What a key holds in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
+    /// It is a key of no kind that is cached here: nothing is said of it.
+    NotOurs,
     /// Nothing.
     Absent,
     /// Something that this protocol did not write.
@@ -211,6 +228,7 @@ impl State {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::NotOurs => "not_ours",
             Self::Absent => "absent",
             Self::Foreign => "foreign",
             Self::Value { .. } => "value",
@@ -254,14 +272,17 @@ pub struct Invalidated {
     pub pending: bool,
 }
 
-/// How many keys of one kind Redis holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many keys of each kind Redis holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeyCount {
-    /// Keys that were counted, leases and quarantines included.
-    pub keys: u64,
+pub struct KeyCounts {
+    /// The keys of each kind that is cached here, leases and quarantines
+    /// included.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// Whether those are all; if not, there are at least so many.
     pub complete: bool,
+    /// How long ago they were counted: at most 30 seconds.
+    pub age: Duration,
 }
 
 impl ServiceStats {

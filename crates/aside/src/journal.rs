@@ -22,7 +22,7 @@ mod drain;
 use std::error::Error;
 use std::future::Future;
 
-pub(crate) use drain::run;
+pub(crate) use drain::{Drain, run};
 
 /// What the row of a whole kind begins with. No key has a blank before its
 /// first colon.

@@ -156,6 +156,9 @@ impl<E: Entity> Kind<E> {
         header.judge(ours, now)?;
         let payload = value::payload(&header, bytes, self.max_value_bytes)?;
         let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
+        if value::swells(envelope.body, self.max_value_bytes) {
+            return Err(Unacceptable::TooLarge);
+        }
         let found = self.decode_body(asked, envelope.body)?;
         let loaded_at = envelope.cached_at.as_millisecond();
         let age = now.as_millisecond().saturating_sub(loaded_at);

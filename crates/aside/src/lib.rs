@@ -101,6 +101,9 @@ pub use settings::{ConfigError, Reader, Settings};
 
 mod address;
 
+mod credentials;
+pub use credentials::{Credentials, CredentialsError, CredentialsProvider};
+
 mod key;
 pub use key::KeyWriter;
 
@@ -152,6 +155,7 @@ mod proofs;
 mod stripes;
 
 // Its first user comes with the next change.
+mod refusal;
 #[allow(dead_code)]
 mod uncacheable;
 
@@ -181,6 +185,8 @@ mod kind;
 mod heard;
 pub use heard::{Heard, Listener};
 
+mod tasks;
+
 mod tiers;
 
 mod releases;
@@ -201,7 +207,7 @@ pub use erased_repository::ErasedRepository;
 
 mod inspect;
 pub use inspect::{
-    Explained, Health, HealthStatus, Invalidated, KeyCount, KindStats, ServiceStats, State,
+    Explained, Health, HealthStatus, Invalidated, KeyCounts, KindStats, ServiceStats, State,
 };
 
 mod service;

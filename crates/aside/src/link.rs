@@ -15,19 +15,26 @@
 //! history, which it names (`master_replid`). Values are stamped with the tag
 //! of the history they were filled in, and none from another is served.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 #[cfg(not(test))]
 use tokio::sync::watch;
 
 use crate::clock::{Moment, whole_millis};
+use crate::refusal::advice;
 #[cfg(test)]
 use crate::simulated::{self, Rule, watch};
 use crate::stripes::Stripes;
+
+/// The most reasons that are told apart: an impostor may give another one each
+/// time.
+const MOST_REASONS: usize = 16;
 
 /// The state of the link to one primary.
 pub(crate) struct Link {
@@ -52,6 +59,10 @@ pub(crate) struct Link {
     /// What the log said last, so that it speaks once per change.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
+    /// Why Redis is not used, or was not.
+    reason: Mutex<String>,
+    /// For which reasons there was no connection since there was one.
+    unreachable: Mutex<BTreeSet<String>>,
     /// Since when no proof has been good, for `aside_unsynced_seconds_total`.
     unsynced_millis: AtomicU64,
 }
@@ -75,6 +86,8 @@ pub(crate) enum Suspicion {
     NotPrimary,
     OtherHistory,
     BreakerOpen,
+    TaskPanicked,
+    RuntimeEnded,
 }
 
 impl fmt::Display for Suspicion {
@@ -83,11 +96,21 @@ impl fmt::Display for Suspicion {
             Self::TimedOut => formatter.write_str("an operation was not answered in time"),
             Self::Disconnected => formatter.write_str("the connection is lost"),
             Self::LatePong => formatter.write_str("Redis answers too slowly"),
-            Self::Refused(code) => write!(formatter, "Redis refused an operation with {code}"),
+            Self::Refused(code) => {
+                let advice = advice(code);
+                write!(formatter, "Redis refused an operation with {code}{advice}")
+            }
             Self::NotPrimary => formatter.write_str("the server is not a primary"),
             Self::OtherHistory => {
                 formatter.write_str("its connections lead to servers of different histories")
             }
+            Self::TaskPanicked => {
+                formatter.write_str("a task that keeps this instance in step panicked")
+            }
+            Self::RuntimeEnded => formatter.write_str(
+                "the runtime that this service was connected on has ended; it goes on with its \
+                 next use on another one",
+            ),
             Self::BreakerOpen => formatter.write_str("the circuit breaker is open"),
         }
     }
@@ -110,6 +133,8 @@ impl Link {
             tag: watch::Sender::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
+            reason: Mutex::new("there was no connection yet".to_owned()),
+            unreachable: Mutex::default(),
             unsynced_millis: AtomicU64::new(0),
         }
     }
@@ -177,11 +202,41 @@ impl Link {
         // After the raise: who took a stamp in between finds itself
         // suspect, who takes one later finds a new generation.
         self.stripes.lose_touch(self.proved_at());
+        let reason = why.to_string();
         if self.reported_up.swap(false, Ordering::AcqRel) {
-            tracing::error!(reason = %why, "Redis is not used until it answers again");
+            self.is_new(&reason);
+            tracing::error!(reason, "Redis is not used until it answers again");
+        } else if matches!(why, Suspicion::Refused(_) | Suspicion::RuntimeEnded)
+            && self.is_new(&reason)
+        {
+            tracing::error!(reason, "Redis is not used before it answers otherwise");
         } else if !self.ever_up.load(Ordering::Acquire) {
-            tracing::debug!(reason = %why, "Redis is not used yet");
+            tracing::debug!(reason, "Redis is not used yet");
         }
+        *self.reason.lock() = reason;
+    }
+
+    /// There is no connection, and why; the log says it once for as long as
+    /// there is none, since it is tried several times a second.
+    pub(crate) fn cannot_connect(&self, reason: &str) {
+        if self.is_new(reason) {
+            tracing::error!(
+                error = %reason,
+                "no connection to Redis; it is tried again"
+            );
+        }
+        reason.clone_into(&mut self.reason.lock());
+    }
+
+    /// Whether a reason was not given since Redis was last used.
+    fn is_new(&self, reason: &str) -> bool {
+        let mut known = self.unreachable.lock();
+        known.len() < MOST_REASONS && known.insert(reason.to_owned())
+    }
+
+    /// Why Redis is not used, or was not when it was last not used.
+    pub(crate) fn reason(&self) -> String {
+        self.reason.lock().clone()
     }
 
     /// Takes a PONG to the PING sent at `sent`, before which `suspicions`
@@ -230,6 +285,7 @@ impl Link {
     fn report(&self) {
         if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
             self.ever_up.store(true, Ordering::Release);
+            self.unreachable.lock().clear();
             tracing::info!("Redis is used: this instance is in step with it");
         }
     }

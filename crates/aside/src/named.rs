@@ -4,11 +4,19 @@
 //! a value does. A value that is no string, number or boolean, such as an id
 //! of several parts, has no plain text: its kind is forgotten as a whole.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::entity;
-use crate::inspect::{Invalidated, KeyCount};
+use crate::inspect::{Invalidated, KeyCounts};
 use crate::key::{Key, KeyWriter};
 use crate::service::CacheService;
 use crate::statistics::Reason;
+use crate::task;
+
+/// How long counts of keys are returned again.
+const COUNTS_LAST: Duration = Duration::from_secs(30);
 
 impl CacheService {
     /// Makes every copy of one row forget; `None` if no repository of the
@@ -53,17 +61,40 @@ impl CacheService {
         Some(self.forget_kind(kind).await)
     }
 
-    /// How many keys of a kind Redis holds, by SCAN of at most `most_pages`
-    /// pages of 500, and for no longer than about
-    /// `CACHE_OPERATION_TIMEOUT_MS`; `None` while Redis is away.
-    pub async fn count_keys(&self, kind: &str, most_pages: usize) -> Option<KeyCount> {
-        let tiers = self.tiers();
-        if !tiers.is_usable() {
+    /// How many keys of each kind Redis holds; `None` while Redis is away.
+    ///
+    /// They are counted by SCAN of everything that is there, for at most ten
+    /// seconds, in pages of 500 of which each may take
+    /// `CACHE_OPERATION_TIMEOUT_MS`. One walk counts all kinds, one runs at a
+    /// time, and what it found is returned for 30 seconds. If this future is
+    /// dropped the walk goes on, for whoever asks next.
+    pub async fn count_keys(&self) -> Option<KeyCounts> {
+        let service = self.clone();
+        task::outlive(async move { service.count_keys_anew().await }).await
+    }
+
+    async fn count_keys_anew(&self) -> Option<KeyCounts> {
+        let mut known = self.counted().lock().await;
+        if let Some((counted_at, counts)) = &*known
+            && counted_at.elapsed() < COUNTS_LAST
+        {
+            return Some(KeyCounts {
+                age: counted_at.elapsed(),
+                ..counts.clone()
+            });
+        }
+        if !self.tiers().is_usable() {
             return None;
         }
-        let pattern = format!("{}*", tiers.prefix(kind));
-        let (keys, complete) = tiers.count(&pattern, most_pages).await.ok()?;
-        Some(KeyCount { keys, complete })
+        let counted_at = Instant::now();
+        let (kinds, complete) = self.tiers().count().await.ok()?;
+        let counts = KeyCounts {
+            kinds,
+            complete,
+            age: Duration::ZERO,
+        };
+        *known = Some((counted_at, counts.clone()));
+        Some(counts)
     }
 
     /// The key of a kind's list of all rows, as it stands in Redis.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 use crate::audit::Event;
@@ -27,11 +27,36 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The pause after something that Redis did not take.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// What is pending. It outlives the task that sends it, which may panic, or end
+/// with its runtime.
+pub(crate) struct Queue {
+    arrivals: mpsc::UnboundedReceiver<Pending>,
+    ready: VecDeque<Pending>,
+    delayed: BTreeMap<(Instant, u64), Pending>,
+    order: u64,
+}
+
+impl Queue {
+    pub(crate) fn of(arrivals: mpsc::UnboundedReceiver<Pending>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            arrivals,
+            ready: VecDeque::new(),
+            delayed: BTreeMap::new(),
+            order: 0,
+        }))
+    }
+}
+
 /// Sends what is pending until the service is gone.
-pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: Weak<Tiers>) {
-    let mut ready = VecDeque::new();
-    let mut delayed: BTreeMap<(Instant, u64), Pending> = BTreeMap::new();
-    let (mut order, mut pause) = (0, LOOK_AGAIN);
+pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
+    let mut queue = queue.lock().await;
+    let Queue {
+        arrivals,
+        ready,
+        delayed,
+        order,
+    } = &mut *queue;
+    let mut pause = LOOK_AGAIN;
     loop {
         let mut first = None;
         let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
@@ -52,8 +77,8 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
         while let Some(pending) = first.take().or_else(|| arrivals.try_recv().ok()) {
             match pending.due() {
                 Some(due) => {
-                    order += 1;
-                    delayed.insert((due, order), pending);
+                    *order += 1;
+                    delayed.insert((due, *order), pending);
                 }
                 None => ready.push_back(pending),
             }
@@ -61,7 +86,7 @@ pub(crate) async fn run(mut arrivals: mpsc::UnboundedReceiver<Pending>, tiers: W
         let Some(tiers) = tiers.upgrade() else { return };
         pause = LOOK_AGAIN;
         while !ready.is_empty() && tiers.is_usable() {
-            if !settle_some(&tiers, &mut ready).await {
+            if !settle_some(&tiers, ready).await {
                 pause = PAUSE;
                 break;
             }
@@ -100,17 +125,18 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
     }
     let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
     let count = ready.iter().take(BATCH).take_while(single).count();
-    let batch: Vec<Pending> = ready.drain(..count).collect();
-    let ops = batch
-        .iter()
-        .filter_map(|pending| op(tiers, pending))
-        .collect();
+    let batch = ready.iter().take(count);
+    let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
+    // They stay in the queue meanwhile: this task may end here.
     let Ok(replies) = tiers.ask(tiers.lane_of_writes(), ops).await else {
-        ready.extend(batch);
+        ready.rotate_left(count);
         return false;
     };
     let mut any = false;
-    for (pending, reply) in batch.into_iter().zip(replies) {
+    for reply in replies.into_iter().take(count) {
+        let Some(pending) = ready.pop_front() else {
+            break;
+        };
         match reply {
             Ok(reply) => {
                 any = true;

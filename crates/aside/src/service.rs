@@ -1,6 +1,7 @@
 //! The tiers and the connection, shared by every cached repository.
 
 mod keys;
+mod start;
 
 pub use keys::Ttl;
 
@@ -8,41 +9,22 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::address::Address;
 use crate::config::CacheConfig;
+use crate::credentials::{CredentialsProvider, Provider};
 use crate::entity::Entity;
 use crate::heard::Listener;
-use crate::inspect::{Explained, Health, HealthStatus, ServiceStats, State};
-use crate::journal::{self, Journal};
+use crate::inspect::{Explained, Health, HealthStatus, KeyCounts, ServiceStats, State};
+use crate::journal::{self, Drain, Journal};
 use crate::key::Key;
-use crate::link::Link;
-use crate::message;
-use crate::releases;
-use crate::shared::lanes::{self, RedisTier};
-use crate::shared::memory::{MemoryTier, Subscription};
-use crate::shared::redis::Endpoint;
-use crate::shared::{OnMessage, Op, Reply, SharedTier};
+use crate::shared::memory::Subscription;
+use crate::shared::{Op, Reply};
 use crate::strategy::CacheStrategy;
-use crate::stripes::Stripes;
-use crate::task;
 use crate::tiers::Tiers;
-use crate::watcher::{self, SharedInfo};
+use crate::watcher::SharedInfo;
 use crate::write::Write;
-
-/// What `memory://` may hold, in bytes.
-const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
-
-/// The most connections that carry commands.
-const MOST_LANES: usize = 4;
-
-/// The bound on in-process staleness that the link is measured by where the
-/// in-process tier is switched off.
-const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
 
 /// The tiers and the connection. Clones share them.
 ///
@@ -59,7 +41,8 @@ pub struct CacheService(Arc<Service>);
 struct Service {
     tiers: Arc<Tiers>,
     server: SharedInfo,
-    tasks: Mutex<Vec<AbortHandle>>,
+    /// The keys of each kind, as they were last counted, and when.
+    counted: Mutex<Option<(Instant, KeyCounts)>>,
     /// Ends the hearing of messages with the service.
     _subscription: Option<Subscription>,
 }
@@ -77,9 +60,7 @@ impl WeakService {
 impl Drop for Service {
     fn drop(&mut self) {
         self.end_audit();
-        for task in self.tasks.lock().iter() {
-            task.abort();
-        }
+        self.tiers.tasks.close();
     }
 }
 
@@ -100,7 +81,22 @@ impl CacheService {
     /// Settings that cannot work, which [`CacheConfig::validate`] refuses,
     /// are logged, and nothing is cached.
     pub async fn connect(config: CacheConfig) -> Self {
-        let service = Self::start(&config);
+        Self::connect_as(config, None).await
+    }
+
+    /// The same with credentials that do not last, such as the tokens of a
+    /// cloud: `provider` is asked at each connection. What it gives takes the
+    /// place of any user and password in `config`.
+    ///
+    /// Connections that are open stay as they are. Where the server closes one
+    /// because its token has expired, the next one authenticates anew; as long
+    /// as that takes, a fraction of a second, reads come from the database.
+    pub async fn connect_with(config: CacheConfig, provider: impl CredentialsProvider) -> Self {
+        Self::connect_as(config, Some(Provider::new(provider))).await
+    }
+
+    async fn connect_as(config: CacheConfig, provider: Option<Provider>) -> Self {
+        let service = Self::start(&config, provider);
         let tier = service
             .tiers()
             .shared
@@ -131,11 +127,10 @@ impl CacheService {
             return;
         }
         tiers.link.require_drain();
-        let draining = journal::run(journal, Arc::downgrade(tiers));
-        self.0
-            .tasks
-            .lock()
-            .push(task::spawn(draining).abort_handle());
+        let (drain, heard) = (Drain::of(journal), Arc::downgrade(tiers));
+        tiers.tasks.add("the journal", move || {
+            journal::run(Arc::clone(&drain), heard.clone())
+        });
         self.wait_until_synced().await;
     }
 
@@ -152,101 +147,6 @@ impl CacheService {
         let _ = tokio::time::timeout(tiers.config.operation_timeout, ready).await;
     }
 
-    fn start(config: &CacheConfig) -> Self {
-        let stripes = Arc::new(Stripes::new());
-        let bound = match config.max_staleness {
-            Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
-            bound => bound,
-        };
-        let target = config.validate().and_then(|()| config.target());
-        let (releases, arrivals) = mpsc::unbounded_channel();
-        let instance = fastrand::u64(..);
-        let server = SharedInfo::default();
-        let mut tasks = Vec::new();
-        let with = |shared, link| {
-            Arc::new(Tiers::new(
-                config.clone(),
-                instance,
-                shared,
-                link,
-                Arc::clone(&stripes),
-                releases,
-            ))
-        };
-        let mut subscription = None;
-        let tiers = match target {
-            _ if !config.redis_enabled => {
-                tracing::warn!(
-                    "caching is off here: instances that cache do not hear of writes made by \
-                     this one, and serve what they hold until its TTL"
-                );
-                with(None, Arc::new(Link::new(Arc::clone(&stripes), bound)))
-            }
-            Err(problems) => {
-                tracing::error!(%problems, "nothing is cached: the settings cannot work");
-                with(None, Arc::new(Link::new(Arc::clone(&stripes), bound)))
-            }
-            Ok(target) => {
-                if let Address::Memory(name) = &target.address {
-                    let memory = match name {
-                        Some(name) => MemoryTier::named(name, MEMORY_LIMIT_BYTES),
-                        None => MemoryTier::private(MEMORY_LIMIT_BYTES),
-                    };
-                    let shared: Arc<dyn SharedTier> = Arc::clone(&memory) as _;
-                    let tiers = with(Some(shared), Arc::new(Link::always(Arc::clone(&stripes))));
-                    let heard = Arc::downgrade(&tiers);
-                    let on_message: OnMessage = Arc::new(move |text| {
-                        if let Some(tiers) = heard.upgrade() {
-                            tiers.hear(text);
-                        }
-                    });
-                    subscription = Some(memory.subscribe(on_message));
-                    tiers
-                } else {
-                    // One connection of the permitted number is the watcher's.
-                    let count = config.redis_max_connections.saturating_sub(1);
-                    let channel = message::channel(&config.namespace);
-                    let link = Arc::new(Link::new(Arc::clone(&stripes), bound));
-                    let redis = Arc::new(RedisTier::new(
-                        count.min(MOST_LANES),
-                        channel,
-                        config.operation_timeout,
-                        Arc::clone(&link),
-                    ));
-                    let shared: Arc<dyn SharedTier> = Arc::clone(&redis) as _;
-                    let tiers = with(Some(shared), link);
-                    let endpoint = Endpoint {
-                        target,
-                        tls_ca: config.redis_tls_ca.clone(),
-                        tls_cert: config.redis_tls_cert.clone(),
-                        tls_key: config.redis_tls_key.clone(),
-                        connect_timeout: config.redis_socket_timeout,
-                    };
-                    let silence = config.redis_socket_timeout;
-                    for lane in redis.lanes() {
-                        let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
-                        let open = lanes::keep_open(lane, endpoint.clone(), link, silence);
-                        tasks.push(task::spawn(open).abort_handle());
-                    }
-                    let link = Arc::clone(&tiers.link);
-                    let (heard, info) = (Arc::downgrade(&tiers), Arc::clone(&server));
-                    let lane = Arc::clone(redis.watched());
-                    let watch = watcher::run(endpoint, link, lane, heard, info, silence);
-                    tasks.push(task::spawn(watch).abort_handle());
-                    tiers
-                }
-            }
-        };
-        let pending = releases::run(arrivals, Arc::downgrade(&tiers));
-        tasks.push(task::spawn(pending).abort_handle());
-        Self(Arc::new(Service {
-            tiers,
-            server,
-            tasks: Mutex::new(tasks),
-            _subscription: subscription,
-        }))
-    }
-
     pub(crate) fn downgrade(&self) -> WeakService {
         WeakService(Arc::downgrade(&self.0))
     }
@@ -257,6 +157,10 @@ impl CacheService {
 
     pub(crate) fn server(&self) -> &SharedInfo {
         &self.0.server
+    }
+
+    pub(crate) fn counted(&self) -> &Mutex<Option<(Instant, KeyCounts)>> {
+        &self.0.counted
     }
 
     /// The settings it was made with.
@@ -307,6 +211,7 @@ impl CacheService {
             server_version: server.version,
             used_memory_bytes: server.used_memory_bytes,
             evicted_keys: server.evicted_keys,
+            reason: (status == HealthStatus::Unavailable).then(|| tiers.link.reason()),
         }
     }
 
@@ -322,16 +227,23 @@ impl CacheService {
         self.tiers().is_usable()
     }
 
-    /// What is known of one key, as it stands in Redis.
+    /// What is known of one key, as it stands in Redis. Of a key that belongs to
+    /// no kind that is cached here, nor to the library, Redis is not asked.
     pub async fn explain(&self, key: &str) -> Explained {
         let tiers = self.tiers();
+        let kind = tiers.kind_of(key);
+        if kind.is_none() && !key.starts_with(&tiers.prefix("aside")) {
+            return Explained::not_ours(key);
+        }
         let held = Key::new(key);
         let bypass = tiers.closed(&held).map(crate::answer::Bypass::as_str);
         let state = match self.ask(Op::Get { key: held }).await {
             Some(Reply::Value(bytes)) => Some(State::of(bytes.as_deref())),
+            // No value that would be served.
+            Some(Reply::Cut(_)) => Some(State::Foreign),
             _ => None,
         };
-        let (kind, ttl) = (tiers.kind_of(key), self.ttl(key).await.left());
+        let ttl = self.ttl(key).await.left();
         Explained {
             key: key.to_owned(),
             kind,
@@ -355,9 +267,7 @@ impl CacheService {
         while !tiers.owes_nothing() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        for task in self.0.tasks.lock().iter() {
-            task.abort();
-        }
+        tiers.tasks.close();
         tiers.link.close();
         tiers.teller.close();
     }

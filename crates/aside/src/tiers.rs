@@ -4,6 +4,7 @@ mod breaking;
 mod forget;
 mod gather;
 mod register;
+mod sweeps;
 
 pub(crate) use gather::Got;
 
@@ -32,6 +33,7 @@ use crate::process::Shares;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
 use crate::statistics::ServiceStatistics;
 use crate::stripes::Stripes;
+use crate::tasks::Tasks;
 use crate::uncacheable::Uncacheable;
 
 /// How long a load may wait for its turn while Redis is away.
@@ -58,7 +60,8 @@ pub(crate) struct Tiers {
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
     pub(crate) teller: Teller,
-    pub(crate) statistics: ServiceStatistics,
+    pub(crate) statistics: Arc<ServiceStatistics>,
+    pub(crate) tasks: Arc<Tasks>,
     /// `None` where nothing is audited.
     pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
@@ -67,6 +70,7 @@ pub(crate) struct Tiers {
     unregistered: Mutex<BTreeSet<&'static str>>,
     source: Semaphore,
     gathering: Arc<gather::Gathering>,
+    sweeps: sweeps::Sweeps,
     releases: mpsc::UnboundedSender<Pending>,
     /// How much was put off, apart from what must wait for its time.
     owed: AtomicUsize,
@@ -81,7 +85,10 @@ impl Tiers {
         stripes: Arc<Stripes>,
         releases: mpsc::UnboundedSender<Pending>,
     ) -> Self {
+        let statistics = Arc::new(ServiceStatistics::new());
         Self {
+            tasks: Tasks::new(Arc::clone(&link), Arc::clone(&statistics)),
+            statistics,
             instance,
             shared,
             link,
@@ -92,13 +99,13 @@ impl Tiers {
             journalled: Arc::default(),
             epochs: Epochs::default(),
             teller: Teller::new(),
-            statistics: ServiceStatistics::new(),
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             source: Semaphore::new(config.source_concurrency),
             gathering: Arc::default(),
+            sweeps: sweeps::Sweeps::default(),
             releases,
             owed: AtomicUsize::new(0),
             config,
@@ -112,10 +119,12 @@ impl Tiers {
     /// Whether Redis may be asked: this instance is in step with it, and has
     /// a connection to ask on.
     pub(crate) fn is_usable(&self) -> bool {
-        self.shared
-            .as_ref()
-            .is_some_and(|shared| shared.is_reachable())
-            && self.link.is_usable()
+        let shared = self.shared.as_ref();
+        let usable = shared.is_some_and(|shared| shared.is_reachable()) && self.link.is_usable();
+        if !usable {
+            self.tasks.revive();
+        }
+        usable
     }
 
     /// Whether this process keeps entries of its own.
@@ -227,17 +236,19 @@ impl Tiers {
     }
 
     /// Whether Redis takes a script that writes, and a read, by trying both
-    /// on a key that nobody reads.
+    /// on keys that nobody reads: on two of them, since a server in cluster mode
+    /// takes what touches one key, and refuses the rest.
     pub(crate) async fn is_writable(&self) -> bool {
-        let key = Key::new(&format!("{}probe", self.prefix("aside")));
-        let message = self.message(&key);
-        let ops = vec![
-            Op::Invalidate {
+        let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
+        let keys = vec![key("probe"), key("probe:2")];
+        let mut ops: Vec<Op> = keys
+            .iter()
+            .map(|key| Op::Invalidate {
                 key: key.clone(),
-                message,
-            },
-            Op::Get { key },
-        ];
+                message: self.message(key),
+            })
+            .collect();
+        ops.push(Op::GetMany { keys });
         // Uncounted: it is asked at every PING for as long as Redis refuses.
         let replies = self.ask_uncounted(self.lane_of_writes(), ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
@@ -258,6 +269,7 @@ impl Tiers {
 
     /// Puts a release, or an invalidation, off until Redis takes it.
     pub(crate) fn later(&self, pending: Pending) {
+        self.tasks.revive();
         if pending.due().is_none() {
             self.owed.fetch_add(1, Ordering::AcqRel);
         }

@@ -9,7 +9,10 @@
 //! value was filled. Nothing read back is trusted: what does not fit is a miss
 //! with a reason, and the next fill replaces it.
 
+mod limits;
 mod numbers;
+
+pub(crate) use self::limits::{is_cut, swells};
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

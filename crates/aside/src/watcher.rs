@@ -18,11 +18,12 @@
 //! connection is not proved they take another.
 //!
 //! A server may answer every PING and still refuse what matters: one that lost
-//! its replicas, or whose user may run no scripts. Where a refusal raised the
-//! suspicion, or the circuit breaker is open, a PONG does not end it before a
-//! harmless write has been taken.
+//! its replicas, whose user may run no scripts, or that is in cluster mode. Where
+//! a refusal raised the suspicion, where the circuit breaker is open, and first on
+//! each connection, a PONG does not end it before a harmless write on two keys has
+//! been taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,9 +34,10 @@ use tokio::time::Instant;
 use crate::clock::Moment;
 use crate::link::{Link, Suspicion};
 use crate::message;
+use crate::refusal::REPLICA;
 use crate::shared::Reply;
 use crate::shared::lanes::{LaneState, Tended, with_scripts};
-use crate::shared::redis::{Broken, Endpoint, Event, Wire};
+use crate::shared::redis::{Broken, Endpoint, Event, Wire, printable};
 use crate::shared::server::{self, field, info_replication};
 use crate::shared::wire_form::{self, Call, WireReply};
 use crate::tiers::Tiers;
@@ -74,7 +76,6 @@ pub(crate) async fn run(
     silence: Duration,
 ) {
     let mut last = Instant::now();
-    let mut refused = None;
     loop {
         let Some(channel) = tiers
             .upgrade()
@@ -91,7 +92,7 @@ pub(crate) async fn run(
                 .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
             let Some(server) = server else {
                 link.suspect(&Suspicion::NotPrimary);
-                return Err(Broken::because("the server is not a primary"));
+                return Err(Broken::refused(REPLICA));
             };
             warn_about(&server);
             link.learn_tag(server.tag);
@@ -103,21 +104,13 @@ pub(crate) async fn run(
         };
         match watch.await {
             Ok(wire) => {
-                refused = None;
                 let tended = Tended(&lane, &wire);
                 prove(&tended, &link, &tiers, &info, &gone, silence, &mut last).await;
                 drop(tended);
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
-            Err(error) => {
-                // Once per reason: the attempts go on several times a second.
-                let reason = error.to_string();
-                if refused.as_ref() != Some(&reason) {
-                    tracing::error!(%error, "no connection to Redis; it is tried again");
-                    refused = Some(reason);
-                }
-            }
+            Err(error) => link.cannot_connect(&error.to_string()),
         }
         *info.lock() = None;
         tokio::time::sleep(PAUSE).await;
@@ -168,6 +161,10 @@ async fn prove(
         return;
     };
     let epochs = epochs.as_str();
+    // What a server says of itself may be what a proxy says in its place. So
+    // none is trusted before it has taken what it is needed for.
+    let mut tried = false;
+    let mut seen = BTreeSet::new();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
         let ping = [
@@ -200,13 +197,16 @@ async fn prove(
             Ok([WireReply::Text(_), server, epochs]) if field(server, "role") == "master" => {
                 let Some(tiers) = tiers.upgrade() else { return };
                 link.learn_tag(server::tag(server));
-                let known = tokio::time::timeout(silence, learn_epochs(wire, &tiers, epochs));
-                if !matches!(known.await, Ok(Ok(()))) {
-                    link.suspect(&Suspicion::Refused("an error to BUMP".to_owned()));
+                let known = learn_epochs(wire, &tiers, epochs, &mut seen);
+                let known = tokio::time::timeout(silence, known);
+                if let Err(why) = known.await.unwrap_or(Err(Suspicion::TimedOut)) {
+                    link.suspect(&why);
                 } else {
                     // Before the harmless write, which goes out on it.
                     lane.answers(wire, link.tag());
-                    if tiers.believes_pong(link.was_refused(suspicions)).await {
+                    let doubted = !tried || link.was_refused(suspicions);
+                    if tiers.believes_pong(doubted).await {
+                        tried = true;
                         link.pong(sent, suspicions);
                     }
                 }
@@ -221,7 +221,7 @@ async fn prove(
             ) => {
                 return link.suspect(&Suspicion::NotPrimary);
             }
-            Ok(_) => link.suspect(&Suspicion::Refused("an error to PING".to_owned())),
+            Ok(replies) => link.suspect(&Suspicion::Refused(code_in(replies))),
             Err(_) => return,
         }
         meter(link, tiers, last);
@@ -249,7 +249,17 @@ async fn prove(
 /// known, is given a new one before this round proves anything: the hash was
 /// lost, or came back older, and with it perhaps a bump that nobody here
 /// heard of.
-async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<(), Broken> {
+///
+/// Not so where this connection has `seen` the kind's epoch before. Since then
+/// each bump was heard on it, ahead of the answer that shows the hash, so what is
+/// known is the last one: evicted, it is put back as it was, and the kind stays
+/// warm.
+async fn learn_epochs(
+    wire: &Wire,
+    tiers: &Tiers,
+    hash: &WireReply,
+    seen: &mut BTreeSet<&'static str>,
+) -> Result<(), Suspicion> {
     let text = |reply: &WireReply| match reply {
         WireReply::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         _ => None,
@@ -267,10 +277,17 @@ async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<()
             }
         }
         WireReply::Error(code) if code == "WRONGTYPE" => {}
-        _ => return Err(Broken::because("the server refused HGETALL")),
+        refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
     }
     for kind in tiers.kinds().into_keys() {
         let known = tiers.epochs.known(kind);
+        match found.get(kind) {
+            Some(epoch) if *epoch != 0 && known <= *epoch => {
+                seen.insert(kind);
+            }
+            None if seen.contains(kind) && put_back(wire, tiers, kind, known).await? => continue,
+            _ => {}
+        }
         if found
             .get(kind)
             .is_none_or(|epoch| *epoch == 0 || *epoch < known)
@@ -280,14 +297,41 @@ async fn learn_epochs(wire: &Wire, tiers: &Tiers, hash: &WireReply) -> Result<()
                 message::channel(tiers.namespace()),
             );
             let calls = wire_form::encode(&ops, &channel);
-            let replies = with_scripts(wire, &calls).await?;
-            match wire_form::decode(&ops, &calls, replies)[..] {
-                [Ok(Reply::Epoch(epoch))] => tiers.epochs.adopt(kind, epoch),
-                _ => return Err(Broken::because("the server refused an epoch")),
+            let replies = with_scripts(wire, &calls).await;
+            let replies = replies.map_err(|_| Suspicion::Disconnected)?;
+            match wire_form::decode(&ops, &calls, replies).pop() {
+                Some(Ok(Reply::Epoch(epoch))) => tiers.epochs.adopt(kind, epoch),
+                Some(Err(refused)) => return Err(Suspicion::Refused(refused.code)),
+                _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
             }
         }
     }
     Ok(())
+}
+
+/// Puts an epoch back that was evicted; false if the server refuses that, for
+/// want of memory or rights. Where another instance was quicker its epoch stays.
+async fn put_back(wire: &Wire, tiers: &Tiers, kind: &str, known: u64) -> Result<bool, Suspicion> {
+    let (hash, digits) = (
+        message::epochs_key(tiers.namespace()),
+        format!("{known:013}"),
+    );
+    let call = Call::command("HSETNX")
+        .text(hash.as_str())
+        .text(kind)
+        .text(&digits);
+    let replies = wire.call(&[call]).await;
+    let replies = replies.map_err(|_| Suspicion::Disconnected)?;
+    Ok(matches!(replies[..], [WireReply::Int(_)]))
+}
+
+/// The code of the first error among some replies.
+fn code_in(replies: &[WireReply]) -> String {
+    let mut codes = replies.iter().filter_map(|reply| match reply {
+        WireReply::Error(code) => Some(code.clone()),
+        _ => None,
+    });
+    codes.next().unwrap_or_else(|| "UNEXPECTED".to_owned())
 }
 
 /// Counts the time in which nothing was proved.
@@ -304,13 +348,15 @@ fn meter(link: &Link, tiers: &Weak<Tiers>, last: &mut Instant) {
 /// What the server says of itself; `None` if it is no primary.
 async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
     let ask = Call::command("INFO");
-    let Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) =
-        wire.call(&[ask]).await?.into_iter().next()
-    else {
-        return Err(Broken::because("the server refused INFO"));
+    let server = match wire.call(&[ask]).await?.into_iter().next() {
+        Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
+        refused => return Err(server::refused_info(refused.as_ref())),
     };
+    if let Some(unusable) = server::unusable(&server::mode_by_info(&server)) {
+        return Err(unusable);
+    }
     Ok((field(&server, "role") == "master").then(|| ServerInfo {
-        version: field(&server, "redis_version"),
+        version: printable(&field(&server, "redis_version")),
         used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
         evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
         policy: field(&server, "maxmemory_policy"),

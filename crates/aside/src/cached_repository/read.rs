@@ -26,7 +26,7 @@ use crate::shared::state::State;
 #[cfg(test)]
 use crate::simulated::{self, Rule};
 use crate::statistics::{Operation, Outcome};
-use crate::value::{HEADER_BYTES, Unacceptable};
+use crate::value::{self, HEADER_BYTES, Unacceptable};
 
 /// The leader of a flight of this repository.
 pub(super) type Leader<R> = flight::Leader<
@@ -336,6 +336,12 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
         now: Timestamp,
     ) -> Looked<R::Entity> {
+        if value::is_cut(bytes) {
+            self.tiers()
+                .statistics
+                .error(Unacceptable::TooLarge.as_str());
+            return Looked::Miss(Some(bytes.to_vec()));
+        }
         match State::of(bytes, true) {
             State::Value => {}
             // One of no write under way may never expire by itself; a script

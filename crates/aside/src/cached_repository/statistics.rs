@@ -13,22 +13,20 @@ use crate::repository::Repository;
 pub struct RepositoryStats {
     /// The counters of the kind, since this process began.
     pub reads: KindStats,
-    /// Keys of the kind in Redis, leases and quarantines included; `None`
-    /// while Redis is away. Counting them costs a SCAN.
-    pub shared_keys: Option<u64>,
     /// How long Redis will keep the list of all; `None` if it is not there.
     pub list_all_ttl: Option<Duration>,
 }
 
 impl<R: Repository> CachedRepository<R> {
-    /// What this kind's cache has done so far, and holds now.
+    /// What this kind's cache has done so far, and holds now. How many keys Redis
+    /// has of it is what [`CacheService::count_keys`](crate::CacheService::count_keys)
+    /// says, which goes through all of them.
     pub async fn stats(&self) -> RepositoryStats {
         let tiers = self.tiers();
         let kind = R::Entity::KIND;
         let all = entity::all_key(tiers.namespace(), kind);
         RepositoryStats {
             reads: KindStats::of(kind, &*self.kind),
-            shared_keys: self.cache.count_all_keys(kind).await,
             list_all_ttl: self.cache.ttl(all.as_str()).await.left(),
         }
     }

@@ -64,14 +64,24 @@ impl CacheConfig {
                 }
                 // Redis is told a name only together with a password, so the
                 // connection would silently be the default user's.
-                if target.username.is_some() && target.password.is_none() {
+                let has_password = target.password.is_some() || self.redis_password_file.is_some();
+                if target.username.is_some() && !has_password {
                     problems.push(
                         "REDIS_USERNAME (or the user in REDIS_URL) is set without a password: \
-                         REDIS_PASSWORD as well"
+                         REDIS_PASSWORD or REDIS_PASSWORD_FILE as well"
                             .to_owned(),
                     );
                 }
             }
+        }
+        if let Some(path) = &self.redis_password_file {
+            if self.redis_password.is_some() {
+                problems.push(
+                    "REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: one of them".to_owned(),
+                );
+            }
+            let holds = "a file with the password that this process can read";
+            check_file(problems, "REDIS_PASSWORD_FILE", path, holds);
         }
         if let Some(db) = self.redis_db {
             check(problems, "REDIS_DB", &limits::DB, db.into());
@@ -91,7 +101,8 @@ impl CacheConfig {
             ("REDIS_TLS_KEY", &self.redis_tls_key),
         ] {
             if let Some(path) = path {
-                check_file(problems, name, path);
+                let holds = "a file in PEM that this process can read";
+                check_file(problems, name, path, holds);
             }
         }
         match (&self.redis_tls_cert, &self.redis_tls_key) {
@@ -211,7 +222,7 @@ fn check(problems: &mut Vec<String>, name: &str, limit: &Limit, value: u64) {
     }
 }
 
-fn check_file(problems: &mut Vec<String>, name: &str, path: &Path) {
+fn check_file(problems: &mut Vec<String>, name: &str, path: &Path, holds: &str) {
     let opened = File::open(path).and_then(|file| file.metadata());
     let reason = match opened {
         Ok(metadata) if metadata.is_dir() => "a directory".to_owned(),
@@ -219,7 +230,7 @@ fn check_file(problems: &mut Vec<String>, name: &str, path: &Path) {
         Err(error) => error.to_string(),
     };
     problems.push(format!(
-        "{name} is {}: a file in PEM that this process can read ({reason})",
+        "{name} is {}: {holds} ({reason})",
         shown(&path.to_string_lossy()),
     ));
 }

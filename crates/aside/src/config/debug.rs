@@ -14,6 +14,7 @@ impl fmt::Debug for CacheConfig {
             redis_url,
             redis_username,
             redis_password,
+            redis_password_file,
             redis_tls_ca,
             redis_tls_cert,
             redis_tls_key,
@@ -41,6 +42,7 @@ impl fmt::Debug for CacheConfig {
             .field("redis_url", redis_url)
             .field("redis_username", &redis_username.as_ref().map(Secret::new))
             .field("redis_password", redis_password)
+            .field("redis_password_file", redis_password_file)
             .field("redis_tls_ca", redis_tls_ca)
             .field("redis_tls_cert", redis_tls_cert)
             .field("redis_tls_key", redis_tls_key)

@@ -21,6 +21,7 @@ impl CacheConfig {
                 .secret("REDIS_USERNAME")
                 .map(|username| username.expose().to_owned()),
             redis_password: reader.secret("REDIS_PASSWORD"),
+            redis_password_file: reader.text("REDIS_PASSWORD_FILE").map(PathBuf::from),
             redis_tls_ca: reader.text("REDIS_TLS_CA").map(PathBuf::from),
             redis_tls_cert: reader.text("REDIS_TLS_CERT").map(PathBuf::from),
             redis_tls_key: reader.text("REDIS_TLS_KEY").map(PathBuf::from),

@@ -83,6 +83,7 @@ fn every_variable_reaches_its_field() {
         redis_url: Secret::new("rediss://h"),
         redis_username: Some("app".to_owned()),
         redis_password: Some(Secret::new("pw # 1")),
+        redis_password_file: None,
         redis_tls_ca: Some(pem.clone()),
         redis_tls_cert: Some(pem.clone()),
         redis_tls_key: Some(pem),

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::{ALL_OF, Journal, JournalRow};
@@ -21,14 +22,8 @@ const MOST_DELETED: usize = 5_000;
 const MOST_ACKNOWLEDGED: usize = 100_000;
 
 /// Reads the journal until the service is gone.
-pub(crate) async fn run<J: Journal>(journal: J, tiers: Weak<Tiers>) {
-    let mut drain = Drain {
-        journal: Arc::new(journal),
-        held: BTreeMap::new(),
-        acknowledged: BTreeSet::new(),
-        deleting: JoinSet::new(),
-        failing: false,
-    };
+pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tiers>) {
+    let mut drain = drain.lock().await;
     loop {
         let Some(tiers) = tiers.upgrade() else { return };
         // Before the pass begins: it says nothing of what comes later.
@@ -59,7 +54,9 @@ pub(crate) async fn run<J: Journal>(journal: J, tiers: Weak<Tiers>) {
     }
 }
 
-struct Drain<J> {
+/// How far the journal has been worked off. It outlives the task that does so,
+/// which may panic, or end with its runtime: what it holds must be let go.
+pub(crate) struct Drain<J> {
     journal: Arc<J>,
     /// The keys of rows that Redis has not acknowledged, by id.
     held: BTreeMap<i64, Key>,
@@ -72,6 +69,16 @@ struct Drain<J> {
 }
 
 impl<J: Journal> Drain<J> {
+    pub(crate) fn of(journal: J) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            journal: Arc::new(journal),
+            held: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            deleting: JoinSet::new(),
+            failing: false,
+        }))
+    }
+
     /// Goes through the table once; whether all of it has been forgotten.
     ///
     /// It ends with the row that was the newest when it began: during an

@@ -82,6 +82,9 @@ impl<E: Entity> Kind<E> {
             }
             Found::List(rows) => (self.encode_list(rows)?, Member::Entities, 0),
         };
+        if value::swells(&body, self.max_value_bytes) {
+            return Err(Uncached::NotCacheable);
+        }
         let cached_at = clock::wall();
         let envelope = Envelope {
             body: &body,

@@ -197,19 +197,6 @@ impl CacheService {
             kind.statistics().invalidated(reason, keys);
         }
     }
-
-    /// How many keys of a kind Redis holds, however long it takes to count.
-    pub(crate) async fn count_all_keys(&self, kind: &str) -> Option<u64> {
-        let tiers = self.tiers();
-        if !tiers.is_usable() {
-            return None;
-        }
-        let pattern = format!("{}*", tiers.prefix(kind));
-        tiers
-            .scan(&pattern, |keys| async move { Ok(keys.len() as u64) })
-            .await
-            .ok()
-    }
 }
 
 /// How many keys a sweep has freed when it is over, or in the time that one

@@ -6,6 +6,10 @@
 //! the pause between two attempts stays short, because it is also how long a
 //! service goes on without its cache after Redis has come back.
 
+mod tending;
+
+pub(crate) use tending::{Tended, keep_open};
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,15 +17,11 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use crate::link::{Link, Suspicion};
-use crate::shared::redis::{Broken, Endpoint, Event, Wire};
+use crate::link::Link;
+use crate::shared::redis::{Broken, Wire};
 use crate::shared::wire_form::{self, Call, WireReply};
-use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts, server};
-
-/// The shortest and the longest pause between two attempts to connect.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+use crate::shared::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
 
 /// So many bytes that arrive within one deadline are a large value, whose server
 /// is well.
@@ -123,7 +123,9 @@ impl RedisTier {
 fn still_travelling(wire: &Wire, before: u64, ops: &[Op]) -> Unanswered {
     let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
     let arrived = wire.received() - before;
-    let arriving = ops.iter().all(read) && MUCH <= arrived;
+    // Of what is behind a large value, too: only a write that others may not have
+    // heard of leaves a doubt.
+    let arriving = !ops.iter().any(Op::makes_forget) && MUCH <= arrived;
     let leaving = ops.iter().all(Op::only_reads_or_fills) && wire.is_carrying_much();
     if arriving || leaving {
         Unanswered::Travelling
@@ -238,7 +240,13 @@ pub(crate) async fn with_scripts(
         .map(|(at, _)| at)
         .collect();
     if !again.is_empty() {
-        load_scripts(wire).await?;
+        if let Some(code) = load_scripts(wire).await? {
+            // It says what is missing; that they are unknown says nothing.
+            for at in again {
+                replies[at] = WireReply::Error(code.clone());
+            }
+            return Ok(replies);
+        }
         let repeated: Vec<Call<'_>> = again.iter().map(|at| calls[*at].clone()).collect();
         for (at, reply) in again.into_iter().zip(wire.call(&repeated).await?) {
             replies[at] = reply;
@@ -247,123 +255,17 @@ pub(crate) async fn with_scripts(
     Ok(replies)
 }
 
-async fn load_scripts(wire: &Wire) -> Result<(), Broken> {
+/// Gives the server all scripts; the error's code if it takes one of them not.
+async fn load_scripts(wire: &Wire) -> Result<Option<String>, Broken> {
     let load =
         |script: &'static scripts::Script| Call::command("SCRIPT").text("LOAD").text(script.source);
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
-    wire.call(&calls).await.map(drop)
-}
-
-/// A lane's connection that somebody looks after; without them it ends.
-pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Wire>);
-
-impl Drop for Tended<'_> {
-    fn drop(&mut self) {
-        self.0.lost(self.1);
-    }
-}
-
-/// Keeps one lane open for as long as it is run.
-pub(crate) async fn keep_open(
-    lane: Arc<LaneState>,
-    endpoint: Endpoint,
-    link: Arc<Link>,
-    socket_timeout: Duration,
-) {
-    let mut pause = PAUSE.0;
-    loop {
-        let gone = Arc::new(Notify::new());
-        let on_event = {
-            let gone = Arc::clone(&gone);
-            move |event: Event<'_>| {
-                if matches!(event, Event::Disconnected) {
-                    gone.notify_one();
-                }
-            }
-        };
-        let opened = async {
-            let wire = Wire::open(&endpoint, on_event).await?;
-            tokio::time::timeout(socket_timeout, load_scripts(&wire))
-                .await
-                .unwrap_or_else(|_| Err(Broken::because("the scripts were not taken in time")))?;
-            let tag = tokio::time::timeout(socket_timeout, server::ask_tag(&wire))
-                .await
-                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
-            if !agree(&link, tag, &gone, socket_timeout).await {
-                return Err(Broken::because("the server is in another history"));
-            }
-            Ok::<_, Broken>((Arc::new(wire), tag))
-        };
-        match opened.await {
-            Ok((wire, tag)) => {
-                pause = PAUSE.0;
-                let tended = Tended(&lane, &wire);
-                lane.answers(&wire, tag);
-                stay_with(&tended, &link, &gone, socket_timeout).await;
-                drop(tended);
-                link.suspect(&Suspicion::Disconnected);
-            }
-            Err(error) => tracing::debug!(%error, "no connection to Redis"),
-        }
-        // Jittered, so that many instances do not come back in step.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        pause = (pause * 2).min(PAUSE.1);
-    }
-}
-
-/// Waits until the watcher's server is known to be in the history `tag`;
-/// false if it is in another one for as long as a connection may be silent.
-/// Meanwhile nothing of what either of them says is trusted.
-async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool {
-    let mut tags = link.tags();
-    if ![0, tag].contains(&*tags.borrow_and_update()) {
-        link.suspect(&Suspicion::OtherHistory);
-    }
-    let agreed = tags.wait_for(|known| [0, tag].contains(known));
-    tokio::select! {
-        biased;
-        () = gone.notified() => false,
-        agreed = tokio::time::timeout(patience, agreed) => matches!(agreed, Ok(Ok(_))),
-    }
-}
-
-/// Returns when the connection is gone, silent for too long, or leads to
-/// another server than the watcher's.
-async fn stay_with(Tended(lane, wire): &Tended<'_>, link: &Link, gone: &Notify, silence: Duration) {
-    let mut tags = link.tags();
-    loop {
-        tokio::select! {
-            biased;
-            () = gone.notified() => return,
-            () = lane.trouble() => {}
-            // The watcher's server is in another history than this one was:
-            // is it this server's own, or another server?
-            _ = tags.wait_for(|tag| ![0, lane.tag.load(Ordering::Acquire)].contains(tag)) => {}
-            // Unasked, lest the server, or a box in between, close a
-            // connection that is merely idle.
-            () = tokio::time::sleep(silence) => {}
-        }
-        if lane.wire.read().is_none() {
-            return;
-        }
-        // Where a reply is missing the server may be stopped: its connections
-        // live on, and it will answer all of this when it goes on.
-        let begun = Instant::now();
-        let tag = tokio::select! {
-            biased;
-            () = gone.notified() => None,
-            tag = tokio::time::timeout(silence, server::ask_tag(wire)) => tag.ok().and_then(Result::ok),
-        };
-        let Some(tag) = tag else {
-            tracing::debug!(silent_for = ?begun.elapsed(), "a connection to Redis is given up");
-            return;
-        };
-        lane.tag.store(tag, Ordering::Release);
-        if !agree(link, tag, gone, silence).await {
-            return;
-        }
-        lane.answers(wire, tag);
-    }
+    let replies = wire.call(&calls).await?.into_iter();
+    let mut refused = replies.filter_map(|reply| match reply {
+        WireReply::Error(code) => Some(code),
+        _ => None,
+    });
+    Ok(refused.next())
 }
 
 impl fmt::Debug for RedisTier {

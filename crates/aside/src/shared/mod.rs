@@ -56,9 +56,10 @@ impl fmt::Debug for Token {
 /// One operation on one key, or one page of a scan.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// Reads whatever state the key holds. [`Reply::Value`].
+    /// Reads whatever state the key holds. [`Reply::Value`], or [`Reply::Cut`].
     Get { key: Key },
-    /// Reads several keys at once. [`Reply::Values`].
+    /// Reads several keys at once. [`Reply::Values`]; what is too large is cut
+    /// there, to as many bytes as a header has.
     GetMany { keys: Vec<Key> },
     /// Asks for the right to fill. [`Reply::Acquired`].
     Acquire {
@@ -154,6 +155,18 @@ impl Op {
         ops.iter().map(bytes).sum()
     }
 
+    /// Whether others forget what they hold because of it.
+    pub(crate) fn makes_forget(&self) -> bool {
+        matches!(
+            self,
+            Self::Quarantine { .. }
+                | Self::Release { .. }
+                | Self::Invalidate { .. }
+                | Self::Bump { .. }
+                | Self::Publish { .. }
+        )
+    }
+
     /// Whether the protocol rests on it. Another may be refused to a user who
     /// is allowed all that keeps copies in step.
     pub(crate) fn is_of_protocol(&self) -> bool {
@@ -183,6 +196,9 @@ impl Op {
 pub(crate) enum Reply {
     Done,
     Value(Option<Bytes>),
+    /// What the key holds is larger than anybody could use. It was not received,
+    /// but for as many bytes as a header has.
+    Cut(Bytes),
     Values(Vec<Option<Bytes>>),
     Acquired(Acquired),
     /// Whether the fill was accepted.

@@ -18,14 +18,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::address::Target;
+use crate::credentials::{Authentication, Credentials};
+use crate::refusal::advice;
 use crate::shared::redis::exchange::Exchange;
+use crate::shared::server;
 use crate::shared::wire_form::{Call, WireReply};
 use crate::task;
+use crate::value::HEADER_BYTES;
 
 /// A buffer that has grown beyond this for a large value is let go.
 const MOST_KEPT: usize = 1024 * 1024;
+
+/// What a server says beside values is not larger: what it is, a page of keys, a
+/// message.
+const LEAST_STRING: usize = 1024 * 1024;
 
 /// Where and how to connect.
 #[derive(Clone, Debug)]
@@ -35,6 +44,9 @@ pub(crate) struct Endpoint {
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) connect_timeout: Duration,
+    /// The largest value that anybody could use.
+    pub(crate) max_value_bytes: usize,
+    pub(crate) authentication: Authentication,
 }
 
 /// What a connection says of its own accord.
@@ -47,18 +59,50 @@ pub(crate) enum Event<'a> {
 
 /// The connection could not be opened, or is gone; the text holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Broken(String);
+#[error("{reason}")]
+pub(crate) struct Broken {
+    reason: String,
+    refused: bool,
+}
 
 impl Broken {
     pub(crate) fn because(reason: &str) -> Self {
-        Self(reason.to_owned())
+        Self {
+            reason: printable(reason),
+            refused: false,
+        }
     }
+
+    /// The server is there, and cannot be used as it is.
+    pub(crate) fn refused(reason: &str) -> Self {
+        Self {
+            refused: true,
+            ..Self::because(reason)
+        }
+    }
+
+    /// Whether the server is there, and cannot be used as it is.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.refused
+    }
+}
+
+/// A text without control characters: a log shows it, and a server may have
+/// sent it.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            plain if !plain.is_control() => shown.push(plain),
+            control => shown.extend(control.escape_debug()),
+        }
+    }
+    shown
 }
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        Self(error.to_string())
+        Self::because(&error.to_string())
     }
 }
 
@@ -84,23 +128,31 @@ impl Wire {
         endpoint: &Endpoint,
         on_event: impl Fn(Event<'_>) + Send + Sync + Unpin + 'static,
     ) -> Result<Self, Broken> {
+        let until = Instant::now() + endpoint.connect_timeout;
+        let known = tokio::time::timeout_at(until, endpoint.authentication.credentials());
+        let known = known
+            .await
+            .unwrap_or_else(|_| Err("they did not come within the timeout".to_owned()))
+            .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
         let opening = async {
             let exchange = Arc::new(Exchange::over(stream::open(endpoint).await?));
-            let driver = task::spawn(exchange.driver(on_event)).abort_handle();
+            let most = endpoint.max_value_bytes.saturating_add(HEADER_BYTES);
+            let driver = exchange.driver(on_event, most.max(LEAST_STRING));
+            let driver = task::spawn(driver).abort_handle();
             let wire = Self { exchange, driver };
-            wire.introduce(&endpoint.target).await?;
+            wire.introduce(&endpoint.target, known.as_ref()).await?;
             Ok(wire)
         };
-        tokio::time::timeout(endpoint.connect_timeout, opening)
+        tokio::time::timeout_at(until, opening)
             .await
             .unwrap_or_else(|_| Err(Broken::because("no connection within the timeout")))
     }
 
     /// Says which protocol, who asks, and for which database.
-    async fn introduce(&self, target: &Target) -> Result<(), Broken> {
+    async fn introduce(&self, target: &Target, known: Option<&Credentials>) -> Result<(), Broken> {
         let mut hello: Vec<&[u8]> = vec![b"3"];
-        if let Some(password) = &target.password {
-            let username = target.username.as_ref();
+        if let Some(Credentials { username, password }) = known {
+            let username = username.as_ref();
             let username = username.map_or("default", |username| username.expose());
             hello.extend([b"AUTH", username.as_bytes(), password.expose().as_bytes()]);
         }
@@ -115,8 +167,17 @@ impl Wire {
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-NAME", b"aside"]));
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-VER", version]));
         // Before 7.2 servers know no SETINFO.
-        let replies = self.call(&calls).await?;
-        replies[..needed].iter().try_for_each(accepted)
+        let replies = match self.exchange.call(&calls).await {
+            Ok(replies) => replies,
+            Err(_) => {
+                return Err(self
+                    .exchange
+                    .refused()
+                    .map_or_else(server::hung_up, |code| gone(&code)));
+            }
+        };
+        server::greeted(&replies[0])?;
+        replies[1..needed].iter().try_for_each(accepted)
     }
 
     /// Makes the calls as one pipeline; a server's error is a reply.
@@ -126,7 +187,7 @@ impl Wire {
         }
         let answered = self.exchange.call(calls);
         answered.await.map_err(|_| match self.exchange.refused() {
-            Some(code) => Broken(format!("the server answered {code} and hung up")),
+            Some(code) => gone(&code),
             None => Broken::because("the connection was lost"),
         })
     }
@@ -144,6 +205,12 @@ impl Wire {
         self.exchange.is_carrying_much()
     }
 
+    /// Ends the connection; whether calls were under way on it, whose fate is
+    /// not known now.
+    pub(crate) fn end(&self) -> bool {
+        self.exchange.close()
+    }
+
     /// How many bytes have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.exchange.received()
@@ -152,9 +219,14 @@ impl Wire {
 
 fn accepted(reply: &WireReply) -> Result<(), Broken> {
     match reply {
-        WireReply::Error(code) => Err(Broken(format!("the server answered {code}"))),
+        WireReply::Error(code) => Err(Broken::because(&format!("the server answered {code}"))),
         _ => Ok(()),
     }
+}
+
+fn gone(code: &str) -> Broken {
+    let advice = advice(code);
+    Broken::because(&format!("the server answered {code} and hung up{advice}"))
 }
 
 fn call<'a>(name: &'static str, args: &[&'a [u8]]) -> Call<'a> {

@@ -1,4 +1,4 @@
-//! What a server says of itself in answer to INFO.
+//! What a server says of itself, in answer to HELLO and INFO, and by refusing.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::redis::{Broken, Wire};
 use super::wire_form::{Call, WireReply};
+use crate::refusal::{CLUSTER, HELLO, REPLICA, SENTINEL, refusal};
 
 /// One field of an answer to INFO; empty where there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
@@ -38,10 +39,77 @@ pub(crate) fn tag(answer: &WireReply) -> u64 {
     }
 }
 
-/// Asks a server for the tag of its history.
+/// Asks a primary for the tag of its history.
+///
+/// A replica names the same history as its primary, and is behind it.
 pub(crate) async fn ask_tag(wire: &Wire) -> Result<u64, Broken> {
     match wire.call(&[info_replication()]).await?.first() {
-        Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => Ok(tag(answer)),
-        _ => Err(Broken::because("the server refused INFO")),
+        Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
+            match &*field(answer, "role") {
+                "slave" => Err(Broken::refused(REPLICA)),
+                _ => Ok(tag(answer)),
+            }
+        }
+        answer => Err(refused_info(answer)),
     }
+}
+
+/// Why a server cannot be used that says of itself that it is in this mode.
+///
+/// In cluster mode single keys work, and a script over several is refused: a
+/// server that is half usable would leave old values with other instances.
+pub(crate) fn unusable(mode: &str) -> Option<Broken> {
+    match mode {
+        "cluster" => Some(Broken::refused(CLUSTER)),
+        "sentinel" => Some(Broken::refused(SENTINEL)),
+        _ => None,
+    }
+}
+
+/// The mode that a server is in by its answer to HELLO, a map; empty where it
+/// does not say.
+pub(crate) fn mode_by_hello(answer: &WireReply) -> String {
+    let WireReply::Array(pairs) = answer else {
+        return String::new();
+    };
+    let pair = pairs
+        .chunks_exact(2)
+        .find(|pair| matches!(&pair[0], WireReply::Bytes(name) if name == "mode".as_bytes()));
+    match pair.map(|pair| &pair[1]) {
+        Some(WireReply::Bytes(mode)) => String::from_utf8_lossy(mode).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The same by its answer to INFO.
+pub(crate) fn mode_by_info(answer: &WireReply) -> String {
+    match &*field(answer, "cluster_enabled") {
+        "1" => "cluster".to_owned(),
+        _ => field(answer, "redis_mode"),
+    }
+}
+
+/// Says of an answer to HELLO why the server cannot be used, if so.
+pub(crate) fn greeted(answer: &WireReply) -> Result<(), Broken> {
+    match answer {
+        WireReply::Error(code) if ["ERR", "NOPROTO"].contains(&code.as_str()) => Err(
+            Broken::refused(&format!("the server answered {code} {HELLO}")),
+        ),
+        WireReply::Error(code) => Err(Broken::refused(&refusal("HELLO", code))),
+        answer => unusable(&mode_by_hello(answer)).map_or(Ok(()), Err),
+    }
+}
+
+/// A server, or a proxy before it, hung up before it had answered HELLO.
+pub(crate) fn hung_up() -> Broken {
+    Broken::because(&format!("the connection was closed in answer {HELLO}"))
+}
+
+/// Why there is no answer to INFO.
+pub(crate) fn refused_info(answer: Option<&WireReply>) -> Broken {
+    let code = match answer {
+        Some(WireReply::Error(code)) => code,
+        _ => "nothing of use",
+    };
+    Broken::refused(&refusal("INFO", code))
 }

@@ -140,6 +140,8 @@ pub(crate) enum WireReply {
     Nil,
     Int(i64),
     Bytes(Bytes),
+    /// The beginning of a string that is too large.
+    Cut(Bytes),
     /// A status, such as `OK`.
     Text(String),
     /// The code of an error.
@@ -290,7 +292,10 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
         return refused(op, &line);
     }
     let read = match op {
-        Op::Get { .. } => value(reply).map(Reply::Value),
+        Op::Get { .. } => match reply {
+            WireReply::Cut(beginning) => Some(Reply::Cut(beginning)),
+            reply => value(reply).map(Reply::Value),
+        },
         Op::GetMany { keys } => array(reply)
             .filter(|found| found.len() == keys.len())
             .and_then(|found| found.into_iter().map(value).collect())
@@ -336,7 +341,7 @@ fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
 fn value(reply: WireReply) -> Option<Option<Bytes>> {
     match reply {
         WireReply::Nil => Some(None),
-        WireReply::Bytes(bytes) => Some(Some(bytes)),
+        WireReply::Bytes(bytes) | WireReply::Cut(bytes) => Some(Some(bytes)),
         _ => None,
     }
 }
@@ -359,7 +364,9 @@ fn flag(reply: &WireReply) -> Option<bool> {
 fn acquired(reply: WireReply) -> Option<Acquired> {
     let [code, detail] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
     match (code, detail) {
-        (WireReply::Int(0), WireReply::Bytes(value)) => Some(Acquired::Value(value.into())),
+        (WireReply::Int(0), WireReply::Bytes(value) | WireReply::Cut(value)) => {
+            Some(Acquired::Value(value.into()))
+        }
         (WireReply::Int(1), _) => Some(Acquired::Granted),
         (WireReply::Int(2), _) => Some(Acquired::Wait),
         (WireReply::Int(3), _) => Some(Acquired::Quarantined),

@@ -154,6 +154,11 @@ impl Server {
                 pairs.for_each(|item| map.extend(item));
                 map
             }
+            "HSETNX" => {
+                let epoch = text(3).parse().unwrap_or(0);
+                let put = self.memory.put_epoch(&Key::new(&text(1)), &text(2), epoch);
+                integer(u64::from(put))
+            }
             "SCRIPT" => {
                 self.state.lock().knows_scripts = true;
                 bulk_text("loaded")
@@ -339,6 +344,7 @@ fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
         Err(refused) => line(&format!("-{}", refused.code)),
         Ok(Reply::Done) => integer(1),
         Ok(Reply::Value(bytes)) => maybe(bytes),
+        Ok(Reply::Cut(bytes)) => maybe(Some(bytes)),
         Ok(Reply::Values(values)) => array(values.into_iter().map(maybe)),
         Ok(Reply::Acquired(acquired)) => {
             let (code, detail) = match acquired {

@@ -114,7 +114,7 @@ fn filling_without_the_lease_is_found() {
 
 #[test]
 fn generations_taken_after_the_get_are_found() {
-    is_missed(Rule::GenerationsBeforeGet, Scenario::Ways, 100);
+    is_missed(Rule::GenerationsBeforeGet, Scenario::Ways, 400);
 }
 
 #[test]

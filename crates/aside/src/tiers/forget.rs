@@ -1,7 +1,7 @@
 //! Forgetting: telling others, hearing them, and what Redis must do later.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use tokio::time::Instant;
 
@@ -12,7 +12,6 @@ use crate::key::Key;
 use crate::message::{self, Message};
 use crate::pending::Pending;
 use crate::shared::{Op, Reply, Token, Unanswered};
-use crate::task;
 
 /// Keys per pipeline when many are forgotten at once.
 const BATCH: usize = 500;
@@ -93,24 +92,6 @@ impl Tiers {
         left
     }
 
-    /// Deletes what Redis holds of a kind, to free the memory of what an
-    /// epoch has made worthless: by SCAN, in batches of 500, so that no other
-    /// operation waits long. `freed` counts on the way.
-    async fn sweep(&self, kind: &str, freed: &AtomicU64) {
-        let pattern = format!("{}*", glob(&self.prefix(kind)));
-        let swept = self.scan(&pattern, |keys| async move {
-            let left = self.invalidate(&keys).await.len();
-            freed.fetch_add((keys.len() - left) as u64, Ordering::Relaxed);
-            Ok(0)
-        });
-        if swept.await.is_err() {
-            tracing::debug!(
-                kind,
-                "what is left of the kind in Redis leaves it with its TTL"
-            );
-        }
-    }
-
     /// Makes every process forget whatever it holds that begins with
     /// `prefix`, the entries whose value has left Redis included.
     ///
@@ -148,7 +129,11 @@ impl Tiers {
     }
 
     /// One page of the keys that match, after the cursor to go on with.
-    async fn page(&self, cursor: u64, pattern: &str) -> Result<(u64, Vec<String>), Unanswered> {
+    pub(super) async fn page(
+        &self,
+        cursor: u64,
+        pattern: &str,
+    ) -> Result<(u64, Vec<String>), Unanswered> {
         let op = Op::Scan {
             cursor,
             pattern: pattern.to_owned(),
@@ -158,29 +143,6 @@ impl Tiers {
             Reply::Page { cursor, keys } => Ok((cursor, keys)),
             _ => Err(Unanswered::Disconnected),
         }
-    }
-
-    /// Counts the keys that match, for at most so many pages and no longer
-    /// than one operation may take; also answers whether it saw them all.
-    pub(crate) async fn count(
-        &self,
-        pattern: &str,
-        most_pages: usize,
-    ) -> Result<(u64, bool), Unanswered> {
-        let deadline = Instant::now() + self.config.operation_timeout;
-        let (mut cursor, mut total) = (0, 0);
-        for _ in 0..most_pages {
-            let (next, keys) = self.page(cursor, pattern).await?;
-            total += keys.len() as u64;
-            if next == 0 {
-                return Ok((total, true));
-            }
-            if deadline <= Instant::now() {
-                break;
-            }
-            cursor = next;
-        }
-        Ok((total, false))
     }
 
     /// Raises the epoch of a kind, which makes every copy of it worthless at
@@ -232,16 +194,6 @@ impl Tiers {
         raised
     }
 
-    /// Frees the memory of a kind in a task of its own.
-    pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
-        let (tiers, kind, freed) = (Arc::downgrade(self), kind.to_owned(), Arc::clone(freed));
-        task::spawn(async move {
-            if let Some(tiers) = tiers.upgrade() {
-                tiers.sweep(&kind, &freed).await;
-            }
-        });
-    }
-
     /// Passes Redis by for a kind until Redis has forgotten it.
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.held.hold_kind(&self.prefix(kind)) {
@@ -285,16 +237,4 @@ impl Tiers {
             due,
         });
     }
-}
-
-/// Escapes what a glob pattern gives a meaning.
-fn glob(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
 }

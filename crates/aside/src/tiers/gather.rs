@@ -144,6 +144,7 @@ impl Tiers {
     async fn get(&self, lane: Lane, key: Key) -> Got {
         match self.ask_one(lane, Op::Get { key }).await? {
             Reply::Value(value) => Ok(value),
+            Reply::Cut(beginning) => Ok(Some(beginning)),
             _ => Err(Unanswered::Disconnected),
         }
     }

@@ -160,3 +160,52 @@ impl Repository for Leaflets {
         Refusal::Overloaded
     }
 }
+
+/// Twenty writes of a whole kind, beside another program's keys.
+#[tokio::test]
+async fn a_kind_that_is_forgotten_often_is_swept_once_at_a_time() {
+    let redis = redis();
+    let strangers = "for i = 1, 100000 do redis.call('SET', 's:' .. i, '') end";
+    redis.command(&["EVAL", strangers, "0"]);
+    let library = Library::of(3);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    instance.caches(1).await;
+    redis.reset_stats();
+    for _ in 0..20 {
+        let mut write = instance.cache.write();
+        write.everything::<Book>();
+        write.before_commit().await;
+        write.committed().await;
+    }
+    // A sweep that was asked for meanwhile is over when nothing is scanned.
+    let mut calls = (0, redis.calls("scan"));
+    eventually(EVENTUALLY, "the end of the sweeps", async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        calls = (calls.1, redis.calls("scan"));
+        calls.0 == calls.1
+    })
+    .await;
+    // 200 pages each.
+    assert!(calls.1 < 5 * 250, "{} pages", calls.1);
+    assert_eq!(redis.command(&["EXISTS", "book:1"]).integer(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_forgotten_during_a_sweep_is_swept_by_the_next() {
+    let redis = redis();
+    let strangers = "for i = 1, 50000 do redis.call('SET', 's:' .. i, '') end";
+    redis.command(&["EVAL", strangers, "0"]);
+    let library = Library::of(30);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    for _ in 0..3 {
+        for id in 1..=30 {
+            instance.caches(id).await;
+        }
+        assert!(instance.cache.invalidate_kind("book").await.is_some());
+    }
+    eventually(EVENTUALLY, "no key of the kind", async || {
+        let keys = redis.command(&["EVAL", "return #redis.call('KEYS', 'book:*')", "0"]);
+        keys.integer() == Some(0)
+    })
+    .await;
+}

@@ -1,6 +1,6 @@
 //! What a write makes every copy forget.
 
-use aside::{Forget, Freshness, Repository, Tier};
+use aside::{Forget, Repository};
 use aside_testkit::eventually;
 
 use crate::database::Place;
@@ -349,38 +349,6 @@ async fn a_kind_is_forgotten_at_once_while_its_rows_are_being_filled() {
         }
     })
     .await;
-}
-
-#[tokio::test]
-async fn epochs_that_redis_lost_begin_anew_beyond_what_was_known() {
-    let world = World::new();
-    let instance = world.instance().await;
-    let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
-    instance.heroes.invalidate(Forget::All).await;
-    let epoch = async || {
-        let found = world.redis().command(&["HGET", "aside:epochs", "hero"]);
-        found.text().and_then(|epoch| epoch.parse::<u64>().ok())
-    };
-    let known = epoch().await.unwrap();
-    // Evicted, and brought back older by somebody's restore.
-    for lost in [
-        &["DEL", "aside:epochs"][..],
-        &["HSET", "aside:epochs", "hero", "0000000000007"],
-    ] {
-        world.redis().command(lost);
-        eventually(SOON, "an epoch beyond", async || {
-            epoch().await.is_some_and(|epoch| known < epoch)
-        })
-        .await;
-        eventually(SOON, "an answer from a cache", async || {
-            let read = instance
-                .heroes
-                .find_by_id_with(&mia.id, Freshness::Any)
-                .await;
-            read.unwrap().tier != Tier::Source
-        })
-        .await;
-    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod database;
 mod entities;
+mod epochs;
 mod tap;
 mod world;
 

@@ -44,6 +44,8 @@ struct CacheReport {
     breaker: &'static str,
     connections: usize,
     held_keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 pub(super) fn routes() -> Router<App> {
@@ -79,6 +81,7 @@ async fn health(State(app): State<App>) -> Response {
             breaker: known.breaker.as_str(),
             connections: known.connections,
             held_keys: known.held_keys,
+            reason: known.reason,
         },
     };
     answer(code, Json(report))

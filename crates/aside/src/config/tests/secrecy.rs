@@ -19,10 +19,11 @@ fn debug_prints_no_secret() {
     }
 }
 
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 24] = [
     "REDIS_URL",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
+    "REDIS_PASSWORD_FILE",
     "REDIS_TLS_CA",
     "REDIS_TLS_CERT",
     "REDIS_TLS_KEY",

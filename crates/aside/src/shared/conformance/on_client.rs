@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::{Case, LONG, Subject, conformance_tests, quarantine, tokens};
 use crate::address::Target;
+use crate::credentials::Authentication;
 use crate::link::Link;
 use crate::shared::lanes::{self, RedisTier};
 use crate::shared::redis::{Endpoint, Event, Wire};
@@ -55,6 +56,8 @@ impl OnClient {
             tls_cert: None,
             tls_key: None,
             connect_timeout: LONG,
+            max_value_bytes: 1 << 23,
+            authentication: Authentication::Fixed(None),
         };
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&heard);

@@ -35,6 +35,15 @@ impl MemoryTier {
         self.inner.lock().epochs.clear();
     }
 
+    /// Puts an epoch under a key, unless there is one; whether it did.
+    pub(crate) fn put_epoch(&self, key: &Key, kind: &str, epoch: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let under = (key.clone(), kind.to_owned());
+        let is_new = !inner.epochs.contains_key(&under);
+        inner.epochs.entry(under).or_insert(epoch);
+        is_new
+    }
+
     /// The epochs under a key, in the order of the kinds.
     pub(crate) fn epochs_under(&self, key: &Key) -> Vec<(String, u64)> {
         let inner = self.inner.lock();

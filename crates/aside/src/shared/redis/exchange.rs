@@ -52,6 +52,8 @@ struct State {
     /// Whether something was written that may still be held back.
     unflushed: bool,
     awaited: VecDeque<Awaited>,
+    /// Whether somebody waited for a reply when the connection went.
+    owed: bool,
     /// Set while the driver waits and nobody has woken it.
     driver: Option<Waker>,
 }
@@ -82,16 +84,22 @@ impl Exchange {
                 written: 0,
                 unflushed: false,
                 awaited: VecDeque::new(),
+                owed: false,
                 driver: None,
             }),
             received: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn driver<F: Fn(Event<'_>)>(self: &Arc<Self>, on_event: F) -> Driver<F> {
+    /// Strings of more than `most` bytes are of no use to anybody.
+    pub(super) fn driver<F: Fn(Event<'_>)>(
+        self: &Arc<Self>,
+        on_event: F,
+        most: usize,
+    ) -> Driver<F> {
         Driver {
             exchange: Arc::clone(self),
-            incoming: Incoming::new(),
+            incoming: Incoming::new(most),
             on_event,
         }
     }
@@ -154,10 +162,13 @@ impl Exchange {
         travels.any(|until| now < until)
     }
 
-    /// Gives up the socket, and whoever waits for a reply.
-    fn close(&self) {
+    /// Gives up the socket, and whoever waits for a reply; whether anybody did,
+    /// then or when it was given up before.
+    pub(super) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let awaited = std::mem::take(&mut state.awaited);
+        state.owed |= !awaited.is_empty();
+        let owed = state.owed;
         let said = awaited.front().and_then(|first| first.replies.last());
         if let Some(WireReply::Error(code)) = said {
             state.refused = Some(code.clone());
@@ -165,6 +176,7 @@ impl Exchange {
         let stream = state.stream.take();
         drop(state);
         drop((awaited, stream));
+        owed
     }
 }
 
@@ -254,6 +266,12 @@ impl<F: Fn(Event<'_>)> Driver<F> {
             Sent::Push(push) => match &push[..] {
                 [kind, _, WireReply::Bytes(text)] if is(kind, "message") => {
                     (self.on_event)(Event::Message(&String::from_utf8_lossy(text)));
+                    return Ok(());
+                }
+                // No message of ours is as large. It may mean any key, as
+                // whatever is not understood may.
+                [kind, _, WireReply::Cut(_)] if is(kind, "message") => {
+                    (self.on_event)(Event::Message(""));
                     return Ok(());
                 }
                 // It stands where the reply to SUBSCRIBE would.

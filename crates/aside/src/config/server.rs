@@ -1,0 +1,56 @@
+//! The server that a configuration names.
+
+use crate::address::{Address, Target};
+use crate::config::CacheConfig;
+use crate::config::check::{CLUSTER, SENTINEL, url_problem};
+use crate::credentials::{Authentication, Credentials};
+use crate::secret::Secret;
+use crate::settings::ConfigError;
+
+impl CacheConfig {
+    /// Where to connect and as whom, with the overrides applied.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be read, or this version does not speak to
+    /// such a server; [`CacheConfig::validate`] says the same.
+    pub(crate) fn target(&self) -> Result<Target, ConfigError> {
+        let resolved = self.resolve().and_then(|target| match target.address {
+            Address::Cluster(_) => Err(CLUSTER),
+            Address::Sentinel { .. } => Err(SENTINEL),
+            _ => Ok(target),
+        });
+        match resolved {
+            Ok(target) => Ok(target),
+            Err(allowed) => Err(ConfigError::one(url_problem(allowed))),
+        }
+    }
+
+    /// How connections to `target` authenticate.
+    pub(crate) fn authentication(&self, target: &Target) -> Authentication {
+        let username = target.username.clone();
+        match (&self.redis_password_file, &target.password) {
+            (Some(path), _) => Authentication::File {
+                username,
+                path: path.clone(),
+            },
+            (None, password) => Authentication::Fixed(
+                password
+                    .clone()
+                    .map(|password| Credentials { username, password }),
+            ),
+        }
+    }
+
+    pub(super) fn resolve(&self) -> Result<Target, &'static str> {
+        let mut target = Target::parse(self.redis_url.expose())?;
+        if let Some(username) = &self.redis_username {
+            target.username = Some(Secret::new(username));
+        }
+        if let Some(password) = &self.redis_password {
+            target.password = Some(password.clone());
+        }
+        target.db = self.redis_db.or(target.db);
+        Ok(target)
+    }
+}

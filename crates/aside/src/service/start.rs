@@ -1,0 +1,156 @@
+//! How a service begins: with Redis, with `memory://`, or without either.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::{CacheService, Service};
+use crate::address::{Address, Target};
+use crate::config::CacheConfig;
+use crate::credentials::{Authentication, Provider};
+use crate::link::Link;
+use crate::message;
+use crate::releases::{self, Queue};
+use crate::shared::lanes::{self, RedisTier};
+use crate::shared::memory::{MemoryTier, Subscription};
+use crate::shared::redis::Endpoint;
+use crate::shared::{OnMessage, SharedTier};
+use crate::stripes::Stripes;
+use crate::tiers::Tiers;
+use crate::watcher::{self, SharedInfo};
+
+/// What `memory://` may hold, in bytes.
+const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most connections that carry commands.
+const MOST_LANES: usize = 4;
+
+/// The bound on in-process staleness that the link is measured by where the
+/// in-process tier is switched off.
+const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
+
+impl CacheService {
+    pub(super) fn start(config: &CacheConfig, provider: Option<Provider>) -> Self {
+        let stripes = Arc::new(Stripes::new());
+        let bound = match config.max_staleness {
+            Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
+            bound => bound,
+        };
+        let (releases, arrivals) = mpsc::unbounded_channel();
+        let instance = fastrand::u64(..);
+        let server = SharedInfo::default();
+        let with = |shared, link| {
+            let stripes = Arc::clone(&stripes);
+            let config = config.clone();
+            Arc::new(Tiers::new(
+                config, instance, shared, link, stripes, releases,
+            ))
+        };
+        let link = || Arc::new(Link::new(Arc::clone(&stripes), bound));
+        let mut subscription = None;
+        let tiers = match config.validate().and_then(|()| config.target()) {
+            _ if !config.redis_enabled => {
+                tracing::warn!(
+                    "caching is off here: instances that cache do not hear of writes made by \
+                     this one, and serve what they hold until its TTL"
+                );
+                with(None, link())
+            }
+            Err(problems) => {
+                tracing::error!(%problems, "nothing is cached: the settings cannot work");
+                with(None, link())
+            }
+            Ok(Target {
+                address: Address::Memory(name),
+                ..
+            }) => {
+                let memory = match name {
+                    Some(name) => MemoryTier::named(&name, MEMORY_LIMIT_BYTES),
+                    None => MemoryTier::private(MEMORY_LIMIT_BYTES),
+                };
+                let shared: Arc<dyn SharedTier> = Arc::clone(&memory) as _;
+                let tiers = with(Some(shared), Arc::new(Link::always(Arc::clone(&stripes))));
+                subscription = Some(hear(&memory, &tiers));
+                tiers
+            }
+            Ok(target) => {
+                let link = link();
+                // One connection of the permitted number is the watcher's.
+                let count = config.redis_max_connections.saturating_sub(1);
+                let redis = Arc::new(RedisTier::new(
+                    count.min(MOST_LANES),
+                    message::channel(&config.namespace),
+                    config.operation_timeout,
+                    Arc::clone(&link),
+                ));
+                let tiers = with(Some(Arc::clone(&redis) as _), link);
+                connect(&tiers, &redis, endpoint(config, target, provider), &server);
+                tiers
+            }
+        };
+        let (queue, heard) = (Queue::of(arrivals), Arc::downgrade(&tiers));
+        let pending = move || releases::run(Arc::clone(&queue), heard.clone());
+        tiers.tasks.add("the releases", pending);
+        Self(Arc::new(Service {
+            tiers,
+            server,
+            counted: Mutex::default(),
+            _subscription: subscription,
+        }))
+    }
+}
+
+fn hear(memory: &Arc<MemoryTier>, tiers: &Arc<Tiers>) -> Subscription {
+    let heard = Arc::downgrade(tiers);
+    let on_message: OnMessage = Arc::new(move |text| {
+        if let Some(tiers) = heard.upgrade() {
+            tiers.hear(text);
+        }
+    });
+    memory.subscribe(on_message)
+}
+
+fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) -> Endpoint {
+    Endpoint {
+        authentication: match provider {
+            Some(provider) => Authentication::Provider(provider),
+            None => config.authentication(&target),
+        },
+        target,
+        tls_ca: config.redis_tls_ca.clone(),
+        tls_cert: config.redis_tls_cert.clone(),
+        tls_key: config.redis_tls_key.clone(),
+        connect_timeout: config.redis_socket_timeout,
+        max_value_bytes: config.max_value_bytes,
+    }
+}
+
+/// Keeps the lanes open, and watches.
+fn connect(tiers: &Arc<Tiers>, redis: &RedisTier, endpoint: Endpoint, server: &SharedInfo) {
+    let silence = tiers.config.redis_socket_timeout;
+    for lane in redis.lanes() {
+        let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
+        let endpoint = endpoint.clone();
+        tiers.tasks.add("a connection", move || {
+            lanes::keep_open(
+                Arc::clone(&lane),
+                endpoint.clone(),
+                Arc::clone(&link),
+                silence,
+            )
+        });
+    }
+    let (link, lane) = (Arc::clone(&tiers.link), Arc::clone(redis.watched()));
+    let (heard, info) = (Arc::downgrade(tiers), Arc::clone(server));
+    tiers.tasks.add("the watcher", move || {
+        watcher::run(
+            endpoint.clone(),
+            Arc::clone(&link),
+            Arc::clone(&lane),
+            heard.clone(),
+            Arc::clone(&info),
+            silence,
+        )
+    });
+}

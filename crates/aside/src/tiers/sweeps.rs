@@ -1,0 +1,163 @@
+//! Going through all keys: to free what was forgotten, and to count.
+//!
+//! A walk is work for the server in proportion to everything that it holds, other
+//! programs' keys included. So of one kind one sweep runs at a time, and if it is
+//! asked for meanwhile, however often, one more runs after it; before that one it
+//! rests as long as it took. What nobody sweeps leaves with its TTL.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::Tiers;
+use crate::shared::Unanswered;
+use crate::task;
+
+/// How long a count may take.
+const LONGEST_COUNT: Duration = Duration::from_secs(10);
+
+/// The most who are told what one sweep has freed.
+const MOST_TOLD: usize = 1_000;
+
+/// The counts of those who asked for a sweep.
+type Told = Vec<Arc<AtomicU64>>;
+
+/// The kinds that are being swept, and who has asked for it since.
+#[derive(Default)]
+pub(super) struct Sweeps(Mutex<BTreeMap<String, Told>>);
+
+/// The sweeps of one kind, one after the other.
+struct UnderWay {
+    tiers: Weak<Tiers>,
+    kind: String,
+    over: bool,
+}
+
+impl Tiers {
+    /// Frees the memory of a kind in a task of its own; `freed` counts on the
+    /// way, and is dropped when that is over.
+    pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
+        {
+            let mut sweeps = self.sweeps.0.lock();
+            if let Some(told) = sweeps.get_mut(kind) {
+                if told.len() < MOST_TOLD {
+                    told.push(Arc::clone(freed));
+                }
+                return;
+            }
+            sweeps.insert(kind.to_owned(), Vec::new());
+        }
+        let under_way = UnderWay {
+            tiers: Arc::downgrade(self),
+            kind: kind.to_owned(),
+            over: false,
+        };
+        task::spawn(under_way.run(vec![Arc::clone(freed)]));
+    }
+
+    /// Deletes what Redis holds of a kind, to free the memory of what an
+    /// epoch has made worthless: by SCAN, in batches of 500, so that no other
+    /// operation waits long.
+    async fn sweep(&self, kind: &str, told: &[Arc<AtomicU64>]) {
+        let pattern = format!("{}*", glob(&self.prefix(kind)));
+        let swept = self.scan(&pattern, |keys| async move {
+            let left = self.invalidate(&keys).await.len();
+            for freed in told {
+                freed.fetch_add((keys.len() - left) as u64, Ordering::Relaxed);
+            }
+            Ok(0)
+        });
+        if swept.await.is_err() {
+            tracing::debug!(
+                kind,
+                "what is left of the kind in Redis leaves it with its TTL"
+            );
+        }
+    }
+
+    /// Counts the keys of every kind that is cached here, in one walk; also
+    /// returns whether it saw them all before it had taken too long.
+    pub(crate) async fn count(&self) -> Result<(BTreeMap<&'static str, u64>, bool), Unanswered> {
+        let kinds: Vec<_> = self.kinds().into_keys().collect();
+        let prefixes: Vec<_> = kinds.iter().map(|kind| self.prefix(kind)).collect();
+        let mut counts: BTreeMap<_, _> = kinds.iter().map(|kind| (*kind, 0)).collect();
+        let pattern = match self.namespace() {
+            "" => "*".to_owned(),
+            namespace => format!("{}:*", glob(namespace)),
+        };
+        let (begun, mut cursor) = (Instant::now(), 0);
+        loop {
+            let (next, keys) = self.page(cursor, &pattern).await?;
+            for key in keys {
+                let of = prefixes.iter().position(|prefix| key.starts_with(prefix));
+                if let Some(count) = of.and_then(|at| counts.get_mut(kinds[at])) {
+                    *count += 1;
+                }
+            }
+            if next == 0 || LONGEST_COUNT < begun.elapsed() {
+                return Ok((counts, next == 0));
+            }
+            cursor = next;
+        }
+    }
+}
+
+impl UnderWay {
+    async fn run(mut self, mut told: Told) {
+        loop {
+            let begun = Instant::now();
+            let Some(tiers) = self.tiers.upgrade() else {
+                return;
+            };
+            tiers.sweep(&self.kind, &told).await;
+            drop(std::mem::take(&mut told));
+            if self.end_if_nobody_asked(&tiers) {
+                return;
+            }
+            drop(tiers);
+            tokio::time::sleep(begun.elapsed()).await;
+            let Some(tiers) = self.tiers.upgrade() else {
+                return;
+            };
+            if let Some(asked) = tiers.sweeps.0.lock().get_mut(&self.kind) {
+                told = std::mem::take(asked);
+            }
+        }
+    }
+
+    fn end_if_nobody_asked(&mut self, tiers: &Tiers) -> bool {
+        let mut sweeps = tiers.sweeps.0.lock();
+        self.over = sweeps.get(&self.kind).is_none_or(Vec::is_empty);
+        if self.over {
+            sweeps.remove(&self.kind);
+        }
+        self.over
+    }
+}
+
+impl Drop for UnderWay {
+    /// It may end in the middle: with its runtime, or with a panic.
+    fn drop(&mut self) {
+        if !self.over
+            && let Some(tiers) = self.tiers.upgrade()
+        {
+            tiers.sweeps.0.lock().remove(&self.kind);
+        }
+    }
+}
+
+/// Escapes what a glob pattern gives a meaning.
+fn glob(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
