@@ -3,6 +3,7 @@
 
 mod flights;
 mod leaving;
+mod shown;
 mod writing;
 
 use std::any::{Any, TypeId, type_name};
@@ -30,6 +31,7 @@ use crate::value::{self, Circumstance, Header, Unacceptable};
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, KindFlights, Landed};
 pub(crate) use leaving::Leaving;
+pub(crate) use shown::{ReadBack, Shown};
 use writing::Losses;
 
 /// The least time to wait for somebody else's load.
@@ -83,6 +85,8 @@ pub(crate) struct Kind<E: Entity> {
     pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
     pub(crate) statistics: Arc<KindStatistics>,
     pub(crate) in_process: Option<Arc<InProcess<E>>>,
+    /// What reads have shown of rows that writes leave.
+    pub(crate) shown: Shown<E>,
     link: Arc<Link>,
     /// Since when what was filled counts; zero until it is known.
     epoch: Arc<AtomicU64>,
@@ -119,6 +123,7 @@ impl<E: Entity> Kind<E> {
             strategy,
             statistics,
             in_process,
+            shown: Shown::new(),
             max_value_bytes: config.max_value_bytes,
             compress_above: config.compress_above_bytes,
             losses: Losses::default(),

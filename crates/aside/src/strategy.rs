@@ -63,8 +63,17 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
 
     /// Whether a write leaves the new row under its id key, in Redis and in the
     /// process that wrote it. Default: true.
-    /// Must be false where the database changes a row after `RETURNING` has
-    /// reported it (AFTER triggers).
+    ///
+    /// A row is left only as reads return it. So a write reads its row back
+    /// after the commit (one `find_by_id`, for `CACHE_OPERATION_TIMEOUT_MS` at
+    /// most) where a field has a value that no earlier write has read back:
+    /// each of the first 16 values of a field, and always the first `null`,
+    /// `true`, `false`, 0 or empty value. A row that reads leave out or return
+    /// otherwise is not left, and is counted as `write_not_shown`.
+    ///
+    /// Set it to false where what reads return depends on more than one field of
+    /// the row, as on another table that they join, or where the database changes
+    /// the row after `RETURNING` has reported it (AFTER triggers).
     fn cache_on_write(&self) -> bool {
         true
     }

@@ -5,6 +5,7 @@ mod batch;
 mod load;
 mod read;
 mod served;
+mod shown;
 mod stale;
 mod statistics;
 mod warm_up;
@@ -72,8 +73,10 @@ impl<R: Repository> CachedRepository<R> {
     /// about.
     pub fn new(inner: R, cache: &CacheService) -> Self {
         let kind = cache.tiers().register::<R::Entity>(None);
+        let inner = Arc::new(inner);
+        shown::read_by(&kind, &inner);
         Self {
-            inner: Arc::new(inner),
+            inner,
             cache: cache.clone(),
             flights: kind.flights(),
             kind,
@@ -89,6 +92,7 @@ impl<R: Repository> CachedRepository<R> {
     pub fn with_strategy(mut self, strategy: impl CacheStrategy<R::Entity>) -> Self {
         self.kind = self.tiers().register(Some(Arc::new(strategy)));
         self.flights = self.kind.flights();
+        shown::read_by(&self.kind, &self.inner);
         self
     }
 
@@ -200,6 +204,8 @@ impl<R: Repository> CachedRepository<R> {
         F: Future<Output = (Result<T, R::Error>, Write)> + Send,
     {
         let inner = Arc::clone(&self.inner);
+        // The one that was built last may be gone already.
+        shown::read_by(&self.kind, &self.inner);
         let write = Write::of_repository(Arc::clone(self.tiers()));
         let writing = async move {
             let (result, write) = work(inner, write).await;

@@ -7,6 +7,7 @@ use crate::entity::Entity;
 use crate::key::Key;
 use crate::kind::{Kind, Leaving, Mark};
 use crate::lookup::{Asked, Found, Lookup};
+use crate::shared::BoxFuture;
 use crate::tiers::Tiers;
 use crate::value::Circumstance;
 
@@ -15,6 +16,10 @@ pub(super) trait NewValue: Send + Sync {
     /// Known before the QUARANTINE of the key: the value is older than
     /// whatever was forgotten, or begun, after that.
     fn stamp(&self) -> Option<Circumstance>;
+    /// Returns true if reads have shown rows like this one.
+    fn is_shown(&self) -> bool;
+    /// Reads the row back from the database; returns true if it is the same.
+    fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool>;
     /// The QUARANTINE of the key is about to be sent.
     fn set_stamp(&mut self);
     /// The RELEASE of the key is about to be sent: what Redis is to store, and
@@ -34,6 +39,33 @@ pub(super) struct NewRow<E: Entity> {
 impl<E: Entity> NewValue for NewRow<E> {
     fn stamp(&self) -> Option<Circumstance> {
         self.stamp
+    }
+
+    fn is_shown(&self) -> bool {
+        let text = self.kind.strategy.codec().encode(&self.row);
+        // What has no text is refused where it would be written.
+        text.map_or(true, |text| self.kind.shown.has(&text))
+    }
+
+    fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Ok(text) = self.kind.strategy.codec().encode(&self.row) else {
+                return false;
+            };
+            let Ok(shown) = self.kind.shown.read_back(self.row.id()).await else {
+                return false;
+            };
+            let is_hidden = shown.is_none();
+            let written = Found::Row(Some(Arc::clone(&self.row)));
+            let same = Kind::is_same(&Found::Row(shown), &written);
+            if same {
+                self.kind.shown.add(&text);
+            } else {
+                tiers.statistics.error("write_not_shown");
+                self.kind.shown.miss(is_hidden);
+            }
+            same
+        })
     }
 
     fn set_stamp(&mut self) {

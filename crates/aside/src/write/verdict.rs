@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{NewValue, Write};
 use crate::audit::Event;
@@ -11,6 +11,9 @@ use crate::pending::Pending;
 use crate::shared::{Op, Released, Reply, Token};
 use crate::statistics::{Reason, raise};
 use crate::tiers::{MUCH, Tiers};
+
+/// Rows that one write reads back at most; what is left unread is not left.
+const MOST_PROOFS: usize = 8;
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ impl Write {
         if verdict == Verdict::Committed {
             self.attempted = true;
             self.forget_unquarantined(&tiers).await;
+            self.prove_values(&tiers).await;
             self.count(&tiers);
         } else if !self.attempted {
             self.everything.clear();
@@ -146,6 +150,36 @@ impl Write {
             self.rounds.pop();
         }
         self.attempted = false;
+    }
+
+    /// Keeps of the new rows those that reads show. Until RELEASE every read
+    /// comes from the database, so that none is served before.
+    async fn prove_values(&mut self, tiers: &Tiers) {
+        let begun = Instant::now();
+        // In this order, since the order of a map is not the same twice.
+        let keys = self.rounds.iter().flat_map(|round| &round.acknowledged);
+        let (mut proofs, mut unproven) = (0, Vec::new());
+        for key in keys {
+            let Some(value) = self.values.get(key) else {
+                continue;
+            };
+            if value.is_shown() {
+                continue;
+            }
+            let left = tiers
+                .config
+                .operation_timeout
+                .saturating_sub(begun.elapsed());
+            let proved =
+                proofs < MOST_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
+            proofs += 1;
+            if !proved {
+                unproven.push(key.clone());
+            }
+        }
+        for key in unproven {
+            self.values.remove(&key);
+        }
     }
 
     /// Has the rows of whole kinds deleted, if they have been `forgotten`

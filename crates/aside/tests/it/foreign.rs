@@ -145,7 +145,9 @@ async fn a_batch_replaces_what_it_cannot_read() {
 
     assert_eq!(
         world.heroes.queries(),
+        // The write has read its row back.
         Queries {
+            by_id: 1,
             many: 1,
             ..Queries::NONE
         }

@@ -58,10 +58,12 @@ async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
     on_both(async |world| {
         let (writer, other) = (world.instance().await, world.instance().await);
         let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
+        let mut writes = 1;
         for name in ["Maria", "Marie"] {
             // Nobody has asked for the kind yet, or the fill is still under way.
             eventually(SOON, "the row in the process", async || {
                 writer.heroes.update(mia.renamed(name)).await.unwrap();
+                writes += 1;
                 let read = writer.heroes.find_by_id_with(&mia.id, Freshness::Any).await;
                 let read = read.unwrap();
                 assert_eq!(read.value.unwrap().name, name);
@@ -71,7 +73,8 @@ async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
             let elsewhere = other.heroes.find_by_id_with(&mia.id, Freshness::Shared);
             assert_eq!(elsewhere.await.unwrap().value.unwrap().name, name);
         }
-        assert_eq!(world.heroes.queries(), Queries::NONE);
+        // The first writes read their rows back; no reader asks.
+        assert!(world.heroes.queries().total() <= writes);
     })
     .await;
 }
@@ -340,7 +343,8 @@ async fn a_closed_service_answers_from_the_database_and_leaves_no_connection() {
         instance.heroes.find_by_id(&mia.id).await.unwrap(),
         Some(mia)
     );
-    assert_eq!(world.heroes.queries().total(), 1);
+    // One of them read the row back after it was written.
+    assert_eq!(world.heroes.queries().total(), 2);
     drop(instance);
     eventually(SOON, "no connection but ours", async || {
         world.redis().info("clients")["connected_clients"] == "1"

@@ -25,6 +25,7 @@ mod outages;
 mod properties;
 mod races;
 mod round_trips;
+mod shown;
 mod stale;
 mod survival;
 mod tls;

@@ -133,7 +133,8 @@ async fn a_write_is_one_trip_before_the_commit_and_one_after() {
 
     instance.heroes.delete(&mia.id).await.unwrap();
     assert_eq!(tap.trips(), ["QUARANTINE of 4 keys", "RELEASE of 4 keys"]);
-    assert_eq!(world.heroes.queries(), Queries::NONE);
+    // The first two have read their rows back.
+    assert_eq!(world.heroes.queries().total(), 2);
 }
 
 #[tokio::test]

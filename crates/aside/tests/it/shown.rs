@@ -1,0 +1,277 @@
+//! Rows that reads show otherwise than the write that stored them.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aside::{CacheStrategy, CachedRepository, Entity, Freshness, Repository, Rows, Tier, Write};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::world::World;
+
+/// What a page shows of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
+#[entity(kind = "user")]
+struct User {
+    #[entity(id)]
+    id: u32,
+    #[entity(index)]
+    name: String,
+    status: String,
+    deleted_at: Option<i64>,
+    /// Of another table, by a join.
+    team: String,
+}
+
+fn user(id: u32, name: &str) -> User {
+    User {
+        id,
+        name: name.to_owned(),
+        status: "active".to_owned(),
+        deleted_at: None,
+        team: "red".to_owned(),
+    }
+}
+
+/// What a read makes of a stored row.
+type View = fn(&User) -> Option<User>;
+
+/// A table whose reads show what `view` makes of its rows.
+#[derive(Clone)]
+struct Users {
+    rows: Arc<Mutex<BTreeMap<u32, User>>>,
+    view: View,
+    loads: Arc<AtomicU32>,
+}
+
+impl Users {
+    fn seen_by(view: View) -> Self {
+        Self {
+            rows: Arc::default(),
+            view,
+            loads: Arc::default(),
+        }
+    }
+
+    fn shown(&self) -> Vec<Arc<User>> {
+        let rows = self.rows.lock();
+        rows.values().filter_map(self.view).map(Arc::new).collect()
+    }
+
+    fn loads(&self) -> u32 {
+        self.loads.swap(0, Ordering::SeqCst)
+    }
+}
+
+impl Repository for Users {
+    type Entity = User;
+    type Error = Infallible;
+
+    async fn find_by_id(&self, id: &u32) -> Result<Option<Arc<User>>, Infallible> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let row = self.rows.lock().get(id).and_then(self.view);
+        Ok(row.map(Arc::new))
+    }
+
+    async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Arc<User>>>, Infallible> {
+        let rows = self.rows.lock();
+        let row = |id| rows.get(id).and_then(self.view).map(Arc::new);
+        Ok(ids.iter().map(row).collect())
+    }
+
+    async fn find_by(&self, index: &UserIndex) -> Result<Rows<User>, Infallible> {
+        let UserIndex::Name(name) = index;
+        let shown = self.shown().into_iter();
+        Ok(shown.filter(|user| user.name == *name).collect())
+    }
+
+    async fn list_all(&self) -> Result<Rows<User>, Infallible> {
+        Ok(self.shown().into())
+    }
+
+    async fn save_in(&self, row: User, write: &mut Write) -> Result<Arc<User>, Infallible> {
+        write.created(&row);
+        write.before_commit().await;
+        self.rows.lock().insert(row.id, row.clone());
+        Ok(Arc::new(row))
+    }
+
+    async fn update_in(
+        &self,
+        row: User,
+        write: &mut Write,
+    ) -> Result<Option<Arc<User>>, Infallible> {
+        let Some(before) = self.rows.lock().get(&row.id).cloned() else {
+            return Ok(None);
+        };
+        write.updated(&before, &row);
+        write.before_commit().await;
+        self.rows.lock().insert(row.id, row.clone());
+        Ok(Some(Arc::new(row)))
+    }
+
+    /// Marks the row, and says so.
+    async fn delete_in(&self, id: &u32, write: &mut Write) -> Result<bool, Infallible> {
+        let Some(before) = self.rows.lock().get(id).cloned() else {
+            return Ok(false);
+        };
+        let after = User {
+            deleted_at: Some(1_764_374_400),
+            status: "deleted".to_owned(),
+            ..before
+        };
+        Ok(self.update_in(after, write).await?.is_some())
+    }
+
+    fn overloaded(&self) -> Infallible {
+        unreachable!("nothing here waits for its turn")
+    }
+}
+
+/// Two instances over one table.
+async fn two(users: &Users) -> (World, [CachedRepository<Users>; 2]) {
+    let world = World::new();
+    let one = world.instance().await;
+    let other = world.instance().await;
+    let over = |cache| CachedRepository::new(users.clone(), cache);
+    let both = [over(&one.cache), over(&other.cache)];
+    (world, both)
+}
+
+/// Every reader sees what the database shows.
+async fn nothing_else_is_served(instances: &[CachedRepository<Users>; 2], ids: &[u32]) {
+    for users in instances {
+        for id in ids {
+            for _ in 0..2 {
+                let told = users.find_by_id(id).await.unwrap();
+                let shown = users.source().find_by_id(id).await.unwrap();
+                assert_eq!(told, shown, "{id}");
+            }
+        }
+    }
+}
+
+fn by_time(user: &User) -> Option<User> {
+    user.deleted_at.is_none().then(|| user.clone())
+}
+
+fn by_status(user: &User) -> Option<User> {
+    (user.status != "deleted").then(|| user.clone())
+}
+
+#[tokio::test]
+async fn a_row_that_is_deleted_softly_is_gone() {
+    for view in [by_time as View, by_status] {
+        let users = Users::seen_by(view);
+        let (_world, instances) = two(&users).await;
+        // Enough for names and ids to be known, and status and time not to be.
+        let ids: Vec<u32> = (1..=40).collect();
+        for id in &ids {
+            instances[0]
+                .save(user(*id, &format!("{id}")))
+                .await
+                .unwrap();
+        }
+        nothing_else_is_served(&instances, &ids).await;
+        assert!(instances[0].delete(&7).await.unwrap());
+        nothing_else_is_served(&instances, &[6, 7, 8]).await;
+        assert_eq!(instances[1].find_by_id(&7).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_brought_back_is_there() {
+    let users = Users::seen_by(by_time);
+    let (_world, instances) = two(&users).await;
+    instances[0].save(user(1, "Ann")).await.unwrap();
+    instances[0].delete(&1).await.unwrap();
+    nothing_else_is_served(&instances, &[1]).await;
+    instances[0].update(user(1, "Ann")).await.unwrap();
+    nothing_else_is_served(&instances, &[1]).await;
+}
+
+#[tokio::test]
+async fn a_row_that_reads_join_is_served_as_they_show_it() {
+    let users = Users::seen_by(|user| {
+        let team = format!("team of {}", user.name);
+        Some(User {
+            team,
+            ..user.clone()
+        })
+    });
+    let (_world, instances) = two(&users).await;
+    for id in 1..=40 {
+        instances[0].save(user(id, &format!("{id}"))).await.unwrap();
+        nothing_else_is_served(&instances, &[id]).await;
+    }
+    instances[0].update(user(1, "Ann")).await.unwrap();
+    nothing_else_is_served(&instances, &[1]).await;
+}
+
+#[tokio::test]
+async fn a_column_that_the_write_leaves_out_is_served() {
+    // What is stored has a team, of which the write says nothing.
+    let users = Users::seen_by(|user| {
+        let team = "red".to_owned();
+        Some(User {
+            team,
+            ..user.clone()
+        })
+    });
+    let (_world, instances) = two(&users).await;
+    for id in 1..=20 {
+        let written = User {
+            team: String::new(),
+            ..user(id, "Ann")
+        };
+        instances[0].save(written).await.unwrap();
+        nothing_else_is_served(&instances, &[id]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_as_reads_show_it_is_left_by_its_write() {
+    let users = Users::seen_by(|user| Some(user.clone()));
+    let (_world, instances) = two(&users).await;
+    for id in 1..=40 {
+        instances[0].save(user(id, &format!("{id}"))).await.unwrap();
+        // Read back at most once, and not at all in the end.
+        assert!(users.loads() <= u32::from(id <= 20), "{id}");
+        for reader in &instances {
+            let answer = reader.find_by_id_with(&id, Freshness::Any).await.unwrap();
+            assert_ne!(answer.tier, Tier::Source, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_that_reads_never_show_stop_asking() {
+    let users = Users::seen_by(|_| None);
+    let (_world, instances) = two(&users).await;
+    for id in 1..=40 {
+        instances[0].save(user(id, "Ann")).await.unwrap();
+    }
+    assert_eq!(users.loads(), 16);
+    let errors = instances[0].cache().stats().errors;
+    assert_eq!(errors.get("write_not_shown"), Some(&16));
+}
+
+#[derive(Debug)]
+struct NoneOnWrite;
+
+impl CacheStrategy<User> for NoneOnWrite {
+    fn cache_on_write(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_leaves_nothing_reads_nothing() {
+    let users = Users::seen_by(by_time);
+    let (_world, [one, _]) = two(&users).await;
+    let one = one.with_strategy(NoneOnWrite);
+    one.save(user(1, "Ann")).await.unwrap();
+    assert_eq!(users.loads(), 0);
+}
