@@ -138,15 +138,11 @@ pub(crate) fn number(word: &Ident, input: ParseStream<'_>) -> syn::Result<u64> {
     })
 }
 
-/// The path of `crate = "path"`.
-pub(crate) fn path(word: &Ident, input: ParseStream<'_>) -> syn::Result<syn::Path> {
+/// The path of `crate = "path"`, which is that `of` something.
+pub(crate) fn path(word: &Ident, input: ParseStream<'_>, of: &str) -> syn::Result<syn::Path> {
     let text = text(word, input)?;
-    text.parse_with(syn::Path::parse_mod_style).map_err(|_| {
-        syn::Error::new_spanned(
-            &text,
-            "`crate` is the path of this library, such as \"my_aside\"",
-        )
-    })
+    text.parse_with(syn::Path::parse_mod_style)
+        .map_err(|_| syn::Error::new_spanned(&text, format!("`{word}` is the path {of}")))
 }
 
 fn equals(word: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<()> {

@@ -41,6 +41,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let version = version(entity);
     let difference = difference(entity);
     let exactness = exactness(entity);
+    let dependents = dependents(entity);
     let key = local("key");
     let id_value = local("id");
     let write_id = quote_spanned!(id_type.span()=> #library::KeyWriter::segment(#key, #id_value));
@@ -77,6 +78,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             #version
 
             #difference
+
+            #dependents
         }
     }
 }
@@ -305,6 +308,17 @@ fn pattern(index_enum: &Ident, index: &Index, parts: &[TokenStream]) -> TokenStr
     } else {
         quote!(#index_enum::#variant(#(#parts),*))
     }
+}
+
+fn dependents(entity: &Entity) -> Option<TokenStream> {
+    let (library, function) = (&entity.library, entity.dependents.as_ref()?);
+    let keys = local("keys");
+    let call = quote_spanned!(function.span()=> #function(self, #keys));
+    Some(quote! {
+        fn dependents(&self, #keys: &mut #library::Dependents<'_>) {
+            #call
+        }
+    })
 }
 
 fn version(entity: &Entity) -> Option<TokenStream> {

@@ -18,6 +18,7 @@ const AT_STRUCT: Place = Place {
         "unique",
         "index_enum",
         "list_all",
+        "dependents",
         "shape",
         "crate",
     ],
@@ -44,6 +45,8 @@ pub(crate) struct Entity {
     pub(crate) id: Ident,
     pub(crate) id_type: Type,
     pub(crate) version: Option<Ident>,
+    /// The function that names what else changes with a row.
+    pub(crate) dependents: Option<Path>,
     pub(crate) index_enum: Ident,
     pub(crate) indexes: Vec<Index>,
     /// The fingerprint, the shapes of nested types apart.
@@ -102,6 +105,7 @@ impl Entity {
             id,
             id_type,
             version: body.version,
+            dependents: head.dependents,
             index_enum: head.index_enum.unwrap_or_else(|| {
                 quote::format_ident!("{}Index", input.ident.unraw(), span = input.ident.span())
             }),
@@ -131,6 +135,7 @@ struct Head {
     index_enum: Option<Ident>,
     list_all: Option<bool>,
     shape: Option<u64>,
+    dependents: Option<Path>,
     library: Option<Path>,
     indexes: Vec<Declared>,
 }
@@ -160,8 +165,17 @@ impl Head {
                     once(&mut head.index_enum, word, ident)
                 }
                 "list_all" => once(&mut head.list_all, word, attribute::truth(word, input)?),
+                "dependents" => once(
+                    &mut head.dependents,
+                    word,
+                    attribute::path(word, input, "of a function, such as \"shelves_of\"")?,
+                ),
                 "shape" => once(&mut head.shape, word, attribute::number(word, input)?),
-                _ => once(&mut head.library, word, attribute::path(word, input)?),
+                _ => once(
+                    &mut head.library,
+                    word,
+                    attribute::path(word, input, "of this library, such as \"my_aside\"")?,
+                ),
             }
         });
         head

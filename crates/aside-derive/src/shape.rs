@@ -56,7 +56,11 @@ impl Shape {
             if word == "shape" {
                 once(&mut number, word, attribute::number(word, input)?)
             } else {
-                once(&mut library, word, attribute::path(word, input)?)
+                once(
+                    &mut library,
+                    word,
+                    attribute::path(word, input, "of this library, such as \"my_aside\"")?,
+                )
             }
         });
         reader.fingerprint.number(number.unwrap_or(0));

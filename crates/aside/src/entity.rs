@@ -1,5 +1,7 @@
 //! What can be cached: a row with an identity, and the lists it stands in.
 
+mod dependents;
+
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::key::{Key, KeyWriter};
 use crate::likeness::is_written_alike;
+
+pub use dependents::Dependents;
 
 /// A list as it is handed out: one reference count for all of it.
 pub type Rows<E> = Arc<[Arc<E>]>;
@@ -139,6 +143,14 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// A number that differs between two shapes of the serialized row.
     fn fingerprint() -> u64;
+
+    /// Adds the keys of other kinds that change with this row and can be
+    /// computed from it alone. Called with the row before and the row after, by
+    /// every process that writes the type; [`#[derive(Entity)]`](macro@crate::Entity)
+    /// takes it as `dependents = "function"`. Default: none.
+    fn dependents(&self, keys: &mut Dependents<'_>) {
+        let _ = keys;
+    }
 
     /// The row's version, if it has one that only grows.
     fn version(&self) -> Option<u64> {

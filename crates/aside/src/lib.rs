@@ -124,7 +124,7 @@ pub use exact::ExactText;
 pub mod likeness;
 
 mod entity;
-pub use entity::{Entity, IndexShape, Rows};
+pub use entity::{Dependents, Entity, IndexShape, Rows};
 
 mod shape;
 pub use shape::Shape;
@@ -133,7 +133,7 @@ mod codec;
 pub use codec::{Codec, CodecError, Json, Lost, survives};
 
 mod strategy;
-pub use strategy::{CacheStrategy, DefaultStrategy, Dependents};
+pub use strategy::{CacheStrategy, DefaultStrategy};
 
 mod answer;
 pub use answer::{Answer, Bypass, Freshness, Tier};

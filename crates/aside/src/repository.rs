@@ -52,7 +52,7 @@ pub type Row<R> = Arc<<R as Repository>::Entity>;
 /// | inserts, updates, deletes a row | `created(&after)`, `updated(&before, &after)`, `deleted(&before)` |
 /// | upserts (`ON CONFLICT`) | `upserted(before, &after)`, `before` read under its lock |
 /// | marks a row as deleted, and reads leave it out | `deleted(&before)` |
-/// | changes a row that reads join into rows of another kind | that kind's rows as well: `updated(&row, &row)`, or [`Dependents`](crate::Dependents) |
+/// | changes a row that reads join into rows of another kind | that kind's rows as well: `updated(&row, &row)`, or `#[entity(dependents = "function")]` |
 /// | returns fewer columns than reads do | the row as reads return it, read again in the transaction; or `cache_on_write` false |
 /// | writes a kind that this process does not read | the same, after [`CacheService::register`](crate::CacheService::register) |
 /// | changes rows that it does not know | `everything::<E>()` |

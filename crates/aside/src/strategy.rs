@@ -5,8 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::codec::{Codec, Json};
-use crate::entity::Entity;
-use crate::key::KeyWriter;
+use crate::entity::{Dependents, Entity};
 
 /// How the rows of one kind are cached; every method has a safe default.
 ///
@@ -112,8 +111,9 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
     }
 
     /// Further keys that change with this row and can be computed from it
-    /// alone, such as an aggregate kept under a raw key. Called with the row
-    /// before and the row after.
+    /// alone. Called with the row before and the row after, by processes that
+    /// registered this strategy. [`Entity::dependents`] is called by every
+    /// process that writes the type.
     fn dependents(&self, row: &E, keys: &mut Dependents<'_>) {
         let _ = (row, keys);
     }
@@ -121,45 +121,6 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
     /// The text form of a row. Default: [`Json`].
     fn codec(&self) -> &dyn Codec<E> {
         &Json
-    }
-}
-
-/// Collects the keys that a row's write makes every copy forget as well.
-pub struct Dependents<'a> {
-    namespace: &'a str,
-    each: &'a mut dyn FnMut(KeyWriter),
-}
-
-impl fmt::Debug for Dependents<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Dependents").finish_non_exhaustive()
-    }
-}
-
-impl<'a> Dependents<'a> {
-    pub(crate) fn new(namespace: &'a str, each: &'a mut dyn FnMut(KeyWriter)) -> Self {
-        Self { namespace, each }
-    }
-
-    /// The row of another kind that has this id.
-    pub fn row<E: Entity>(&mut self, id: &E::Id) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
-        E::write_id(id, &mut key);
-        (self.each)(key);
-    }
-
-    /// The list of another kind that has this index value.
-    pub fn list<E: Entity>(&mut self, index: &E::Index) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
-        E::write_index(index, &mut key);
-        (self.each)(key);
-    }
-
-    /// The list of all rows of another kind.
-    pub fn all<E: Entity>(&mut self) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
-        key.name("all");
-        (self.each)(key);
     }
 }
 

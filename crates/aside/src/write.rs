@@ -27,12 +27,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::entity::{self, Entity};
+use crate::entity::{self, Dependents, Entity};
 use crate::journal::all_of;
 use crate::journalled::Journalled;
 use crate::key::Key;
 use crate::shared::Token;
-use crate::strategy::Dependents;
 use crate::tiers::Tiers;
 
 use value::{NewRow, NewValue};
@@ -239,10 +238,11 @@ impl Write {
                     lists.push(index);
                 }
             });
+            let mut add = |key: crate::key::KeyWriter| self.add(key.finish(), E::KIND);
+            let mut dependents = Dependents::new(namespace, &mut add);
+            row.dependents(&mut dependents);
             if let Some(kind) = &kind {
-                let mut add = |key: crate::key::KeyWriter| self.add(key.finish(), E::KIND);
-                kind.strategy
-                    .dependents(row, &mut Dependents::new(namespace, &mut add));
+                kind.strategy.dependents(row, &mut dependents);
             }
         }
         if E::LIST_ALL {

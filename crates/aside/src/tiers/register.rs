@@ -107,7 +107,7 @@ impl Tiers {
                     kind = E::KIND,
                     rows = type_name::<E>(),
                     "a kind is written that is not registered in this process: its rows and \
-                     lists are invalidated, the dependents of its strategy are not. Call \
+                     lists are invalidated, the dependents of a strategy are not. Call \
                      `CacheService::register` with the strategy of the services that read it"
                 );
             }

@@ -242,3 +242,42 @@ async fn an_upsert_forgets_the_lists_of_both_rows() {
         assert_eq!(world.heroes.queries().by_index, queries);
     }
 }
+
+/// An author whose shelf changes with each of its rows.
+#[derive(Clone, Debug, Serialize, Deserialize, Entity)]
+#[entity(kind = "author", dependents = "shelves_of")]
+struct Author {
+    #[entity(id)]
+    id: u32,
+    shelf: String,
+}
+
+fn shelves_of(author: &Author, keys: &mut Dependents<'_>) {
+    keys.row::<Book>(&author.shelf);
+}
+
+#[tokio::test]
+async fn dependents_of_a_type_are_known_wherever_it_is_written() {
+    let world = World::in_memory();
+    let service = world.instance().await;
+    let job = aside::CacheService::connect(world.config()).await;
+    for shelf in ["old", "new"] {
+        world.books.insert(&book(shelf, "A shelf", 1970));
+        service.books.find_by_id(&shelf.to_owned()).await.unwrap();
+    }
+    world.books.queries();
+
+    let author = |shelf: &str| Author {
+        id: 1,
+        shelf: shelf.to_owned(),
+    };
+    let mut write = job.write();
+    write.updated(&author("old"), &author("new"));
+    write.before_commit().await;
+    write.committed().await;
+
+    for shelf in ["old", "new"] {
+        service.books.find_by_id(&shelf.to_owned()).await.unwrap();
+    }
+    assert_eq!(world.books.queries().by_id, 2);
+}

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use aside::{CacheConfig, Freshness, Repository, Secret, Tier};
 use aside_testkit::{Direction, Mode, Proxy, eventually};
 
-use crate::database::Queries;
 use crate::entities::{hero, speaking};
 use crate::world::{SOON, World, on_both};
 

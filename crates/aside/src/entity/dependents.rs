@@ -1,0 +1,45 @@
+//! What else changes with a row.
+
+use std::fmt;
+
+use super::Entity;
+use crate::key::KeyWriter;
+
+/// Collects the keys that a row's write makes every copy forget as well.
+pub struct Dependents<'a> {
+    namespace: &'a str,
+    each: &'a mut dyn FnMut(KeyWriter),
+}
+
+impl fmt::Debug for Dependents<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Dependents").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Dependents<'a> {
+    pub(crate) fn new(namespace: &'a str, each: &'a mut dyn FnMut(KeyWriter)) -> Self {
+        Self { namespace, each }
+    }
+
+    /// The row of another kind that has this id.
+    pub fn row<E: Entity>(&mut self, id: &E::Id) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        E::write_id(id, &mut key);
+        (self.each)(key);
+    }
+
+    /// The list of another kind that has this index value.
+    pub fn list<E: Entity>(&mut self, index: &E::Index) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        E::write_index(index, &mut key);
+        (self.each)(key);
+    }
+
+    /// The list of all rows of another kind.
+    pub fn all<E: Entity>(&mut self) {
+        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        key.name("all");
+        (self.each)(key);
+    }
+}
