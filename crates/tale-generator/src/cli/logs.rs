@@ -15,6 +15,7 @@ use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use super::say::printable;
 use crate::{AppSettings, LogFormat};
 
 /// How many lines may wait to be written; those beyond are lost.
@@ -34,14 +35,23 @@ enum Message {
 struct Queue {
     messages: SyncSender<Message>,
     lost: Arc<AtomicU64>,
+    /// Whether lines are text without colours: what a server answered is in
+    /// them as it came.
+    plain: bool,
 }
 
 /// Each line comes in one call.
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let line_to_write = if self.plain {
+            let text = String::from_utf8_lossy(line);
+            format!("{}\n", printable(text.trim_end())).into_bytes()
+        } else {
+            line.to_vec()
+        };
         if self
             .messages
-            .try_send(Message::Line(line.to_vec()))
+            .try_send(Message::Line(line_to_write))
             .is_err()
         {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -87,14 +97,16 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
         level.min(LevelFilter::WARN)
     };
     let filter = format!("{level},sqlx={chatty},hyper={chatty},hyper_util={chatty}");
-    let Ok(queue) = start() else {
+    let coloured = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let plain = settings.log_format == LogFormat::Text && !coloured;
+    let Ok(queue) = start(plain) else {
         return Logs(None);
     };
     let writer = queue.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(move || writer.clone())
-        .with_ansi(stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(coloured)
         // It would print them to standard error, and panic where it cannot.
         .log_internal_errors(false);
     let _ = match settings.log_format {
@@ -104,14 +116,18 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
     Logs(Some(queue))
 }
 
-fn start() -> io::Result<Queue> {
+fn start(plain: bool) -> io::Result<Queue> {
     let (messages, waiting) = sync_channel(MOST_WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let counted = lost.clone();
     thread::Builder::new()
         .name("logs".to_owned())
         .spawn(move || write_from(&waiting, &counted))?;
-    Ok(Queue { messages, lost })
+    Ok(Queue {
+        messages,
+        lost,
+        plain,
+    })
 }
 
 fn write_from(waiting: &Receiver<Message>, lost: &AtomicU64) {

@@ -36,7 +36,7 @@ pub(super) fn beside(line: &str) {
 }
 
 /// The line without anything that a terminal obeys.
-fn printable(line: &str) -> Cow<'_, str> {
+pub(super) fn printable(line: &str) -> Cow<'_, str> {
     // Only ASCII that is printed as it is needs no look at each character.
     if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return line.into();

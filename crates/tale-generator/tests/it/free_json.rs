@@ -3,16 +3,18 @@
 use std::fs;
 
 use aside::{CacheConfig, CacheService, Repository as _, Settings};
-use aside_testkit::{RedisServer, eventually};
+use aside_testkit::{RedisServer, check_entity, eventually};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::Tales;
-use tale_generator::domain::{FreeJson, Story};
+use tale_generator::domain::{Child, FreeJson, Hero, Story};
 use tale_generator::sql::{Database, SqlStories};
 use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;
 
-use crate::databases::{World, on_every_database, patient, postgres_database, story_draft};
+use crate::databases::{
+    World, child_draft, hero_draft, on_every_database, patient, postgres_database, story_draft,
+};
 
 /// What a tree of values would bring back otherwise.
 const TEXT: &str = r#"{"b":1.0,"a":[1e2,-0,0.1000,18446744073709551616,"é \u00e9"],"a":{}}"#;
@@ -39,6 +41,17 @@ fn comes_back(story: &Story) {
     assert_eq!(story.full_response.as_ref().unwrap().get(), "[1e308,1.50]");
     let audio = story.audio_file.as_ref().unwrap();
     assert_eq!(audio.metadata.as_ref().unwrap().get(), TEXT);
+}
+
+#[test]
+fn every_kind_fulfils_what_a_cached_row_must() {
+    let mut deep = told();
+    let levels = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    deep.audio_file.as_mut().unwrap().metadata = Some(free(&levels));
+    deep.draft().validate().unwrap();
+    check_entity([told(), deep, Story::new(story_draft("A story"))]).unwrap();
+    check_entity([Hero::new(hero_draft("Ада"))]).unwrap();
+    check_entity([Child::new(child_draft("Ben"))]).unwrap();
 }
 
 #[tokio::test]

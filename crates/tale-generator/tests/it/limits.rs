@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use aside::{Repository as _, Write};
 use futures_util::future::select;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
-use tale_generator::domain::{Hero, TaleError};
-use tale_generator::sql::{Database, DatabaseOptions, SqlHeroes};
+use tale_generator::domain::{Child, Hero, Story, TaleError};
+use tale_generator::sql::{Database, DatabaseOptions, SqlChildren, SqlHeroes, SqlStories};
 use tempfile::TempDir;
 
-use crate::databases::{World, hero_draft, patient, postgres_database};
+use crate::databases::{World, child_draft, hero_draft, patient, postgres_database, story_draft};
 
 const LONGEST: Duration = Duration::from_secs(6);
 
@@ -130,6 +130,41 @@ async fn writes_of_a_locked_row_keep_no_other_row_waiting() {
     assert!(begun.elapsed() < Duration::from_secs(6));
     lock.rollback().await.unwrap();
     heroes.update(Hero::clone(&hero)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stories_of_a_locked_child_keep_no_other_waiting() {
+    let Some(url) = postgres_database() else {
+        return;
+    };
+    let database = Database::open(&url, DatabaseOptions::default());
+    let database = database.await.unwrap();
+    let children = SqlChildren::new(database.clone());
+    let stories = SqlStories::new(database);
+    let child = Child::new(child_draft("Ben"));
+    let child = children.save(child).await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut lock = other.begin().await.unwrap();
+    lock.execute("SELECT id FROM children FOR UPDATE")
+        .await
+        .unwrap();
+    let writes = (0..30).map(|_| {
+        let mut draft = story_draft("A story");
+        draft.child_id = Some(child.id);
+        let stories = stories.clone();
+        tokio::spawn(async move { stories.save(Story::new(draft)).await })
+    });
+    let writes: Vec<_> = writes.collect();
+    while !writes.iter().all(tokio::task::JoinHandle::is_finished) {
+        let begun = Instant::now();
+        stories.save(Story::new(story_draft("Free"))).await.unwrap();
+        children.list_all().await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1));
+    }
+    for write in writes {
+        let refused = write.await.unwrap();
+        assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
+    }
 }
 
 #[tokio::test]

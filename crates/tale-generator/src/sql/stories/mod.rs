@@ -175,7 +175,8 @@ impl Repository for SqlStories {
         row.updated_at = row.created_at;
         row.version = 1;
         once_more!({
-            let mut transaction = self.database.begin(write, None).await?;
+            let first = row.child_id.or(row.hero_id);
+            let mut transaction = self.database.begin(write, first).await?;
             let unknown = settle(&mut transaction, &mut row).await?;
             unknown.map_or(Ok(()), Err)?;
             let after = table::insert(&mut transaction, &row)

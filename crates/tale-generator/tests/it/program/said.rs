@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use aside_testkit::{RedisServer, eventually_blocking};
 use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::jobs::SEED;
@@ -180,12 +181,37 @@ fn foreign_words_are_told_without_what_a_terminal_obeys() {
             let command = command.env("REDIS_URL", "memory://");
             let (code, said) = with_output(command, Stdio::null());
             assert_eq!(code, 1, "{said}");
-            let obeyed = |character: char| {
-                character != '\n'
-                    && (character.is_control() || "\u{202e}\u{2066}".contains(character))
-            };
             assert!(!said.contains(obeyed), "{said:?}");
             assert!(said.contains("\\u{"), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_database_says_is_logged_without_what_a_terminal_obeys() {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    let mut command = tales(directory.path(), SERVE);
+    command.env("REDIS_URL", "memory://");
+    let mut service = Service::start_with_log(&mut command, File::create(&log).unwrap());
+    let file = directory.path().join("tales.db");
+    let url = format!("sqlite:{}", file.display());
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    let words = "\u{1b}]0;pwned\u{7}\u{1b}[31m\u{202e}\u{9b}red\r2026 ERROR\nforged";
+    let refuse = format!(
+        "CREATE TRIGGER refuse BEFORE INSERT ON heroes BEGIN SELECT RAISE(ABORT, '{words}'); END"
+    );
+    other.execute(AssertSqlSafe(refuse)).await.unwrap();
+    let failed = service.ask("POST /heroes HTTP/1.1", &hero("Ada").to_string());
+    assert!(failed.starts_with("HTTP/1.1 500"), "{failed}");
+    signal(&service.child, Signal::TERM);
+    assert_eq!(service.child.wait().unwrap().code(), Some(0));
+    let log = fs::read_to_string(&log).unwrap();
+    let line = log.lines().find(|line| line.contains("pwned"));
+    assert!(line.unwrap().contains("forged"), "{log}");
+    assert!(!log.contains(obeyed), "{log:?}");
+}
+
+fn obeyed(character: char) -> bool {
+    character != '\n' && (character.is_control() || "\u{202e}\u{2066}".contains(character))
 }
