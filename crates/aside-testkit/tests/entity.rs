@@ -119,6 +119,49 @@ fn a_row_larger_than_the_limit_is_named_with_both_sizes() {
     assert!(9 << 20 < *bytes);
 }
 
+/// A secret as an API shows it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Masked(String);
+
+impl Serialize for Masked {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[entity(kind = "login")]
+struct Login {
+    #[entity(id)]
+    id: u32,
+    place: Option<f64>,
+    password_hash: Masked,
+    second: Option<Option<u8>>,
+}
+
+#[test]
+fn a_field_that_comes_back_as_another_is_named() {
+    let login = |place, hash: &str, second| Login {
+        id: 1,
+        place,
+        password_hash: Masked(hash.to_owned()),
+        second,
+    };
+    check_entity([login(Some(117.633_311_394_000_17), "***", None)]).unwrap();
+    for (row, field) in [
+        (login(None, "$argon2id$", None), "password_hash"),
+        (login(None, "***", Some(None)), "second"),
+        (login(Some(f64::NAN), "***", None), "place"),
+    ] {
+        let differs = EntityProblem::Differs {
+            row: "login:1".to_owned(),
+            field,
+        };
+        assert_eq!(problems([row]), [differs]);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "board")]
 struct Board {

@@ -37,7 +37,7 @@ pub enum EntityProblem {
         /// The row's key.
         row: String,
         /// The first field that differs; `row` if the type does not say.
-        field: String,
+        field: &'static str,
     },
     /// A row's JSON is `null`, which is how an absent row is written.
     ReadAsAbsence {
