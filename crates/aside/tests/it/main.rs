@@ -29,5 +29,6 @@ mod shown;
 mod stale;
 mod survival;
 mod tls;
+mod types;
 mod unfinished;
 mod verdicts;
