@@ -1,11 +1,13 @@
-//! Who may ask.
+//! Which requests are answered.
 //!
-//! A token settles it. Without one the routes are for whoever sits at this
-//! machine, and a request only counts as theirs if nothing speaks against it:
-//! a loopback peer alone does not do, since a proxy on this machine brings
-//! strangers from there, and a browser on it brings any page's requests. The
-//! page of a stranger gives itself away by `Origin` or `Sec-Fetch-Site`, or,
-//! where its name was bent to point here, by `Host`.
+//! A token settles it. Without one the routes are for users of this machine,
+//! and a request only counts as theirs if nothing speaks against it: a loopback
+//! peer alone does not do, since a proxy on this machine brings strangers from
+//! there, and a browser on it brings any page's requests. The page of a stranger
+//! gives itself away by `Origin` or `Sec-Fetch-Site`, or, where its name was bent
+//! to point here, by `Host`. A proxy may leave no trace at all: nginx with
+//! nothing but `proxy_pass` sends its own `Host` and no header, and only speaks
+//! HTTP/1.0. So the listener is the fence, and these are a second one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use aside::Secret;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, ORIGIN, VIA};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
@@ -23,16 +25,33 @@ use crate::problem::Problem;
 /// The shortest token that is accepted.
 const SHORTEST_TOKEN_BYTES: usize = 16;
 
-/// What proxies add, `X-Forwarded-...` apart.
-const PROXY_HEADERS: [HeaderName; 8] = [
+/// What proxies and content networks add.
+const PROXY_HEADERS: [HeaderName; 11] = [
     FORWARDED,
     VIA,
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-client-ip"),
     HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("x-original-forwarded-for"),
+    HeaderName::from_static("x-remote-addr"),
+    HeaderName::from_static("x-remote-ip"),
+    HeaderName::from_static("x-originating-ip"),
     HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("client-ip"),
+    HeaderName::from_static("cdn-loop"),
+];
+
+/// How the names of further ones begin.
+const PROXY_PREFIXES: [&str; 10] = [
+    "x-forwarded",
+    "x-original-",
+    "x-envoy-",
+    "x-azure-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-proxy",
+    "cf-",
+    "fastly-",
+    "fly-",
 ];
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -52,47 +71,125 @@ impl std::fmt::Display for WeakToken {
 
 impl std::error::Error for WeakToken {}
 
-/// Lets requests pass or not.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Access {
-    token: Option<Arc<Secret>>,
+/// Which requests the routes answer.
+#[derive(Clone, Debug)]
+pub struct Access(Rule);
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Closed(Arc<str>),
+    Local,
+    Socket,
+    Tokens {
+        all: Option<Arc<Secret>>,
+        reading: Option<Arc<Secret>>,
+    },
 }
 
 impl Access {
-    pub(crate) fn new(token: Option<Secret>) -> Result<Self, WeakToken> {
-        match token {
-            Some(token) if token.expose().len() < SHORTEST_TOKEN_BYTES => Err(WeakToken),
-            token => Ok(Self {
-                token: token.map(Arc::new),
-            }),
-        }
+    /// Answers requests that bring this token as `Authorization: Bearer`,
+    /// wherever they come from. Serve the routes over TLS then.
+    ///
+    /// # Errors
+    /// The token has less than 16 bytes.
+    pub fn token(token: Secret) -> Result<Self, WeakToken> {
+        Ok(Self(Rule::Tokens {
+            all: Some(long_enough(token)?),
+            reading: None,
+        }))
+    }
+
+    /// The same as before, and answers `GET` to requests that bring this token.
+    ///
+    /// Where there was no token before, this is the only one. A listener that
+    /// asks for no token asks for this one from now on.
+    ///
+    /// # Errors
+    /// The token has less than 16 bytes.
+    pub fn with_read_token(self, token: Secret) -> Result<Self, WeakToken> {
+        let reading = Some(long_enough(token)?);
+        let all = match self.0 {
+            Rule::Tokens { all, .. } => all,
+            Rule::Closed(_) | Rule::Local | Rule::Socket => None,
+        };
+        Ok(Self(Rule::Tokens { all, reading }))
+    }
+
+    /// Answers this machine, asked directly. It is for a listener at a loopback
+    /// address *to which no proxy forwards*: nginx with nothing but `proxy_pass`
+    /// looks like a user of this machine.
+    ///
+    /// Refused are other peers than loopback, other names in `Host` than
+    /// loopback ones, HTTP/1.0 (as nginx speaks it to what is behind it), any
+    /// header that a proxy adds, and pages of other sites.
+    ///
+    /// Serve with connect info, or no request is answered.
+    #[must_use]
+    pub fn local_only() -> Self {
+        Self(Rule::Local)
+    }
+
+    /// Answers what comes through a Unix socket, so its file's permissions say
+    /// to whom. Any `Host` will do; what proxies and pages of other sites bring
+    /// is refused as by [`local_only`](Self::local_only).
+    #[must_use]
+    pub fn unix_socket() -> Self {
+        Self(Rule::Socket)
+    }
+
+    /// Answers no request: each gets 403 with this advice.
+    #[must_use]
+    pub fn closed(advice: &str) -> Self {
+        Self(Rule::Closed(advice.into()))
     }
 
     fn judge(&self, request: &Request) -> Result<(), Problem> {
         let headers = request.headers();
-        match &self.token {
-            Some(token) if bears(headers, token) => Ok(()),
-            Some(_) => Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "Send the token as `Authorization: Bearer`.",
-            )),
-            None => {
+        let direct = match &self.0 {
+            Rule::Tokens { all, reading } => {
+                let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+                let may_all = all.as_ref().is_some_and(|token| bears(headers, token));
+                let may_read = reading.as_ref().is_some_and(|token| bears(headers, token));
+                return match (may_all, may_read) {
+                    (true, _) => Ok(()),
+                    (_, true) if safe => Ok(()),
+                    (_, true) => Err(Problem::new(
+                        StatusCode::FORBIDDEN,
+                        "This token may GET only; send ADMIN_TOKEN.",
+                    )),
+                    _ => Err(Problem::new(
+                        StatusCode::UNAUTHORIZED,
+                        "Send the token as `Authorization: Bearer`.",
+                    )),
+                };
+            }
+            Rule::Closed(advice) => {
+                return Err(Problem::new(StatusCode::FORBIDDEN, advice.to_string()));
+            }
+            Rule::Local => {
                 let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
                 let here = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
-                let direct = here
-                    && names_this_machine(request.uri(), headers)
-                    && !is_forwarded(headers)
-                    && !is_cross_site(headers);
-                if direct {
-                    return Ok(());
-                }
-                Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "Without ADMIN_TOKEN this is answered only to this machine, asked directly.",
-                ))
+                here && names_this_machine(request.uri(), headers)
             }
+            Rule::Socket => true,
+        };
+        let old = matches!(request.version(), Version::HTTP_09 | Version::HTTP_10);
+        if direct && !old && !is_forwarded(headers) && !is_cross_site(headers) {
+            return Ok(());
         }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "This is answered only to this machine, asked directly and with HTTP/1.1: through no \
+             proxy, under a loopback name, from no page of another site. Elsewhere, set a token.",
+        ))
     }
+}
+
+fn long_enough(token: Secret) -> Result<Arc<Secret>, WeakToken> {
+    if token.expose().len() < SHORTEST_TOKEN_BYTES {
+        return Err(WeakToken);
+    }
+    Ok(Arc::new(token))
 }
 
 /// The guard in front of every route.
@@ -151,7 +248,8 @@ fn is_loopback(host: &str) -> bool {
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
-        name.as_str().starts_with("x-forwarded") || PROXY_HEADERS.iter().any(|known| known == name)
+        let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
+        PROXY_PREFIXES.iter().any(begins) || PROXY_HEADERS.iter().any(|known| known == name)
     })
 }
 
@@ -212,11 +310,13 @@ mod tests {
 
     #[test]
     fn a_token_of_fifteen_bytes_is_refused_and_not_shown() {
-        let refused = Access::new(Some(Secret::new("0123456789abcde"))).unwrap_err();
+        let refused = Access::token(Secret::new("0123456789abcde")).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "ADMIN_TOKEN must have at least 16 bytes"
         );
-        assert!(Access::new(Some(Secret::new("0123456789abcdef"))).is_ok());
+        assert!(Access::token(Secret::new("0123456789abcdef")).is_ok());
+        let short = Secret::new("0123456789abcde");
+        assert!(Access::closed("").with_read_token(short).is_err());
     }
 }

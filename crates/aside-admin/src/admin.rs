@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use aside::{CacheService, CachedRepository, Entity, Repository, Secret, WarmUp, WarmedUp};
+use aside::{CacheService, CachedRepository, Entity, Repository, WarmUp, WarmedUp};
 
-use crate::access::{Access, WeakToken};
+use crate::access::Access;
 use crate::warm::{Progress, WarmUpFailed, WarmUps};
 
 /// What the routes of [`router`](crate::router) work on, and for whom.
@@ -18,24 +18,14 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Looks into `cache`, for whoever asks from this machine.
+    /// Looks into `cache`, for the requests that `access` lets pass.
     #[must_use]
-    pub fn new(cache: CacheService) -> Self {
+    pub fn new(cache: CacheService, access: Access) -> Self {
         Self {
             cache,
-            access: Access::default(),
+            access,
             warm_ups: Arc::default(),
         }
-    }
-
-    /// Answers whoever brings this token, `ADMIN_TOKEN`; `None` leaves it at
-    /// this machine.
-    ///
-    /// # Errors
-    /// The token has less than 16 bytes.
-    pub fn with_token(mut self, token: Option<Secret>) -> Result<Self, WeakToken> {
-        self.access = Access::new(token)?;
-        Ok(self)
     }
 
     /// Lets `POST /cache/warm` fill the cache of this repository, with the

@@ -2,15 +2,27 @@
 //!
 //! ```
 //! use aside::{CacheService, Secret};
-//! use aside_admin::{Admin, router};
+//! use aside_admin::{Access, Admin, router};
 //!
-//! # fn app(cache: CacheService, token: Option<Secret>) -> Result<axum::Router, aside_admin::WeakToken> {
+//! # fn app(cache: CacheService, token: Secret) -> Result<axum::Router, aside_admin::WeakToken> {
 //! // The token comes from ADMIN_TOKEN, say; it has at least 16 bytes.
-//! let admin = Admin::new(cache).with_token(token)?;
+//! let admin = Admin::new(cache, Access::token(token)?);
 //! let app = axum::Router::new().merge(router(admin));
-//! // Without a token, who asks is judged by where they ask from, so serve
-//! // with `app.into_make_service_with_connect_info::<SocketAddr>()`.
 //! # Ok(app)
+//! # }
+//! ```
+//!
+//! Without a token, serve them on a listener of their own, at a loopback
+//! address that no proxy forwards to:
+//!
+//! ```
+//! # use aside::CacheService;
+//! # use aside_admin::{Access, Admin, router};
+//! # use std::net::SocketAddr;
+//! # async fn serve(cache: CacheService) -> std::io::Result<()> {
+//! let admin = router(Admin::new(cache, Access::local_only()));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
+//! axum::serve(listener, admin.into_make_service_with_connect_info::<SocketAddr>()).await
 //! # }
 //! ```
 //!
@@ -39,11 +51,10 @@
 //!
 //! Errors are `application/problem+json` and tell nothing of the inside.
 //!
-//! # Who may ask
-//! With a token, whoever sends it as `Authorization: Bearer`. Without one,
-//! only this machine, and directly: the peer is loopback, `Host` is
-//! `localhost`, `127.0.0.1` or `[::1]`, no proxy has left a header, and no
-//! page of another site is behind it. Everyone else gets 403.
+//! # Which requests are answered
+//! [`Access`] says it: those with a token, those that are made on this machine
+//! directly, those that come through a Unix socket, or none. The others get 401
+//! or 403.
 
 mod access;
 mod admin;
@@ -57,7 +68,7 @@ mod router;
 mod stats;
 mod warm;
 
-pub use access::WeakToken;
+pub use access::{Access, WeakToken};
 pub use admin::Admin;
 pub use router::router;
 pub use warm::{Progress, WarmUpFailed};

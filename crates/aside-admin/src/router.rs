@@ -22,8 +22,8 @@ use crate::warm::warm;
 
 /// The routes under `/cache`, to be merged into the router of a service.
 ///
-/// Serve with connect info (`into_make_service_with_connect_info`), or nobody
-/// is let in without a token.
+/// With [`Access::local_only`](crate::Access::local_only), serve with connect
+/// info (`into_make_service_with_connect_info`), or no request is answered.
 pub fn router(admin: Admin) -> Router {
     let access = admin.access().clone();
     Router::new()

@@ -23,7 +23,7 @@ pub mod strategies;
 mod tales;
 pub mod transfer;
 
-pub use settings::{AppSettings, LogFormat};
+pub use settings::{AdminListen, AppSettings, LogFormat};
 pub use tales::Tales;
 
 /// The README's example, so that it stays true.

@@ -1,6 +1,8 @@
 //! What the environment says, read in one go with the cache's own settings.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aside::{CacheConfig, ConfigError, Secret, Settings};
@@ -22,8 +24,40 @@ pub struct AppSettings {
     /// `LOG_FORMAT`: text or json. Default: text.
     pub log_format: LogFormat,
     /// `ADMIN_TOKEN`, at least 16 bytes. Default: none, and `/cache/...` is
-    /// for this machine only.
+    /// not answered beside the tales.
     pub admin_token: Option<Secret>,
+    /// `ADMIN_READ_TOKEN`, at least 16 bytes, which may GET only. Default: none.
+    pub admin_read_token: Option<Secret>,
+    /// `ADMIN_LISTEN`, where `/cache/...` is answered to this machine without a
+    /// token. Default: nowhere.
+    pub admin_listen: Option<AdminListen>,
+}
+
+/// Where `/cache/...` is answered apart from the tales.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminListen {
+    /// A loopback address, to which no proxy may forward.
+    Loopback(SocketAddr),
+    /// A Unix socket, for this user alone.
+    Socket(PathBuf),
+}
+
+impl AdminListen {
+    fn parse(text: &str) -> Option<Self> {
+        let path = text.strip_prefix("unix://");
+        if let Some(path) = path.or_else(|| text.strip_prefix("unix:")) {
+            return (!path.is_empty()).then(|| Self::Socket(path.into()));
+        }
+        if text.starts_with('/') {
+            return Some(Self::Socket(text.into()));
+        }
+        let address = match text.strip_prefix("localhost:") {
+            Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?)),
+            None => text.parse().ok()?,
+        };
+        let loopback = address.ip().to_canonical().is_loopback();
+        loopback.then_some(Self::Loopback(address))
+    }
 }
 
 /// How log lines look.
@@ -75,19 +109,30 @@ impl AppSettings {
                 "json" => Some(LogFormat::Json),
                 _ => None,
             });
-            let admin_token = reader.secret("ADMIN_TOKEN");
-            if admin_token
-                .as_ref()
-                .is_some_and(|token| token.expose().len() < TOKEN_BYTES)
-            {
-                reader.refuse("ADMIN_TOKEN", "at least 16 bytes");
-            }
+            let mut token = |name| {
+                let token = reader.secret(name);
+                let short = |token: &Secret| token.expose().len() < TOKEN_BYTES;
+                if token.as_ref().is_some_and(short) {
+                    reader.refuse(name, "at least 16 bytes");
+                }
+                token
+            };
+            let admin_token = token("ADMIN_TOKEN");
+            let admin_read_token = token("ADMIN_READ_TOKEN");
+            let admin_listen = reader.parse(
+                "ADMIN_LISTEN",
+                "a unix socket, as in unix:/run/tales/admin.sock, or a loopback address, as in \
+                 127.0.0.1:9090",
+                AdminListen::parse,
+            );
             Self {
                 cache,
                 database_url,
                 log_level,
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 admin_token,
+                admin_read_token,
+                admin_listen,
             }
         })
     }
@@ -124,5 +169,32 @@ impl fmt::Debug for AppSettings {
             .field("cache", &self.cache)
             .field("log_level", &self.log_level)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_listener_is_a_socket_or_a_loopback_address() {
+        let socket = |path: &str| Some(AdminListen::Socket(path.into()));
+        let loopback = |text: &str| Some(AdminListen::Loopback(text.parse().unwrap()));
+        for (text, read) in [
+            ("unix:/run/a.sock", socket("/run/a.sock")),
+            ("unix:///run/a.sock", socket("/run/a.sock")),
+            ("/run/a.sock", socket("/run/a.sock")),
+            ("127.0.0.1:9090", loopback("127.0.0.1:9090")),
+            ("[::1]:9090", loopback("[::1]:9090")),
+            ("localhost:9090", loopback("127.0.0.1:9090")),
+            ("0.0.0.0:9090", None),
+            ("[::]:9090", None),
+            ("10.0.0.1:9090", None),
+            ("9090", None),
+            ("unix:", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(AdminListen::parse(text), read, "{text}");
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use aside::{CacheService, CachedRepository, Repository as _, Write};
 use uuid::Uuid;
 
-use crate::domain::{Child, ChildDraft, Failure, Hero, HeroDraft, Story, StoryDraft, TaleError};
+use crate::domain::{
+    Child, ChildDraft, Expected, Failure, Hero, HeroDraft, Story, StoryDraft, TaleError,
+};
 use crate::sql::{Database, SqlChildren, SqlHeroes, SqlStories};
 use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};
 
@@ -14,7 +16,7 @@ use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrateg
 ///
 /// Reads go to the repositories themselves. Writes go through here, because
 /// some of them are more than the `Repository` trait can say: an expected
-/// version, or a rating alone. Those run as a caller's own write.
+/// state, or a rating alone. Those run as a caller's own write.
 #[derive(Clone, Debug)]
 pub struct Tales {
     /// The heroes, behind the cache.
@@ -61,7 +63,7 @@ impl Tales {
         self.heroes.save(Hero::new(draft)).await
     }
 
-    /// Replaces a hero, if it has the expected version where one is given.
+    /// Replaces a hero, if it is what is expected.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -70,15 +72,16 @@ impl Tales {
         &self,
         id: Uuid,
         draft: HeroDraft,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<Arc<Hero>, TaleError> {
+        let expected = expected.into();
         let row = Hero::with_id(id, draft);
-        let replaced = if expected_version.is_none() {
+        let replaced = if expected == Expected::Any {
             self.heroes.update(row).await?
         } else {
             let heroes = self.heroes.source().clone();
             self.own_write(|mut write| async move {
-                let replaced = heroes.update_if(row, expected_version, &mut write).await;
+                let replaced = heroes.update_if(row, expected, &mut write).await;
                 (write, replaced)
             })
             .await?
@@ -86,7 +89,7 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "hero" })
     }
 
-    /// Deletes a hero, if it has the expected version where one is given;
+    /// Deletes a hero, if it is what is expected;
     /// its stories stay, without it.
     ///
     /// # Errors
@@ -94,12 +97,13 @@ impl Tales {
     pub async fn delete_hero(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
+        let expected = expected.into();
         let heroes = self.heroes.source().clone();
         let deleted = self
             .own_write(|mut write| async move {
-                let deleted = heroes.delete_if(id, expected_version, &mut write).await;
+                let deleted = heroes.delete_if(id, expected, &mut write).await;
                 (write, deleted)
             })
             .await?;
@@ -114,7 +118,7 @@ impl Tales {
         self.children.save(Child::new(draft)).await
     }
 
-    /// Replaces a child, if it has the expected version where one is given;
+    /// Replaces a child, if it is what is expected;
     /// a new name is given to its stories too.
     ///
     /// # Errors
@@ -124,15 +128,16 @@ impl Tales {
         &self,
         id: Uuid,
         draft: ChildDraft,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<Arc<Child>, TaleError> {
+        let expected = expected.into();
         let row = Child::with_id(id, draft);
-        let replaced = if expected_version.is_none() {
+        let replaced = if expected == Expected::Any {
             self.children.update(row).await?
         } else {
             let children = self.children.source().clone();
             self.own_write(|mut write| async move {
-                let replaced = children.update_if(row, expected_version, &mut write).await;
+                let replaced = children.update_if(row, expected, &mut write).await;
                 (write, replaced)
             })
             .await?
@@ -140,7 +145,7 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "child" })
     }
 
-    /// Deletes a child, if it has the expected version where one is given;
+    /// Deletes a child, if it is what is expected;
     /// its stories keep the name and lose the id.
     ///
     /// # Errors
@@ -148,12 +153,13 @@ impl Tales {
     pub async fn delete_child(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
+        let expected = expected.into();
         let children = self.children.source().clone();
         let deleted = self
             .own_write(|mut write| async move {
-                let deleted = children.delete_if(id, expected_version, &mut write).await;
+                let deleted = children.delete_if(id, expected, &mut write).await;
                 (write, deleted)
             })
             .await?;
@@ -169,7 +175,7 @@ impl Tales {
         self.stories.save(Story::new(draft)).await
     }
 
-    /// Replaces a story, if it has the expected version where one is given.
+    /// Replaces a story, if it is what is expected.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -179,15 +185,16 @@ impl Tales {
         &self,
         id: Uuid,
         draft: StoryDraft,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<Arc<Story>, TaleError> {
+        let expected = expected.into();
         let row = Story::with_id(id, draft);
-        let replaced = if expected_version.is_none() {
+        let replaced = if expected == Expected::Any {
             self.stories.update(row).await?
         } else {
             let stories = self.stories.source().clone();
             self.own_write(|mut write| async move {
-                let replaced = stories.update_if(row, expected_version, &mut write).await;
+                let replaced = stories.update_if(row, expected, &mut write).await;
                 (write, replaced)
             })
             .await?
@@ -195,26 +202,27 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "story" })
     }
 
-    /// Deletes a story, if it has the expected version where one is given.
+    /// Deletes a story, if it is what is expected.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`], or the database's.
     pub async fn delete_story(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
+        let expected = expected.into();
         let stories = self.stories.source().clone();
         let deleted = self
             .own_write(|mut write| async move {
-                let deleted = stories.delete_if(id, expected_version, &mut write).await;
+                let deleted = stories.delete_if(id, expected, &mut write).await;
                 (write, deleted)
             })
             .await?;
         found(deleted, "story")
     }
 
-    /// Rates a story, if it has the expected version where one is given.
+    /// Rates a story, if it is what is expected.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -223,14 +231,13 @@ impl Tales {
         &self,
         id: Uuid,
         rating: i32,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected>,
     ) -> Result<Arc<Story>, TaleError> {
+        let expected = expected.into();
         let stories = self.stories.source().clone();
         let rated = self
             .own_write(|mut write| async move {
-                let rated = stories
-                    .set_rating(id, rating, expected_version, &mut write)
-                    .await;
+                let rated = stories.set_rating(id, rating, expected, &mut write).await;
                 (write, rated)
             })
             .await?;

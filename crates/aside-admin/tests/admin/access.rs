@@ -1,13 +1,13 @@
-//! Who may ask.
+//! Which requests are answered.
 
 use std::net::SocketAddr;
 
 use aside::{CacheConfig, CacheService, Secret};
-use aside_admin::{Admin, WeakToken, router};
+use aside_admin::{Access, Admin, WeakToken, router};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, Request, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,19 +15,21 @@ use crate::asking::{get, request, send};
 
 const TOKEN: &str = "0123456789abcdef";
 
-async fn admin() -> Admin {
+async fn admin(access: Access) -> Admin {
     let config = CacheConfig {
         redis_url: Secret::new("memory://"),
         ..CacheConfig::default()
     };
-    Admin::new(CacheService::connect(config).await)
+    Admin::new(CacheService::connect(config).await, access)
 }
 
 /// A request without a token, changed.
 async fn status_of(change: impl FnOnce(&mut Request<Body>)) -> StatusCode {
     let mut request = request(Method::GET, "/cache/stats");
     change(&mut request);
-    send(&admin().await, request).await.status
+    send(&admin(Access::local_only()).await, request)
+        .await
+        .status
 }
 
 async fn status_with(name: &'static str, value: &str) -> StatusCode {
@@ -73,7 +75,8 @@ async fn without_a_token_this_machine_is_answered() {
 async fn without_a_token_a_client_of_a_real_server_is_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = router(admin().await).into_make_service_with_connect_info::<SocketAddr>();
+    let app = router(admin(Access::local_only()).await)
+        .into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     for (host, status) in [
         (address.to_string().as_str(), "200"),
@@ -136,6 +139,12 @@ async fn without_a_token_what_a_proxy_brings_is_not_answered() {
         "x-forwarded-proto",
         "x-real-ip",
         "via",
+        "x-envoy-external-address",
+        "fastly-client-ip",
+        "x-remote-addr",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-original-host",
     ] {
         assert_eq!(
             status_with(name, "for=::1").await,
@@ -169,7 +178,7 @@ async fn without_a_token_pages_of_other_sites_are_not_answered() {
 
 #[tokio::test]
 async fn with_a_token_whoever_brings_it_is_answered_from_anywhere() {
-    let admin = admin().await.with_token(Some(Secret::new(TOKEN))).unwrap();
+    let admin = admin(Access::token(Secret::new(TOKEN)).unwrap()).await;
     for credentials in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}")] {
         let mut request = Request::get("/cache/stats").body(Body::empty()).unwrap();
         request
@@ -181,7 +190,7 @@ async fn with_a_token_whoever_brings_it_is_answered_from_anywhere() {
 
 #[tokio::test]
 async fn with_a_token_nobody_else_is_answered() {
-    let admin = admin().await.with_token(Some(Secret::new(TOKEN))).unwrap();
+    let admin = admin(Access::token(Secret::new(TOKEN)).unwrap()).await;
     let wrong = [
         "",
         "Bearer",
@@ -218,10 +227,56 @@ async fn with_a_token_nobody_else_is_answered() {
 
 #[tokio::test]
 async fn a_token_that_could_be_guessed_is_refused() {
-    let refused = admin()
-        .await
-        .with_token(Some(Secret::new("0123456789abcde")));
+    let refused = Access::token(Secret::new("0123456789abcde"));
     assert_eq!(refused.unwrap_err(), WeakToken);
-    let debug = format!("{:?}", admin().await.with_token(Some(Secret::new(TOKEN))));
+    let access = Access::token(Secret::new(TOKEN)).unwrap();
+    let debug = format!("{:?}", admin(access).await);
     assert!(!debug.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn without_a_token_http_1_0_is_refused_as_nginx_speaks_it() {
+    let old = status_of(|request| *request.version_mut() = Version::HTTP_10);
+    assert_eq!(old.await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_closed_router_says_what_to_do_and_answers_no_request() {
+    let admin = admin(Access::closed("Set ADMIN_LISTEN.")).await;
+    for uri in ["/cache/stats", "/cache/hero", "/cache/events"] {
+        let answer = get(&admin, uri).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{uri}");
+        assert_eq!(answer.body["detail"], "Set ADMIN_LISTEN.");
+    }
+}
+
+#[tokio::test]
+async fn through_a_unix_socket_any_name_is_answered_and_no_proxy() {
+    let admin = admin(Access::unix_socket()).await;
+    let asked = || Request::get("/cache/stats").header(HOST, "any");
+    let plain = asked().body(Body::empty()).unwrap();
+    assert_eq!(send(&admin, plain).await.status, StatusCode::OK);
+    let forwarded = asked().header("x-real-ip", "10.0.0.1");
+    let forwarded = forwarded.body(Body::empty()).unwrap();
+    assert_eq!(send(&admin, forwarded).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn the_token_for_reading_reads_and_changes_nothing() {
+    const READING: &str = "fedcba9876543210";
+    let access = Access::token(Secret::new(TOKEN)).unwrap();
+    let access = access.with_read_token(Secret::new(READING)).unwrap();
+    let admin = admin(access).await;
+    let asked = async |method: Method, uri: &str, token: &str| {
+        let mut request = request(method, uri);
+        let credentials = format!("Bearer {token}").parse().unwrap();
+        request.headers_mut().insert(AUTHORIZATION, credentials);
+        send(&admin, request).await.status
+    };
+    assert_eq!(asked(Method::GET, "/cache/stats", READING).await, 200);
+    assert_eq!(asked(Method::DELETE, "/cache/hero", READING).await, 403);
+    assert_eq!(asked(Method::POST, "/cache/warm", READING).await, 403);
+    assert_eq!(asked(Method::GET, "/cache/stats", TOKEN).await, 200);
+    assert_eq!(asked(Method::POST, "/cache/warm", TOKEN).await, 200);
+    assert_eq!(asked(Method::GET, "/cache/stats", "neither").await, 401);
 }

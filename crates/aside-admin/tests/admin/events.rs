@@ -1,7 +1,7 @@
 //! `GET /cache/events`.
 
 use aside::Repository;
-use aside_admin::{Admin, router};
+use aside_admin::{Access, Admin, router};
 use aside_testkit::{RedisServer, eventually};
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
@@ -50,7 +50,7 @@ async fn what_another_instance_writes_is_told() {
     let source = Heroes::with([hero("a:b", "Ada", "en")]);
     let here = Instance::start(&redis.url(), &source).await;
     let there = Instance::start(&redis.url(), &source).await;
-    let mut client = Client::connect(&Admin::new(there.cache.clone())).await;
+    let mut client = Client::connect(&Admin::new(there.cache.clone(), Access::local_only())).await;
 
     let Ok(_) = here.heroes.update(hero("a:b", "Ada", "ru")).await;
 
@@ -58,7 +58,11 @@ async fn what_another_instance_writes_is_told() {
         let told = format!("event: forgotten\ndata: {{\"key\":\"{key}\",\"kind\":\"hero\"}}\n\n");
         client.read_to(&told).await;
     }
-    delete(&Admin::new(here.cache.clone()), "/cache/hero").await;
+    delete(
+        &Admin::new(here.cache.clone(), Access::local_only()),
+        "/cache/hero",
+    )
+    .await;
     client
         .read_to("data: {\"key\":null,\"kind\":\"hero\"}")
         .await;
@@ -70,7 +74,7 @@ async fn what_another_instance_writes_is_told() {
 async fn a_client_that_reads_too_slowly_is_told_what_it_missed() {
     let source = Heroes::with([hero("1", "Ada", "en")]);
     let instance = Instance::start("memory://", &source).await;
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     let mut client = Client::connect(&admin).await;
     for _ in 0..1100 {
         instance.cache.delete("hero:1").await;
@@ -85,7 +89,7 @@ async fn a_client_that_reads_too_slowly_is_told_what_it_missed() {
 async fn the_stream_ends_with_the_cache() {
     let source = Heroes::default();
     let instance = Instance::start("memory://", &source).await;
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     let early = Client::connect(&admin).await;
     instance.cache.close().await;
     let late = Client::connect(&admin).await;

@@ -1,7 +1,7 @@
 //! `DELETE /cache/...`.
 
 use aside::{CacheConfig, Repository};
-use aside_admin::Admin;
+use aside_admin::{Access, Admin};
 use aside_testkit::{RedisServer, eventually};
 use axum::http::StatusCode;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::heroes::{HeroIndex, Heroes, Instance, hero};
 
 async fn in_memory(source: &Heroes) -> (Instance, Admin) {
     let instance = Instance::start("memory://", source).await;
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     (instance, admin)
 }
 
@@ -182,7 +182,7 @@ async fn a_namespace_stands_before_the_keys() {
         ..CacheConfig::default()
     };
     let instance = Instance::start_with(config, "memory://", &two_heroes()).await;
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     instance.cache_row("1", "prod:hero:1").await;
     delete(&admin, "/cache/hero/1").await;
     assert!(!instance.cache.exists("prod:hero:1").await);
@@ -194,7 +194,7 @@ async fn another_instance_forgets_as_well() {
     let source = two_heroes();
     let here = Instance::start(&redis.url(), &source).await;
     let there = Instance::start(&redis.url(), &source).await;
-    let admin = Admin::new(here.cache.clone());
+    let admin = Admin::new(here.cache.clone(), Access::local_only());
     for uri in ["/cache/hero/1", "/cache/hero"] {
         source.put(hero("1", "Ada", "en"));
         delete(&admin, "/cache/hero/1").await;
@@ -217,7 +217,7 @@ async fn what_redis_cannot_forget_now_is_pending() {
     let redis = RedisServer::start().unwrap();
     let source = two_heroes();
     let instance = Instance::start(&redis.url(), &source).await;
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     instance.cache_row("1", "hero:1").await;
     source.put(hero("1", "Grace", "en"));
     redis.stop();

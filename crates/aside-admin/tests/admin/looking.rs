@@ -1,7 +1,7 @@
 //! `GET /cache/stats` and `GET /cache/explain`.
 
 use aside::{Repository, WarmUp};
-use aside_admin::Admin;
+use aside_admin::{Access, Admin};
 use aside_testkit::RedisServer;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn warm(url: &str) -> (Instance, Admin) {
     for key in ["hero:1", "hero:2", "hero:all"] {
         instance.wait_for(key).await;
     }
-    let admin = Admin::new(instance.cache.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
     (instance, admin)
 }
 

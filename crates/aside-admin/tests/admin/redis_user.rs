@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aside::{CacheConfig, Repository, Ttl, WarmUp};
-use aside_admin::Admin;
+use aside_admin::{Access, Admin};
 use aside_testkit::{RedisOptions, RedisServer, Reply, eventually};
 
 use crate::SOON;
@@ -38,7 +38,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
     let here = Instance::start(&url, &source).await;
     let there = Instance::start(&url, &source).await;
     assert!(here.cache.is_synced() && there.cache.is_synced());
-    let admin = Admin::new(here.cache.clone());
+    let admin = Admin::new(here.cache.clone(), Access::local_only());
 
     // Reads, absences and lists are filled, and found by another instance.
     let Ok(_) = here.heroes.warm_up(WarmUp::default(), |_| ()).await;

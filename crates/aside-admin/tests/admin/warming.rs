@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aside::{Entity, WarmedUp};
-use aside_admin::{Admin, WarmUpFailed};
+use aside_admin::{Access, Admin, WarmUpFailed};
 use aside_testkit::eventually;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -16,7 +16,8 @@ use crate::heroes::{Hero, Heroes, Instance, hero};
 async fn cold() -> (Instance, Admin) {
     let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
     let instance = Instance::start("memory://", &source).await;
-    let admin = Admin::new(instance.cache.clone()).with_repository(instance.heroes.clone());
+    let admin = Admin::new(instance.cache.clone(), Access::local_only())
+        .with_repository(instance.heroes.clone());
     (instance, admin)
 }
 

@@ -1,44 +1,139 @@
 //! `tales serve`
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
-use tokio::net::TcpListener;
+use aside_admin::Access;
+use axum::serve::{Listener, ListenerExt as _};
+use futures_util::FutureExt as _;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::opened;
 use super::say;
-use crate::AppSettings;
 use crate::http;
+use crate::{AdminListen, AppSettings, Tales};
+
+/// What a request for `/cache/...` hears on the public listener where there is
+/// no token.
+const CLOSED: &str = "Set ADMIN_TOKEN and send it as `Authorization: Bearer`, or set ADMIN_LISTEN \
+    and ask there: without a token this is not answered beside the tales.";
 
 pub(super) async fn serve(listen: SocketAddr, settings: AppSettings) -> Result<(), Failure> {
     let stop = stop_signal()?;
+    let access = public_access(&settings)?;
     // Before the database is opened: a taken port is noticed at once, and
     // clients that come early wait instead of being refused.
     let cannot_listen = |error| Failure::new(&format!("cannot listen on {listen}"), error);
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
+    let apart = match &settings.admin_listen {
+        Some(listen) => Some(Apart::bind(listen).await?),
+        None => None,
+    };
     let tales = opened::open(&settings).await?;
-    let router = http::router(&tales, settings.admin_token)
-        .map_err(|error| Failure::new("ADMIN_TOKEN is refused", error))?;
     // It serves as well where nobody can be told.
     if let Err(unsaid) = say::result(&format!("listening on http://{address}")) {
         tracing::warn!(?unsaid, "the line that it is ready could not be written");
     }
     tracing::info!(%address, database = tales.database.name(), "serving");
-    let served = http::serve(listener, router, stop).await;
+    let public = http::router(&tales, access);
+    let public = http::serve(
+        quick(listener),
+        public,
+        http::Limits::default(),
+        stop.clone(),
+    );
+    match apart {
+        None => public.await,
+        Some(apart) => drop(tokio::join!(public, apart.serve(&tales, stop))),
+    }
     tracing::info!("stopping");
     opened::close(&tales).await;
-    served.map_err(|error| Failure::new("serving failed", error))
+    Ok(())
 }
 
-/// Completes when somebody wants the program to end. A second signal ends it
+/// What the admin routes beside the tales ask for.
+fn public_access(settings: &AppSettings) -> Result<Access, Failure> {
+    let refused = |error| Failure::new("the admin token is refused", error);
+    let access = match &settings.admin_token {
+        Some(token) => Access::token(token.clone()).map_err(refused)?,
+        None => Access::closed(CLOSED),
+    };
+    match &settings.admin_read_token {
+        Some(token) => access.with_read_token(token.clone()).map_err(refused),
+        None => Ok(access),
+    }
+}
+
+/// The listener of the admin routes alone.
+enum Apart {
+    Loopback(TcpListener),
+    Socket(UnixListener, PathBuf),
+}
+
+impl Apart {
+    async fn bind(listen: &AdminListen) -> Result<Self, Failure> {
+        match listen {
+            AdminListen::Loopback(address) => {
+                let cannot = |error| Failure::new(&format!("cannot listen on {address}"), error);
+                let listener = TcpListener::bind(address).await.map_err(cannot)?;
+                let address = listener.local_addr().map_err(cannot)?;
+                tracing::info!(%address, "the admin routes listen");
+                Ok(Self::Loopback(listener))
+            }
+            AdminListen::Socket(path) => {
+                let shown = path.display();
+                let cannot = |error| Failure::new(&format!("cannot listen on {shown}"), error);
+                // One that a process left behind when it was killed.
+                let abandoned = UnixStream::connect(path)
+                    .await
+                    .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+                if abandoned {
+                    std::fs::remove_file(path).map_err(cannot)?;
+                }
+                let listener = UnixListener::bind(path).map_err(cannot)?;
+                std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(cannot)?;
+                tracing::info!(path = %shown, "the admin routes listen");
+                Ok(Self::Socket(listener, path.clone()))
+            }
+        }
+    }
+
+    async fn serve(self, tales: &Tales, stop: impl Future<Output = ()> + Send) {
+        let limits = http::Limits {
+            connections: 64,
+            ..http::Limits::default()
+        };
+        match self {
+            Self::Loopback(listener) => {
+                let router = http::admin_router(tales, Access::local_only());
+                http::serve(quick(listener), router, limits, stop).await;
+            }
+            Self::Socket(listener, path) => {
+                let router = http::admin_router(tales, Access::unix_socket());
+                http::serve(listener, router, limits, stop).await;
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// Answers are written in large pieces, so there is nothing to wait for.
+fn quick(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|stream| drop(stream.set_nodelay(true)))
+}
+
+/// Completes when a signal wants the program to end. A second signal ends it
 /// at once.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+fn stop_signal() -> Result<impl Future<Output = ()> + Clone + Send + 'static, Failure> {
     let unheard = |error| Failure::new("signals cannot be heard", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    Ok(async move {
+    let signalled = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -50,5 +145,6 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
             }
             std::process::exit(1);
         });
-    })
+    };
+    Ok(signalled.shared())
 }

@@ -45,6 +45,10 @@ pub enum TaleError {
     #[error("{}", list(.0))]
     Invalid(Arc<[Invalid]>),
 
+    /// A list takes more than is held of one at a time.
+    #[error("the list is too large to be read as a whole")]
+    TooLarge,
+
     /// The database has too much to do; the same call may succeed later.
     #[error("too much to do at the moment, try again later")]
     Busy,

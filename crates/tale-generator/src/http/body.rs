@@ -10,27 +10,30 @@ use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
+use super::App;
 use super::problem::Problem;
+use super::room::{Memory, Place};
 
 /// The largest body that is read.
 const LARGEST_BYTES: usize = 2 * 1024 * 1024;
 
-/// How much of a larger one is taken in and dropped before it is refused. A
-/// connection that is closed while the client still sends is reset, and the
-/// client may never see why.
-const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
+/// How much of a larger one is taken in and dropped before it is refused: to
+/// refuse it must not cost more than to read one. A connection that is closed
+/// while the client still sends is reset, and such a client may not see why.
+const DISCARDED_BYTES: usize = 2 * LARGEST_BYTES;
 
 /// How long a client may take to send its body.
 const SENT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The body of a request, which says of itself that it is JSON.
+/// The body of a request, which says of itself that it is JSON, and the place
+/// that the request took when it was there.
 #[derive(Debug)]
-pub(super) struct Json(pub(super) String);
+pub(super) struct Json(pub(super) String, pub(super) (Place, Memory));
 
-impl<S: Sync> FromRequest<S> for Json {
+impl FromRequest<App> for Json {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         must_be_json(&parts.headers)?;
         let announced = parts.headers.get(CONTENT_LENGTH);
@@ -39,19 +42,22 @@ impl<S: Sync> FromRequest<S> for Json {
         if LARGEST_BYTES < announced.unwrap_or(0) && parts.headers.contains_key(EXPECT) {
             return Err(too_large());
         }
-        let read = timeout(SENT_WITHIN, read(body)).await;
+        let mut memory = app.room.memory();
+        let read = timeout(SENT_WITHIN, read(body, &mut memory)).await;
         let bytes = read.map_err(|_| {
             let detail = "the body took too long to arrive";
             Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
         })??;
-        String::from_utf8(bytes).map(Self).map_err(|_| {
+        let place = app.room.place().await?;
+        let text = String::from_utf8(bytes).map_err(|_| {
             let detail = "the body is not JSON: it is not UTF-8";
             Problem::new(StatusCode::BAD_REQUEST, detail)
-        })
+        })?;
+        Ok(Self(text, (place, memory)))
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+async fn read(body: Body, memory: &mut Memory) -> Result<Vec<u8>, Problem> {
     let mut frames = pin!(body.into_data_stream());
     let mut bytes = Vec::new();
     let mut length = 0;
@@ -62,6 +68,7 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
         if LARGEST_BYTES < length {
             bytes = Vec::new();
         } else {
+            memory.grow_to(length)?;
             bytes.extend_from_slice(&frame);
         }
         if DISCARDED_BYTES < length {

@@ -10,12 +10,13 @@ use axum::routing::get;
 use super::App;
 use super::body::Json;
 use super::id::Id;
-use super::precondition::Expected;
+use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
 use super::reply;
-use super::resource::refuse_a_changed_echo;
-use crate::domain::{ChildDraft, ChildIndex};
+use super::resource::{Resource as _, refuse_a_changed_echo};
+use super::room::Place;
+use crate::domain::{Child, ChildDraft, ChildIndex};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -29,15 +30,13 @@ async fn list(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let children = &app.tales.children;
-    let answer = match query.one_of(&["name"])? {
-        None => children.list_all_with(Freshness::Any).await?,
-        Some((_, name)) => {
-            let index = ChildIndex::Name(query::name("name", name)?);
-            children.find_by_with(&index, Freshness::Any).await?
-        }
+    let (filter, paging) = query.list(Child::PATH, &["name"])?;
+    let index = match filter {
+        None => None,
+        Some((_, name)) => Some(ChildIndex::Name(query::name("name", name)?)),
     };
-    reply::list(&answer, &headers)
+    let window = app.children.read(index, &paging, &app.room).await?;
+    reply::list(window, &paging, &headers)
 }
 
 /// The one child of this name, age and gender; the oldest row of several,
@@ -67,9 +66,13 @@ async fn one(
     reply::one(found.await?, &headers)
 }
 
-async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
+async fn create(
+    State(app): State<App>,
+    _: NoQuery,
+    Json(body, _place): Json,
+) -> Result<Response, Problem> {
     let (draft, _) = ChildDraft::parse(&body)?;
-    reply::created(&*app.tales.create_child(draft).await?)
+    reply::created(app.tales.create_child(draft).await?)
 }
 
 async fn replace(
@@ -77,23 +80,24 @@ async fn replace(
     Id(id): Id,
     _: NoQuery,
     headers: HeaderMap,
-    Json(body): Json,
+    Json(body, _place): Json,
 ) -> Result<Response, Problem> {
-    let expected = Expected::read(&headers, id)?;
+    let expected = precondition::expected(&headers)?;
     let (draft, echo) = ChildDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.children, id, echo, &expected).await?;
-    let replaced = expected.write(|version| app.tales.replace_child(id, draft.clone(), version));
-    reply::written(&*replaced.await?)
+    let replaced = app.tales.replace_child(id, draft, expected);
+    reply::written(replaced.await?)
 }
 
 async fn delete(
     State(app): State<App>,
     Id(id): Id,
     _: NoQuery,
+    _place: Place,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let expected = Expected::read(&headers, id)?;
-    let deleted = expected.write(|version| app.tales.delete_child(id, version));
+    let expected = precondition::expected(&headers)?;
+    let deleted = app.tales.delete_child(id, expected);
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,12 +10,13 @@ use axum::routing::get;
 use super::App;
 use super::body::Json;
 use super::id::Id;
-use super::precondition::Expected;
+use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
 use super::reply;
-use super::resource::refuse_a_changed_echo;
-use crate::domain::{HeroDraft, HeroIndex};
+use super::resource::{Resource as _, refuse_a_changed_echo};
+use super::room::Place;
+use crate::domain::{Hero, HeroDraft, HeroIndex};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -28,17 +29,14 @@ async fn list(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let heroes = &app.tales.heroes;
-    let index = match query.one_of(&["language", "name"])? {
+    let (filter, paging) = query.list(Hero::PATH, &["language", "name"])?;
+    let index = match filter {
         None => None,
         Some(("language", word)) => Some(HeroIndex::Language(query::word("language", word)?)),
         Some((_, name)) => Some(HeroIndex::Name(query::name("name", name)?)),
     };
-    let answer = match index {
-        None => heroes.list_all_with(Freshness::Any).await?,
-        Some(index) => heroes.find_by_with(&index, Freshness::Any).await?,
-    };
-    reply::list(&answer, &headers)
+    let window = app.heroes.read(index, &paging, &app.room).await?;
+    reply::list(window, &paging, &headers)
 }
 
 async fn one(
@@ -51,9 +49,13 @@ async fn one(
     reply::one(found.await?, &headers)
 }
 
-async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
+async fn create(
+    State(app): State<App>,
+    _: NoQuery,
+    Json(body, _place): Json,
+) -> Result<Response, Problem> {
     let (draft, _) = HeroDraft::parse(&body)?;
-    reply::created(&*app.tales.create_hero(draft).await?)
+    reply::created(app.tales.create_hero(draft).await?)
 }
 
 async fn replace(
@@ -61,23 +63,24 @@ async fn replace(
     Id(id): Id,
     _: NoQuery,
     headers: HeaderMap,
-    Json(body): Json,
+    Json(body, _place): Json,
 ) -> Result<Response, Problem> {
-    let expected = Expected::read(&headers, id)?;
+    let expected = precondition::expected(&headers)?;
     let (draft, echo) = HeroDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.heroes, id, echo, &expected).await?;
-    let replaced = expected.write(|version| app.tales.replace_hero(id, draft.clone(), version));
-    reply::written(&*replaced.await?)
+    let replaced = app.tales.replace_hero(id, draft, expected);
+    reply::written(replaced.await?)
 }
 
 async fn delete(
     State(app): State<App>,
     Id(id): Id,
     _: NoQuery,
+    _place: Place,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let expected = Expected::read(&headers, id)?;
-    let deleted = expected.write(|version| app.tales.delete_hero(id, version));
+    let expected = precondition::expected(&headers)?;
+    let deleted = app.tales.delete_hero(id, expected);
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }

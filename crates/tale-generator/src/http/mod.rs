@@ -6,72 +6,102 @@
 
 mod body;
 mod children;
+mod connection;
 mod guard;
 mod health;
 mod heroes;
 mod id;
+mod listing;
 mod metrics;
+mod paging;
+mod patience;
 mod precondition;
 mod problem;
 mod query;
 mod reply;
 mod resource;
+mod room;
+mod seats;
 mod server;
 mod stories;
 mod tags;
+mod writing;
 
 use std::sync::Arc;
 
-use aside::Secret;
-use aside_admin::{Admin, WeakToken};
+use aside_admin::{Access, Admin};
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use self::listing::Lists;
+use self::room::Room;
 use crate::Tales;
+use crate::sql::{SqlChildren, SqlHeroes, SqlStories};
+use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};
 
-pub use server::serve;
+pub use server::{Limits, serve};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 struct App {
     tales: Tales,
+    heroes: Lists<SqlHeroes>,
+    children: Lists<SqlChildren>,
+    stories: Lists<SqlStories>,
+    room: Room,
     registry: Arc<Registry>,
 }
 
 /// Every route: the tales, the health, the metrics, and the admin routes for
-/// whoever has `admin_token`, or is on this machine where there is none.
+/// the requests that `access` lets pass.
 ///
 /// Serve it with [`serve`], or with connect info otherwise.
-///
-/// # Errors
-/// The token is too short.
-pub fn router(tales: &Tales, admin_token: Option<Secret>) -> Result<Router, WeakToken> {
+pub fn router(tales: &Tales, access: Access) -> Router {
     let mut registry = Registry::default();
-    tales.cache().register_metrics(&mut registry);
+    let cache = tales.cache();
+    cache.register_metrics(&mut registry);
     let app = App {
         tales: tales.clone(),
+        heroes: Lists::new(tales.heroes.source().clone(), &HeroCacheStrategy, cache),
+        children: Lists::new(tales.children.source().clone(), &ChildCacheStrategy, cache),
+        stories: Lists::new(tales.stories.source().clone(), &StoryCacheStrategy, cache),
+        room: Room::new(),
         registry: Arc::new(registry),
     };
     let resources = Router::new()
         .merge(heroes::routes())
         .merge(children::routes())
         .merge(stories::routes())
-        .route_layer(from_fn_with_state(guard::Places::new(), guard::limit));
-    let admin = Admin::new(tales.cache().clone())
-        .with_token(admin_token)?
-        .with_repository(tales.heroes.clone())
-        .with_repository(tales.children.clone())
-        .with_repository(tales.stories.clone());
-    Ok(Router::new()
+        .route_layer(from_fn(guard::limit));
+    let routes = Router::new()
         .merge(resources)
         .merge(health::routes())
         .merge(metrics::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .with_state(app)
-        .merge(aside_admin::router(admin))
+        .with_state(app);
+    guarded(routes.merge(admin_routes(tales, access)))
+}
+
+/// The admin routes alone, for a listener apart.
+///
+/// Serve it with [`serve`], or with connect info otherwise.
+pub fn admin_router(tales: &Tales, access: Access) -> Router {
+    guarded(admin_routes(tales, access).fallback(problem::no_such_route))
+}
+
+fn admin_routes(tales: &Tales, access: Access) -> Router {
+    let admin = Admin::new(tales.cache().clone(), access)
+        .with_repository(tales.heroes.clone())
+        .with_repository(tales.children.clone())
+        .with_repository(tales.stories.clone());
+    aside_admin::router(admin)
+}
+
+fn guarded(routes: Router) -> Router {
+    routes
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(from_fn(guard::outermost)))
+        .layer(from_fn(guard::outermost))
 }

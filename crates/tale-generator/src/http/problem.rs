@@ -4,7 +4,6 @@
 //! for the log.
 
 use std::any::Any;
-use std::error::Error as _;
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
@@ -105,14 +104,12 @@ impl From<TaleError> for Problem {
             TaleError::Invalid(problems) => {
                 Self::fields(StatusCode::BAD_REQUEST, problems.to_vec())
             }
-            TaleError::Busy => Self::busy(detail),
+            TaleError::Busy | TaleError::TooLarge => Self::busy(detail),
             TaleError::Database(_) => {
-                // That it is away is logged once, where it is noticed.
+                // Either is logged once, where it is noticed.
                 if sql::is_away(&error) {
                     return Self::busy("the database does not answer");
                 }
-                let cause = error.source().map(ToString::to_string);
-                tracing::error!(cause, "the database failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             }
         }

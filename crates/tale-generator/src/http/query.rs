@@ -10,8 +10,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
 
+use super::paging::Paging;
 use super::problem::Problem;
 use crate::domain::Unknown;
+
+/// A filter of a list and what it asks for, if there is one.
+pub(super) type Filter<'a> = Option<(&'a str, &'a str)>;
 
 /// The parameters of a request, in their order.
 #[derive(Debug)]
@@ -53,17 +57,28 @@ impl Query {
             .map(Self)
     }
 
-    /// The one parameter that is given, of those that are possible.
-    pub(super) fn one_of(&self, allowed: &[&str]) -> Result<Option<(&str, &str)>, Problem> {
-        self.known(allowed)?;
-        match self.0.as_slice() {
-            [] => Ok(None),
-            [(name, value)] => Ok(Some((name, value))),
-            [(first, _), (second, _), ..] => {
+    /// The one filter that is given, of those that are possible, and which
+    /// part of the list at `path` is asked for.
+    pub(super) fn list(
+        &self,
+        path: &str,
+        filters: &[&str],
+    ) -> Result<(Filter<'_>, Paging), Problem> {
+        self.known(&[filters, &["limit", "after"]].concat())?;
+        let given = |name: &str| self.0.iter().find(|(given, _)| given == name);
+        let mut filter = None;
+        for (name, value) in &self.0 {
+            if !filters.contains(&name.as_str()) {
+                continue;
+            }
+            if let Some((first, _)) = filter.replace((name.as_str(), value.as_str())) {
                 let message = format!("cannot be combined with `{first}`");
-                Err(Problem::bad(second, message))
+                return Err(Problem::bad(name, message));
             }
         }
+        let text = |name| given(name).map(|(_, value)| value.as_str());
+        let paging = Paging::read(path, filter, text("limit"), text("after"))?;
+        Ok((filter, paging))
     }
 
     /// All of these parameters.

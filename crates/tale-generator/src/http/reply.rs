@@ -1,19 +1,28 @@
 //! Answers: the row or the list, its tag, and where it came from.
 
+use std::io;
 use std::sync::Arc;
 
-use aside::{Answer, Rows, Tier};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
+use aside::{Answer, Tier};
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
+use super::listing::{Origin, Window};
+use super::paging::Paging;
+use super::precondition::tag;
 use super::problem::Problem;
-use super::resource::{Resource, tag};
+use super::resource::Resource;
 use super::tags::Tags;
-use crate::domain::TaleError;
+use super::writing::{Content, Written};
+use crate::domain::{Revision, TaleError};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What is said of a page of a list that is not cached for its size.
+const TOO_LARGE: &str = "aside; fwd=bypass; detail=too-large";
 
 /// 200 with one row, 304 where the client has it, 404 where there is none.
 pub(super) fn one<E: Resource>(
@@ -25,49 +34,74 @@ pub(super) fn one<E: Resource>(
         let absent = Problem::from(TaleError::NotFound { kind: E::KIND });
         return Err(absent.with_header(CACHE_STATUS, status));
     };
-    let etag = tag(*row.id(), row.stamps().2);
+    let (written, etag) = row_and_tag(row)?;
     if is_known(&etag, headers) {
         return Ok(not_modified(&etag, status));
     }
-    let body = json(&*row)?;
-    Ok(found(&etag, status, body))
+    Ok(found(&etag, status, written.body(None)))
 }
 
-/// 200 with a list, 304 where the client has it.
+/// 200 with a page of a list, 304 where the client has it.
 pub(super) fn list<E: Resource>(
-    answer: &Answer<Rows<E>>,
+    window: Window<E>,
+    paging: &Paging,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let status = cache_status(answer);
-    let rows: Vec<&E> = answer.value.iter().map(|row| &**row).collect();
-    let body = json(&rows)?;
-    let hash = hex(&Sha256::digest(&body)[..16]);
-    let etag = format!("\"{hash}\"");
-    if is_known(&etag, headers) {
-        return Ok(not_modified(&etag, status));
+    let (status, memory) = match window.origin {
+        Origin::Whole(answer) => (cache_status(&answer), None),
+        Origin::TooLarge(memory) => (HeaderValue::from_static(TOO_LARGE), Some(memory)),
+    };
+    let link = window.next.map(|last| paging.link(last));
+    let mut hash = Sha256::new();
+    let content = Content::List(window.rows);
+    let written = content
+        .measure(|bytes| hash.update(bytes))
+        .map_err(|error| unwritten(&error))?;
+    // That there is a next page is part of the answer.
+    hash.update(link.as_deref().unwrap_or_default());
+    let etag = format!("\"{}\"", hex(&hash.finalize()[..16]));
+    let mut response = if is_known(&etag, headers) {
+        not_modified(&etag, status)
+    } else {
+        found(&etag, status, written.body(memory))
+    };
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, ascii(&link));
     }
-    Ok(found(&etag, status, body))
+    Ok(response)
 }
 
 /// 201 with the row that was added, and its address.
-pub(super) fn created<E: Resource>(row: &E) -> Result<Response, Problem> {
+pub(super) fn created<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
+    let location = format!("{}/{}", E::PATH, row.id());
     let mut response = written(row)?;
     *response.status_mut() = StatusCode::CREATED;
-    let location = format!("{}/{}", E::PATH, row.id());
     response.headers_mut().insert(LOCATION, ascii(&location));
     Ok(response)
 }
 
 /// 200 with the row as it is now.
-pub(super) fn written<E: Resource>(row: &E) -> Result<Response, Problem> {
+pub(super) fn written<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
+    let (written, etag) = row_and_tag(row)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (ETAG, ascii(&tag(*row.id(), row.stamps().2))),
+        (ETAG, ascii(&etag)),
     ];
-    Ok((headers, json(row)?).into_response())
+    Ok((headers, written.body(None)).into_response())
 }
 
-fn found(etag: &str, cache_status: HeaderValue, body: Vec<u8>) -> Response {
+/// The row's text, and the tag of its state.
+fn row_and_tag<E: Resource>(row: Arc<E>) -> Result<(Written<E>, String), Problem> {
+    let (.., version) = row.stamps();
+    let mut state = Revision::begin(version);
+    let written = Content::One(row).measure(|bytes| state.see(bytes));
+    Ok((
+        written.map_err(|error| unwritten(&error))?,
+        tag(state.end()),
+    ))
+}
+
+fn found(etag: &str, cache_status: HeaderValue, body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (ETAG, ascii(etag)),
@@ -109,12 +143,10 @@ fn cache_status<T>(answer: &Answer<T>) -> HeaderValue {
     ascii(&text)
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "an answer has no JSON form");
-        let detail = "the answer could not be written";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })
+fn unwritten(error: &io::Error) -> Problem {
+    tracing::error!(%error, "an answer has no JSON form");
+    let detail = "the answer could not be written";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 /// Only for texts made here, of ids, numbers and words.

@@ -3,14 +3,14 @@
 use aside::{Entity, Freshness, Repository};
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::precondition::Expected;
 use super::problem::Problem;
-use crate::domain::{Child, Echo, Hero, Invalid, Story, TaleError};
+use crate::domain::{Child, Echo, Expected, Hero, Invalid, Story, TaleError};
 
 /// A row that has an address.
-pub(super) trait Resource: Entity<Id = Uuid> {
+pub(super) trait Resource: Entity<Id = Uuid> + Serialize {
     /// The path of the collection.
     const PATH: &'static str;
 
@@ -42,11 +42,6 @@ impl Resource for Story {
     }
 }
 
-/// The strong tag of one row: another version, another tag.
-pub(super) fn tag(id: Uuid, version: u64) -> String {
-    format!("\"{id}.{version}\"")
-}
-
 /// Refuses a body that brings back something else than it was given.
 ///
 /// What the server sets itself is compared with the database's row, never
@@ -72,7 +67,7 @@ where
         return Ok(());
     };
     let (created_at, updated_at, version) = row.stamps();
-    if !expected.may_be(version) {
+    if !expected.admits(&*row, version) {
         return Ok(());
     }
     let changed = [

@@ -1,8 +1,12 @@
 //! Serving until told to stop, and then finishing what was begun.
+//!
+//! Every connection has limits: in time for its headers, for pauses between
+//! requests and for reading its answers, and in number. Where they all are
+//! busy a newcomer is refused without reading what it sends, which costs less
+//! than an answer.
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,48 +15,121 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::serve::ListenerExt as _;
+use axum::serve::Listener;
 use futures_util::StreamExt as _;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use rustix::process::{Resource, getrlimit};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::connection::converse;
+use super::seats::Seats;
 
 /// How long requests under way may take after the service was told to stop.
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
 
-/// Answers requests until `stop` completes, then those under way, within 20
-/// seconds; clients that take longer are cut off, and streams of events end
-/// at once.
-///
-/// # Errors
-/// The listener's own.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        // Answers are written whole, so there is nothing to wait for.
-        let _ = stream.set_nodelay(true);
-    });
-    let (stopping, told) = watch::channel(false);
-    let router = router.layer(from_fn_with_state(told.clone(), end_with_the_service));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopping.send(true);
-    });
-    let too_long = async {
-        until_told(told).await;
-        sleep(DRAINED_WITHIN).await;
-    };
-    tokio::select! {
-        served = server.into_future() => served,
-        () = too_long => {
-            tracing::warn!("some clients did not let go in time and are cut off");
-            Ok(())
+/// Connections that may be open beyond those that have a seat: they are being
+/// refused, or closed for others.
+const LEAVING: usize = 32;
+
+/// How long a connection that is refused may take to be told so.
+const REFUSED_WITHIN: Duration = Duration::from_millis(100);
+
+/// What a connection hears where all others are busy.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+    Connection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// What a client may ask of a listener, in time and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a request's header may take, and a pause before it. Default:
+    /// 10 seconds. The connection is closed then.
+    pub header_within: Duration,
+    /// How long a client may take nothing of an answer. Default: 10 seconds,
+    /// and a second more for each 16 KiB that it takes. The connection is
+    /// closed then.
+    pub read_within: Duration,
+    /// The most connections. Default: 1,024, and where the process may open
+    /// few files less: it leaves 128 of them, or half, to the rest of it.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MOST: u64 = 1024;
+        const FOR_THE_REST: u64 = 128;
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let spare = files.saturating_sub(FOR_THE_REST).max(files / 2);
+        Self {
+            header_within: Duration::from_secs(10),
+            read_within: Duration::from_secs(10),
+            // At most a thousand.
+            connections: spare.min(MOST) as usize,
         }
     }
+}
+
+/// Answers requests until `stop` completes, then those under way, within 20
+/// seconds.
+///
+/// Clients that take longer are cut off. Streams of events and connections
+/// without a whole request end at once.
+pub async fn serve<L>(
+    mut listener: L,
+    router: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()> + Send,
+) where
+    L: Listener,
+    L::Addr: Clone + Sync + 'static,
+{
+    let (stopping, told) = watch::channel(false);
+    let router = router.layer(from_fn_with_state(told.clone(), end_with_the_service));
+    let seats = Seats::new(limits.connections);
+    let open = Arc::new(Semaphore::new(limits.connections + LEAVING));
+    let mut connections = JoinSet::new();
+    let accept = async {
+        loop {
+            // The semaphore is never closed.
+            let Ok(descriptor) = Arc::clone(&open).acquire_owned().await else {
+                return;
+            };
+            let (stream, peer) = listener.accept().await;
+            while connections.try_join_next().is_some() {}
+            match seats.take() {
+                Some(seat) => {
+                    let (router, told) = (router.clone(), told.clone());
+                    connections.spawn(async move {
+                        converse(stream, peer, router, limits, seat, told).await;
+                        drop(descriptor);
+                    });
+                }
+                None => {
+                    connections.spawn(async move {
+                        refuse(stream).await;
+                        drop(descriptor);
+                    });
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = stop => {}
+    }
+    drop(listener);
+    let _ = stopping.send(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if timeout(DRAINED_WITHIN, drained).await.is_err() {
+        tracing::warn!("some clients did not let go in time and are cut off");
+    }
+}
+
+/// Says that there is no seat, without reading what the client sends.
+async fn refuse(mut stream: impl tokio::io::AsyncWrite + Unpin) {
+    let _ = timeout(REFUSED_WITHIN, stream.write_all(FULL)).await;
+    let _ = stream.shutdown().await;
 }
 
 /// A stream of events has no end of its own, and would hold up the stop.
@@ -73,7 +150,7 @@ async fn end_with_the_service(
     Response::from_parts(parts, Body::from_stream(events))
 }
 
-async fn until_told(mut told: watch::Receiver<bool>) {
+pub(super) async fn until_told(mut told: watch::Receiver<bool>) {
     // The sender goes away only with the service.
     let _ = told.wait_for(|told| *told).await;
 }
@@ -86,7 +163,7 @@ mod tests {
     use axum::routing::get;
     use futures_util::stream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
@@ -106,7 +183,7 @@ mod tests {
             let _ = stopped.await;
         };
         let router = Router::new().route("/events", endless);
-        let served = tokio::spawn(serve(listener, router, stopped));
+        let served = tokio::spawn(serve(listener, router, Limits::default(), stopped));
         let mut client = TcpStream::connect(address).await.unwrap();
         client
             .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -118,6 +195,6 @@ mod tests {
         }
         stop.send(()).unwrap();
         let ended = timeout(DRAINED_WITHIN / 2, served).await;
-        ended.expect("it ended in time").unwrap().unwrap();
+        ended.expect("it ended in time").unwrap();
     }
 }

@@ -10,12 +10,13 @@ use axum::routing::{get, put};
 use super::App;
 use super::body::Json;
 use super::id::{self, Id};
-use super::precondition::Expected;
+use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
 use super::reply;
-use super::resource::refuse_a_changed_echo;
-use crate::domain::{StoryDraft, StoryIndex, parse_rating};
+use super::resource::{Resource as _, refuse_a_changed_echo};
+use super::room::Place;
+use crate::domain::{Story, StoryDraft, StoryIndex, parse_rating};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -29,18 +30,16 @@ async fn list(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let stories = &app.tales.stories;
-    let index = match query.one_of(&["child_id", "child_name", "language"])? {
+    let filters = &["child_id", "child_name", "language"];
+    let (filter, paging) = query.list(Story::PATH, filters)?;
+    let index = match filter {
         None => None,
         Some(("child_id", text)) => Some(StoryIndex::ChildId(id::parse("child_id", text)?)),
         Some(("child_name", name)) => Some(StoryIndex::ChildName(query::name("child_name", name)?)),
         Some((_, word)) => Some(StoryIndex::Language(query::word("language", word)?)),
     };
-    let answer = match index {
-        None => stories.list_all_with(Freshness::Any).await?,
-        Some(index) => stories.find_by_with(&index, Freshness::Any).await?,
-    };
-    reply::list(&answer, &headers)
+    let window = app.stories.read(index, &paging, &app.room).await?;
+    reply::list(window, &paging, &headers)
 }
 
 async fn one(
@@ -53,9 +52,13 @@ async fn one(
     reply::one(found.await?, &headers)
 }
 
-async fn create(State(app): State<App>, _: NoQuery, Json(body): Json) -> Result<Response, Problem> {
+async fn create(
+    State(app): State<App>,
+    _: NoQuery,
+    Json(body, _place): Json,
+) -> Result<Response, Problem> {
     let (draft, _) = StoryDraft::parse(&body)?;
-    reply::created(&*app.tales.create_story(draft).await?)
+    reply::created(app.tales.create_story(draft).await?)
 }
 
 async fn replace(
@@ -63,13 +66,13 @@ async fn replace(
     Id(id): Id,
     _: NoQuery,
     headers: HeaderMap,
-    Json(body): Json,
+    Json(body, _place): Json,
 ) -> Result<Response, Problem> {
-    let expected = Expected::read(&headers, id)?;
+    let expected = precondition::expected(&headers)?;
     let (draft, echo) = StoryDraft::parse(&body)?;
     refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
-    let replaced = expected.write(|version| app.tales.replace_story(id, draft.clone(), version));
-    reply::written(&*replaced.await?)
+    let replaced = app.tales.replace_story(id, draft, expected);
+    reply::written(replaced.await?)
 }
 
 async fn rate(
@@ -77,23 +80,24 @@ async fn rate(
     Id(id): Id,
     _: NoQuery,
     headers: HeaderMap,
-    Json(body): Json,
+    Json(body, _place): Json,
 ) -> Result<Response, Problem> {
-    let expected = Expected::read(&headers, id)?;
+    let expected = precondition::expected(&headers)?;
     let (rating, echo) = parse_rating(&body)?;
     refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
-    let rated = expected.write(|version| app.tales.rate_story(id, rating, version));
-    reply::written(&*rated.await?)
+    let rated = app.tales.rate_story(id, rating, expected);
+    reply::written(rated.await?)
 }
 
 async fn delete(
     State(app): State<App>,
     Id(id): Id,
     _: NoQuery,
+    _place: Place,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let expected = Expected::read(&headers, id)?;
-    let deleted = expected.write(|version| app.tales.delete_story(id, version));
+    let expected = precondition::expected(&headers)?;
+    let deleted = app.tales.delete_story(id, expected);
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,8 +1,9 @@
 //! Whether the database answers, as those who asked it found out.
 //!
 //! A server that went away is met by every request, so it is logged when that
-//! begins and when it ends, and not in between. There is no probe of its own:
-//! `/health` asks often enough.
+//! begins and when it ends, and not in between. So is one that answers and
+//! fails, as where its disk is full; there reads may go on, so they and writes
+//! are told apart. There is no probe: `/health` asks often enough.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,9 +23,18 @@ pub(super) struct Availability {
     /// When the last answer came, in milliseconds since `opened`.
     answered: AtomicU64,
     away: AtomicBool,
+    /// Whether the last read, or the last write, failed.
+    failing: [AtomicBool; 2],
     /// Connections that callers have in hand.
     held: AtomicUsize,
     plans: Arc<Plans>,
+}
+
+/// What a question is part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    Read,
+    Write,
 }
 
 /// A connection in hand, until it is dropped.
@@ -45,6 +55,7 @@ impl Availability {
             opened: Instant::now(),
             answered: AtomicU64::new(0),
             away: AtomicBool::new(false),
+            failing: Default::default(),
             held: AtomicUsize::new(0),
             plans,
         }
@@ -63,6 +74,7 @@ impl Availability {
         begun: Instant,
         outcome: Result<T, sqlx::Error>,
         kind: &'static str,
+        work: Work,
     ) -> Result<T, TaleError> {
         let error = match outcome {
             Ok(value) => {
@@ -78,11 +90,33 @@ impl Availability {
             Err(error) => tale_error(error, kind),
         };
         self.plans.note(&error);
-        if is_away(&error) && !self.away.swap(true, Ordering::Relaxed) {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(cause, "the database does not answer");
+        let cause = || std::error::Error::source(&error).map(ToString::to_string);
+        if is_away(&error) {
+            if !self.away.swap(true, Ordering::Relaxed) {
+                tracing::error!(cause = cause(), "the database does not answer");
+            }
+        } else if matches!(error, TaleError::Database(_))
+            && !self.failing(work).swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(cause = cause(), ?work, "the database failed");
         }
         Err(error)
+    }
+
+    /// Says that a read, or a write as a whole, was done.
+    pub(super) fn done(&self, work: Work) {
+        let failing = self.failing(work);
+        if failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(?work, "the database works again");
+        }
+    }
+
+    fn failing(&self, work: Work) -> &AtomicBool {
+        let [reads, writes] = &self.failing;
+        match work {
+            Work::Read => reads,
+            Work::Write => writes,
+        }
     }
 
     fn heard(&self) {
@@ -113,7 +147,9 @@ mod tests {
 
     fn in_vain(availability: &Availability, begun: Instant) -> TaleError {
         let outcome: Result<(), _> = Err(sqlx::Error::PoolTimedOut);
-        availability.judge(begun, outcome, "row").unwrap_err()
+        availability
+            .judge(begun, outcome, "row", Work::Read)
+            .unwrap_err()
     }
 
     #[test]
@@ -126,7 +162,7 @@ mod tests {
         drop(held);
         assert!(is_away(&in_vain(&server, begun)));
         sleep(Duration::from_millis(5));
-        server.judge(begun, Ok(()), "row").unwrap();
+        server.judge(begun, Ok(()), "row", Work::Read).unwrap();
         assert!(matches!(in_vain(&server, begun), TaleError::Busy));
 
         let file = Availability::new(false, Arc::new(Plans::new()));

@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
 use super::database::Database;
+use super::pages::{self, Most, Page, Pages, Paging, Position};
 use super::statement::{Statement, Value};
 use super::stories;
 use super::table::{self, Statements, Table, storable};
-use crate::domain::{Child, ChildIndex, TaleError, now};
+use crate::domain::{Child, ChildIndex, Expected, TaleError, now};
 
 /// The children of a database.
 #[derive(Clone, Debug)]
@@ -94,25 +95,25 @@ impl SqlChildren {
         Self { database }
     }
 
-    /// Replaces the child of the same id if it has the expected version, or
-    /// whichever it has when `None`; answers `None` when there is no such
-    /// child. A new name is given to its stories in the same transaction.
+    /// Replaces the child of the same id if it is what is expected; returns `None` when there is no
+    /// such child. A new name is given to its stories in the same transaction.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version.
+    /// [`TaleError::Conflict`] when it is something else.
     pub async fn update_if(
         &self,
         row: Child,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<Option<Arc<Child>>, TaleError> {
+        let expected = expected.into();
         row.draft().validate()?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(row.id)).await?;
             let Some(before) = table::lock::<Child>(&mut transaction, row.id).await? else {
                 return Ok(None);
             };
-            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            let after = table::replace(&mut transaction, &before, &row, &expected).await?;
             write.updated(&before, &after);
             if before.name != after.name {
                 stories::follow_name(&mut transaction, &after, write).await?;
@@ -122,25 +123,25 @@ impl SqlChildren {
         })
     }
 
-    /// Deletes the child if it has the expected version, or whichever it has
-    /// when `None`; answers whether there was one. Its stories keep the name
-    /// and lose the id, each with a version of its own more.
+    /// Deletes the child if it is what is expected; returns whether there was
+    /// one. Its stories keep the name and lose the id, each with a version more.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version.
+    /// [`TaleError::Conflict`] when it is something else.
     pub async fn delete_if(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
+        let expected = expected.into();
         once_more!({
             let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Child>(&mut transaction, id).await? else {
                 return Ok(false);
             };
             stories::leave_child(&mut transaction, id, write).await?;
-            table::delete(&mut transaction, &before, expected_version).await?;
+            table::delete(&mut transaction, &before, &expected).await?;
             write.deleted(&before);
             transaction.commit(write).await?;
             Ok(true)
@@ -217,4 +218,49 @@ impl Repository for SqlChildren {
     fn overloaded(&self) -> TaleError {
         TaleError::Busy
     }
+}
+
+impl Pages for SqlChildren {
+    async fn page(
+        &self,
+        index: Option<&ChildIndex>,
+        after: Position,
+        most: Most,
+    ) -> Result<Page<Child>, TaleError> {
+        pages::page(&self.database, paging(index), after, most).await
+    }
+
+    async fn whole(
+        &self,
+        index: Option<&ChildIndex>,
+        bytes: usize,
+    ) -> Result<Option<Rows<Child>>, TaleError> {
+        pages::whole(&self.database, paging(index), bytes).await
+    }
+}
+
+fn paging(index: Option<&ChildIndex>) -> Paging {
+    const ALL: Statement = Statement::both(select!(
+        "children WHERE ($1, $2) < (created_at, id)
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    const BY_NAME: Statement = Statement::both(select!(
+        "children WHERE ($1, $2) < (created_at, id) AND name = $4
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    const EXACT: Statement = Statement::both(select!(
+        "children WHERE ($1, $2) < (created_at, id) AND name = $4 AND age = $5 AND gender = $6
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    Some(match index {
+        None => (ALL, vec![]),
+        Some(ChildIndex::Name(name) | ChildIndex::Exact { name, .. }) if !storable(name) => {
+            return None;
+        }
+        Some(ChildIndex::Name(name)) => (BY_NAME, vec![Value::text(name)]),
+        Some(ChildIndex::Exact { name, age, gender }) => {
+            let gender = Value::text(gender.as_str());
+            (EXACT, vec![Value::text(name), Value::int(*age), gender])
+        }
+    })
 }

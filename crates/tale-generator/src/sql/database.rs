@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use aside::{CacheService, Write};
 use aside_sqlx::{PostgresJournal, SqliteJournal, Triggers};
+use futures_util::TryStreamExt as _;
+use serde::Serialize;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::availability::Availability;
+use super::availability::{Availability, Work};
 use super::columns::{FromColumns, Present};
 use super::open::{self, CommitStep, DatabaseOptions, OpenError};
+use super::pages::{Most, Page, gather};
 use super::plans::Plans;
 use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
@@ -106,7 +109,7 @@ impl Database {
                 }
             }
         };
-        self.within_the_limit(question, "row").await
+        self.within_the_limit(question, "row", Work::Read).await
     }
 
     /// Whether the tables are empty.
@@ -218,7 +221,45 @@ impl Database {
                     }
                 }
             };
-            self.within_the_limit(rows, kind).await
+            let read = self.within_the_limit(rows, kind, Work::Read).await;
+            read.inspect(|_| self.limits.availability.done(Work::Read))
+        })
+    }
+
+    /// Reads rows one after the other and no more than `most`. The first is
+    /// read whatever it takes if it is `wanted`.
+    pub(super) async fn fetch_most<T: FromColumns + Serialize>(
+        &self,
+        statement: Statement,
+        values: Vec<Value>,
+        kind: &'static str,
+        most: Most,
+        wanted: bool,
+    ) -> Result<Page<T>, TaleError> {
+        self.limits.reads.fetch_add(1, Ordering::Relaxed);
+        if !self.limits.read_delay.is_zero() {
+            sleep(self.limits.read_delay).await;
+        }
+        once_more!({
+            let values = values.clone();
+            let page = async {
+                match &self.pool {
+                    Pool::Sqlite(pool) => {
+                        let query = statement.for_sqlite(values)?;
+                        let rows = query.fetch(pool);
+                        gather(rows.map_ok(|row| T::from_columns(&row)), most, wanted).await
+                    }
+                    Pool::Postgres(pool) => {
+                        let mut connection = pool.acquire().await?;
+                        let _held = self.limits.availability.hold();
+                        let query = statement.for_postgres(values);
+                        let rows = query.fetch(&mut *connection);
+                        gather(rows.map_ok(|row| T::from_columns(&row)), most, wanted).await
+                    }
+                }
+            };
+            let read = self.within_the_limit(page, kind, Work::Read).await;
+            read.inspect(|_| self.limits.availability.done(Work::Read))
         })
     }
 
@@ -243,7 +284,7 @@ impl Database {
                     .map(|inner| Transaction::postgres(inner, limit, availability)),
             }
         };
-        let mut begun = self.within_the_limit(begun, "row").await?;
+        let mut begun = self.within_the_limit(begun, "row", Work::Write).await?;
         begun.at_commit = self.limits.at_commit;
         begun.place = Some(place);
         Ok(begun)
@@ -270,21 +311,22 @@ impl Database {
                 }
             }
         };
-        let begun = self.within_the_limit(begun, "row").await;
+        let begun = self.within_the_limit(begun, "row", Work::Read).await;
         begun.map(Snapshot::new)
     }
 
     /// A peer that went silent gives no error of its own.
     async fn within_the_limit<T>(
         &self,
-        work: impl Future<Output = Result<T, sqlx::Error>>,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
         kind: &'static str,
+        work: Work,
     ) -> Result<T, TaleError> {
         let begun = Instant::now();
-        let outcome = timeout(self.limits.longest_transaction, work)
+        let outcome = timeout(self.limits.longest_transaction, asked)
             .await
             .map_err(|_| TaleError::Busy)?;
-        self.limits.availability.judge(begun, outcome, kind)
+        self.limits.availability.judge(begun, outcome, kind, work)
     }
 
     fn for_a_transaction(&self) -> (Duration, Arc<Availability>) {

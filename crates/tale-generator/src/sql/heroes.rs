@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
 use super::database::Database;
+use super::pages::{self, Most, Page, Pages, Paging, Position};
 use super::statement::{Statement, Value};
 use super::stories;
 use super::table::{self, Statements, Table, storable};
-use crate::domain::{Hero, HeroIndex, TaleError, now};
+use crate::domain::{Expected, Hero, HeroIndex, TaleError, now};
 
 /// The heroes of a database.
 #[derive(Clone, Debug)]
@@ -105,50 +106,50 @@ impl SqlHeroes {
         Self { database }
     }
 
-    /// Replaces the hero of the same id if it has the expected version, or
-    /// whichever it has when `None`; answers `None` when there is no such
-    /// hero. The version is compared inside the UPDATE.
+    /// Replaces the hero of the same id if it is what is expected; returns `None` when there is no
+    /// such hero. The version is compared inside the UPDATE.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version.
+    /// [`TaleError::Conflict`] when it is something else.
     pub async fn update_if(
         &self,
         row: Hero,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<Option<Arc<Hero>>, TaleError> {
+        let expected = expected.into();
         row.draft().validate()?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(row.id)).await?;
             let Some(before) = table::lock(&mut transaction, row.id).await? else {
                 return Ok(None);
             };
-            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            let after = table::replace(&mut transaction, &before, &row, &expected).await?;
             write.updated(&before, &after);
             transaction.commit(write).await?;
             Ok(Some(Arc::new(after)))
         })
     }
 
-    /// Deletes the hero if it has the expected version, or whichever it has
-    /// when `None`; answers whether there was one. Its stories stay, without
-    /// it, each with a version of its own more.
+    /// Deletes the hero if it is what is expected; returns whether there was
+    /// one. Its stories stay, without it, each with a version more.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version.
+    /// [`TaleError::Conflict`] when it is something else.
     pub async fn delete_if(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
+        let expected = expected.into();
         once_more!({
             let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Hero>(&mut transaction, id).await? else {
                 return Ok(false);
             };
             stories::leave_hero(&mut transaction, id, write).await?;
-            table::delete(&mut transaction, &before, expected_version).await?;
+            table::delete(&mut transaction, &before, &expected).await?;
             write.deleted(&before);
             transaction.commit(write).await?;
             Ok(true)
@@ -218,4 +219,44 @@ impl Repository for SqlHeroes {
     fn overloaded(&self) -> TaleError {
         TaleError::Busy
     }
+}
+
+impl Pages for SqlHeroes {
+    async fn page(
+        &self,
+        index: Option<&HeroIndex>,
+        after: Position,
+        most: Most,
+    ) -> Result<Page<Hero>, TaleError> {
+        pages::page(&self.database, paging(index), after, most).await
+    }
+
+    async fn whole(
+        &self,
+        index: Option<&HeroIndex>,
+        bytes: usize,
+    ) -> Result<Option<Rows<Hero>>, TaleError> {
+        pages::whole(&self.database, paging(index), bytes).await
+    }
+}
+
+fn paging(index: Option<&HeroIndex>) -> Paging {
+    const ALL: Statement = Statement::both(select!(
+        "heroes WHERE ($1, $2) < (created_at, id)
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    const BY_NAME: Statement = Statement::both(select!(
+        "heroes WHERE ($1, $2) < (created_at, id) AND name = $4
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    const BY_LANGUAGE: Statement = Statement::both(select!(
+        "heroes WHERE ($1, $2) < (created_at, id) AND language = $4
+          ORDER BY created_at, id LIMIT $3"
+    ));
+    Some(match index {
+        None => (ALL, vec![]),
+        Some(HeroIndex::Name(name)) if !storable(name) => return None,
+        Some(HeroIndex::Name(name)) => (BY_NAME, vec![Value::text(name)]),
+        Some(HeroIndex::Language(language)) => (BY_LANGUAGE, vec![Value::text(language.as_str())]),
+    })
 }

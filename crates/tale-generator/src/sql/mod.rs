@@ -28,12 +28,14 @@ mod plans;
 
 mod availability;
 mod batch;
+mod bounded;
 mod children;
 mod columns;
 mod database;
 mod failure;
 mod heroes;
 mod open;
+mod pages;
 mod snapshot;
 mod statement;
 mod stories;
@@ -42,9 +44,11 @@ mod transaction;
 mod writers;
 
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
+pub(crate) use bounded::Bounded;
 pub use children::SqlChildren;
 pub use database::Database;
 pub use failure::is_away;
 pub use heroes::SqlHeroes;
 pub use open::{CommitStep, DatabaseOptions, OpenError};
+pub(crate) use pages::{IndexOf, Most, Page, Pages, Position};
 pub use stories::SqlStories;

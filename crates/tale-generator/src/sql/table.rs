@@ -13,7 +13,7 @@ use super::database::Database;
 use super::failure::tale_error;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
-use crate::domain::{TaleError, now};
+use crate::domain::{Expected, TaleError, now};
 
 /// A kind of row and its statements.
 pub(super) trait Table: Entity<Id = Uuid> + FromColumns {
@@ -121,11 +121,12 @@ pub(super) async fn replace<T: Table>(
     transaction: &mut Transaction,
     before: &T,
     row: &T,
-    expected_version: Option<u64>,
+    expected: &Expected,
 ) -> Result<T, TaleError> {
+    let version = expect(before, expected)?;
     let mut values = vec![Value::id(*row.id())];
     values.extend(row.writable().map_err(|error| tale_error(error, T::KIND))?);
-    values.extend([Value::Time(now()), Value::Version(expected_version)]);
+    values.extend([Value::Time(now()), Value::Version(version)]);
     transaction
         .fetch_first(T::STATEMENTS.update, values, T::KIND)
         .await?
@@ -136,13 +137,25 @@ pub(super) async fn replace<T: Table>(
 pub(super) async fn delete<T: Table>(
     transaction: &mut Transaction,
     before: &T,
-    expected_version: Option<u64>,
+    expected: &Expected,
 ) -> Result<(), TaleError> {
-    let values = vec![Value::id(*before.id()), Value::Version(expected_version)];
+    let version = expect(before, expected)?;
+    let values = vec![Value::id(*before.id()), Value::Version(version)];
     let deleted: Option<Present> = transaction
         .fetch_first(T::STATEMENTS.delete, values, T::KIND)
         .await?;
     deleted.map(drop).ok_or_else(|| moved_on(before))
+}
+
+/// The version that the statement must find, after a look at the locked row;
+/// `None` for any.
+pub(super) fn expect<T: Table>(before: &T, expected: &Expected) -> Result<Option<u64>, TaleError> {
+    let (_, _, version) = before.stamps();
+    match expected {
+        Expected::Any => Ok(None),
+        expected if expected.admits(before, version) => Ok(Some(version)),
+        _ => Err(moved_on(before)),
+    }
 }
 
 /// The row is locked, so a statement that did not find it did not find the

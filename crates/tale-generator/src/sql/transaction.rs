@@ -8,7 +8,7 @@ use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, certai
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
-use super::availability::{Availability, Held};
+use super::availability::{Availability, Held, Work};
 use super::columns::FromColumns;
 use super::database::{read_postgres, read_sqlite};
 use super::open::CommitStep;
@@ -88,7 +88,7 @@ impl Transaction {
         let outcome = timeout(self.limit, rows)
             .await
             .map_err(|_| TaleError::Busy)?;
-        self.availability.judge(begun, outcome, kind)
+        self.availability.judge(begun, outcome, kind, Work::Write)
     }
 
     /// Runs a statement and takes its first row.
@@ -128,7 +128,7 @@ impl Transaction {
         let outcome = timeout(self.limit, done)
             .await
             .map_err(|_| TaleError::Busy)?;
-        self.availability.judge(begun, outcome, kind)
+        self.availability.judge(begun, outcome, kind, Work::Write)
     }
 
     /// Commits what `write` was told, once every copy is kept from coming
@@ -167,7 +167,9 @@ impl Transaction {
             (Ok(()), Some(at_commit)) => at_commit(CommitStep::Committed),
             _ => {}
         }
-        self.availability.judge(begun, verdict, "row")
+        self.availability
+            .judge(begun, verdict, "row", Work::Write)
+            .inspect(|()| self.availability.done(Work::Write))
     }
 
     fn reach(&self, step: CommitStep) {
@@ -195,7 +197,7 @@ impl Transaction {
             // The policy is another one.
             Err(RecordError::Refused) => return Err(TaleError::Busy),
         };
-        self.availability.judge(begun, recorded, "row")
+        self.availability.judge(begun, recorded, "row", Work::Write)
     }
 
     /// Rolls back; answers whether that is certain.

@@ -11,6 +11,7 @@ macro_rules! columns {
 }
 
 mod cascade;
+mod lists;
 mod table_impl;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::database::Database;
 use super::statement::{Statement, Value};
 use super::table::{self, Table, storable};
 use super::transaction::Transaction;
-use crate::domain::{Story, StoryIndex, TaleError, now, validate_rating};
+use crate::domain::{Expected, Story, StoryIndex, TaleError, now, validate_rating};
 
 pub(super) use cascade::{follow_name, leave_child, leave_hero};
 
@@ -40,19 +41,19 @@ impl SqlStories {
         Self { database }
     }
 
-    /// Replaces the story of the same id if it has the expected version, or
-    /// whichever it has when `None`; answers `None` when there is no such
-    /// story. Where there is a `child_id`, the child's name is stored.
+    /// Replaces the story of the same id if it is what is expected; returns `None` when there is no
+    /// such story. Where there is a `child_id`, the child's name is stored.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version,
+    /// [`TaleError::Conflict`] when it is something else,
     /// [`TaleError::UnknownChild`] and [`TaleError::UnknownHero`].
     pub async fn update_if(
         &self,
         mut row: Story,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<Option<Arc<Story>>, TaleError> {
+        let expected = expected.into();
         row.draft().validate()?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(row.id)).await?;
@@ -63,30 +64,31 @@ impl SqlStories {
                 return Ok(None);
             };
             unknown.map_or(Ok(()), Err)?;
-            let after = table::replace(&mut transaction, &before, &row, expected_version).await?;
+            let after = table::replace(&mut transaction, &before, &row, &expected).await?;
             write.updated(&before, &after);
             transaction.commit(write).await?;
             Ok(Some(Arc::new(after)))
         })
     }
 
-    /// Deletes the story if it has the expected version, or whichever it has
-    /// when `None`; answers whether there was one.
+    /// Deletes the story if it is what is expected; returns whether there was
+    /// one.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it has another version.
+    /// [`TaleError::Conflict`] when it is something else.
     pub async fn delete_if(
         &self,
         id: Uuid,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<bool, TaleError> {
+        let expected = expected.into();
         once_more!({
             let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {
                 return Ok(false);
             };
-            table::delete(&mut transaction, &before, expected_version).await?;
+            table::delete(&mut transaction, &before, &expected).await?;
             write.deleted(&before);
             transaction.commit(write).await?;
             Ok(true)
@@ -102,7 +104,7 @@ impl SqlStories {
         &self,
         id: Uuid,
         rating: i32,
-        expected_version: Option<u64>,
+        expected: impl Into<Expected> + Send,
         write: &mut Write,
     ) -> Result<Option<Arc<Story>>, TaleError> {
         const RATE: Statement = Statement::both(returning!(
@@ -112,6 +114,7 @@ impl SqlStories {
                     version = version + 1
               WHERE id = $1 AND ($4 IS NULL OR version = $4)"
         ));
+        let expected = expected.into();
         validate_rating(rating)?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(id)).await?;
@@ -122,7 +125,7 @@ impl SqlStories {
                 Value::id(id),
                 Value::int(rating),
                 Value::Time(now()),
-                Value::Version(expected_version),
+                Value::Version(table::expect(&before, &expected)?),
             ];
             let after: Story = transaction
                 .fetch_first(RATE, values, "story")

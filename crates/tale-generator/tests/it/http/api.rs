@@ -1,6 +1,7 @@
 //! The router over a fresh database, and what it answers.
 
 use aside::{CacheConfig, CacheService, Settings};
+use aside_admin::Access;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -56,7 +57,7 @@ impl Api {
     pub(crate) fn around(tales: &Tales) -> Self {
         Self {
             tales: tales.clone(),
-            router: router(tales, None).unwrap(),
+            router: router(tales, Access::closed("Set a token.")),
         }
     }
 

@@ -123,3 +123,52 @@ async fn of_many_writers_of_one_version_one_succeeds() {
     let refused = statuses.iter().filter(|reply| reply.status == 412).count();
     assert_eq!((done, refused), (1, 9));
 }
+
+#[tokio::test]
+async fn a_version_that_came_back_with_another_row_is_another_tag() {
+    for postgres in [false, true] {
+        let path = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite:{}", path.path().join("tales.db").display());
+        let url = match postgres {
+            false => url,
+            true => match crate::databases::postgres_database() {
+                Some(url) => url,
+                None => continue,
+            },
+        };
+        let settings = aside::Settings::from_pairs([("REDIS_ENABLED", "false")]);
+        let config = aside::CacheConfig::from_settings(&settings).unwrap();
+        let cache = aside::CacheService::connect(config).await;
+        let api = Api::over(&url, crate::databases::patient(), cache).await;
+        let added = api.post("/heroes", &hero("Ada")).await;
+        let path = added.header("location").to_owned();
+        let tag = added.header("etag").to_owned();
+        // As another program, or a restore, leaves it: the same version.
+        const CHANGE: &str = "UPDATE heroes SET name = 'Eve'";
+        if postgres {
+            let other = sqlx::PgPool::connect(&url).await.unwrap();
+            sqlx::query(CHANGE).execute(&other).await.unwrap();
+        } else {
+            let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+            sqlx::query(CHANGE).execute(&other).await.unwrap();
+        }
+        let read = api
+            .ask("GET", &path, &[("if-none-match", &tag)], None)
+            .await;
+        assert_eq!(read.status, 200);
+        assert_eq!(read.json()["version"], 1);
+        assert_ne!(read.header("etag"), tag);
+        for (method, body) in [("PUT", Some(hero("Zoe"))), ("DELETE", None)] {
+            let reply = api
+                .ask(method, &path, &[("if-match", &tag)], body.as_ref())
+                .await;
+            reply.is_problem(412, &[]);
+        }
+        let now = read.header("etag");
+        let body = hero("Zoe");
+        let reply = api
+            .ask("PUT", &path, &[("if-match", now)], Some(&body))
+            .await;
+        assert_eq!(reply.status, 200);
+    }
+}

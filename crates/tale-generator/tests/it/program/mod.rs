@@ -1,5 +1,6 @@
 //! The program as its users run it.
 
+mod attacks;
 mod demo;
 mod exports;
 mod jobs;

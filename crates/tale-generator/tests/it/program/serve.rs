@@ -27,8 +27,6 @@ fn it_serves_what_it_was_seeded_with_and_says_where_it_came_from() {
     let first = service.get("/heroes");
     assert!(first.contains("cache-status: aside; fwd=miss"), "{first}");
     assert!(service.get("/health").contains("\"status\":\"ok\""));
-    // This machine needs no token where there is none.
-    assert!(service.get("/cache/stats").starts_with("HTTP/1.1 200"));
     assert_eq!(redis.command(&["EXISTS", "hero:all"]).integer(), Some(1));
 }
 
@@ -80,6 +78,22 @@ fn a_token_is_asked_for_where_there_is_one() {
     let head = "GET /cache/stats HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef";
     assert!(service.ask(head, "").starts_with("HTTP/1.1 200"));
     assert!(service.get("/health").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn the_token_for_reading_may_get_only() {
+    let directory = TempDir::new().unwrap();
+    let mut command = tales(directory.path(), SERVE);
+    command.env("REDIS_URL", "memory://");
+    command.env("ADMIN_READ_TOKEN", "fedcba9876543210");
+    let service = Service::start(&mut command);
+    let with = |method: &str, path: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nAuthorization: Bearer fedcba9876543210");
+        service.ask(&head, "")
+    };
+    assert!(with("GET", "/cache/stats").starts_with("HTTP/1.1 200"));
+    assert!(with("DELETE", "/cache/hero").starts_with("HTTP/1.1 403"));
+    assert!(service.get("/cache/stats").starts_with("HTTP/1.1 401"));
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::patience::Patient;
+use super::seats::Seat;
+use super::server::{Limits, until_told};
+
+/// The most that is read ahead and written ahead. A header that takes more than
+/// twice as much is refused: it is judged after each read.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// The most headers of one request.
+const MOST_HEADERS: usize = 100;
+
+/// Answers what comes on `stream` until it ends, the peer is too slow, the
+/// seat goes to another connection, or the service stops.
+pub(super) async fn converse<S, A>(
+    stream: S,
+    peer: A,
+    router: Router,
+    limits: Limits,
+    seat: Arc<Seat>,
+    stopping: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Clone + Send + Sync + 'static,
+{
+    let stream = Patient::new(stream, Arc::clone(&seat), limits.read_within);
+    let peer = ConnectInfo(peer);
+    let answering = Arc::clone(&seat);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (router, seat) = (router.clone(), Arc::clone(&answering));
+        request.extensions_mut().insert(peer.clone());
+        async move {
+            if !seat.is_asked() {
+                return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+            }
+            let response: Result<Response<Body>, Infallible> =
+                router.oneshot(request.map(Body::new)).await;
+            let Ok(response) = response;
+            Ok(response.map(|body| Answer { body, seat }))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_within)
+        .max_buf_size(BUFFER_BYTES)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        () = seat.given_away() => return,
+        _ = connection.as_mut() => return,
+        () = until_told(stopping) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // A request that came whole is still answered; what is only begun is not.
+    let last = poll_fn(|context| match connection.as_mut().poll(context) {
+        Poll::Pending if !seat.is_waiting() => Poll::Pending,
+        _ => Poll::Ready(()),
+    });
+    last.await;
+}
+
+/// An answer's body, which says when all of it has been taken.
+struct Answer {
+    body: Body,
+    seat: Arc<Seat>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.seat.has_answered();
+    }
+}

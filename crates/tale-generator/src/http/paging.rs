@@ -1,0 +1,151 @@
+//! `limit` and `after`: which part of which list is asked for.
+//!
+//! `after` holds the position of the last row of the page before, and a seal
+//! over it and over the list, so that one from another list is noticed. It is no
+//! secret: one that is forged with its seal says a position, which any client
+//! may ask for.
+
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::listing::MOST_ROWS;
+use super::problem::Problem;
+use super::query;
+use crate::sql::Position;
+
+/// How many digits the time, the id and the seal have.
+const DIGITS: (usize, usize, usize) = (16, 32, 16);
+
+/// Part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Paging {
+    /// The list: its path, and its filter where it has one.
+    list: String,
+    limit: Option<usize>,
+    after: Option<Position>,
+}
+
+impl Paging {
+    /// Reads the two parameters of a request for the list at `path`.
+    pub(super) fn read(
+        path: &str,
+        filter: query::Filter<'_>,
+        limit: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let list = match filter {
+            None => path.to_owned(),
+            Some((name, value)) => {
+                format!(
+                    "{path}?{name}={}",
+                    utf8_percent_encode(value, NON_ALPHANUMERIC)
+                )
+            }
+        };
+        let limit = limit.map(|text| query::number("limit", text, 1, MOST_ROWS as i32));
+        let after = after.map(|text| {
+            let message = "must be taken from the Link of an answer of the same list";
+            position(&list, text).ok_or_else(|| Problem::bad("after", message))
+        });
+        Ok(Self {
+            limit: limit.transpose()?.and_then(|limit| limit.try_into().ok()),
+            after: after.transpose()?,
+            list,
+        })
+    }
+
+    /// What tells the list from others.
+    pub(super) fn list(&self) -> &str {
+        &self.list
+    }
+
+    /// The most rows that the answer may have.
+    pub(super) fn most(&self) -> usize {
+        self.limit.unwrap_or(MOST_ROWS)
+    }
+
+    /// The position before the first row.
+    pub(super) fn after(&self) -> Option<Position> {
+        self.after
+    }
+
+    /// The `Link` to the page after the row at `last`.
+    pub(super) fn link(&self, last: Position) -> String {
+        let list = &self.list;
+        let more = if list.contains('?') { '&' } else { '?' };
+        let limit = self.limit.map(|limit| format!("limit={limit}&"));
+        let limit = limit.unwrap_or_default();
+        format!(
+            "<{list}{more}{limit}after={}>; rel=\"next\"",
+            text(list, last)
+        )
+    }
+}
+
+fn text(list: &str, position: Position) -> String {
+    let micros = position.created_at.as_microsecond();
+    let place = format!("{micros:016x}{}", position.id.simple());
+    let seal = seal(list, &place);
+    place + &seal
+}
+
+fn position(list: &str, text: &str) -> Option<Position> {
+    let (time, id, _) = DIGITS;
+    let (micros, rest) = text.split_at_checked(time)?;
+    let position = Position {
+        created_at: Timestamp::from_microsecond(u64::from_str_radix(micros, 16).ok()? as i64)
+            .ok()?,
+        id: Uuid::try_parse(rest.get(..id)?).ok()?,
+    };
+    (self::text(list, position) == text).then_some(position)
+}
+
+fn seal(list: &str, place: &str) -> String {
+    let hash = Sha256::digest(format!("{list} {place}"));
+    hash[..DIGITS.2 / 2]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> Position {
+        Position {
+            created_at: "1969-07-20T20:17:40.123456Z".parse().unwrap(),
+            id: Uuid::max(),
+        }
+    }
+
+    #[test]
+    fn a_position_is_read_for_its_own_list_and_unchanged_alone() {
+        let text = text("/heroes", some());
+        assert_eq!(position("/heroes", &text), Some(some()));
+        assert_eq!(position("/children", &text), None);
+        assert_eq!(position("/heroes?language=en", &text), None);
+        for at in 0..text.len() {
+            let mut forged = text.clone();
+            let other = if &text[at..=at] == "0" { "1" } else { "0" };
+            forged.replace_range(at..=at, other);
+            assert_eq!(position("/heroes", &forged), None, "{forged}");
+            assert_eq!(position("/heroes", &text[..at]), None);
+        }
+        assert_eq!(position("/heroes", &text.to_uppercase()), None);
+        assert_eq!(position("/heroes", "\u{416}".repeat(32).as_str()), None);
+    }
+
+    #[test]
+    fn the_link_leads_to_the_same_list_with_the_same_limit() {
+        let paging = Paging::read("/heroes", Some(("name", "a&b")), Some("7"), None).unwrap();
+        let link = paging.link(some());
+        assert!(
+            link.starts_with("</heroes?name=a%26b&limit=7&after="),
+            "{link}"
+        );
+        assert!(link.ends_with(">; rel=\"next\""));
+    }
+}

@@ -1,0 +1,113 @@
+//! A stream whose peer has to take what is sent to it.
+//!
+//! A client that asks and does not read would hold its answer for ever. Time
+//! begins when it takes nothing more, and ends when all that was to be sent
+//! is. What it takes meanwhile earns it time, so that a slow network is no
+//! fault, and a byte now and then is one.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::seats::Seat;
+
+/// The slowest that a client may read, in bytes per second.
+const SLOWEST: u32 = 16 * 1024;
+
+/// The stream of one connection.
+pub(super) struct Patient<S> {
+    stream: S,
+    seat: Arc<Seat>,
+    patience: Duration,
+    /// When the peer must have taken everything; none while it takes all.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    /// Waits for a peer that takes nothing for as long as `patience`.
+    pub(super) fn new(stream: S, seat: Arc<Seat>, patience: Duration) -> Self {
+        Self {
+            stream,
+            seat,
+            patience,
+            deadline: None,
+        }
+    }
+
+    /// Judges what came of a write.
+    fn judge(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match (&written, &mut self.deadline) {
+            (Poll::Ready(Ok(bytes)), Some(deadline)) => {
+                let bytes = u32::try_from(*bytes).unwrap_or(u32::MAX);
+                let earned = Duration::from_secs_f64(f64::from(bytes) / f64::from(SLOWEST));
+                let later = deadline.deadline() + earned;
+                deadline.as_mut().reset(later);
+            }
+            (Poll::Pending, deadline) => {
+                let until = || Box::pin(sleep_until(Instant::now() + self.patience));
+                ready!(deadline.get_or_insert_with(until).as_mut().poll(context));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            (Poll::Ready(_), _) => {}
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.judge(written, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.judge(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper calls this when it has nothing more to write.
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(context))?;
+        this.deadline = None;
+        this.seat.has_sent();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

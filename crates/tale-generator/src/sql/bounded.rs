@@ -1,0 +1,76 @@
+//! A repository whose lists have an end.
+
+use std::sync::Arc;
+
+use aside::{Repository, Rows, Write};
+
+use super::pages::{IdOf, IndexOf, Pages};
+use crate::domain::TaleError;
+
+/// The same rows, and of lists only those that take no more than `bytes`: what
+/// would not be cached is not loaded as a whole either.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounded<R> {
+    inner: R,
+    bytes: usize,
+}
+
+impl<R: Pages> Bounded<R> {
+    pub(crate) fn new(inner: R, bytes: usize) -> Self {
+        Self { inner, bytes }
+    }
+
+    pub(crate) fn inner(&self) -> &R {
+        &self.inner
+    }
+
+    async fn list(&self, index: Option<&IndexOf<R>>) -> Result<Rows<R::Entity>, TaleError> {
+        let whole = self.inner.whole(index, self.bytes).await?;
+        whole.ok_or(TaleError::TooLarge)
+    }
+}
+
+impl<R: Pages> Repository for Bounded<R> {
+    type Entity = R::Entity;
+    type Error = TaleError;
+
+    async fn find_by_id(&self, id: &IdOf<R>) -> Result<Option<Arc<R::Entity>>, TaleError> {
+        self.inner.find_by_id(id).await
+    }
+
+    async fn find_many(&self, ids: &[IdOf<R>]) -> Result<Vec<Option<Arc<R::Entity>>>, TaleError> {
+        self.inner.find_many(ids).await
+    }
+
+    async fn find_by(&self, index: &IndexOf<R>) -> Result<Rows<R::Entity>, TaleError> {
+        self.list(Some(index)).await
+    }
+
+    async fn list_all(&self) -> Result<Rows<R::Entity>, TaleError> {
+        self.list(None).await
+    }
+
+    async fn save_in(
+        &self,
+        row: R::Entity,
+        write: &mut Write,
+    ) -> Result<Arc<R::Entity>, TaleError> {
+        self.inner.save_in(row, write).await
+    }
+
+    async fn update_in(
+        &self,
+        row: R::Entity,
+        write: &mut Write,
+    ) -> Result<Option<Arc<R::Entity>>, TaleError> {
+        self.inner.update_in(row, write).await
+    }
+
+    async fn delete_in(&self, id: &IdOf<R>, write: &mut Write) -> Result<bool, TaleError> {
+        self.inner.delete_in(id, write).await
+    }
+
+    fn overloaded(&self) -> TaleError {
+        self.inner.overloaded()
+    }
+}

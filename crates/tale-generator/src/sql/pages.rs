@@ -1,0 +1,208 @@
+//! Lists that are too large to be held as a whole, a page at a time.
+//!
+//! A page begins after the position of the last row before it. Counting rows
+//! instead would read all that come before, and skip or repeat some where rows
+//! are added or deleted meanwhile. What a page takes is bounded in bytes as
+//! well as in rows: a thousand rows may be a gigabyte.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use aside::{Entity, Repository, Rows};
+use futures_util::{Stream, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::statement::{Statement, Value};
+use super::table::Table;
+use crate::domain::TaleError;
+
+/// How many rows the first statement of a page asks for. Each further one asks
+/// for twice as many: where rows are large, few are read in vain.
+const FIRST_ROWS: usize = 32;
+
+/// The place of a row in a list: lists are in the order of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) created_at: Timestamp,
+    pub(crate) id: Uuid,
+}
+
+impl Position {
+    /// Before every row.
+    pub(crate) fn first() -> Self {
+        Self {
+            created_at: "0001-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN),
+            id: Uuid::nil(),
+        }
+    }
+}
+
+/// Some rows of a list.
+#[derive(Debug)]
+pub(crate) struct Page<E> {
+    pub(crate) rows: Vec<Arc<E>>,
+    /// Whether there are rows after them.
+    pub(crate) more: bool,
+    /// Their size as JSON.
+    pub(crate) bytes: usize,
+}
+
+/// The most that is read of a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) rows: usize,
+    /// As JSON. One row is read whatever it takes.
+    pub(crate) bytes: usize,
+}
+
+/// The id of a repository's rows.
+pub(super) type IdOf<R> = <<R as Repository>::Entity as Entity>::Id;
+
+/// The index of a repository's rows.
+pub(crate) type IndexOf<R> = <<R as Repository>::Entity as Entity>::Index;
+
+/// A repository whose lists can be read in part.
+pub(crate) trait Pages: Repository<Error = TaleError> {
+    /// The rows of one list, or of all, after a position.
+    fn page(
+        &self,
+        index: Option<&IndexOf<Self>>,
+        after: Position,
+        most: Most,
+    ) -> impl Future<Output = Result<Page<Self::Entity>, TaleError>> + Send;
+
+    /// The list as a whole, as of one moment; `None` where it takes more
+    /// `bytes`.
+    fn whole(
+        &self,
+        index: Option<&IndexOf<Self>>,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Option<Rows<Self::Entity>>, TaleError>> + Send;
+}
+
+/// A statement for rows after the position `$1`, `$2`, at most `$3` of them, with
+/// its further values; `None` for a list that no row can stand in.
+pub(super) type Paging = Option<(Statement, Vec<Value>)>;
+
+pub(super) async fn page<T: Table + Serialize>(
+    database: &Database,
+    paging: Paging,
+    mut after: Position,
+    most: Most,
+) -> Result<Page<T>, TaleError> {
+    let mut page = Page {
+        rows: Vec::new(),
+        more: false,
+        bytes: 0,
+    };
+    let Some((statement, values)) = paging else {
+        return Ok(page);
+    };
+    let mut asked = FIRST_ROWS;
+    while !page.more {
+        let rows = asked.min(most.rows + 1 - page.rows.len());
+        let left = Most {
+            rows,
+            bytes: most.bytes.saturating_sub(page.bytes),
+        };
+        let whole = page.rows.is_empty();
+        let values = at(after, rows, &values);
+        let read = database.fetch_most(statement, values, T::KIND, left, whole);
+        let slice: Page<T> = read.await?;
+        page.bytes += slice.bytes;
+        let all = !slice.more && slice.rows.len() < rows;
+        page.rows.extend(slice.rows);
+        page.more = slice.more || most.rows < page.rows.len();
+        page.rows.truncate(most.rows);
+        if all {
+            break;
+        }
+        if let Some(last) = page.rows.last() {
+            let (created_at, ..) = last.stamps();
+            after = Position {
+                created_at,
+                id: *last.id(),
+            };
+        }
+        asked *= 2;
+    }
+    Ok(page)
+}
+
+pub(super) async fn whole<T: Table + Serialize>(
+    database: &Database,
+    paging: Paging,
+    bytes: usize,
+) -> Result<Option<Rows<T>>, TaleError> {
+    let Some((statement, values)) = paging else {
+        return Ok(Some(Arc::new([])));
+    };
+    // No row takes less, so more of them would take too much.
+    const FEWEST_BYTES: usize = 64;
+    let most = Most {
+        rows: bytes / FEWEST_BYTES + 1,
+        bytes,
+    };
+    let values = at(Position::first(), most.rows, &values);
+    let read = database.fetch_most(statement, values, T::KIND, most, false);
+    let page: Page<T> = read.await?;
+    Ok((!page.more).then(|| page.rows.into()))
+}
+
+fn at(after: Position, rows: usize, values: &[Value]) -> Vec<Value> {
+    let mut all = vec![
+        Value::Time(after.created_at),
+        Value::id(after.id),
+        Value::Version(Some(rows as u64)),
+    ];
+    all.extend_from_slice(values);
+    all
+}
+
+/// Takes rows until there is enough.
+pub(super) async fn gather<T: Serialize>(
+    rows: impl Stream<Item = Result<Result<T, sqlx::Error>, sqlx::Error>>,
+    most: Most,
+    wanted: bool,
+) -> Result<Page<T>, sqlx::Error> {
+    let mut rows = pin!(rows);
+    let mut page = Page {
+        rows: Vec::new(),
+        more: false,
+        bytes: 0,
+    };
+    while let Some(row) = rows.try_next().await? {
+        let row = row?;
+        let bytes = json_bytes(&row)?;
+        if most.bytes < page.bytes + bytes && !(wanted && page.rows.is_empty()) {
+            page.more = true;
+            break;
+        }
+        page.bytes += bytes;
+        page.rows.push(Arc::new(row));
+    }
+    Ok(page)
+}
+
+/// The size of a row in an array.
+fn json_bytes<T: Serialize>(row: &T) -> Result<usize, sqlx::Error> {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(1);
+    let written = serde_json::to_writer(&mut count, row);
+    written.map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(count.0)
+}

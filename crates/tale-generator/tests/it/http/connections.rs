@@ -1,0 +1,273 @@
+//! Clients that are slow, many or endless, on real sockets with short limits.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use aside_admin::Access;
+use tale_generator::http::{Limits, router, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::api::{Api, hero, story};
+
+const SHORT: Limits = Limits {
+    header_within: Duration::from_millis(600),
+    read_within: Duration::from_millis(600),
+    connections: 8,
+};
+
+/// Longer than any limit, shorter than a test.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A service on a port of its own, until it is dropped.
+struct Served {
+    api: Api,
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Served {
+    async fn start(limits: Limits) -> Self {
+        let api = Api::in_memory().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = router(&api.tales, Access::closed("Set a token."));
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(serve(listener, router, limits, async move {
+            let _ = stopped.await;
+        }));
+        Self {
+            api,
+            address,
+            _stop: stop,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// All that comes after this was sent, until the connection ends.
+    async fn ask(&self, sent: &str) -> String {
+        let mut stream = self.connect().await;
+        let _ = stream.write_all(sent.as_bytes()).await;
+        rest_of(&mut stream).await
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        self.ask(&head).await
+    }
+}
+
+/// Reads until the connection ends, which it must.
+async fn rest_of(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let ended = timeout(PATIENCE, async {
+        let mut buffer = [0; 65536];
+        // A reset is an end as well.
+        while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+            answer.extend_from_slice(&buffer[..count]);
+        }
+    });
+    assert!(ended.await.is_ok(), "the connection stays open");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_header_that_takes_too_long_ends_the_connection() {
+    let served = Served::start(SHORT).await;
+    assert_eq!(served.ask("").await, "");
+    assert_eq!(served.ask("GET / HTTP/1.1\r\nHost: a\r\nX: ").await, "");
+    let mut trickling = served.connect().await;
+    let begun = Instant::now();
+    while trickling.write_all(b"G").await.is_ok() {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_pauses_too_long_is_ended() {
+    let served = Served::start(SHORT).await;
+    for keep in [
+        "HTTP/1.1\r\nHost: a",
+        "HTTP/1.0\r\nHost: a\r\nConnection: keep-alive",
+    ] {
+        let answer = served
+            .ask(&format!("GET /health/live {keep}\r\n\r\n"))
+            .await;
+        assert!(answer.contains(" 200 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order() {
+    let served = Served::start(SHORT).await;
+    let one = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
+    let last = "GET /no/such HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answers = served.ask(&format!("{one}{one}{last}")).await;
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(statuses.len(), 3, "{answers}");
+    assert!(statuses[0].starts_with("200") && statuses[1].starts_with("200"));
+    assert!(statuses[2].starts_with("404"), "{answers}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_given_up() {
+    let served = Served::start(SHORT).await;
+    let mut large = story("A story");
+    large["content"] = "x".repeat(900_000).into();
+    for _ in 0..8 {
+        served.api.added("/stories", &large).await;
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(served.address).await.unwrap();
+    let one = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n";
+    // Several, since the kernel takes some megabytes by itself.
+    stream.write_all(one.repeat(16).as_bytes()).await.unwrap();
+    tokio::time::sleep(SHORT.read_within * 4).await;
+    let read = rest_of(&mut stream).await;
+    let whole = read.matches("HTTP/1.1 200").count();
+    assert!(whole < 16, "{whole} answers of {} bytes", read.len());
+}
+
+#[tokio::test]
+async fn where_all_are_busy_a_newcomer_is_refused_at_once() {
+    let served = Served::start(SHORT).await;
+    let mut busy = Vec::new();
+    for _ in 0..SHORT.connections {
+        let mut stream = served.connect().await;
+        let begun = "POST /heroes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+            Expect: 100-continue\r\nContent-Length: 100\r\n\r\n";
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        // Its handler waits for the body.
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).await.unwrap();
+        busy.push(stream);
+    }
+    let begun = Instant::now();
+    let refused = served.get("/health/live").await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    drop(busy);
+    aside_testkit::eventually(PATIENCE, "an answer", async || {
+        served.get("/health/live").await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_the_place_of_the_longest_idle_connection() {
+    let served = Served::start(Limits {
+        header_within: PATIENCE * 4,
+        ..SHORT
+    })
+    .await;
+    let mut idle = Vec::new();
+    for _ in 0..SHORT.connections {
+        let mut stream = served.connect().await;
+        let asked = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
+        stream.write_all(asked).await.unwrap();
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        idle.push(stream);
+    }
+    let answer = served.get("/health/live").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    rest_of(&mut idle[0]).await;
+    // The others are still there.
+    let last = idle.last_mut().unwrap();
+    let asked = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    last.write_all(asked).await.unwrap();
+    let answer = rest_of(last).await;
+    assert!(answer.contains("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_or_too_many_are_refused() {
+    let served = Served::start(SHORT).await;
+    let large = format!("X: {}\r\n", "x".repeat(100_000));
+    let many: String = (0..500).map(|at| format!("X-{at}: 1\r\n")).collect();
+    for headers in [large, many] {
+        let answer = served
+            .ask(&format!("GET /heroes HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
+            .await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+            "{answer}"
+        );
+    }
+    let long = format!("/heroes?name={}", "x".repeat(100_000));
+    let answer = served.get(&long).await;
+    let refused = answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414");
+    assert!(answer.is_empty() || refused, "{answer}");
+}
+
+/// Sends a body without end; how much of it was taken, and the answer.
+async fn endless(served: &Served, head: &str) -> (usize, String) {
+    let mut stream = served.connect().await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let mut answer = Vec::new();
+    let mut sent = 0;
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(65536));
+    let sending = async {
+        while sent < 200_000_000 && writing.write_all(chunk.as_bytes()).await.is_ok() {
+            sent += 65536;
+        }
+    };
+    let hearing = async {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = reading.read(&mut buffer).await {
+            answer.extend_from_slice(&buffer[..count]);
+        }
+    };
+    let both = timeout(PATIENCE, async { tokio::join!(sending, hearing) });
+    assert!(both.await.is_ok(), "it goes on and on");
+    (sent, String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn a_body_that_is_refused_is_not_read_to_its_end() {
+    let served = Served::start(SHORT).await;
+    let json = "Content-Type: application/json\r\n";
+    for (head, kind, status) in [
+        ("POST /heroes", json, " 413 "),
+        ("POST /heroes?x=1", json, " 400 "),
+        ("POST /heroes", "Content-Type: text/plain\r\n", " 415 "),
+        ("POST /no/such/route", json, " 404 "),
+        ("PATCH /heroes", json, " 405 "),
+        ("GET /heroes", json, " 200 "),
+    ] {
+        let head =
+            format!("{head} HTTP/1.1\r\nHost: a\r\n{kind}Transfer-Encoding: chunked\r\n\r\n");
+        let (sent, answer) = endless(&served, &head).await;
+        assert!(answer.contains(status), "{head}: {answer}");
+        // Four megabytes, and what the kernel holds on both sides.
+        assert!(sent < 24_000_000, "{head}: {sent}");
+    }
+}
+
+#[tokio::test]
+async fn head_and_a_range_are_answered_without_a_part() {
+    let served = Served::start(SHORT).await;
+    served.api.added("/heroes", &hero("Ada")).await;
+    let range = "Host: a\r\nRange: bytes=0-3\r\nConnection: close\r\n\r\n";
+    let head = served
+        .ask(&format!("HEAD /heroes HTTP/1.1\r\n{range}"))
+        .await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    let get = served
+        .ask(&format!("GET /heroes HTTP/1.1\r\n{range}"))
+        .await;
+    assert!(
+        get.starts_with("HTTP/1.1 200") && get.ends_with(']'),
+        "{get}"
+    );
+}
