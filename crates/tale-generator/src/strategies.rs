@@ -1,8 +1,8 @@
-//! How each kind of the Tale Generator is cached.
+//! Cache strategies of the Tale Generator's kinds.
 //!
-//! None has dependents: a strategy sees one row, and what a renamed or
-//! deleted child does to its stories cannot be computed from the child alone.
-//! The transaction that rewrites the stories records each of them instead.
+//! None declares dependents. A strategy sees one row, and the stories of a
+//! renamed or deleted child cannot be computed from the child alone. The
+//! transaction that rewrites the stories records each of them instead.
 
 use std::time::Duration;
 
@@ -10,40 +10,40 @@ use aside::{CacheConfig, CacheStrategy, Entity as _};
 
 use crate::domain::{Child, Hero, Story};
 
-/// How heroes are cached: for an hour, since they hardly change.
+/// Caches heroes for an hour, because they rarely change.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeroCacheStrategy;
 
-/// How children are cached: for half an hour.
+/// Caches children for half an hour.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChildCacheStrategy;
 
-/// How stories are cached: for ten minutes, since they are large and many.
+/// Caches stories for ten minutes, because they are large and many.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoryCacheStrategy;
 
 impl HeroCacheStrategy {
-    /// The TTL unless `CACHE_HERO_TTL` says otherwise.
+    /// The TTL, unless `CACHE_HERO_TTL` is set.
     pub const TTL: Duration = Duration::from_secs(3600);
 }
 
 impl ChildCacheStrategy {
-    /// The TTL unless `CACHE_CHILD_TTL` says otherwise.
+    /// The TTL, unless `CACHE_CHILD_TTL` is set.
     pub const TTL: Duration = Duration::from_secs(1800);
 }
 
 impl StoryCacheStrategy {
-    /// The TTL unless `CACHE_STORY_TTL` says otherwise.
+    /// The TTL, unless `CACHE_STORY_TTL` is set.
     pub const TTL: Duration = Duration::from_secs(600);
 }
 
-// A TTL that the strategy itself names would stand above the settings, so it
-// names none and `with_ttl_defaults` stands below them.
+// A strategy's `default_ttl` overrides the settings. So these strategies set
+// none, and `with_ttl_defaults` supplies defaults that the settings override.
 impl CacheStrategy<Hero> for HeroCacheStrategy {}
 impl CacheStrategy<Child> for ChildCacheStrategy {}
 impl CacheStrategy<Story> for StoryCacheStrategy {}
 
-/// The settings with the TTLs of the three kinds where none are set.
+/// Returns the settings with a TTL for each of the three kinds that sets none.
 #[must_use]
 pub fn with_ttl_defaults(config: CacheConfig) -> CacheConfig {
     config

@@ -1,12 +1,11 @@
 //! Export and import as JSON lines: one row per line, with its kind.
 //!
-//! An export reads everything as of one moment: children and heroes before
-//! the stories that name them. An import keeps ids, timestamps and versions.
-//! It writes batch by batch, each in a transaction of its own, so that a large
-//! file neither blocks other writers nor outlives the time limit of a
-//! transaction. It stops at the first bad line and names it; run again, it
-//! passes over the rows that stand there already, equal in every field.
-//! [`check`] reads a whole file without writing any of it.
+//! An export reads one snapshot: children and heroes before the stories that
+//! name them. An import keeps ids, timestamps and versions. It writes in
+//! batches, one transaction each. So a large file neither blocks other writers
+//! nor exceeds the time limit of a transaction. It stops at the first bad line
+//! and names it. A second run skips rows that are already stored and equal in
+//! every field. [`check`] reads a whole file and writes nothing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,12 +23,12 @@ use crate::sql::{BATCH, BatchError, Database, Inserted, insert_batch};
 /// Why an export or import stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// A line that cannot be imported; what stands before it may be.
+    /// A line that cannot be imported. Lines before it may be imported already.
     #[error("line {line}: {problem}")]
     Line {
         /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The problem with the line.
         problem: String,
     },
     /// The database failed; nothing of the current batch was written.
@@ -40,8 +39,8 @@ pub enum TransferError {
     File(#[from] io::Error),
 }
 
-/// Writes every row, and answers how many; `progress` is called with the
-/// number so far.
+/// Writes every row and returns the number of rows. Calls `progress` with the
+/// number written so far.
 ///
 /// # Errors
 /// [`TransferError::Database`] and [`TransferError::File`].
@@ -76,9 +75,9 @@ pub async fn export(
     Ok(written)
 }
 
-/// Reads every line without writing any; answers how many rows there are.
-/// Whether the children and heroes of its stories exist is for the import to
-/// say.
+/// Reads every line without writing any, and returns the number of rows. It
+/// does not check that the children and heroes of a story exist; the import
+/// does.
 ///
 /// # Errors
 /// [`TransferError::Line`] for the first bad line, [`TransferError::File`].
@@ -91,8 +90,8 @@ pub async fn check(file: impl AsyncBufRead + Unpin) -> Result<u64, TransferError
     Ok(rows)
 }
 
-/// Adds every row of a file; `progress` is called with what was done so far.
-/// The caches of a running system are told of every row.
+/// Adds every row of a file. Calls `progress` with the counts so far. The
+/// caches of a running system are notified of every row.
 ///
 /// # Errors
 /// [`TransferError::Line`] for the first bad line: batches before it stay.
@@ -134,7 +133,8 @@ pub async fn import(
 fn at_line(failed: BatchError, lines: &[u64]) -> TransferError {
     let line = failed.index.and_then(|index| lines.get(index));
     match (line, failed.error) {
-        // Not the line's fault: the same one may do later.
+        // A fault of the database, not of the line: the same line may succeed
+        // later.
         (_, error @ (TaleError::Busy | TaleError::Database(_))) | (None, error) => error.into(),
         (Some(&line), error) => TransferError::Line {
             line,
@@ -143,11 +143,10 @@ fn at_line(failed: BatchError, lines: &[u64]) -> TransferError {
     }
 }
 
-/// The longest line, in bytes: above what the longest row takes with every
-/// character of its text escaped.
+/// The longest line in bytes. It exceeds the longest row even if every
+/// character of its text is escaped.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
-/// How much is told of what is wrong with a line, in characters: it may quote
-/// the line.
+/// The longest problem message, in characters, because it may quote the line.
 const LONGEST_PROBLEM: usize = 500;
 
 /// The rows of a file with the numbers of their lines.
@@ -161,7 +160,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         Self { file, line: 0 }
     }
 
-    /// The next row; empty lines are passed over.
+    /// Returns the next row and its line number. Skips empty lines.
     async fn next(&mut self) -> Result<Option<(u64, Record)>, TransferError> {
         loop {
             let mut bytes = Vec::new();
@@ -193,8 +192,9 @@ fn parse(line: &[u8]) -> Result<Record, String> {
     Ok(record)
 }
 
-/// The stored types take what a newer version of them holds, as a cache must;
-/// in a file, a field nobody reads is a mistake that would lose data.
+/// The stored types ignore unknown fields, because a cache may hold rows of a
+/// newer version. In a file, an unknown field is a mistake that would lose
+/// data.
 fn refuse_unknown_fields(text: &str, record: &Record) -> Result<(), String> {
     let written = serde_json::to_string(record).map_err(|error| error.to_string())?;
     let read = fields(&written)?;

@@ -1,4 +1,4 @@
-//! Why a command was not carried out.
+//! Reasons why a command failed.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -7,19 +7,19 @@ use aside::ConfigError;
 
 use super::say;
 
-/// Why a command was not carried out.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Settings that cannot work: one line each, exit code 2.
     Settings(ConfigError),
     /// One line with its causes, exit code 1.
     Told(String),
-    /// It was said already; exit code 1.
+    /// It was reported already; exit code 1.
     Said,
 }
 
 impl Failure {
-    /// What could not be done, and why.
+    /// Describes the failed operation and its causes in one line.
     pub(super) fn new(what: &str, cause: impl Error) -> Self {
         let mut line = format!("{what}: {cause}");
         let mut next = cause.source();
@@ -35,7 +35,7 @@ impl Failure {
         Self::Told(line.replace('\n', " "))
     }
 
-    /// Says it on standard error.
+    /// Writes it to standard error and returns the exit code.
     pub(super) fn exit(self) -> ExitCode {
         match self {
             Self::Settings(problems) => {

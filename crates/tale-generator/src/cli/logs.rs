@@ -1,9 +1,9 @@
 //! Logs, to standard error.
 //!
-//! A thread of its own writes them, from a bounded queue: a disk that is full,
-//! a collector that has gone away and one that has stopped reading cost the
-//! lines that could not be written, and nothing waits for any of them. How
-//! many were lost is logged when lines can be written again.
+//! A separate thread writes them from a bounded queue, so no task ever waits
+//! for the log. If the disk is full, or the collector has ended or stopped
+//! reading, lines are lost. The number lost is logged once lines can be written
+//! again.
 
 use std::io::{self, IsTerminal as _, Write, stderr};
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use tracing_subscriber::EnvFilter;
 use super::say::printable;
 use crate::{AppSettings, LogFormat};
 
-/// How many lines may wait to be written; those beyond are lost.
+/// The maximum number of lines in the queue; further lines are lost.
 const MOST_WAITING: usize = 10_000;
 
-/// How long the end of the program waits for the lines that wait.
+/// The maximum time that the end of the program waits for queued lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 enum Message {
     Line(Vec<u8>),
-    /// Says so when all lines before it are written.
+    /// Reports that all lines before it are written.
     End(SyncSender<()>),
 }
 
-/// Where lines wait until they are written.
+/// The queue of lines that are to be written.
 #[derive(Clone, Debug)]
 struct Queue {
     messages: SyncSender<Message>,
     lost: Arc<AtomicU64>,
-    /// Whether lines are text without colours: what a server answered is in
-    /// them as it came.
+    /// True if lines are text without colours. `tracing` does not escape a
+    /// server's text in them, so it is escaped here.
     plain: bool,
 }
 
-/// Each line comes in one call.
+/// Each call passes one whole line.
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let line_to_write = if self.plain {
@@ -64,7 +64,7 @@ impl Write for Queue {
     }
 }
 
-/// Dropped at the end of the program: the lines that wait are written first.
+/// Waits on drop, at the end of the program, until queued lines are written.
 #[derive(Debug, Default)]
 pub(super) struct Logs(Option<Queue>);
 
@@ -72,16 +72,16 @@ impl Drop for Logs {
     fn drop(&mut self) {
         let Some(queue) = &self.0 else { return };
         let (written, all_written) = sync_channel(1);
-        // A queue that is full is one that is not written from.
+        // If the queue is full, the thread is stuck and will not reply.
         if queue.messages.try_send(Message::End(written)).is_ok() {
             let _ = all_written.recv_timeout(PATIENCE);
         }
     }
 }
 
-/// Begins to log as the settings say. In a process that logs already nothing
-/// changes. `with_a_bar` says that a progress bar is drawn where there is a
-/// terminal, which lines of a log would tear up.
+/// Begins to log as the settings say. Changes nothing if the process logs
+/// already. `with_a_bar` says that a progress bar is drawn in a terminal, and
+/// log lines would break it up.
 pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
     let level = settings.log_level.unwrap_or_else(|| {
         if with_a_bar && stderr().is_terminal() {
@@ -90,7 +90,8 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
             LevelFilter::INFO
         }
     });
-    // At DEBUG a query or a frame says less than the line of whoever sent it.
+    // At DEBUG a query or an HTTP frame says less than the log line of its
+    // caller.
     let chatty = if level == LevelFilter::TRACE {
         level
     } else {
@@ -107,7 +108,8 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(move || writer.clone())
         .with_ansi(coloured)
-        // It would print them to standard error, and panic where it cannot.
+        // It would print internal errors to standard error, and panic if it
+        // cannot.
         .log_internal_errors(false);
     let _ = match settings.log_format {
         LogFormat::Text => subscriber.try_init(),
@@ -139,7 +141,7 @@ fn write_from(waiting: &Receiver<Message>, lost: &AtomicU64) {
             Message::Line(_) => {
                 let lines = lost.swap(0, Ordering::Relaxed);
                 if lines != 0 {
-                    tracing::warn!(lines, "lines of the log could not be written");
+                    tracing::warn!(lines, "log lines lost: standard error could not be written");
                 }
             }
             Message::End(written) => {

@@ -1,9 +1,7 @@
-//! The program `tales`: what it can be told to do, and how it says that it
-//! could not.
+//! The program `tales`: its commands and its error reports.
 //!
-//! Exit codes: 0 done, 1 could not be done, 2 told wrongly, by arguments or
-//! by settings. Results and progress of a job go to standard output and
-//! standard error in that order, logs to standard error.
+//! Exit codes: 0 success, 1 failure, 2 wrong arguments or settings. Results go
+//! to standard output. Progress and logs go to standard error.
 
 mod failure;
 mod logs;
@@ -42,7 +40,7 @@ enum Command {
     Demo,
     /// Serves the HTTP API
     Serve {
-        /// Where to listen; port 0 takes a free one
+        /// The address to listen on; port 0 takes a free one
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
         #[command(flatten)]
@@ -60,7 +58,7 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgument,
     },
-    /// Makes the database tell the cache what other programs write
+    /// Makes the database notify the cache of writes by other programs
     Triggers {
         /// install, or remove
         action: triggers::Action,
@@ -75,7 +73,7 @@ enum Command {
         #[command(flatten)]
         database: DatabaseArgument,
     },
-    /// Adds the rows of an export; those that stand there already are passed over
+    /// Adds the rows of an export; skips rows that are already stored
     Import {
         /// The file to read; - is standard input
         #[arg(default_value = "-")]
@@ -103,7 +101,7 @@ impl DatabaseArgument {
     }
 }
 
-/// Does what the arguments say.
+/// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -113,10 +111,10 @@ pub fn run() -> ExitCode {
     };
     let mut logs = Logs::default();
     let done = runtime.block_on(obey(cli.command, &mut logs));
-    // A read of standard input or a name that is being resolved cannot be
-    // cancelled, and nobody waits for it any more.
+    // A read of standard input and a name lookup cannot be cancelled, and no
+    // task waits for them any more.
     runtime.shutdown_background();
-    // What is said last stands below what was logged.
+    // The final message should follow the log lines.
     drop(logs);
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,18 +22,18 @@ pub(super) async fn open_database(settings: &AppSettings) -> Result<Database, Fa
         .map_err(|error| Failure::new("nothing can be done without the database", error))
 }
 
-/// Lets go of both, and sends before what is still owed to Redis.
+/// Closes both, after sending pending invalidations to Redis.
 pub(super) async fn close(tales: &Tales) {
     tales.cache().close().await;
     tales.database.close().await;
 }
 
-/// Says so where a running service cannot hear of the rows that are added.
+/// Warns if running services cannot be notified of the added rows.
 pub(super) fn warn_of_what_is_not_heard(tales: &Tales) {
     let cache = tales.cache();
     if cache.config().redis_enabled && !cache.is_synced() {
         tracing::warn!(
-            "Redis is away: services that run now may not show the new rows in lists they hold"
+            "Redis is unavailable: running services may miss the new rows in their cached lists"
         );
     }
 }

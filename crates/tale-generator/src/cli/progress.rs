@@ -1,4 +1,4 @@
-//! How far a job has come: a bar in a terminal, plain lines elsewhere.
+//! Progress of a job: a bar in a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
 
-/// How often a plain line is written at most.
+/// The minimum time between two plain lines.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How far a job has come.
+/// The progress of a job.
 #[derive(Debug)]
 pub(super) struct Progress {
     what: &'static str,
@@ -21,7 +21,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins; `total` is how many there are, where that is known.
+    /// Begins; `total` is the number of items, if known.
     pub(super) fn new(what: &'static str, total: Option<u64>) -> Self {
         let bar = stderr().is_terminal().then(|| {
             let (bar, template) = match total {
@@ -47,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// So many are done by now.
+    /// Reports the number of items done so far.
     pub(super) fn reached(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -60,7 +60,8 @@ impl Progress {
         }
     }
 
-    /// It is over; what it came to is for the caller to say.
+    /// Ends the progress and returns the elapsed time. The caller reports the
+    /// result.
     pub(super) fn finish(self) -> Duration {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();

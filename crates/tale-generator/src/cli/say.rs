@@ -1,23 +1,23 @@
-//! What the program says, and to whom it does not matter if nobody listens.
+//! Output of the program. It does not fail if the reader has closed it.
 //!
-//! Lines hold foreign text: fields of a file that is imported, what a server
-//! answered, names of files. So whatever a terminal would obey is written as
-//! an escape, and so are the characters that turn the direction of a text.
+//! Lines contain foreign text: fields of an imported file, replies of a server,
+//! file names. So control characters are written as escapes, and so are
+//! characters that change the direction of text.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write as _, stderr, stdout};
 
 use super::failure::Failure;
 
-/// Says on standard output what came of a command that is done.
+/// Writes the result of a finished command to standard output.
 ///
 /// # Errors
-/// When it cannot be written, as on a disk that is full. A reader that has
-/// gone away had enough, and that is no failure.
+/// If it cannot be written, as on a full disk. A closed pipe is no failure,
+/// because its reader has read enough.
 pub(super) fn result(line: &str) -> Result<(), Failure> {
     match write_to_stdout(line) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(
-            "it is done, but standard output cannot be written",
+            "the command succeeded, but standard output cannot be written",
             error,
         )),
         _ => Ok(()),
@@ -30,14 +30,14 @@ fn write_to_stdout(line: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// Says on standard error what a person may want to know; it can be closed.
+/// Writes a message for people to standard error, which may be closed.
 pub(super) fn beside(line: &str) {
     let _ = writeln!(stderr(), "{}", printable(line));
 }
 
-/// The line without anything that a terminal obeys.
+/// Escapes every character that a terminal would interpret.
 pub(super) fn printable(line: &str) -> Cow<'_, str> {
-    // Only ASCII that is printed as it is needs no look at each character.
+    // Printable ASCII needs no check of each character.
     if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return line.into();
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_written_as_an_escape() {
+    fn terminal_control_characters_are_escaped() {
         for (line, said) in [
             ("cannot read \"a\\b\": 'no'", "cannot read \"a\\b\": 'no'"),
             ("Маша, 日本", "Маша, 日本"),

@@ -12,16 +12,16 @@ use crate::seed::{Plan, seed as write_rows};
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct PlanArguments {
-    /// How many heroes
+    /// The number of heroes
     #[arg(long, value_name = "N", default_value_t = 20)]
     heroes: u64,
-    /// How many children
+    /// The number of children
     #[arg(long, value_name = "N", default_value_t = 20)]
     children: u64,
-    /// How many stories
+    /// The number of stories
     #[arg(long, value_name = "N", default_value_t = 100)]
     stories: u64,
-    /// The number that the rows follow from: the same one, the same rows
+    /// The seed number; the same number gives the same rows
     #[arg(long, value_name = "S", default_value_t = 1)]
     rng_seed: u64,
 }

@@ -25,7 +25,7 @@ pub(super) async fn export(file: &Path, settings: &AppSettings) -> Result<(), Fa
     match exported {
         // Standard output may be the export itself.
         Ok(rows) => say::beside(&format!("{rows} rows exported")),
-        // A reader that has gone away had enough.
+        // A closed pipe: its reader has read enough.
         Err(TransferError::File(error)) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
             let what = format!("the export to {} stopped", file.display());
@@ -43,9 +43,9 @@ async fn to(database: &Database, file: &Path) -> Result<u64, TransferError> {
         let mut out = OpenOptions::new().write(true).open(file).await?;
         return write(database, &mut BufWriter::new(&mut out)).await;
     };
-    // Under another name until it is whole, so that an export which stopped
-    // is never taken for one. The name is one that nothing stands at, not
-    // even a symbolic link.
+    // The export has a temporary name until it is complete, so that a partial
+    // export is never mistaken for a whole one. No file has that name, and no
+    // symbolic link either.
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
@@ -60,15 +60,15 @@ async fn to(database: &Database, file: &Path) -> Result<u64, TransferError> {
     let rows = write(database, &mut BufWriter::new(&mut out)).await?;
     out.sync_all().await?;
     partial.persist(&path).map_err(|error| error.error)?;
-    // The rows are safe already. Some file systems refuse this for what
-    // decides only which file the name stands for after a power cut.
+    // The rows are on disk already. The sync decides only which file the name
+    // refers to after a power cut, and some file systems refuse it.
     let _ = fs::File::open(directory).and_then(|directory| directory.sync_all());
     Ok(rows)
 }
 
-/// Where the regular file is that `file` stands for, and its permissions if
-/// there is one; `None` for a device or a pipe, which is written and never
-/// replaced. A symbolic link stays one.
+/// Returns the path of the regular file that `file` refers to, and its
+/// permissions if it exists. Returns `None` for a device or a pipe, which is
+/// written and never replaced. A symbolic link stays a link.
 fn file_to_replace(file: &Path) -> io::Result<Option<(PathBuf, Option<u32>)>> {
     match fs::metadata(file) {
         Ok(metadata) if metadata.is_file() => {
@@ -113,8 +113,8 @@ pub(super) async fn import(file: &Path, settings: &AppSettings) -> Result<(), Fa
     if is_a_stream(file) {
         return add(BufReader::new(stdin()), None, settings).await;
     }
-    // Read twice, so that a mistake on the last line is met before the first
-    // is written, and so that the bar knows where it ends.
+    // The file is read twice. So a mistake on the last line is found before any
+    // row is written, and the bar knows the total.
     let rows = count(open(file).await?).await?;
     add(open(file).await?, Some(rows), settings).await
 }
@@ -137,7 +137,7 @@ async fn add(
     say::result(&sum_up(sum, elapsed))
 }
 
-/// What many rows that were added came to.
+/// Summarises the added rows in one line.
 pub(super) fn sum_up(sum: Inserted, elapsed: Duration) -> String {
     format!(
         "{} rows added, {} were there already, in {:.1} s",

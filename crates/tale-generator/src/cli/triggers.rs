@@ -5,12 +5,12 @@ use super::opened;
 use super::say;
 use crate::AppSettings;
 
-/// What to do with the triggers.
+/// The change to make to the triggers.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum Action {
-    /// Puts them on the three tables, for this CACHE_NAMESPACE
+    /// Adds them to the three tables, for this CACHE_NAMESPACE
     Install,
-    /// Takes them away
+    /// Removes them
     Remove,
 }
 
@@ -19,11 +19,11 @@ pub(super) async fn change(action: Action, settings: &AppSettings) -> Result<(),
     let (changed, done) = match action {
         Action::Install => (
             database.install_triggers(&settings.cache.namespace).await,
-            "what other programs write to the tables is forgotten by every instance",
+            "every instance invalidates rows that other programs write",
         ),
         Action::Remove => (
             database.remove_triggers().await,
-            "what other programs write to the tables is not heard of",
+            "caches are no longer notified of writes by other programs",
         ),
     };
     database.close().await;

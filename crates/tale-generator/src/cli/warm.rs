@@ -22,7 +22,7 @@ pub(super) async fn warm(settings: &AppSettings) -> Result<(), Failure> {
         .await
     } else if tales.cache().config().redis_enabled {
         Err(Failure::Told(
-            "there is nothing to warm: Redis is away".to_owned(),
+            "there is nothing to warm: Redis is unavailable".to_owned(),
         ))
     } else {
         Err(Failure::Told(
@@ -30,7 +30,7 @@ pub(super) async fn warm(settings: &AppSettings) -> Result<(), Failure> {
         ))
     };
     opened::close(&tales).await;
-    // Said at the end, so that all is warmed where nothing can be said.
+    // Printed at the end, so that all is warmed even if printing fails.
     for line in warmed? {
         say::result(&line)?;
     }

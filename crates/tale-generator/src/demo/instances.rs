@@ -13,13 +13,13 @@ use crate::Tales;
 
 const WRITES: u32 = 10;
 
-/// What `CACHE_MAX_STALENESS_MS` is unless it is set.
+/// The default of `CACHE_MAX_STALENESS_MS`.
 const BOUND: Duration = Duration::from_millis(500);
 
 pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Result<(), DemoError> {
     page.act(4, "two instances stay in step");
     page.say(
-        "A second service joins. What one has read the other finds in Redis. Then one renames a \
+        "A second service joins. It finds the first one's reads in Redis. Then one renames a \
          hero ten times while the other reads it from its own memory as fast as it can: how \
          long after the write is the old name still seen?",
     );

@@ -1,14 +1,15 @@
-//! The guided example: what a cache does, measured, in five acts.
+//! The guided example: the effects of a cache, measured, in five acts.
 //!
-//! It needs nothing: a SQLite file and a Redis of its own, both in a
-//! temporary directory, whatever the environment says. It checks what it
-//! shows: where a promise did not hold it says so, and answers false.
+//! It has no prerequisites. It starts a private Redis and creates a SQLite
+//! file, both in a temporary directory, and ignores the environment. It checks
+//! each promise that it shows. If one did not hold, it reports that and returns
+//! false.
 //!
 //! 1. `without`: every read goes to the database.
-//! 2. `with`: a miss, then hits; a hundred callers cost one load.
-//! 3. `writes`: what a write makes every copy forget.
-//! 4. `instances`: two services on one Redis stay in step.
-//! 5. `outage`: Redis is killed and comes back.
+//! 2. `with`: a miss, then hits; a hundred callers cause one load.
+//! 3. `writes`: the keys that a write invalidates.
+//! 4. `instances`: two services on one Redis stay consistent.
+//! 5. `outage`: Redis is killed and restarted.
 
 mod instances;
 mod outage;
@@ -28,10 +29,10 @@ use self::page::Page;
 use self::stage::Stage;
 use crate::domain::TaleError;
 
-/// Why the example stopped.
+/// The reason why the example stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// Somebody wanted it to.
+    /// A signal stopped it.
     #[error("it was interrupted")]
     Interrupted,
     /// The temporary directory, the private Redis or the terminal failed.
@@ -43,20 +44,20 @@ pub enum DemoError {
     /// The temporary database failed.
     #[error(transparent)]
     Tale(#[from] TaleError),
-    /// Something came about that the acts cannot go on from.
+    /// The acts cannot continue from here.
     #[error("{0}")]
     Stuck(&'static str),
 }
 
-/// Shows it on standard output; answers whether everything held.
+/// Shows the example on standard output. Returns true if every promise held.
 ///
 /// # Errors
-/// [`DemoError`], after everything that was started has ended.
+/// [`DemoError`], after every process that it started has ended.
 pub async fn run() -> Result<bool, DemoError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    // Dropped in the middle, the acts end the private Redis as they do at
+    // If the acts are dropped midway, they end the private Redis as they do at
     // their end.
     tokio::select! {
         shown = acts() => shown,

@@ -13,7 +13,7 @@ use crate::Tales;
 
 const TIMES: usize = 10;
 
-/// How long the return may take to be noticed.
+/// The maximum time until the return of Redis is noticed.
 const RESUMES_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn show(
@@ -28,7 +28,7 @@ pub(super) async fn show(
     };
     page.say(
         "The private Redis is killed with SIGKILL, in the middle of everything. Reads and writes \
-         go on with the database. It is started again, empty, and nobody restarts the service.",
+         go on with the database. It is started again, empty; the service keeps running.",
     );
     page.head();
     let heroes = &tales.heroes;
@@ -38,7 +38,8 @@ pub(super) async fn show(
     until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
 
     redis.kill();
-    // What was valid a moment ago may be answered until the loss is noticed.
+    // Rows that were valid a moment ago may be returned until the loss is
+    // noticed.
     until_noticed(tales, id).await?;
     let before = stage.tally(&[tales]);
     let mut passed_by = 0;
@@ -99,7 +100,7 @@ pub(super) async fn show(
     });
     let version = resumed.map_or(0, |row| row.version);
     page.row(&Row {
-        what: "what is cached then",
+        what: "the version cached then",
         measured: format!("v{version}"),
         promised: "the last write",
         hits: 0,

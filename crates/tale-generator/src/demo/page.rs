@@ -1,4 +1,4 @@
-//! What the reader sees: 80 columns, coloured only where that helps.
+//! The demo's output: 80 columns, with colours only in a terminal.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stdout};
@@ -10,7 +10,7 @@ const DIM: &str = "2";
 const GREEN: &str = "32";
 const RED: &str = "1;31";
 
-/// Standard output, and what has been promised on it so far.
+/// Standard output, and the promises checked so far.
 #[derive(Debug)]
 pub(super) struct Page {
     coloured: bool,
@@ -18,20 +18,20 @@ pub(super) struct Page {
     broken: Vec<String>,
 }
 
-/// One line of a table: something measured beside what was promised.
+/// One line of a table: a measurement beside the promise.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
-    /// What was done.
+    /// The operation.
     pub(super) what: &'a str,
-    /// What came of it.
+    /// The measurement.
     pub(super) measured: String,
-    /// What the design says.
+    /// The promise of the design.
     pub(super) promised: &'a str,
-    /// Reads that the cache answered.
+    /// Reads served by the cache.
     pub(super) hits: u64,
-    /// Reads that the database answered.
+    /// Reads served by the database.
     pub(super) loads: u64,
-    /// Whether the promise held.
+    /// True if the promise held.
     pub(super) held: bool,
 }
 
@@ -46,7 +46,7 @@ impl Page {
         }
     }
 
-    /// The name of the whole.
+    /// Prints the title.
     pub(super) fn title(&self, title: &str) {
         self.line("");
         self.line(&self.paint(BOLD, title));
@@ -61,7 +61,7 @@ impl Page {
         self.line(&self.paint(DIM, "-".repeat(title.len())));
     }
 
-    /// A paragraph.
+    /// Prints a paragraph.
     pub(super) fn say(&self, text: &str) {
         let mut line = String::new();
         for word in text.split_whitespace() {
@@ -77,7 +77,7 @@ impl Page {
         self.line(&line);
     }
 
-    /// The head of a table.
+    /// Prints the head of a table.
     pub(super) fn head(&self) {
         let (what, measured, promised) = ("", "measured", "promised");
         let head = format!(
@@ -88,7 +88,7 @@ impl Page {
         self.line(&self.paint(DIM, &head));
     }
 
-    /// A line of a table.
+    /// Prints a line of a table.
     pub(super) fn row(&mut self, row: &Row<'_>) {
         let Row {
             what,
@@ -111,7 +111,7 @@ impl Page {
         ));
     }
 
-    /// The last lines.
+    /// Prints the last lines.
     pub(super) fn end(&self, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64();
         self.line("");
@@ -141,14 +141,14 @@ impl Page {
         }
     }
 
-    /// A reader who has gone away does not stop the acts: they end what they
-    /// have started.
+    /// A closed output does not stop the acts, because they have to end the
+    /// processes that they started.
     fn line(&self, text: &str) {
         let _ = writeln!(stdout(), "{text}");
     }
 }
 
-/// A duration as people say it, in at most nine characters.
+/// Formats a duration for people, in at most nine characters.
 pub(super) fn spoken(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1_000_000.0;
     if micros < 1.0 {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_took_time_is_said_to_have_taken_none() {
+    fn durations_above_zero_never_print_as_zero() {
         let said = [
             (1, "1 ns"),
             (340, "340 ns"),

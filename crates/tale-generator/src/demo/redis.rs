@@ -1,8 +1,8 @@
-//! A Redis of its own, which never outlives the example.
+//! A private Redis, which never outlives the example.
 //!
-//! A few lines of shell start it and wait on a pipe whose other end only we
-//! hold. However we end, killed included, the kernel closes our end, the
-//! shell sees the end of the file, and ends the server.
+//! A small shell script starts it and waits on a pipe whose other end only this
+//! process holds. When this process ends, even by SIGKILL, the kernel closes
+//! that end. The shell then reads the end of the file and kills the server.
 
 use std::env;
 use std::io;
@@ -17,13 +17,13 @@ use tokio::time::{sleep, timeout};
 
 const KEEPER: &str = r#""$@" & server=$!; read -r never; kill -KILL "$server"; wait"#;
 
-/// The longest path that a unix socket may have on every system.
+/// The longest path that every system allows for a unix socket.
 const LONGEST_SOCKET: usize = 100;
 
-/// How long a server may take to answer.
+/// The maximum time until a started server replies.
 const STARTS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A running server in a directory of its own.
+/// A running server in a private directory.
 #[derive(Debug)]
 pub(super) struct PrivateRedis {
     program: PathBuf,
@@ -32,7 +32,7 @@ pub(super) struct PrivateRedis {
 }
 
 impl PrivateRedis {
-    /// Starts it, or says why there is none.
+    /// Starts the server, or returns the reason why it cannot.
     pub(super) async fn start(directory: &Path) -> Result<Self, String> {
         let program = ["redis-server", "valkey-server"]
             .into_iter()
@@ -51,18 +51,18 @@ impl PrivateRedis {
         }
     }
 
-    /// The name of the program.
+    /// Returns the name of the program.
     pub(super) fn program(&self) -> String {
         let name = self.program.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
-    /// What `REDIS_URL` would be.
+    /// Returns the value for `REDIS_URL`.
     pub(super) fn url(&self) -> String {
         format!("unix://{}", self.socket.display())
     }
 
-    /// Kills it as an outage would: no warning, and nothing is saved.
+    /// Kills the server as an outage would: without warning and without saving.
     pub(super) fn kill(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             drop(keeper.stdin.take());
@@ -70,7 +70,7 @@ impl PrivateRedis {
         }
     }
 
-    /// Starts it, empty, and waits until it answers.
+    /// Starts the server, empty, and waits until it replies.
     pub(super) async fn start_again(&mut self) -> io::Result<()> {
         self.kill();
         let directory = self.socket.parent().unwrap_or(Path::new("/"));
@@ -86,8 +86,8 @@ impl PrivateRedis {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Ctrl-C in a terminal goes to the whole group; the example ends
-            // the server itself, at the end of an act.
+            // Ctrl-C in a terminal signals the whole process group. The example
+            // ends the server itself, at the end of an act.
             .process_group(0)
             .spawn()?;
         self.keeper = Some(keeper);

@@ -1,4 +1,4 @@
-//! What the acts play with: a database, a Redis, and the counters of both.
+//! The state shared by the acts: a database, a Redis, and counters of both.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::seed::{Plan, seed};
 use crate::sql::{Database, DatabaseOptions};
 use crate::strategies::with_ttl_defaults;
 
-/// What is added to each database read.
+/// The delay added to each database read.
 pub(super) const ADDED: Duration = Duration::from_millis(50);
 
-/// What there is to begin with.
+/// The rows in the database at the beginning.
 const PLAN: Plan = Plan {
     heroes: 60,
     children: 20,
@@ -30,14 +30,14 @@ const PLAN: Plan = Plan {
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) database: Database,
-    /// `None` where there is no redis-server on the PATH.
+    /// `None` if there is no redis-server on the PATH.
     pub(super) redis: Option<PrivateRedis>,
     url: String,
-    // Last, so that it is removed when nothing writes to it any more.
+    // Last, so that it is removed after its last writer.
     _directory: TempDir,
 }
 
-/// Reads answered so far.
+/// Reads served so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tally {
     /// By the cache.
@@ -94,7 +94,7 @@ impl Stage {
         })
     }
 
-    /// A service as every instance of a deployment has one.
+    /// Connects a service, like each instance of a deployment.
     pub(super) async fn instance(&self) -> Result<Tales, DemoError> {
         let cache = CacheService::connect(settings(Some(&self.url))).await;
         self.database.journal_for(&cache).await;
@@ -109,13 +109,14 @@ impl Stage {
         Ok(Tales::new(self.database.clone(), &cache))
     }
 
-    /// A service that caches nothing.
+    /// Returns a service that caches nothing.
     pub(super) async fn without_caching(&self) -> Tales {
         let cache = CacheService::connect(settings(None)).await;
         Tales::new(self.database.clone(), &cache)
     }
 
-    /// What these instances and the database have answered so far.
+    /// Returns the reads that these instances and the database have served so
+    /// far.
     pub(super) fn tally(&self, instances: &[&Tales]) -> Tally {
         let kinds = instances
             .iter()
@@ -130,7 +131,7 @@ impl Stage {
 }
 
 impl Tally {
-    /// What was answered since an earlier one.
+    /// Returns the reads served since an earlier tally.
     pub(super) fn since(self, earlier: Self) -> Self {
         Self {
             hits: self.hits - earlier.hits,
@@ -139,8 +140,8 @@ impl Tally {
     }
 }
 
-/// The environment is left out: the example must not touch a Redis that
-/// somebody uses.
+/// The environment is ignored, because the example must not touch a Redis in
+/// use.
 fn settings(url: Option<&str>) -> CacheConfig {
     with_ttl_defaults(match url {
         Some(url) => CacheConfig {
@@ -154,16 +155,15 @@ fn settings(url: Option<&str>) -> CacheConfig {
     })
 }
 
-/// How long it took.
+/// Runs the work and measures how long it took.
 pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let begun = Instant::now();
     let value = work.await;
     (value, begun.elapsed())
 }
 
-/// The time of a reading that may be shorter than a look at the clock: the
-/// readings are timed in batches, and half of the batches took less for each
-/// of theirs.
+/// Returns the median time per read, measured in batches, because one read may
+/// be shorter than a look at the clock.
 pub(super) async fn median_in_batches<T, E>(
     batches: usize,
     in_each: u32,
@@ -178,7 +178,7 @@ pub(super) async fn median_in_batches<T, E>(
     Ok(batch.await? / in_each)
 }
 
-/// The time that half of the readings took, of so many.
+/// Returns the median time of the given number of reads.
 pub(super) async fn median<T, E>(
     times: usize,
     mut read: impl AsyncFnMut() -> Result<T, E>,

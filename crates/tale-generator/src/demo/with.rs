@@ -17,11 +17,12 @@ const BATCHES: usize = 40;
 const IN_EACH: u32 = 25;
 const CALLERS: usize = 100;
 
-/// What a read promises.
+/// The promise for a read.
 enum Promise {
-    /// The database is read once, however long that takes.
+    /// The database is read once, with no limit on the time.
     OneLoad,
-    /// The database is not read, and it takes less than so many milliseconds.
+    /// The database is not read, and the read takes fewer milliseconds than
+    /// this.
     Below(u64),
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
     let before = stage.tally(&[&tales]);
     let (missed, took) = timed(heroes.find_by_id_with(&id, Freshness::Any)).await;
     if missed?.tier != Tier::Source {
-        return Err(DemoError::Stuck("a key that nobody has read is cached"));
+        return Err(DemoError::Stuck("a key without an earlier read is cached"));
     }
     report("find_by_id, the miss", took, Promise::OneLoad, before);
 
@@ -82,7 +83,7 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
     let took = median_in_batches(BATCHES, IN_EACH, async || heroes.list_all().await).await?;
     report("list_all", took, Promise::Below(15), before);
 
-    // A read that skips this process is what another instance would see.
+    // A read that skips the local tier does what another instance would do.
     until_cached(async || heroes.find_by_id_with(&id, Freshness::Shared).await).await?;
     let before = stage.tally(&[&tales]);
     let took = median(TIMES, async || {
@@ -107,8 +108,8 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
     Ok(tales)
 }
 
-/// Reads until the cache answers: the fill runs beside the answer, so the
-/// first hit may begin a moment after the miss.
+/// Reads until the cache returns the value. The fill runs concurrently with the
+/// reply, so the first hit may begin a moment after the miss.
 pub(super) async fn until_cached<T>(
     mut read: impl AsyncFnMut() -> Result<Answer<T>, TaleError>,
 ) -> Result<T, DemoError> {
@@ -119,5 +120,5 @@ pub(super) async fn until_cached<T>(
         }
         sleep(Duration::from_millis(10)).await;
     }
-    Err(DemoError::Stuck("what was read is not cached"))
+    Err(DemoError::Stuck("the value read is not cached"))
 }

@@ -1,4 +1,4 @@
-//! Act 3: what a write makes every copy forget.
+//! Act 3: the keys that a write invalidates.
 
 use aside::{Freshness, Repository as _, Rows};
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
     let english_before = read(&english).await?;
     let russian_before = read(&russian).await?;
     let hero = english_before.first().cloned();
-    let hero = hero.ok_or(DemoError::Stuck("nobody speaks English"))?;
+    let hero = hero.ok_or(DemoError::Stuck("there is no hero with language `en`"))?;
 
     let mut draft = hero.draft();
     draft.language = Language::Ru;
@@ -87,7 +87,7 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
     an_absence_ends(stage, tales, page, &hero).await
 }
 
-/// That there is no such row is worth caching too, and must end with it.
+/// A cached absence is useful too, and must end when the row is added.
 async fn an_absence_ends(
     stage: &Stage,
     tales: &Tales,
@@ -100,7 +100,7 @@ async fn an_absence_ends(
     let absent = until_cached(async || heroes.find_by_id_with(&id, Freshness::Any).await).await?;
     let told = stage.tally(&[tales]).since(before);
     page.row(&Row {
-        what: "a hero who is not there",
+        what: "a hero that is absent",
         measured: if absent.is_none() { "absent" } else { "found" }.to_owned(),
         promised: "cached as well",
         hits: told.hits,

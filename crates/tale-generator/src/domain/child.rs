@@ -15,7 +15,7 @@ use super::time::now;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "child", index(exact = (name, age, gender)))]
 pub struct Child {
-    /// What identifies the child.
+    /// The id of the child.
     #[entity(id)]
     pub id: Uuid,
     /// The name; its stories carry it too.
@@ -26,7 +26,7 @@ pub struct Child {
     /// The gender.
     #[entity(nested)]
     pub gender: Gender,
-    /// What the child likes, possibly nothing.
+    /// The child's interests; may be empty.
     pub interests: Vec<String>,
     /// When the child was added, to the microsecond.
     pub created_at: Timestamp,
@@ -37,7 +37,7 @@ pub struct Child {
     pub version: u64,
 }
 
-/// What a client may write of a child.
+/// The fields of a child that a client may write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChildDraft {
@@ -47,7 +47,7 @@ pub struct ChildDraft {
     pub age: i32,
     /// The gender.
     pub gender: Gender,
-    /// What the child likes, possibly nothing.
+    /// The child's interests; may be empty.
     pub interests: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl ChildDraft {
     /// Checks every rule.
     ///
     /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks one.
+    /// [`TaleError::Invalid`] with every field that breaks a rule.
     pub fn validate(&self) -> Result<(), TaleError> {
         let mut problems = Problems::default();
         self.check(&mut problems);
@@ -96,14 +96,14 @@ impl ChildDraft {
 }
 
 impl Child {
-    /// A child to be added, with an id of its own.
+    /// Returns a child to be added, with a new id.
     #[must_use]
     pub fn new(draft: ChildDraft) -> Self {
         Self::with_id(Uuid::new_v4(), draft)
     }
 
-    /// The child of this id, to replace what is stored. Timestamps and
-    /// version are the database's to set and do not matter here.
+    /// Returns a child with this id, to replace the stored row. The database
+    /// sets timestamps and version, so their values here do not matter.
     #[must_use]
     pub fn with_id(id: Uuid, draft: ChildDraft) -> Self {
         let now = now();
@@ -119,7 +119,7 @@ impl Child {
         }
     }
 
-    /// What a client may write of it.
+    /// Returns the fields that a client may write.
     #[must_use]
     pub fn draft(&self) -> ChildDraft {
         ChildDraft {

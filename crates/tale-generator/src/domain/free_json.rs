@@ -1,9 +1,9 @@
-//! JSON of any form inside a row, kept as the text that it came as.
+//! JSON of any form inside a row, stored as its original text.
 //!
-//! As a tree of values, many small ones take eighty times the memory of their
-//! text, and numbers, order and repeated names do not come back as they went
-//! in. So nothing here becomes a tree: a text is read once, from front to
-//! back, and what is beyond the bounds is refused before it is stored.
+//! A tree of many small values takes eighty times the memory of its text. It
+//! also loses the form of numbers, the order of fields and repeated names. So
+//! the text is never parsed into a tree. It is scanned once from front to back,
+//! and refused before it is stored if it exceeds the bounds.
 
 use std::sync::Arc;
 
@@ -11,30 +11,31 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The largest text, in bytes.
+/// The size limit of the text, in bytes.
 const LARGEST_BYTES: usize = 1024 * 1024;
-/// How deep lists and objects may lie in one another. Many readers of JSON
-/// give up at 128, and an answer puts the text a few levels deeper.
+/// The maximum nesting depth of lists and objects. Many JSON readers give up at
+/// 128, and a response nests the text a few levels deeper.
 const DEEPEST: usize = 100;
-/// The most values, counting the names of fields. Readers that build a tree
-/// take up to 90 bytes for each.
+/// The maximum number of values, including field names. Readers that build a
+/// tree take up to 90 bytes per value.
 const MOST_VALUES: usize = 100_000;
-/// The longest number, in characters.
+/// The maximum length of a number, in characters.
 const LONGEST_NUMBER: usize = 1_000;
 
-/// JSON of any form. It costs as much memory as its text, and two are equal
-/// if their texts are; the spaces between values are not part of it.
+/// JSON of any form. It takes as much memory as its text. Two are equal if
+/// their texts are equal; spaces between values are removed on reading.
 #[derive(Clone, Debug)]
 pub struct FreeJson(Arc<RawValue>);
 
 impl FreeJson {
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn get(&self) -> &str {
         self.0.get()
     }
 
-    /// What it must be for everybody to be able to read it, where it is not.
+    /// Returns the first reason why some readers could not read the text, if
+    /// any.
     pub(super) fn flaw(&self) -> Option<String> {
         let text = self.get();
         if LARGEST_BYTES < text.len() {
@@ -77,8 +78,8 @@ impl<'de> Deserialize<'de> for FreeJson {
     }
 }
 
-/// The text without what stands between its values, which may be a line break
-/// where a row has to be one line; `None` if there is nothing of that.
+/// Returns the text without the spaces between its values, or `None` if it has
+/// none. Such a space may be a line break, and a row has to be one line.
 fn without_spaces(text: &str) -> Option<String> {
     let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     text.as_bytes().iter().find(|byte| space(byte))?;
@@ -99,7 +100,7 @@ fn without_spaces(text: &str) -> Option<String> {
     (kept.len() < text.len()).then_some(kept)
 }
 
-/// One pass over a text that is JSON already.
+/// One pass over a text that is known to be JSON.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -166,7 +167,8 @@ impl<'a> Scan<'a> {
             }
             high = matches!(unit, Some(0xD800..=0xDBFF));
             if unit == Some(0) {
-                // PostgreSQL stores none, so SQLite is not given one either.
+                // PostgreSQL cannot store NUL, so SQLite does not get one
+                // either.
                 return Err("must not contain the NUL character".to_owned());
             }
             if byte == b'"' {
@@ -176,7 +178,8 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// The four digits of an escape; 1 for what is none, which JSON has not.
+    /// Returns the code unit of an escape's four digits, or 1 if they are
+    /// invalid, which valid JSON rules out.
     fn unit(&mut self) -> u32 {
         let digits = self.text.get(self.at..self.at + 4);
         self.at += 4;
@@ -185,8 +188,8 @@ impl<'a> Scan<'a> {
             .unwrap_or(1)
     }
 
-    /// Most readers hold numbers as `f64`, and some refuse all of a text for
-    /// one that is none.
+    /// Most readers hold numbers as `f64`, and some refuse the whole text
+    /// because of one number that does not fit.
     fn number(&mut self) -> Result<(), String> {
         let begin = self.at - 1;
         self.skip(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_comes_back_as_it_was_but_for_spaces_between_values() {
+    fn text_is_unchanged_except_for_spaces_between_values() {
         let text = r#"{"b":1.0,"a":[1e2,-0,18446744073709551616,"\u00e9 \" x"],"a":{}}"#;
         assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
         let spaced = "{ \"a b\\\" \" :\n[ 1 ,\t\"\\\\\" , 2 ]\r\n}";
@@ -225,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_readers_would_fail_on_is_refused() {
+    fn json_that_common_readers_reject_is_refused() {
         for (text, flawed) in [
             (r#""\u0000""#, "NUL"),
             (r#"{"a\u0000":1}"#, "NUL"),

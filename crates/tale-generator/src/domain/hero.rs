@@ -15,7 +15,7 @@ use super::time::now;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "hero")]
 pub struct Hero {
-    /// What identifies the hero.
+    /// The id of the hero.
     #[entity(id)]
     pub id: Uuid,
     /// The name; several heroes may share one.
@@ -26,11 +26,11 @@ pub struct Hero {
     /// The gender.
     #[entity(nested)]
     pub gender: Gender,
-    /// What the hero looks like.
+    /// The hero's appearance.
     pub appearance: String,
     /// At least one trait.
     pub personality_traits: Vec<String>,
-    /// What the hero likes, possibly nothing.
+    /// The hero's interests; may be empty.
     pub interests: Vec<String>,
     /// At least one strength.
     pub strengths: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Hero {
     pub version: u64,
 }
 
-/// What a client may write of a hero.
+/// The fields of a hero that a client may write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeroDraft {
@@ -56,11 +56,11 @@ pub struct HeroDraft {
     pub age: i32,
     /// The gender.
     pub gender: Gender,
-    /// What the hero looks like.
+    /// The hero's appearance.
     pub appearance: String,
     /// At least one trait.
     pub personality_traits: Vec<String>,
-    /// What the hero likes, possibly nothing.
+    /// The hero's interests; may be empty.
     pub interests: Vec<String>,
     /// At least one strength.
     pub strengths: Vec<String>,
@@ -108,7 +108,7 @@ impl HeroDraft {
     /// Checks every rule.
     ///
     /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks one.
+    /// [`TaleError::Invalid`] with every field that breaks a rule.
     pub fn validate(&self) -> Result<(), TaleError> {
         let mut problems = Problems::default();
         self.check(&mut problems);
@@ -126,14 +126,14 @@ impl HeroDraft {
 }
 
 impl Hero {
-    /// A hero to be added, with an id of its own.
+    /// Returns a hero to be added, with a new id.
     #[must_use]
     pub fn new(draft: HeroDraft) -> Self {
         Self::with_id(Uuid::new_v4(), draft)
     }
 
-    /// The hero of this id, to replace what is stored. Timestamps and
-    /// version are the database's to set and do not matter here.
+    /// Returns a hero with this id, to replace the stored row. The database
+    /// sets timestamps and version, so their values here do not matter.
     #[must_use]
     pub fn with_id(id: Uuid, draft: HeroDraft) -> Self {
         let now = now();
@@ -153,7 +153,7 @@ impl Hero {
         }
     }
 
-    /// What a client may write of it.
+    /// Returns the fields that a client may write.
     #[must_use]
     pub fn draft(&self) -> HeroDraft {
         HeroDraft {

@@ -1,13 +1,13 @@
-//! Reading a request body field by field, so that each wrong one is named.
+//! Reads a request body field by field, so that every wrong field is named.
 //!
-//! Deserialising a body in one go stops at the first field of a wrong type,
-//! and does not say which it was. Here each field is read on its own, a
-//! stand-in takes the place of a broken one, and the rules are checked on the
-//! whole: a client hears of everything at once.
+//! Deserialising a body in one step stops at the first field of a wrong type
+//! and does not name it. Here each field is read separately, and a placeholder
+//! replaces a broken one. The rules are checked on the whole, so a client
+//! receives all problems in one response.
 //!
-//! A body is read once, from front to back, and its values stay texts until
-//! they are asked for: refusing costs no more time than accepting, and no
-//! more memory than the body.
+//! A body is scanned once from front to back. Its values stay texts until they
+//! are requested. So refusing costs no more time than accepting, and no more
+//! memory than the body.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,11 +23,12 @@ use uuid::Uuid;
 use super::error::{Invalid, TaleError};
 use super::rules::Problems;
 
-/// The most fields that are read, far more than any row has: what comes after
-/// them would not be named in the answer.
+/// The maximum number of fields that are read, far above any row's. The
+/// response would not name fields beyond it.
 const MOST_FIELDS: usize = 100;
 
-/// What the server sets itself and a body may bring back unchanged.
+/// The fields that the server sets itself, which a body may send back
+/// unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Echo {
     /// The id, if the body has one.
@@ -40,18 +41,20 @@ pub struct Echo {
     pub updated_at: Option<Timestamp>,
 }
 
-/// A body as far as it is read.
+/// The fields of a body that are not yet read, and the problems so far.
 #[derive(Debug, Default)]
 pub(super) struct Input<'a> {
     fields: BTreeMap<Cow<'a, str>, &'a RawValue>,
-    /// Whether the reading stopped because there were too many fields.
+    /// True if reading stopped because there were too many fields.
     stopped: bool,
     problems: Problems,
 }
 
 impl<'a> Input<'a> {
+    /// Scans the body.
+    ///
     /// # Errors
-    /// [`TaleError::Invalid`] where the body is no JSON or no object.
+    /// [`TaleError::Invalid`] if the body is not JSON or not an object.
     pub(super) fn new(body: &'a str) -> Result<Self, TaleError> {
         let mut input = Self::default();
         let mut deserializer = serde_json::Deserializer::from_str(body);
@@ -73,7 +76,8 @@ impl<'a> Input<'a> {
         }])))
     }
 
-    /// A field that must be there; `expected` says what it must be.
+    /// Reads a required field. `expected` names the accepted values for the
+    /// message.
     pub(super) fn required<T: DeserializeOwned>(
         &mut self,
         field: &str,
@@ -88,7 +92,7 @@ impl<'a> Input<'a> {
         self.read(field, expected)
     }
 
-    /// A field that may be absent or null.
+    /// Reads a field that may be absent or null.
     pub(super) fn optional<T: DeserializeOwned>(
         &mut self,
         field: &str,
@@ -112,7 +116,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes what the server sets itself out of the body.
+    /// Takes the fields that the server sets itself out of the body.
     pub(super) fn echo(&mut self) -> Echo {
         Echo {
             id: self.optional("id", "a UUID"),
@@ -122,7 +126,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Ends the reading: what is left over is unknown.
+    /// Ends the reading: every remaining field is unknown.
     pub(super) fn rest(mut self) -> Problems {
         for field in self.fields.keys() {
             self.problems.add(field, "is not a field");

@@ -28,7 +28,7 @@ pub enum Language {
     Ru,
 }
 
-/// A word that names no value of the set.
+/// A word that is not a value of the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of {allowed}")]
 pub struct Unknown {
@@ -36,7 +36,7 @@ pub struct Unknown {
 }
 
 impl Gender {
-    /// The word for it in JSON, in keys and in the database.
+    /// Returns its word in JSON, in keys and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Gender {
 }
 
 impl Language {
-    /// The word for it in JSON, in keys and in the database.
+    /// Returns its word in JSON, in keys and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -9,10 +9,10 @@ use super::hero::Hero;
 use super::rules::Problems;
 use super::story::Story;
 
-/// A row of any kind, as one line of an export has it.
+/// A row of any kind, as in one line of an export.
 ///
-/// [`parse`](Self::parse) reads it. A derived `Deserialize` would make a tree
-/// of each row before it knows the kind.
+/// Read it with [`parse`](Self::parse). A derived `Deserialize` would build a
+/// tree of each row before it knows the kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
@@ -38,10 +38,10 @@ enum Kind {
 }
 
 impl Record {
-    /// Reads what was serialized to JSON.
+    /// Reads a record from its JSON.
     ///
     /// # Errors
-    /// What is wrong with the text, and where.
+    /// The problem with the text and its position.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let Tag { kind } = serde_json::from_str(text)?;
         match kind {
@@ -51,7 +51,7 @@ impl Record {
         }
     }
 
-    /// The name of its kind.
+    /// Returns the name of its kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Record {
         }
     }
 
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> Uuid {
         match self {
@@ -71,11 +71,11 @@ impl Record {
         }
     }
 
-    /// Checks the rules of its kind, and what the server otherwise sets
-    /// itself: the id, the timestamps, the version.
+    /// Checks the rules of its kind, and the fields that the server otherwise
+    /// sets itself: the id, the timestamps, the version.
     ///
     /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks one.
+    /// [`TaleError::Invalid`] with every field that breaks a rule.
     pub fn validate(&self) -> Result<(), TaleError> {
         let mut problems = Problems::default();
         let (id, created_at, updated_at, version) = match self {
@@ -92,7 +92,7 @@ impl Record {
                 (story.id, story.created_at, story.updated_at, story.version)
             }
         };
-        // An export pages by id from the nil UUID on.
+        // An export pages by id and begins after the nil UUID.
         if id == Uuid::nil() {
             problems.add("id", "must not be the nil UUID");
         }

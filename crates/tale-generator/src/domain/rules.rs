@@ -1,4 +1,4 @@
-//! The rules that fields obey, checked all at once.
+//! The rules of the fields, checked together.
 
 use std::borrow::Cow;
 
@@ -9,28 +9,28 @@ use super::error::{Invalid, TaleError};
 use super::free_json::FreeJson;
 use super::time::stored_precision;
 
-/// The longest name or title, in characters.
+/// The maximum length of a name or title, in characters.
 pub(super) const LONGEST_NAME: usize = 200;
-/// The longest entry of a list, and the longest short text, in characters.
+/// The maximum length of a list entry or a short text, in characters.
 pub(super) const LONGEST_PHRASE: usize = 500;
-/// The longest description, in characters.
+/// The maximum length of a description, in characters.
 pub(super) const LONGEST_DESCRIPTION: usize = 10_000;
-/// The longest text of a story, in bytes.
+/// The maximum size of a story's text, in bytes.
 pub(super) const LARGEST_CONTENT_BYTES: usize = 1024 * 1024;
-/// The most entries of a list.
+/// The maximum number of entries of a list.
 const MOST_ENTRIES: usize = 100;
 
-/// The most problems that are told, so that telling them is bounded too.
+/// The maximum number of problems in a response, so that its size is bounded.
 const MOST_PROBLEMS: usize = 50;
-/// How much of a field's name is told, in characters.
+/// The maximum length of a field name in a problem, in characters.
 const LONGEST_FIELD: usize = 100;
 
-/// What is wrong with a row, one entry per field and no more than are told.
+/// The problems of a row: one per field, at most `MOST_PROBLEMS`.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Invalid>);
 
 impl Problems {
-    /// Adds a problem; the first one of a field stands for it.
+    /// Adds a problem. Only the first problem of a field is kept.
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         let field = shown(field);
         let known = self.0.iter().any(|problem| problem.field == field);
@@ -43,7 +43,7 @@ impl Problems {
         });
     }
 
-    /// A text that says something: not empty, not only whitespace.
+    /// Checks a text that must contain more than whitespace.
     pub(super) fn words(&mut self, field: &str, text: &str, longest: usize) {
         if text.trim().is_empty() {
             self.add(field, "must not be empty");
@@ -51,16 +51,17 @@ impl Problems {
         self.text(field, text, longest);
     }
 
-    /// A text that may be empty.
+    /// Checks a text that may be empty.
     pub(super) fn text(&mut self, field: &str, text: &str, longest: usize) {
         self.without_nul(field, text);
-        // Characters are never more than bytes, so most texts need no count.
+        // A text never has more characters than bytes, so most need no
+        // counting.
         if longest < text.len() && longest < text.chars().count() {
             self.add(field, format!("must have at most {longest} characters"));
         }
     }
 
-    /// A text bounded by its bytes.
+    /// Checks a text that is bounded in bytes.
     pub(super) fn content(&mut self, field: &str, text: &str) {
         if text.trim().is_empty() {
             self.add(field, "must not be empty");
@@ -72,7 +73,7 @@ impl Problems {
         }
     }
 
-    /// A list of phrases, each of which says something.
+    /// Checks a list of phrases, none of which may be blank.
     pub(super) fn phrases(&mut self, field: &str, phrases: &[String], fewest: usize) {
         if phrases.len() < fewest {
             self.add(field, format!("must have at least {fewest} entry"));
@@ -85,39 +86,39 @@ impl Problems {
         }
     }
 
-    /// A number from `least` to `most`.
+    /// Checks a number from `least` to `most`.
     pub(super) fn number(&mut self, field: &str, number: i32, least: i32, most: i32) {
         if number < least || most < number {
             self.add(field, format!("must be from {least} to {most}"));
         }
     }
 
-    /// A time that both databases keep exactly.
+    /// Checks that both databases store the time exactly.
     pub(super) fn time(&mut self, field: &str, time: Timestamp) {
         if stored_precision(time) != time {
             self.add(field, "must have whole microseconds");
         }
-        // Text sorts as time does only where years have four digits.
+        // As text, timestamps sort by time only if years have four digits.
         if time.to_zoned(TimeZone::UTC).year() < 1 {
             self.add(field, "must be of our era");
         }
     }
 
-    /// JSON of any form, within its bounds.
+    /// Checks JSON of any form against its bounds.
     pub(super) fn json(&mut self, field: &str, value: &FreeJson) {
         if let Some(flaw) = value.flaw() {
             self.add(field, flaw);
         }
     }
 
-    /// PostgreSQL stores no NUL, so SQLite is not given one either.
+    /// PostgreSQL cannot store NUL, so SQLite does not get one either.
     fn without_nul(&mut self, field: &str, text: &str) {
         if text.contains('\0') {
             self.add(field, "must not contain the NUL character");
         }
     }
 
-    /// `Ok` if there was no problem.
+    /// Returns `Ok` if there was no problem.
     pub(super) fn finish(self) -> Result<(), TaleError> {
         if self.0.is_empty() {
             return Ok(());
@@ -126,7 +127,7 @@ impl Problems {
     }
 }
 
-/// A name as it is told: a client may send one of any length.
+/// Shortens a field name for a message, because a client may send any length.
 fn shown(field: &str) -> Cow<'_, str> {
     match field.char_indices().nth(LONGEST_FIELD) {
         Some((end, _)) => format!("{}...", &field[..end]).into(),

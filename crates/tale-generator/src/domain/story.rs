@@ -16,38 +16,38 @@ use super::time::now;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "story")]
 pub struct Story {
-    /// What identifies the story.
+    /// The id of the story.
     #[entity(id)]
     pub id: Uuid,
     /// The title.
     pub title: String,
     /// The text.
     pub content: String,
-    /// What there is to learn from it.
+    /// The lesson of the story.
     pub moral: String,
     /// The language it is told in.
     #[entity(index = "lang", nested)]
     pub language: Language,
-    /// The child it was made for; none once that child is deleted.
+    /// The child it was made for; `None` after that child is deleted.
     #[entity(index = "child")]
     pub child_id: Option<Uuid>,
-    /// That child's name, which stays when the child is deleted.
+    /// That child's name; it stays after the child is deleted.
     #[entity(index)]
     pub child_name: Option<String>,
-    /// The hero it is about; none once that hero is deleted.
+    /// The hero it is about; `None` after that hero is deleted.
     pub hero_id: Option<Uuid>,
     /// 1 to 10.
     pub rating: Option<i32>,
-    /// How long it takes to tell, in minutes, at least 1.
+    /// The time to tell it, in minutes, at least 1.
     pub story_length: Option<i32>,
     /// The recording.
     #[entity(nested)]
     pub audio_file: Option<AudioFile>,
     /// The model that wrote it.
     pub model_used: Option<String>,
-    /// All that the model answered.
+    /// The model's full response.
     pub full_response: Option<FreeJson>,
-    /// How it was made.
+    /// Details of the generation.
     pub generation_info: Option<FreeJson>,
     /// When the story was added, to the microsecond.
     pub created_at: Timestamp,
@@ -61,15 +61,15 @@ pub struct Story {
 /// The recording of a story.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Shape)]
 pub struct AudioFile {
-    /// Where it can be heard.
+    /// The address of the recording.
     pub url: String,
-    /// Who made it.
+    /// The provider that made the recording.
     pub provider: Option<String>,
-    /// What the provider says about it.
+    /// The provider's metadata.
     pub metadata: Option<FreeJson>,
 }
 
-/// What a client may write of a story.
+/// The fields of a story that a client may write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoryDraft {
@@ -77,35 +77,35 @@ pub struct StoryDraft {
     pub title: String,
     /// The text, at most 1 MiB.
     pub content: String,
-    /// What there is to learn from it.
+    /// The lesson of the story.
     pub moral: String,
     /// The language it is told in.
     pub language: Language,
     /// The child it is made for.
     pub child_id: Option<Uuid>,
-    /// The child's name; where there is a `child_id`, the child's own is
+    /// The child's name. If there is a `child_id`, the name of that child is
     /// stored instead.
     pub child_name: Option<String>,
     /// The hero it is about.
     pub hero_id: Option<Uuid>,
     /// 1 to 10.
     pub rating: Option<i32>,
-    /// How long it takes to tell, in minutes, at least 1.
+    /// The time to tell it, in minutes, at least 1.
     pub story_length: Option<i32>,
     /// The recording.
     pub audio_file: Option<AudioFile>,
     /// The model that wrote it.
     pub model_used: Option<String>,
-    /// All that the model answered.
+    /// The model's full response.
     pub full_response: Option<FreeJson>,
-    /// How it was made.
+    /// Details of the generation.
     pub generation_info: Option<FreeJson>,
 }
 
 /// Checks a rating alone.
 ///
 /// # Errors
-/// [`TaleError::Invalid`] unless it is 1 to 10.
+/// [`TaleError::Invalid`] unless it is from 1 to 10.
 pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
     let mut problems = Problems::default();
     problems.number("rating", rating, 1, 10);
@@ -167,7 +167,7 @@ impl StoryDraft {
     /// Checks every rule.
     ///
     /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks one.
+    /// [`TaleError::Invalid`] with every field that breaks a rule.
     pub fn validate(&self) -> Result<(), TaleError> {
         let mut problems = Problems::default();
         self.check(&mut problems);
@@ -215,14 +215,14 @@ impl AudioFile {
 }
 
 impl Story {
-    /// A story to be added, with an id of its own.
+    /// Returns a story to be added, with a new id.
     #[must_use]
     pub fn new(draft: StoryDraft) -> Self {
         Self::with_id(Uuid::new_v4(), draft)
     }
 
-    /// The story of this id, to replace what is stored. Timestamps and
-    /// version are the database's to set and do not matter here.
+    /// Returns a story with this id, to replace the stored row. The database
+    /// sets timestamps and version, so their values here do not matter.
     #[must_use]
     pub fn with_id(id: Uuid, draft: StoryDraft) -> Self {
         let now = now();
@@ -247,7 +247,7 @@ impl Story {
         }
     }
 
-    /// What a client may write of it.
+    /// Returns the fields that a client may write.
     #[must_use]
     pub fn draft(&self) -> StoryDraft {
         StoryDraft {

@@ -1,15 +1,15 @@
-//! Timestamps with the precision that both databases keep.
+//! Timestamps with the precision that both databases store.
 
 use jiff::Timestamp;
 
-/// The time now, to the microsecond.
+/// Returns the current time, to the microsecond.
 #[must_use]
 pub fn now() -> Timestamp {
     stored_precision(Timestamp::now())
 }
 
-/// The time without what a database would not keep: PostgreSQL counts
-/// microseconds, so SQLite is given no more either.
+/// Truncates a time to whole microseconds. PostgreSQL stores no more, so SQLite
+/// does not get more either.
 #[must_use]
 pub fn stored_precision(time: Timestamp) -> Timestamp {
     // Microseconds of a valid timestamp are always within jiff's range.

@@ -9,7 +9,7 @@ use super::Plan;
 use super::words::{Words, of};
 use crate::domain::{AudioFile, Child, Gender, Hero, Language, Record, Story};
 
-/// The first row was made at this moment, 2025-01-01T00:00:00Z.
+/// The creation time of the first row, 2025-01-01T00:00:00Z.
 const BEGINNING_SECONDS: i64 = 1_735_689_600;
 
 /// Makes the rows of a plan.
@@ -134,7 +134,7 @@ impl Generator {
         Builder::from_random_bytes(self.rng.u128(..).to_be_bytes()).into_uuid()
     }
 
-    /// Rows come a minute apart, and some microseconds, as real ones do.
+    /// Rows are a minute apart plus some microseconds, like real rows.
     fn time(&mut self) -> Timestamp {
         let minutes = i64::try_from(self.made).unwrap_or(i64::MAX / 60) % 10_000_000;
         let begin = Timestamp::from_second(BEGINNING_SECONDS).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_keeps_the_rules_and_every_kind_is_there() {
+    fn rows_obey_the_rules_and_include_every_kind() {
         let rows: Vec<Record> = Generator::new(PLAN).collect();
         assert_eq!(rows.len(), 300);
         for row in &rows {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn stories_need_neither_children_nor_heroes() {
+    fn stories_work_without_children_and_heroes() {
         let alone = Plan {
             heroes: 0,
             children: 0,

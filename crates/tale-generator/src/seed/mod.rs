@@ -1,8 +1,8 @@
-//! Plausible rows from a number: the same number, the same rows.
+//! Plausible rows from a seed number: the same number gives the same rows.
 //!
-//! Rows are written batch by batch, each with a `Write` of its own, so that a
-//! running system can be seeded: its caches hear of every row. Seeding twice
-//! from the same number adds nothing the second time.
+//! Rows are written in batches, each with a `Write`. So a running system can be
+//! seeded, because its caches are notified of every row. Seeding again with the
+//! same number adds nothing.
 
 mod generator;
 mod words;
@@ -14,33 +14,32 @@ use crate::sql::{BATCH, Database, Inserted, insert_batch};
 
 pub use generator::Generator;
 
-/// How many rows of each kind, and from which number.
+/// How many rows of each kind to make, and the seed number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How many heroes.
+    /// The number of heroes.
     pub heroes: u64,
-    /// How many children.
+    /// The number of children.
     pub children: u64,
-    /// How many stories; each names a child and a hero of the same plan, if
-    /// it has any.
+    /// The number of stories. Each names a child and a hero of the same plan,
+    /// if the plan has any.
     pub stories: u64,
-    /// The number that all the rest follows from.
+    /// The seed number that determines all rows.
     pub rng_seed: u64,
 }
 
 impl Plan {
-    /// How many rows in all.
+    /// Returns the total number of rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.heroes + self.children + self.stories
     }
 }
 
-/// Writes the rows of a plan; `progress` is called with what was done so far.
+/// Writes the rows of a plan. Calls `progress` with the counts so far.
 ///
 /// # Errors
-/// [`TaleError`]: batches before it stay, and seeding again goes on from
-/// there.
+/// [`TaleError`]: earlier batches stay, and a second run continues after them.
 pub async fn seed(
     database: &Database,
     cache: &CacheService,

@@ -18,11 +18,11 @@ pub(super) struct Words {
     pub(super) events: &'static [&'static str],
     /// A title with `{child}` and `{place}`.
     pub(super) title: &'static str,
-    /// Whoever a story is about that was made for no one.
+    /// The person in a story that was made for no particular child.
     pub(super) nobody: &'static str,
 }
 
-/// The words of this language.
+/// Returns the words of this language.
 pub(super) fn of(language: Language) -> &'static Words {
     match language {
         Language::En => &ENGLISH,

@@ -1,4 +1,4 @@
-//! Many rows in one transaction, as they are: for seeding and importing.
+//! Many rows in one transaction, stored unchanged, for seeding and imports.
 
 use std::sync::Arc;
 
@@ -11,33 +11,35 @@ use super::table::{self, Table};
 use super::transaction::Transaction;
 use crate::domain::{Invalid, Record, Story, TaleError};
 
-/// The most rows of one batch: few enough that the cache is told of each,
-/// and that the transaction stays far below its time limit.
+/// The maximum number of rows of one batch. It is small enough that the cache
+/// is notified row by row, and that the transaction stays far below its time
+/// limit.
 pub const BATCH: usize = 200;
 
-/// What a batch did.
+/// The counts of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inserted {
     /// Rows that were added.
     pub added: u64,
-    /// Rows that stood there already, equal in every field.
+    /// Rows that were already stored, equal in every field.
     pub present: u64,
 }
 
-/// Why a batch was not written; nothing of it was.
+/// The reason why a batch failed; none of its rows was written.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct BatchError {
-    /// The record at fault, unless it is the transaction as a whole.
+    /// The index of the faulty record, or `None` if the transaction failed as a
+    /// whole.
     pub index: Option<usize>,
-    /// What is wrong.
+    /// The fault.
     #[source]
     pub error: TaleError,
 }
 
 /// Inserts the records with their ids, timestamps and versions, in one
-/// transaction. One that stands there already, equal in every field, is
-/// passed over, so a batch can be sent again.
+/// transaction. Skips a record that is already stored and equal in every field,
+/// so a batch can be sent again.
 ///
 /// # Errors
 /// [`BatchError`], which names the first record that cannot be stored.
@@ -54,7 +56,7 @@ pub async fn insert_batch(
     })
 }
 
-/// Leaves the position of the record at fault in `at_fault`.
+/// Leaves the index of the faulty record in `at_fault`.
 async fn try_insert(
     database: &Database,
     records: &[Record],
@@ -80,7 +82,7 @@ async fn try_insert(
     Ok(inserted)
 }
 
-/// Answers whether the record was added.
+/// Returns true if the record was added.
 async fn insert(
     transaction: &mut Transaction,
     record: &Record,
@@ -115,7 +117,7 @@ async fn insert_row<T: Table + PartialEq>(
     Err(TaleError::Exists { kind: T::KIND })
 }
 
-/// A story is stored as it is, so it must already carry its child's name.
+/// A story is stored unchanged, so it must already have the name of its child.
 async fn refuse_another_name(
     transaction: &mut Transaction,
     story: &Story,

@@ -1,4 +1,4 @@
-//! The columns of a row, read alike from both databases.
+//! The columns of a row, read the same from both databases.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ use sqlx::{Decode, Encode, Type};
 
 use crate::domain::stored_precision;
 
-/// A row of a result, whichever database it came from.
+/// A row of a result from either database.
 pub(super) trait Columns {
     fn optional_id(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
     fn optional_text(&self, column: &str) -> Result<Option<String>, sqlx::Error>;
@@ -26,12 +26,12 @@ pub(super) trait Columns {
     fn optional_json_text(&self, column: &str) -> Result<Option<String>, sqlx::Error>;
 }
 
-/// What can be made from one row of a result.
+/// A type that is read from one row of a result.
 pub(super) trait FromColumns: Sized + Send {
     fn from_columns(row: &dyn Columns) -> Result<Self, sqlx::Error>;
 }
 
-/// A row of which only the existence matters.
+/// A row whose contents do not matter.
 pub(super) struct Present;
 
 impl FromColumns for Present {
@@ -114,7 +114,7 @@ impl dyn Columns + '_ {
         u64::try_from(version).map_err(|error| decode_error("version", error))
     }
 
-    /// One of a closed set of words.
+    /// Reads one of a closed set of words.
     pub(super) fn word<T>(&self, column: &str) -> Result<T, sqlx::Error>
     where
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
@@ -133,7 +133,7 @@ impl dyn Columns + '_ {
         column: &str,
     ) -> Result<Option<T>, sqlx::Error> {
         match self.optional_json_text(column)? {
-            // A JSON null says no more than an absent value.
+            // A JSON null means the same as an absent value.
             Some(text) => serde_json::from_str(&text).map_err(|error| decode_error(column, error)),
             None => Ok(None),
         }
@@ -145,7 +145,7 @@ pub(super) struct PgTime(pub(super) Timestamp);
 
 /// PostgreSQL counts microseconds from 2000-01-01, jiff from 1970-01-01.
 const PG_EPOCH_MICROSECONDS: i64 = 946_684_800_000_000;
-/// `timestamptz`, as PostgreSQL's catalogue numbers it for ever.
+/// The fixed number of `timestamptz` in PostgreSQL's catalogue.
 const TIMESTAMPTZ: Oid = Oid(1184);
 
 impl Type<Postgres> for PgTime {
@@ -175,11 +175,11 @@ impl<'r> Decode<'r, Postgres> for PgTime {
     }
 }
 
-/// JSON as it is written. A `JSONB`, which is what sqlx would send, loses the
-/// order of fields and how numbers were written on the way into a `JSON`.
+/// JSON in its original text. sqlx would send a `JSONB`, which loses the order
+/// of fields and the form of numbers before it is stored in a `JSON` column.
 pub(super) struct PgJson(pub(super) Box<RawValue>);
 
-/// `json`, as PostgreSQL's catalogue numbers it for ever.
+/// The fixed number of `json` in PostgreSQL's catalogue.
 const JSON: Oid = Oid(114);
 
 impl Type<Postgres> for PgJson {
@@ -194,7 +194,7 @@ impl Encode<'_, Postgres> for PgJson {
     }
 }
 
-/// RFC 3339 with six decimals always, so that text sorts as time does.
+/// Formats RFC 3339 with exactly six decimals, so that texts sort by time.
 pub(super) fn sqlite_time(time: Timestamp) -> String {
     format!("{:.6}", stored_precision(time))
 }
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_as_text_sort_as_times() {
+    fn times_as_text_sort_by_time() {
         let first: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let second: Timestamp = "2026-01-02T03:04:05.000001Z".parse().unwrap();
         assert_eq!(sqlite_time(first), "2026-01-02T03:04:05.000000Z");

@@ -1,4 +1,4 @@
-//! What a database's error means to the caller, and to the cache.
+//! The meaning of a database error for the caller and the cache.
 
 use sqlx::error::ErrorKind;
 use sqlx::postgres::PgDatabaseError;
@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteError;
 
 use crate::domain::{Failure, TaleError};
 
-/// The error as a caller sees it; `kind` names the rows it was about.
+/// Converts the error for a caller; `kind` names the rows of the statement.
 pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
     if is_unique_violation(&error) {
         return TaleError::Exists { kind };
@@ -17,8 +17,8 @@ pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
     TaleError::Database(Failure::new(error))
 }
 
-/// Whether it is that the database does not answer: gone, starting or
-/// stopping, or closed on our side.
+/// Returns true if the database is unreachable: stopped, starting or stopping,
+/// or closed on our side.
 #[must_use]
 pub fn is_away(error: &TaleError) -> bool {
     let TaleError::Database(failure) = error else {
@@ -40,7 +40,7 @@ fn is_unique_violation(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.kind() == ErrorKind::UniqueViolation)
 }
 
-/// Whether the same call may succeed later as it is.
+/// Returns true if the same call may succeed later.
 fn is_busy(error: &sqlx::Error) -> bool {
     if let Some(state) = postgres_state(error) {
         // Serialization failure, deadlock, lock or statement or transaction
@@ -51,7 +51,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
         );
     }
     if let Some(code) = sqlite_code(error) {
-        // SQLITE_BUSY and SQLITE_LOCKED; the upper bits only refine them.
+        // SQLITE_BUSY and SQLITE_LOCKED; higher bits only refine the code.
         return matches!(code & 0xff, 5 | 6);
     }
     matches!(error, sqlx::Error::PoolTimedOut)
@@ -61,7 +61,7 @@ fn postgres_state(error: &sqlx::Error) -> Option<&str> {
     postgres_error(error).map(PgDatabaseError::code)
 }
 
-/// What PostgreSQL said, if it did.
+/// Returns PostgreSQL's error, if the error is one.
 pub(super) fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }

@@ -14,36 +14,37 @@ use tokio::time::timeout;
 
 use super::plans::Plans;
 
-/// How a database is opened.
+/// The options of an open database.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
-    /// The most connections of this process. Default: 10, of which writes use
-    /// half at most, and writes of one row two. A database in memory has one,
-    /// or each connection would see a database of its own.
+    /// The maximum number of connections of this process. Default: 10. Writes
+    /// use at most half of them, and writes of one row at most two. An
+    /// in-memory database has one connection, because a second one would see a
+    /// separate database.
     pub max_connections: u32,
-    /// How long a caller waits for a connection. Default: 2 seconds. A write
-    /// waits for the lock of a row three quarters of that, 1.5 seconds, and no
-    /// longer than a quarter of the longest transaction.
+    /// The maximum time that a caller waits for a connection. Default: 2
+    /// seconds. A write waits for a row lock three quarters of that, 1.5
+    /// seconds, and at most a quarter of the longest transaction.
     pub acquire_timeout: Duration,
-    /// The longest a transaction may last. Default: 20 seconds. It must stay
-    /// below `CACHE_QUARANTINE_TTL_MS`: a row is kept out of the cache for
-    /// that long while its writer has not said how the write ended.
+    /// The maximum duration of a transaction. Default: 20 seconds. It must stay
+    /// below `CACHE_QUARANTINE_TTL_MS`, because that is how long a row stays
+    /// out of the cache while the outcome of its write is unknown.
     pub longest_transaction: Duration,
-    /// Added to each read, for demonstrations. Default: none.
+    /// Delay added to each read, for demonstrations. Default: none.
     pub read_delay: Duration,
-    /// Called at each step of every commit, for tests of what a crash there
-    /// leaves. Default: nothing.
+    /// Called at each step of every commit, for tests of a crash at that step.
+    /// Default: none.
     pub at_commit: Option<fn(CommitStep)>,
 }
 
-/// How far a commit has come.
+/// The step that a commit has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitStep {
-    /// No copy of what it changes is left, and none can be made.
+    /// All copies of the changed rows are removed, and none can be filled.
     Quarantined,
-    /// All is written, and COMMIT is sent next.
+    /// All rows are written, and COMMIT is sent next.
     Committing,
-    /// The database has said that it is done; Redis does not know.
+    /// The database has confirmed the commit; Redis does not know yet.
     Committed,
 }
 
@@ -59,17 +60,17 @@ impl Default for DatabaseOptions {
     }
 }
 
-/// Why a database could not be opened. Never shows the URL: it may hold a
-/// password.
+/// The reason why a database could not be opened. Never shows the URL, because
+/// it may contain a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL begins with neither scheme, or cannot be parsed.
+    /// The URL has an unknown scheme, or cannot be parsed.
     #[error("the database URL must begin with `sqlite:` or `postgres://`")]
     Url,
-    /// The database does not answer or refuses.
+    /// The database does not respond or refuses the connection.
     #[error("the database could not be opened")]
     Connect(#[source] sqlx::Error),
-    /// The tables could not be brought up to date.
+    /// The migrations failed.
     #[error("the database's tables could not be brought up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
 }
@@ -82,7 +83,7 @@ pub(super) fn understands(url: &str) -> bool {
     postgres && PgConnectOptions::from_str(url).is_ok()
 }
 
-/// Without a name SQLite gives each connection an empty database of its own
+/// Without a file name SQLite gives each connection a private empty database,
 /// and removes it afterwards.
 fn names_a_file(url: &str) -> bool {
     let rest = url.strip_prefix("sqlite:").unwrap_or(url);
@@ -102,20 +103,20 @@ pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<Sqlit
         .busy_timeout(longest_wait_for_a_lock(options));
     let mut pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
     if in_memory {
-        // The database lives as long as its only connection.
+        // The database lives exactly as long as its only connection.
         pool = pool
             .max_connections(1)
             .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None);
     } else {
-        // WAL: readers go on while one writes. FULL: what was committed, and
-        // announced to every cache, survives a power cut.
+        // WAL: readers continue during a write. FULL: a commit survives a power
+        // cut, because every cache has been notified of it.
         connect = connect
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        // An error that made SQLite roll back by itself leaves a connection
-        // that believes to be in a transaction; it is not used again.
+        // After an error, SQLite may roll back by itself. sqlx still counts the
+        // connection as inside a transaction, so it is not used again.
         pool = pool
             .max_connections(options.max_connections)
             .before_acquire(|connection, _| {
@@ -143,7 +144,7 @@ pub(super) async fn postgres(
     let connect = PgConnectOptions::from_str(url)
         .map_err(|_| OpenError::Url)?
         .application_name("tales");
-    // Parts of the whole, so that no single wait uses all of it up.
+    // Fractions of the whole, so that no single wait uses all of it.
     let longest = options.longest_transaction.as_millis();
     let limits = format!(
         "SELECT set_config('statement_timeout', '{half}', false),
@@ -172,7 +173,7 @@ pub(super) async fn postgres(
         .await;
     let pool = match pool {
         Ok(pool) => pool,
-        // It tried again and again, and does not say what was in the way.
+        // The pool retried, and its timeout does not contain the cause.
         Err(late @ sqlx::Error::PoolTimedOut) => {
             let once_more = PgConnection::connect_with(&connect);
             return Err(OpenError::Connect(
@@ -193,13 +194,14 @@ pub(super) async fn postgres(
     Ok(pool)
 }
 
-/// A part of the whole transaction, and less than others wait for what the
-/// waiting one has: its connection, and its place among the writes.
+/// Returns a fraction of the transaction's limit. It is also shorter than
+/// `acquire_timeout`, the time that other writers wait for the connection and
+/// the place of a blocked write.
 fn longest_wait_for_a_lock(options: &DatabaseOptions) -> Duration {
     (options.longest_transaction / 4).min(options.acquire_timeout * 3 / 4)
 }
 
-/// Names are compared by their UTF-8 bytes in keys and must be in the table.
+/// Keys compare names by their UTF-8 bytes, so the table must do the same.
 async fn refuse_a_database_that_is_not_unicode(pool: &PgPool) -> Result<(), OpenError> {
     let row = pool
         .fetch_one("SELECT current_setting('server_encoding') AS encoding")

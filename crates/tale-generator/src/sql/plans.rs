@@ -1,14 +1,14 @@
 //! Prepared statements whose plan no longer fits the table.
 //!
-//! PostgreSQL refuses a prepared statement that would return other types than
-//! when it was prepared, as after `ALTER COLUMN ... TYPE`: SQLSTATE 0A000,
-//! "cached plan must not change result type". Each connection that has
-//! prepared it meets that by itself, so no connection that was opened before
-//! the first such refusal is used again, and what was refused runs once more.
-//! Inside a transaction that is the transaction as a whole.
+//! PostgreSQL refuses a prepared statement whose result types have changed
+//! since, for example after `ALTER COLUMN ... TYPE`. It reports SQLSTATE 0A000,
+//! "cached plan must not change result type". Every connection with such a
+//! statement meets the refusal separately. So connections that were opened
+//! before the latest refusal are not used again, and the refused statement runs
+//! once more. Inside a transaction, the whole transaction runs once more.
 //!
-//! Statements that are not prepared would not be refused, and would cost each
-//! statement of each write a round trip more.
+//! Unprepared statements would avoid the refusal, but cost one more round trip
+//! for each statement of each write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use super::failure::postgres_error;
 use crate::domain::TaleError;
 
-/// Since when the plans of a database are good.
+/// The time since which the plans of a database are valid.
 #[derive(Debug)]
 pub(super) struct Plans {
     opened: Instant,
-    /// When a plan was last refused, in microseconds since `opened`.
+    /// The time of the latest refusal, in microseconds since `opened`.
     refused: AtomicU64,
 }
 
@@ -32,18 +32,19 @@ impl Plans {
         }
     }
 
-    /// Notes whether it was a plan that was refused.
+    /// Records the time if the error is a refused plan.
     pub(super) fn note(&self, error: &TaleError) {
         if is_refused(error) {
             let now = micros(self.opened.elapsed());
             let before = self.refused.fetch_max(now, Ordering::Relaxed);
             if before < now {
-                tracing::info!("a table has changed: its statements are prepared again");
+                tracing::info!("a table has changed; its statements are prepared again");
             }
         }
     }
 
-    /// Whether a connection of this age may hold plans that are refused.
+    /// Returns true if a connection of this age may hold plans that are
+    /// refused.
     pub(super) fn outdate(&self, age: Duration) -> bool {
         let refused = self.refused.load(Ordering::Relaxed);
         let opened_at = self.opened.elapsed().saturating_sub(age);
@@ -52,8 +53,8 @@ impl Plans {
 }
 
 /// Runs a block that ends in a `Result<_, TaleError>`, and once more if a plan
-/// was refused. A macro: of a closure that lends what it holds, the compiler
-/// cannot tell yet that its futures are `Send`.
+/// was refused. It is a macro because the compiler cannot yet prove `Send` for
+/// the futures of a closure that lends its captures.
 macro_rules! once_more {
     ($attempt:block) => {{
         let mut again = false;
@@ -66,21 +67,21 @@ macro_rules! once_more {
     }};
 }
 
-/// Says what an attempt ends in.
+/// Fixes the result type of an attempt.
 pub(super) fn attempt<T>(
     attempt: impl Future<Output = Result<T, TaleError>>,
 ) -> impl Future<Output = Result<T, TaleError>> {
     attempt
 }
 
-/// Whether PostgreSQL refused a plan.
+/// Returns true if PostgreSQL refused a plan.
 pub(super) fn is_refused(error: &TaleError) -> bool {
     let TaleError::Database(failure) = error else {
         return false;
     };
     let refused = failure.downcast_ref().and_then(postgres_error);
-    // The state alone says that something is not supported; the message is
-    // in the language of the server.
+    // The SQLSTATE only says that something is not supported, and the message
+    // is in the server's language. So the routine decides.
     refused.is_some_and(|error| {
         error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery")
     })

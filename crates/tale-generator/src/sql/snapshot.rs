@@ -1,4 +1,4 @@
-//! All rows as of one moment, a page at a time.
+//! All rows as of one moment, read in pages.
 
 use uuid::Uuid;
 
@@ -15,19 +15,19 @@ impl Snapshot {
         Self(transaction)
     }
 
-    /// The next heroes after the id `after`, by id.
+    /// Returns the next heroes after the id `after`, by id.
     pub(crate) async fn heroes(&mut self, after: Uuid) -> Result<Vec<Record>, TaleError> {
         let rows: Vec<Hero> = self.page(after).await?;
         Ok(rows.into_iter().map(Record::Hero).collect())
     }
 
-    /// The next children after the id `after`, by id.
+    /// Returns the next children after the id `after`, by id.
     pub(crate) async fn children(&mut self, after: Uuid) -> Result<Vec<Record>, TaleError> {
         let rows: Vec<Child> = self.page(after).await?;
         Ok(rows.into_iter().map(Record::Child).collect())
     }
 
-    /// The next stories after the id `after`, by id.
+    /// Returns the next stories after the id `after`, by id.
     pub(crate) async fn stories(&mut self, after: Uuid) -> Result<Vec<Record>, TaleError> {
         let rows: Vec<Story> = self.page(after).await?;
         let records = rows.into_iter().map(|row| Record::Story(Box::new(row)));

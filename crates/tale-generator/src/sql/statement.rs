@@ -1,4 +1,4 @@
-//! A statement and its values, before it is known which database runs it.
+//! A statement and its values, independent of the database that runs it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub(super) struct Statement {
     postgres: &'static str,
 }
 
-/// A value on its way into a statement.
+/// A value to bind to a statement.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Id(Option<Uuid>),
@@ -43,21 +43,21 @@ impl Value {
     }
 
     /// # Errors
-    /// When the value refuses to serialize.
+    /// If the value refuses to serialize.
     pub(super) fn json<T: Serialize>(value: &T) -> Result<Self, sqlx::Error> {
         let text = serde_json::value::to_raw_value(value);
         Ok(Self::Json(Some(text.map_err(encode_error)?)))
     }
 
     /// # Errors
-    /// When the value refuses to serialize.
+    /// If the value refuses to serialize.
     pub(super) fn optional_json<T: Serialize>(value: Option<&T>) -> Result<Self, sqlx::Error> {
         value.map_or(Ok(Self::Json(None)), Self::json)
     }
 }
 
 impl Statement {
-    /// The same text for both databases.
+    /// Uses the same text for both databases.
     pub(super) const fn both(sql: &'static str) -> Self {
         Self {
             sqlite: sql,
@@ -65,7 +65,7 @@ impl Statement {
         }
     }
 
-    /// A text for each, where SQLite has another way or needs no lock.
+    /// Uses a text for each, if SQLite needs another form or no lock.
     pub(super) const fn each(sqlite: &'static str, postgres: &'static str) -> Self {
         Self { sqlite, postgres }
     }
@@ -107,7 +107,8 @@ impl Statement {
     }
 }
 
-/// A version no row can have becomes the largest, which no row reaches.
+/// Maps a version that no row can have to the largest integer, which no row
+/// reaches.
 fn as_bigint(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(i64::MAX)
 }

@@ -1,10 +1,10 @@
-//! Which writes may run at once.
+//! The limits on concurrent writes (a bulkhead).
 //!
 //! A write that waits for a lock holds its connection meanwhile. Without a
-//! bound, thirty writes of a row that another program has locked hold all
-//! connections, and reads of other rows find none. So writes have half of the
-//! connections, and those of one row two of them: the others wait in here,
-//! where a place costs nothing.
+//! limit, thirty writes of one row that another program has locked would hold
+//! all connections, and reads of other rows would find none. So writes get half
+//! of the connections, and writes of one row two of them. Further writes wait
+//! here, without a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,15 @@ use uuid::Uuid;
 
 use crate::domain::TaleError;
 
-/// How many writes of one row run at once: one that has the lock, and one
-/// that has it next without a round trip in between.
+/// The number of concurrent writes of one row. One holds the lock, and the next
+/// one takes it without a round trip in between.
 const OF_ONE_ROW: usize = 2;
 
-/// Rows share places by the last bits of their ids, which are random.
+/// The number of row semaphores. A row uses the one that the last bits of its
+/// id select, and those bits are random.
 const PLACES: u128 = 1024;
 
-/// The places for writes.
+/// The places of concurrent writes.
 #[derive(Debug)]
 pub(super) struct Writers {
     all: Arc<Semaphore>,
@@ -30,7 +31,7 @@ pub(super) struct Writers {
     patience: Duration,
 }
 
-/// A place, until it is dropped.
+/// A place, released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     _row: Option<OwnedSemaphorePermit>,
@@ -38,8 +39,8 @@ pub(super) struct Place {
 }
 
 impl Writers {
-    /// For a pool of so many connections; a write that has no place after
-    /// `patience` is turned away.
+    /// Creates the places for a pool of this many connections. A write without
+    /// a place after `patience` is refused.
     pub(super) fn new(connections: u32, patience: Duration) -> Self {
         let half = (connections / 2).max(1) as usize;
         let row = || Arc::new(Semaphore::new(OF_ONE_ROW));
@@ -50,13 +51,15 @@ impl Writers {
         }
     }
 
-    /// A place for a write that locks this row first, or none that is there.
+    /// Waits for a place for a write that locks this row first. `None` means
+    /// that it locks no existing row.
     ///
     /// # Errors
-    /// [`TaleError::Busy`] when there is none in time.
+    /// [`TaleError::Busy`] if no place is free in time.
     pub(super) async fn place(&self, row: Option<Uuid>) -> Result<Place, TaleError> {
         let waited = timeout(self.patience, async {
-            // In this order: what waits for a row keeps no other from writing.
+            // The row's semaphore comes first: a write that waits for its row
+            // takes no place from other writes.
             let row = match row {
                 Some(id) => {
                     let place = (id.as_u128() % PLACES) as usize;

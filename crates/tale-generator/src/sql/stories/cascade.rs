@@ -1,8 +1,8 @@
-//! What happens to stories when their child or hero changes.
+//! Changes of stories when their child or hero changes.
 //!
 //! The child or hero is locked before any of its stories, and a story is
-//! attached to one only under that lock: between the statements below no
-//! story can join or leave.
+//! attached to it only under that lock. So no story can join or leave between
+//! the statements below.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use super::super::statement::{Statement, Value};
 use super::super::transaction::Transaction;
 use crate::domain::{Child, Story, TaleError, now};
 
-/// Up to this many stories are recorded one by one; above it, all of them
-/// are forgotten at once, and none is loaded into memory.
+/// Up to this many stories are recorded one by one. Above it, the whole kind is
+/// invalidated instead, and no story is loaded into memory.
 const RECORDED_ONE_BY_ONE: usize = 1_000;
 
 /// `$1`: the child's id.
@@ -24,7 +24,7 @@ pub(super) const OF_CHILD: Statement = Statement::both(select!(
 ));
 
 struct Cascade {
-    /// Locks the stories of `$1` by id, the order in which all do.
+    /// Locks the stories of `$1` by id, the order of every lock.
     lock: Statement,
     /// The stories of `$1`.
     read: Statement,
@@ -76,7 +76,7 @@ const LEAVE_HERO: Cascade = Cascade {
     )),
 };
 
-/// Gives the stories of `child`, which is locked, its name.
+/// Gives the stories of `child`, which is locked, its new name.
 pub(in crate::sql) async fn follow_name(
     transaction: &mut Transaction,
     child: &Child,
@@ -86,7 +86,7 @@ pub(in crate::sql) async fn follow_name(
     rewrite(transaction, &FOLLOW_NAME, child.id, Some(name), write).await
 }
 
-/// Takes the child, which is locked, from its stories; its name stays.
+/// Removes the child, which is locked, from its stories; they keep its name.
 pub(in crate::sql) async fn leave_child(
     transaction: &mut Transaction,
     child: Uuid,
@@ -95,7 +95,7 @@ pub(in crate::sql) async fn leave_child(
     rewrite(transaction, &LEAVE_CHILD, child, None, write).await
 }
 
-/// Takes the hero, which is locked, from its stories.
+/// Removes the hero, which is locked, from its stories.
 pub(in crate::sql) async fn leave_hero(
     transaction: &mut Transaction,
     hero: Uuid,
@@ -134,7 +134,7 @@ async fn rewrite(
     for after in &after {
         match before.get(&after.id) {
             Some(before) => write.updated(before, after),
-            // The lock forbids it; forgetting too much is the safe answer.
+            // The lock rules this out, and invalidating too much is safe.
             None => write.everything::<Story>(),
         }
     }

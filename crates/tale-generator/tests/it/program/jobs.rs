@@ -65,7 +65,7 @@ fn warming_fills_redis_and_says_so_where_it_cannot() {
     redis.kill();
     let (code, _, err) = run(tales(directory.path(), &["warm"]).env("REDIS_URL", &url));
     assert_eq!(code, 1);
-    assert!(err.contains("Redis is away"), "{err}");
+    assert!(err.contains("Redis is unavailable"), "{err}");
 }
 
 #[tokio::test]
@@ -93,6 +93,6 @@ async fn triggers_are_installed_and_removed_by_a_command() {
     assert_eq!(recorded().await, 0);
     assert!(in_memory(&["triggers", "install"]).contains("every instance"));
     assert!(recorded().await > 0);
-    assert!(in_memory(&["triggers", "remove"]).contains("not heard of"));
+    assert!(in_memory(&["triggers", "remove"]).contains("no longer notified"));
     assert_eq!(recorded().await, 0);
 }
