@@ -1,5 +1,5 @@
-//! The instances as their parent sees them: processes, each behind a proxy of
-//! its own, that can be killed, stopped and asked.
+//! The instances as seen by the parent: processes, each behind a separate
+//! proxy. The parent can kill them, stop them and send them commands.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,13 +17,13 @@ use crate::instance::{ROLE, Role, SAYS};
 use crate::steps::Step;
 use crate::windows::{self, Window};
 
-/// How long a child may take to start or to answer on a busy machine.
+/// The maximum time for a child to start or reply on a busy machine.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 
-/// How many instances there are.
+/// The number of instances.
 pub(crate) const INSTANCES: usize = 3;
 
-/// All instances, and those that were before them.
+/// All instances, including former ones.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     test: &'static str,
@@ -32,11 +32,11 @@ pub(crate) struct Fleet {
     begun: Time,
     pub(crate) proxies: Vec<Proxy>,
     instances: Vec<Instance>,
-    /// The roles of all that ever were: each left a history.
+    /// The roles of all instances so far; each left a history.
     roles: Vec<Role>,
 }
 
-/// One instance; it ends with this value.
+/// One instance; its process ends when this value is dropped.
 #[derive(Debug)]
 struct Instance {
     process: Child,
@@ -73,13 +73,13 @@ impl Fleet {
         fleet
     }
 
-    /// What this instance answers to a command.
+    /// Sends a command to this instance and returns its reply.
     pub(crate) fn ask(&mut self, number: usize, command: &str) -> String {
         self.instances[number].tell(command);
         self.instances[number].answer(command)
     }
 
-    /// Has all instances do something, and waits until all have done it.
+    /// Sends a command to all instances, and waits until all have done it.
     pub(crate) fn all(&mut self, command: &str) {
         for instance in &mut self.instances {
             instance.tell(command);
@@ -89,12 +89,12 @@ impl Fleet {
         }
     }
 
-    /// Kills an instance in the middle of whatever it does (SIGKILL).
+    /// Kills an instance in the middle of its work (SIGKILL).
     pub(crate) fn kill(&mut self, number: usize) {
         self.instances[number].end();
     }
 
-    /// Has an instance abort where its next write gets to this step, and waits
+    /// Makes an instance abort when its next write reaches this step, and waits
     /// until it has.
     pub(crate) fn die_at(&mut self, number: usize, step: Step) {
         let instance = &mut self.instances[number];
@@ -109,16 +109,16 @@ impl Fleet {
         });
     }
 
-    /// Starts an instance in the place of one that was killed.
+    /// Starts an instance in place of a killed one.
     pub(crate) fn replace(&mut self, number: usize) {
         self.instances[number] = self.launch(number);
         self.instances[number].hear("ready");
     }
 
-    /// Stops an instance where it is (SIGSTOP), for that long.
+    /// Stops an instance (SIGSTOP) for that time.
     ///
-    /// A shell does it, since it goes on if we are killed meanwhile: a stopped
-    /// child would not see that its parent is gone.
+    /// A shell does it, because the shell continues if this process is killed
+    /// meanwhile. A stopped child would not notice the end of its parent.
     pub(crate) fn stop_for(&self, number: usize, time: Duration) {
         let id = self.instances[number].process.id().to_string();
         let script = r#"kill -STOP "$1"; sleep "$2"; kill -CONT "$1""#;
@@ -129,7 +129,7 @@ impl Fleet {
         assert!(status.expect("a shell starts").success());
     }
 
-    /// What all instances that ever were have recorded, and their windows.
+    /// Returns the records of all instances so far, and their windows.
     pub(crate) fn recorded(&self) -> (History, Vec<Window>) {
         let (mut history, mut noted) = (History::default(), Vec::new());
         for role in &self.roles {
@@ -141,7 +141,8 @@ impl Fleet {
 
     fn launch(&mut self, number: usize) -> Instance {
         let run = self.roles.len() + 1;
-        // What starts anew has nothing in memory: it is another instance.
+        // A restarted process has nothing in memory, so it counts as another
+        // instance.
         let name = format!("{} (run {run})", number + 1);
         let role = Role {
             redis_url: format!("redis://{}/0", self.proxies[number].address()),

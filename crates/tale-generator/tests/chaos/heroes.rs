@@ -1,8 +1,8 @@
-//! The few heroes that everybody reads and writes, and their repository.
+//! The few heroes that all instances read and write, and their repository.
 //!
-//! Which of them are hot moves on twice a second. Were it always the same
-//! ones, each stale entry would be healed by the next write, before anybody
-//! could see that nothing else would have healed it.
+//! The set of hot heroes moves on twice a second. If it stayed the same, the
+//! next write would heal each stale entry. Then no read could show that nothing
+//! else would have healed it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +17,34 @@ use uuid::Uuid;
 use crate::steps::{self, Step};
 use crate::windows::Windows;
 
-/// How many heroes there are.
+/// The number of heroes.
 pub(crate) const HEROES: usize = 36;
 
-/// How many of them are written at a time.
+/// The number of hot heroes, which are written at the moment.
 const HOT: usize = 12;
 
-/// How many of those are others half a second later.
+/// The number of hot heroes that are replaced every half second.
 const MOVES_BY: usize = 6;
 const MOVES_EVERY: Duration = Duration::from_millis(500);
 
-/// Longer than an instance is ever stopped, so that its locks and its
-/// transaction are still there when it goes on.
+/// Longer than any stop of an instance, so that its locks and its transaction
+/// still exist when it continues.
 pub(crate) const QUARANTINE: Duration = Duration::from_secs(6);
 
 /// The two lists.
 pub(crate) const LANGUAGES: [Language; 2] = [Language::En, Language::Ru];
 
-/// Where the rows are.
+/// The database of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Place {
     Postgres,
     Sqlite,
 }
 
-/// How long all instances crowd around the same hero.
+/// How long all instances read the same hero.
 const CROWDS_FOR: Duration = Duration::from_millis(80);
 
-/// A hero to write now.
+/// Returns a hero to write now.
 pub(crate) fn to_write(begun: Time) -> usize {
     if fastrand::bool() {
         return of_the_moment(begun);
@@ -52,8 +52,8 @@ pub(crate) fn to_write(begun: Time) -> usize {
     (first_hot(begun) + fastrand::usize(..HOT)) % HEROES
 }
 
-/// A hero to read now: that of the moment, a hot one, or one that was hot a
-/// moment ago and that no write heals any more.
+/// Returns a hero to read now: that of the moment, a hot one, or one that was
+/// hot a moment ago, which no write heals any more.
 pub(crate) fn to_read(begun: Time) -> usize {
     if fastrand::bool() {
         return of_the_moment(begun);
@@ -62,8 +62,8 @@ pub(crate) fn to_read(begun: Time) -> usize {
     (first_hot(begun) + HEROES + fastrand::usize(..HOT) - ago) % HEROES
 }
 
-/// The hero that everybody reads at this moment. Readers share what one of
-/// them asked for only if they come while it is under way.
+/// Returns the hero that all instances read at this moment. Readers share a
+/// load only if they ask while it runs.
 pub(crate) fn of_the_moment(begun: Time) -> usize {
     let moment = Time::now().since(begun).as_millis() / CROWDS_FOR.as_millis();
     let moment = usize::try_from(moment).expect("a round is short");
@@ -83,7 +83,7 @@ pub(crate) fn number(hero: &Hero) -> usize {
     usize::try_from(hero.id.as_u128() - 1).expect("there are few heroes")
 }
 
-/// The hero of this number, in either language.
+/// Returns the hero of this number, in either language.
 pub(crate) fn hero(number: usize) -> Hero {
     let language = LANGUAGES[usize::from(fastrand::u32(..3) == 0)];
     let draft = HeroDraft {
@@ -99,21 +99,21 @@ pub(crate) fn hero(number: usize) -> Hero {
     Hero::with_id(id(number), draft)
 }
 
-/// What the history calls the row of a hero.
+/// Returns the history's key for the row of a hero.
 pub(crate) fn row_key(number: usize) -> String {
     format!("hero {number}")
 }
 
-/// What the history calls the place of a hero in a list.
+/// Returns the history's key for a hero's place in a list.
 ///
-/// A list has no version of its own, but each member has one, and so has the
-/// absence of a hero that speaks the other language now: each place in a list
-/// is checked as if it were a key.
+/// A list has no version, but each member has one, and so has the absence of a
+/// hero that now speaks the other language. So each place in a list is checked
+/// like a key.
 pub(crate) fn list_key(language: Language, number: usize) -> String {
     format!("{language} {number}")
 }
 
-/// What a list says of a hero who is like this.
+/// Returns the state of a list's place for such a hero.
 pub(crate) fn place_of(hero: &Hero, list: Language) -> State {
     if hero.language == list {
         State::Row(hero.version)
@@ -122,7 +122,7 @@ pub(crate) fn place_of(hero: &Hero, list: Language) -> State {
     }
 }
 
-/// The number that a key of the history ends with.
+/// Returns the number at the end of a history's key.
 pub(crate) fn number_of(key: &str) -> usize {
     let number = key.rsplit(' ').next();
     number
@@ -130,7 +130,8 @@ pub(crate) fn number_of(key: &str) -> usize {
         .expect("keys end with a number")
 }
 
-/// How the database is opened: below the quarantine, and patient.
+/// The database's options: a transaction limit below the quarantine, and long
+/// waits.
 pub(crate) fn options() -> DatabaseOptions {
     DatabaseOptions {
         longest_transaction: QUARANTINE * 2 / 3,
@@ -140,8 +141,8 @@ pub(crate) fn options() -> DatabaseOptions {
     }
 }
 
-/// The real repository, and a note of every write that Redis had not been
-/// told of when it committed.
+/// The real repository. It records every write that Redis did not know about
+/// when it committed.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) heroes: SqlHeroes,
@@ -179,12 +180,13 @@ impl Repository for Watched {
     ) -> Result<Option<Arc<Hero>>, TaleError> {
         let (begun, number) = (Time::now(), number(&row));
         let updated = self.heroes.update_in(row, write).await;
-        // Nothing was recorded since the repository called this, so that
-        // nothing is sent: it tells once more what was not acknowledged.
+        // Nothing was recorded since the repository called this, so nothing is
+        // sent. The call only returns again the keys that were not
+        // acknowledged.
         if !write.before_commit().await.is_empty() {
             self.windows.open(number, begun);
         }
-        // Redis is told when this returns.
+        // Redis is notified when this returns.
         if updated.is_ok() {
             Step::BeforeRelease.reach();
         }

@@ -1,4 +1,4 @@
-//! The role of a child: one instance of the service, until its parent ends.
+//! The role of a child: an instance of the service until its parent ends.
 
 use std::io::{self, BufRead as _};
 use std::path::PathBuf;
@@ -20,32 +20,33 @@ use crate::operations::Work;
 use crate::steps::Step;
 use crate::windows::Windows;
 
-/// Holds the [`Role`] of a child.
+/// The variable with the [`Role`] of a child.
 pub(crate) const ROLE: &str = "ASIDE_CHAOS_INSTANCE";
 
-/// What every answer to the parent begins with: the test harness prints too.
+/// The prefix of every reply to the parent, because the test harness prints
+/// too.
 pub(crate) const SAYS: &str = "chaos: ";
 
-/// H, of which one tick more may pass on the coarse clock.
+/// H. One more tick of the coarse clock may pass.
 pub(crate) const MAX_STALENESS: Duration = Duration::from_millis(500);
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// How long it may take to be in step again once nothing is broken: promised
-/// are two seconds, on a machine that is not busy.
+/// The maximum time until all is in step again after the last fault. The
+/// promise is two seconds, on a machine that is not busy.
 const HEALS_WITHIN: Duration = Duration::from_secs(60);
 
-/// How many tasks read and write.
+/// The number of tasks that read and write.
 const TASKS: usize = 6;
 
-/// How many more tasks only read, beside those whose operations are half
-/// writes.
+/// The number of additional tasks that only read. Half of the other tasks'
+/// operations are writes.
 const ONLOOKERS: usize = 3;
 
-/// What children log to standard error, such as `info` or `aside=debug`.
-/// Default: nothing.
+/// The filter for the children's log to standard error, such as `info` or
+/// `aside=debug`. Default: no log.
 const LOG: &str = "ASIDE_CHAOS_LOG";
 
-/// Who a child is.
+/// The role of a child.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Role {
     pub(crate) name: String,
@@ -53,28 +54,28 @@ pub(crate) struct Role {
     pub(crate) database_url: String,
     pub(crate) history: PathBuf,
     pub(crate) windows: PathBuf,
-    /// When the round began, in nanoseconds of the machine's clock.
+    /// The begin of the round, in nanoseconds of the machine's clock.
     pub(crate) begun: u64,
 }
 
-/// What a parent asks of a child; each is answered with its own name.
+/// The parent's commands. The reply to each is its name, except for `OWED`.
 pub(crate) mod command {
-    /// Answered with the number of keys that Redis has not been told of.
+    /// The reply is the number of keys that Redis does not know about.
     pub(crate) const OWED: &str = "owed";
     /// Ends all operations.
     pub(crate) const HALT: &str = "halt";
-    /// Waits until Redis is trusted and owed nothing.
+    /// Waits until Redis is trusted and has acknowledged every key.
     pub(crate) const SETTLE: &str = "settle";
-    /// Compares all that can be read with the database.
+    /// Compares everything readable with the database.
     pub(crate) const COMPARE: &str = "compare";
 }
 
-/// Whether this process is a child.
+/// Returns true if this process is a child.
 pub(crate) fn is_one() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// Is an instance until the parent ends or closes our standard input.
+/// Runs an instance until the parent ends or closes the standard input.
 pub(crate) fn run() -> ! {
     let role = std::env::var(ROLE).expect("a child has a role");
     let role: Role = serde_json::from_str(&role).expect("a role is JSON");
@@ -84,8 +85,8 @@ pub(crate) fn run() -> ! {
         tracing::info!(name = role.name, pid = process::id(), "an instance");
     }
     let (sender, commands) = unbounded_channel();
-    // A thread of its own, so that the end of the parent is seen whatever the
-    // tasks are doing.
+    // A separate thread, so that the end of the parent is noticed even while
+    // the tasks are busy.
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -156,7 +157,8 @@ async fn obey(command: &str, cache: &CacheService, work: &Work, recorder: &Recor
             eventually(HEALS_WITHIN, "Redis to be trusted again", async || {
                 let before = cache.is_synced();
                 let health = cache.health_check().await;
-                // A look that found Redis away says nothing of what is owed.
+                // A health check that found Redis unavailable says nothing
+                // about pending keys.
                 let settled = before && health.held_keys == 0 && cache.is_synced();
                 settled.then_some(()).ok_or(health)
             })
@@ -177,7 +179,7 @@ fn config(role: &Role) -> CacheConfig {
     let staleness = MAX_STALENESS.as_millis().to_string();
     let settings = Settings::from_pairs([
         ("REDIS_URL", role.redis_url.as_str()),
-        // A connection that hangs is replaced within a short round.
+        // A hung connection is replaced within a short round.
         ("REDIS_SOCKET_TIMEOUT", "1"),
         ("CACHE_QUARANTINE_TTL_MS", &quarantine),
         ("CACHE_MAX_STALENESS_MS", &staleness),

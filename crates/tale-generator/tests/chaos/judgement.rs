@@ -1,5 +1,6 @@
-//! What a round has shown: everything against what is promised always, and
-//! what no window excuses against the bounds that hold without one.
+//! The verdict of a round. All reads are checked against the promises that
+//! always hold. Reads outside the windows are also checked against the tighter
+//! bounds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,23 +13,23 @@ use crate::instance::{MAX_STALENESS, TICK};
 use crate::plan::{Outage, Plan};
 use crate::windows::Window;
 
-/// Longer than any round: a bound that nothing breaks.
+/// Longer than any round, so no read can exceed this bound.
 const NO_BOUND: Duration = Duration::from_secs(3600);
 
-/// P + H: how old a row may be whose writer did not reach Redis. The second is
-/// for a database that three instances, half of whose operations are writes,
-/// keep from answering a poll at once.
+/// P + H: the maximum age of a row whose writer did not reach Redis. One more
+/// second is for the database, which may answer a poll late. Three instances
+/// load it, and half of their operations are writes.
 const JOURNALLED: Duration = Duration::from_millis(500 + 500 + 10 + 1000);
 
 /// The judgement of one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Judgement {
-    /// All reads: own writes, nothing that never was, nothing older than the
-    /// journal allows, and in the end no key is stale.
+    /// All reads: they show own writes, only values that existed, and nothing
+    /// older than the journal allows. At the end no key is stale.
     pub(crate) always: Report,
     /// Reads outside all windows, at their bounds.
     pub(crate) bounded: Report,
-    /// How many reads the windows took out of `bounded`.
+    /// The number of reads that the windows excluded from `bounded`.
     pub(crate) excused: usize,
     pub(crate) faults: BTreeMap<String, u64>,
 }
@@ -50,9 +51,9 @@ impl Judgement {
         let tight = Bounds::new(MAX_STALENESS + TICK);
         let bounds = match plan {
             Plan::Instances => tight,
-            // Once a quarantine is lost, what is promised is the newest write
-            // that has *returned*: between its commit and its return some may
-            // see it and others not.
+            // After the loss of a quarantine, the promise is the newest write
+            // that has *returned*. Between its commit and its return, some
+            // readers may see it and others not.
             Plan::Redis => Bounds {
                 strict_backwards: longest_write(history),
                 lenient_backwards: longest_write(history) + MAX_STALENESS + TICK,
@@ -86,7 +87,7 @@ impl Judgement {
             self.is_clean(),
             "a promise was broken, with ASIDE_CHAOS_SEED={seed}"
         );
-        // A round in which nothing could be judged proves nothing.
+        // A round without any judged read or write proves nothing.
         assert!(self.bounded.reads > 0 && self.bounded.writes > 0);
         assert!(self.always.settled_keys > 0);
     }
@@ -95,7 +96,7 @@ impl Judgement {
 impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "faults: {:?}", self.faults)?;
-        writeln!(f, "reads in a window that is allowed: {}", self.excused)?;
+        writeln!(f, "reads in an allowed window: {}", self.excused)?;
         writeln!(f, "--- all reads\n{}", self.always)?;
         write!(
             f,
@@ -105,7 +106,7 @@ impl fmt::Display for Judgement {
     }
 }
 
-/// A write that an outage met may be unknown to others until all is settled.
+/// A write during an outage may be unknown to others until all is settled.
 fn windows_of(outages: &[Outage], history: &History) -> Vec<Window> {
     let mut windows = Vec::new();
     for outage in outages {
@@ -128,7 +129,7 @@ fn windows_of(outages: &[Outage], history: &History) -> Vec<Window> {
     windows
 }
 
-/// Windows by the hero they are about.
+/// Windows grouped by their hero.
 struct Excuses<'a>(HashMap<usize, Vec<&'a Window>>);
 
 impl<'a> Excuses<'a> {
@@ -140,9 +141,10 @@ impl<'a> Excuses<'a> {
         Self(by_hero)
     }
 
-    /// Whether another instance's write, unknown to Redis, may be missing.
+    /// Returns true if the read may miss another instance's write that Redis
+    /// did not know about.
     fn excuse(&self, read: &Read) -> bool {
-        // What was read in the window may be in process for H after it.
+        // A value read in the window may stay in the local tier for H after it.
         let later = match read.kind {
             ReadKind::Strict => Duration::ZERO,
             ReadKind::Lenient => MAX_STALENESS + TICK,

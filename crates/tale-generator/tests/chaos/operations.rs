@@ -1,4 +1,4 @@
-//! What an instance does all day, written down as it does it.
+//! The operations of an instance, recorded as they run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +11,17 @@ use tokio::task::JoinSet;
 
 use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_key};
 
-/// The longest pause of a task between two operations. All instances together
-/// leave something of a small machine to its servers.
+/// The longest pause of a task between two operations. It leaves some of a
+/// small machine to the servers.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// The longest pause of an onlooker, whose reads mostly are hits in process.
+/// The longest pause of a reading task, whose reads are mostly local hits.
 const LONGEST_GLANCE: Duration = Duration::from_millis(4);
 
-/// The pause between two looks at all heroes.
+/// The pause between two reads of all heroes.
 const SURVEYS_EVERY: Duration = Duration::from_millis(60);
 
-/// What the tasks of an instance share.
+/// State shared by the tasks of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     pub(crate) heroes: Arc<CachedRepository<Watched>>,
@@ -30,7 +30,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Reads and writes until told to halt.
+    /// Reads and writes until halted.
     pub(crate) async fn go_on(self, recorder: Recorder) {
         while !self.halted.load(Ordering::Acquire) {
             match fastrand::u32(..10) {
@@ -46,8 +46,8 @@ impl Work {
         }
     }
 
-    /// Looks at the hero of the moment again and again. Few reads are hits in
-    /// process, or meet another of the same key, unless somebody insists.
+    /// Reads the hero of the moment repeatedly. Without such tasks, few reads
+    /// would be local hits or meet another read of the same key.
     pub(crate) async fn look_on(self, recorder: Recorder) {
         while !self.halted.load(Ordering::Acquire) {
             let freshness = match fastrand::u32(..3) {
@@ -60,9 +60,9 @@ impl Work {
         }
     }
 
-    /// Asks for all heroes again and again, without waiting for one before it
-    /// asks for the next: what is held in process is seen even where every
-    /// answer of Redis is stuck, and long after the last write.
+    /// Reads all heroes repeatedly, without waiting for one read before the
+    /// next. So local entries are seen even while every reply of Redis is
+    /// stuck, and long after the last write.
     pub(crate) async fn survey(self, recorder: Recorder) {
         let mut asked = JoinSet::new();
         while !self.halted.load(Ordering::Acquire) {
@@ -82,8 +82,8 @@ impl Work {
         // The row, and its place in both lists.
         let row = recorder.begin_write(&row_key(number));
         let places = LANGUAGES.map(|list| recorder.begin_write(&list_key(list, number)));
-        // Whatever went wrong, nobody said that nothing was written: a write
-        // that is dropped here is of unknown fate.
+        // An error does not prove that nothing was written. So a write dropped
+        // here has an unknown fate.
         let Ok(Some(after)) = self.heroes.update(heroes::hero(number)).await else {
             return;
         };
@@ -133,8 +133,8 @@ impl Work {
         answer.ok().map(|answer| answer.value)
     }
 
-    /// Compares what this instance says of every hero, in every way to ask,
-    /// with what the database says. Nobody writes any more.
+    /// Compares every hero as this instance returns it, with each freshness,
+    /// with the database. All writes have ended.
     pub(crate) async fn compare(&self, recorder: &Recorder) {
         for freshness in [Freshness::Any, Freshness::Shared] {
             for number in 0..HEROES {
@@ -159,7 +159,7 @@ impl Work {
     }
 }
 
-/// What a list says of each hero.
+/// Returns the state of each hero in a list.
 fn places(rows: &Rows<Hero>) -> impl Iterator<Item = (usize, State)> {
     let mut states = vec![State::Absent(None); HEROES];
     for hero in rows.iter() {

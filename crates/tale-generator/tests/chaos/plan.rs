@@ -1,4 +1,4 @@
-//! What is done to the instances and to Redis, drawn from a seed.
+//! The faults of the instances and of Redis, drawn from a seed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,21 +11,22 @@ use crate::fleet::{Fleet, INSTANCES};
 use crate::instance::{MAX_STALENESS, command};
 use crate::steps::Step;
 
-/// How long a replica may take to have everything.
+/// The maximum time for a replica to synchronise.
 const SYNCHRONIZES_WITHIN: Duration = Duration::from_secs(20);
 
-/// Which faults come.
+/// The kinds of faults in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Instances die, at any moment or at a chosen step of a write, are
-    /// stopped and are cut off, one at a time; Redis keeps what it was given.
+    /// Instances die, at any moment or at a chosen step of a write. They are
+    /// also stopped and cut off, one at a time. Redis keeps its data.
     Instances,
-    /// Redis dies, stops, forgets, runs out of memory, refuses, is demoted
-    /// and gives way to a replica that lacks its last writes; writers live.
+    /// Redis is killed, stopped, flushed, filled up, refuses writes, is
+    /// demoted, and is replaced by a replica that lacks its last writes.
+    /// Writers stay alive.
     Redis,
 }
 
-/// A time in which Redis was away, until it was owed nothing any more.
+/// A time without Redis, until every instance's keys were acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) from: Time,
@@ -42,10 +43,11 @@ pub(crate) struct Storm<'a> {
 }
 
 impl Storm<'_> {
-    /// One fault after the other, with peace in between.
+    /// Injects one fault after the other, with pauses in between.
     pub(crate) async fn rage(&mut self, plan: Plan, lasting: Duration) {
         let end = Instant::now() + lasting;
-        // Each kind once before any comes again, in an order of the seed's.
+        // Each kind occurs once before any repeats, in an order that the seed
+        // decides.
         let mut kinds: Vec<u32> = Vec::new();
         while Instant::now() < end {
             if kinds.is_empty() {
@@ -84,8 +86,8 @@ impl Storm<'_> {
         }
     }
 
-    /// A writer that dies while it owes Redis something is what `CAVEATS.md`
-    /// excludes: what is owed is kept in memory only.
+    /// Skips an instance with pending keys. `CAVEATS.md` excludes the death of
+    /// such a writer, because pending keys are kept only in memory.
     fn kill_an_instance(&mut self, at: Option<Step>) {
         let number = self.rng.usize(..INSTANCES);
         if self.fleet.ask(number, command::OWED) != "0" {
@@ -105,8 +107,9 @@ impl Storm<'_> {
         self.fleet.replace(number);
     }
 
-    /// Sometimes it hears nothing for a moment after it went on: messages
-    /// mostly overtake its first reads, and they must not have to.
+    /// Sometimes the instance receives nothing for a moment after it continues.
+    /// Messages usually overtake its first reads, but correctness must not
+    /// depend on that.
     async fn stop_an_instance(&mut self) {
         let number = self.rng.usize(..INSTANCES);
         let longer = Duration::from_millis(self.rng.u64(50..400));
@@ -114,7 +117,7 @@ impl Storm<'_> {
             self.note("instance stopped", Some(number));
             self.fleet.stop_for(number, MAX_STALENESS + longer);
         } else {
-            self.note("instance stopped and deaf", Some(number));
+            self.note("instance stopped, then without replies", Some(number));
             self.fleet.proxies[number].set(Direction::ToClient, Mode::Stall);
             self.fleet.stop_for(number, MAX_STALENESS + longer);
             self.pause(50..150);
@@ -122,17 +125,17 @@ impl Storm<'_> {
         }
     }
 
-    /// One instance is cut off while it writes, and the others are not: its
-    /// writes are noted as windows, see `windows`.
+    /// Cuts off one instance while it writes, but not the others. Its writes
+    /// are recorded as windows, see `windows`.
     async fn break_a_way(&mut self) {
         let number = self.rng.usize(..INSTANCES);
-        // Mostly within the deadline: answers are late and are used.
+        // Mostly within the deadline, so late replies are used.
         let late = Duration::from_millis(self.rng.u64(20..300));
         let (name, mode) = match self.rng.u32(..9) {
-            0 => ("way closed", None),
-            1 => ("way reset", None),
+            0 => ("connection closed", None),
+            1 => ("connection reset", None),
             2 => ("bytes reset", Some(Mode::Reset)),
-            3 => ("way half-closed", Some(Mode::HalfClose)),
+            3 => ("connection half-closed", Some(Mode::HalfClose)),
             4 => ("bytes lost", Some(Mode::Blackhole)),
             5 => ("bytes stalled", Some(Mode::Stall)),
             _ => ("bytes late", Some(Mode::Delay(late))),
@@ -143,7 +146,7 @@ impl Storm<'_> {
         let proxy: &Proxy = &self.fleet.proxies[number];
         match mode {
             Some(mode) => proxy.set(direction, mode),
-            None if name == "way reset" => drop(proxy.reset()),
+            None if name == "connection reset" => drop(proxy.reset()),
             None => drop(proxy.sever()),
         }
         self.pause(50..700);
@@ -169,14 +172,14 @@ impl Storm<'_> {
     fn fill_memory(&mut self, policy: &'static str) {
         self.note(policy, None);
         self.redis.set_config("maxmemory-policy", policy);
-        // Less than an empty server needs: it evicts all it can, or refuses.
+        // Less than an empty server needs, so it evicts all it can, or refuses.
         self.redis.set_config("maxmemory", "100000");
         self.pause(100..600);
         self.redis.set_config("maxmemory", "0");
     }
 
-    /// Scripts are refused, as by a primary without its replicas, and reads and
-    /// PINGs go on.
+    /// Refuses scripts, like a primary without its replicas. Reads and PINGs
+    /// continue.
     fn refuse_writes(&mut self) {
         let from = self.note("writes refused", None);
         self.redis.set_config("min-replicas-to-write", "1");
@@ -185,8 +188,9 @@ impl Storm<'_> {
         self.until_settled(from);
     }
 
-    /// The primary becomes a replica, of nobody who answers, under its
-    /// subscribers; and a primary of another history again.
+    /// Demotes the primary to a replica of an unreachable server, while
+    /// subscribers stay connected. Then it becomes a primary again, with
+    /// another history.
     fn demote(&mut self) {
         let from = self.note("primary demoted", None);
         self.redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
@@ -195,12 +199,13 @@ impl Storm<'_> {
         self.until_settled(from);
     }
 
-    /// A replica takes over that has missed what the primary acknowledged
-    /// last. Nobody reaches both: the primary is gone first.
+    /// Promotes a replica that lacks the primary's last acknowledged writes. No
+    /// client reaches both, because the primary is killed first.
     fn promote_a_replica(&mut self) {
         self.redis.set_config("repl-diskless-sync-delay", "0");
         let port = self.redis.port().to_string();
-        // Not in its configuration: it restarts as a primary later.
+        // Set by a command and not in its configuration, because it restarts as
+        // a primary later.
         let replica = RedisServer::start().expect("Redis starts");
         replica.command(&["REPLICAOF", "127.0.0.1", &port]);
         eventually_blocking(SYNCHRONIZES_WITHIN, "a replica in step", || {
@@ -219,8 +224,8 @@ impl Storm<'_> {
         self.until_settled(from);
     }
 
-    /// The outage is over when every instance is in step and owes nothing;
-    /// that it comes to that is checked by waiting for it.
+    /// The outage ends when every instance is in step and has no pending keys.
+    /// The wait itself checks that this happens.
     fn until_settled(&mut self, from: Time) {
         self.fleet.all(command::SETTLE);
         let until = Time::now();
@@ -236,7 +241,7 @@ impl Storm<'_> {
     }
 
     fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
-        // The proxies work on other threads meanwhile.
+        // The proxies run on other threads meanwhile.
         thread::sleep(Duration::from_millis(self.rng.u64(milliseconds)));
     }
 }

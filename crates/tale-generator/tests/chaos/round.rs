@@ -1,4 +1,4 @@
-//! One round: servers, instances, faults, and the judgement of it all.
+//! One round: servers, instances, faults, and the verdict.
 
 use std::env;
 use std::sync::OnceLock;
@@ -18,13 +18,13 @@ use crate::instance::command;
 use crate::judgement::Judgement;
 use crate::plan::{Plan, Storm};
 
-/// Names the seed to use in place of every other.
+/// The variable with a seed that replaces every other.
 const SEED: &str = "ASIDE_CHAOS_SEED";
 
 /// A round to be run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
-    /// The test that the children are started as.
+    /// The test as which the children are started.
     pub(crate) test: &'static str,
     pub(crate) place: Place,
     pub(crate) plan: Plan,
@@ -32,14 +32,14 @@ pub(crate) struct Round {
     pub(crate) lasting: Duration,
 }
 
-/// The seed in the environment, if a round is to be seen again.
+/// Returns the seed in the environment, if a round is to be replayed.
 pub(crate) fn seed_to_replay() -> Option<u64> {
     let seed = env::var(SEED).ok()?;
     Some(seed.parse().expect("a seed is a number"))
 }
 
 impl Round {
-    /// Runs it; `None` where its database is not installed.
+    /// Runs the round. Returns `None` if its database is not installed.
     pub(crate) fn run(&self) -> Option<Judgement> {
         println!("{SEED}={} {:?} {:?}", self.seed, self.place, self.plan);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,8 +79,9 @@ impl Round {
         };
         storm.rage(self.plan, self.lasting).await;
         let outages = std::mem::take(&mut storm.outages);
-        // All is well again, all writes end, and all that is owed is paid:
-        // whatever is still old then will be until its TTL.
+        // All faults are healed, all writes end, and all pending keys are
+        // acknowledged. A value that is stale now would stay stale until its
+        // TTL.
         fleet.all(command::HALT);
         fleet.all(command::SETTLE);
         tokio::time::sleep(crate::instance::MAX_STALENESS).await;
@@ -91,8 +92,8 @@ impl Round {
     }
 }
 
-/// The URL of an empty database on a server that all rounds share, or none
-/// where PostgreSQL is not installed and the tests may do without.
+/// Returns the URL of an empty database on a server that all rounds share.
+/// Returns `None` if PostgreSQL is not installed and the tests may skip it.
 fn postgres_database() -> Option<String> {
     static SERVER: OnceLock<Option<PostgresServer>> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -1,4 +1,4 @@
-//! The same for as long as one likes, on fresh seeds: `make soak MINUTES=10`.
+//! A long run of such rounds with fresh seeds: `make soak MINUTES=10`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,10 +12,10 @@ use crate::judgement::Judgement;
 use crate::plan::Plan;
 use crate::round::{Round, seed_to_replay};
 
-/// How long to go on; one minute if it is not set.
+/// The variable with the duration in minutes. Default: one.
 const MINUTES: &str = "ASIDE_CHAOS_MINUTES";
 
-/// How long faults come in one round. Each round is judged by itself, so that
+/// The duration of the faults in one round. Each round is judged separately, so
 /// memory does not grow with the minutes.
 const ROUND: Duration = Duration::from_secs(15);
 
@@ -39,7 +39,7 @@ struct Sums {
 
 #[test]
 #[ignore = "runs for minutes: make soak"]
-fn no_promise_is_broken_however_long_it_goes_on() {
+fn every_promise_holds_in_a_long_run() {
     if instance::is_one() {
         instance::run();
     }
@@ -59,7 +59,7 @@ fn no_promise_is_broken_however_long_it_goes_on() {
         }
         let seed = seed_to_replay().unwrap_or_else(|| fastrand::u64(..1 << 32));
         let round = Round {
-            test: "soak::no_promise_is_broken_however_long_it_goes_on",
+            test: "soak::every_promise_holds_in_a_long_run",
             place,
             plan,
             seed,
@@ -95,7 +95,8 @@ impl Sums {
             *self.faults.entry(fault.clone()).or_default() += count;
         }
         for check in Check::ALL {
-            // Both look for what never was; only one of them for the rest.
+            // Both checks look for values that never existed, but only one of
+            // them looks for the rest.
             let count = always
                 .violations_of(check)
                 .max(bounded.violations_of(check));
@@ -112,14 +113,14 @@ impl Sums {
         let seconds = self.span.as_secs_f64().max(1.0);
         println!("\nrounds: {} in {:.0?}", self.rounds, self.span);
         println!(
-            "answers judged: {}, failed: {}",
+            "replies judged: {}, failed: {}",
             self.reads, self.failed_reads
         );
-        println!("  in a window that is allowed: {}", self.excused);
+        println!("  in an allowed window: {}", self.excused);
         println!("  not verified in full: {}", self.unverified);
         println!("writes: {writes}, of unknown fate: {unknown}");
         println!(
-            "per second: {:.0} answers, {:.0} writes",
+            "per second: {:.0} replies, {:.0} writes",
             self.reads as f64 / seconds,
             writes as f64 / seconds
         );
@@ -132,11 +133,11 @@ impl Sums {
             println!("  {check:?}: {count}");
         }
         println!(
-            "oldest answer from Redis, outside windows: {:.1?}",
+            "oldest reply from Redis, outside windows: {:.1?}",
             self.strict
         );
         println!(
-            "oldest answer of any kind, outside windows: {:.1?}",
+            "oldest reply of any kind, outside windows: {:.1?}",
             self.lenient
         );
         println!("keys still stale in the end: {}", self.still_stale);

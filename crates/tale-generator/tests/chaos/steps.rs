@@ -1,11 +1,11 @@
-//! The steps of a write at which an instance may be told to die.
+//! The steps of a write at which an instance can be told to die.
 
 use std::process::abort;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tale_generator::sql::CommitStep;
 
-/// Where the next write that gets there ends the process.
+/// The step at which the next write ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     AfterQuarantine = 1,
@@ -25,7 +25,7 @@ impl Step {
         Self::BeforeRelease,
     ];
 
-    /// What the history calls a death there.
+    /// Returns the history's name for a death at this step.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::AfterQuarantine => "instance died after a quarantine",
@@ -35,7 +35,7 @@ impl Step {
         }
     }
 
-    /// The command that makes a child die there, and back.
+    /// Returns the command that makes a child die there.
     pub(crate) fn command(self) -> String {
         format!("die {}", self as u8)
     }
@@ -49,7 +49,7 @@ impl Step {
         DEADLY.store(self as u8, Ordering::SeqCst);
     }
 
-    /// A write of this process is there.
+    /// Aborts the process if it is armed for this step.
     pub(crate) fn reach(self) {
         if DEADLY.load(Ordering::SeqCst) == self as u8 {
             // No destructor runs, and no message is sent.
@@ -58,7 +58,7 @@ impl Step {
     }
 }
 
-/// A commit of this process has come so far.
+/// Maps a step of a commit to a step of this module.
 pub(crate) fn at_commit(step: CommitStep) {
     match step {
         CommitStep::Quarantined => Step::AfterQuarantine.reach(),

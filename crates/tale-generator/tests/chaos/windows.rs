@@ -1,10 +1,11 @@
-//! When a hero may be older than promised, and for whom.
+//! Windows in which other instances may read a hero that is older than
+//! promised.
 //!
-//! A write that could not reach Redis is unknown to the instances that can,
-//! until its instance has reached Redis again (`CAVEATS.md`). Each instance
-//! notes such writes, to the file beside its history, and when it owed Redis
-//! nothing any more. Their foreign readers are judged without them; those of
-//! the instance itself are not excused from anything.
+//! A write that could not reach Redis is unknown to the other instances until
+//! its own instance has reached Redis again (`CAVEATS.md`). Each instance
+//! records such writes in the file beside its history. It also records when
+//! Redis had acknowledged all of its keys. Reads by other instances are judged
+//! without these writes. Reads by the instance itself are never excused.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,18 +16,18 @@ use std::time::Duration;
 use aside::CacheService;
 use aside_testkit::history::Time;
 
-/// How often an instance that owes Redis something looks whether it still
-/// does.
+/// How often an instance with pending keys checks whether they are
+/// acknowledged.
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
-/// Where an instance notes its windows.
+/// The file to which an instance writes its windows.
 #[derive(Debug)]
 pub(crate) struct Windows {
     file: File,
     opened: AtomicUsize,
 }
 
-/// A time in which only the instance that wrote it need know of a write.
+/// A time in which only the writing instance must know about a write.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     pub(crate) instance: String,
@@ -45,19 +46,19 @@ impl Windows {
         }
     }
 
-    /// A write of this hero that began then may be unknown to others.
+    /// Records that a write of this hero may be unknown to others since then.
     pub(crate) fn open(&self, hero: usize, begun: Time) {
         self.append(&format!("open {hero} {}\n", begun.as_nanos()));
         self.opened.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Closes windows whenever Redis has taken all that it was owed.
+    /// Closes windows whenever Redis has acknowledged all keys.
     pub(crate) async fn close_when_paid(&self, cache: &CacheService) {
         let mut closed = 0;
         loop {
             tokio::time::sleep(LOOKS_EVERY).await;
-            // Keys are held before their window is open, so those that were
-            // open before the look are closed by it.
+            // Keys become pending before their window opens. So the check
+            // covers every window that was opened before it.
             let opened = self.opened.load(Ordering::Acquire);
             if closed < opened && cache.health_check().await.held_keys == 0 {
                 closed = opened;
@@ -74,11 +75,11 @@ impl Windows {
     }
 }
 
-/// The windows that an instance noted, however it ended.
+/// Returns the recorded windows of an instance, however it ended.
 pub(crate) fn read_from(path: &Path, instance: &str) -> Vec<Window> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut windows: Vec<Window> = Vec::new();
-    // What a killed writer left of a last line is no line.
+    // A last line without its end was cut off by a kill and is ignored.
     for line in text.split_inclusive('\n').filter(|it| it.ends_with('\n')) {
         let mut words = line.split_whitespace();
         let what = words.next().expect("a word");
@@ -97,7 +98,7 @@ pub(crate) fn read_from(path: &Path, instance: &str) -> Vec<Window> {
             });
             continue;
         }
-        // Lines of two threads may have changed places, the count has not.
+        // Lines of two threads may have changed places, but the count is right.
         for window in windows.iter_mut().take(count) {
             window.until.get_or_insert(at);
         }

@@ -1,4 +1,4 @@
-//! Request bodies: everything wrong is named at once.
+//! Request bodies: every wrong field is named in one error.
 
 use serde_json::{Value, json};
 use tale_generator::domain::{ChildDraft, HeroDraft, StoryDraft, TaleError};
@@ -22,7 +22,7 @@ fn problems<T: std::fmt::Debug>(parsed: Result<T, TaleError>) -> Vec<String> {
 }
 
 #[test]
-fn a_good_body_is_read_and_what_the_server_set_may_come_back() {
+fn a_valid_body_may_contain_the_servers_fields() {
     let mut body = hero();
     body["id"] = json!("67e55044-10b1-426f-9247-bb680e5fe0c8");
     body["version"] = json!(3);
@@ -61,7 +61,7 @@ fn every_wrong_field_is_named_at_once() {
 }
 
 #[test]
-fn a_body_that_is_no_object_is_refused() {
+fn a_body_other_than_an_object_is_refused() {
     for body in [json!([]), json!("hero"), json!(null)] {
         let named = problems(HeroDraft::parse(&body.to_string()));
         assert_eq!(named, [": the body must be a JSON object"]);

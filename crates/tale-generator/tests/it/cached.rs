@@ -1,5 +1,5 @@
-//! What a write changes, no cache goes on answering: every lookup is warm
-//! before the write, and equals the database's answer after it.
+//! After a write no cache returns the old value. Every lookup is warm before
+//! the write, and equals the database's result after it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::databases::{
     World, cache_in_memory, child_draft, hero_draft, on_every_database, story_draft,
 };
 
-/// Every lookup there is on what these tests write, as one text.
+/// Returns the results of every lookup on these tests' rows, as one text.
 async fn everything_of(
     heroes: &impl Repository<Entity = tale_generator::domain::Hero, Error: std::fmt::Debug>,
     children: &impl Repository<Entity = tale_generator::domain::Child, Error: std::fmt::Debug>,
@@ -71,7 +71,7 @@ async fn warm(tales: &Tales, ids: &[uuid::Uuid]) {
     .await;
 }
 
-/// What the cache answers now is what the database answers.
+/// Asserts that the cache and the database return the same.
 async fn nothing_is_stale(world: &World, tales: &Tales, ids: &[uuid::Uuid], after: &str) {
     let answered = cached(tales, ids).await;
     let stored = everything_of(&world.heroes, &world.children, &world.stories, ids).await;
@@ -80,7 +80,7 @@ async fn nothing_is_stale(world: &World, tales: &Tales, ids: &[uuid::Uuid], afte
 }
 
 #[tokio::test]
-async fn no_operation_leaves_a_stale_answer() {
+async fn no_operation_leaves_a_stale_read() {
     on_every_database(async |world| {
         let tales = Tales::new(world.database.clone(), &cache_in_memory().await);
         let (hero, child) = (world.hero("Ada").await, world.child("Маша").await);
@@ -119,7 +119,7 @@ async fn no_operation_leaves_a_stale_answer() {
 }
 
 #[tokio::test]
-async fn seeding_and_importing_into_a_running_system_leave_no_stale_answer() {
+async fn seeding_and_importing_leave_no_stale_read() {
     on_every_database(async |world| {
         let cache = cache_in_memory().await;
         let tales = Tales::new(world.database.clone(), &cache);

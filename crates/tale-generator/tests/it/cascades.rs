@@ -1,4 +1,4 @@
-//! What a child's or a hero's change does to its stories.
+//! The effects of a child's or a hero's change on its stories.
 
 use aside::{Repository as _, Write};
 use tale_generator::domain::{Child, Story, TaleError};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::databases::{child_draft, on_every_database, story_draft};
 
 #[tokio::test]
-async fn a_renamed_child_is_renamed_in_its_stories_and_in_no_others() {
+async fn a_renamed_child_is_renamed_only_in_its_stories() {
     on_every_database(async |world| {
         let (masha, vanya) = (world.child("Маша").await, world.child("Ваня").await);
         let first = world.story(Some(masha.id), None).await;
@@ -30,7 +30,7 @@ async fn a_renamed_child_is_renamed_in_its_stories_and_in_no_others() {
 }
 
 #[tokio::test]
-async fn a_child_that_keeps_its_name_leaves_its_stories_alone() {
+async fn a_child_that_keeps_its_name_changes_no_story() {
     on_every_database(async |world| {
         let child = world.child("Маша").await;
         let story = world.story(Some(child.id), None).await;
@@ -47,7 +47,7 @@ async fn a_child_that_keeps_its_name_leaves_its_stories_alone() {
 }
 
 #[tokio::test]
-async fn a_deleted_child_leaves_its_stories_its_name() {
+async fn stories_keep_the_name_of_a_deleted_child() {
     on_every_database(async |world| {
         let child = world.child("Маша").await;
         let story = world.story(Some(child.id), None).await;
@@ -93,7 +93,7 @@ async fn a_refused_delete_changes_no_story() {
 }
 
 #[tokio::test]
-async fn more_stories_than_are_recorded_one_by_one_follow_too() {
+async fn a_rename_with_very_many_stories_reaches_them_all() {
     on_every_database(async |world| {
         use tale_generator::domain::Record;
         use tale_generator::sql::insert_batch;
@@ -124,7 +124,7 @@ async fn more_stories_than_are_recorded_one_by_one_follow_too() {
 }
 
 #[tokio::test]
-async fn a_story_takes_its_name_from_the_child_and_not_from_the_client() {
+async fn a_story_gets_its_child_name_from_the_child() {
     on_every_database(async |world| {
         let child = world.child("Маша").await;
         let mut draft = story_draft("A story");

@@ -1,4 +1,4 @@
-//! Writers at the same time.
+//! Concurrent writers.
 
 use aside::{Repository as _, Write};
 use tale_generator::domain::{Child, Hero, Story, TaleError};
@@ -28,7 +28,7 @@ async fn concurrent_updates_lose_no_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_those_who_expect_one_version_one_writes() {
+async fn of_writers_that_expect_one_version_one_succeeds() {
     on_every_database(async |world| {
         let hero = world.hero("Ada").await;
         let mut writers = vec![];
@@ -52,9 +52,8 @@ async fn of_those_who_expect_one_version_one_writes() {
     .await;
 }
 
-/// Renames, deletions, new stories and stories that move, all at once: no
-/// two wait for each other, and afterwards every story carries its child's
-/// name.
+/// Renames, deletions, new stories and moved stories run concurrently. No two
+/// wait for each other, and afterwards every story has its child's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn children_and_stories_change_together_without_deadlock() {
     on_every_database(async |world| {

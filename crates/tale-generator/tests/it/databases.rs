@@ -1,4 +1,4 @@
-//! Every test of a promise runs on every database.
+//! Runs every test of a promise on every database.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,14 +60,14 @@ impl World {
     }
 }
 
-/// A cache of its own, without a server.
+/// Connects a separate cache without a server.
 pub(crate) async fn cache_in_memory() -> CacheService {
     let settings = Settings::from_pairs([("REDIS_URL", "memory://")]);
     let config = CacheConfig::from_settings(&settings).unwrap();
     CacheService::connect(with_ttl_defaults(config)).await
 }
 
-/// A machine that is busy with other tests is no reason to fail one.
+/// Options with long waits, so that a busy machine fails no test.
 pub(crate) fn patient() -> DatabaseOptions {
     DatabaseOptions {
         acquire_timeout: Duration::from_secs(30),
@@ -86,8 +86,8 @@ pub(crate) async fn on_every_database(test: impl AsyncFn(World)) {
     }
 }
 
-/// The URL of an empty database on a server that all tests share, or none
-/// where PostgreSQL is not installed and the tests may do without.
+/// Returns the URL of an empty database on a server that all tests share.
+/// Returns `None` if PostgreSQL is not installed and the tests may skip it.
 pub(crate) fn postgres_database() -> Option<String> {
     static SERVER: OnceLock<Option<PostgresServer>> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -1,4 +1,4 @@
-//! The operations that the HTTP API calls, and what they say to a client.
+//! The operations that the HTTP API calls, and their errors.
 
 use std::error::Error as _;
 
@@ -51,7 +51,7 @@ async fn every_operation_does_what_its_name_says() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_moved_on_are_told_apart() {
+async fn absent_rows_and_newer_versions_give_different_errors() {
     on_every_database(async |world| {
         let tales = tales(&world).await;
         let absent = Uuid::new_v4();
@@ -75,7 +75,7 @@ async fn what_is_not_there_and_what_moved_on_are_told_apart() {
 }
 
 #[tokio::test]
-async fn what_failed_inside_the_database_is_for_the_log_alone() {
+async fn database_errors_are_shown_only_in_the_log() {
     on_every_database(async |world| {
         world.database.ping().await.unwrap();
         world.database.close().await;

@@ -16,7 +16,7 @@ use crate::databases::{
     World, child_draft, hero_draft, on_every_database, patient, postgres_database, story_draft,
 };
 
-/// What a tree of values would bring back otherwise.
+/// A text that a tree of values would change.
 const TEXT: &str = r#"{"b":1.0,"a":[1e2,-0,0.1000,18446744073709551616,"é \u00e9"],"a":{}}"#;
 
 fn free(text: &str) -> FreeJson {
@@ -44,7 +44,7 @@ fn comes_back(story: &Story) {
 }
 
 #[test]
-fn every_kind_fulfils_what_a_cached_row_must() {
+fn every_kind_passes_the_entity_check() {
     let mut deep = told();
     let levels = format!("{}{}", "[".repeat(100), "]".repeat(100));
     deep.audio_file.as_mut().unwrap().metadata = Some(free(&levels));
@@ -55,7 +55,7 @@ fn every_kind_fulfils_what_a_cached_row_must() {
 }
 
 #[tokio::test]
-async fn free_json_comes_back_from_every_database_as_it_went_in() {
+async fn free_json_survives_every_database_unchanged() {
     on_every_database(async |world| {
         let story = world.stories.save(told()).await.unwrap();
         comes_back(&story);
@@ -68,7 +68,7 @@ async fn free_json_comes_back_from_every_database_as_it_went_in() {
 }
 
 #[tokio::test]
-async fn free_json_comes_back_from_redis_as_it_went_in() {
+async fn free_json_survives_redis_unchanged() {
     let redis = RedisServer::start().unwrap();
     let world = World::open("SQLite", "sqlite::memory:").await;
     let instance = async || {
@@ -101,7 +101,7 @@ async fn free_json_comes_back_from_redis_as_it_went_in() {
 }
 
 #[tokio::test]
-async fn postgresql_gives_back_no_more_text_than_it_got() {
+async fn postgresql_returns_json_text_unchanged() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -116,7 +116,7 @@ async fn postgresql_gives_back_no_more_text_than_it_got() {
     assert_eq!(length as usize, text.len());
 }
 
-/// The migrations that a database had before this version.
+/// Returns the migrations of an earlier version of this program.
 fn earlier(database: &str) -> (TempDir, std::path::PathBuf) {
     let directory = TempDir::new().unwrap();
     let name = "20261101000000_tales.sql";
@@ -144,7 +144,7 @@ async fn keeps_the_old_row(url: &str) {
 }
 
 #[tokio::test]
-async fn a_postgresql_database_of_an_earlier_version_is_brought_up_to_date() {
+async fn an_older_postgresql_database_is_migrated() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -161,7 +161,7 @@ async fn a_postgresql_database_of_an_earlier_version_is_brought_up_to_date() {
 }
 
 #[tokio::test]
-async fn a_sqlite_file_of_an_earlier_version_is_brought_up_to_date() {
+async fn an_older_sqlite_file_is_migrated() {
     let (directory, path) = earlier("sqlite");
     let file = directory.path().join("tales.db");
     let url = format!("sqlite:{}", file.display());
@@ -175,7 +175,8 @@ async fn a_sqlite_file_of_an_earlier_version_is_brought_up_to_date() {
         .await
         .unwrap();
     other.execute(OLD_ROW).await.unwrap();
-    // What `tales triggers install` puts there must outlive the change.
+    // Triggers such as those of `tales triggers install` must survive the
+    // change.
     let trigger = "CREATE TABLE seen (x); CREATE TRIGGER told AFTER UPDATE ON stories
                    BEGIN INSERT INTO seen VALUES (1); END";
     other.execute(trigger).await.unwrap();
@@ -183,12 +184,12 @@ async fn a_sqlite_file_of_an_earlier_version_is_brought_up_to_date() {
     let seen = sqlx::query_scalar("SELECT count(*) FROM seen");
     let seen: i64 = seen.fetch_one(&mut other).await.unwrap();
     assert_eq!(seen, 1);
-    // An open connection of another program sees the new CHECKs.
+    // Another program's open connection sees the new CHECKs.
     nothing_fails_for_null(&mut other, &file).await;
 }
 
 #[tokio::test]
-async fn a_story_without_json_is_no_failure_for_older_sqlite() {
+async fn a_story_without_json_passes_checks_of_older_sqlite() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("tales.db");
     let url = format!("sqlite:{}", file.display());
@@ -198,8 +199,8 @@ async fn a_story_without_json_is_no_failure_for_older_sqlite() {
     nothing_fails_for_null(&mut other, &file).await;
 }
 
-/// `json_valid(NULL)` is NULL, which passes, in the SQLite of sqlx and 0 in
-/// older ones, which does not: so every CHECK must let NULL pass by itself.
+/// `json_valid(NULL)` is NULL in the SQLite of sqlx, which passes a CHECK. It
+/// is 0 in older ones, which fails. So every CHECK must allow NULL explicitly.
 async fn nothing_fails_for_null(other: &mut SqliteConnection, file: &std::path::Path) {
     let schema = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE type = 'table'");
     let schema: Vec<String> = schema.fetch_all(&mut *other).await.unwrap();
@@ -215,7 +216,7 @@ async fn nothing_fails_for_null(other: &mut SqliteConnection, file: &std::path::
     let integrity = sqlx::query_scalar("PRAGMA integrity_check");
     let integrity: String = integrity.fetch_one(&mut *other).await.unwrap();
     assert_eq!(integrity, "ok");
-    // The SQLite of the system, where it is installed, is often an older one.
+    // The system's SQLite, if installed, is often an older one.
     let mut system = std::process::Command::new("sqlite3");
     let system = system
         .arg(file)

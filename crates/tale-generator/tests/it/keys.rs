@@ -1,4 +1,4 @@
-//! The keys are the contract's: other programs rely on them.
+//! The keys are part of the contract, because other programs rely on them.
 
 use aside::{Entity, KeyWriter};
 use tale_generator::domain::{
@@ -68,7 +68,7 @@ fn keys_are_those_of_the_contract() {
 }
 
 #[test]
-fn a_story_of_no_child_stands_in_no_list_of_a_child() {
+fn a_story_without_a_child_is_in_no_list_of_a_child() {
     let plan = Plan {
         heroes: 0,
         children: 0,

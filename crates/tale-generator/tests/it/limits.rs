@@ -1,4 +1,4 @@
-//! What happens when another program is in the way.
+//! Limits on waits for other programs' locks.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn is_busy_and_not_stuck(heroes: &SqlHeroes, hero: &Hero) {
 }
 
 #[tokio::test]
-async fn a_row_that_another_program_locks_makes_a_writer_busy_and_not_stuck() {
+async fn a_row_locked_by_another_program_makes_a_writer_busy() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -51,7 +51,7 @@ async fn a_row_that_another_program_locks_makes_a_writer_busy_and_not_stuck() {
 }
 
 #[tokio::test]
-async fn a_reader_for_whom_no_connection_is_left_is_told_of_a_busy_database_not_an_absent_one() {
+async fn a_reader_without_a_free_connection_gets_busy() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -64,7 +64,7 @@ async fn a_reader_for_whom_no_connection_is_left_is_told_of_a_busy_database_not_
     let mut other = PgConnection::connect(&url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
     lock.execute("LOCK TABLE heroes").await.unwrap();
-    // One of them has the connection and waits for the lock.
+    // One of the two reads has the connection and waits for the lock.
     let reads = select(Box::pin(heroes.list_all()), Box::pin(heroes.list_all()));
     let (refused, other_read) = reads.await.factor_first();
     assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
@@ -73,7 +73,7 @@ async fn a_reader_for_whom_no_connection_is_left_is_told_of_a_busy_database_not_
 }
 
 #[tokio::test]
-async fn a_file_that_another_program_writes_makes_a_writer_busy_and_not_stuck() {
+async fn a_file_locked_by_another_program_makes_a_writer_busy() {
     let directory = TempDir::new().unwrap();
     let url = format!("sqlite:{}", directory.path().join("tales.db").display());
     let (heroes, hero) = heroes(&url).await;
@@ -85,8 +85,8 @@ async fn a_file_that_another_program_writes_makes_a_writer_busy_and_not_stuck() 
     assert_eq!(heroes.update(hero).await.unwrap().unwrap().version, 2);
 }
 
-/// Thirty writes of a row that is locked, and others meanwhile. Answers how
-/// long the slowest read and the slowest write of another row took.
+/// Runs thirty writes of a locked row, and reads and writes of another row
+/// meanwhile. Returns the longest time of one such read and write together.
 async fn thirty_writes_wait(heroes: &SqlHeroes, locked: Hero, another: Option<&Hero>) -> Duration {
     let writes = (0..30).map(|_| {
         let (heroes, hero) = (heroes.clone(), locked.clone());
@@ -110,7 +110,7 @@ async fn thirty_writes_wait(heroes: &SqlHeroes, locked: Hero, another: Option<&H
 }
 
 #[tokio::test]
-async fn writes_of_a_locked_row_keep_no_other_row_waiting() {
+async fn writes_of_a_locked_row_delay_no_other_row() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -126,14 +126,14 @@ async fn writes_of_a_locked_row_keep_no_other_row_waiting() {
     let begun = Instant::now();
     let slowest = thirty_writes_wait(&heroes, Hero::clone(&hero), Some(&another)).await;
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    // The last of them waits 2 s for its place and 1.5 s for the lock.
+    // The last one waits 2 s for its place and 1.5 s for the lock.
     assert!(begun.elapsed() < Duration::from_secs(6));
     lock.rollback().await.unwrap();
     heroes.update(Hero::clone(&hero)).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn stories_of_a_locked_child_keep_no_other_waiting() {
+async fn stories_of_a_locked_child_delay_no_other_write() {
     let Some(url) = postgres_database() else {
         return;
     };
@@ -168,7 +168,7 @@ async fn stories_of_a_locked_child_keep_no_other_waiting() {
 }
 
 #[tokio::test]
-async fn writes_of_a_locked_file_keep_no_read_waiting() {
+async fn writes_of_a_locked_file_delay_no_read() {
     let directory = TempDir::new().unwrap();
     let url = format!("sqlite:{}", directory.path().join("tales.db").display());
     let database = Database::open(&url, DatabaseOptions::default());
@@ -183,7 +183,7 @@ async fn writes_of_a_locked_file_keep_no_read_waiting() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_leaves_no_open_transaction() {
+async fn a_cancelled_caller_leaves_no_open_transaction() {
     let directory = TempDir::new().unwrap();
     let file = format!("sqlite:{}", directory.path().join("tales.db").display());
     for url in [Some(file), postgres_database()].into_iter().flatten() {
@@ -211,8 +211,8 @@ async fn a_file_is_created_if_missing_and_found_again() {
     assert_eq!(all[0].version, 2);
 }
 
-/// What a write records as the row before decides which lists forget, so it
-/// must be the row that the other program left, not the one it found.
+/// The row before the write decides which lists are invalidated. So it must be
+/// the row that the other program committed, not the one from before the lock.
 #[tokio::test]
 async fn the_row_before_is_read_under_its_lock() {
     let Some(url) = postgres_database() else {
@@ -238,7 +238,7 @@ async fn the_row_before_is_read_under_its_lock() {
         )
     };
     let commit = async {
-        // Long enough for the writers to have met the lock.
+        // Long enough for the writers to reach the lock.
         tokio::time::sleep(Duration::from_millis(300)).await;
         change.commit().await.unwrap();
     };

@@ -1,4 +1,4 @@
-//! What other programs write to the tables, where there are triggers.
+//! Writes of other programs to tables with triggers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::databases::{World, child_draft, postgres_database, story_draft};
 
-/// P + H, and what a busy machine adds to it.
+/// P + H, plus one second for a busy machine.
 const HEARD_WITHIN: Duration = Duration::from_millis(500 + 500 + 1000);
 
 /// Another program's connection.
@@ -63,7 +63,7 @@ async fn cache_on(redis: &RedisServer) -> CacheService {
 }
 
 #[tokio::test]
-async fn a_child_that_another_program_renames_or_deletes_is_forgotten_with_its_stories() {
+async fn foreign_child_changes_invalidate_child_and_stories() {
     on_both(async |world, other| {
         let redis = RedisServer::start().unwrap();
         let cache = cache_on(&redis).await;
@@ -71,7 +71,8 @@ async fn a_child_that_another_program_renames_or_deletes_is_forgotten_with_its_s
         let tales = Tales::new(world.database.clone(), &cache);
         let child = world.child("Маша").await;
         let story = world.story(Some(child.id), None).await;
-        // How many there are of each, in process by the second look.
+        // The lengths of the lists. A second call reads them from the local
+        // tier.
         let lists = async || {
             let named = |name: &str| StoryIndex::ChildName(name.to_owned());
             let children = |name: &str| ChildIndex::Name(name.to_owned());
@@ -119,7 +120,7 @@ async fn a_child_that_another_program_renames_or_deletes_is_forgotten_with_its_s
         .await;
         cached().await;
 
-        // The database itself takes the child from its stories.
+        // The database's foreign key removes the child from its stories.
         other.run("DELETE FROM children").await;
         eventually(HEARD_WITHIN, "a story without a child", async || {
             let story = tales.stories.find_by_id(&story.id).await.unwrap().unwrap();
@@ -131,10 +132,10 @@ async fn a_child_that_another_program_renames_or_deletes_is_forgotten_with_its_s
 }
 
 #[tokio::test]
-async fn a_rename_through_the_service_leaves_no_row_though_it_rewrites_stories() {
+async fn a_rename_by_the_service_leaves_the_journal_empty() {
     on_both(async |world, other| {
         let redis = RedisServer::start().unwrap();
-        // Nobody drains the journal: what there is stays.
+        // No instance polls the journal, so its rows stay.
         let tales = Tales::new(world.database.clone(), &cache_on(&redis).await);
         let child = tales.create_child(child_draft("Маша")).await.unwrap();
         let mut draft = story_draft("A story");

@@ -1,4 +1,4 @@
-//! What reads answer, and in which order.
+//! The results of reads and their order.
 
 use aside::Repository as _;
 use tale_generator::domain::{ChildIndex, Gender, HeroIndex, Language, StoryIndex};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::databases::on_every_database;
 
 #[tokio::test]
-async fn many_rows_come_in_the_order_asked_for_with_gaps_and_repetitions() {
+async fn many_rows_keep_the_requested_order_gaps_and_repetitions() {
     on_every_database(async |world| {
         let (ada, grace) = (world.hero("Ada").await, world.hero("Grace").await);
         let absent = Uuid::new_v4();
@@ -28,7 +28,7 @@ async fn many_rows_come_in_the_order_asked_for_with_gaps_and_repetitions() {
 }
 
 #[tokio::test]
-async fn lists_are_ordered_by_age_of_the_row() {
+async fn lists_are_ordered_by_creation_time() {
     on_every_database(async |world| {
         let mut expected = vec![];
         for name in ["c", "a", "b"] {
@@ -46,7 +46,7 @@ async fn lists_are_ordered_by_age_of_the_row() {
 }
 
 #[tokio::test]
-async fn names_are_equal_when_their_bytes_are() {
+async fn names_are_equal_only_if_their_bytes_are() {
     on_every_database(async |world| {
         for name in ["Zoe", "zoe", "Zoë", "Zoe\u{308}", "Zoe "] {
             world.hero(name).await;
@@ -61,7 +61,7 @@ async fn names_are_equal_when_their_bytes_are() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_row_can_have_is_in_no_row() {
+async fn a_name_with_nul_finds_no_row() {
     on_every_database(async |world| {
         let name = || "Zoe\0".to_owned();
         let heroes = world.heroes.find_by(&HeroIndex::Name(name())).await;
@@ -75,7 +75,7 @@ async fn a_name_that_no_row_can_have_is_in_no_row() {
 }
 
 #[tokio::test]
-async fn an_exact_match_lists_every_child_of_that_name_age_and_gender() {
+async fn an_exact_lookup_lists_all_children_that_match() {
     on_every_database(async |world| {
         let (oldest, second) = (world.child("Ваня").await, world.child("Ваня").await);
         world.child("Петя").await;

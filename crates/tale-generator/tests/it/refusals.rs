@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tale_generator::domain::{HeroDraft, StoryDraft, TaleError};
 
-/// What an unoptimised build may take; the one that was quadratic took
+/// The time limit for an unoptimised build. An earlier quadratic check took
 /// minutes.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -13,7 +13,7 @@ fn object(fields: impl IntoIterator<Item = String>) -> String {
     format!("{{{}}}", fields.into_iter().collect::<Vec<_>>().join(","))
 }
 
-/// The fields at fault.
+/// Returns the faulty fields, and asserts that the refusal was fast.
 fn refused_soon(body: &str) -> Vec<String> {
     let begun = Instant::now();
     let refused = StoryDraft::parse(body);
@@ -29,14 +29,14 @@ fn refused_soon(body: &str) -> Vec<String> {
 }
 
 #[test]
-fn unknown_fields_by_the_hundred_thousand_are_refused_soon() {
+fn a_hundred_thousand_unknown_fields_are_refused_soon() {
     let body = object((0..190_000).map(|number| format!("\"{number:05x}\":1")));
     let named = refused_soon(&body);
     assert_eq!((named.len(), named[0].as_str()), (50, "00000"));
 }
 
 #[test]
-fn known_fields_given_a_hundred_thousand_times_are_refused() {
+fn a_field_repeated_a_hundred_thousand_times_is_refused() {
     let body = object((0..100_000).map(|_| "\"title\":\"t\"".to_owned()));
     assert_eq!(refused_soon(&body)[0], "title");
     let body = object((0..100_000).map(|_| "\"generation_info\":[{}]".to_owned()));
@@ -72,7 +72,7 @@ fn numbers_with_a_million_digits_are_refused_soon() {
 }
 
 #[test]
-fn a_name_of_a_megabyte_is_told_in_a_hundred_characters() {
+fn a_megabyte_field_name_is_cut_to_a_hundred_characters() {
     let body = format!("{{\"{}\":1}}", "я".repeat(500_000));
     let named = refused_soon(&body);
     let longest = named.iter().map(|field| field.chars().count()).max();

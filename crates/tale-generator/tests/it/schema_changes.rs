@@ -1,4 +1,4 @@
-//! The tables change while this version runs, as in a rolling deployment.
+//! Changes of the tables while this version runs, as in a rolling deployment.
 
 use aside::{Repository as _, Write};
 use futures_util::future::try_join_all;
@@ -10,7 +10,7 @@ use tale_generator::sql::insert_batch;
 
 use crate::databases::{World, child_draft, hero_draft, postgres_database, story_draft};
 
-/// Reads and writes of all kinds, on as many connections as there are.
+/// Runs reads and writes of all kinds, on as many connections as there are.
 async fn everything(world: &World) -> Result<(), TaleError> {
     try_join_all((0..30).map(|_| each_once(world)))
         .await
@@ -73,7 +73,7 @@ async fn nothing_fails_after(change: &'static str) {
 }
 
 #[tokio::test]
-async fn a_column_is_added_and_no_read_and_no_write_fails() {
+async fn reads_and_writes_survive_an_added_column() {
     nothing_fails_after(
         "ALTER TABLE heroes ADD COLUMN nick text;
          ALTER TABLE children ADD COLUMN nick text NOT NULL DEFAULT '';
@@ -83,7 +83,7 @@ async fn a_column_is_added_and_no_read_and_no_write_fails() {
 }
 
 #[tokio::test]
-async fn a_column_gets_another_type_and_nothing_fails() {
+async fn reads_and_writes_survive_another_column_type() {
     nothing_fails_after(
         "ALTER TABLE heroes ALTER COLUMN name TYPE varchar(300) COLLATE \"C\";
          ALTER TABLE children ALTER COLUMN name TYPE varchar(300) COLLATE \"C\";
@@ -93,7 +93,7 @@ async fn a_column_gets_another_type_and_nothing_fails() {
 }
 
 #[tokio::test]
-async fn the_columns_get_another_order_and_nothing_fails() {
+async fn reads_and_writes_survive_another_column_order() {
     nothing_fails_after(
         "ALTER TABLE heroes DROP COLUMN appearance;
          ALTER TABLE heroes ADD COLUMN appearance text NOT NULL DEFAULT '';

@@ -28,7 +28,7 @@ async fn imported(world: &World, file: &str) -> Result<(u64, u64), TransferError
 }
 
 #[tokio::test]
-async fn what_was_exported_is_imported_as_it_was() {
+async fn an_export_is_imported_unchanged() {
     on_every_database(async |world| {
         let cache = cache_in_memory().await;
         seed(&world.database, &cache, PLAN, |_| ()).await.unwrap();
@@ -51,7 +51,7 @@ async fn what_was_exported_is_imported_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_import_that_stopped_goes_on_where_it_was() {
+async fn a_stopped_import_continues_when_run_again() {
     on_every_database(async |world| {
         let source = World::open("the source", "sqlite::memory:").await;
         let cache = cache_in_memory().await;
@@ -73,7 +73,7 @@ async fn an_import_that_stopped_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_bad_line_is_named_with_what_is_wrong() {
+async fn a_bad_line_is_named_with_its_problem() {
     let world = World::open("SQLite in memory", "sqlite::memory:").await;
     world.child("Маша").await;
     let good = exported(&world).await;
@@ -104,7 +104,7 @@ async fn a_bad_line_is_named_with_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_row_that_stands_there_otherwise_is_not_written_over() {
+async fn an_import_never_overwrites_a_different_row() {
     on_every_database(async |world| {
         world.child("Маша").await;
         let file = exported(&world).await.replace("Маша", "Мария");
@@ -141,7 +141,7 @@ async fn a_story_must_carry_the_name_of_its_child() {
 }
 
 #[tokio::test]
-async fn seeding_twice_from_one_number_adds_nothing_more() {
+async fn seeding_twice_from_one_number_adds_rows_once() {
     on_every_database(async |world| {
         let cache = cache_in_memory().await;
         let mut seen = vec![];
@@ -155,7 +155,7 @@ async fn seeding_twice_from_one_number_adds_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_closed_is_no_bad_line() {
+async fn a_closed_database_is_reported_without_a_line() {
     let world = World::open("SQLite in memory", "sqlite::memory:").await;
     world.child("Маша").await;
     let file = exported(&world).await;

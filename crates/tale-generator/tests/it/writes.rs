@@ -1,4 +1,4 @@
-//! What one write does to one row.
+//! The effects of one write on one row.
 
 use aside::{Repository as _, Write};
 use tale_generator::domain::{
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::databases::{hero_draft, on_every_database, story_draft};
 
 #[tokio::test]
-async fn a_row_is_read_back_as_it_was_answered() {
+async fn a_row_is_read_back_as_its_write_returned_it() {
     on_every_database(async |world| {
         let hero = world.hero("Ada: 100% {brave}").await;
         let child = world.child("Маша").await;
@@ -72,7 +72,7 @@ async fn an_update_raises_the_version_and_keeps_the_time_of_creation() {
 }
 
 #[tokio::test]
-async fn an_expected_version_that_passed_refuses_the_write() {
+async fn a_write_that_expects_an_old_version_is_refused() {
     on_every_database(async |world| {
         let hero = world.hero("Ada").await;
         let row = || Hero::with_id(hero.id, hero_draft("Grace"));
@@ -108,7 +108,7 @@ async fn an_expected_version_that_passed_refuses_the_write() {
 }
 
 #[tokio::test]
-async fn writing_a_row_that_is_not_there_says_so() {
+async fn writing_an_absent_row_reports_its_absence() {
     on_every_database(async |world| {
         let absent = Uuid::new_v4();
         let row = Hero::with_id(absent, hero_draft("Nobody"));

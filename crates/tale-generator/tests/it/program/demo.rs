@@ -1,4 +1,4 @@
-//! `tales demo` leaves nothing behind, however it ends.
+//! `tales demo` removes everything, however it ends.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{run, signal, tales};
 
-/// A directory whose path is short enough for a socket in it.
+/// Returns a directory whose path is short enough for a socket.
 fn directory() -> TempDir {
     TempDir::new().unwrap()
 }
@@ -22,7 +22,7 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 #[test]
-fn it_holds_what_it_promises_with_a_redis_of_its_own() {
+fn the_demo_keeps_its_promises_with_a_private_redis() {
     let directory = directory();
     let (code, out, err) = run(&mut tales(directory.path(), &["demo"]));
     assert_eq!(code, 0, "{out}{err}");
@@ -40,7 +40,7 @@ fn it_holds_what_it_promises_with_a_redis_of_its_own() {
 }
 
 #[test]
-fn it_says_what_stands_in_for_redis_where_there_is_none() {
+fn the_demo_names_its_substitute_without_redis() {
     let directory = directory();
     let mut command = tales(directory.path(), &["demo"]);
     let (code, out, err) = run(command.env("PATH", directory.path()));
@@ -50,7 +50,7 @@ fn it_says_what_stands_in_for_redis_where_there_is_none() {
     assert!(is_empty(directory.path()));
 }
 
-/// Starts it and waits until its Redis answers.
+/// Starts the demo and waits until its Redis replies.
 fn begun(directory: &Path) -> (std::process::Child, PathBuf) {
     let mut command: Command = tales(directory, &["demo"]);
     let child = command
@@ -68,7 +68,7 @@ fn begun(directory: &Path) -> (std::process::Child, PathBuf) {
 }
 
 #[test]
-fn interrupted_it_takes_its_redis_and_its_files_with_it() {
+fn an_interrupted_demo_removes_its_redis_and_files() {
     let directory = directory();
     let (mut child, socket) = begun(directory.path());
     signal(&child, Signal::INT);
@@ -78,7 +78,7 @@ fn interrupted_it_takes_its_redis_and_its_files_with_it() {
 }
 
 #[test]
-fn killed_it_takes_its_redis_with_it() {
+fn a_killed_demo_ends_its_redis() {
     let directory = directory();
     let (mut child, socket) = begun(directory.path());
     child.kill().unwrap();

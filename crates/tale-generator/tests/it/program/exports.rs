@@ -1,4 +1,4 @@
-//! `tales export FILE`, whatever FILE is.
+//! `tales export FILE` with every kind of FILE.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
@@ -28,7 +28,7 @@ fn rows(file: &Path) -> usize {
     fs::read_to_string(file).unwrap().lines().count()
 }
 
-/// What stands there beside the database.
+/// Returns the names of the files beside the database.
 fn others(directory: &Path) -> Vec<String> {
     let names = fs::read_dir(directory).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -40,7 +40,7 @@ fn others(directory: &Path) -> Vec<String> {
 #[test]
 fn an_export_to_a_device_writes_to_it_and_replaces_nothing() {
     let directory = seeded();
-    // By another name, so that a failure of this test costs no device.
+    // The link protects the device if this test fails.
     let device = directory.path().join("device");
     symlink("/dev/full", &device).unwrap();
     let (code, said) = export(directory.path(), "device");
@@ -80,7 +80,7 @@ fn an_export_to_a_symbolic_link_replaces_the_file_it_names() {
     fs::write(&file, "before").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     symlink("file", &link).unwrap();
-    // A reader of what stood there reads all of that.
+    // A reader that opened the old file reads all of it.
     let before = File::open(&file).unwrap();
     assert_eq!(export(directory.path(), "link").0, 0);
     assert_eq!(std::io::read_to_string(before).unwrap(), "before");
@@ -99,7 +99,7 @@ fn an_export_to_a_symbolic_link_replaces_the_file_it_names() {
 }
 
 #[test]
-fn an_export_writes_through_no_link_that_waits_for_it() {
+fn an_export_never_writes_through_a_planted_link() {
     let directory = seeded();
     let victim = directory.path().join("victim");
     fs::write(&victim, "precious").unwrap();

@@ -10,7 +10,7 @@ use super::{run, tales};
 pub(super) const SEED: &[&str] = &["seed", "--heroes", "4", "--children", "3", "--stories", "5"];
 
 #[test]
-fn what_is_exported_can_be_imported_elsewhere_and_is_the_same() {
+fn an_export_is_the_same_after_its_import_elsewhere() {
     let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let in_memory = |directory: &TempDir, arguments: &[&str]| {
         run(tales(directory.path(), arguments).env("REDIS_URL", "memory://"))
@@ -50,7 +50,7 @@ fn what_is_exported_can_be_imported_elsewhere_and_is_the_same() {
 }
 
 #[test]
-fn warming_fills_redis_and_says_so_where_it_cannot() {
+fn warming_fills_redis_or_reports_that_it_cannot() {
     let directory = TempDir::new().unwrap();
     let redis = RedisServer::start().unwrap();
     let url = redis.url();

@@ -1,4 +1,4 @@
-//! What bodies cost in memory.
+//! The memory that bodies take.
 
 use std::fs;
 
@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use super::serve::SERVE;
 use super::{Service, tales};
 
-/// The most that 30 stories of a megabyte may leave resident: 64 MiB in
-/// process, the program, and what a request takes. As trees of values they
-/// took ten times as much.
+/// The maximum resident memory after 30 stories of a megabyte: 64 MiB in the
+/// local tier, the program, and the memory of a request. Trees of values took
+/// ten times as much.
 const RESIDENT_KB: u64 = 300_000;
 
 fn resident(service: &Service) -> u64 {

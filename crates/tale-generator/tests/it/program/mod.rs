@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// `tales` in this directory, with nothing of this process's environment but
-/// the PATH.
+/// Returns the command `tales` in this directory. Of this process's environment
+/// it gets only the PATH.
 fn tales(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tales"));
     command.args(arguments).current_dir(directory).env_clear();
@@ -27,7 +27,7 @@ fn tales(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What it says when it is over.
+/// Runs the command and returns its exit code and outputs.
 fn run(command: &mut Command) -> (i32, String, String) {
     let Output {
         status,
@@ -42,7 +42,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// A service that runs.
+/// A running service.
 struct Service {
     child: Child,
     address: String,
@@ -76,7 +76,8 @@ impl Service {
         stream
     }
 
-    /// One request on a connection of its own; the whole answer.
+    /// Sends one request on a separate connection and returns the whole
+    /// response.
     fn ask(&self, head: &str, body: &str) -> String {
         let mut stream = self.connect();
         let address = &self.address;

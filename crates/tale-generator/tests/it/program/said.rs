@@ -1,4 +1,4 @@
-//! What the program says, and what becomes of it where nobody listens.
+//! The output of the program, including closed and full outputs.
 
 use std::fs::{self, File};
 
@@ -19,7 +19,7 @@ use super::serve::SERVE;
 use super::{Service, signal, tales};
 use crate::http::hero;
 
-/// The end of a pipe whose reader has gone away.
+/// Returns the end of a pipe whose reader has closed it.
 fn closed() -> Stdio {
     let (ours, _) = UnixStream::pair().unwrap();
     OwnedFd::from(ours).into()
@@ -33,7 +33,8 @@ fn full() -> Stdio {
         .into()
 }
 
-/// What it ends with where its standard output is this.
+/// Runs the command with this standard output. Returns its exit code and error
+/// output.
 fn with_output(command: &mut Command, output: Stdio) -> (i32, String) {
     let child = command.stdout(output).stderr(Stdio::piped()).spawn();
     let ended = child.unwrap().wait_with_output().unwrap();
@@ -62,7 +63,7 @@ fn every_job(directory: &Path, redis: &str, output: fn() -> Stdio) -> Vec<(i32, 
 }
 
 #[test]
-fn a_reader_that_has_gone_away_makes_no_job_fail() {
+fn a_closed_output_pipe_fails_no_job() {
     let (directory, redis) = (TempDir::new().unwrap(), RedisServer::start().unwrap());
     for (code, said) in every_job(directory.path(), &redis.url(), closed) {
         assert_eq!(code, 0, "{said}");
@@ -70,11 +71,11 @@ fn a_reader_that_has_gone_away_makes_no_job_fail() {
 }
 
 #[test]
-fn a_full_disk_for_the_result_is_one_line_and_the_job_is_done() {
+fn a_full_disk_for_the_result_gives_one_line_after_the_job() {
     let (directory, redis) = (TempDir::new().unwrap(), RedisServer::start().unwrap());
     let ended = every_job(directory.path(), &redis.url(), full);
     for (job, (code, said)) in ended.into_iter().enumerate() {
-        // An export to a file says nothing on standard output.
+        // An export to a file prints nothing on standard output.
         let expected = i32::from(job != 1);
         assert_eq!(code, expected, "{job}: {said}");
         assert_eq!(said.contains("No space left"), expected == 1, "{said}");
@@ -85,7 +86,7 @@ fn a_full_disk_for_the_result_is_one_line_and_the_job_is_done() {
 }
 
 #[test]
-fn it_serves_where_nobody_can_be_told_that_it_does() {
+fn the_service_runs_without_a_writable_standard_output() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
@@ -100,8 +101,9 @@ fn it_serves_where_nobody_can_be_told_that_it_does() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// Writes are answered, Redis is used again after an outage, and it ends in
-/// order, with a log that `collector` spoils once it serves.
+/// Asserts that the service works without its log. It handles writes, uses
+/// Redis again after an outage, and stops in order. `spoil` breaks the log once
+/// it serves.
 fn goes_on_without_its_log(log: Stdio, spoil: impl FnOnce()) {
     let (directory, redis) = (TempDir::new().unwrap(), RedisServer::start().unwrap());
     let mut command = tales(directory.path(), SERVE);
@@ -130,24 +132,24 @@ fn goes_on_without_its_log(log: Stdio, spoil: impl FnOnce()) {
 }
 
 #[test]
-fn a_log_whose_collector_has_gone_away_costs_only_the_log() {
+fn an_ended_log_collector_costs_only_log_lines() {
     let (log, collector) = UnixStream::pair().unwrap();
     goes_on_without_its_log(OwnedFd::from(log).into(), || drop(collector));
 }
 
 #[test]
-fn a_log_on_a_full_disk_costs_only_the_log() {
+fn a_full_disk_costs_only_log_lines() {
     goes_on_without_its_log(full(), || ());
 }
 
 #[test]
-fn a_log_whose_collector_reads_no_more_costs_only_the_log() {
+fn a_stalled_log_collector_costs_only_log_lines() {
     let (log, _collector) = UnixStream::pair().unwrap();
     let filled = log.try_clone().unwrap();
     let fill = || {
         filled.set_nonblocking(true).unwrap();
         while std::io::Write::write(&mut &filled, &[b'\n'; 4096]).is_ok() {}
-        // The service shares how the descriptor was opened.
+        // The service shares the descriptor's flags, so they are restored.
         filled.set_nonblocking(false).unwrap();
     };
     let begun = Instant::now();
@@ -156,7 +158,7 @@ fn a_log_whose_collector_reads_no_more_costs_only_the_log() {
 }
 
 #[test]
-fn foreign_words_are_told_without_what_a_terminal_obeys() {
+fn foreign_text_is_printed_without_control_characters() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("foreign.jsonl");
     let child = "\"kind\":\"child\",\"id\":\"67e55044-10b1-426f-9247-bb680e5fe0c8\",
@@ -188,7 +190,7 @@ fn foreign_words_are_told_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
-async fn what_a_database_says_is_logged_without_what_a_terminal_obeys() {
+async fn database_errors_are_logged_without_control_characters() {
     let directory = TempDir::new().unwrap();
     let log = directory.path().join("log");
     let mut command = tales(directory.path(), SERVE);

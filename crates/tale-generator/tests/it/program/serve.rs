@@ -15,7 +15,7 @@ use crate::http::hero;
 pub(super) const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
 
 #[test]
-fn it_serves_what_it_was_seeded_with_and_says_where_it_came_from() {
+fn seeded_rows_are_served_with_their_source() {
     let directory = TempDir::new().unwrap();
     let redis = RedisServer::start().unwrap();
     let url = redis.url();
@@ -31,7 +31,7 @@ fn it_serves_what_it_was_seeded_with_and_says_where_it_came_from() {
 }
 
 #[test]
-fn told_to_stop_it_finishes_the_request_under_way() {
+fn a_stop_signal_lets_the_current_request_finish() {
     for how in [Signal::TERM, Signal::INT] {
         let directory = TempDir::new().unwrap();
         let mut command = tales(directory.path(), SERVE);
@@ -68,7 +68,7 @@ fn told_to_stop_it_finishes_the_request_under_way() {
 }
 
 #[test]
-fn a_token_is_asked_for_where_there_is_one() {
+fn a_configured_token_is_required() {
     let directory = TempDir::new().unwrap();
     let mut command = tales(directory.path(), SERVE);
     command.env("REDIS_URL", "memory://");
@@ -125,7 +125,7 @@ fn it_serves_from_postgresql() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_one_line() {
+fn a_taken_address_is_reported_in_one_line() {
     let directory = TempDir::new().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -137,7 +137,7 @@ fn an_address_that_is_taken_is_one_line() {
 }
 
 #[test]
-fn an_absence_of_the_database_is_logged_when_it_begins_and_when_it_ends() {
+fn a_database_outage_is_logged_at_its_start_and_end() {
     let Ok(server) = PostgresServer::start() else {
         return;
     };

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::{run, tales};
 
 #[test]
-fn every_wrong_setting_is_a_line_and_no_secret_is_shown() {
+fn every_wrong_setting_is_one_line_without_secrets() {
     let directory = TempDir::new().unwrap();
     let mut command = tales(directory.path(), &["serve"]);
     for (name, value) in [
@@ -38,7 +38,7 @@ fn every_wrong_setting_is_a_line_and_no_secret_is_shown() {
 }
 
 #[test]
-fn a_wrong_argument_is_refused_and_an_unreachable_database_is_one_line() {
+fn wrong_arguments_and_unreachable_databases_are_reported() {
     let directory = TempDir::new().unwrap();
     let (code, ..) = run(&mut tales(directory.path(), &["serve", "--listen", "here"]));
     assert_eq!(code, 2);
@@ -64,7 +64,7 @@ fn a_wrong_argument_is_refused_and_an_unreachable_database_is_one_line() {
 }
 
 #[test]
-fn logs_are_json_where_that_is_set() {
+fn logs_are_json_if_configured() {
     let directory = TempDir::new().unwrap();
     let mut command = tales(directory.path(), &["seed", "--heroes", "1"]);
     command
