@@ -1,13 +1,14 @@
-//! Which requests are answered.
+//! Access control of the routes.
 //!
-//! A token settles it. Without one the routes are for users of this machine,
-//! and a request only counts as theirs if nothing speaks against it: a loopback
-//! peer alone does not do, since a proxy on this machine brings strangers from
-//! there, and a browser on it brings any page's requests. The page of a stranger
-//! gives itself away by `Origin` or `Sec-Fetch-Site`, or, where its name was bent
-//! to point here, by `Host`. A proxy may leave no trace at all: nginx with
-//! nothing but `proxy_pass` sends its own `Host` and no header, and only speaks
-//! HTTP/1.0. So the listener is the fence, and these are a second one.
+//! A valid token is sufficient. Without one the routes are for users of this
+//! machine, and a request counts as theirs only if nothing contradicts it. A
+//! loopback peer alone is not enough. A proxy on this machine forwards requests
+//! of strangers from a loopback address, and a local browser sends the requests
+//! of any page. A foreign page is recognised by `Origin` or `Sec-Fetch-Site`.
+//! If its name was rebound to this machine, it is recognised by `Host`. A proxy
+//! may leave no trace at all: nginx with only `proxy_pass` sends its own `Host`
+//! and no header, and differs only by HTTP/1.0. So the listener is the main
+//! barrier, and these checks are a second one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
 
-/// The shortest token that is accepted.
+/// The minimum length of a token.
 const SHORTEST_TOKEN_BYTES: usize = 16;
 
-/// What proxies and content networks add.
+/// The headers that proxies and content networks add.
 const PROXY_HEADERS: [HeaderName; 11] = [
     FORWARDED,
     VIA,
@@ -40,7 +41,7 @@ const PROXY_HEADERS: [HeaderName; 11] = [
     HeaderName::from_static("cdn-loop"),
 ];
 
-/// How the names of further ones begin.
+/// The prefixes of further such headers.
 const PROXY_PREFIXES: [&str; 10] = [
     "x-forwarded",
     "x-original-",
@@ -71,7 +72,7 @@ impl std::fmt::Display for WeakToken {
 
 impl std::error::Error for WeakToken {}
 
-/// Which requests the routes answer.
+/// Selects the requests that the routes serve.
 #[derive(Clone, Debug)]
 pub struct Access(Rule);
 
@@ -87,11 +88,11 @@ enum Rule {
 }
 
 impl Access {
-    /// Answers requests that bring this token as `Authorization: Bearer`,
-    /// wherever they come from. Serve the routes over TLS then.
+    /// Serves requests that send this token as `Authorization: Bearer`, from
+    /// any address. Serve the routes over TLS then.
     ///
     /// # Errors
-    /// The token has less than 16 bytes.
+    /// If the token has less than 16 bytes.
     pub fn token(token: Secret) -> Result<Self, WeakToken> {
         Ok(Self(Rule::Tokens {
             all: Some(long_enough(token)?),
@@ -99,13 +100,13 @@ impl Access {
         }))
     }
 
-    /// The same as before, and answers `GET` to requests that bring this token.
+    /// Also serves `GET` requests that send this token.
     ///
-    /// Where there was no token before, this is the only one. A listener that
-    /// asks for no token asks for this one from now on.
+    /// Without an earlier token, this is the only one. Access without a token
+    /// is then no longer possible.
     ///
     /// # Errors
-    /// The token has less than 16 bytes.
+    /// If the token has less than 16 bytes.
     pub fn with_read_token(self, token: Secret) -> Result<Self, WeakToken> {
         let reading = Some(long_enough(token)?);
         let all = match self.0 {
@@ -115,29 +116,30 @@ impl Access {
         Ok(Self(Rule::Tokens { all, reading }))
     }
 
-    /// Answers this machine, asked directly. It is for a listener at a loopback
-    /// address *to which no proxy forwards*: nginx with nothing but `proxy_pass`
-    /// looks like a user of this machine.
+    /// Serves direct requests from this machine. Use it for a listener at a
+    /// loopback address *to which no proxy forwards*, because nginx with only
+    /// `proxy_pass` looks like a user of this machine.
     ///
-    /// Refused are other peers than loopback, other names in `Host` than
-    /// loopback ones, HTTP/1.0 (as nginx speaks it to what is behind it), any
-    /// header that a proxy adds, and pages of other sites.
+    /// It refuses peers other than loopback, and other names than loopback ones
+    /// in `Host`. It refuses HTTP/1.0, which nginx uses to its upstreams. It
+    /// also refuses requests with a header that proxies add, and requests of
+    /// other sites' pages.
     ///
-    /// Serve with connect info, or no request is answered.
+    /// Serve with connect info, or every request is refused.
     #[must_use]
     pub fn local_only() -> Self {
         Self(Rule::Local)
     }
 
-    /// Answers what comes through a Unix socket, so its file's permissions say
-    /// to whom. Any `Host` will do; what proxies and pages of other sites bring
-    /// is refused as by [`local_only`](Self::local_only).
+    /// Serves requests through a Unix socket, so the permissions of its file
+    /// control access. Any `Host` is accepted. Requests from proxies and from
+    /// pages of other sites are refused as by [`local_only`](Self::local_only).
     #[must_use]
     pub fn unix_socket() -> Self {
         Self(Rule::Socket)
     }
 
-    /// Answers no request: each gets 403 with this advice.
+    /// Refuses every request with 403 and this advice.
     #[must_use]
     pub fn closed(advice: &str) -> Self {
         Self(Rule::Closed(advice.into()))
@@ -155,7 +157,7 @@ impl Access {
                     (_, true) if safe => Ok(()),
                     (_, true) => Err(Problem::new(
                         StatusCode::FORBIDDEN,
-                        "This token may GET only; send ADMIN_TOKEN.",
+                        "This token permits only GET; send ADMIN_TOKEN.",
                     )),
                     _ => Err(Problem::new(
                         StatusCode::UNAUTHORIZED,
@@ -179,7 +181,7 @@ impl Access {
         }
         Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "This is answered only to this machine, asked directly and with HTTP/1.1: through no \
+            "Only direct HTTP/1.1 requests from this machine are served: through no \
              proxy, under a loopback name, from no page of another site. Elsewhere, set a token.",
         ))
     }
@@ -200,8 +202,8 @@ pub(crate) async fn guard(State(access): State<Access>, request: Request, next: 
     }
 }
 
-/// Whether the request carries the token, in a time that does not depend on
-/// how much of it is right.
+/// Returns true if the request carries the token. The time does not depend on
+/// how much of the token is right.
 fn bears(headers: &HeaderMap, token: &Secret) -> bool {
     let Some(credentials) = only(headers, &AUTHORIZATION) else {
         return false;
@@ -213,7 +215,7 @@ fn bears(headers: &HeaderMap, token: &Secret) -> bool {
     scheme.eq_ignore_ascii_case(b"Bearer ") && sent.ct_eq(token.expose().as_bytes()).into()
 }
 
-/// The value of a header that stands there exactly once.
+/// Returns the value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
@@ -222,14 +224,14 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
 
 fn names_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
     let host = only(headers, &HOST).and_then(|host| host.to_str().ok());
-    // An absolute request target speaks louder than `Host`, so both count.
+    // An absolute request target overrides `Host`, so both are checked.
     let target = uri.authority().map(|authority| authority.as_str());
     host.is_some_and(is_loopback) && target.is_none_or(is_loopback)
 }
 
-/// Whether `host`, perhaps with a port, is a loopback name.
+/// Returns true if `host`, with or without a port, is a loopback name.
 fn is_loopback(host: &str) -> bool {
-    // An IPv6 address holds colons, and stands in brackets for that.
+    // An IPv6 address contains colons, so it is in brackets.
     let after_bracket = host.rfind(']').map_or(0, |at| at + 1);
     let name = match host[after_bracket..].find(':') {
         None => host,
@@ -253,7 +255,7 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a page of another site is behind the request.
+/// Returns true if a page of another site caused the request.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     let foreign_origin = headers.get_all(ORIGIN).iter().any(|origin| {
         let host = origin
@@ -274,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_names_stand_with_and_without_a_port() {
+    fn loopback_names_are_accepted_with_or_without_a_port() {
         for host in [
             "localhost",
             "LocalHost:8080",
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_only_look_like_loopback_are_none() {
+    fn names_that_resemble_loopback_are_refused() {
         for host in [
             "",
             "localhost.evil.example",

@@ -1,4 +1,4 @@
-//! What the routes work on.
+//! The state of the routes.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,8 @@ use aside::{CacheService, CachedRepository, Entity, Repository, WarmUp, WarmedUp
 use crate::access::Access;
 use crate::warm::{Progress, WarmUpFailed, WarmUps};
 
-/// What the routes of [`router`](crate::router) work on, and for whom.
+/// The state of the routes of [`router`](crate::router), and their access
+/// control.
 #[derive(Clone)]
 pub struct Admin {
     cache: CacheService,
@@ -18,7 +19,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Looks into `cache`, for the requests that `access` lets pass.
+    /// Creates the state for `cache`; `access` selects the requests that are
+    /// served.
     #[must_use]
     pub fn new(cache: CacheService, access: Access) -> Self {
         Self {
@@ -47,9 +49,9 @@ impl Admin {
         })
     }
 
-    /// Lets `POST /cache/warm` fill the cache of `kind` by calling `warm_up`,
-    /// which says how far it has come and at the end how much it read. A
-    /// second one of the same kind takes the place of the first.
+    /// Lets `POST /cache/warm` fill the cache of `kind` by calling `warm_up`.
+    /// It reports its progress, and returns the final counts. A second call
+    /// with the same kind replaces the first.
     #[must_use]
     pub fn with_warm_up<W, F>(mut self, kind: impl Into<String>, warm_up: W) -> Self
     where
@@ -73,7 +75,7 @@ impl Admin {
         &self.warm_ups
     }
 
-    /// The kinds that are cached here.
+    /// Returns the kinds that are cached here.
     pub(crate) fn kinds(&self) -> Vec<String> {
         let kinds = self.cache.stats().kinds;
         kinds.iter().map(|kind| kind.kind.to_owned()).collect()

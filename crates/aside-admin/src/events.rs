@@ -1,4 +1,4 @@
-//! `GET /cache/events`: what is made to be forgotten, as it happens.
+//! `GET /cache/events`: a stream of invalidations.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,5 @@
-//! `GET /cache/explain?key=`: what one key holds, and why it is read or not.
+//! `GET /cache/explain?key=`: the contents of one key, and why it is read or
+//! not.
 
 use aside::State as Held;
 use axum::Json;
@@ -16,7 +17,7 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
         (Some(key), true) if !key.is_empty() => key,
         _ => {
             return Err(Problem::bad_request(
-                "Give one key, as it stands in Redis, as `?key=`.",
+                "Give one key, as named in Redis, as `?key=`.",
             ));
         }
     };
@@ -31,8 +32,8 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
     })))
 }
 
-/// What the state says of itself. Shapes and fills are hexadecimal texts:
-/// as numbers they are larger than JavaScript can hold.
+/// Returns the header fields of a state. Shapes and fills are hexadecimal
+/// texts, because as numbers they exceed the precision of JavaScript.
 fn header(state: &Held) -> Option<Value> {
     match state {
         Held::Value {

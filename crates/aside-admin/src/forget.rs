@@ -1,4 +1,4 @@
-//! `DELETE /cache/...`: makes every copy forget.
+//! `DELETE /cache/...`: invalidates keys in every tier.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::admin::Admin;
 use crate::problem::Problem;
 use crate::query;
 
-/// Everything of a kind, or, with parameters, one list.
+/// Invalidates a whole kind, or, with parameters, one list.
 pub(crate) async fn forget_kind(
     State(admin): State<Admin>,
     path: Result<Path<String>, PathRejection>,
@@ -23,7 +23,7 @@ pub(crate) async fn forget_kind(
     forget(&admin, &kind, &uri).await
 }
 
-/// The same for a kind that has the name of a route.
+/// Does the same for a kind whose name is also a route's.
 pub(crate) async fn forget(admin: &Admin, kind: &str, uri: &Uri) -> Result<Json<Value>, Problem> {
     let known = known(admin, kind)?;
     let parameters = query::parameters(uri)?;
@@ -36,7 +36,7 @@ pub(crate) async fn forget(admin: &Admin, kind: &str, uri: &Uri) -> Result<Json<
     answer(admin, forgotten)
 }
 
-/// One row.
+/// Invalidates one row.
 pub(crate) async fn forget_id(
     State(admin): State<Admin>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -48,8 +48,8 @@ pub(crate) async fn forget_id(
     answer(&admin, admin.cache().invalidate_id(&kind, &id).await)
 }
 
-/// The one index whose fields are exactly the parameters, and their values in
-/// the order of the key.
+/// Returns the only index whose fields are exactly the parameters, and their
+/// values in the order of the key.
 fn chosen<'a>(
     kind: &KindStats,
     parameters: &'a BTreeMap<String, String>,
@@ -98,5 +98,5 @@ fn answer(admin: &Admin, forgotten: Option<Invalidated>) -> Result<Json<Value>, 
 }
 
 fn unreadable_path() -> Problem {
-    Problem::bad_request("The path is not UTF-8 behind its percent signs.")
+    Problem::bad_request("The percent-decoded path is not UTF-8.")
 }

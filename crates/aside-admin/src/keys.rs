@@ -1,6 +1,6 @@
 //! `GET /cache/keys`: how many keys of each kind Redis holds.
 //!
-//! Apart from the other numbers, since counting goes through all keys.
+//! A separate route, because counting scans all keys.
 
 use axum::Json;
 use axum::extract::State;

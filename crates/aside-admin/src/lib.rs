@@ -1,19 +1,19 @@
-//! An axum router to look into and correct a live [`aside`] cache.
+//! An axum router to inspect and correct a live [`aside`] cache.
 //!
 //! ```
 //! use aside::{CacheService, Secret};
 //! use aside_admin::{Access, Admin, router};
 //!
 //! # fn app(cache: CacheService, token: Secret) -> Result<axum::Router, aside_admin::WeakToken> {
-//! // The token comes from ADMIN_TOKEN, say; it has at least 16 bytes.
+//! The token comes from ADMIN_TOKEN, for example; it has at least 16 bytes.
 //! let admin = Admin::new(cache, Access::token(token)?);
 //! let app = axum::Router::new().merge(router(admin));
 //! # Ok(app)
 //! # }
 //! ```
 //!
-//! Without a token, serve them on a listener of their own, at a loopback
-//! address that no proxy forwards to:
+//! Without a token, serve them on a separate listener, at a loopback address
+//! that no proxy forwards to:
 //!
 //! ```
 //! # use aside::CacheService;
@@ -26,35 +26,35 @@
 //! # }
 //! ```
 //!
-//! | route | answer |
+//! | route | effect or response |
 //! |---|---|
 //! | `GET /cache/stats` | the counters of each kind and of the service, and its health |
-//! | `GET /cache/explain?key=` | what one key, as it stands in Redis, holds, and why it is or is not read |
-//! | `GET /cache/keys` | how many keys of each kind Redis holds; they are counted at most every 30 s |
-//! | `DELETE /cache/{kind}` | everything of a kind is forgotten |
-//! | `DELETE /cache/{kind}/{id}` | one row is forgotten; lists that hold it are not |
-//! | `DELETE /cache/{kind}?{field}={value}` | one list is forgotten; all fields of one index, in any order |
-//! | `GET /cache/events` | what is made to be forgotten from now on, as server-sent events |
-//! | `POST /cache/warm` | the kinds named in `{"kinds": [...]}`, or all that can be, are read through the cache |
+//! | `GET /cache/explain?key=` | the contents of one key, as named in Redis, and why it is or is not read |
+//! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |
+//! | `DELETE /cache/{kind}` | invalidates a whole kind |
+//! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
+//! | `DELETE /cache/{kind}?{field}={value}` | invalidates one list; all fields of one index, in any order |
+//! | `GET /cache/events` | a stream of invalidations from now on, as server-sent events |
+//! | `POST /cache/warm` | reads the kinds named in `{"kinds": [...]}` through the cache, or all that can be |
 //!
-//! The `DELETE`s answer `{"invalidated": n, "pending": false}`: how many keys
-//! Redis has forgotten, and whether it could not be reached and will forget
-//! when it can. Ids and values are plain texts, as JSON writes a string, a
-//! number or a boolean. An id or value of several parts has no plain text:
-//! forget its kind.
+//! The `DELETE`s return `{"invalidated": n, "pending": false}`: the number of
+//! keys that Redis deleted, and true in `pending` if Redis was unavailable and
+//! will delete them later. Ids and values are plain texts, as JSON writes a
+//! string, a number or a boolean. An id or value of several parts has no plain
+//! text, so invalidate its kind.
 //!
-//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`, without
-//! a key for a kind as a whole, and without both for words of a newer version;
-//! and `missed` with `{"count": n}`, where a client reads too slowly to be told
-//! of all. They end when the cache is closed, so close it before waiting for
-//! the last connection of a server.
+//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`. For a
+//! whole kind, `key` is null. For a message of a newer version, both are null.
+//! If a client reads too slowly, it gets `missed` with `{"count": n}`, the
+//! number of lost events. The stream ends when the cache is closed, so close
+//! the cache before waiting for a server's last connection.
 //!
-//! Errors are `application/problem+json` and tell nothing of the inside.
+//! Errors are `application/problem+json` and reveal no internals.
 //!
-//! # Which requests are answered
-//! [`Access`] says it: those with a token, those that are made on this machine
-//! directly, those that come through a Unix socket, or none. The others get 401
-//! or 403.
+//! # Access control
+//! [`Access`] selects the requests that are served: those with a token, direct
+//! ones from this machine, those through a Unix socket, or none. Other requests
+//! get 401 or 403.
 
 mod access;
 mod admin;

@@ -36,12 +36,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// Nothing of this kind is cached here; these kinds are.
+    /// Refuses a kind that is not cached here, and lists the kinds that are.
     pub(crate) fn unknown_kind(known: impl IntoIterator<Item = String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "No such kind is cached here.").with_possible(known)
     }
 
-    /// Lists what would have been understood.
+    /// Adds the values that would have been accepted.
     pub(crate) fn with_possible(mut self, possible: impl IntoIterator<Item = String>) -> Self {
         self.possible = possible.into_iter().collect();
         self
@@ -70,9 +70,9 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer to a method that a route does not know.
+/// Returns the response to a method that a route does not support.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Response {
-    let detail = format!("This route answers {allowed}.");
+    let detail = format!("This route supports {allowed}.");
     let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     response
         .headers_mut()

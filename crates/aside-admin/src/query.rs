@@ -1,4 +1,4 @@
-//! Query parameters, each known and none twice.
+//! Query parameters. Each must be known and may occur once.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use axum::http::Uri;
 
 use crate::problem::Problem;
 
-/// The parameters of a request.
+/// Returns the parameters of a request.
 ///
 /// # Errors
-/// One stands there twice: which of them was meant is not ours to guess.
+/// If a parameter occurs twice, because its meaning would be a guess.
 pub(crate) fn parameters(uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| Problem::bad_request("The query is not understood."))?;
+        .map_err(|_| Problem::bad_request("The query string cannot be parsed."))?;
     let mut parameters = BTreeMap::new();
     for (name, value) in pairs {
         if parameters.insert(name, value).is_some() {
-            return Err(Problem::bad_request("A parameter stands there twice."));
+            return Err(Problem::bad_request("A parameter occurs twice."));
         }
     }
     Ok(parameters)
 }
 
-/// Refuses parameters where there are none to give.
+/// Refuses any parameter on a route that takes none.
 ///
 /// # Errors
-/// There is one.
+/// If there is one.
 pub(crate) fn none(uri: &Uri) -> Result<(), Problem> {
     if parameters(uri)?.is_empty() {
         return Ok(());

@@ -20,10 +20,11 @@ use crate::problem::method_not_allowed;
 use crate::stats::stats;
 use crate::warm::warm;
 
-/// The routes under `/cache`, to be merged into the router of a service.
+/// Returns the routes under `/cache`, to be merged into the router of a
+/// service.
 ///
 /// With [`Access::local_only`](crate::Access::local_only), serve with connect
-/// info (`into_make_service_with_connect_info`), or no request is answered.
+/// info (`into_make_service_with_connect_info`), or every request is refused.
 pub fn router(admin: Admin) -> Router {
     let access = admin.access().clone();
     Router::new()
@@ -57,7 +58,7 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// A route whose name a kind may have as well: then it can be forgotten.
+/// Adds a `DELETE` to a route, because a kind may have the same name.
 fn beside(
     kind: &'static str,
     route: MethodRouter<Admin>,
@@ -72,7 +73,7 @@ fn refusing(allowed: &'static str) -> impl Fn() -> Ready<Response> + Clone + Sen
     move || ready(method_not_allowed(allowed))
 }
 
-/// What was true a moment ago is in nobody's interest.
+/// Responses are out of date after a moment, so they must not be stored.
 async fn uncached(mut response: Response) -> Response {
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, no_store);

@@ -1,4 +1,4 @@
-//! `GET /cache/stats`: what the cache has done, what it holds and how it is.
+//! `GET /cache/stats`: the counters, the sizes and the health of the cache.
 
 use aside::{CacheService, Health, KindStats, ServiceStats};
 use axum::Json;

@@ -1,9 +1,8 @@
-//! `POST /cache/warm`: fills the cache before anybody asks.
+//! `POST /cache/warm`: fills the cache ahead of reads.
 //!
-//! A warm-up runs as a task of its own, one at a time: a client that grows
-//! tired of waiting does not leave the cache half warm, and one that asks
-//! again does not double the load on the database. How far it has come stands
-//! in `GET /cache/stats`.
+//! A warm-up runs in a separate task, one at a time. So a client that
+//! disconnects does not leave the cache half warm, and a repeated request does
+//! not double the load on the database. `GET /cache/stats` shows the progress.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,12 +27,12 @@ use crate::query;
 type Ended = Result<WarmedUp, WarmUpFailed>;
 type Run = dyn Fn(Progress) -> Pin<Box<dyn Future<Output = Ended> + Send>> + Send + Sync;
 
-/// Why a warm-up stopped. It is logged, and told to no client.
+/// The reason why a warm-up stopped. It is logged, and shown to no client.
 #[derive(Clone, Debug)]
 pub struct WarmUpFailed(String);
 
 impl WarmUpFailed {
-    /// It stopped because of `reason`.
+    /// Creates the error from `reason`.
     pub fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
@@ -47,7 +46,7 @@ impl fmt::Display for WarmUpFailed {
 
 impl std::error::Error for WarmUpFailed {}
 
-/// Where a warm-up says how far it has come.
+/// Receives the progress of a warm-up.
 #[derive(Clone, Debug)]
 pub struct Progress {
     kind: String,
@@ -55,7 +54,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Says how far it has come; call it after every batch.
+    /// Records the progress; call it after every batch.
     pub fn report(&self, state: WarmedUp) {
         self.states.send_modify(|states| {
             states.insert(self.kind.clone(), state);
@@ -63,12 +62,12 @@ impl Progress {
     }
 }
 
-/// What can be warmed up, and how far that has come.
+/// The warm-ups that can run, and their progress.
 #[derive(Clone)]
 pub(crate) struct WarmUps {
     known: BTreeMap<String, Arc<Run>>,
     states: Arc<watch::Sender<BTreeMap<String, WarmedUp>>>,
-    /// One permit, with the warm-up that runs.
+    /// One permit, which the running warm-up holds.
     turn: Arc<Semaphore>,
 }
 
@@ -83,7 +82,7 @@ impl Default for WarmUps {
 }
 
 impl WarmUps {
-    /// The same with one more.
+    /// Returns a copy with one more warm-up.
     pub(crate) fn with<W, F>(&self, kind: String, warm_up: W) -> Self
     where
         W: Fn(Progress) -> F + Send + Sync + 'static,
@@ -97,7 +96,7 @@ impl WarmUps {
         with
     }
 
-    /// How far the last warm-up of each kind has come.
+    /// Returns the progress of the latest warm-up of each kind.
     pub(crate) fn progress(&self) -> Value {
         let states = self.states.borrow();
         let kinds: Map<String, Value> = states
@@ -107,7 +106,7 @@ impl WarmUps {
         json!({ "running": self.turn.available_permits() == 0, "kinds": kinds })
     }
 
-    /// The kinds asked for, all that are known if none is named.
+    /// Returns the requested kinds, or all known ones if none is named.
     fn chosen(&self, asked: Option<Vec<String>>) -> Result<Vec<(String, Arc<Run>)>, Problem> {
         let mut asked = asked.unwrap_or_else(|| self.known.keys().cloned().collect());
         asked.sort_unstable();
@@ -154,7 +153,7 @@ pub(crate) async fn warm(
     let Ok(turn) = Arc::clone(&warm_ups.turn).try_acquire_owned() else {
         return Err(Problem::new(
             StatusCode::CONFLICT,
-            "A warm-up is running; /cache/stats shows how far it has come.",
+            "A warm-up is running; /cache/stats shows its progress.",
         ));
     };
     let task = tokio::spawn(async move {
@@ -177,7 +176,7 @@ pub(crate) async fn warm(
     });
     match task.await {
         Ok(Ok(warmed)) => Ok(Json(json!({ "warmed": warmed }))),
-        // The reason may quote what is nobody's business; it is in the log.
+        // The reason is only logged, because it may quote internals.
         Ok(Err(_)) | Err(_) => Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "The warm-up stopped; what it had read until then is cached.",

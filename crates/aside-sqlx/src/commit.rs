@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_server_that_lives_proves_a_rollback() {
+    fn only_a_live_server_proves_a_rollback() {
         // Deferred constraint, serialization, deadlock, cancelled statement.
         for state in ["23503", "23505", "40001", "40P01", "57014", "25P03"] {
             assert!(proves_a_rollback(state), "{state}");

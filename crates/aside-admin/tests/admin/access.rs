@@ -1,4 +1,4 @@
-//! Which requests are answered.
+//! Access control of the routes.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ async fn admin(access: Access) -> Admin {
     Admin::new(CacheService::connect(config).await, access)
 }
 
-/// A request without a token, changed.
+/// Sends a changed request without a token, and returns the status.
 async fn status_of(change: impl FnOnce(&mut Request<Body>)) -> StatusCode {
     let mut request = request(Method::GET, "/cache/stats");
     change(&mut request);
@@ -46,7 +46,7 @@ async fn status_from(peer: &str) -> StatusCode {
 }
 
 #[tokio::test]
-async fn without_a_token_this_machine_is_answered() {
+async fn without_a_token_this_machine_is_served() {
     assert_eq!(status_of(|_| ()).await, StatusCode::OK);
     for peer in [
         "127.0.0.1:1",
@@ -72,7 +72,7 @@ async fn without_a_token_this_machine_is_answered() {
 }
 
 #[tokio::test]
-async fn without_a_token_a_client_of_a_real_server_is_answered() {
+async fn without_a_token_a_client_of_a_real_server_is_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router(admin(Access::local_only()).await)
@@ -97,7 +97,7 @@ async fn without_a_token_a_client_of_a_real_server_is_answered() {
 }
 
 #[tokio::test]
-async fn without_a_token_other_machines_are_not_answered() {
+async fn without_a_token_other_machines_are_refused() {
     for peer in ["192.168.1.2:1", "10.0.0.1:1", "[2001:db8::1]:1"] {
         assert_eq!(status_from(peer).await, StatusCode::FORBIDDEN, "{peer}");
     }
@@ -108,7 +108,7 @@ async fn without_a_token_other_machines_are_not_answered() {
 }
 
 #[tokio::test]
-async fn without_a_token_another_name_of_this_machine_is_not_answered() {
+async fn without_a_token_other_host_names_are_refused() {
     for host in ["evil.example", "localhost.evil.example:8080", "192.168.1.2"] {
         assert_eq!(
             status_with("host", host).await,
@@ -131,7 +131,7 @@ async fn without_a_token_another_name_of_this_machine_is_not_answered() {
 }
 
 #[tokio::test]
-async fn without_a_token_what_a_proxy_brings_is_not_answered() {
+async fn without_a_token_forwarded_requests_are_refused() {
     for name in [
         "forwarded",
         "x-forwarded-for",
@@ -155,7 +155,7 @@ async fn without_a_token_what_a_proxy_brings_is_not_answered() {
 }
 
 #[tokio::test]
-async fn without_a_token_pages_of_other_sites_are_not_answered() {
+async fn without_a_token_pages_of_other_sites_are_refused() {
     for origin in [
         "https://evil.example",
         "null",
@@ -177,7 +177,7 @@ async fn without_a_token_pages_of_other_sites_are_not_answered() {
 }
 
 #[tokio::test]
-async fn with_a_token_whoever_brings_it_is_answered_from_anywhere() {
+async fn with_a_token_its_bearer_is_served_from_anywhere() {
     let admin = admin(Access::token(Secret::new(TOKEN)).unwrap()).await;
     for credentials in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}")] {
         let mut request = Request::get("/cache/stats").body(Body::empty()).unwrap();
@@ -189,7 +189,7 @@ async fn with_a_token_whoever_brings_it_is_answered_from_anywhere() {
 }
 
 #[tokio::test]
-async fn with_a_token_nobody_else_is_answered() {
+async fn with_a_token_wrong_credentials_are_refused() {
     let admin = admin(Access::token(Secret::new(TOKEN)).unwrap()).await;
     let wrong = [
         "",
@@ -235,13 +235,13 @@ async fn a_token_that_could_be_guessed_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_token_http_1_0_is_refused_as_nginx_speaks_it() {
+async fn without_a_token_http_1_0_is_refused() {
     let old = status_of(|request| *request.version_mut() = Version::HTTP_10);
     assert_eq!(old.await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
-async fn a_closed_router_says_what_to_do_and_answers_no_request() {
+async fn a_closed_router_refuses_with_advice() {
     let admin = admin(Access::closed("Set ADMIN_LISTEN.")).await;
     for uri in ["/cache/stats", "/cache/hero", "/cache/events"] {
         let answer = get(&admin, uri).await;
@@ -251,7 +251,7 @@ async fn a_closed_router_says_what_to_do_and_answers_no_request() {
 }
 
 #[tokio::test]
-async fn through_a_unix_socket_any_name_is_answered_and_no_proxy() {
+async fn a_unix_socket_accepts_any_host_but_no_proxy() {
     let admin = admin(Access::unix_socket()).await;
     let asked = || Request::get("/cache/stats").header(HOST, "any");
     let plain = asked().body(Body::empty()).unwrap();
@@ -262,7 +262,7 @@ async fn through_a_unix_socket_any_name_is_answered_and_no_proxy() {
 }
 
 #[tokio::test]
-async fn the_token_for_reading_reads_and_changes_nothing() {
+async fn the_read_token_reads_but_changes_nothing() {
     const READING: &str = "fedcba9876543210";
     let access = Access::token(Secret::new(TOKEN)).unwrap();
     let access = access.with_read_token(Secret::new(READING)).unwrap();

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -19,7 +19,7 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// A request from loopback to loopback.
+/// Returns a request from loopback to loopback.
 pub(crate) fn request(method: Method, uri: &str) -> Request<Body> {
     let peer: SocketAddr = ([127, 0, 0, 1], 40_000).into();
     Request::builder()
@@ -31,7 +31,7 @@ pub(crate) fn request(method: Method, uri: &str) -> Request<Body> {
         .unwrap()
 }
 
-/// Sends a request to a router of its own.
+/// Sends a request to a separate router.
 pub(crate) async fn send(admin: &Admin, request: Request<Body>) -> Answer {
     let response = router(admin.clone()).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();

@@ -30,7 +30,7 @@ impl Client {
         }
     }
 
-    /// Reads until the text stands there.
+    /// Reads until the text has arrived.
     async fn read_to(&mut self, wanted: &str) {
         let reading = async {
             while !self.text.contains(wanted) {
@@ -45,7 +45,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn what_another_instance_writes_is_told() {
+async fn writes_of_another_instance_are_streamed() {
     let redis = RedisServer::start().unwrap();
     let source = Heroes::with([hero("a:b", "Ada", "en")]);
     let here = Instance::start(&redis.url(), &source).await;
@@ -71,7 +71,7 @@ async fn what_another_instance_writes_is_told() {
 }
 
 #[tokio::test]
-async fn a_client_that_reads_too_slowly_is_told_what_it_missed() {
+async fn a_slow_client_gets_the_number_of_missed_events() {
     let source = Heroes::with([hero("1", "Ada", "en")]);
     let instance = Instance::start("memory://", &source).await;
     let admin = Admin::new(instance.cache.clone(), Access::local_only());

@@ -21,7 +21,7 @@ fn two_heroes() -> Heroes {
 }
 
 #[tokio::test]
-async fn a_row_is_forgotten_by_its_id() {
+async fn a_row_is_invalidated_by_its_id() {
     let source = two_heroes();
     let (instance, admin) = in_memory(&source).await;
     instance.cache_row("1", "hero:1").await;
@@ -59,7 +59,7 @@ async fn an_id_is_escaped_as_keys_are() {
 }
 
 #[tokio::test]
-async fn the_row_called_all_is_not_the_list_of_all() {
+async fn the_row_with_id_all_differs_from_the_list_of_all() {
     let source = Heroes::with([hero("all", "Ada", "en")]);
     let (instance, admin) = in_memory(&source).await;
     instance.cache_row("all", "hero:%61ll").await;
@@ -72,7 +72,7 @@ async fn the_row_called_all_is_not_the_list_of_all() {
 }
 
 #[tokio::test]
-async fn a_list_is_forgotten_by_the_field_of_its_index() {
+async fn a_list_is_invalidated_by_the_field_of_its_index() {
     let source = two_heroes();
     let (instance, admin) = in_memory(&source).await;
     let english = HeroIndex::Language("en".into());
@@ -109,7 +109,7 @@ async fn the_fields_of_a_composite_index_come_in_any_order() {
 }
 
 #[tokio::test]
-async fn fields_of_no_index_are_refused_with_those_that_are() {
+async fn fields_of_no_index_are_refused_with_the_valid_ones() {
     let source = two_heroes();
     let (instance, admin) = in_memory(&source).await;
     instance.cache_row("1", "hero:1").await;
@@ -139,7 +139,7 @@ async fn fields_of_no_index_are_refused_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_kind_is_forgotten_as_a_whole() {
+async fn a_kind_is_invalidated_as_a_whole() {
     let source = two_heroes();
     let (instance, admin) = in_memory(&source).await;
     instance.cache_row("1", "hero:1").await;
@@ -176,7 +176,7 @@ async fn an_unknown_kind_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_namespace_stands_before_the_keys() {
+async fn a_namespace_prefixes_the_keys() {
     let config = CacheConfig {
         namespace: "prod".into(),
         ..CacheConfig::default()
@@ -189,7 +189,7 @@ async fn a_namespace_stands_before_the_keys() {
 }
 
 #[tokio::test]
-async fn another_instance_forgets_as_well() {
+async fn another_instance_invalidates_as_well() {
     let redis = RedisServer::start().unwrap();
     let source = two_heroes();
     let here = Instance::start(&redis.url(), &source).await;
@@ -213,7 +213,7 @@ async fn another_instance_forgets_as_well() {
 }
 
 #[tokio::test]
-async fn what_redis_cannot_forget_now_is_pending() {
+async fn keys_that_redis_cannot_delete_now_are_pending() {
     let redis = RedisServer::start().unwrap();
     let source = two_heroes();
     let instance = Instance::start(&redis.url(), &source).await;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::SOON;
 
-/// Whom the tests cache.
+/// The entity that the tests cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "hero", index(exact = (name, age)))]
 pub(crate) struct Hero {
@@ -22,7 +22,7 @@ pub(crate) struct Hero {
     pub(crate) age: u8,
 }
 
-/// A hero who speaks a language.
+/// Returns a hero with this language.
 pub(crate) fn hero(id: &str, name: &str, language: &str) -> Hero {
     Hero {
         id: id.into(),
@@ -45,7 +45,7 @@ impl Heroes {
         all
     }
 
-    /// Writes a row behind the cache's back.
+    /// Writes a row without the cache's knowledge.
     pub(crate) fn put(&self, hero: Hero) {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         rows.insert(hero.id.clone(), Arc::new(hero));
@@ -128,7 +128,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// An instance over `source`, and over the Redis at `url`.
+    /// Starts an instance over `source` and the Redis at `url`.
     pub(crate) async fn start(url: &str, source: &Heroes) -> Self {
         Self::start_with(CacheConfig::default(), url, source).await
     }
@@ -143,7 +143,7 @@ impl Instance {
         Self { cache, heroes }
     }
 
-    /// The hero's name as this instance reads it.
+    /// Returns the hero's name as this instance reads it.
     pub(crate) async fn name_of(&self, id: &str) -> Option<String> {
         let Ok(row) = self.heroes.find_by_id(&id.to_owned()).await;
         row.map(|row| row.name.clone())
@@ -155,7 +155,7 @@ impl Instance {
         self.wait_for(key).await;
     }
 
-    /// Waits until a fill under way is done.
+    /// Waits until a running fill is done.
     pub(crate) async fn wait_for(&self, key: &str) {
         aside_testkit::eventually(SOON, &format!("a value under {key}"), async || {
             self.cache.get(key).await

@@ -22,7 +22,7 @@ async fn warm(url: &str) -> (Instance, Admin) {
 }
 
 #[tokio::test]
-async fn stats_count_what_each_tier_answered() {
+async fn stats_count_the_reads_of_each_tier() {
     let redis = RedisServer::start().unwrap();
     let (instance, admin) = warm(&redis.url()).await;
     let before = get(&admin, "/cache/stats").await.body["kinds"]["hero"].clone();
@@ -60,7 +60,7 @@ async fn stats_count_what_each_tier_answered() {
 }
 
 #[tokio::test]
-async fn stats_answer_while_redis_is_away() {
+async fn stats_are_available_without_redis() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     redis.kill();
@@ -82,7 +82,7 @@ fn add_strangers(redis: &RedisServer, count: u32) {
 }
 
 #[tokio::test]
-async fn keys_are_counted_among_those_of_others() {
+async fn keys_are_counted_among_foreign_ones() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     add_strangers(&redis, 70_000);
@@ -98,7 +98,7 @@ async fn keys_are_counted_among_those_of_others() {
 }
 
 #[tokio::test]
-async fn many_who_count_keys_at_once_share_one_walk() {
+async fn concurrent_key_counts_share_one_scan() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     add_strangers(&redis, 50_000);
@@ -110,12 +110,12 @@ async fn many_who_count_keys_at_once_share_one_walk() {
 
     let first = &answers[0].body["kinds"];
     assert!(answers.iter().all(|answer| answer.body["kinds"] == *first));
-    // One walk has a hundred pages and a few.
+    // One scan has slightly more than a hundred pages.
     assert!(redis.calls("scan") < 150, "{}", redis.calls("scan"));
 }
 
 #[tokio::test]
-async fn stats_scan_nothing_however_often_they_are_asked_for() {
+async fn repeated_stats_never_scan() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     redis.reset_stats();
@@ -126,7 +126,7 @@ async fn stats_scan_nothing_however_often_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn keys_are_unknown_while_redis_is_away() {
+async fn key_counts_are_unknown_without_redis() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     redis.kill();
@@ -155,7 +155,7 @@ async fn explain_says_what_a_key_holds() {
 }
 
 #[tokio::test]
-async fn explain_says_nothing_of_keys_that_are_not_ours() {
+async fn explain_reveals_nothing_about_foreign_keys() {
     let redis = RedisServer::start().unwrap();
     let (instance, admin) = warm(&redis.url()).await;
     redis.command(&["SETRANGE", "session:42", "300000000", "x"]);
@@ -176,7 +176,7 @@ async fn explain_says_nothing_of_keys_that_are_not_ours() {
 }
 
 #[tokio::test]
-async fn explain_says_why_a_key_is_passed_by() {
+async fn explain_says_why_a_key_is_bypassed() {
     let redis = RedisServer::start().unwrap();
     let (_instance, admin) = warm(&redis.url()).await;
     redis.kill();
@@ -199,7 +199,7 @@ async fn explain_takes_one_key_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_which_there_are() {
+async fn other_methods_get_the_allowed_ones() {
     let (_instance, admin) = warm("memory://").await;
     for (method, uri, allowed) in [
         (Method::POST, "/cache/stats", "GET, HEAD, DELETE"),
@@ -214,7 +214,7 @@ async fn other_methods_are_told_which_there_are() {
 }
 
 #[tokio::test]
-async fn a_read_through_the_repository_is_unharmed_by_looking() {
+async fn inspecting_the_cache_changes_no_read() {
     let (instance, admin) = warm("memory://").await;
     get(&admin, "/cache/stats").await;
     let Ok(all) = instance.heroes.list_all().await;

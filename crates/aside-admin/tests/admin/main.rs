@@ -1,4 +1,4 @@
-//! The router, asked as a client asks it, over caches that work.
+//! The router over working caches, as a client calls it.
 
 mod access;
 mod asking;
@@ -11,5 +11,5 @@ mod monitoring;
 mod redis_user;
 mod warming;
 
-/// How long anything may take that is waited for.
+/// The maximum time for anything that the tests wait for.
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);

@@ -10,7 +10,7 @@ use crate::heroes::{HeroIndex, Heroes, Instance, hero};
 /// Every series of a scrape: its name, and the values that each label takes.
 pub(crate) type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// What a service publishes after some traffic, an error among it.
+/// Returns the metrics of a service after some traffic, including an error.
 pub(crate) async fn after_some_traffic() -> String {
     let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
     let instance = Instance::start("memory://", &source).await;
@@ -47,7 +47,7 @@ pub(crate) fn series(text: &str) -> Series {
     all
 }
 
-/// The contract's names and labels.
+/// The names and labels of the contract.
 const PROMISED: [(&str, &[&str]); 30] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),

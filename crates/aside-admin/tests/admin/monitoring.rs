@@ -1,4 +1,4 @@
-//! What `monitoring/` and `docs/operations.md` rely on is really published.
+//! Everything that `monitoring/` and `docs/operations.md` rely on is published.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::metrics::{Series, after_some_traffic, series};
 
-/// Labels that Prometheus itself adds.
+/// The labels that Prometheus adds.
 const OF_THE_SCRAPE: [&str; 2] = ["instance", "job"];
 
 fn read(path: &str) -> String {
@@ -16,15 +16,15 @@ fn read(path: &str) -> String {
     read.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// One use of a metric: its name, and what it asks of labels.
+/// One use of a metric: its name and its label matchers.
 #[derive(Debug)]
 struct Use {
     name: String,
-    /// Label, and the values it is compared with.
+    /// The label, and the values in its matcher.
     labels: Vec<(String, Vec<String>)>,
 }
 
-/// Every word of `text` that begins like a metric, with its selector.
+/// Returns every word of `text` that begins like a metric, with its selector.
 fn uses(text: &str) -> Vec<Use> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("aside_") {
@@ -51,7 +51,7 @@ fn uses(text: &str) -> Vec<Use> {
     found
 }
 
-/// Fails where `text` asks for what no scrape has.
+/// Fails if `text` uses a metric or label that no scrape has.
 fn check(place: &str, text: &str, live: &Series) -> usize {
     let found = uses(text);
     for Use { name, labels } in &found {
@@ -91,7 +91,7 @@ fn check(place: &str, text: &str, live: &Series) -> usize {
     found.len()
 }
 
-/// Every text inside a JSON document.
+/// Collects every text inside a JSON document.
 fn texts<'a>(json: &'a Value, into: &mut Vec<&'a str>) {
     match json {
         Value::String(text) => into.push(text),
@@ -102,7 +102,7 @@ fn texts<'a>(json: &'a Value, into: &mut Vec<&'a str>) {
 }
 
 #[tokio::test]
-async fn the_dashboard_shows_what_is_published() {
+async fn the_dashboard_uses_only_published_metrics() {
     let live = series(&after_some_traffic().await);
     let path = "monitoring/grafana-dashboard.json";
     let dashboard: Value = serde_json::from_str(&read(path)).unwrap();
@@ -113,11 +113,11 @@ async fn the_dashboard_shows_what_is_published() {
 }
 
 #[tokio::test]
-async fn the_alerts_watch_what_is_published() {
+async fn the_alerts_use_only_published_metrics() {
     let live = series(&after_some_traffic().await);
     let path = "monitoring/alerts.yml";
     let rules = read(path);
-    // What stands before the first rule is a title.
+    // The text before the first rule is a title.
     let rules: Vec<&str> = rules.split("- alert: ").skip(1).collect();
     for rule in &rules {
         assert!(check(path, rule, &live) > 0, "{rule}");

@@ -12,7 +12,7 @@ use crate::SOON;
 use crate::asking::{delete, get};
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};
 
-/// The line of the page, with a password of ours.
+/// Returns the line of the page, with a password for the tests.
 fn recommended() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -40,7 +40,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
     assert!(here.cache.is_synced() && there.cache.is_synced());
     let admin = Admin::new(here.cache.clone(), Access::local_only());
 
-    // Reads, absences and lists are filled, and found by another instance.
+    // Reads, absences and lists are filled, and another instance finds them.
     let Ok(_) = here.heroes.warm_up(WarmUp::default(), |_| ()).await;
     here.name_of("nobody").await;
     for key in [
@@ -56,7 +56,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
     let Ok(_) = there.heroes.find_many(&ids).await;
     assert_eq!(there.cache.stats().kinds[0].misses, 0);
 
-    // Writes are heard by the other.
+    // The other instance receives the invalidations of writes.
     let Ok(_) = here.heroes.update(hero("1", "Grace", "ru")).await;
     eventually(SOON, "the other has heard it", async || {
         there.name_of("1").await.as_deref() == Some("Grace")
@@ -70,7 +70,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
     let Ok(_) = here.heroes.save(hero("3", "Bo", "en")).await;
     let Ok(_) = here.heroes.delete(&"3".to_owned()).await;
 
-    // The service's own operations, and those of people on call.
+    // The service's own operations, and those of operators.
     there.cache_row("1", "hero:1").await;
     assert!(matches!(here.cache.ttl("hero:1").await, Ttl::Left(_)));
     assert_eq!(here.cache.health_check().await.status.as_str(), "healthy");
@@ -86,7 +86,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
 }
 
 #[tokio::test]
-async fn nothing_that_the_cache_does_is_refused() {
+async fn every_command_of_the_cache_is_allowed() {
     let redis = start();
     let url = format!("redis://aside:secret@127.0.0.1:{}/0", redis.port());
     let source = Heroes::with([hero("1", "Ada", "en")]);

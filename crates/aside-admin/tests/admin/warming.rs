@@ -49,7 +49,7 @@ async fn a_repository_is_read_through_the_cache() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_warmed_up_is_refused() {
+async fn a_kind_without_a_warm_up_is_refused() {
     let (instance, admin) = cold().await;
     let unknown = post(&admin, "/cache/warm", r#"{"kinds":["hero","villain"]}"#).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
@@ -64,7 +64,7 @@ async fn what_cannot_be_warmed_up_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_warm_up_meanwhile_is_refused() {
+async fn a_concurrent_second_warm_up_is_refused() {
     let (_instance, admin) = cold().await;
     let go_on = Arc::new(Notify::new());
     let gate = Arc::clone(&go_on);
@@ -99,7 +99,7 @@ async fn a_second_warm_up_meanwhile_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_stop_a_warm_up() {
+async fn a_warm_up_continues_after_its_client_disconnects() {
     let (_instance, admin) = cold().await;
     let go_on = Arc::new(Notify::new());
     let (gate, ended) = (Arc::clone(&go_on), Arc::new(Notify::new()));
@@ -125,7 +125,7 @@ async fn a_client_that_goes_away_does_not_stop_a_warm_up() {
 }
 
 #[tokio::test]
-async fn why_a_warm_up_stopped_is_not_told() {
+async fn the_reason_of_a_failed_warm_up_is_hidden() {
     let (_instance, admin) = cold().await;
     let admin = admin.with_warm_up("broken", async |_| {
         Err(WarmUpFailed::new(

@@ -181,7 +181,7 @@ impl Hall {
 }
 
 #[tokio::test]
-async fn a_refused_deferred_constraint_holds_nothing() {
+async fn a_refused_deferred_constraint_leaves_no_pending_key() {
     let server = PostgresServer::start().expect("postgres and initdb");
     let hall = Hall::of(&Seats::postgres(&server.url()).await).await;
     let refused = hall.writer().save(seat(101, 7)).await.unwrap_err();
@@ -194,7 +194,7 @@ async fn a_refused_deferred_constraint_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_deferred_trigger_that_raises_holds_nothing() {
+async fn a_failed_deferred_trigger_leaves_no_pending_key() {
     let server = PostgresServer::start().expect("postgres and initdb");
     let seats = Seats::postgres(&server.url()).await;
     let trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -208,7 +208,7 @@ async fn a_deferred_trigger_that_raises_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_serialization_failure_of_commit_holds_nothing() {
+async fn a_serialization_failure_leaves_no_pending_key() {
     let server = PostgresServer::start().expect("postgres and initdb");
     let seats = Seats::postgres(&server.url()).await;
     let hall = Hall::of(&seats).await;
@@ -243,7 +243,7 @@ async fn a_serialization_failure_of_commit_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_commit_of_sqlite_holds_nothing() {
+async fn a_refused_commit_of_sqlite_leaves_no_pending_key() {
     let (_directory, seats) = Seats::sqlite().await;
     let hall = Hall::of(&seats).await;
     for id in 101..105 {
@@ -258,7 +258,7 @@ async fn a_refused_commit_of_sqlite_holds_nothing() {
 }
 
 #[tokio::test]
-async fn a_statement_that_is_refused_holds_nothing() {
+async fn a_refused_statement_leaves_no_pending_key() {
     let server = PostgresServer::start().expect("postgres and initdb");
     let hall = Hall::of(&Seats::postgres(&server.url()).await).await;
     // The id is taken, which the INSERT says itself.

@@ -43,7 +43,7 @@ async fn on_both(scene: impl AsyncFn(Database)) {
 }
 
 #[tokio::test]
-async fn a_write_that_cannot_reach_redis_is_soon_read_by_others_that_can() {
+async fn a_write_without_redis_is_soon_read_by_other_instances() {
     on_both(async |database| {
         let redis = redis();
         let proxy = way_to(&redis).await;
@@ -73,7 +73,7 @@ async fn a_write_that_cannot_reach_redis_is_soon_read_by_others_that_can() {
 }
 
 #[tokio::test]
-async fn what_a_writer_that_died_could_not_tell_redis_is_worked_off_by_others() {
+async fn the_journal_of_a_dead_writer_is_drained_by_others() {
     on_both(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
@@ -92,7 +92,7 @@ async fn what_a_writer_that_died_could_not_tell_redis_is_worked_off_by_others() 
 }
 
 #[tokio::test]
-async fn nothing_comes_from_redis_after_an_outage_before_the_journal_is_worked_off() {
+async fn after_an_outage_the_journal_is_drained_before_redis_serves() {
     on_both(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
@@ -127,7 +127,7 @@ async fn nothing_comes_from_redis_after_an_outage_before_the_journal_is_worked_o
 }
 
 #[tokio::test]
-async fn a_journal_that_cannot_be_read_keeps_redis_from_being_trusted() {
+async fn redis_is_trusted_only_while_the_journal_can_be_read() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&directory.path().join("notes.db")).await;
     let redis = redis();
@@ -156,7 +156,7 @@ async fn a_journal_that_cannot_be_read_keeps_redis_from_being_trusted() {
 }
 
 #[tokio::test]
-async fn a_row_of_a_newer_write_survives_the_older_ones_being_worked_off() {
+async fn a_newer_row_survives_the_deletion_of_older_ones() {
     use aside::Journal as _;
     let directory = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&directory.path().join("notes.db")).await;
@@ -173,7 +173,7 @@ async fn a_row_of_a_newer_write_survives_the_older_ones_being_worked_off() {
 }
 
 #[tokio::test]
-async fn a_write_of_a_whole_kind_is_one_row_and_is_worked_off() {
+async fn a_whole_kind_write_is_one_journal_row_and_is_drained() {
     on_both(async |database| {
         let redis = redis();
         let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
@@ -191,7 +191,7 @@ async fn a_write_of_a_whole_kind_is_one_row_and_is_worked_off() {
 }
 
 #[tokio::test]
-async fn a_write_of_a_whole_kind_makes_it_cold_before_and_after_and_leaves_no_row() {
+async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
     on_both(async |database| {
         let redis = redis();
         let writer = Instance::start(at(&redis.url()), &database).await;
@@ -222,7 +222,7 @@ async fn a_write_of_a_whole_kind_makes_it_cold_before_and_after_and_leaves_no_ro
 }
 
 #[tokio::test]
-async fn a_service_that_is_switched_off_tells_others_what_it_wrote() {
+async fn a_disabled_service_journals_its_writes_for_others() {
     on_both(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
@@ -243,7 +243,7 @@ async fn a_service_that_is_switched_off_tells_others_what_it_wrote() {
 }
 
 #[tokio::test]
-async fn a_write_that_may_not_be_made_without_redis_is_refused_and_changes_nothing() {
+async fn a_write_that_requires_redis_is_refused_without_it() {
     on_both(async |database| {
         let redis = redis();
         let strict = database.clone().with_policy(OutOfReach::Refuse);
@@ -263,7 +263,7 @@ async fn a_write_that_may_not_be_made_without_redis_is_refused_and_changes_nothi
 }
 
 #[tokio::test]
-async fn a_proxy_that_swallows_a_quarantine_leaves_its_keys_in_the_journal() {
+async fn the_keys_of_a_lost_quarantine_stay_in_the_journal() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&directory.path().join("notes.db")).await;
     let redis = redis();

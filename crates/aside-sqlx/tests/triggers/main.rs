@@ -54,7 +54,7 @@ async fn two_that_hold(books: &Books, redis: &RedisServer, id: &str, title: &str
 }
 
 #[tokio::test]
-async fn what_another_program_writes_is_forgotten_by_every_instance() {
+async fn foreign_writes_are_invalidated_by_every_instance() {
     on_both(async |books| {
         let redis = RedisServer::start().expect("redis-server or valkey-server");
         books.pool.upsert(&Book::new("1", "old")).await;
@@ -135,7 +135,7 @@ async fn a_write_through_the_library_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn a_write_that_no_cache_hears_of_is_recorded_like_another_programs() {
+async fn an_uncached_write_is_recorded_like_a_foreign_one() {
     on_both(async |books| {
         // The repository itself, without a cache around it.
         books.save(Book::new("1", "title")).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_write_that_no_cache_hears_of_is_recorded_like_another_programs() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_rolled_back_leaves_no_row() {
+async fn a_rolled_back_transaction_leaves_no_row() {
     on_both(async |books| {
         let change = "BEGIN; INSERT INTO books VALUES ('1', 'title', NULL, 1, false); ROLLBACK";
         books.other.run(change).await;

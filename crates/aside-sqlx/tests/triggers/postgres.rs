@@ -6,7 +6,7 @@ use super::books::{Book, Pool, cached_write};
 use super::{HEARD_WITHIN, on_postgres, two_that_hold};
 
 #[tokio::test]
-async fn truncate_forgets_the_whole_kind() {
+async fn truncate_invalidates_the_whole_kind() {
     let (_server, books) = on_postgres().await;
     let redis = RedisServer::start().expect("redis-server or valkey-server");
     books.pool.upsert(&Book::new("1", "title")).await;
@@ -23,7 +23,7 @@ async fn truncate_forgets_the_whole_kind() {
 }
 
 #[tokio::test]
-async fn a_program_that_may_not_write_the_journal_can_write_its_table_all_the_same() {
+async fn a_program_without_journal_rights_can_write_its_table() {
     let (_server, books) = on_postgres().await;
     books
         .pool
@@ -65,7 +65,7 @@ async fn rows_that_a_foreign_key_changes_are_recorded() {
 }
 
 #[tokio::test]
-async fn a_column_whose_text_is_the_databases_own_is_recorded_as_the_kind() {
+async fn a_column_with_database_specific_text_records_the_kind() {
     let (_server, books) = on_postgres().await;
     for (column, keyed) in [
         ("numeric(5, 2)", false),
@@ -116,7 +116,7 @@ async fn a_column_whose_text_is_the_databases_own_is_recorded_as_the_kind() {
 }
 
 #[tokio::test]
-async fn the_mark_of_a_transaction_is_gone_after_it_on_the_same_connection() {
+async fn the_mark_of_a_transaction_ends_with_it() {
     let (_server, books) = on_postgres().await;
     // It has one connection, as a pooler has for many clients.
     let Pool::Postgres(other) = &books.other else {

@@ -42,7 +42,7 @@ pub(crate) fn random_text() -> String {
 }
 
 #[tokio::test]
-async fn the_triggers_compute_the_keys_that_the_library_computes() {
+async fn triggers_compute_the_same_keys_as_the_library() {
     on_both(async |books| {
         let mut texts: Vec<String> = ODD.map(str::to_owned).to_vec();
         for length in [199, 200, 201, 5000] {
@@ -105,7 +105,7 @@ async fn a_rename_records_the_row_before_and_the_row_after() {
 }
 
 #[tokio::test]
-async fn a_change_of_very_many_rows_becomes_one_row_of_the_kind() {
+async fn a_change_of_very_many_rows_records_the_kind_once() {
     on_both(async |books| {
         let fill = "INSERT INTO books WITH RECURSIVE n(i) AS
              (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
@@ -121,7 +121,7 @@ async fn a_change_of_very_many_rows_becomes_one_row_of_the_kind() {
 }
 
 #[tokio::test]
-async fn a_table_whose_columns_are_missing_is_refused_at_once() {
+async fn a_table_without_its_columns_is_refused_at_once() {
     on_both(async |books| {
         let wrong = Triggers::of::<Book>("books", "").column("title", "name");
         books.try_install(&wrong).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn a_table_whose_columns_are_missing_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_value_of_another_form_than_its_column_is_corrected_by_an_expression() {
+async fn an_expression_corrects_a_value_that_differs_from_its_column() {
     on_both(async |books| {
         let triggers = Triggers::of::<Book>("books", "prod")
             .expression("title", "lower({row}.title)")

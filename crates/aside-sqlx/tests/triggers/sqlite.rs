@@ -4,7 +4,7 @@ use super::books::{Book, Pool, cached_write};
 use super::on_sqlite;
 
 #[tokio::test]
-async fn rows_that_replace_deletes_are_recorded_though_no_trigger_fires_for_them() {
+async fn rows_that_replace_deletes_are_recorded() {
     let (_directory, books) = on_sqlite().await;
     books
         .pool
@@ -36,7 +36,7 @@ async fn rows_that_replace_deletes_are_recorded_though_no_trigger_fires_for_them
 }
 
 #[tokio::test]
-async fn a_transaction_of_the_library_that_records_nothing_cannot_commit() {
+async fn a_transaction_without_its_record_cannot_commit() {
     let (_directory, books) = on_sqlite().await;
     let Pool::Sqlite(pool) = &books.pool else {
         unreachable!()
@@ -55,7 +55,7 @@ async fn a_transaction_of_the_library_that_records_nothing_cannot_commit() {
 }
 
 #[tokio::test]
-async fn without_foreign_keys_a_write_of_the_library_is_recorded_and_not_lost() {
+async fn without_foreign_keys_a_write_of_the_library_is_recorded() {
     let (_directory, books) = on_sqlite().await;
     let Pool::Sqlite(other) = &books.other else {
         unreachable!()
@@ -80,7 +80,7 @@ async fn without_foreign_keys_a_write_of_the_library_is_recorded_and_not_lost() 
 }
 
 #[tokio::test]
-async fn a_key_that_another_process_may_be_about_to_delete_is_given_a_new_row() {
+async fn a_key_already_in_the_journal_gets_a_new_row() {
     let (_directory, books) = on_sqlite().await;
     books.other.upsert(&Book::new("1", "title")).await;
     let ids = "SELECT CAST(id AS TEXT) FROM cache_journal WHERE key = 'book:1'";
@@ -94,7 +94,7 @@ async fn a_key_that_another_process_may_be_about_to_delete_is_given_a_new_row() 
 }
 
 #[tokio::test]
-async fn a_value_that_holds_a_nul_or_is_no_text_is_recorded_as_the_kind() {
+async fn a_value_with_nul_or_without_text_records_the_kind() {
     let (_directory, books) = on_sqlite().await;
     for value in ["'a' || char(0) || 'b'", "x'00ff'", "1.5"] {
         books
