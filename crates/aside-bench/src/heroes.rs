@@ -147,7 +147,7 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
         Ok(self.0.rows.write().remove(id).is_some())
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
         unreachable!("the database of a measurement is never away")
     }
 }

@@ -372,7 +372,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         Ok(true)
     }
 
-    fn overloaded(&self) -> SqlError {
+    fn overloaded(&self, _: aside::Overloaded) -> SqlError {
         Arc::new(sqlx::Error::PoolTimedOut)
     }
 }

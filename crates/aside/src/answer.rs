@@ -91,12 +91,13 @@ pub enum Bypass {
     OtherShape,
     /// The caller asked for the database.
     Requested,
-    /// The strategy does not cache reads, or not this answer.
+    /// The strategy does not cache reads.
     Strategy,
     /// The answer has more bytes than are cached.
     TooLarge,
     /// The answer cannot be cached: its codec does not write it, or does not read
-    /// back what it wrote, or it takes too long to reach Redis.
+    /// back what it wrote, or it takes too long to travel, or the strategy gives it
+    /// no time to live.
     NotCacheable,
 }
 
@@ -105,6 +106,12 @@ impl Bypass {
     /// load that Redis no longer takes off it.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::RedisUnavailable | Self::Held)
+    }
+
+    /// Whether the key is known not to be cacheable: what this process held of it
+    /// was forgotten when that was found out.
+    pub(crate) fn is_uncacheable(self) -> bool {
+        matches!(self, Self::TooLarge | Self::NotCacheable)
     }
 
     /// The word for it in `Cache-Status` and in logs.

@@ -41,6 +41,7 @@ use crate::settings::{ConfigError, Settings};
 /// | `CACHE_MAX_STALENESS_MS` | 500 | 0, or 50 to 60000 |
 /// | `CACHE_QUARANTINE_TTL_MS` | 30000 | 1000 to 600000 |
 /// | `CACHE_LEASE_TTL_MS` | 3000 | 100 to 60000 |
+/// | `CACHE_LOAD_TIMEOUT_MS` | 10000 | 1 to 600000 |
 /// | `CACHE_JOURNAL_POLL_MS` | 500 | 50 to 60000 |
 /// | `CACHE_SOURCE_CONCURRENCY` | 64 | 1 to 100000 |
 /// | `CACHE_MAX_VALUE_BYTES` | 8MiB | 1 to 512MiB |
@@ -208,6 +209,14 @@ pub struct CacheConfig {
     /// at once; longer, and the key of a loader that died is loaded late.
     pub lease_ttl: Duration,
 
+    /// How long a load from the database may take: `CACHE_LOAD_TIMEOUT_MS`, 1 to
+    /// 600000. A strategy may set its own.
+    ///
+    /// Default: 10 s. Shorter than the slowest query, and its callers always get
+    /// the repository's [`overloaded`](crate::Repository::overloaded) error; longer,
+    /// and a query whose connection has died keeps its caller waiting for that long.
+    pub load_timeout: Duration,
+
     /// How often the journal in the database is read:
     /// `CACHE_JOURNAL_POLL_MS`, 50 to 60000.
     ///
@@ -346,6 +355,7 @@ impl Default for CacheConfig {
             max_staleness: Duration::from_millis(500),
             quarantine_ttl: Duration::from_secs(30),
             lease_ttl: Duration::from_secs(3),
+            load_timeout: Duration::from_secs(10),
             journal_poll: Duration::from_millis(500),
             source_concurrency: 64,
             max_value_bytes: 8 * 1024 * 1024,

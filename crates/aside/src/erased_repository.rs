@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::entity::{Entity, Rows};
-use crate::repository::{Id, Index, Repository, Row};
+use crate::repository::{Id, Index, Overloaded, Repository, Row};
 use crate::shared::BoxFuture;
 use crate::write::Write;
 
@@ -72,7 +72,7 @@ pub trait ErasedRepository<E: Entity, X>: Send + Sync + 'static {
     fn erased_delete<'a>(&'a self, id: &'a E::Id) -> BoxFuture<'a, Result<bool, X>>;
 
     /// See [`Repository::overloaded`].
-    fn erased_overloaded(&self) -> X;
+    fn erased_overloaded(&self, why: Overloaded) -> X;
 }
 
 impl<R: Repository> ErasedRepository<R::Entity, R::Error> for R {
@@ -137,8 +137,8 @@ impl<R: Repository> ErasedRepository<R::Entity, R::Error> for R {
         Box::pin(self.delete(id))
     }
 
-    fn erased_overloaded(&self) -> R::Error {
-        self.overloaded()
+    fn erased_overloaded(&self, why: Overloaded) -> R::Error {
+        self.overloaded(why)
     }
 }
 
@@ -174,8 +174,8 @@ impl<E: Entity, X: Clone + Send + Sync + 'static> Repository for Arc<dyn ErasedR
         (**self).erased_delete_in(id, write).await
     }
 
-    fn overloaded(&self) -> X {
-        (**self).erased_overloaded()
+    fn overloaded(&self, why: Overloaded) -> X {
+        (**self).erased_overloaded(why)
     }
 
     async fn save(&self, row: E) -> Result<Arc<E>, X> {

@@ -273,6 +273,10 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
         &self.key
     }
 
+    pub(crate) fn has_followers(&self) -> bool {
+        self.flight.state.receiver_count() > 0
+    }
+
     /// Says under which generations the flight goes on from here.
     pub(crate) fn mark(&self, mark: M) {
         *self.flight.mark.lock() = Some(mark);

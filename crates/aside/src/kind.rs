@@ -9,8 +9,9 @@ mod writing;
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -91,7 +92,13 @@ pub(crate) struct Kind<E: Entity> {
     /// Since when what was filled counts; zero until it is known.
     epoch: Arc<AtomicU64>,
     shape: u64,
-    ttl: Duration,
+    pub(crate) ttl: Duration,
+    /// How long a load may take.
+    pub(crate) load_timeout: Duration,
+    /// Whether the last load took longer.
+    pub(crate) overdue: AtomicBool,
+    /// The reasons for which values could not be cached, as bits.
+    uncacheable: AtomicU16,
     max_value_bytes: usize,
     compress_above: Option<usize>,
     /// What is known of rows that do not come back from their text.
@@ -120,6 +127,9 @@ impl<E: Entity> Kind<E> {
             ttl: strategy
                 .default_ttl()
                 .unwrap_or_else(|| config.ttl_of(E::KIND)),
+            load_timeout: strategy.load_timeout().unwrap_or(config.load_timeout),
+            overdue: AtomicBool::new(false),
+            uncacheable: AtomicU16::new(0),
             strategy,
             statistics,
             in_process,
@@ -164,7 +174,10 @@ impl<E: Entity> Kind<E> {
         if value::swells(envelope.body, self.max_value_bytes) {
             return Err(Unacceptable::TooLarge);
         }
-        let found = self.decode_body(asked, envelope.body)?;
+        // A panic of the codec makes the value unreadable, and no read fail.
+        let decode = || self.decode_body(asked, envelope.body);
+        let found =
+            catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Unacceptable::Undecodable))?;
         let loaded_at = envelope.cached_at.as_millisecond();
         let age = now.as_millisecond().saturating_sub(loaded_at);
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));

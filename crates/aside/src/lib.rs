@@ -66,7 +66,7 @@
 //! #         write.before_commit().await;
 //! #         Ok(self.0.lock().remove(id).is_some())
 //! #     }
-//! #     fn overloaded(&self) -> Self::Error {
+//! #     fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
 //! #         unreachable!()
 //! #     }
 //! # }
@@ -154,9 +154,8 @@ mod proofs;
 
 mod stripes;
 
-// Its first user comes with the next change.
 mod refusal;
-#[allow(dead_code)]
+
 mod uncacheable;
 
 mod link;
@@ -175,6 +174,8 @@ mod lookup;
 mod process;
 
 mod held;
+
+mod origin_guard;
 
 mod pending;
 
@@ -200,7 +201,7 @@ mod write;
 pub use write::{Unquarantined, Write};
 
 mod repository;
-pub use repository::{Id, Index, Repository, Row};
+pub use repository::{Id, Index, Overloaded, Repository, Row};
 
 mod erased_repository;
 pub use erased_repository::ErasedRepository;

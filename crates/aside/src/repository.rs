@@ -13,6 +13,22 @@ pub type Index<R> = <<R as Repository>::Entity as Entity>::Index;
 /// One row of a repository.
 pub type Row<R> = Arc<<R as Repository>::Entity>;
 
+/// Why a read got no answer from the database.
+///
+/// Callers can try again later. Over HTTP it is a 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Overloaded {
+    /// Redis is away, and `CACHE_SOURCE_CONCURRENCY` loads ran already for as long
+    /// as this one could wait (2 s).
+    #[error("too many loads run while Redis is away")]
+    TooManyLoads,
+    /// The load took longer than `CACHE_LOAD_TIMEOUT_MS`, or than its strategy's
+    /// [`load_timeout`](crate::CacheStrategy::load_timeout).
+    #[error("the load took too long")]
+    TooSlow,
+}
+
 /// Reads rows from, and writes them to, the source of truth.
 ///
 /// Implement it with plain `async fn`. Reads run on the primary and outside
@@ -25,6 +41,9 @@ pub type Row<R> = Arc<<R as Repository>::Entity>;
 /// 4. `write.before_commit().await`, and put the keys it returns into the
 ///    journal if there is one;
 /// 5. commit, or roll back and say so with [`Write::rolled_back`].
+///
+/// A read that takes longer than the strategy's load timeout is dropped where it
+/// waits, as a caller's own timeout would drop it.
 ///
 /// The order matters: a copy that is forgotten before the row is locked can
 /// be filled again with the old row, and one forgotten after the commit is
@@ -108,9 +127,8 @@ pub trait Repository: Send + Sync + 'static {
         write: &mut Write,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// The error of a load that had to wait too long for its turn while
-    /// Redis was away.
-    fn overloaded(&self) -> Self::Error;
+    /// The error of a load that was not made, or was given up, for this reason.
+    fn overloaded(&self, why: Overloaded) -> Self::Error;
 
     /// Adds the row; see [`Repository::save_in`].
     fn save(

@@ -104,6 +104,15 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// How long a load of this kind may take, a batch of rows included. After that
+    /// its callers get the repository's [`overloaded`] error, and the query is
+    /// dropped. `None`, the default, is the setting `CACHE_LOAD_TIMEOUT_MS`.
+    ///
+    /// [`overloaded`]: crate::Repository::overloaded
+    fn load_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// Above this many bytes of payload a list is answered but not cached.
     /// Default: 1 MiB.
     fn list_cap_bytes(&self) -> usize {

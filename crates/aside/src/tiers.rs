@@ -12,10 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::answer::Bypass;
 use crate::audit::{Audit, Event};
@@ -28,6 +27,7 @@ use crate::journalled::Journalled;
 use crate::key::Key;
 use crate::kind::AnyKind;
 use crate::link::{Link, Suspicion};
+use crate::origin_guard::{OriginGuard, Place};
 use crate::pending::Pending;
 use crate::process::Shares;
 use crate::shared::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
@@ -35,9 +35,6 @@ use crate::statistics::ServiceStatistics;
 use crate::stripes::Stripes;
 use crate::tasks::Tasks;
 use crate::uncacheable::Uncacheable;
-
-/// How long a load may wait for its turn while Redis is away.
-const SOURCE_QUEUE: Duration = Duration::from_secs(2);
 
 /// Values of more bytes keep away from the connection of rows, and from the one
 /// that proves what was heard: a GET or a PING would wait behind them.
@@ -55,7 +52,6 @@ pub(crate) struct Tiers {
     pub(crate) breaker: Breaker,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
-    #[allow(dead_code)]
     pub(crate) uncacheable: Uncacheable,
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
@@ -68,7 +64,7 @@ pub(crate) struct Tiers {
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     /// Kinds written here of which no strategy is known; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
-    source: Semaphore,
+    pub(crate) origin: OriginGuard,
     gathering: Arc<gather::Gathering>,
     sweeps: sweeps::Sweeps,
     releases: mpsc::UnboundedSender<Pending>,
@@ -103,7 +99,7 @@ impl Tiers {
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
-            source: Semaphore::new(config.source_concurrency),
+            origin: OriginGuard::new(config.source_concurrency),
             gathering: Arc::default(),
             sweeps: sweeps::Sweeps::default(),
             releases,
@@ -290,14 +286,14 @@ impl Tiers {
         self.owed.load(Ordering::Acquire) == 0
     }
 
-    /// Waits for a turn at the database while Redis is away; `None` if it
-    /// did not come in time.
-    pub(crate) async fn turn_at_source(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = tokio::time::timeout(SOURCE_QUEUE, self.source.acquire()).await;
-        if turn.is_err() {
+    /// Waits for a place at the database while Redis is away; `None` if there was
+    /// none in time.
+    pub(crate) async fn place_at_source(&self) -> Option<Arc<Place>> {
+        let place = self.origin.place().await;
+        if place.is_none() {
             self.statistics.error("source_overloaded");
         }
-        turn.ok()?.ok()
+        place
     }
 
     /// Every kind that is cached here.

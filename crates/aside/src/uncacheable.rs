@@ -45,6 +45,10 @@ pub(crate) enum Why {
     Unencodable,
     /// What its codec writes is not what it reads.
     Unreadable,
+    /// A row in it does not come back from its text as it went.
+    Lossy,
+    /// A row in it has not the id or the value that was asked for.
+    Misplaced,
     /// It takes longer to travel than an operation may take.
     TooSlow,
 }
@@ -53,9 +57,25 @@ impl Why {
     /// How a read says it.
     pub(crate) fn bypass(self) -> Bypass {
         match self {
-            Self::Strategy => Bypass::Strategy,
             Self::TooLarge => Bypass::TooLarge,
-            Self::Unencodable | Self::Unreadable | Self::TooSlow => Bypass::NotCacheable,
+            Self::Strategy
+            | Self::Unencodable
+            | Self::Unreadable
+            | Self::Lossy
+            | Self::Misplaced
+            | Self::TooSlow => Bypass::NotCacheable,
+        }
+    }
+
+    /// The label it is counted under as an error, unless it is as it was asked for.
+    pub(crate) fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Strategy => None,
+            Self::TooLarge | Self::Unencodable | Self::Unreadable | Self::TooSlow => {
+                Some("not_cacheable")
+            }
+            Self::Lossy => Some("lossy_row"),
+            Self::Misplaced => Some("misplaced_value"),
         }
     }
 
@@ -66,6 +86,8 @@ impl Why {
             Self::TooLarge => "it is too large",
             Self::Unencodable => "its codec cannot write it",
             Self::Unreadable => "its codec does not read back what it writes",
+            Self::Lossy => "a row does not come back from its text as it went",
+            Self::Misplaced => "a row has not the id or the value that was asked for",
             Self::TooSlow => "it takes too long to travel",
         }
     }
@@ -154,6 +176,16 @@ impl Uncacheable {
         }
         let why = entry.why;
         Some(Known { why, is_due })
+    }
+
+    /// Returns true if `key` is known not to be cacheable.
+    pub(crate) fn is_known(&self, key: &Key) -> bool {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let entries = self.entries.lock();
+        let entry = entries.get(&key.hash());
+        entry.is_some_and(|entry| self.stripes.is_current(entry.stamp))
     }
 
     /// The value of `key` can be cached again.

@@ -126,7 +126,7 @@ impl Repository for Seats {
         unreachable!("nothing here deletes")
     }
 
-    fn overloaded(&self) -> Self::Error {
+    fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
         Arc::new(sqlx::Error::PoolTimedOut)
     }
 }

@@ -227,7 +227,7 @@ impl Repository for Database {
         Ok(false)
     }
 
-    fn overloaded(&self) -> NoteError {
+    fn overloaded(&self, _: aside::Overloaded) -> NoteError {
         NoteError::Overloaded
     }
 }

@@ -345,7 +345,7 @@ impl Repository for Books {
         Ok(true)
     }
 
-    fn overloaded(&self) -> BookError {
+    fn overloaded(&self, _: aside::Overloaded) -> BookError {
         BookError("overloaded".to_owned())
     }
 }

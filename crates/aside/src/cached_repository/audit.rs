@@ -64,8 +64,9 @@ use tokio::time::Instant;
 use crate::answer::{Freshness, Tier};
 use crate::audit::{Audit, Begun, Delay};
 use crate::cached_repository::CachedRepository;
-use crate::cached_repository::load::load_from;
+
 use crate::cached_repository::read::Looked;
+use crate::cached_repository::source::load_from;
 use crate::clock::Moment;
 use crate::entity::Entity;
 use crate::key::Key;
@@ -230,7 +231,8 @@ impl<R: Repository> Check<R> {
             Lookup::Index(_) => Operation::FindBy,
             Lookup::All => Operation::ListAll,
         };
-        let patience = self.cache.upgrade()?.config().lease_ttl;
+        let lease = self.cache.upgrade()?.config().lease_ttl;
+        let patience = lease.min(self.kind.load_timeout);
         let load = load_from(&*self.inner, &self.kind, &self.lookup, operation);
         let load = AssertUnwindSafe(load).catch_unwind();
         match tokio::time::timeout(patience, load).await {

@@ -9,20 +9,26 @@ mod fill;
 mod look;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::panic::resume_unwind;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness};
 use crate::cached_repository::CachedRepository;
+use crate::cached_repository::lease::Lease;
+use crate::cached_repository::load::{LOOK_FOR_READERS, finish_failed};
 use crate::cached_repository::read::{Leader, Looked};
+use crate::cached_repository::source::{Loaded, catch};
 use crate::clock;
 use crate::flight::Entered;
 use crate::key::Key;
-use crate::kind::Mark;
+use crate::kind::{Failed, Mark};
 use crate::lookup::{Asked, Found, Lookup};
-use crate::pending::Pending;
-use crate::repository::{Id, Repository, Row};
+use crate::origin_guard;
+use crate::repository::{Id, Overloaded, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
 use crate::statistics::{Operation, Outcome, raise};
 use crate::task;
@@ -36,6 +42,8 @@ struct Own<R: Repository> {
     key: Key,
     mark: Mark,
     step: u32,
+    /// Whether a value that could not be read stands under the key.
+    again: bool,
     /// What the id will be loaded as, once that is known.
     way: Way,
 }
@@ -43,8 +51,8 @@ struct Own<R: Repository> {
 enum Way {
     /// It may be asked for, over a value of this header.
     Open(Option<Vec<u8>>),
-    /// It may be filled under this token.
-    Granted(Token),
+    /// It may be filled under this lease.
+    Granted(Lease),
     Bypass(Bypass),
 }
 
@@ -105,18 +113,25 @@ impl<R: Repository> CachedRepository<R> {
             self.look_first(all, rows, &mut turned_away).await
         };
         let (mut own, mut others) = (Vec::new(), Vec::new());
+        // A read within a load must not wait for those that wait for its place.
+        let (in_place, mut alone) = (self.tiers().origin.has_place(), Vec::new());
         for (id, key, way) in left {
             let mark = self.mark(&key);
             match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
+                Entered::Follow(_) if in_place && self.is_outage(&key, mark) => {
+                    alone.push(id.clone())
+                }
                 Entered::Lead(leader) => {
                     leader.mark(mark);
                     let closed = self.closed(&key, mark).or_else(&mut turned_away);
+                    let closed = closed.or_else(|| self.known_uncacheable(&key));
                     let way = closed.map_or(way, Way::Bypass);
                     own.push(Own {
                         leader,
                         key,
                         mark,
                         step: 0,
+                        again: false,
                         way,
                     });
                 }
@@ -136,8 +151,17 @@ impl<R: Repository> CachedRepository<R> {
         };
         if !own.is_empty() {
             // From here on the work outlives a caller who goes away.
-            let this = self.clone();
-            rows.extend(task::outlive(async move { this.load_own(own).await }).await?);
+            let (this, place) = (self.clone(), origin_guard::current());
+            let (caller, _waiting) = oneshot::channel();
+            let loading = async move { this.load_own(own, caller).await };
+            rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
+        }
+        if !alone.is_empty() {
+            let found = self.load_many(&alone).await?;
+            for (id, row) in alone.iter().zip(&found) {
+                self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+            }
+            rows.extend(alone.into_iter().zip(found));
         }
         self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |id| {
@@ -151,54 +175,121 @@ impl<R: Repository> CachedRepository<R> {
         Ok(())
     }
 
-    /// Asks for the right to fill each id, loads them together, fills.
-    async fn load_own(&self, own: Vec<Own<R>>) -> Result<Rows<R>, R::Error> {
+    /// Whether a key is passed by because Redis cannot be trusted with it.
+    fn is_outage(&self, key: &Key, mark: Mark) -> bool {
+        self.closed(key, mark).is_some_and(Bypass::is_outage)
+    }
+
+    /// Why a key is passed by that cannot be cached, unless it is to be tried again.
+    pub(super) fn known_uncacheable(&self, key: &Key) -> Option<Bypass> {
+        let known = self.tiers().uncacheable.known(key)?;
+        (!known.is_due).then(|| known.why.bypass())
+    }
+
+    /// Asks for the right to fill each id, loads them together, fills. `caller` is
+    /// closed when the caller of the batch goes away.
+    async fn load_own(
+        &self,
+        own: Vec<Own<R>>,
+        mut caller: oneshot::Sender<Infallible>,
+    ) -> Result<Rows<R>, R::Error> {
         let mut rows = HashMap::new();
         let mut own = self.acquire(own, &mut rows).await;
-        let outage = own
-            .iter()
-            .any(|own| matches!(&own.way, Way::Bypass(bypass) if bypass.is_outage()));
-        let turn = if outage {
-            Some(self.tiers().turn_at_source().await)
-        } else {
-            None
-        };
-        if matches!(turn, Some(None)) {
-            own.iter().for_each(|own| self.give_back(own));
-            return Err(self.inner.overloaded());
-        }
         let ids: Vec<Id<R>> = own.iter().filter_map(Own::id).collect();
         if ids.is_empty() {
             return Ok(rows);
         }
+        let tiers = self.tiers();
+        let outage = own
+            .iter()
+            .any(|own| matches!(&own.way, Way::Bypass(bypass) if bypass.is_outage()));
+        let place = if outage {
+            let Some(place) = tiers.place_at_source().await else {
+                let overloaded = || self.inner.overloaded(Overloaded::TooManyLoads);
+                return self.fail(own, catch(async { Err(overloaded()) }).await);
+            };
+            Some(place)
+        } else {
+            origin_guard::current()
+        };
         for own in &mut own {
             own.step = match own.way {
                 Way::Bypass(_) => own.leader.step_bypass(),
                 Way::Open(_) | Way::Granted(_) => own.leader.step(),
             };
         }
-        let begun = Instant::now();
-        // On an error or a panic the leaders are dropped, and with them the
-        // lead passes to whoever waits, each for an id of its own.
-        let loaded = self.inner.find_many(&ids).await;
-        drop(turn);
-        self.kind
-            .statistics
-            .source_took(Operation::FindMany, begun.elapsed());
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                own.iter().for_each(|own| self.give_back(own));
-                return Err(error);
+        let load = catch(self.load_many(&ids));
+        let mut load = std::pin::pin!(origin_guard::within(place.clone(), load));
+        let attended = tiers
+            .origin
+            .attend(load.as_mut(), deserted(&mut caller, &own));
+        let loaded = match tokio::time::timeout(tiers.config.lease_ttl, attended).await {
+            Ok(Some(Ok(Ok(loaded)))) => loaded,
+            Ok(Some(failed)) => return self.fail(own, failed),
+            // Nobody takes it.
+            Ok(None) => return Ok(rows),
+            Err(_) => {
+                // Redis would refuse the fills: others may load.
+                for _ in own.iter().filter(|own| matches!(own.way, Way::Granted(_))) {
+                    raise(&tiers.statistics.fill_rejected);
+                }
+                drop(own);
+                place.iter().for_each(|place| place.leave());
+                return tokio::select! {
+                    biased;
+                    loaded = load => self.outlast(&ids, loaded),
+                    () = caller.closed() => Ok(rows),
+                };
             }
         };
         for (own, row) in own.iter().zip(&loaded) {
-            let bypassed = matches!(own.way, Way::Bypass(_));
-            self.outdate_held(own.leader.key().asked(), &Found::Row(row.clone()), bypassed);
+            let asked = own.leader.key().asked();
+            match own.way {
+                Way::Bypass(bypass) if bypass.is_uncacheable() => self.outdate_passed(&own.key),
+                Way::Bypass(_) => self.outdate_held(asked, &Found::Row(row.clone()), true),
+                _ => self.outdate_held(asked, &Found::Row(row.clone()), false),
+            }
         }
-        rows.extend(ids.into_iter().zip(loaded.iter().cloned()));
+        rows.extend(ids.iter().cloned().zip(loaded.iter().cloned()));
         self.fill(own, loaded).await;
         Ok(rows)
+    }
+
+    /// Shares a failure among all who wait for a row of the batch, once.
+    fn fail(
+        &self,
+        own: Vec<Own<R>>,
+        failed: Loaded<Vec<Option<Row<R>>>, R::Error>,
+    ) -> Result<Rows<R>, R::Error> {
+        let each = |own: Own<R>| {
+            let failed = match &failed {
+                Ok(Err(error)) => Failed::Error(error.clone()),
+                _ => Failed::Panicked,
+            };
+            // The leases are given back with `own`.
+            finish_failed(own.leader, failed)
+        };
+        // The caller does not wait for the pause that the next loads wait for.
+        task::spawn(join_all(own.into_iter().map(each).collect::<Vec<_>>()));
+        match failed {
+            Ok(Err(error)) => Err(error),
+            Err(panic) => resume_unwind(panic),
+            Ok(Ok(_)) => Ok(HashMap::new()),
+        }
+    }
+
+    /// What a load brought whose leases had expired: for its caller alone.
+    fn outlast(
+        &self,
+        ids: &[Id<R>],
+        loaded: Loaded<Vec<Option<Row<R>>>, R::Error>,
+    ) -> Result<Rows<R>, R::Error> {
+        let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
+        for (id, row) in ids.iter().zip(&loaded) {
+            self.count(Operation::FindMany, Outcome::Bypass);
+            self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+        }
+        Ok(ids.iter().cloned().zip(loaded).collect())
     }
 
     /// One pipeline of ACQUIREs.
@@ -218,7 +309,10 @@ impl<R: Repository> CachedRepository<R> {
             own.step = own.leader.step();
             let (key, token) = (own.key.clone(), *token);
             let observed = match &mut own.way {
-                Way::Open(observed) => observed.take(),
+                Way::Open(observed) => {
+                    own.again = observed.is_some();
+                    observed.take()
+                }
                 Way::Granted(_) | Way::Bypass(_) => None,
             };
             ops.push(Op::Acquire {
@@ -233,7 +327,9 @@ impl<R: Repository> CachedRepository<R> {
         let (mut replies, now) = (replies.into_iter(), clock::wall());
         for (mut own, token) in asking.into_iter().zip(tokens) {
             own.way = match replies.next() {
-                Some(Ok(Reply::Acquired(Acquired::Granted))) => Way::Granted(token),
+                Some(Ok(Reply::Acquired(Acquired::Granted))) => {
+                    Way::Granted(Lease::new(tiers, &own.key, token))
+                }
                 Some(Ok(Reply::Acquired(Acquired::Value(value)))) => {
                     let asked = own.leader.key().asked();
                     match self.judge(asked, &value, own.mark, Freshness::Any, now) {
@@ -254,16 +350,22 @@ impl<R: Repository> CachedRepository<R> {
                     Way::Bypass(Bypass::WriteInFlight)
                 }
                 _ => {
-                    tiers.later(Pending::Abandon {
-                        key: own.key.clone(),
-                        token,
-                    });
+                    // It may have been granted all the same.
+                    drop(Lease::new(tiers, &own.key, token));
                     Way::Bypass(Bypass::RedisUnavailable)
                 }
             };
             settled.push(own);
         }
         settled
+    }
+}
+
+/// Ends when neither the caller of a batch nor another reader waits for it.
+async fn deserted<R: Repository>(caller: &mut oneshot::Sender<Infallible>, own: &[Own<R>]) {
+    caller.closed().await;
+    while own.iter().any(|own| own.leader.has_followers()) {
+        tokio::time::sleep(LOOK_FOR_READERS).await;
     }
 }
 

@@ -2,10 +2,14 @@
 
 mod audit;
 mod batch;
+mod lease;
 mod load;
+mod miss;
+mod passing;
 mod read;
 mod served;
 mod shown;
+mod source;
 mod stale;
 mod statistics;
 mod warm_up;
@@ -21,7 +25,7 @@ use crate::audit::Audit;
 use crate::entity::{Entity, Rows};
 use crate::kind::{Kind, KindFlights};
 use crate::lookup::Asked;
-use crate::repository::{Id, Index, Repository, Row};
+use crate::repository::{Id, Index, Overloaded, Repository, Row};
 use crate::service::CacheService;
 use crate::statistics::{Operation, Reason};
 use crate::strategy::CacheStrategy;
@@ -41,8 +45,9 @@ use crate::write::Write;
 /// two flights of one key could let an `Any` read go back within the bound.
 ///
 /// # Cancellation
-/// A read that is dropped is given up; what it began to load for others is
-/// loaded. A write is a task of its own: it goes on to its end whether its
+/// A read that is dropped is given up. What it began to load is loaded if others
+/// wait for it, or to be filled, as long as fewer than `CACHE_SOURCE_CONCURRENCY`
+/// such loads run. A write is a task of its own: it goes on to its end whether its
 /// future is polled, held back or dropped.
 pub struct CachedRepository<R: Repository> {
     inner: Arc<R>,
@@ -257,8 +262,8 @@ impl<R: Repository> Repository for CachedRepository<R> {
         self.inner.delete_in(id, write).await
     }
 
-    fn overloaded(&self) -> R::Error {
-        self.inner.overloaded()
+    fn overloaded(&self, why: Overloaded) -> R::Error {
+        self.inner.overloaded(why)
     }
 
     async fn save(&self, row: R::Entity) -> Result<Row<R>, R::Error> {

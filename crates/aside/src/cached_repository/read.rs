@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
-use crate::cached_repository::load::Course;
+use crate::cached_repository::miss::Course;
 use crate::cached_repository::served::{Served, is_too_old, is_young};
 use crate::clock;
 use crate::entity::Entity;
@@ -22,10 +22,12 @@ use crate::kind::{Failed, Landed, Mark, Stored};
 use crate::lookup::{Asked, Found, Lookup};
 use crate::process::Kept;
 use crate::repository::{Id, Repository, Row};
+use crate::shared::Unanswered;
 use crate::shared::state::State;
 #[cfg(test)]
 use crate::simulated::{self, Rule};
 use crate::statistics::{Operation, Outcome};
+use crate::uncacheable::Why;
 use crate::value::{self, HEADER_BYTES, Unacceptable};
 
 /// The leader of a flight of this repository.
@@ -123,7 +125,9 @@ impl<R: Repository> CachedRepository<R> {
             read => read,
         };
         if let Ok(served) = &read {
-            if freshness != Freshness::Any {
+            if served.bypass.is_some_and(Bypass::is_uncacheable) {
+                // Done where that was found out, or by `pass`.
+            } else if freshness != Freshness::Any {
                 self.outdate_in_process(asked, served.fill);
             } else if served.tier == Tier::Source {
                 self.outdate_held(asked, &served.found, served.bypass.is_some());
@@ -186,7 +190,12 @@ impl<R: Repository> CachedRepository<R> {
         loop {
             let mark = self.mark(&key);
             let start = if let Some(bypass) = self.closed(&key, mark) {
+                if bypass.is_outage() && self.tiers().origin.has_place() {
+                    return self.read_in_place(asked, bypass, operation).await;
+                }
                 Start::Bypass(bypass)
+            } else if let Some(known) = self.tiers().uncacheable.known(&key) {
+                return self.pass(asked, &key, known, operation).await;
             } else if !*admitted.get_or_insert_with(|| self.tiers().admits_read()) {
                 Start::Bypass(Bypass::RedisUnavailable)
             } else if lenient {
@@ -212,6 +221,9 @@ impl<R: Repository> CachedRepository<R> {
                 Entered::Follow(follower) => match follower.wait().await {
                     Waited::Answer(landed) if is_too_old(&landed, freshness) => continue,
                     Waited::Answer(landed) => return self.share(&landed),
+                    // What it waited for may have found out that it cannot be
+                    // cached. Then the others go on as well.
+                    Waited::Lead(_) if self.tiers().uncacheable.is_known(&key) => continue,
                     Waited::Lead(leader) => leader,
                     Waited::Again => continue,
                 },
@@ -323,7 +335,13 @@ impl<R: Repository> CachedRepository<R> {
         match got {
             Ok(Some(bytes)) => self.judge(asked, &bytes, mark, freshness, clock::wall()),
             Ok(None) => Looked::Miss(None),
-            Err(_) => Looked::Failed,
+            Err(unanswered) => {
+                // Of rows that travel together the large one is not known.
+                if unanswered == Unanswered::Travelling && !matches!(asked, Asked::Id(_)) {
+                    self.uncacheable(key, Why::TooSlow, mark);
+                }
+                Looked::Failed
+            }
         }
     }
 

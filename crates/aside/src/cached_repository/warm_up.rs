@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
-use crate::lookup::Asked;
+use crate::lookup::{Asked, Lookup};
 use crate::repository::{Id, Index, Repository};
 use crate::statistics::Operation;
 
@@ -61,7 +61,10 @@ impl<R: Repository> CachedRepository<R> {
         how: WarmUp,
         mut progress: impl FnMut(WarmedUp),
     ) -> Result<WarmedUp, R::Error> {
-        let rows = self.inner.list_all().await?;
+        let rows = self
+            .load(&Lookup::All, Operation::ListAll)
+            .await?
+            .into_list();
         let ids: Vec<Id<R>> = rows.iter().map(|row| row.id().clone()).collect();
         let mut lists: HashSet<Index<R>> = HashSet::new();
         if how.lists {

@@ -151,6 +151,11 @@ impl CacheConfig {
             ),
             ("CACHE_LEASE_TTL_MS", &limits::LEASE_TTL, self.lease_ttl),
             (
+                "CACHE_LOAD_TIMEOUT_MS",
+                &limits::LOAD_TIMEOUT,
+                self.load_timeout,
+            ),
+            (
                 "CACHE_JOURNAL_POLL_MS",
                 &limits::JOURNAL_POLL,
                 self.journal_poll,

@@ -29,6 +29,7 @@ impl fmt::Debug for CacheConfig {
             max_staleness,
             quarantine_ttl,
             lease_ttl,
+            load_timeout,
             journal_poll,
             source_concurrency,
             max_value_bytes,
@@ -57,6 +58,7 @@ impl fmt::Debug for CacheConfig {
             .field("max_staleness", max_staleness)
             .field("quarantine_ttl", quarantine_ttl)
             .field("lease_ttl", lease_ttl)
+            .field("load_timeout", load_timeout)
             .field("journal_poll", journal_poll)
             .field("source_concurrency", source_concurrency)
             .field("max_value_bytes", max_value_bytes)

@@ -56,6 +56,7 @@ pub(super) const MAX_STALENESS: Limit = Limit::new(
 .or_zero();
 pub(super) const QUARANTINE_TTL: Limit = Limit::new(1_000, 600_000, "milliseconds, 1000 to 600000");
 pub(super) const LEASE_TTL: Limit = Limit::new(100, 60_000, "milliseconds, 100 to 60000");
+pub(super) const LOAD_TIMEOUT: Limit = Limit::new(1, 600_000, "milliseconds, 1 to 600000");
 pub(super) const JOURNAL_POLL: Limit = Limit::new(50, 60_000, "milliseconds, 50 to 60000");
 pub(super) const SOURCE_CONCURRENCY: Limit = Limit::new(1, 100_000, "1 to 100000 loads");
 pub(super) const MAX_VALUE_BYTES: Limit =

@@ -69,6 +69,12 @@ impl CacheConfig {
             .unwrap_or(default.quarantine_ttl),
             lease_ttl: millis(reader, "CACHE_LEASE_TTL_MS", limits::LEASE_TTL.allowed)
                 .unwrap_or(default.lease_ttl),
+            load_timeout: millis(
+                reader,
+                "CACHE_LOAD_TIMEOUT_MS",
+                limits::LOAD_TIMEOUT.allowed,
+            )
+            .unwrap_or(default.load_timeout),
             journal_poll: millis(
                 reader,
                 "CACHE_JOURNAL_POLL_MS",

@@ -70,6 +70,7 @@ fn every_variable_reaches_its_field() {
         ("CACHE_MAX_STALENESS_MS", "0"),
         ("CACHE_QUARANTINE_TTL_MS", "1000"),
         ("CACHE_LEASE_TTL_MS", "2000"),
+        ("CACHE_LOAD_TIMEOUT_MS", "4000"),
         ("CACHE_JOURNAL_POLL_MS", "50"),
         ("CACHE_SOURCE_CONCURRENCY", "1"),
         ("CACHE_MAX_VALUE_BYTES", "1MiB"),
@@ -101,6 +102,7 @@ fn every_variable_reaches_its_field() {
         max_staleness: Duration::ZERO,
         quarantine_ttl: millis(1000),
         lease_ttl: millis(2000),
+        load_timeout: millis(4000),
         journal_poll: millis(50),
         source_concurrency: 1,
         max_value_bytes: 1 << 20,
@@ -191,6 +193,7 @@ fn numbers_stay_within_their_limits() {
             &["0", "999", "600001"],
         ),
         ("CACHE_LEASE_TTL_MS", &["100", "60000"], &["99", "60001"]),
+        ("CACHE_LOAD_TIMEOUT_MS", &["1", "600000"], &["0", "600001"]),
         ("CACHE_JOURNAL_POLL_MS", &["50", "60000"], &["49", "60001"]),
         (
             "CACHE_SOURCE_CONCURRENCY",

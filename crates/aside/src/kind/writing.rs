@@ -7,6 +7,7 @@
 //! its text once more costs a small part of the load before it.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::codec::{CodecError, Lost, comes_back};
 use crate::entity::Entity;
 use crate::lookup::{Asked, Found};
+use crate::uncacheable::Why;
 use crate::value::{self, Circumstance, Envelope, Member};
 
 /// How many rows of a plain kind are compared with what comes back, at first.
@@ -25,28 +27,6 @@ const FIRST_COMPARED: u64 = 32;
 
 /// Of those after, one in so many is.
 const ONE_COMPARED_OF: u64 = 256;
-
-/// Why an answer is not cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Uncached {
-    /// It has no text, is too large, or is not to be kept at all.
-    NotCacheable,
-    /// A row in it does not come back from its text as it went.
-    Lossy,
-    /// A row in it has not the id or the value that was asked for.
-    Misplaced,
-}
-
-impl Uncached {
-    /// The label it is counted under.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::NotCacheable => "not_cacheable",
-            Self::Lossy => "lossy_row",
-            Self::Misplaced => "misplaced_value",
-        }
-    }
-}
 
 /// What a kind knows of rows that do not come back from their text.
 #[derive(Default)]
@@ -60,19 +40,29 @@ pub(super) struct Losses {
 }
 
 impl<E: Entity> Kind<E> {
-    /// Writes an answer in the form of Redis, unless it is not to be cached.
+    /// Writes an answer in the form of Redis, unless it is not to be cached. A panic
+    /// of the strategy or of its codec is a reason like any other: the caller has
+    /// its answer from the database.
     pub(crate) fn encode(
         &self,
         asked: Asked<'_, E>,
         found: &Found<E>,
         circumstance: Circumstance,
-    ) -> Result<Encoded, Uncached> {
-        let ttl = self
-            .ttl_for(asked.is_absence(found))
-            .ok_or(Uncached::NotCacheable)?;
+    ) -> Result<Encoded, Why> {
+        let encode = || self.encode_unguarded(asked, found, circumstance);
+        catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
+    }
+
+    fn encode_unguarded(
+        &self,
+        asked: Asked<'_, E>,
+        found: &Found<E>,
+        circumstance: Circumstance,
+    ) -> Result<Encoded, Why> {
+        let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
         // Whoever read it would call it misplaced.
         if !asked.admits_all(found) {
-            return Err(Uncached::Misplaced);
+            return Err(Why::Misplaced);
         }
         let (body, member, version) = match found {
             Found::Row(None) => ("null".to_owned(), Member::Entity, 0),
@@ -83,7 +73,7 @@ impl<E: Entity> Kind<E> {
             Found::List(rows) => (self.encode_list(rows)?, Member::Entities, 0),
         };
         if value::swells(&body, self.max_value_bytes) {
-            return Err(Uncached::NotCacheable);
+            return Err(Why::TooLarge);
         }
         let cached_at = clock::wall();
         let envelope = Envelope {
@@ -94,7 +84,7 @@ impl<E: Entity> Kind<E> {
         let written = value::encode(circumstance, version, member, envelope, self.compress_above);
         // The limit is on what a reader would have to decompress.
         if written.payload_bytes > self.max_value_bytes {
-            return Err(Uncached::NotCacheable);
+            return Err(Why::TooLarge);
         }
         Ok(Encoded {
             value: written.bytes,
@@ -105,7 +95,7 @@ impl<E: Entity> Kind<E> {
         })
     }
 
-    fn encode_list(&self, rows: &[Arc<E>]) -> Result<String, Uncached> {
+    fn encode_list(&self, rows: &[Arc<E>]) -> Result<String, Why> {
         let cap = self.strategy.list_cap_bytes();
         let mut body = String::from("[");
         for row in rows {
@@ -114,20 +104,20 @@ impl<E: Entity> Kind<E> {
             }
             body.push_str(&self.encode_row(row)?);
             if body.len() > cap {
-                return Err(Uncached::NotCacheable);
+                return Err(Why::TooLarge);
             }
         }
         body.push(']');
         Ok(body)
     }
 
-    fn encode_row(&self, row: &E) -> Result<String, Uncached> {
+    fn encode_row(&self, row: &E) -> Result<String, Why> {
         let codec = self.strategy.codec();
         let text = match codec.encode(row) {
             Ok(text) => text,
             Err(error) => {
                 self.say_unwritable(&error);
-                return Err(Uncached::NotCacheable);
+                return Err(Why::Unencodable);
             }
         };
         self.losses.unwritable.store(false, Ordering::Relaxed);
@@ -135,7 +125,7 @@ impl<E: Entity> Kind<E> {
             && let Err(lost) = comes_back(codec, row, &text)
         {
             self.say_lossy(&lost);
-            return Err(Uncached::Lossy);
+            return Err(Why::Lossy);
         }
         Ok(text)
     }
@@ -144,6 +134,18 @@ impl<E: Entity> Kind<E> {
     fn is_compared(&self, is_plain: bool) -> bool {
         let written = self.losses.written.fetch_add(1, Ordering::Relaxed);
         !is_plain || written < FIRST_COMPARED || written.is_multiple_of(ONE_COMPARED_OF)
+    }
+
+    /// Logs why a value is not cached: once for each reason.
+    pub(crate) fn say_uncacheable(&self, why: Why) {
+        let bit = 1 << why as u16;
+        if self.uncacheable.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            tracing::warn!(
+                kind = E::KIND,
+                because = why.as_str(),
+                "a value is not cached: its reads go to the database; its key is logged at DEBUG"
+            );
+        }
     }
 
     /// Logs the first failure after a success, and no other.

@@ -145,7 +145,7 @@ impl Repository for Heroes {
         Ok(true)
     }
 
-    fn overloaded(&self) -> Failure {
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Failure {
         Failure::Overloaded
     }
 }

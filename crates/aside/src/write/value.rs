@@ -76,7 +76,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let stamp = self.stamp?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
         let encoded = self.kind.encode(Asked::Id(self.row.id()), &found, stamp);
-        let encoded = encoded.map_err(|why| tiers.statistics.error(why.as_str()));
+        let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
         let mark = Mark {

@@ -243,7 +243,7 @@ impl Repository for Dying {
         self.library.delete_in(id, write).await
     }
 
-    fn overloaded(&self) -> Refusal {
-        Refusal::Overloaded
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
     }
 }

@@ -2,8 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use aside::{Bypass, CacheStrategy, Codec, CodecError, Json};
 use aside_testkit::{Direction, Mode};
+use tokio::task::JoinSet;
 
+use super::library::Refusal;
 use super::*;
 
 /// 16 Mbit/s, in bytes.
@@ -74,4 +77,159 @@ async fn a_fill_that_leaves_slowly_disturbs_no_row() {
 async fn a_list_that_arrives_slowly_disturbs_no_row() {
     let (_, from_database, reads) = a_list_travels_slowly(Direction::ToClient).await;
     assert_eq!(from_database, 0, "of {reads} reads");
+}
+
+/// What the library lists of itself, with and without a cache.
+trait Lists: Clone + Send + 'static {
+    fn list(&self) -> impl Future<Output = usize> + Send;
+}
+
+impl<R: Repository<Entity = Book, Error = Refusal> + Clone> Lists for R {
+    async fn list(&self) -> usize {
+        self.list_all().await.unwrap().len()
+    }
+}
+
+/// Lists on each of `readers` again and again for so long; how many lists there
+/// were, and how long the slowest took.
+async fn list_again_and_again(readers: &[impl Lists], long: Duration) -> (usize, Duration) {
+    let mut listing = JoinSet::new();
+    for reader in readers {
+        let reader = reader.clone();
+        listing.spawn(async move {
+            let (begun, mut count, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+            while begun.elapsed() < long {
+                let (rows, took) = timed(reader.list()).await;
+                assert_eq!(rows, 101);
+                slowest = slowest.max(took);
+                count += 1;
+            }
+            (count, slowest)
+        });
+    }
+    let all = listing.join_all().await;
+    let count = all.iter().map(|(count, _)| count).sum();
+    let slowest = all.iter().map(|(_, slowest)| *slowest).max();
+    (count, slowest.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_too_large_to_be_cached_is_read_as_without_a_cache() {
+    let redis = redis();
+    let library = library_of(100, 1_900_000);
+    library.takes(Duration::from_millis(50));
+    let mut instances = Vec::new();
+    for _ in 0..8 {
+        instances.push(Instance::in_step(at(&redis.url()), &library).await);
+    }
+    // Two readers on each, which do not wait for each other either.
+    let both = |one: &Instance| [one.books.clone(), one.books.clone()];
+    let cached: Vec<_> = instances.iter().flat_map(both).collect();
+    let bare = vec![library.clone(); cached.len()];
+    let long = Duration::from_secs(6);
+    let (without, slowest_without) = list_again_and_again(&bare, long).await;
+    let (with, slowest) = list_again_and_again(&cached, long).await;
+    eprintln!("measured: {with} lists with the cache, {without} without");
+    assert!(
+        without * 85 <= with * 100,
+        "{with} lists, {without} without the cache"
+    );
+    assert!(
+        slowest < slowest_without + Duration::from_millis(700),
+        "{slowest:?}"
+    );
+    let answer = instances[0].books.list_all_with(Freshness::Any).await;
+    assert_eq!(answer.unwrap().bypass, Some(Bypass::TooLarge));
+    // One row more in the list ends it, and so would one less.
+    assert!(instances[0].errors("not_cacheable") <= 2);
+}
+
+#[tokio::test]
+async fn a_list_that_shrinks_is_cached_again_after_its_write() {
+    let redis = redis();
+    let library = library_of(3, 1_900_000);
+    let one = Instance::in_step(at(&redis.url()), &library).await;
+    let other = Instance::in_step(at(&redis.url()), &library).await;
+    for instance in [&one, &other] {
+        for _ in 0..2 {
+            let answer = instance.books.list_all_with(Freshness::Any).await.unwrap();
+            assert_eq!(answer.bypass, Some(Bypass::TooLarge));
+        }
+    }
+    assert!(one.books.delete(&4).await.unwrap());
+    for instance in [&one, &other] {
+        eventually(EVENTUALLY, "the short list in a cache", async || {
+            let answer = instance.books.list_all_with(Freshness::Any).await.unwrap();
+            answer.tier != Tier::Source
+        })
+        .await;
+    }
+}
+
+/// Writes rows, and does not read them back.
+#[derive(Debug)]
+struct WriteOnly;
+
+impl Codec<Book> for WriteOnly {
+    fn encode(&self, row: &Book) -> Result<String, CodecError> {
+        Json.encode(row)
+    }
+
+    fn decode(&self, _: &str) -> Result<Book, CodecError> {
+        Json.decode("{}")
+    }
+}
+
+impl CacheStrategy<Book> for WriteOnly {
+    fn codec(&self) -> &dyn Codec<Book> {
+        &Self
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_read_back_is_not_tried_again() {
+    let redis = redis();
+    let library = Library::of(3);
+    let config = CacheConfig {
+        max_staleness: Duration::ZERO,
+        ..at(&redis.url())
+    };
+    let instance = Instance::in_step(config, &library).await;
+    let books = instance.books.clone().with_strategy(WriteOnly);
+    redis.reset_stats();
+    for _ in 0..100 {
+        assert!(books.find_by_id(&1).await.unwrap().is_some());
+        let pair = books.find_many(&[2, 3]).await.unwrap();
+        assert!(pair.iter().all(Option::is_some));
+        // What is filled first is filled beside the answer.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(library.loads(), 200);
+    let asked = redis.calls("get") + redis.calls("mget") + redis.calls("evalsha");
+    assert!(asked <= 40, "{asked} calls for 200 reads");
+    let answer = books.find_by_id_with(&1, Freshness::Any).await.unwrap();
+    assert_eq!(answer.bypass, Some(Bypass::NotCacheable));
+}
+
+#[tokio::test]
+async fn an_absence_that_is_not_cached_makes_no_reader_wait() {
+    #[derive(Debug)]
+    struct NoAbsences;
+    impl CacheStrategy<Book> for NoAbsences {
+        fn negative_ttl(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+    let redis = redis();
+    let library = Library::of(3);
+    let instance = Instance::in_step(at(&redis.url()), &library).await;
+    let books = instance.books.clone().with_strategy(NoAbsences);
+    assert!(books.find_by_id(&9).await.unwrap().is_none());
+    library.takes(Duration::from_millis(100));
+    let reads = (0..10).map(|_| books.find_by_id(&9));
+    let (reads, took) = timed(futures_util::future::join_all(reads)).await;
+    assert!(reads.iter().all(|read| *read == Ok(None)));
+    assert!(took < Duration::from_millis(190), "{took:?}");
+    library.overwrite(Book::new(9, "found"));
+    assert!(books.find_by_id(&9).await.unwrap().is_some());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aside::{Entity, Repository, Rows, Write};
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,10 @@ impl Book {
 /// Why the library refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A load did not get its turn.
-    Overloaded,
+    /// A load did not get its turn, or took too long.
+    Overloaded(aside::Overloaded),
+    /// The library is out of order.
+    Closed,
 }
 
 /// The database. Clones share it.
@@ -45,9 +48,23 @@ struct Shelves {
     /// Writes are transactions, one after another.
     writing: tokio::sync::Mutex<()>,
     open: watch::Sender<bool>,
+    /// How long a load takes.
+    takes: Mutex<Duration>,
+    /// What becomes of the next load.
+    next: Mutex<Next>,
     loads: AtomicUsize,
     loading: AtomicUsize,
     most_loading: AtomicUsize,
+}
+
+/// What becomes of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Succeeds,
+    /// A firewall has dropped its connection: it never ends.
+    Hangs,
+    Fails,
+    Panics,
 }
 
 /// One load under way.
@@ -67,10 +84,22 @@ impl Library {
             books: Mutex::new((1..=count).map(book).collect()),
             writing: tokio::sync::Mutex::default(),
             open: watch::Sender::new(true),
+            takes: Mutex::new(Duration::ZERO),
+            next: Mutex::new(Next::Succeeds),
             loads: AtomicUsize::new(0),
             loading: AtomicUsize::new(0),
             most_loading: AtomicUsize::new(0),
         }))
+    }
+
+    /// Says how long each load takes from now on.
+    pub(crate) fn takes(&self, time: Duration) {
+        *self.0.takes.lock().unwrap() = time;
+    }
+
+    /// Says what becomes of the next load, and of no other.
+    pub(crate) fn next_load(&self, next: Next) {
+        *self.0.next.lock().unwrap() = next;
     }
 
     /// Keeps loads from ending until [`open`](Self::open).
@@ -110,15 +139,28 @@ impl Library {
         look(&mut self.0.books.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn load<T>(&self, look: impl FnOnce(&mut BTreeMap<u32, Book>) -> T) -> T {
+    async fn load<T>(
+        &self,
+        look: impl FnOnce(&mut BTreeMap<u32, Book>) -> T,
+    ) -> Result<T, Refusal> {
         let shelves = &*self.0;
         shelves.loads.fetch_add(1, Ordering::SeqCst);
         let loading = shelves.loading.fetch_add(1, Ordering::SeqCst) + 1;
         let _load = Load(shelves);
         shelves.most_loading.fetch_max(loading, Ordering::SeqCst);
         let mut open = shelves.open.subscribe();
+        let next = std::mem::replace(&mut *shelves.next.lock().unwrap(), Next::Succeeds);
         let _ = open.wait_for(|open| *open).await;
-        self.books(look)
+        let takes = *shelves.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        match next {
+            Next::Succeeds => Ok(self.books(look)),
+            Next::Hangs => std::future::pending().await,
+            Next::Fails => Err(Refusal::Closed),
+            Next::Panics => panic!("the library burns"),
+        }
     }
 }
 
@@ -127,9 +169,8 @@ impl Repository for Library {
     type Error = Refusal;
 
     async fn find_by_id(&self, id: &u32) -> Result<Option<Arc<Book>>, Refusal> {
-        Ok(self
-            .load(|books| books.get(id).cloned().map(Arc::new))
-            .await)
+        self.load(|books| books.get(id).cloned().map(Arc::new))
+            .await
     }
 
     async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Arc<Book>>>, Refusal> {
@@ -138,7 +179,7 @@ impl Repository for Library {
                 .map(|id| books.get(id).cloned().map(Arc::new))
                 .collect()
         };
-        Ok(self.load(find).await)
+        self.load(find).await
     }
 
     async fn find_by(&self, index: &BookIndex) -> Result<Rows<Book>, Refusal> {
@@ -148,12 +189,12 @@ impl Repository for Library {
             let found = books.values().filter(stand).cloned();
             found.map(Arc::new).collect()
         };
-        Ok(self.load(find).await)
+        self.load(find).await
     }
 
     async fn list_all(&self) -> Result<Rows<Book>, Refusal> {
         let all = |books: &mut BTreeMap<u32, Book>| books.values().cloned().map(Arc::new).collect();
-        Ok(self.load(all).await)
+        self.load(all).await
     }
 
     async fn save_in(&self, row: Book, write: &mut Write) -> Result<Arc<Book>, Refusal> {
@@ -186,7 +227,7 @@ impl Repository for Library {
         Ok(true)
     }
 
-    fn overloaded(&self) -> Refusal {
-        Refusal::Overloaded
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, Rows, Write};
+use aside::{Entity, Overloaded, Rows, Write};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -69,8 +69,8 @@ async fn a_load_that_cannot_get_its_turn_gives_the_repositorys_own_error() {
         instance.books.find_by_id(&2),
         instance.books.find_many(&[2, 3])
     );
-    assert_eq!(one, Err(Refusal::Overloaded));
-    assert_eq!(many, Err(Refusal::Overloaded));
+    assert_eq!(one, Err(Refusal::Overloaded(Overloaded::TooManyLoads)));
+    assert_eq!(many, Err(Refusal::Overloaded(Overloaded::TooManyLoads)));
     assert!(instance.errors("source_overloaded") >= 2);
     library.open();
     assert!(stuck.await.unwrap().unwrap().is_some());
@@ -156,8 +156,8 @@ impl Repository for Leaflets {
         Ok(false)
     }
 
-    fn overloaded(&self) -> Refusal {
-        Refusal::Overloaded
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
     }
 }
 

@@ -132,7 +132,7 @@ impl Repository for Notes {
         Ok(false)
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
         panic!("Redis is there")
     }
 }

@@ -378,7 +378,7 @@ impl<E: Versioned> Repository for Table<E> {
         Ok(deleted.is_some())
     }
 
-    fn overloaded(&self) -> DatabaseError {
+    fn overloaded(&self, _: aside::Overloaded) -> DatabaseError {
         DatabaseError::Overloaded
     }
 }

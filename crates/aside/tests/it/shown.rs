@@ -125,7 +125,7 @@ impl Repository for Users {
         Ok(self.update_in(after, write).await?.is_some())
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
         unreachable!("nothing here waits for its turn")
     }
 }

@@ -70,7 +70,7 @@ impl<R: Pages> Repository for Bounded<R> {
         self.inner.delete_in(id, write).await
     }
 
-    fn overloaded(&self) -> TaleError {
-        self.inner.overloaded()
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        self.inner.overloaded(why)
     }
 }

@@ -215,7 +215,7 @@ impl Repository for SqlChildren {
         self.delete_if(*id, None, write).await
     }
 
-    fn overloaded(&self) -> TaleError {
+    fn overloaded(&self, _: aside::Overloaded) -> TaleError {
         TaleError::Busy
     }
 }

@@ -216,7 +216,7 @@ impl Repository for SqlHeroes {
         self.delete_if(*id, None, write).await
     }
 
-    fn overloaded(&self) -> TaleError {
+    fn overloaded(&self, _: aside::Overloaded) -> TaleError {
         TaleError::Busy
     }
 }

@@ -197,7 +197,7 @@ impl Repository for Watched {
         self.heroes.delete_in(id, write).await
     }
 
-    fn overloaded(&self) -> TaleError {
-        self.heroes.overloaded()
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        self.heroes.overloaded(why)
     }
 }

@@ -68,7 +68,7 @@ impl Repository for Database {
         unreachable!("no row is deleted")
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
         unreachable!("Redis is never away")
     }
 }

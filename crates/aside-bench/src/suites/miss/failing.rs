@@ -74,7 +74,7 @@ impl Repository for Refusing {
         Err(Refused)
     }
 
-    fn overloaded(&self) -> Refused {
+    fn overloaded(&self, _: aside::Overloaded) -> Refused {
         Refused
     }
 }

@@ -6,11 +6,11 @@ use super::{Own, Way};
 use crate::answer::Tier;
 use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
+use crate::cached_repository::lease::Lease;
 use crate::clock;
 use crate::flight;
 use crate::kind::{Landed, Mark, Stored};
 use crate::lookup::Found;
-use crate::pending::Pending;
 use crate::repository::{Repository, Row};
 use crate::shared::{Op, Reply};
 use crate::statistics::{Operation, Outcome, raise};
@@ -18,6 +18,7 @@ use crate::statistics::{Operation, Outcome, raise};
 /// A row on its way to Redis.
 struct Filling<R: Repository> {
     own: Own<R>,
+    lease: Lease,
     stored: Stored<R::Entity>,
     /// The step of its FILL.
     step: u32,
@@ -28,39 +29,39 @@ impl<R: Repository> CachedRepository<R> {
     pub(super) async fn fill(&self, own: Vec<Own<R>>, loaded: Vec<Option<Row<R>>>) {
         let loaded_at = clock::wall().as_millisecond();
         let (mut filling, mut ops) = (Vec::new(), Vec::new());
-        for (own, row) in own.into_iter().zip(loaded) {
+        for (mut own, row) in own.into_iter().zip(loaded) {
             let found = Found::Row(row);
-            let (bypass, token) = match own.way {
+            let (bypass, lease) = match std::mem::replace(&mut own.way, Way::Open(None)) {
                 Way::Bypass(bypass) => (Some(bypass), None),
-                Way::Granted(token) => (None, Some(token)),
+                Way::Granted(lease) => (None, Some(lease)),
                 Way::Open(_) => (None, None),
             };
             self.count(
                 Operation::FindMany,
                 Outcome::of(Tier::Source, bypass, found.is_absence()),
             );
-            let encode = |token| {
-                let asked = own.leader.key().asked();
-                let encoded = self.kind.encode(asked, &found, own.mark.circumstance);
-                encoded
-                    .map(|encoded| (token, encoded))
-                    .map_err(|why| self.tiers().statistics.error(why.as_str()))
-                    .ok()
-            };
-            let Some((token, encoded)) = token.and_then(encode) else {
-                self.give_back(&own);
+            let Some(lease) = lease else {
                 own.land(Landed::loaded(found, bypass, loaded_at), None);
                 continue;
             };
+            let asked = own.leader.key().asked();
+            let encoded = match self.encode(asked, &found, own.mark, own.again) {
+                Ok(encoded) => encoded,
+                Err(why) => {
+                    let bypass = self.uncacheable(&own.key, why, own.mark);
+                    own.land(Landed::loaded(found, Some(bypass), loaded_at), None);
+                    continue;
+                }
+            };
             let (value, stored) = encoded.split(found);
-            ops.push(Op::Fill {
-                key: own.key.clone(),
-                token,
-                value,
-                ttl: stored.ttl,
-            });
+            ops.push(lease.fill(value, stored.ttl));
             let step = 0;
-            filling.push(Filling { own, stored, step });
+            filling.push(Filling {
+                own,
+                lease,
+                stored,
+                step,
+            });
         }
         if ops.is_empty() {
             return;
@@ -76,6 +77,7 @@ impl<R: Repository> CachedRepository<R> {
         let mut replies = replies.into_iter();
         for Filling {
             mut own,
+            lease,
             stored,
             step,
         } in filling
@@ -83,28 +85,23 @@ impl<R: Repository> CachedRepository<R> {
             let mut mark = None;
             match replies.next() {
                 Some(Ok(Reply::Filled(true))) => {
+                    lease.spent();
                     tiers.note(&own.key, Event::Filled);
                     self.kind.keep(own.leader.key().asked(), &stored, own.mark);
                     own.step = step;
                     mark = Some(own.mark);
                 }
                 Some(Ok(_)) => {
+                    lease.spent();
                     tiers.note(&own.key, Event::FillRefused);
                     raise(&tiers.statistics.fill_rejected);
                 }
-                _ => self.give_back(&own),
+                // Perhaps filled: it is given back, which harms no value.
+                _ => drop(lease),
             }
             let ttl = Some(stored.ttl);
             let landed = Landed::loaded(stored.found, None, loaded_at);
             own.land(Landed { ttl, ..landed }, mark);
-        }
-    }
-
-    /// Gives back the right to fill, if it was granted.
-    pub(super) fn give_back(&self, own: &Own<R>) {
-        if let Way::Granted(token) = own.way {
-            let key = own.key.clone();
-            self.tiers().later(Pending::Abandon { key, token });
         }
     }
 }

@@ -30,7 +30,8 @@ impl<R: Repository> CachedRepository<R> {
         let (mut open, mut left) = (Vec::new(), Vec::new());
         for (id, key, way) in all {
             let mark = self.mark(&key);
-            match self.closed(&key, mark).or_else(&mut *turned_away) {
+            let closed = self.closed(&key, mark).or_else(&mut *turned_away);
+            match closed.or_else(|| self.known_uncacheable(&key)) {
                 Some(bypass) => left.push((id, key, Way::Bypass(bypass))),
                 None => open.push((id, key, way, mark)),
             }

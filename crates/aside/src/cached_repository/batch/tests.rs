@@ -54,7 +54,7 @@ impl Repository for Heroes {
         Ok(true)
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
         unreachable!("nothing is away")
     }
 }

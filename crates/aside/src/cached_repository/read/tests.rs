@@ -47,7 +47,7 @@ impl Repository for Heroes {
         Ok(true)
     }
 
-    fn overloaded(&self) -> Infallible {
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
         unreachable!("nothing is away")
     }
 }

@@ -19,7 +19,7 @@ fn debug_prints_no_secret() {
     }
 }
 
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "REDIS_URL",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
@@ -37,6 +37,7 @@ const NAMES: [&str; 24] = [
     "CACHE_MAX_STALENESS_MS",
     "CACHE_QUARANTINE_TTL_MS",
     "CACHE_LEASE_TTL_MS",
+    "CACHE_LOAD_TIMEOUT_MS",
     "CACHE_JOURNAL_POLL_MS",
     "CACHE_SOURCE_CONCURRENCY",
     "CACHE_MAX_VALUE_BYTES",

@@ -203,7 +203,7 @@ impl Repository for SqlStories {
         self.delete_if(*id, None, write).await
     }
 
-    fn overloaded(&self) -> TaleError {
+    fn overloaded(&self, _: aside::Overloaded) -> TaleError {
         TaleError::Busy
     }
 }

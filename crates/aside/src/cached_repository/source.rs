@@ -1,0 +1,93 @@
+//! How the database is asked: for no longer than the strategy says.
+//!
+//! A load that takes too long is dropped, and its query with it, as a caller's own
+//! timeout would drop it. Left to run it would hold a connection of the pool for
+//! as long as a network can hang, for a result that is no longer wanted.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::cached_repository::CachedRepository;
+use crate::entity::Entity;
+use crate::kind::Kind;
+use crate::lookup::{Found, Lookup};
+use crate::repository::{Id, Overloaded, Repository, Row};
+use crate::statistics::Operation;
+
+/// What a load came to: a result, or the panic of the repository.
+pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
+
+impl<R: Repository> CachedRepository<R> {
+    /// Asks the database.
+    pub(super) async fn load(
+        &self,
+        lookup: &Lookup<R::Entity>,
+        operation: Operation,
+    ) -> Result<Found<R::Entity>, R::Error> {
+        let load = load_from(&*self.inner, &self.kind, lookup, operation);
+        self.in_time(load).await
+    }
+
+    /// Asks the database for several rows at once.
+    pub(super) async fn load_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+        let load = async {
+            let begun = Instant::now();
+            let rows = self.inner.find_many(ids).await;
+            let took = begun.elapsed();
+            self.kind.statistics.source_took(Operation::FindMany, took);
+            rows
+        };
+        self.in_time(load).await
+    }
+
+    /// Gives a load up when its limit is over.
+    async fn in_time<T>(
+        &self,
+        load: impl Future<Output = Result<T, R::Error>>,
+    ) -> Result<T, R::Error> {
+        let (limit, overdue) = (self.kind.load_timeout, &self.kind.overdue);
+        let loaded = tokio::time::timeout(limit, load).await;
+        // Looked at first: other cores read it as well.
+        if loaded.is_ok() == overdue.load(Ordering::Relaxed) {
+            overdue.store(loaded.is_err(), Ordering::Relaxed);
+            if loaded.is_err() {
+                tracing::error!(
+                    kind = R::Entity::KIND,
+                    ?limit,
+                    "a load took too long and was given up; its callers got an error"
+                );
+            }
+        }
+        loaded.unwrap_or_else(|_| {
+            self.tiers().statistics.error("load_timed_out");
+            Err(self.inner.overloaded(Overloaded::TooSlow))
+        })
+    }
+}
+
+/// Asks the database, without a limit, and counts how long it took.
+pub(super) async fn load_from<R: Repository>(
+    source: &R,
+    kind: &Kind<R::Entity>,
+    lookup: &Lookup<R::Entity>,
+    operation: Operation,
+) -> Result<Found<R::Entity>, R::Error> {
+    let begun = Instant::now();
+    let found = match lookup {
+        Lookup::Id(id) => source.find_by_id(id).await.map(Found::Row),
+        Lookup::Index(index) => source.find_by(index).await.map(Found::List),
+        Lookup::All => source.list_all().await.map(Found::List),
+    };
+    kind.statistics.source_took(operation, begun.elapsed());
+    kind.load_took(begun.elapsed());
+    found
+}
+
+/// Keeps a repository's panic from leaving its waiters without an answer.
+pub(super) async fn catch<T>(load: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    AssertUnwindSafe(load).catch_unwind().await
+}
