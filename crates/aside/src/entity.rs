@@ -124,8 +124,8 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What identifies a row.
     type Id: Clone + Eq + Hash + Debug + Send + Sync + 'static;
 
-    /// One value of one index. Two values are equal exactly where the
-    /// database says so: normalise what it compares without case.
+    /// One value of one index. Two values are one list where their keys are the
+    /// same: normalise what the database compares without case.
     type Index: Clone + Eq + Hash + Debug + Send + Sync + 'static;
 
     /// The identity of this row.

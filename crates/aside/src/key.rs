@@ -172,6 +172,10 @@ impl KeyWriter {
     pub(crate) fn finish(self) -> Key {
         Key::new(&self.text)
     }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
 }
 
 /// Room for the JSON of most values, where it costs no allocation.

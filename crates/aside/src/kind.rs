@@ -3,6 +3,7 @@
 
 mod flights;
 mod leaving;
+mod names;
 mod shown;
 mod writing;
 
@@ -32,6 +33,7 @@ use crate::value::{self, Circumstance, Header, Unacceptable};
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, KindFlights, Landed};
 pub(crate) use leaving::Leaving;
+use names::Names;
 pub(crate) use shown::{ReadBack, Shown};
 use writing::Losses;
 
@@ -103,6 +105,8 @@ pub(crate) struct Kind<E: Entity> {
     compress_above: Option<usize>,
     /// What is known of rows that do not come back from their text.
     losses: Losses,
+    /// What is known of how the database compares names.
+    names: Names,
     /// Whether the last value read had no form.
     undecodable: AtomicBool,
     /// How long loads take, in milliseconds: the slowest, fading.
@@ -137,6 +141,7 @@ impl<E: Entity> Kind<E> {
             max_value_bytes: config.max_value_bytes,
             compress_above: config.compress_above_bytes,
             losses: Losses::default(),
+            names: Names::default(),
             undecodable: AtomicBool::new(false),
             slow_load: AtomicU64::new(0),
             flights: Mutex::default(),
@@ -211,7 +216,7 @@ impl<E: Entity> Kind<E> {
         if self.undecodable.load(Ordering::Relaxed) {
             self.undecodable.store(false, Ordering::Relaxed);
         }
-        if asked.admits_all(&found) {
+        if asked.admits_all(&found) && !self.is_outdone(asked, &found) {
             Ok(found)
         } else {
             Err(Unacceptable::Misplaced)

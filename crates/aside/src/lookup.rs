@@ -1,10 +1,15 @@
 //! What is asked for, and what is found.
+//!
+//! Two questions are the same where their keys are, whatever `Eq` the type of
+//! an id or an index value has: an entry in process is stamped by the text of its key, and
+//! that is what a write forgets. Where a type says that `Eq` means the same
+//! text, it is asked, and no text is written.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::entity::{self, Entity, Rows};
-use crate::key::Key;
+use crate::key::{Key, KeyWriter};
 use crate::value::Member;
 
 /// One question that a repository answers.
@@ -28,6 +33,33 @@ pub(crate) enum Found<E> {
     List(Rows<E>),
 }
 
+/// A question with its key, by which it is told from others.
+pub(crate) struct Keyed<E: Entity> {
+    key: Key,
+    pub(crate) lookup: Lookup<E>,
+}
+
+/// An id, told from others as their keys are.
+pub(crate) struct Spelled<'a, E: Entity> {
+    id: &'a E::Id,
+    text: Option<String>,
+}
+
+impl<E: Entity> Keyed<E> {
+    #[inline]
+    pub(crate) fn asked(&self) -> Asked<'_, E> {
+        self.lookup.asked()
+    }
+}
+
+impl<'a, E: Entity> Spelled<'a, E> {
+    pub(crate) fn of(id: &'a E::Id) -> Self {
+        let asked = Asked::<E>::Id(id);
+        let text = (!asked.is_exact()).then(|| asked.text());
+        Self { id, text }
+    }
+}
+
 impl<E: Entity> Lookup<E> {
     #[inline]
     pub(crate) fn asked(&self) -> Asked<'_, E> {
@@ -40,6 +72,34 @@ impl<E: Entity> Lookup<E> {
 }
 
 impl<E: Entity> Asked<'_, E> {
+    /// Whether `Eq` and `Hash` tell it from others as its text does.
+    #[inline]
+    pub(crate) fn is_exact(self) -> bool {
+        match self {
+            Self::Id(_) => E::HAS_EXACT_ID,
+            Self::Index(_) => E::HAS_EXACT_INDEXES,
+            Self::All => true,
+        }
+    }
+
+    /// The part of its key that tells it from others of the kind.
+    pub(crate) fn text(self) -> String {
+        let mut key = KeyWriter::new("", "");
+        match self {
+            Self::Id(id) => E::write_id(id, &mut key),
+            Self::Index(index) => E::write_index(index, &mut key),
+            Self::All => key.name("all"),
+        }
+        key.into_text()
+    }
+
+    pub(crate) fn keyed(self, key: &Key) -> Keyed<E> {
+        Keyed {
+            key: key.clone(),
+            lookup: self.to_lookup(),
+        }
+    }
+
     pub(crate) fn to_lookup(self) -> Lookup<E> {
         match self {
             Self::Id(id) => Lookup::Id(id.clone()),
@@ -73,10 +133,17 @@ impl<E: Entity> Asked<'_, E> {
     /// Whether a row may stand in the answer.
     pub(crate) fn admits(self, row: &E) -> bool {
         match self {
-            Self::Id(id) => row.id() == id,
+            Self::Id(id) if E::HAS_EXACT_ID => row.id() == id,
+            Self::Id(_) => Asked::<E>::Id(row.id()).text() == self.text(),
             Self::Index(index) => {
                 let mut stands = false;
-                row.indexes(&mut |own| stands |= own == *index);
+                let text = (!E::HAS_EXACT_INDEXES).then(|| self.text());
+                row.indexes(&mut |own| {
+                    stands |= match &text {
+                        Some(text) => Asked::<E>::Index(&own).text() == *text,
+                        None => own == *index,
+                    }
+                });
                 stands
             }
             Self::All => true,
@@ -145,6 +212,7 @@ impl<E> Clone for Found<E> {
     }
 }
 
+/// Of exact ones.
 impl<E: Entity> PartialEq for Asked<'_, E> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
@@ -157,14 +225,45 @@ impl<E: Entity> PartialEq for Asked<'_, E> {
     }
 }
 
-impl<E: Entity> PartialEq for Lookup<E> {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        self.asked() == other.asked()
+impl<E: Entity> Clone for Keyed<E> {
+    fn clone(&self) -> Self {
+        self.asked().keyed(&self.key)
     }
 }
 
-impl<E: Entity> Eq for Lookup<E> {}
+impl<E: Entity> PartialEq for Keyed<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<E: Entity> Eq for Keyed<E> {}
+
+impl<E: Entity> Hash for Keyed<E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Hash::hash(&self.key, state);
+    }
+}
+
+impl<E: Entity> PartialEq for Spelled<'_, E> {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.text, &other.text) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.id == other.id,
+        }
+    }
+}
+
+impl<E: Entity> Eq for Spelled<'_, E> {}
+
+impl<E: Entity> Hash for Spelled<'_, E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.text {
+            Some(text) => text.hash(state),
+            None => self.id.hash(state),
+        }
+    }
+}
 
 impl<E: Entity> Hash for Asked<'_, E> {
     #[inline]
@@ -177,13 +276,5 @@ impl<E: Entity> Hash for Asked<'_, E> {
             }
             Self::All => state.write_u8(2),
         }
-    }
-}
-
-impl<E: Entity> Hash for Lookup<E> {
-    #[inline]
-    /// As [`Asked`] hashes, so that one finds the other.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.asked().hash(state);
     }
 }

@@ -85,8 +85,8 @@ type Shard<E> = ShardedLock<Cache<Name<E>, Kept<E>, Bytes, Hashed, Evictions>>;
 struct Bytes;
 
 impl<E: Entity> Weighter<Name<E>, Kept<E>> for Bytes {
-    fn weight(&self, _: &Name<E>, kept: &Kept<E>) -> u64 {
-        OVERHEAD_BYTES + kept.payload_bytes()
+    fn weight(&self, name: &Name<E>, kept: &Kept<E>) -> u64 {
+        OVERHEAD_BYTES + name.text_bytes() + kept.payload_bytes()
     }
 }
 
@@ -149,12 +149,23 @@ impl<E: Entity> InProcess<E> {
         asked: Asked<'_, E>,
         take: impl FnOnce(&Kept<E>) -> T,
     ) -> Option<T> {
+        if !asked.is_exact() {
+            return self.get_by_text(asked, take);
+        }
         let hash = name::hash(asked);
         let shard = read(&self.shards[name::shard(hash)]);
         let kept = match asked {
             Asked::Id(id) => shard.get(&Sought::id(id, hash)),
             Asked::Index(_) | Asked::All => shard.get(&Sought::asked(asked, hash)),
         }?;
+        self.is_valid(kept).then(|| take(kept))
+    }
+
+    fn get_by_text<T>(&self, asked: Asked<'_, E>, take: impl FnOnce(&Kept<E>) -> T) -> Option<T> {
+        let text = asked.text();
+        let hash = name::hash_text(&text);
+        let shard = read(&self.shards[name::shard(hash)]);
+        let kept = shard.get(&Sought::text(&text, hash))?;
         self.is_valid(kept).then(|| take(kept))
     }
 
@@ -200,21 +211,30 @@ impl<E: Entity> InProcess<E> {
 
     /// What is held, valid or not.
     pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
-        let hash = name::hash(asked);
-        let shard = read(&self.shards[name::shard(hash)]);
-        shard.get(&Sought::asked(asked, hash)).map(Kept::entry)
+        let name = Name::of(asked.to_lookup());
+        let shard = read(&self.shards[name::shard(name.hash())]);
+        shard.get(&name).map(Kept::entry)
     }
 
     /// Keeps an answer. It is worth nothing if its stripe has been forgotten;
     /// if only the connection was lost, it is what is newest of the row here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
-            let shard = &self.shards[name::shard(name::hash(lookup.asked()))];
+            let name = Name::of(lookup);
+            let shard = &self.shards[name::shard(name.hash())];
             let mut left = Vec::new();
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.insert_with_lifecycle(Name(lookup), Kept::new(entry), &mut left);
+            shard.insert_with_lifecycle(name, Kept::new(entry), &mut left);
             drop(shard);
             drop(left);
+        }
+    }
+
+    /// Holds nothing any more.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.clear();
         }
     }
 

@@ -43,6 +43,15 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
         Duration::from_secs(60)
     }
 
+    /// Whether the database finds a row by its id under no other text, as where the
+    /// column is compared byte by byte. Default: false. Then the knowledge that a
+    /// row does not exist is not cached where its id has letters, or blanks at an
+    /// end: a row that is written under another spelling would end it, and that
+    /// write does not know the spelling. Ids that are numbers or UUIDs have one.
+    fn ids_are_exact(&self) -> bool {
+        false
+    }
+
     /// How long this process keeps a value, never beyond the value's own
     /// TTL. `None`, the default, adds no limit of its own.
     fn in_process_ttl(&self) -> Option<Duration> {

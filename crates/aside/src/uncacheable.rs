@@ -49,6 +49,8 @@ pub(crate) enum Why {
     Lossy,
     /// A row in it has not the id or the value that was asked for.
     Misplaced,
+    /// A row that is written under another name may end it.
+    Unsure,
     /// It takes longer to travel than an operation may take.
     TooSlow,
 }
@@ -63,6 +65,7 @@ impl Why {
             | Self::Unreadable
             | Self::Lossy
             | Self::Misplaced
+            | Self::Unsure
             | Self::TooSlow => Bypass::NotCacheable,
         }
     }
@@ -70,7 +73,7 @@ impl Why {
     /// The label it is counted under as an error, unless it is as it was asked for.
     pub(crate) fn label(self) -> Option<&'static str> {
         match self {
-            Self::Strategy => None,
+            Self::Strategy | Self::Unsure => None,
             Self::TooLarge | Self::Unencodable | Self::Unreadable | Self::TooSlow => {
                 Some("not_cacheable")
             }
@@ -88,6 +91,7 @@ impl Why {
             Self::Unreadable => "its codec does not read back what it writes",
             Self::Lossy => "a row does not come back from its text as it went",
             Self::Misplaced => "a row has not the id or the value that was asked for",
+            Self::Unsure => "a row that is written under another spelling may end it",
             Self::TooSlow => "it takes too long to travel",
         }
     }

@@ -219,12 +219,13 @@ impl Write {
         let namespace = tiers.namespace();
         let kind = tiers.kind_of_write::<E>();
         // Mostly both rows have one id and stand in the same lists, and making
-        // a key costs more than anything else here.
+        // a key costs more than anything else here. Values that are equal, and
+        // written otherwise, have two.
         let (mut stamp, mut lists) = (None, Vec::new());
         let mut known: Option<(&E::Id, Key)> = None;
         for row in before.into_iter().chain(after) {
             let id = match known.take() {
-                Some((id, key)) if id == row.id() => key,
+                Some((id, key)) if E::HAS_EXACT_ID && id == row.id() => key,
                 _ => entity::id_key::<E>(namespace, row.id()),
             };
             // The last row recorded under an id is the one that stands.
@@ -233,7 +234,7 @@ impl Write {
             self.add(id.clone(), E::KIND);
             known = Some((row.id(), id));
             row.indexes(&mut |index| {
-                if !lists.contains(&index) {
+                if !(E::HAS_EXACT_INDEXES && lists.contains(&index)) {
                     self.add(entity::index_key::<E>(namespace, &index), E::KIND);
                     lists.push(index);
                 }

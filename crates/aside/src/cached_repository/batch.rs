@@ -23,10 +23,11 @@ use crate::cached_repository::load::{LOOK_FOR_READERS, finish_failed};
 use crate::cached_repository::read::{Leader, Looked};
 use crate::cached_repository::source::{Loaded, catch};
 use crate::clock;
+use crate::entity::Entity;
 use crate::flight::Entered;
 use crate::key::Key;
 use crate::kind::{Failed, Mark};
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Found, Lookup, Spelled};
 use crate::origin_guard;
 use crate::repository::{Id, Overloaded, Repository, Row};
 use crate::shared::{Acquired, Op, Reply, Token};
@@ -36,8 +37,13 @@ use crate::task;
 /// Ids per round; a larger batch is several.
 const ROUND: usize = 1_000;
 
+/// An id that is not held, and its place among those that differ.
+type Wanted<'a, R> = (usize, &'a Id<R>);
+
 /// One id that this batch reads for itself.
 struct Own<R: Repository> {
+    /// The place of the id among those that differ.
+    at: usize,
     leader: Leader<R>,
     key: Key,
     mark: Mark,
@@ -56,46 +62,66 @@ enum Way {
     Bypass(Bypass),
 }
 
-type Rows<R> = HashMap<Id<R>, Option<Row<R>>>;
+/// The rows of a batch, by the place of their id among those that differ.
+type Rows<R> = HashMap<usize, Option<Row<R>>>;
+
+/// The ids of a batch that differ, and for each id that was asked for its place
+/// among them. Ids that are equal and have two keys differ.
+fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
+    let mut known: HashMap<Spelled<'_, E>, usize> = HashMap::with_capacity(ids.len());
+    let mut distinct = Vec::with_capacity(ids.len());
+    let places = ids.iter().map(|id| {
+        *known.entry(Spelled::of(id)).or_insert_with(|| {
+            distinct.push(id);
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
+    (distinct, places)
+}
 
 impl<R: Repository> CachedRepository<R> {
     pub(super) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+        // A repeated id is asked for once.
+        let (ids, places) = distinct::<R::Entity>(ids);
         let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
         let mut missing = Vec::new();
-        for id in ids {
-            if rows.contains_key(id) {
-                continue;
-            }
-            // Absent until found, so that a repeated id is asked for once.
+        for (at, id) in ids.iter().enumerate() {
+            // Absent until found.
             let held = self.row_in_process(id, Operation::FindMany);
             if held.is_none() {
-                missing.push(id.clone());
+                missing.push(at);
             }
-            rows.insert(id.clone(), held.flatten());
+            rows.insert(at, held.flatten());
         }
         for round in missing.chunks(ROUND) {
-            if let Err(error) = self.read_round(round, &mut rows).await {
-                self.make_do(round, &mut rows).ok_or(error)?;
+            let round: Vec<Wanted<'_, R>> = round.iter().map(|at| (*at, ids[*at])).collect();
+            if let Err(error) = self.read_round(&round, &mut rows).await {
+                self.make_do(&round, &mut rows).ok_or(error)?;
             }
         }
-        Ok(ids
+        Ok(places
             .iter()
-            .map(|id| rows.get(id).cloned().flatten())
+            .map(|at| rows.get(at).cloned().flatten())
             .collect())
     }
 
     /// Answers what a failed round has left open by what may be served stale,
     /// if that is all of it.
-    fn make_do(&self, round: &[Id<R>], rows: &mut Rows<R>) -> Option<()> {
-        for id in round {
-            if let Some(row @ None) = rows.get_mut(id) {
+    fn make_do(&self, round: &[Wanted<'_, R>], rows: &mut Rows<R>) -> Option<()> {
+        for (at, id) in round {
+            if let Some(row @ None) = rows.get_mut(at) {
                 *row = self.stale_row(id)?;
             }
         }
         Some(())
     }
 
-    async fn read_round(&self, ids: &[Id<R>], rows: &mut Rows<R>) -> Result<(), R::Error> {
+    async fn read_round(
+        &self,
+        wanted: &[Wanted<'_, R>],
+        rows: &mut Rows<R>,
+    ) -> Result<(), R::Error> {
         let begun = Instant::now();
         let lenient = self.kind.in_process.is_some();
         self.know_epoch().await;
@@ -106,7 +132,9 @@ impl<R: Repository> CachedRepository<R> {
             (!admitted).then_some(Bypass::RedisUnavailable)
         };
         let key = |id| Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
-        let all = ids.iter().map(|id| (id, key(id), Way::Open(None)));
+        let all = wanted
+            .iter()
+            .map(|wanted| (*wanted, key(wanted.1), Way::Open(None)));
         let left = if lenient {
             all.collect()
         } else {
@@ -115,11 +143,12 @@ impl<R: Repository> CachedRepository<R> {
         let (mut own, mut others) = (Vec::new(), Vec::new());
         // A read within a load must not wait for those that wait for its place.
         let (in_place, mut alone) = (self.tiers().origin.has_place(), Vec::new());
-        for (id, key, way) in left {
+        for ((at, id), key, way) in left {
             let mark = self.mark(&key);
-            match self.flights.enter(&Lookup::Id(id.clone()), mark, lenient) {
+            let keyed = Asked::Id(id).keyed(&key);
+            match self.flights.enter(&keyed, mark, lenient) {
                 Entered::Follow(_) if in_place && self.is_outage(&key, mark) => {
-                    alone.push(id.clone())
+                    alone.push((at, id));
                 }
                 Entered::Lead(leader) => {
                     leader.mark(mark);
@@ -127,6 +156,7 @@ impl<R: Repository> CachedRepository<R> {
                     let closed = closed.or_else(|| self.known_uncacheable(&key));
                     let way = closed.map_or(way, Way::Bypass);
                     own.push(Own {
+                        at,
                         leader,
                         key,
                         mark,
@@ -135,7 +165,7 @@ impl<R: Repository> CachedRepository<R> {
                         way,
                     });
                 }
-                Entered::Follow(_) => others.push(id),
+                Entered::Follow(_) => others.push((at, id)),
             }
         }
         let own = if lenient {
@@ -157,19 +187,20 @@ impl<R: Repository> CachedRepository<R> {
             rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
         }
         if !alone.is_empty() {
-            let found = self.load_many(&alone).await?;
-            for (id, row) in alone.iter().zip(&found) {
+            let ids: Vec<Id<R>> = alone.iter().map(|(_, id)| (*id).clone()).collect();
+            let found = self.load_many(&ids).await?;
+            for ((at, id), row) in alone.into_iter().zip(found) {
                 self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+                rows.insert(at, row);
             }
-            rows.extend(alone.into_iter().zip(found));
         }
         self.kind.statistics.read_took(outcome, begun.elapsed());
-        let rest = others.into_iter().map(async |id| {
+        let rest = others.into_iter().map(async |(at, id)| {
             // From the top: what the others brought may be held here by now,
             // and whoever passes that by may see a newer row than the next
             // reader, who does not.
             let read = self.read(Asked::Id(id), Operation::FindMany, Freshness::Any);
-            Ok((id.clone(), Box::pin(read).await?.found.into_row()))
+            Ok((at, Box::pin(read).await?.found.into_row()))
         });
         rows.extend(try_join_all(rest).await?);
         Ok(())
@@ -196,6 +227,7 @@ impl<R: Repository> CachedRepository<R> {
         let mut rows = HashMap::new();
         let mut own = self.acquire(own, &mut rows).await;
         let ids: Vec<Id<R>> = own.iter().filter_map(Own::id).collect();
+        let places: Vec<usize> = own.iter().map(|own| own.at).collect();
         if ids.is_empty() {
             return Ok(rows);
         }
@@ -237,7 +269,7 @@ impl<R: Repository> CachedRepository<R> {
                 place.iter().for_each(|place| place.leave());
                 return tokio::select! {
                     biased;
-                    loaded = load => self.outlast(&ids, loaded),
+                    loaded = load => self.outlast(&ids, &places, loaded),
                     () = caller.closed() => Ok(rows),
                 };
             }
@@ -250,7 +282,7 @@ impl<R: Repository> CachedRepository<R> {
                 _ => self.outdate_held(asked, &Found::Row(row.clone()), false),
             }
         }
-        rows.extend(ids.iter().cloned().zip(loaded.iter().cloned()));
+        rows.extend(places.into_iter().zip(loaded.iter().cloned()));
         self.fill(own, loaded).await;
         Ok(rows)
     }
@@ -282,6 +314,7 @@ impl<R: Repository> CachedRepository<R> {
     fn outlast(
         &self,
         ids: &[Id<R>],
+        places: &[usize],
         loaded: Loaded<Vec<Option<Row<R>>>, R::Error>,
     ) -> Result<Rows<R>, R::Error> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -289,7 +322,7 @@ impl<R: Repository> CachedRepository<R> {
             self.count(Operation::FindMany, Outcome::Bypass);
             self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
         }
-        Ok(ids.iter().cloned().zip(loaded).collect())
+        Ok(places.iter().copied().zip(loaded).collect())
     }
 
     /// One pipeline of ACQUIREs.
@@ -371,7 +404,7 @@ async fn deserted<R: Repository>(caller: &mut oneshot::Sender<Infallible>, own: 
 
 impl<R: Repository> Own<R> {
     fn id(&self) -> Option<Id<R>> {
-        match self.leader.key() {
+        match &self.leader.key().lookup {
             Lookup::Id(id) => Some(id.clone()),
             Lookup::Index(_) | Lookup::All => None,
         }

@@ -56,8 +56,8 @@ impl<R: Repository> Miss<R> {
         } = self;
         let tiers = repository.tiers();
         let step = leader.step();
-        let lookup = leader.key().clone();
-        let mut load = std::pin::pin!(catch(repository.load(&lookup, operation)));
+        let keyed = leader.key().clone();
+        let mut load = std::pin::pin!(catch(repository.load(&keyed.lookup, operation)));
         let attended = tiers
             .origin
             .attend(load.as_mut(), deserted(&leader, &mut early));
@@ -74,7 +74,7 @@ impl<R: Repository> Miss<R> {
                 return outlast(load, early).await;
             }
         };
-        let encoded = repository.encode(lookup.asked(), &found, mark, again);
+        let encoded = repository.encode(keyed.asked(), &found, mark, again);
         let (ttl, bypass) = match &encoded {
             Ok(encoded) => (Some(encoded.ttl), None),
             Err(why) => (None, Some(repository.uncacheable(&key, *why, mark))),
@@ -126,8 +126,8 @@ impl<R: Repository> Miss<R> {
         };
         let outlasts = || place.iter().for_each(|place| place.leave());
         let step = leader.step_bypass();
-        let lookup = leader.key().clone();
-        let load = catch(repository.load(&lookup, operation));
+        let keyed = leader.key().clone();
+        let load = catch(repository.load(&keyed.lookup, operation));
         let mut load = std::pin::pin!(origin_guard::within(place.clone(), load));
         // It fills nothing: without callers it is of no use.
         let attended = async {
@@ -149,7 +149,7 @@ impl<R: Repository> Miss<R> {
         };
         let mut bypass = bypass;
         if bypass == Bypass::LeaseWait
-            && let Err(why) = repository.encode(lookup.asked(), &found, mark, false)
+            && let Err(why) = repository.encode(keyed.asked(), &found, mark, false)
         {
             bypass = repository.uncacheable(&key, why, mark);
         }

@@ -19,7 +19,7 @@ use crate::entity::Entity;
 use crate::flight::{self, Entered, Waited};
 use crate::key::Key;
 use crate::kind::{Failed, Landed, Mark, Stored};
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Found, Keyed};
 use crate::process::Kept;
 use crate::repository::{Id, Repository, Row};
 use crate::shared::Unanswered;
@@ -32,7 +32,7 @@ use crate::value::{self, HEADER_BYTES, Unacceptable};
 
 /// The leader of a flight of this repository.
 pub(super) type Leader<R> = flight::Leader<
-    Lookup<<R as Repository>::Entity>,
+    Keyed<<R as Repository>::Entity>,
     Mark,
     Arc<Landed<<R as Repository>::Entity, <R as Repository>::Error>>,
 >;
@@ -183,7 +183,7 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
     ) -> Result<Served<R::Entity>, R::Error> {
         let key = asked.key(self.tiers().namespace());
-        let lookup = asked.to_lookup();
+        let keyed = asked.keyed(&key);
         let lenient = freshness == Freshness::Any && self.kind.in_process.is_some();
         let mut admitted = None;
         self.know_epoch().await;
@@ -216,7 +216,7 @@ impl<R: Repository> CachedRepository<R> {
             // stopped goes on with the answer to a GET of before in its socket,
             // and reads may come before the watcher notices how late it is.
             let lenient = lenient && !matches!(start, Start::Bypass(_));
-            let leader = match self.flights.enter(&lookup, mark, lenient) {
+            let leader = match self.flights.enter(&keyed, mark, lenient) {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {
                     Waited::Answer(landed) if is_too_old(&landed, freshness) => continue,

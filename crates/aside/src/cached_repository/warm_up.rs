@@ -1,11 +1,12 @@
 //! Filling the cache before anybody asks.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
+use crate::key::Key;
 use crate::lookup::{Asked, Lookup};
 use crate::repository::{Id, Index, Repository};
 use crate::statistics::Operation;
@@ -66,11 +67,12 @@ impl<R: Repository> CachedRepository<R> {
             .await?
             .into_list();
         let ids: Vec<Id<R>> = rows.iter().map(|row| row.id().clone()).collect();
-        let mut lists: HashSet<Index<R>> = HashSet::new();
+        let mut lists: BTreeMap<Key, Index<R>> = BTreeMap::new();
         if how.lists {
             for row in rows.iter() {
                 row.indexes(&mut |index| {
-                    lists.insert(index);
+                    let key = Asked::<R::Entity>::Index(&index).key("");
+                    lists.insert(key, index);
                 });
             }
         }
@@ -92,7 +94,7 @@ impl<R: Repository> CachedRepository<R> {
             state.done += 1;
             progress(state);
         }
-        for (at, index) in lists.iter().enumerate() {
+        for (at, index) in lists.values().enumerate() {
             self.read(Asked::Index(index), Operation::FindBy, Freshness::Any)
                 .await?;
             state.done += 1;

@@ -8,10 +8,10 @@ use super::{Kind, Mark, Stored};
 use crate::answer::{Bypass, Tier};
 use crate::entity::Entity;
 use crate::flight::{Flights, Leader, Outcome};
-use crate::lookup::{Found, Lookup};
+use crate::lookup::{Found, Keyed};
 
 /// Flights of one kind whose loads fail with `X`.
-pub(crate) type KindFlights<E, X> = Flights<Lookup<E>, Mark, Arc<Landed<E, X>>>;
+pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<Landed<E, X>>>;
 
 /// What a flight brings to all who share it.
 pub(crate) struct Landed<E, X> {
@@ -58,7 +58,7 @@ impl<E: Entity> Kind<E> {
 
 /// The flights of one kind and one error type, for who does not know that.
 pub(super) trait AnyFlights<E: Entity>: Send + Sync {
-    fn lead(self: Arc<Self>, lookup: &Lookup<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -68,13 +68,13 @@ pub(super) trait Lead<E: Entity>: Send + Sync {
 }
 
 struct Led<E: Entity, X> {
-    leader: Leader<Lookup<E>, Mark, Arc<Landed<E, X>>>,
+    leader: Leader<Keyed<E>, Mark, Arc<Landed<E, X>>>,
     step: u32,
 }
 
 impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
-    fn lead(self: Arc<Self>, lookup: &Lookup<E>, mark: Mark) -> Option<Box<dyn Lead<E>>> {
-        let leader = Self::lead(&self, lookup)?;
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>> {
+        let leader = Self::lead(&self, keyed)?;
         leader.mark(mark);
         let step = leader.step_fill();
         Some(Box::new(Led { leader, step }))

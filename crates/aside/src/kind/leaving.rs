@@ -13,12 +13,12 @@ use std::sync::Arc;
 use super::flights::Lead;
 use super::{Kind, Mark, Stored};
 use crate::entity::Entity;
-use crate::lookup::Lookup;
+use crate::lookup::Keyed;
 
 /// A row whose RELEASE is about to be sent.
 pub(crate) struct Leaving<E: Entity> {
     kind: Arc<Kind<E>>,
-    lookup: Lookup<E>,
+    keyed: Keyed<E>,
     stored: Stored<E>,
     mark: Mark,
     flights: Vec<Box<dyn Lead<E>>>,
@@ -29,7 +29,7 @@ impl<E: Entity> Kind<E> {
     /// is sent next; `None` if somebody else leads one, or nobody ever did.
     pub(crate) fn leave(
         self: &Arc<Self>,
-        lookup: Lookup<E>,
+        keyed: Keyed<E>,
         stored: Stored<E>,
         mark: Mark,
     ) -> Option<Leaving<E>> {
@@ -39,12 +39,12 @@ impl<E: Entity> Kind<E> {
             return None;
         }
         let led = all.values().map(Arc::clone);
-        let led = led.map(|flights| flights.lead(&lookup, mark));
+        let led = led.map(|flights| flights.lead(&keyed, mark));
         let flights = led.collect::<Option<_>>()?;
         drop(all);
         Some(Leaving {
             kind: Arc::clone(self),
-            lookup,
+            keyed,
             stored,
             mark,
             flights,
@@ -55,7 +55,7 @@ impl<E: Entity> Kind<E> {
 impl<E: Entity> Leaving<E> {
     /// Redis has stored the value.
     pub(crate) fn left(self) {
-        self.kind.keep(self.lookup.asked(), &self.stored, self.mark);
+        self.kind.keep(self.keyed.asked(), &self.stored, self.mark);
         for flight in self.flights {
             flight.finish(&self.stored, self.mark);
         }

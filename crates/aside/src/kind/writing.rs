@@ -62,7 +62,11 @@ impl<E: Entity> Kind<E> {
         let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
         // Whoever read it would call it misplaced.
         if !asked.admits_all(found) {
+            self.distrust(asked);
             return Err(Why::Misplaced);
+        }
+        if !self.is_trusted(asked, found) {
+            return Err(Why::Unsure);
         }
         let (body, member, version) = match found {
             Found::Row(None) => ("null".to_owned(), Member::Entity, 0),

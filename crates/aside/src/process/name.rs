@@ -10,7 +10,12 @@ use crate::entity::Entity;
 use crate::lookup::{Asked, Lookup};
 
 /// A key of the store, which hashes as [`Sought`] does.
-pub(super) struct Name<E: Entity>(pub(super) Lookup<E>);
+pub(super) enum Name<E: Entity> {
+    /// What `Eq` tells from others as its text does.
+    Exact(Lookup<E>),
+    /// Boxed twice, so that no name has room for a wide pointer.
+    Text(Box<Box<str>>),
+}
 
 /// What is looked for, hashed once for the choice of a shard and the search in
 /// it.
@@ -22,15 +27,24 @@ pub(super) struct Sought<Q> {
 /// An id, which is compared with a key in fewer steps than any question is.
 pub(super) struct ById<'a, E: Entity>(&'a E::Id);
 
-/// Of a question.
+/// A text, of a question that is not told from others by `Eq`.
+pub(super) struct ByText<'a>(&'a str);
+
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+/// Of an exact question.
 #[inline]
 pub(super) fn hash<E: Entity>(asked: Asked<'_, E>) -> u64 {
-    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     // Here rather than by `Asked`, so that an id's is inlined.
     match asked {
         Asked::Id(id) => SEED.hash_one(id),
         Asked::Index(_) | Asked::All => SEED.hash_one(asked),
     }
+}
+
+/// Of the text of another.
+pub(super) fn hash_text(text: &str) -> u64 {
+    SEED.hash_one(text)
 }
 
 /// The shard of a hash, by bits that the search in a shard does not look at.
@@ -54,6 +68,39 @@ impl<'a, E: Entity> Sought<ById<'a, E>> {
     }
 }
 
+impl<'a> Sought<ByText<'a>> {
+    pub(super) fn text(text: &'a str, hash: u64) -> Self {
+        let asked = ByText(text);
+        Self { asked, hash }
+    }
+}
+
+impl<E: Entity> Name<E> {
+    pub(super) fn of(lookup: Lookup<E>) -> Self {
+        if lookup.asked().is_exact() {
+            Self::Exact(lookup)
+        } else {
+            Self::Text(Box::new(lookup.asked().text().into()))
+        }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        match self {
+            Self::Exact(lookup) => hash(lookup.asked()),
+            Self::Text(text) => hash_text(text),
+        }
+    }
+
+    /// What it takes beyond what every name does.
+    pub(super) fn text_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(_) => 0,
+            // With what two allocations round up to.
+            Self::Text(text) => text.len() as u64 + 40,
+        }
+    }
+}
+
 impl<Q> Hash for Sought<Q> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -64,13 +111,17 @@ impl<Q> Hash for Sought<Q> {
 impl<E: Entity> Hash for Name<E> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(hash(self.0.asked()));
+        state.write_u64(self.hash());
     }
 }
 
 impl<E: Entity> PartialEq for Name<E> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(other)) => one.asked() == other.asked(),
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
+        }
     }
 }
 
@@ -79,14 +130,20 @@ impl<E: Entity> Eq for Name<E> {}
 impl<E: Entity> Equivalent<Name<E>> for Sought<Asked<'_, E>> {
     #[inline]
     fn equivalent(&self, name: &Name<E>) -> bool {
-        self.asked == name.0.asked()
+        matches!(name, Name::Exact(lookup) if self.asked == lookup.asked())
     }
 }
 
 impl<E: Entity> Equivalent<Name<E>> for Sought<ById<'_, E>> {
     #[inline]
     fn equivalent(&self, name: &Name<E>) -> bool {
-        matches!(&name.0, Lookup::Id(id) if id == self.asked.0)
+        matches!(name, Name::Exact(Lookup::Id(id)) if id == self.asked.0)
+    }
+}
+
+impl<E: Entity> Equivalent<Name<E>> for Sought<ByText<'_>> {
+    fn equivalent(&self, name: &Name<E>) -> bool {
+        matches!(name, Name::Text(text) if self.asked.0 == &***text)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entity::Entity;
 use crate::key::Key;
 use crate::kind::{Kind, Leaving, Mark};
-use crate::lookup::{Asked, Found, Lookup};
+use crate::lookup::{Asked, Found};
 use crate::shared::BoxFuture;
 use crate::tiers::Tiers;
 use crate::value::Circumstance;
@@ -88,8 +88,8 @@ impl<E: Entity> NewValue for NewRow<E> {
             && mark.circumstance == stamp
             && tiers.closed(key).is_none()
         {
-            let lookup = Lookup::Id(self.row.id().clone());
-            self.leaving = self.kind.leave(lookup, stored, mark);
+            let keyed = Asked::Id(self.row.id()).keyed(key);
+            self.leaving = self.kind.leave(keyed, stored, mark);
         }
         Some((value, ttl))
     }

@@ -26,6 +26,7 @@ mod properties;
 mod races;
 mod round_trips;
 mod shown;
+mod spelling;
 mod stale;
 mod survival;
 mod tls;

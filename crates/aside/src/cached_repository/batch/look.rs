@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Own, Rows, Way};
+use super::{Own, Rows, Wanted, Way};
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::Looked;
@@ -13,7 +13,7 @@ use crate::flight;
 use crate::key::Key;
 use crate::kind::{Landed, Mark, Stored};
 use crate::lookup::Asked;
-use crate::repository::{Id, Repository};
+use crate::repository::Repository;
 use crate::statistics::{Operation, Outcome};
 use crate::tiers::Got;
 
@@ -23,10 +23,10 @@ impl<R: Repository> CachedRepository<R> {
     /// and always fresh.
     pub(super) async fn look_first<'a>(
         &self,
-        all: impl Iterator<Item = (&'a Id<R>, Key, Way)>,
+        all: impl Iterator<Item = (Wanted<'a, R>, Key, Way)>,
         rows: &mut Rows<R>,
         turned_away: &mut impl FnMut() -> Option<Bypass>,
-    ) -> Vec<(&'a Id<R>, Key, Way)> {
+    ) -> Vec<(Wanted<'a, R>, Key, Way)> {
         let (mut open, mut left) = (Vec::new(), Vec::new());
         for (id, key, way) in all {
             let mark = self.mark(&key);
@@ -39,10 +39,10 @@ impl<R: Repository> CachedRepository<R> {
         let keys = open.iter().map(|(_, key, ..)| key.clone()).collect();
         let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
         for ((id, key, _, mark), value) in open.into_iter().zip(looked) {
-            match self.way_after(Asked::Id(id), value, mark, now) {
+            match self.way_after(Asked::Id(id.1), value, mark, now) {
                 Ok(stored) => {
-                    self.count_shared(Asked::Id(id), &stored);
-                    rows.insert(id.clone(), stored.found.into_row());
+                    self.count_shared(Asked::Id(id.1), &stored);
+                    rows.insert(id.0, stored.found.into_row());
                 }
                 Err(way) => left.push((id, key, way)),
             }
@@ -108,9 +108,7 @@ impl<R: Repository> CachedRepository<R> {
         let asked = own.leader.key().asked();
         self.count_shared(asked, stored);
         self.kind.keep(asked, stored, own.mark);
-        if let Some(id) = own.id() {
-            rows.insert(id, stored.found.clone().into_row());
-        }
+        rows.insert(own.at, stored.found.clone().into_row());
         own.leader.finish(flight::Outcome {
             value: Arc::new(Landed::stored(stored)),
             step: own.step,

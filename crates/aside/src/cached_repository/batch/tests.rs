@@ -75,9 +75,10 @@ async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
 
     // Hero 1 is being read by somebody else when the batch comes.
     let key = Asked::<Hero>::Id(&1).key("");
-    let Entered::Lead(leader) = heroes
-        .flights
-        .enter(&Lookup::Id(1), heroes.mark(&key), true)
+    let Entered::Lead(leader) =
+        heroes
+            .flights
+            .enter(&Asked::Id(&1).keyed(&key), heroes.mark(&key), true)
     else {
         panic!("nobody reads yet");
     };

@@ -113,8 +113,9 @@ async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
 
 /// What a write is about to leave of the hero.
 fn leaving(heroes: &CachedRepository<Heroes>) -> Option<Leaving<Hero>> {
-    let lookup = Lookup::Id(1);
-    let mark = heroes.mark(&lookup.asked().key(""));
+    let asked = Asked::<Hero>::Id(&1);
+    let key = asked.key("");
+    let mark = heroes.mark(&key);
     let stored = Stored {
         found: Found::Row(Some(Arc::new(Hero(1)))),
         loaded_at: clock::wall().as_millisecond(),
@@ -122,7 +123,7 @@ fn leaving(heroes: &CachedRepository<Heroes>) -> Option<Leaving<Hero>> {
         fill: 7,
         payload_bytes: 100,
     };
-    heroes.kind.leave(lookup, stored, mark)
+    heroes.kind.leave(asked.keyed(&key), stored, mark)
 }
 
 #[tokio::test]
@@ -143,8 +144,10 @@ async fn a_read_does_not_pass_by_a_row_that_a_write_is_about_to_leave() {
 #[tokio::test]
 async fn a_row_that_a_write_leaves_does_not_pass_by_a_read_under_way() {
     let heroes = cached().await;
-    let mark = heroes.mark(&Asked::<Hero>::Id(&1).key(""));
-    let reading = heroes.flights.enter(&Lookup::Id(1), mark, true);
+    let asked = Asked::<Hero>::Id(&1);
+    let key = asked.key("");
+    let mark = heroes.mark(&key);
+    let reading = heroes.flights.enter(&asked.keyed(&key), mark, true);
 
     assert!(leaving(&heroes).is_none());
 
