@@ -1,14 +1,15 @@
-//! Epochs: forgetting a whole kind at once.
+//! Epochs: invalidating a whole kind at once.
 //!
-//! Two instances, each with an in-process tier, and one key of the kind. A
-//! write of the whole kind quarantines nothing: it raises the kind's epoch
-//! before its commit and after it, and journals one row in its transaction
-//! that goes when the second bump is through. Instances learn the epoch from
-//! messages, and from the watcher, which reads it with every PING.
+//! Two instances, each with a local tier, and one key of the kind. A write of
+//! the whole kind quarantines nothing. It raises the kind's epoch before its
+//! commit and after it. Its transaction journals one row, which is deleted when
+//! the second bump has succeeded. Instances learn the epoch from messages, and
+//! from the watcher, which reads it with every PING.
 //!
-//! A write counts as settled once it has returned, or once nobody is left who
-//! would repair what its writer did not come to. A read is held to what was
-//! settled when its instance sent the last PING that has been answered.
+//! A write counts as settled once it has returned, or once no poller is left
+//! that would repair the steps its writer missed. A read must see everything
+//! that was settled when its instance sent the last PING that has been
+//! answered.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
@@ -26,51 +27,52 @@ enum Bumps {
     AfterOnly,
 }
 
-/// What becomes of the row that says that the kind is to be forgotten.
+/// How the journal row that invalidates the kind is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Journal {
     None,
-    /// Whoever polls it bumps, and then deletes it.
+    /// The poller bumps, and then deletes the row.
     BumpThenDelete,
     DeleteThenBump,
 }
 
-/// The epoch that something is stamped with.
+/// The epoch that a value or an entry is stamped with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     /// Known before the first command was sent.
     Early,
-    /// Known when it is stored.
+    /// Known when the value is stored.
     Late,
 }
 
-/// The rules, the faults, and how many take part.
+/// The rules, the faults, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
 struct Epochs {
     bumps: Bumps,
     journal: Journal,
-    /// Of a value that FILL stores.
+    /// The stamp of a value that FILL stores.
     fill: Stamp,
-    /// Of a value that RELEASE stores.
+    /// The stamp of a value that RELEASE stores.
     release: Stamp,
-    /// Of an in-process entry: its header's, or the instance's.
+    /// The stamp of a local entry: its header's, or the instance's.
     entry: Stamp,
     /// The watcher reads the epoch with every PING.
     watcher_reads: bool,
-    /// A bump takes the server's clock, if that is ahead.
+    /// A bump takes the server's clock if the clock is ahead.
     clock: bool,
-    /// A bump goes beyond what the caller knew.
+    /// A bump exceeds the epoch that the caller knew.
     beyond_known: bool,
-    /// The epochs that the instances know at first; the newer is the kind's.
+    /// The epochs that the instances know at first; the newer one is the
+    /// kind's.
     known: [u8; 2],
-    /// Writes of the whole kind; the first on instance 1, the other on 0.
+    /// Writes of the whole kind: the first on instance 1, the other on 0.
     writes: usize,
     /// A write of the one key on instance 0, which leaves its value.
     single: bool,
-    /// The instances that the readers are on. One without readers hears
-    /// nothing, and knows what its own bumps answered.
+    /// The instances that have readers. An instance without readers receives no
+    /// messages, and knows only the epochs that its own bumps returned.
     homes: &'static [usize],
-    /// PINGs per instance: each later one only proves more.
+    /// PINGs per instance. Each further PING only proves more.
     pings: u8,
     left: Left,
 }
@@ -97,7 +99,7 @@ nibbles! {
         stage: PollStage,
         row: u8,
     }
-    /// A bump, or the answer to a watcher.
+    /// A bump, or the reply to a watcher.
     struct Message {
         epoch: u8,
         is_pong: bool,
@@ -113,17 +115,17 @@ nibbles! {
         channel: Queue<Message, 6>,
         is_ping_sent: bool,
         pings_left: u8,
-        /// What was settled when the last answered PING was sent.
+        /// The writes that were settled when the last answered PING was sent.
         proved: u8,
     }
     struct Reader {
         stage: ReaderStage,
         floor: u8,
-        /// Known before its GET.
+        /// The epoch known before its GET.
         known: u8,
         token: u8,
         version: u8,
-        /// Of the value it answers.
+        /// The epoch of the value that it returns.
         epoch: u8,
     }
     /// Faults that may still happen.
@@ -138,7 +140,7 @@ nibbles! {
         tokens: u8,
         /// The kind's field among the epochs; zero if it is missing.
         field: u8,
-        /// The server's clock, which stands still unless it has to move.
+        /// The server's clock, which advances only when a step needs it to.
         now: u8,
         settled: u8,
         instances: [Instance; 2],
@@ -194,7 +196,8 @@ impl Model for Epochs {
             let mut to = *at;
             to.left.evictions -= 1;
             to.field = 0;
-            // By the time it is missed, the clock has gone on.
+            // Before any instance notices the missing field, the clock has
+            // advanced.
             to.now += 1;
             steps.to("the epochs are evicted", [], to);
         }
@@ -202,7 +205,8 @@ impl Model for Epochs {
 }
 
 impl Epochs {
-    /// The script, called by instance `i`, which adopts what it answers.
+    /// The script, called by instance `i`, which adopts the epoch that it
+    /// returns.
     fn bump(&self, mut to: State, i: usize) -> State {
         let mut epoch = to.field + 1;
         if self.clock {
@@ -307,7 +311,7 @@ impl Epochs {
     }
 }
 
-/// A write of which nothing more will come.
+/// A write that takes no further steps.
 fn over() -> Write {
     Write {
         stage: WriteStage::Over,

@@ -1,25 +1,25 @@
-//! A search through every state that a model can come to, breadth first.
+//! A breadth-first search through every reachable state of a model.
 //!
-//! Breadth first because the first bad state found is then one of the nearest,
-//! and its way there short enough to be read. Ways are not stored: a state
-//! knows where it was first seen from, and the words for the step between are
-//! made again when somebody asks.
+//! Breadth first, because the first bad state found is then among the nearest,
+//! and the path to it is short enough to read. Paths are not stored. A state
+//! records the state it was first reached from, and the descriptions of the
+//! steps between are built again when a path is printed.
 
 use std::fmt;
 
 use crate::nibbles::{Nibbles, Packed, Tape};
 
-/// Something that goes from state to state.
+/// A system that steps from state to state.
 pub(crate) trait Model {
     type State: Nibbles;
 
     fn start(&self) -> Self::State;
 
-    /// Everything that can happen next, and whether a promise is broken here.
+    /// Every possible next step, and any promise that is broken in this state.
     fn steps(&self, at: &Self::State, steps: &mut Steps<Self::State>);
 }
 
-/// Words with a `#` for each number.
+/// A description with a `#` for each number.
 #[derive(Clone, Copy)]
 pub(crate) struct Told {
     words: &'static str,
@@ -50,7 +50,7 @@ impl fmt::Display for Told {
     }
 }
 
-/// What can happen in one state.
+/// The possible steps in one state.
 pub(crate) struct Steps<S> {
     next: Vec<(Told, S)>,
     broken: Option<Told>,
@@ -75,20 +75,20 @@ impl<S> Steps<S> {
     }
 }
 
-/// What a search came to.
+/// The result of a search.
 pub(crate) enum Found {
     /// No promise is broken, in any state.
     Nothing { states: usize },
-    /// None is broken in the states that are nearest to the start.
+    /// No promise is broken in the states nearest to the start.
     NothingNear { states: usize },
-    /// The way to the nearest state in which one is.
+    /// The path to the nearest state in which a promise is broken.
     Broken { way: Vec<String>, states: usize },
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing { states } => write!(formatter, "{states} states, and no other"),
+            Self::Nothing { states } => write!(formatter, "{states} states, none unvisited"),
             Self::NothingNear { states } => write!(formatter, "the nearest {states} states"),
             Self::Broken { way, states } => {
                 let way = way.join("\n  ");
@@ -98,7 +98,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// Looks at every state, or at the `most` nearest.
+/// Visits every state, or the `most` nearest.
 pub(crate) fn explore<M: Model>(model: &M, most: usize) -> Found {
     let mut seen = Seen::new();
     seen.add(pack(&model.start()), 0);
@@ -137,7 +137,7 @@ fn way<M: Model>(model: &M, seen: &Seen, mut at: usize) -> Vec<String> {
             .next
             .iter()
             .find(|(_, state)| pack(state) == seen.states[at]);
-        way.push(taken.expect("a model is a function").0.to_string());
+        way.push(taken.expect("a model must be deterministic").0.to_string());
         at = from;
     }
     way.reverse();
@@ -154,12 +154,13 @@ fn unpack<S: Nibbles>(packed: Packed) -> S {
     S::read(&mut Tape::from_start(packed))
 }
 
-/// The states seen so far, in the order in which they were first seen.
+/// The states seen, in the order in which they were first seen.
 struct Seen {
     states: Vec<Packed>,
     /// The state that each was first reached from.
     from: Vec<u32>,
-    /// Places in `states`, plus one, found by hash; at most half are taken.
+    /// Indices into `states`, plus one, found by hash; at most half the slots
+    /// are used.
     table: Vec<u32>,
 }
 
@@ -189,7 +190,7 @@ impl Seen {
         }
     }
 
-    /// Where a state is, or would be.
+    /// The slot of a state, or the slot where it would go.
     fn place(&self, state: Packed) -> usize {
         let mask = self.table.len() - 1;
         let mut place = hash(state) & mask;
@@ -204,10 +205,11 @@ impl Seen {
 }
 
 fn index(number: usize) -> u32 {
-    u32::try_from(number).expect("fewer states than that")
+    u32::try_from(number).expect("fewer than 2^32 states")
 }
 
-/// Neighbouring states differ in few bits, so each word is spread over all.
+/// Neighbouring states differ in few bits, so each word is spread over all
+/// bits.
 fn hash(state: Packed) -> usize {
     let mut hash = 0_u64;
     for word in state {

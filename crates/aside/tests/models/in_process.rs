@@ -1,8 +1,8 @@
-//! The in-process tier of one instance: stripes, messages, the PING barrier.
+//! The local tier of one instance: generations, messages, the PING barrier.
 //!
-//! Two promises are looked at. The bound: an entry served is never older than
-//! the row was when the last answered PING was sent. And order: no `Any` read
-//! of the instance goes back behind an earlier one.
+//! Two promises are checked. The bound: an entry served is never older than the
+//! row was when the last answered PING was sent. The order: no `Any` read of
+//! the instance returns an older row than an earlier one did.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
@@ -17,23 +17,23 @@ enum Publish {
     AtRelease,
 }
 
-/// The rules, and how many take part.
+/// The rules, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
 struct InProcess {
     writers: usize,
     readers: usize,
     disconnections: u8,
     publish: Publish,
-    /// Entries carry the generation from before their GET; otherwise a
-    /// message removes what is there and no more.
+    /// Entries carry the generation from before their GET. Without this rule, a
+    /// message only removes the present entry.
     generations: bool,
-    /// Reads must not go back either.
+    /// Reads must also never go back.
     in_order: bool,
-    /// One read below this tier at a time.
+    /// At most one read below this tier at a time.
     one_in_flight: bool,
-    /// Without that, three rules that are needed instead: a generation more
-    /// on seeing anything but a value, on an insert that finds another value,
-    /// and on an insert that comes too late.
+    /// Three rules that are needed without `one_in_flight`. The generation is
+    /// raised if a read finds no value, if an insert finds another value, and
+    /// if an insert comes too late.
     forget_on_miss: bool,
     forget_on_clash: bool,
     forget_on_late_insert: bool,
@@ -56,7 +56,7 @@ nibbles! {
     }
     struct Reader {
         stage: ReaderStage,
-        /// From before its GET.
+        /// The generation from before its GET.
         generation: u8,
         version: u8,
     }
@@ -77,7 +77,7 @@ nibbles! {
         is_ping_sent: bool,
         /// The row when the last answered PING was sent.
         proved: u8,
-        /// The newest row that a read here has seen.
+        /// The newest row that a read on this instance has seen.
         seen: u8,
         disconnections_left: u8,
     }
@@ -119,7 +119,7 @@ impl Model for InProcess {
 }
 
 impl State {
-    /// What is published while nobody listens is lost.
+    /// Messages published while the instance is disconnected are lost.
     fn publish(mut self) -> Self {
         if self.is_connected {
             self.channel.push(FORGET);
@@ -186,7 +186,8 @@ impl InProcess {
                     to.readers[i].version = version;
                     steps.to("r#: GET finds v#", [n, version], to);
                 }
-                // Load and FILL in one: the leases have a model of their own.
+                // Load and FILL are one step, because the leases have a
+                // separate model.
                 Key::Absent => {
                     let mut to = *at;
                     to.key = Key::Value {
@@ -197,7 +198,8 @@ impl InProcess {
                     to.readers[i].version = at.row;
                     if self.forget_on_miss {
                         to.generation += 1;
-                        // Taken anew: the ACQUIRE is sent after it.
+                        // The generation is taken again, because the ACQUIRE is
+                        // sent after it.
                         to.readers[i].generation = to.generation;
                     }
                     steps.to("r#: loads and fills v#", [n, at.row], to);
@@ -220,14 +222,14 @@ impl InProcess {
             Some(Entry { version, .. }) if at.is_connected => {
                 if version < at.proved {
                     let numbers = [n, version, at.proved];
-                    steps.broken("r# is served v#, and v# had been proved heard of", numbers);
+                    steps.broken("r# is served v#, but v# was proved", numbers);
                 }
                 if self.in_order && version < at.seen {
                     let numbers = [n, version, at.seen];
-                    steps.broken("r# is served v#, and v# had been seen here", numbers);
+                    steps.broken("r# is served v#, but v# had been seen", numbers);
                 }
                 steps.to(
-                    "r#: is served v# in process",
+                    "r#: is served v# locally",
                     [n, version],
                     at.done(i, version),
                 );
@@ -297,7 +299,7 @@ impl InProcess {
             None => {}
         }
         if at.is_connected && !at.is_ping_sent {
-            // Sent and answered in one; what it proves is the row at sending.
+            // PING and PONG are one step; the PONG proves the row at sending.
             let mut to = *at;
             to.channel.push(PONG + at.row);
             to.is_ping_sent = true;

@@ -1,7 +1,8 @@
 //! One key of the shared tier: leases for readers, quarantines for writers.
 //!
-//! A reader is held to the newest row that was committed when it began, or,
-//! where a fault is known to cost that, to the newest whose write returned.
+//! A read must see the newest row that was committed when it began. Under a
+//! fault that is known to break this, it must see the newest row whose write
+//! had returned.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{nibbles, stages};
@@ -9,25 +10,25 @@ use crate::scripts::{Key, Scripts};
 
 mod promises;
 
-/// What a reader is held to.
+/// The oldest row that a read may return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Floor {
     Committed,
     Returned,
 }
 
-/// Whether a read takes over the answer of a lease holder.
+/// When a reader takes over the result of a lease holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Join {
     Never,
     /// Once its FILL was accepted.
     Filled,
-    /// Then, and also if its load began only after the other had joined.
+    /// Also if its load began only after the other reader had joined.
     FilledOrLoadedAfter,
     Always,
 }
 
-/// Where the tag of a value comes from.
+/// The source of the history tag of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
     None,
@@ -35,7 +36,7 @@ enum Tag {
     KnownBeforeAcquire,
 }
 
-/// The rules, the faults, and how many take part.
+/// The rules, the faults, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
 struct Leases {
     scripts: Scripts,
@@ -64,7 +65,8 @@ nibbles! {
     struct Reader {
         stage: ReaderStage,
         floor: u8,
-        /// Of its lease; for one that joined, whom.
+        /// The token of its lease; for a reader that joined, the holder it
+        /// joined.
         token: u8,
         joined_before_load: bool,
         tag: u8,
@@ -85,7 +87,7 @@ nibbles! {
         readers: [Reader; 3],
         left: Left,
         returned: u8,
-        /// What a replica had when it was last in step.
+        /// The replica's copy when it was last in step.
         replica: Option<Key>,
         history: u8,
     }
@@ -187,7 +189,11 @@ impl Leases {
                 None => steps.to("r#: GET misses", [n], at.reader(i, ReaderStage::Missed)),
             },
             ReaderStage::Missed if !self.lease => {
-                steps.to("r#: asks no lease", [n], at.reader(i, ReaderStage::Leased));
+                steps.to(
+                    "r#: asks for no lease",
+                    [n],
+                    at.reader(i, ReaderStage::Leased),
+                );
             }
             ReaderStage::Missed => match self.served(at, i, steps) {
                 Some(to) => steps.to("r#: ACQUIRE finds a value", [n], to),
@@ -222,7 +228,8 @@ impl Leases {
         }
     }
 
-    /// The state after a reader took the value under the key, if it is one.
+    /// The state after a reader took the value under the key, if there is a
+    /// value.
     fn served(&self, at: &State, i: usize, steps: &mut Steps<State>) -> Option<State> {
         let Key::Value { version, mark } = at.key else {
             return None;
@@ -273,7 +280,7 @@ impl Leases {
             if takes {
                 if reader.loaded < other.floor {
                     let numbers = [j as u8, reader.loaded, other.floor];
-                    steps.broken("r#, who joined, gets v# and not v#", numbers);
+                    steps.broken("r#, after joining, gets v# instead of v#", numbers);
                 }
                 to = to.reader(j, ReaderStage::Done);
             } else {
@@ -289,12 +296,12 @@ impl Leases {
     }
 }
 
-/// What happens to the key without anybody's doing.
+/// Faults that change the key without a command of any participant.
 fn faults(at: &State, steps: &mut Steps<State>) {
     for writer in at.key.writers() {
         let mut to = *at;
         to.key = at.key.without_record(writer);
-        // That of a writer that died expires in any case.
+        // The quarantine of a crashed writer always expires.
         if at.writers[usize::from(writer)].stage == WriterStage::Crashed {
             steps.to("the quarantine of w#, crashed, expires", [writer], to);
         }

@@ -1,19 +1,19 @@
-//! The protocol in the small, and every order in which it can happen.
+//! The protocol as small models, searched in every possible order of steps.
 //!
-//! Each module here is the protocol, or a part of it, with everything removed
-//! that time and chance do not touch: one key or two, a handful of writers and
-//! readers, version numbers for rows. From there the search goes through every
-//! interleaving of their steps with every fault the model allows, and looks at
-//! every read.
+//! Each module models the protocol, or a part of it, without everything that
+//! does not affect the order of events. It has one key or two, a few writers
+//! and readers, and version numbers for rows. The search visits every
+//! interleaving of their steps with every fault that the model allows, and
+//! checks every read.
 //!
-//! Half of the tests are the protocol with one rule taken away, and assert that
-//! a read then goes wrong. They are what says that the other half could fail,
-//! and why each rule is there. The shortest way to the wrong read, and the
-//! number of states of a search that found none, are printed; `--nocapture`
-//! shows them.
+//! Half of the tests take one rule away from the protocol and assert that a
+//! read then goes wrong. They prove that the other half can fail, and show the
+//! reason for each rule. The tests print the shortest path to the wrong read,
+//! or the number of states of a search that found none; `--nocapture` shows
+//! them.
 //!
-//! Passing here says that the rules are right, not that the library follows
-//! them: the conformance suite and the tests under faults are for that.
+//! A pass says that the rules are right. It does not say that the library
+//! follows them: the conformance suite and the tests under faults check that.
 
 mod explore;
 mod nibbles;
@@ -32,20 +32,20 @@ use std::time::Instant;
 
 use explore::{Found, Model, explore};
 
-/// More states than any model here has.
+/// More states than any model has.
 const ALL: usize = 100_000_000;
 
-/// The states of a large model that are looked at in a usual run.
+/// The states of a large model that a usual run visits.
 const NEAR: usize = 250_000;
 
-/// Asserts that no read goes wrong, whatever happens in whatever order.
+/// Asserts that no read goes wrong in any interleaving.
 fn holds(model: &(impl Model + fmt::Debug)) {
     let (found, said) = search(model, ALL);
     assert!(matches!(found, Found::Nothing { .. }), "{model:?}\n{said}");
 }
 
 /// Asserts that no read goes wrong in the states nearest to the start; with
-/// `ASIDE_SOAK=1`, in any state. The names of such tests say so.
+/// `ASIDE_SOAK=1`, in any state. The names of such tests end in `_near_start`.
 fn holds_near(model: &(impl Model + fmt::Debug)) {
     let is_soak = std::env::var("ASIDE_SOAK").is_ok_and(|value| value == "1");
     let (found, said) = search(model, if is_soak { ALL } else { NEAR });

@@ -1,14 +1,14 @@
 //! States, four bits per number.
 //!
-//! A search holds a million states and asks of each new one whether it is
-//! among them, so states are small and compared as words. No number of these
-//! models exceeds 15, and one that did would be refused rather than cut off:
-//! two states taken for one would be a part of the search left out.
+//! A search holds a million states and looks each new state up among them, so
+//! states are small and compared as words. No number of these models exceeds
+//! 15. A larger number panics instead of being truncated, because two states
+//! taken for one would leave a part of the search out.
 
 /// A state as it is stored: room for 96 numbers.
 pub(crate) type Packed = [u64; 6];
 
-/// Where the next number goes, or comes from.
+/// The position at which the next number is written or read.
 #[derive(Default)]
 pub(crate) struct Tape {
     pub(crate) words: Packed,
@@ -33,7 +33,7 @@ impl Tape {
     }
 }
 
-/// What can be written as numbers below 16.
+/// A type that can be written as numbers below 16.
 pub(crate) trait Nibbles: Copy {
     fn write(&self, tape: &mut Tape);
     fn read(tape: &mut Tape) -> Self;
@@ -107,8 +107,7 @@ macro_rules! nibbles {
     )*};
 }
 
-/// Defines the stages that a writer or a reader goes through; it begins in
-/// the first.
+/// Defines the stages of a writer or a reader, which begins in the first.
 macro_rules! stages {
     ($($(#[$meta:meta])* enum $name:ident {
         $first:ident, $($(#[$about:meta])* $stage:ident,)*

@@ -1,9 +1,9 @@
 //! A RELEASE that leaves the new row behind.
 //!
 //! Storing a value without a lease is safe only if nothing else was written
-//! since the writer's own quarantine began. The mark on the quarantine is the
-//! memory of that, and here are all who have to keep it: other writers, writers
-//! that could not quarantine, and programs that never do.
+//! since the writer's own quarantine began. The mark on the quarantine records
+//! that. This model contains every party that must set it: other writers,
+//! writers that could not quarantine, and programs that never quarantine.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{nibbles, stages};
@@ -11,22 +11,22 @@ use crate::scripts::{Key, Scripts};
 
 mod promises;
 
-/// What a reader is held to.
+/// The oldest row that a read may return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Floor {
     Committed,
     Returned,
 }
 
-/// The rules, the faults, and how many take part.
+/// The rules, the faults, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
 struct ReleaseValue {
     scripts: Scripts,
-    /// The tag of the value is the one known before QUARANTINE.
+    /// The tag of the value is the tag known before QUARANTINE.
     early_tag: bool,
     writers: usize,
-    /// So many of the writers cannot quarantine: they INVALIDATE first, and
-    /// RELEASE what they do not hold.
+    /// The number of writers that cannot quarantine. They INVALIDATE first, and
+    /// RELEASE without holding a record.
     degraded: usize,
     /// Commits of other programs, each followed by an INVALIDATE.
     external: usize,
@@ -177,7 +177,7 @@ impl ReleaseValue {
                 to.external[i].stage = ExternalStage::Told;
                 to.key = self.scripts.invalidate(at.key);
                 to.returned = at.returned.max(at.external[i].version);
-                steps.to("INVALIDATE on its behalf", [], to);
+                steps.to("INVALIDATE for that commit", [], to);
             }
             ExternalStage::Told => {}
         }
@@ -226,7 +226,7 @@ fn look(at: &State, i: usize, steps: &mut Steps<State>) {
             }
             steps.to("r#: is served", [n], at.reader(i, ReaderStage::Done));
         }
-        // Whatever it loads then is new enough, and stays with it.
+        // The row that it loads next is new enough, and is not shared.
         Key::Lease { .. } | Key::Quarantine { .. } => {
             steps.to("r#: finds L or Q", [n], at.reader(i, ReaderStage::Done));
         }
@@ -247,12 +247,12 @@ fn look(at: &State, i: usize, steps: &mut Steps<State>) {
     }
 }
 
-/// What happens to the key without anybody's doing.
+/// Faults that change the key without a command of any participant.
 fn faults(at: &State, steps: &mut Steps<State>) {
     for writer in at.key.writers() {
         let mut to = *at;
         to.key = at.key.without_record(writer);
-        // That of a writer that died expires in any case.
+        // The quarantine of a crashed writer always expires.
         if at.writers[usize::from(writer)].stage == WriterStage::Crashed {
             steps.to("the quarantine of w#, crashed, expires", [writer], to);
         }

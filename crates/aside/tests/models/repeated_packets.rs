@@ -1,8 +1,8 @@
 //! Commands that are executed twice, or long after they were given up.
 //!
-//! A packet may stall on a connection whose reply nobody waits for any more,
-//! and be executed after everything it was about is over. What may be sent
-//! again under the same name, and what needs a new one, is decided here.
+//! A packet may stall on a connection whose reply is no longer awaited, and be
+//! executed after its write or read is over. This model decides which commands
+//! may be sent again under the same name, and which need a new name.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
@@ -10,21 +10,21 @@ use crate::scripts::{Key, SCRIPTS};
 
 mod promises;
 
-/// Which commands are sent twice, and how.
+/// The commands that are sent twice, and how.
 #[derive(Clone, Copy, Debug)]
 struct Packets {
-    /// A second packet gets a name of its own, and carries no value.
+    /// A second packet gets a new name, and carries no value.
     fresh: bool,
-    /// A write whose QUARANTINE got no reply commits all the same; and its
-    /// queued RELEASE carries the value, or not.
+    /// A write whose QUARANTINE got no reply still commits. The boolean says if
+    /// its queued RELEASE carries the value.
     unacknowledged: Option<bool>,
     left: Left,
 }
 
-/// Readers and writers; the first of each sends things twice.
+/// Readers and writers; the first of each sends commands twice.
 const EACH: usize = 2;
 
-/// The name that a second packet gets, if it gets one.
+/// The name of a second packet, if it gets a new one.
 const SECOND_NAME: u8 = 2;
 
 stages! {
@@ -58,7 +58,7 @@ nibbles! {
         key: Key,
         writers: [Writer; EACH],
         readers: [Reader; EACH],
-        /// What waits on the connection that was given up.
+        /// Packets on the connection that was given up.
         stalled: Queue<Packet, 6>,
         left: Left,
         returned: u8,
@@ -101,7 +101,7 @@ impl Model for Packets {
     }
 }
 
-/// What a packet does to the key, whenever it comes.
+/// The key after the packet is executed, at any time.
 fn executed(key: Key, packet: Packet) -> Key {
     let Packet { name, version, .. } = packet;
     match packet.command {
@@ -142,7 +142,7 @@ impl State {
 }
 
 impl Packets {
-    /// The name of the other of two packets that say the same.
+    /// The other name under which the same command may be sent.
     fn other_name(&self, name: u8) -> u8 {
         if self.fresh { SECOND_NAME } else { name }
     }
@@ -199,8 +199,8 @@ impl Packets {
                     );
                 }
             }
-            // Other instances learn of it by the journal, and what the bound
-            // promises is judged when they have.
+            // Other instances learn of it from the journal. The promised bound
+            // is checked after they have.
             WriterStage::CommittedAlone => {
                 to.writers[i].stage = WriterStage::Returned;
                 to.returned = at.returned.max(version);
@@ -210,7 +210,7 @@ impl Packets {
                     _ => Command::Release,
                 };
                 let to = to.stall(release, n, version);
-                steps.to("w#: INVALIDATE by the journal, RELEASE queued", [n], to);
+                steps.to("w#: INVALIDATE from the journal, RELEASE queued", [n], to);
             }
             WriterStage::Returned => {}
         }

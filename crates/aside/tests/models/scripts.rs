@@ -1,11 +1,11 @@
-//! What the shared tier holds under a key, and what its scripts make of it.
+//! The contents of a key in the shared tier, and the scripts that change it.
 //!
-//! The rules that a model can take away are fields of [`Scripts`]; as
-//! [`SCRIPTS`] has them they are those of the library.
+//! The rules that a model can take away are fields of [`Scripts`]. [`SCRIPTS`]
+//! has the library's values for them.
 
 use crate::nibbles::{Nibbles, Tape};
 
-/// What stands under a key.
+/// The contents of a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Key {
     #[default]
@@ -58,14 +58,14 @@ pub(crate) enum Stores {
     Never,
     /// If no other writer is in flight.
     IfSole,
-    /// If also none was since the quarantine began.
+    /// Also only if no other writer was in flight since the quarantine began.
     IfClean,
 }
 
 /// The scripts, each rule of which can be taken away.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scripts {
-    /// QUARANTINE adds its record to those that stand.
+    /// QUARANTINE adds its record to the existing ones.
     pub(crate) many_records: bool,
     /// RELEASE deletes a value or a lease that it finds instead of its record.
     pub(crate) release_deletes_foreign: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Scripts {
     pub(crate) invalidate_marks: bool,
 }
 
-/// The scripts as they are.
+/// The scripts of the library.
 pub(crate) const SCRIPTS: Scripts = Scripts {
     many_records: true,
     release_deletes_foreign: true,
@@ -85,8 +85,8 @@ pub(crate) const SCRIPTS: Scripts = Scripts {
     invalidate_marks: true,
 };
 
-/// The scripts where no RELEASE brings a value. The mark is then never looked
-/// at, and left out of the states.
+/// The scripts if no RELEASE brings a value. The mark is then never read, so it
+/// is left out of the states.
 pub(crate) const WITHOUT_VALUES: Scripts = Scripts {
     stores: Stores::Never,
     ..SCRIPTS
@@ -144,12 +144,12 @@ impl Scripts {
 }
 
 impl Key {
-    /// Stores a value, if the lease stands.
+    /// Stores a value, if the lease is still there.
     pub(crate) fn filled(self, own_token: u8, version: u8, mark: u8) -> Option<Self> {
         matches!(self, Lease { token, .. } if token == own_token).then_some(Value { version, mark })
     }
 
-    /// Without the record of a writer whose time is up.
+    /// Removes the record of a writer whose time is up.
     pub(crate) fn without_record(self, writer: u8) -> Self {
         match self {
             Quarantine { writers, clean } => match writers & !(1 << writer) {

@@ -1,9 +1,9 @@
-//! What an instance sees of its own writes, with another one beside it.
+//! One instance's reads after its own writes, with another instance beside it.
 //!
-//! Instance A has an in-process tier, readers, and the writer w0, whose
-//! QUARANTINE may get no reply. Instance B has the writer w1, fills, and polls
-//! the journal. Two promises are looked at: after w0 returned, no read on A is
-//! older; and, where asked for, no `Any` read on A goes back.
+//! Instance A has a local tier, readers, and the writer w0, whose QUARANTINE
+//! may get no reply. Instance B has the writer w1, fills, and polls the
+//! journal. Two promises are checked. After w0 returned, no read on A is older.
+//! In some configurations, no `Any` read on A goes back either.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
@@ -12,14 +12,14 @@ use crate::scripts::{Key, Scripts, Stores, WITHOUT_VALUES};
 mod promises;
 mod reads;
 
-/// When a writer's instance forgets its own entry.
+/// When a writer's instance invalidates its own entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnForget {
     BeforeReply,
     AfterReply,
 }
 
-/// Whether a writer puts its row into its own instance's tier.
+/// If and when a writer puts its row into its own instance's tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnInsert {
     Never,
@@ -29,31 +29,33 @@ enum OwnInsert {
     AsOfInsert,
 }
 
-/// What a read that skips the in-process tier does to it.
+/// The effect on the local tier of a read that skips it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skipping {
     Nothing,
-    /// It forgets an entry that differs from a value found in Redis.
+    /// It invalidates an entry that differs from a value found in Redis.
     ForgetsIfRedisDiffers,
-    /// It forgets an entry that differs from what it found, wherever.
+    /// It invalidates an entry that differs from the row it found in Redis or
+    /// the database.
     ForgetsIfOtherHeld,
-    /// It forgets unless an entry of what it found is held.
+    /// It invalidates unless the tier has an entry of the row it found.
     ForgetsUnlessSameHeld,
 }
 
-/// The rules, and how many take part.
+/// The rules, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
 struct TwoInstances {
     own_forget: OwnForget,
     own_insert: OwnInsert,
-    /// So many times w0's QUARANTINE is lost.
+    /// How many times w0's QUARANTINE is lost.
     lost: u8,
-    /// A key whose QUARANTINE is lost is held until its RELEASE got through.
+    /// If QUARANTINE is lost, reads bypass the key until its RELEASE got
+    /// through.
     holds: bool,
-    /// So many reads skip the in-process tier.
+    /// How many reads skip the local tier.
     skips: u8,
     skipping: Skipping,
-    /// Where such a read has to load, it waits for the read in flight.
+    /// If such a read has to load, it waits for the read in flight.
     skips_in_turn: bool,
     readers: usize,
     other_writer: bool,
@@ -151,7 +153,7 @@ impl Model for TwoInstances {
             let mut to = *at;
             to.channel = at.channel.without_first();
             to.generation += 1;
-            steps.to("A hears a message", [], to);
+            steps.to("A receives a message", [], to);
         }
         for i in 0..self.readers {
             self.read(at, i, steps);
@@ -167,7 +169,7 @@ impl TwoInstances {
     fn scripts(&self) -> Scripts {
         match self.own_insert {
             OwnInsert::Never => WITHOUT_VALUES,
-            // As generous as an insert could hope for.
+            // The most permissive rules that an insert could have.
             _ => Scripts {
                 stores: Stores::IfSole,
                 ..WITHOUT_VALUES
@@ -255,7 +257,7 @@ impl TwoInstances {
         if generation == at.generation {
             to.entry = Some(Entry { generation, ..row });
         }
-        steps.to("w0: inserts its row in process", [], to);
+        steps.to("w0: inserts its row locally", [], to);
     }
 
     fn write_other(&self, at: &State, steps: &mut Steps<State>) {

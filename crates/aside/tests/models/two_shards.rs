@@ -1,16 +1,18 @@
 //! One write, two keys, two primaries.
 //!
-//! What is known of one primary says nothing about the other: a quarantine
-//! may be acknowledged on one and lost, or stall, on the other. Instance A has
-//! the writer w0, to which that happens, and instance B the writer w1, to which
-//! it does not. Either instance keeps suspicions, proofs and entries per shard,
-//! and polls the journal; so does a third, of which nothing else is seen.
+//! The state of one primary says nothing about the other: a quarantine may be
+//! acknowledged on one and lost, or stall, on the other. Instance A has the
+//! writer w0, to which that happens, and instance B the writer w1, to which it
+//! does not. Each instance keeps suspicions, proofs and entries per shard, and
+//! polls the journal. A third instance also polls; the model contains nothing
+//! else of it.
 //!
-//! Each key has a newest version that has been told of: by a quarantine that
-//! was acknowledged, and otherwise by what followed the commit. No read of
-//! Redis may be older than that, no entry older than it was at the last
-//! answered PING, and no read at all older than its instance's own writes, than
-//! what a poll has shown, or than what had returned when a suspicion ended.
+//! Each key has a newest announced version. An acknowledged quarantine
+//! announces it, and otherwise the step after the commit. No read of Redis may
+//! be older than the announced version. No entry may be older than that version
+//! was at the last answered PING. No read at all may be older than its
+//! instance's own writes, than a version that a poll has shown, or than the
+//! writes that had returned when a suspicion ended.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
@@ -24,21 +26,21 @@ mod writes;
 /// When a write commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Commits {
-    /// When each shard has answered, or has had its time.
+    /// When each shard has answered or timed out.
     AfterEach,
-    /// When one shard has acknowledged; the others will.
+    /// When one shard has acknowledged; the others are assumed to follow.
     AfterFirst,
 }
 
-/// Which keys a write stores in the journal.
+/// The keys of a write that are stored in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Journals {
     EachUnacknowledged,
-    /// All, if none was acknowledged, and otherwise none.
+    /// All keys if no quarantine was acknowledged, and otherwise none.
     AllOrNone,
 }
 
-/// Until when a key is held whose quarantine was not acknowledged.
+/// How long reads bypass a key whose quarantine was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     UntilItsRelease,
@@ -46,24 +48,24 @@ enum Holds {
     UntilAnyRelease,
 }
 
-/// What ends the suspicion of a shard, beside a PONG.
+/// The event that ends the suspicion of a shard, beside a PONG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SuspectUntil {
     /// The journal has no row of a key of the shard.
     ItsRowsAreGone,
-    /// It has no row of a key of the other shard.
+    /// The journal has no row of a key of the other shard.
     OtherRowsAreGone,
     Pong,
 }
 
-/// Which entries a PONG proves.
+/// The entries that a PONG proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proves {
     ItsShard,
     EveryShard,
 }
 
-/// The rules, the faults, and how many take part.
+/// The rules, the faults, and the number of readers.
 #[derive(Clone, Copy, Debug)]
 struct TwoShards {
     commits: Commits,
@@ -72,8 +74,8 @@ struct TwoShards {
     suspect_until: SuspectUntil,
     proves: Proves,
     other_writer: bool,
-    /// The instance and the shard of each reader. What nobody reads is not
-    /// listened to.
+    /// The instance and the shard of each reader. Messages of a shard without
+    /// readers are not modelled.
     readers: &'static [(usize, usize)],
     left: Left,
 }
@@ -94,30 +96,30 @@ nibbles! {
         version: u8,
         generation: u8,
     }
-    /// What an instance keeps about one shard.
+    /// The state that an instance keeps about one shard.
     struct Link {
         generation: u8,
         entry: Option<Entry>,
         channel: Queue<u8, 5>,
         is_ping_sent: bool,
-        /// What the last answered PING proved.
+        /// The version that the last answered PING proved.
         proved: u8,
         is_suspect: bool,
-        /// What a poll, or the end of a suspicion, has promised.
+        /// The version promised by a poll or by the end of a suspicion.
         floor: u8,
     }
     struct Instance {
         links: [Link; 2],
-        /// Its keys, as the journal says.
+        /// The keys that reads bypass because of a journal row.
         holds: [bool; 2],
     }
     struct Shard {
         key: Key,
-        /// The newest version that was told of here.
+        /// The newest version that was announced on this shard.
         told: u8,
-        /// Of w0, which may be executed at any time.
+        /// A stalled QUARANTINE of w0, which may be executed at any time.
         stalled_quarantine: bool,
-        /// Of w0's key.
+        /// The journal has a row of w0's key.
         is_journalled: bool,
     }
     struct Reader {
@@ -182,7 +184,7 @@ impl Model for TwoShards {
 }
 
 impl State {
-    /// Raises what was told of at a shard.
+    /// Raises the version that was announced on a shard.
     fn tell(&mut self, shard: usize, version: u8) {
         let told = &mut self.shards[shard].told;
         *told = (*told).max(version);
@@ -192,7 +194,7 @@ impl State {
         self.instances[instance].links[shard].generation += 1;
     }
 
-    /// Whether A passes Redis by for the key of w0 on this shard.
+    /// Returns true if A bypasses Redis for the key of w0 on this shard.
     fn is_held_by_writer(&self, shard: usize) -> bool {
         self.quarantining[shard] == Quarantining::Unacknowledged
     }

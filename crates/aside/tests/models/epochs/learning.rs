@@ -1,4 +1,4 @@
-//! How instances learn of an epoch, and who sees to it that there is one.
+//! How instances learn of an epoch, and which step creates a missing one.
 
 use super::{Epochs, Journal, Message, Poll, PollStage, State, Write, WriteStage, over};
 use crate::explore::Steps;
@@ -12,8 +12,8 @@ impl Epochs {
         let version = at.writes[usize::from(poll.row)].version;
         match poll.stage {
             PollStage::Idle => {
-                // A row whose writer is alive is the writer's to delete; that
-                // both may is only more of the same.
+                // A living writer deletes its own row. Both may delete it,
+                // which adds no further states of interest.
                 let left = |write: &Write| write.is_journalled && write.stage == WriteStage::Over;
                 let Some(row) = at.writes.iter().position(left) else {
                     return;
@@ -48,7 +48,7 @@ impl Epochs {
             let mut to = *at;
             to.left.crashes -= 1;
             to.poll = Poll::default();
-            // A row that is still there is the next poller's.
+            // The next poller finds a row that is still there.
             if poll.stage == PollStage::Deleted {
                 to.settled = at.settled.max(version);
                 to.writes[usize::from(poll.row)] = over();
@@ -69,7 +69,7 @@ impl Epochs {
                 heard.proved = instance.proved.max(message.settled);
                 steps.to("i#: PONG, with e#", [n, message.epoch], to);
             } else {
-                steps.to("i#: hears of e#", [n, message.epoch], to);
+                steps.to("i#: learns e#", [n, message.epoch], to);
             }
             if at.left.lost > 0 {
                 let mut to = *at;
@@ -83,7 +83,7 @@ impl Epochs {
         if is_watching && !instance.is_ping_sent {
             let mut to = *at;
             to.instances[i].pings_left -= 1;
-            // A missing field is made by a bump.
+            // A bump creates a missing field.
             if self.watcher_reads && at.field == 0 {
                 to = self.bump(to, i);
             }

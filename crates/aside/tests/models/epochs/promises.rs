@@ -1,10 +1,10 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{Bumps, Epochs, Journal, Left, Stamp};
 use crate::{breaks, holds, holds_near};
 
-/// One write of the whole kind on instance 1, two readers on instance 0, and
-/// no fault.
+/// One write of the whole kind on instance 1, two readers on instance 0, and no
+/// fault.
 const WHOLE: Epochs = Epochs {
     bumps: Bumps::BeforeAndAfter,
     journal: Journal::BumpThenDelete,
@@ -42,12 +42,12 @@ const ONE_EVICTION: Left = Left {
 };
 
 #[test]
-fn no_read_is_older_than_a_write_of_the_whole_kind_that_the_last_ping_followed() {
+fn reads_see_kind_writes_settled_before_the_last_ping() {
     holds(&WHOLE);
 }
 
 #[test]
-fn two_writes_of_the_whole_kind_at_once_both_count_as_far_as_was_looked() {
+fn two_concurrent_kind_writes_both_count_near_start() {
     holds_near(&Epochs {
         journal: Journal::None,
         pings: 1,
@@ -57,7 +57,7 @@ fn two_writes_of_the_whole_kind_at_once_both_count_as_far_as_was_looked() {
 }
 
 #[test]
-fn a_value_stamped_at_its_fill_outlives_the_write_of_the_whole_kind() {
+fn a_value_stamped_at_its_fill_survives_a_kind_write() {
     breaks(&Epochs {
         fill: Stamp::Late,
         ..WHOLE
@@ -65,7 +65,7 @@ fn a_value_stamped_at_its_fill_outlives_the_write_of_the_whole_kind() {
 }
 
 #[test]
-fn an_entry_stamped_when_it_is_kept_outlives_the_write_of_the_whole_kind() {
+fn an_entry_stamped_at_its_insert_survives_a_kind_write() {
     breaks(&Epochs {
         entry: Stamp::Late,
         ..WHOLE
@@ -73,7 +73,7 @@ fn an_entry_stamped_when_it_is_kept_outlives_the_write_of_the_whole_kind() {
 }
 
 #[test]
-fn a_bump_before_the_commit_alone_lets_the_old_row_in_under_the_new_epoch() {
+fn bumping_only_before_commit_caches_an_old_row() {
     breaks(&Epochs {
         bumps: Bumps::BeforeOnly,
         ..WHOLE
@@ -81,7 +81,7 @@ fn a_bump_before_the_commit_alone_lets_the_old_row_in_under_the_new_epoch() {
 }
 
 #[test]
-fn a_bump_after_the_commit_alone_is_lost_with_its_writer() {
+fn a_bump_only_after_commit_is_lost_if_the_writer_crashes() {
     breaks(&Epochs {
         bumps: Bumps::AfterOnly,
         journal: Journal::None,
@@ -92,7 +92,7 @@ fn a_bump_after_the_commit_alone_is_lost_with_its_writer() {
 
 /// The old row may have been filled between the first bump and the commit.
 #[test]
-fn a_bump_before_the_commit_does_not_make_up_for_the_one_that_was_lost_with_its_writer() {
+fn the_first_bump_cannot_replace_a_lost_second_bump() {
     breaks(&Epochs {
         journal: Journal::None,
         left: ONE_CRASH,
@@ -101,16 +101,16 @@ fn a_bump_before_the_commit_does_not_make_up_for_the_one_that_was_lost_with_its_
 }
 
 #[test]
-fn a_journalled_row_makes_up_for_the_bump_that_was_lost_with_its_writer() {
+fn a_journal_row_replaces_a_bump_lost_in_a_crash() {
     holds(&Epochs {
         left: ONE_CRASH,
         ..WHOLE
     });
 }
 
-/// The bump before the commit narrows a window that the row closes.
+/// The bump before the commit only narrows a window that the row closes.
 #[test]
-fn with_a_journalled_row_the_bump_after_the_commit_is_enough() {
+fn with_a_journal_row_one_bump_after_commit_suffices() {
     holds(&Epochs {
         bumps: Bumps::AfterOnly,
         left: ONE_CRASH,
@@ -119,7 +119,7 @@ fn with_a_journalled_row_the_bump_after_the_commit_is_enough() {
 }
 
 #[test]
-fn a_journalled_row_deleted_before_its_bump_is_lost_with_its_poller() {
+fn a_row_deleted_before_its_bump_is_lost_if_the_poller_crashes() {
     breaks(&Epochs {
         journal: Journal::DeleteThenBump,
         left: Left {
@@ -131,7 +131,7 @@ fn a_journalled_row_deleted_before_its_bump_is_lost_with_its_poller() {
 }
 
 #[test]
-fn a_poller_that_dies_between_its_bump_and_the_deletion_is_made_up_for_by_the_next() {
+fn the_next_poller_finishes_after_a_crash_before_deletion() {
     holds(&Epochs {
         left: Left {
             crashes: 2,
@@ -142,7 +142,7 @@ fn a_poller_that_dies_between_its_bump_and_the_deletion_is_made_up_for_by_the_ne
 }
 
 #[test]
-fn a_lost_message_is_made_up_for_by_the_watcher() {
+fn the_watcher_recovers_a_lost_message() {
     holds(&Epochs {
         left: ONE_LOSS,
         ..WHOLE
@@ -150,7 +150,7 @@ fn a_lost_message_is_made_up_for_by_the_watcher() {
 }
 
 #[test]
-fn a_watcher_that_proves_only_that_it_hears_misses_a_lost_epoch_for_good() {
+fn a_watcher_that_reads_no_epoch_misses_a_lost_bump() {
     breaks(&Epochs {
         left: ONE_LOSS,
         watcher_reads: false,
@@ -159,7 +159,7 @@ fn a_watcher_that_proves_only_that_it_hears_misses_a_lost_epoch_for_good() {
 }
 
 #[test]
-fn evicted_epochs_begin_again_beyond_all_that_were() {
+fn evicted_epochs_restart_above_every_earlier_epoch() {
     holds(&Epochs {
         left: ONE_EVICTION,
         ..WHOLE
@@ -167,7 +167,7 @@ fn evicted_epochs_begin_again_beyond_all_that_were() {
 }
 
 #[test]
-fn evicted_epochs_and_a_lost_message_together_are_survived_as_far_as_was_looked() {
+fn eviction_plus_a_lost_message_is_harmless_near_start() {
     holds_near(&Epochs {
         left: Left {
             lost: 1,
@@ -177,7 +177,7 @@ fn evicted_epochs_and_a_lost_message_together_are_survived_as_far_as_was_looked(
     });
 }
 
-/// The writer has slept through two bumps that the readers know of.
+/// The writer has missed two bumps that the readers know of.
 const BEHIND: Epochs = Epochs {
     known: [3, 1],
     left: ONE_EVICTION,
@@ -185,12 +185,12 @@ const BEHIND: Epochs = Epochs {
 };
 
 #[test]
-fn evicted_epochs_begin_again_beyond_what_the_writer_has_not_heard_of() {
+fn evicted_epochs_restart_above_epochs_the_writer_missed() {
     holds(&BEHIND);
 }
 
 #[test]
-fn evicted_epochs_that_begin_without_the_clock_fall_behind_what_others_know() {
+fn evicted_epochs_without_the_clock_fall_behind_readers() {
     breaks(&Epochs {
         clock: false,
         ..BEHIND
@@ -198,7 +198,7 @@ fn evicted_epochs_that_begin_without_the_clock_fall_behind_what_others_know() {
 }
 
 #[test]
-fn evicted_epochs_that_begin_again_from_nothing_forget_nothing() {
+fn evicted_epochs_that_restart_at_zero_invalidate_no_entry() {
     breaks(&Epochs {
         clock: false,
         beyond_known: false,
@@ -208,7 +208,7 @@ fn evicted_epochs_that_begin_again_from_nothing_forget_nothing() {
 }
 
 #[test]
-fn a_row_that_a_single_write_leaves_does_not_outlive_a_write_of_the_whole_kind() {
+fn a_row_left_by_a_single_write_dies_with_a_kind_write() {
     holds(&Epochs {
         single: true,
         ..WHOLE
@@ -216,7 +216,7 @@ fn a_row_that_a_single_write_leaves_does_not_outlive_a_write_of_the_whole_kind()
 }
 
 #[test]
-fn a_row_that_is_stamped_as_it_is_left_outlives_a_write_of_the_whole_kind() {
+fn a_row_stamped_at_its_release_survives_a_kind_write() {
     breaks(&Epochs {
         single: true,
         release: Stamp::Late,

@@ -27,10 +27,10 @@ impl Epochs {
                 if let Some(Entry { version, .. }) = instance.entry.filter(current) {
                     if version < instance.proved {
                         let numbers = [n, version, instance.proved];
-                        steps.broken("r# is served v# in process, v# was settled", numbers);
+                        steps.broken("r# is served v# locally, v# was settled", numbers);
                     }
                     let to = at.reader(i, ReaderStage::Done);
-                    steps.to("r#: is served v# in process", [n, version], to);
+                    steps.to("r#: is served v# locally", [n, version], to);
                     return;
                 }
                 let mut to = at.reader(i, ReaderStage::Sent);
@@ -89,7 +89,7 @@ fn look(at: &State, i: usize, steps: &mut Steps<State>) {
             to.readers[i].epoch = mark;
             steps.to("r#: finds v# of e#", [n, version, mark], to);
         }
-        // What it loads then is new enough, and stays with it.
+        // The row that it loads next is new enough, and is not shared.
         Key::Lease { .. } | Key::Quarantine { .. } => {
             steps.to("r#: finds L or Q", [n], at.reader(i, ReaderStage::Done));
         }

@@ -1,9 +1,9 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{InProcess, Publish};
 use crate::{breaks, holds};
 
-/// The bound, with the three rules that only order needs left out.
+/// The bound, without the three rules that only the order needs.
 const BOUND: InProcess = InProcess {
     writers: 2,
     readers: 3,
@@ -17,7 +17,7 @@ const BOUND: InProcess = InProcess {
     forget_on_late_insert: false,
 };
 
-/// The bound with all of them.
+/// The bound with all of the rules.
 const BOUND_AND_MORE: InProcess = InProcess {
     forget_on_miss: true,
     forget_on_clash: true,
@@ -34,12 +34,12 @@ const ORDER: InProcess = InProcess {
 };
 
 #[test]
-fn an_entry_is_never_older_than_the_row_was_at_the_last_answered_ping() {
+fn entries_are_as_new_as_the_row_at_the_last_answered_ping() {
     holds(&BOUND_AND_MORE);
 }
 
 #[test]
-fn an_entry_is_never_older_than_that_though_the_connection_was_lost() {
+fn entries_keep_that_bound_after_a_lost_connection() {
     holds(&InProcess {
         writers: 1,
         disconnections: 1,
@@ -48,12 +48,12 @@ fn an_entry_is_never_older_than_that_though_the_connection_was_lost() {
 }
 
 #[test]
-fn the_bound_needs_no_rule_that_order_needs() {
+fn the_bound_holds_without_the_rules_for_order() {
     holds(&BOUND);
 }
 
 #[test]
-fn an_entry_without_a_generation_from_before_its_get_outlives_the_message() {
+fn an_entry_without_a_prior_generation_survives_a_message() {
     breaks(&InProcess {
         generations: false,
         ..BOUND_AND_MORE
@@ -61,7 +61,7 @@ fn an_entry_without_a_generation_from_before_its_get_outlives_the_message() {
 }
 
 #[test]
-fn a_message_published_at_the_release_comes_after_the_proof_that_it_came() {
+fn publishing_at_the_release_is_too_late_for_the_proof() {
     breaks(&InProcess {
         publish: Publish::AtRelease,
         ..BOUND_AND_MORE
@@ -69,12 +69,12 @@ fn a_message_published_at_the_release_comes_after_the_proof_that_it_came() {
 }
 
 #[test]
-fn one_read_in_flight_per_key_keeps_the_reads_of_an_instance_in_order() {
+fn one_read_in_flight_per_key_keeps_reads_in_order() {
     holds(&ORDER);
 }
 
 #[test]
-fn one_read_in_flight_per_key_keeps_them_in_order_under_two_writers() {
+fn one_read_in_flight_keeps_order_under_two_writers() {
     holds(&InProcess {
         writers: 2,
         disconnections: 0,
@@ -83,7 +83,7 @@ fn one_read_in_flight_per_key_keeps_them_in_order_under_two_writers() {
 }
 
 #[test]
-fn with_several_reads_in_flight_order_takes_three_rules_more() {
+fn several_reads_in_flight_need_three_more_rules_for_order() {
     holds(&InProcess {
         disconnections: 0,
         one_in_flight: false,
@@ -95,7 +95,7 @@ fn with_several_reads_in_flight_order_takes_three_rules_more() {
 }
 
 #[test]
-fn with_several_reads_in_flight_two_of_the_three_rules_are_too_few() {
+fn several_reads_in_flight_with_two_of_three_rules_go_back() {
     breaks(&InProcess {
         readers: 3,
         one_in_flight: false,
@@ -106,7 +106,7 @@ fn with_several_reads_in_flight_two_of_the_three_rules_are_too_few() {
 }
 
 #[test]
-fn with_several_reads_in_flight_and_no_rule_reads_go_back() {
+fn several_reads_in_flight_with_none_of_the_rules_go_back() {
     breaks(&InProcess {
         readers: 3,
         disconnections: 0,

@@ -1,4 +1,4 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{Floor, Join, Leases, Left, Tag};
 use crate::scripts::{Scripts, WITHOUT_VALUES};
@@ -43,7 +43,7 @@ const ONE_FAILOVER: Left = Left {
 };
 
 #[test]
-fn no_read_is_older_than_the_newest_commit_though_a_writer_crashes() {
+fn reads_see_the_newest_commit_if_a_writer_crashes() {
     holds(&Leases {
         left: ONE_CRASH,
         floor: Floor::Committed,
@@ -52,7 +52,7 @@ fn no_read_is_older_than_the_newest_commit_though_a_writer_crashes() {
 }
 
 #[test]
-fn no_read_is_older_than_the_newest_returned_write_though_a_writer_crashes() {
+fn reads_see_the_newest_returned_write_if_a_writer_crashes() {
     holds(&Leases {
         left: ONE_CRASH,
         ..WHOLE
@@ -60,7 +60,7 @@ fn no_read_is_older_than_the_newest_returned_write_though_a_writer_crashes() {
 }
 
 #[test]
-fn joining_a_lease_holder_whose_fill_was_accepted_is_as_good_as_a_read_of_ones_own() {
+fn joining_a_holder_whose_fill_was_accepted_is_fresh() {
     holds(&Leases {
         writers: 1,
         left: ONE_CRASH,
@@ -71,7 +71,7 @@ fn joining_a_lease_holder_whose_fill_was_accepted_is_as_good_as_a_read_of_ones_o
 }
 
 #[test]
-fn joining_a_lease_holder_before_its_load_is_as_good_though_its_fill_was_refused() {
+fn joining_a_holder_before_its_load_is_fresh() {
     holds(&Leases {
         writers: 1,
         left: ONE_CRASH,
@@ -82,7 +82,7 @@ fn joining_a_lease_holder_before_its_load_is_as_good_though_its_fill_was_refused
 }
 
 #[test]
-fn joining_a_lease_holder_whose_fill_was_refused_reads_behind_a_returned_write() {
+fn joining_a_holder_whose_fill_was_refused_is_stale() {
     breaks(&Leases {
         writers: 1,
         join: Join::Always,
@@ -91,7 +91,7 @@ fn joining_a_lease_holder_whose_fill_was_refused_reads_behind_a_returned_write()
 }
 
 #[test]
-fn a_fill_without_a_lease_brings_back_an_old_row() {
+fn a_fill_without_a_lease_restores_an_old_row() {
     breaks(&Leases {
         writers: 1,
         readers: 2,
@@ -102,7 +102,7 @@ fn a_fill_without_a_lease_brings_back_an_old_row() {
 }
 
 #[test]
-fn a_fill_without_a_lease_brings_back_an_old_row_though_writers_quarantine() {
+fn a_fill_without_a_lease_is_stale_despite_quarantines() {
     breaks(&Leases {
         writers: 1,
         readers: 2,
@@ -112,7 +112,7 @@ fn a_fill_without_a_lease_brings_back_an_old_row_though_writers_quarantine() {
 }
 
 #[test]
-fn forgetting_after_the_commit_alone_is_enough_while_nobody_crashes() {
+fn invalidating_after_commit_suffices_without_a_crash() {
     holds(&Leases {
         quarantine: false,
         ..WHOLE
@@ -120,7 +120,7 @@ fn forgetting_after_the_commit_alone_is_enough_while_nobody_crashes() {
 }
 
 #[test]
-fn forgetting_after_the_commit_alone_leaves_an_old_row_for_good_if_the_writer_crashes() {
+fn invalidating_after_commit_fails_if_the_writer_crashes() {
     breaks(&Leases {
         writers: 1,
         readers: 2,
@@ -137,7 +137,7 @@ const ONE_RECORD: Scripts = Scripts {
 };
 
 #[test]
-fn a_quarantine_for_one_writer_only_is_enough_while_nobody_crashes() {
+fn a_quarantine_of_one_record_suffices_without_a_crash() {
     holds(&Leases {
         scripts: ONE_RECORD,
         ..WHOLE
@@ -145,7 +145,7 @@ fn a_quarantine_for_one_writer_only_is_enough_while_nobody_crashes() {
 }
 
 #[test]
-fn a_quarantine_for_one_writer_only_is_ended_by_the_other_writer() {
+fn a_quarantine_of_one_record_is_ended_by_another_writer() {
     breaks(&Leases {
         scripts: ONE_RECORD,
         left: ONE_CRASH,
@@ -155,16 +155,16 @@ fn a_quarantine_for_one_writer_only_is_ended_by_the_other_writer() {
 }
 
 #[test]
-fn a_quarantine_that_expires_early_costs_no_returned_write() {
+fn an_expired_quarantine_hides_no_returned_write() {
     holds(&Leases {
         left: ONE_EXPIRY,
         ..WHOLE
     });
 }
 
-/// Two faults at once, which nothing promises to survive.
+/// Two faults at once, which the protocol does not promise to survive.
 #[test]
-fn a_quarantine_that_expires_early_and_a_crash_leave_an_old_row() {
+fn an_expired_quarantine_plus_a_crash_leaves_an_old_row() {
     breaks(&Leases {
         writers: 1,
         readers: 2,
@@ -178,7 +178,7 @@ fn a_quarantine_that_expires_early_and_a_crash_leave_an_old_row() {
 }
 
 #[test]
-fn a_release_that_spares_what_it_finds_instead_of_its_record_leaves_an_old_row() {
+fn a_release_that_spares_foreign_values_leaves_an_old_row() {
     breaks(&Leases {
         scripts: Scripts {
             release_deletes_foreign: false,
@@ -192,7 +192,7 @@ fn a_release_that_spares_what_it_finds_instead_of_its_record_leaves_an_old_row()
 }
 
 #[test]
-fn an_evicted_key_costs_no_returned_write() {
+fn an_evicted_key_hides_no_returned_write() {
     holds(&Leases {
         left: ONE_EVICTION,
         ..WHOLE
@@ -200,7 +200,7 @@ fn an_evicted_key_costs_no_returned_write() {
 }
 
 #[test]
-fn a_failover_without_a_history_tag_brings_back_an_old_row() {
+fn a_failover_without_a_history_tag_restores_an_old_row() {
     breaks(&Leases {
         writers: 1,
         left: ONE_FAILOVER,
@@ -209,7 +209,7 @@ fn a_failover_without_a_history_tag_brings_back_an_old_row() {
 }
 
 #[test]
-fn a_tag_stamped_at_the_fill_lets_a_lease_of_the_old_history_fill_the_new_one() {
+fn a_tag_taken_at_the_fill_lets_an_old_lease_fill() {
     breaks(&Leases {
         writers: 1,
         left: ONE_FAILOVER,
@@ -219,7 +219,7 @@ fn a_tag_stamped_at_the_fill_lets_a_lease_of_the_old_history_fill_the_new_one() 
 }
 
 #[test]
-fn a_tag_known_before_the_lease_survives_a_failover_that_loses_commands() {
+fn a_tag_taken_before_the_lease_survives_a_failover() {
     holds(&Leases {
         writers: 1,
         left: ONE_FAILOVER,
@@ -229,7 +229,7 @@ fn a_tag_known_before_the_lease_survives_a_failover_that_loses_commands() {
 }
 
 #[test]
-fn a_tag_known_before_the_lease_survives_such_a_failover_under_two_writers() {
+fn a_tag_before_the_lease_survives_failover_with_two_writers() {
     holds(&Leases {
         readers: 2,
         left: ONE_FAILOVER,

@@ -1,4 +1,4 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{Floor, Left, ReleaseValue};
 use crate::scripts::{SCRIPTS, Scripts, Stores};
@@ -32,7 +32,7 @@ const ONE_FAILOVER: Left = Left {
 };
 
 #[test]
-fn three_writers_that_leave_no_value_are_never_read_behind() {
+fn three_writers_without_values_are_read_fresh() {
     holds(&ReleaseValue {
         scripts: Scripts {
             stores: Stores::Never,
@@ -45,7 +45,7 @@ fn three_writers_that_leave_no_value_are_never_read_behind() {
 }
 
 #[test]
-fn three_writers_that_leave_their_rows_are_never_read_behind() {
+fn three_writers_that_leave_their_rows_are_read_fresh() {
     holds(&ReleaseValue {
         left: ONE_CRASH,
         floor: Floor::Committed,
@@ -54,7 +54,7 @@ fn three_writers_that_leave_their_rows_are_never_read_behind() {
 }
 
 #[test]
-fn a_row_left_whenever_no_other_writer_is_in_flight_may_be_the_older_one() {
+fn a_row_left_by_a_merely_sole_writer_may_be_older() {
     breaks(&ReleaseValue {
         scripts: Scripts {
             stores: Stores::IfSole,
@@ -66,10 +66,10 @@ fn a_row_left_whenever_no_other_writer_is_in_flight_may_be_the_older_one() {
     });
 }
 
-/// The second quarantine has marked it already; the mark of a RELEASE is for
-/// writers without one, further down.
+/// The second quarantine has already set the mark. The mark of a RELEASE serves
+/// writers without a quarantine; see the tests below.
 #[test]
-fn among_writers_that_all_quarantine_a_release_need_not_mark_what_it_leaves() {
+fn a_release_needs_no_mark_if_all_writers_quarantine() {
     holds(&ReleaseValue {
         scripts: Scripts {
             release_marks: false,
@@ -82,7 +82,7 @@ fn among_writers_that_all_quarantine_a_release_need_not_mark_what_it_leaves() {
 }
 
 #[test]
-fn a_row_left_after_a_quarantine_expired_early_costs_no_returned_write() {
+fn a_row_left_after_expiry_hides_no_returned_write() {
     holds(&ReleaseValue {
         left: Left {
             expiries: 1,
@@ -93,7 +93,7 @@ fn a_row_left_after_a_quarantine_expired_early_costs_no_returned_write() {
 }
 
 #[test]
-fn a_row_left_after_an_eviction_costs_no_returned_write() {
+fn a_row_left_after_eviction_hides_no_returned_write() {
     holds(&ReleaseValue {
         left: Left {
             evictions: 1,
@@ -104,7 +104,7 @@ fn a_row_left_after_an_eviction_costs_no_returned_write() {
 }
 
 #[test]
-fn an_invalidation_that_leaves_no_mark_lets_an_older_row_be_left() {
+fn an_invalidation_without_a_mark_lets_an_older_row_stay() {
     breaks(&ReleaseValue {
         scripts: Scripts {
             invalidate_marks: false,
@@ -118,7 +118,7 @@ fn an_invalidation_that_leaves_no_mark_lets_an_older_row_be_left() {
 }
 
 #[test]
-fn an_invalidation_keeps_every_row_older_than_what_it_told_of_from_being_left() {
+fn an_invalidation_keeps_older_rows_from_being_left() {
     holds(&ReleaseValue {
         writers: 2,
         external: 1,
@@ -127,7 +127,7 @@ fn an_invalidation_keeps_every_row_older_than_what_it_told_of_from_being_left() 
 }
 
 #[test]
-fn a_degraded_writer_that_leaves_no_marks_lets_an_older_row_be_left() {
+fn a_degraded_writer_without_marks_lets_an_older_row_stay() {
     breaks(&ReleaseValue {
         scripts: Scripts {
             invalidate_marks: false,
@@ -142,7 +142,7 @@ fn a_degraded_writer_that_leaves_no_marks_lets_an_older_row_be_left() {
 }
 
 #[test]
-fn a_release_without_a_record_that_leaves_no_mark_lets_an_older_row_be_left() {
+fn a_release_without_record_or_mark_lets_an_older_row_stay() {
     breaks(&ReleaseValue {
         scripts: Scripts {
             release_marks: false,
@@ -156,7 +156,7 @@ fn a_release_without_a_record_that_leaves_no_mark_lets_an_older_row_be_left() {
 }
 
 #[test]
-fn a_degraded_writer_is_never_read_behind_once_it_returned() {
+fn a_degraded_writer_is_read_fresh_once_it_returned() {
     holds(&ReleaseValue {
         degraded: 1,
         ..WHOLE
@@ -164,7 +164,7 @@ fn a_degraded_writer_is_never_read_behind_once_it_returned() {
 }
 
 #[test]
-fn a_tag_known_before_the_quarantine_survives_a_failover_that_loses_commands() {
+fn a_tag_taken_before_the_quarantine_survives_a_failover() {
     holds(&ReleaseValue {
         writers: 2,
         left: ONE_FAILOVER,
@@ -173,7 +173,7 @@ fn a_tag_known_before_the_quarantine_survives_a_failover_that_loses_commands() {
 }
 
 #[test]
-fn a_tag_taken_at_the_release_brings_an_older_row_into_the_new_history() {
+fn a_tag_taken_at_the_release_restores_an_older_row() {
     breaks(&ReleaseValue {
         early_tag: false,
         writers: 2,

@@ -1,4 +1,4 @@
-//! What may be repeated, and what must not.
+//! The commands that may be repeated, and those that must not be.
 
 use super::{Left, Packets};
 use crate::{breaks, holds};
@@ -29,12 +29,12 @@ const TWO_RELEASES: Left = Left {
 };
 
 #[test]
-fn packets_that_are_sent_once_lead_to_no_old_read() {
+fn packets_sent_once_lead_to_fresh_reads() {
     holds(&ONCE);
 }
 
 #[test]
-fn a_quarantine_and_its_release_repeated_under_one_id_store_an_older_row() {
+fn a_write_repeated_under_one_id_stores_an_older_row() {
     breaks(&Packets {
         left: Left {
             releases: 1,
@@ -45,7 +45,7 @@ fn a_quarantine_and_its_release_repeated_under_one_id_store_an_older_row() {
 }
 
 #[test]
-fn an_acquire_repeated_under_one_token_lets_an_older_row_be_filled() {
+fn an_acquire_repeated_under_one_token_fills_an_older_row() {
     breaks(&Packets {
         left: TWO_ACQUIRES,
         ..ONCE
@@ -53,7 +53,7 @@ fn an_acquire_repeated_under_one_token_lets_an_older_row_be_filled() {
 }
 
 #[test]
-fn the_release_of_a_quarantine_without_a_reply_stores_an_older_row_if_it_carries_one() {
+fn an_unacknowledged_write_releasing_a_value_stores_an_old_row() {
     breaks(&Packets {
         left: TWO_QUARANTINES,
         unacknowledged: Some(true),
@@ -62,7 +62,7 @@ fn the_release_of_a_quarantine_without_a_reply_stores_an_older_row_if_it_carries
 }
 
 #[test]
-fn the_release_of_a_quarantine_without_a_reply_does_no_harm_without_a_value() {
+fn an_unacknowledged_write_releasing_no_value_is_harmless() {
     holds(&Packets {
         left: TWO_QUARANTINES,
         unacknowledged: Some(false),
@@ -70,9 +70,9 @@ fn the_release_of_a_quarantine_without_a_reply_does_no_harm_without_a_value() {
     });
 }
 
-/// It takes both repeats to go wrong: this one alone finds its mark.
+/// Only both repeats together go wrong, because this one alone finds its mark.
 #[test]
-fn a_quarantine_alone_may_come_twice() {
+fn a_quarantine_alone_may_be_repeated() {
     holds(&Packets {
         left: TWO_QUARANTINES,
         ..ONCE
@@ -80,7 +80,7 @@ fn a_quarantine_alone_may_come_twice() {
 }
 
 #[test]
-fn a_release_alone_may_come_twice() {
+fn a_release_alone_may_be_repeated() {
     holds(&Packets {
         left: TWO_RELEASES,
         ..ONCE
@@ -88,7 +88,7 @@ fn a_release_alone_may_come_twice() {
 }
 
 #[test]
-fn everything_may_come_twice_if_names_are_new_and_repeated_releases_carry_nothing() {
+fn repeats_under_new_names_without_values_are_harmless() {
     holds(&Packets {
         fresh: true,
         unacknowledged: Some(false),

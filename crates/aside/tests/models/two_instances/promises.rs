@@ -1,4 +1,4 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{OwnForget, OwnInsert, Skipping, TwoInstances};
 use crate::{breaks, holds};
@@ -21,7 +21,7 @@ const ORDER: TwoInstances = TwoInstances {
     ..WHOLE
 };
 
-/// A read that skips the in-process tier, between others that do not.
+/// A read that skips the local tier, between reads that use it.
 const SKIP: TwoInstances = TwoInstances { skips: 1, ..ORDER };
 
 #[test]
@@ -30,7 +30,7 @@ fn an_instance_reads_its_own_writes() {
 }
 
 #[test]
-fn forgetting_before_the_quarantine_is_acknowledged_lets_the_old_row_in_again() {
+fn invalidating_before_the_quarantine_readmits_the_old_row() {
     breaks(&TwoInstances {
         own_forget: OwnForget::BeforeReply,
         readers: 2,
@@ -40,7 +40,7 @@ fn forgetting_before_the_quarantine_is_acknowledged_lets_the_old_row_in_again() 
 }
 
 #[test]
-fn suspicion_alone_ends_too_early_for_a_write_whose_quarantine_was_lost() {
+fn suspicion_ends_too_early_for_a_lost_quarantine() {
     breaks(&TwoInstances {
         lost: 1,
         holds: false,
@@ -51,12 +51,12 @@ fn suspicion_alone_ends_too_early_for_a_write_whose_quarantine_was_lost() {
 }
 
 #[test]
-fn a_key_held_until_its_release_is_never_read_behind_its_own_write() {
+fn a_key_bypassed_until_its_release_reads_its_own_write() {
     holds(&TwoInstances { lost: 1, ..WHOLE });
 }
 
 #[test]
-fn an_instance_that_keeps_the_rows_it_wrote_reads_its_own_writes() {
+fn an_instance_that_inserts_its_rows_reads_its_own_writes() {
     holds(&TwoInstances {
         own_insert: OwnInsert::AsOfRelease,
         ..WHOLE
@@ -64,7 +64,7 @@ fn an_instance_that_keeps_the_rows_it_wrote_reads_its_own_writes() {
 }
 
 #[test]
-fn an_instance_that_keeps_the_rows_it_wrote_reads_back_behind_another_write() {
+fn an_instance_that_inserts_its_rows_may_read_back() {
     breaks(&TwoInstances {
         own_insert: OwnInsert::AsOfRelease,
         ..ORDER
@@ -72,7 +72,7 @@ fn an_instance_that_keeps_the_rows_it_wrote_reads_back_behind_another_write() {
 }
 
 #[test]
-fn an_instance_that_keeps_them_under_a_newer_generation_reads_back_as_well() {
+fn inserting_them_under_a_newer_generation_reads_back_too() {
     breaks(&TwoInstances {
         own_insert: OwnInsert::AsOfInsert,
         readers: 2,
@@ -81,44 +81,44 @@ fn an_instance_that_keeps_them_under_a_newer_generation_reads_back_as_well() {
 }
 
 #[test]
-fn an_instance_that_leaves_its_rows_to_the_next_read_reads_in_order() {
+fn an_instance_that_inserts_no_own_rows_reads_in_order() {
     holds(&ORDER);
 }
 
 #[test]
-fn an_instance_reads_in_order_though_a_quarantine_was_lost() {
+fn an_instance_reads_in_order_after_a_lost_quarantine() {
     holds(&TwoInstances { lost: 1, ..ORDER });
 }
 
 #[test]
-fn after_a_read_that_skips_the_tier_and_forgets_nothing_reads_go_back() {
+fn a_skipping_read_that_invalidates_nothing_lets_reads_go_back() {
     breaks(&TwoInstances {
         skipping: Skipping::Nothing,
         ..SKIP
     });
 }
 
-/// It may have found a quarantine, and have loaded what it answers.
+/// The read may have found a quarantine and returned a row that it loaded.
 #[test]
-fn after_a_read_that_skips_the_tier_and_forgets_only_by_what_redis_holds_reads_go_back() {
+fn a_skipping_read_that_only_compares_redis_lets_reads_go_back() {
     breaks(&TwoInstances {
         skipping: Skipping::ForgetsIfRedisDiffers,
         ..SKIP
     });
 }
 
-/// The other value may be on its way into the tier, and not be held yet.
+/// The other value may be about to enter the tier, and have no entry yet.
 #[test]
-fn after_a_read_that_skips_the_tier_and_forgets_only_what_it_holds_reads_go_back() {
+fn a_skipping_read_that_needs_an_entry_lets_reads_go_back() {
     breaks(&TwoInstances {
         skipping: Skipping::ForgetsIfOtherHeld,
         ..SKIP
     });
 }
 
-/// The same where only a value found in Redis is answered out of turn.
+/// As above, if the read out of turn may only return a value found in Redis.
 #[test]
-fn that_loads_wait_for_the_read_in_flight_does_not_make_up_for_it() {
+fn waiting_for_the_read_in_flight_still_lets_reads_go_back() {
     breaks(&TwoInstances {
         skipping: Skipping::ForgetsIfOtherHeld,
         skips_in_turn: true,
@@ -127,11 +127,11 @@ fn that_loads_wait_for_the_read_in_flight_does_not_make_up_for_it() {
 }
 
 #[test]
-fn a_read_that_skips_the_tier_and_forgets_unless_it_holds_the_same_keeps_reads_in_order() {
+fn a_skipping_read_that_keeps_equal_entries_keeps_order() {
     holds(&SKIP);
 }
 
 #[test]
-fn such_a_read_keeps_reads_in_order_though_a_quarantine_was_lost() {
+fn such_a_read_keeps_order_after_a_lost_quarantine() {
     holds(&TwoInstances { lost: 1, ..SKIP });
 }

@@ -57,7 +57,7 @@ impl TwoInstances {
                         generation,
                     });
                 }
-                steps.to("r#: answers v#, inserts if current", [n, version], to);
+                steps.to("r#: returns v#, inserts if current", [n, version], to);
             }
             ReaderStage::Skipped => {
                 let mut to = at.done(i, reader.version);
@@ -94,16 +94,16 @@ impl TwoInstances {
             if version < at.returned {
                 let numbers = [n, version, at.returned];
                 steps.broken(
-                    "r# is served v# in process, and w0 had returned with v#",
+                    "r# is served v# locally, and w0 had returned with v#",
                     numbers,
                 );
             }
             if self.in_order && version < at.seen {
                 let numbers = [n, version, at.seen];
-                steps.broken("r# is served v# in process, and v# had been seen", numbers);
+                steps.broken("r# is served v# locally, and v# had been seen", numbers);
             }
             steps.to(
-                "r#: is served v# in process",
+                "r#: is served v# locally",
                 [n, version],
                 at.done(i, version),
             );
@@ -134,7 +134,7 @@ impl TwoInstances {
 }
 
 impl Reader {
-    /// Whether it is the one read below the tier.
+    /// Returns true if it is the one read below the tier.
     fn is_under_way(&self) -> bool {
         matches!(self.stage, ReaderStage::Sent | ReaderStage::Answered)
     }

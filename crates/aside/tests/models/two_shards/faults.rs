@@ -1,10 +1,10 @@
-//! What goes wrong on one of the shards, and what repairs it.
+//! The faults of one shard, and their repair.
 
 use super::{A, B, FORGET, OwnStage, Proves, State, SuspectUntil, TwoShards};
 use crate::explore::Steps;
 use crate::scripts::WITHOUT_VALUES;
 
-/// A PONG is this, plus what was told of when its PING was sent.
+/// A PONG is this, plus the version announced when its PING was sent.
 const PONG: u8 = 2;
 
 impl TwoShards {
@@ -24,7 +24,7 @@ impl TwoShards {
                 to.forget(B, shard);
                 let link = &mut to.instances[B].links[shard];
                 link.floor = link.floor.max(at.own_version);
-                steps.to("B polls, holds its key on s#", [s], to);
+                steps.to("B polls, bypasses its key on s#", [s], to);
             }
         } else if at.instances[B].holds[shard] {
             let mut to = *at;
@@ -56,7 +56,7 @@ impl TwoShards {
         match link.channel.first() {
             Some(FORGET) => {
                 to.forget(i, shard);
-                steps.to("i#: hears a message of s#", [n, s], to);
+                steps.to("i#: receives a message of s#", [n, s], to);
             }
             Some(pong) => {
                 let told = [(pong - PONG) % 3, (pong - PONG) / 3];
@@ -81,7 +81,7 @@ impl TwoShards {
         }
     }
 
-    /// A shard that did not answer in time, and one that does again.
+    /// A shard that did not answer in time, and its recovery.
     pub(super) fn suspicion(&self, at: &State, i: usize, shard: usize, steps: &mut Steps<State>) {
         let (n, s, link) = (i as u8, shard as u8, at.instances[i].links[shard]);
         let has_row = |shard: usize| at.shards[shard].is_journalled;

@@ -1,10 +1,10 @@
-//! What holds, and what each rule is there for.
+//! The promises that hold, and the failure that each rule prevents.
 
 use super::{A, B, Commits, Holds, Journals, Left, Proves, SuspectUntil, TwoShards};
 use crate::{breaks, holds, holds_near};
 
-/// One write, whose quarantine may be lost on a shard, read where it was
-/// written.
+/// One write, whose quarantine may be lost on a shard, read on the instance
+/// that wrote it.
 const OWN: TwoShards = TwoShards {
     commits: Commits::AfterEach,
     journals: Journals::EachUnacknowledged,
@@ -26,19 +26,19 @@ const ONE_STALLED: Left = Left {
     ..OWN.left
 };
 
-/// The same, read elsewhere.
+/// The same write, read on the other instance.
 const ELSEWHERE: TwoShards = TwoShards {
     readers: &[(B, 1), (B, 1)],
     ..OWN
 };
 
 #[test]
-fn an_instance_reads_its_own_write_though_its_quarantine_was_lost_on_one_shard() {
+fn own_writes_are_read_if_one_shard_loses_the_quarantine() {
     holds(&OWN);
 }
 
 #[test]
-fn an_instance_reads_its_own_write_on_the_one_shard_and_on_the_other_as_far_as_was_looked() {
+fn own_writes_are_read_on_both_shards_near_start() {
     holds_near(&TwoShards {
         readers: &[(A, 0), (A, 1)],
         ..OWN
@@ -46,7 +46,7 @@ fn an_instance_reads_its_own_write_on_the_one_shard_and_on_the_other_as_far_as_w
 }
 
 #[test]
-fn an_instance_reads_its_own_write_though_its_quarantine_comes_late_on_one_shard() {
+fn own_writes_are_read_if_one_shard_quarantines_late() {
     holds(&TwoShards {
         left: ONE_STALLED,
         ..OWN
@@ -54,7 +54,7 @@ fn an_instance_reads_its_own_write_though_its_quarantine_comes_late_on_one_shard
 }
 
 #[test]
-fn an_instance_reads_its_own_write_after_another_came_in_between_as_far_as_was_looked() {
+fn own_writes_are_read_after_another_write_near_start() {
     holds_near(&TwoShards {
         other_writer: true,
         ..OWN
@@ -62,7 +62,7 @@ fn an_instance_reads_its_own_write_after_another_came_in_between_as_far_as_was_l
 }
 
 #[test]
-fn a_key_let_go_when_a_key_on_the_other_shard_was_released_is_read_behind_its_own_write() {
+fn releasing_by_shard_breaks_read_your_writes() {
     breaks(&TwoShards {
         holds: Holds::UntilAnyRelease,
         ..OWN
@@ -70,12 +70,12 @@ fn a_key_let_go_when_a_key_on_the_other_shard_was_released_is_read_behind_its_ow
 }
 
 #[test]
-fn other_instances_read_what_was_told_of_though_a_quarantine_was_lost_on_one_shard() {
+fn others_read_announced_writes_if_a_quarantine_is_lost() {
     holds(&ELSEWHERE);
 }
 
 #[test]
-fn other_instances_read_what_was_told_of_on_the_one_shard_and_on_the_other() {
+fn others_read_announced_writes_on_both_shards() {
     holds(&TwoShards {
         readers: &[(B, 0), (B, 1)],
         ..ELSEWHERE
@@ -83,7 +83,7 @@ fn other_instances_read_what_was_told_of_on_the_one_shard_and_on_the_other() {
 }
 
 #[test]
-fn other_instances_read_what_was_told_of_though_a_quarantine_comes_late_on_one_shard() {
+fn others_read_announced_writes_if_a_quarantine_is_late() {
     holds(&TwoShards {
         left: ONE_STALLED,
         ..ELSEWHERE
@@ -91,7 +91,7 @@ fn other_instances_read_what_was_told_of_though_a_quarantine_comes_late_on_one_s
 }
 
 #[test]
-fn other_instances_that_write_themselves_read_what_was_told_of_as_far_as_was_looked() {
+fn others_that_write_read_announced_writes_near_start() {
     holds_near(&TwoShards {
         other_writer: true,
         ..ELSEWHERE
@@ -99,7 +99,7 @@ fn other_instances_that_write_themselves_read_what_was_told_of_as_far_as_was_loo
 }
 
 #[test]
-fn a_commit_that_waits_for_one_shard_leaves_the_old_row_on_the_other() {
+fn a_commit_after_one_shard_leaves_the_old_row_on_the_other() {
     breaks(&TwoShards {
         commits: Commits::AfterFirst,
         ..ELSEWHERE
@@ -107,7 +107,7 @@ fn a_commit_that_waits_for_one_shard_leaves_the_old_row_on_the_other() {
 }
 
 #[test]
-fn a_key_that_is_not_journalled_because_another_was_acknowledged_stays_old_elsewhere() {
+fn a_key_left_out_of_the_journal_stays_old_on_others() {
     breaks(&TwoShards {
         journals: Journals::AllOrNone,
         ..ELSEWHERE
@@ -115,7 +115,7 @@ fn a_key_that_is_not_journalled_because_another_was_acknowledged_stays_old_elsew
 }
 
 #[test]
-fn a_pong_of_one_shard_proves_nothing_about_messages_of_the_other() {
+fn a_pong_of_one_shard_proves_nothing_about_the_other() {
     breaks(&TwoShards {
         proves: Proves::EveryShard,
         readers: &[(B, 1), (B, 1), (B, 0)],
@@ -132,12 +132,12 @@ const SUSPECT: TwoShards = TwoShards {
 };
 
 #[test]
-fn an_instance_that_suspects_a_shard_no_longer_reads_every_write_returned_before() {
+fn the_end_of_a_suspicion_reveals_every_returned_write() {
     holds(&SUSPECT);
 }
 
 #[test]
-fn a_suspicion_that_a_pong_ends_ends_before_the_journal_was_read() {
+fn a_suspicion_ended_by_a_pong_precedes_the_journal() {
     breaks(&TwoShards {
         suspect_until: SuspectUntil::Pong,
         ..SUSPECT
@@ -145,7 +145,7 @@ fn a_suspicion_that_a_pong_ends_ends_before_the_journal_was_read() {
 }
 
 #[test]
-fn a_suspicion_that_waits_for_the_rows_of_the_other_shard_ends_too_early() {
+fn a_suspicion_that_awaits_the_other_shard_ends_too_early() {
     breaks(&TwoShards {
         suspect_until: SuspectUntil::OtherRowsAreGone,
         ..SUSPECT

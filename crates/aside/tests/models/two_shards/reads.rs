@@ -13,7 +13,7 @@ impl State {
         self
     }
 
-    /// What any read on this instance must not be older than.
+    /// The oldest version that a read on this instance may return.
     fn floor(&self, instance: usize, shard: usize) -> u8 {
         let own = match instance {
             A if self.own == OwnStage::Returned => self.own_version,
@@ -34,14 +34,15 @@ impl TwoShards {
                 Key::Value { version, .. } => {
                     if version < reader.floor {
                         let numbers = [n, shard as u8, version, reader.floor];
-                        steps.broken("r#: GET on s# finds v#, and not v#", numbers);
+                        steps.broken("r#: GET on s# finds v#, instead of v#", numbers);
                     }
                     let mut to = *at;
                     to.readers[i].stage = ReaderStage::Answered;
                     to.readers[i].version = version;
                     steps.to("r#: GET finds v#", [n, version], to);
                 }
-                // Load and FILL in one: the leases have a model of their own.
+                // Load and FILL are one step, because the leases have a
+                // separate model.
                 Key::Absent => {
                     let mut to = *at;
                     to.readers[i].stage = ReaderStage::Answered;
@@ -69,7 +70,7 @@ impl TwoShards {
                         generation,
                     });
                 }
-                steps.to("r#: answers v#, inserts if current", [n, version], to);
+                steps.to("r#: returns v#, inserts if current", [n, version], to);
             }
             ReaderStage::Done => {}
         }
@@ -92,9 +93,9 @@ impl TwoShards {
             let floor = floor.max(link.proved);
             if version < floor {
                 let numbers = [n, version, shard as u8, floor];
-                steps.broken("r#: is served v# of s# in process, and not v#", numbers);
+                steps.broken("r#: is served v# of s# locally, instead of v#", numbers);
             }
-            steps.to("r#: is served v# in process", [n, version], at.done(i));
+            steps.to("r#: is served v# locally", [n, version], at.done(i));
         } else {
             let mut to = *at;
             to.readers[i] = Reader {

@@ -83,12 +83,12 @@ impl TwoShards {
                     }
                     steps.to("w0: RELEASE on s#", [s], to);
                 }
-                // Put off until the shard may be asked again.
+                // The RELEASE is postponed until the shard may be used again.
                 Quarantining::Unacknowledged if !at.instances[A].links[shard].is_suspect => {
                     self.publish(&mut to, shard);
                     to.forget(A, shard);
                     to.tell(shard, at.own_version);
-                    steps.to("w0: RELEASE on s#, put off until now", [s], to);
+                    steps.to("w0: RELEASE on s#, postponed until now", [s], to);
                 }
                 Quarantining::Unacknowledged | Quarantining::Released => {}
             }
@@ -104,7 +104,7 @@ impl TwoShards {
             to.own = OwnStage::Returned;
             to.returned = at.returned.max(at.own_version);
             for shard in 0..2 {
-                // What is in no journal, nobody else will tell of.
+                // Only the writer announces a version that is in no journal.
                 if !at.shards[shard].is_journalled {
                     to.tell(shard, at.own_version);
                 }
