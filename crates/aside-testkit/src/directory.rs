@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::User;
 
-/// The longest directory in which a socket still has room.
+/// The longest directory path that leaves room for a socket's name.
 ///
 /// The path of a unix socket may have 104 bytes on macOS and 108 on Linux.
 const LONGEST_BYTES: usize = 70;
@@ -18,29 +18,29 @@ const LONGEST_BYTES: usize = 70;
 /// A directory in memory that every user can reach, on Linux.
 const MEMORY: &str = "/dev/shm";
 
-/// How much room there must be in memory for a database to be put there.
+/// The free memory that is needed before a database is put there.
 ///
-/// Containers often have 64 MB, which a single one would fill.
+/// Containers often have 64 MB, which one database would fill.
 const MEMORY_BYTES: u64 = 1 << 30;
 
-/// A fresh directory for a small server, removed when dropped.
+/// Creates a directory for a small server, removed when dropped.
 ///
-/// It stands in the usual place for temporary files unless that has too long a
-/// name for the sockets in it.
+/// It is in the usual place for temporary files, unless the path of that place
+/// is too long for the sockets in it.
 pub(crate) fn create(server: &str) -> io::Result<TempDir> {
     let usual = env::temp_dir();
     let fits = usual.as_os_str().len() <= LONGEST_BYTES;
     create_in(if fits { &usual } else { Path::new("/tmp") }, server)
 }
 
-/// A fresh directory for a database of `user`, removed when dropped.
+/// Creates a directory for a database of `user`, removed when dropped.
 ///
-/// It stands in memory where there is room: a cluster is a thousand files, and
-/// writing those takes a disk ten times as long.
+/// It is in memory if there is room, because a cluster is a thousand files and
+/// writing them to a disk takes ten times as long.
 pub(crate) fn create_for_database(server: &str, user: Option<User>) -> io::Result<TempDir> {
     let directory = match (has_room(MEMORY), user) {
         (true, _) => create_in(Path::new(MEMORY), server)?,
-        // The usual place may be one that only we can reach.
+        // Only the current user may be able to reach the usual place.
         (false, Some(_)) => create_in(Path::new("/tmp"), server)?,
         (false, None) => create(server)?,
     };

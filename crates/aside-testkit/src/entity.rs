@@ -1,5 +1,5 @@
-//! Whether a type may be cached: what the library takes for granted of a row,
-//! held against rows of the user's own.
+//! Checks if a type may be cached, by testing rows of the user's against the
+//! assumptions of the library.
 
 mod keys;
 mod problem;
@@ -9,21 +9,22 @@ use aside::Entity;
 
 pub use problem::{EntityProblem, EntityProblems};
 
-/// Checks that a type fulfils what a cached row must, on some of its rows.
+/// Checks on some rows of a type that it meets the requirements of a cached
+/// row.
 ///
-/// Give it the rows that are unusual: an absent value, an empty list, the
-/// smallest and the largest number, a name with a colon, each variant of an
-/// enum. A property test can call it with rows that it draws. Needs the feature
-/// `entity`.
+/// Pass unusual rows: an absent value, an empty list, the smallest and the
+/// largest number, a name with a colon, each variant of an enum. A property
+/// test can call it with generated rows. Needs the feature `entity`.
 ///
-/// - Each row survives its text: a caller cannot tell the row that was read
-///   back from the one that was written. The text is that of [`aside::Json`].
-/// - Each row is small enough for the default `CACHE_MAX_VALUE_BYTES`, and flat
-///   enough to be read back in a list.
+/// - Each row survives its text: a caller cannot distinguish the row that was
+///   read back from the row that was written. The text is that of
+///   [`aside::Json`].
+/// - Each row fits into the default `CACHE_MAX_VALUE_BYTES`, and is nested so
+///   little that it can be read back in a list.
 /// - Each id and each index value serializes, and its key is the same each time
 ///   and after the row was read back.
-/// - Ids are equal if and only if their keys are; index values too. No two
-///   lookups share a key.
+/// - Ids are equal if and only if their keys are equal; index values too. No
+///   two lookups share a key.
 /// - `indexes()` names only lists that `INDEXES` describes.
 /// - The fingerprint is the same each time.
 ///
@@ -50,9 +51,9 @@ pub use problem::{EntityProblem, EntityProblems};
 ///
 /// # Errors
 ///
-/// If anything of it does not hold, or there is no row at all. The error has a
-/// sentence for each problem that says what to do. Its `Debug` form is the same
-/// text, so that `unwrap` shows it.
+/// If a requirement is not met, or there are no rows. The error says for each
+/// problem how to solve it. Its `Debug` form is the same text, so `unwrap`
+/// shows it.
 pub fn check_entity<E: Entity>(samples: impl IntoIterator<Item = E>) -> Result<(), EntityProblems> {
     let rows: Vec<E> = samples.into_iter().collect();
     let mut problems = EntityProblems::new(E::KIND);

@@ -1,41 +1,41 @@
-//! Why a server could not be started.
+//! The reasons why a server could not be started.
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// How much of a server's log is shown.
+/// How many bytes of a server's log are shown.
 const LOG_BYTES: usize = 4096;
 
-/// Why a server could not be started.
+/// The reason why a server could not be started.
 ///
-/// Its `Debug` form is its message, so that `unwrap` in a test says in plain
-/// words what to install or what the server complained about.
+/// Its `Debug` form is its message, so that `unwrap` in a test shows which
+/// package to install, or the server's own error text.
 #[non_exhaustive]
 pub enum StartError {
-    /// No program that could be started is installed here.
+    /// None of the programs that could be started is installed on this machine.
     Missing {
         /// The programs that were looked for, for example `redis-server`.
         programs: &'static [&'static str],
         /// How to install one.
         install: &'static str,
     },
-    /// The program started and gave up, or never became ready.
+    /// The program started and exited, or never became ready.
     Failed {
-        /// Which server.
+        /// The name of the server.
         server: &'static str,
-        /// What happened.
+        /// The failure.
         reason: String,
-        /// The end of what the server printed.
+        /// The end of the server's output.
         log: String,
     },
-    /// The operating system refused: no process, no directory, no port.
+    /// The operating system refused a process, a directory or a port.
     Io(io::Error),
 }
 
 impl StartError {
-    /// A failure, with the end of what the server wrote to `log`.
+    /// Returns a failure, with the end of the server's output in `log`.
     pub(crate) fn failed(server: &'static str, reason: String, log: &Path) -> Self {
         let log = fs::read(log).unwrap_or_default();
         let start = log.len().saturating_sub(LOG_BYTES);

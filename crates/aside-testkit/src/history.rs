@@ -1,25 +1,26 @@
-//! What really happened, and whether it was allowed.
+//! Records concurrent reads and writes, and checks them for consistency.
 //!
-//! A cache is wrong for microseconds, on one machine, once a day. Tests that
-//! arrange a race find the races that somebody thought of. This records what
-//! many readers and writers see while they run into each other, and judges
-//! afterwards.
+//! A cache may return a wrong value for microseconds, on one machine, once a
+//! day. A test that arranges a race finds only the races that its author
+//! imagined. This module records the results of many concurrent readers and
+//! writers, and checks them afterwards.
 //!
-//! Judging is cheap because every key has a version that the database raises
-//! in the transaction of each write (`update .. set v = v + 1 .. returning v`),
-//! so the order of all writes is known, and no search for one is needed:
+//! The check is cheap because every key has a version. The database raises it
+//! in the transaction of each write (`update .. set v = v + 1 .. returning v`).
+//! The order of all writes is therefore known, and no search for one is needed:
 //!
 //! - **C1** no read returns a version older than the newest write that had
 //!   returned more than a bound before the read began;
-//! - **C2** no read returns a version that nobody had begun to write when the
-//!   read ended, or that was rolled back;
-//! - **C3** versions never go backwards, for strict reads over all instances,
-//!   for lenient ones on each instance.
+//! - **C2** no read returns a version that was rolled back, or whose write had
+//!   not begun when the read ended;
+//! - **C3** versions never go backwards: strict reads are compared across all
+//!   instances, lenient reads on each instance.
 //!
-//! A write of unknown fate (its writer crashed) is never demanded by C1, but
-//! once seen it has happened, for C3. Deletes are writes like any other, and
-//! the version goes on when the row is created again. A list has a version of
-//! its own, raised with every change of its members, which are compared too.
+//! C1 never demands a write of unknown fate (its writer crashed). Once a read
+//! has seen the write, it has happened for C3. Deletes are writes too, and the
+//! version continues when the row is created again. A list has a separate
+//! version, raised with every change of its members, and the members are
+//! compared too.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -44,7 +45,7 @@
 //! assert_eq!(report.reads, 2);
 //! report.assert_clean();
 //!
-//! // This cache is never told of a write.
+//! // This cache is not invalidated by a write.
 //! let write = recorder.begin_write("hero:1");
 //! database.insert("hero:1", 2);
 //! write.learned(2);
@@ -58,14 +59,14 @@
 //! ```
 //!
 //! Several processes of one machine record into files
-//! ([`Recording::appending_to`]), and whoever survives puts them together
-//! ([`History::read_from`], [`History::merge`]): [`Time`] is the same clock
-//! for all of them.
+//! ([`Recording::appending_to`]). The surviving process combines them
+//! ([`History::read_from`], [`History::merge`]). [`Time`] is the same clock in
+//! all of them.
 //!
-//! What it cannot see: a version that was rolled back is given out again, so
-//! a read of it is only wrong until the next writer of that version begins.
-//! And a checker that never complained proves little. Let it judge a cache
-//! that is broken on purpose as well.
+//! Limits: a version that was rolled back is assigned again. A read of it is
+//! therefore detected only until the next writer of that version begins. A
+//! checker that never complains proves little, so also run it on a cache that
+//! is broken on purpose.
 
 mod time;
 pub use time::Time;

@@ -1,4 +1,4 @@
-//! Something that listens where a server should be, and is none.
+//! A listener at a server's address that is not that server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,30 +13,30 @@ use tokio::time::sleep;
 
 use crate::port::free_port;
 
-/// What an [`Impostor`] does with a connection.
+/// How an [`Impostor`] treats a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conduct {
-    /// It accepts, reads everything and never says a word.
+    /// It accepts, reads everything and never sends a byte.
     Silent,
-    /// It says this when the connection opens and whenever it is told
-    /// something, whatever that was.
+    /// It sends these bytes when the connection opens and after everything it
+    /// reads.
     Garbage(Vec<u8>),
-    /// It says this one byte at a time, with a pause before each, and then
+    /// It sends these bytes one at a time, with a pause before each, and then
     /// nothing.
     SlowBanner {
-        /// What it says.
+        /// The bytes to send.
         banner: Vec<u8>,
-        /// How long it waits before each byte.
+        /// The pause before each byte.
         pause: Duration,
     },
 }
 
-/// A listener on a free port of the loopback interface that is not the server
-/// it is taken for.
+/// A listener on a free port of the loopback interface, in place of a real
+/// server.
 ///
-/// It works on the runtime that it was started on, and ends, with its
-/// connections, when it is dropped.
+/// It runs on the runtime that started it, and ends, with its connections, when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Impostor {
     address: SocketAddr,
@@ -45,11 +45,11 @@ pub struct Impostor {
 }
 
 impl Impostor {
-    /// Starts an impostor that behaves like that on every connection.
+    /// Starts an impostor that treats every connection like that.
     ///
     /// # Errors
     ///
-    /// When there is no port to listen on.
+    /// If there is no port to listen on.
     pub async fn start(conduct: Conduct) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port()?)).await?;
         let address = listener.local_addr()?;
@@ -62,26 +62,26 @@ impl Impostor {
         })
     }
 
-    /// Starts an impostor that never says a word.
+    /// Starts an impostor that never sends a byte.
     ///
     /// # Errors
     ///
-    /// When there is no port to listen on.
+    /// If there is no port to listen on.
     pub async fn silent() -> io::Result<Self> {
         Self::start(Conduct::Silent).await
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port it listens on.
+    /// Returns the port it listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// How many connections were made to it.
+    /// Returns how many connections were made to it.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
@@ -94,7 +94,7 @@ impl Drop for Impostor {
 }
 
 async fn listen(listener: TcpListener, conduct: Conduct, connections: Arc<AtomicU64>) {
-    // Owned by this task, so that connections end with it.
+    // Owned by this task, so that the connections end with it.
     let mut open = JoinSet::new();
     loop {
         match listener.accept().await {
@@ -102,14 +102,14 @@ async fn listen(listener: TcpListener, conduct: Conduct, connections: Arc<Atomic
                 connections.fetch_add(1, Ordering::Relaxed);
                 open.spawn(receive(client, conduct.clone()));
             }
-            // The client went away again, or we are short of descriptors.
+            // The client disconnected again, or no file descriptor is left.
             Err(_) => tokio::task::yield_now().await,
         }
         while open.try_join_next().is_some() {}
     }
 }
 
-/// Behaves until the client goes, which is the only end there is.
+/// Serves one connection until the client closes it.
 async fn receive(mut client: TcpStream, conduct: Conduct) -> io::Result<()> {
     let mut buffer = [0; 4096];
     match conduct {

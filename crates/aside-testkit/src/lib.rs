@@ -1,25 +1,27 @@
-//! Real servers for tests, and the faults to put them to.
+//! Real servers for tests, and faults to inject into them.
 //!
-//! A cache is only as good as its behaviour on a bad day, and a bad day cannot
-//! be mocked: a mock fails the way its author imagined. This crate starts the
-//! real thing, kills it, freezes it and cuts its connections.
+//! A cache must be judged by its behaviour under faults, and a mock only fails
+//! in the modes that its author imagined. This crate starts the real server,
+//! kills it, freezes it and cuts its connections.
 //!
-//! - [`RedisServer`]: a Redis or Valkey of its own for every test, on a free
-//!   port, that can be killed, restarted, stopped and asked what it was asked.
-//! - [`PostgresServer`]: a PostgreSQL cluster of its own, ready in a fraction of
-//!   a second, with the same faults and with databases for the asking.
-//! - [`Proxy`]: stands before any server and delays, swallows, stalls, cuts or
-//!   resets, each direction by itself.
-//! - [`Impostor`]: listens where a server should be and is none.
-//! - [`history`]: records what readers and writers saw, and proves that no
-//!   answer was older than promised, or finds the one that was.
+//! - [`RedisServer`]: a private Redis or Valkey for every test, on a free port.
+//!   Tests can kill, restart and stop it, and count the commands it received.
+//! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
+//!   second, with the same faults and with databases on request.
+//! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
+//!   or resets, each direction separately.
+//! - [`Impostor`]: a listener at a server's address that is not that server.
+//! - [`history`]: records the results of readers and writers, and proves that
+//!   no result was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
-//! - `check_entity` (feature `entity`): checks that a type of yours fulfils what
-//!   a cached row must.
+//! - `check_entity` (feature `entity`): checks that a type meets the
+//!   requirements of a cached row.
 //!
-//! Every server ends with the process that started it, however that ends. The
-//! programs come from the system; a missing one is a [`StartError`] that names
-//! the package. Without the feature nothing here knows aside: it
+//! Every server ends with the process that started it, even if that process is
+//! killed. The programs come from the system; a missing program is a
+//! [`StartError`] that names the package. Without the feature this crate does
+//! not depend on aside. It serves any test, on Linux and macOS, that needs
+//! these servers.
 //! serves any test, on Linux and macOS, that needs these servers.
 //!
 //! ```no_run
@@ -32,7 +34,7 @@
 //!
 //! proxy.set(Direction::ToClient, Mode::Blackhole); // replies get lost
 //! redis.reset_stats();
-//! // ... and now the code under test must degrade as it promised.
+//! ... and now the code under test must degrade as it promised.
 //! assert!(redis.calls("get") <= 1);
 //! # Ok(()) }
 //! ```

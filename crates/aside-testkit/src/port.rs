@@ -6,16 +6,17 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
-/// Below the range from which systems give ports to outgoing connections.
+/// Below the range from which systems assign ports to outgoing connections.
 ///
-/// A port of that range is unfit for a server that tests kill: while it is
-/// down, a client that keeps reconnecting may be given this very port as its
-/// own, connect to itself and keep the server from coming back.
+/// A port of that range is unfit for a server that tests kill. While the server
+/// is down, the system may assign this port to a client that keeps
+/// reconnecting. The client then connects to itself and keeps the server from
+/// starting again.
 const PORTS: Range<u16> = 15_000..32_000;
 
-/// A port on which nobody listens now.
+/// Returns a port without a listener.
 ///
-/// Somebody else may take it before the server does; callers try again then.
+/// Another process may take it before the server does; callers then try again.
 pub(crate) fn free_port() -> io::Result<u16> {
     let random = RandomState::new().build_hasher().finish();
     let offset = (random % u64::from(PORTS.end - PORTS.start)) as u16;

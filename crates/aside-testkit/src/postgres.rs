@@ -22,16 +22,16 @@ use crate::port::free_port;
 use crate::process::{Launch, ServerProcess, User};
 use crate::wait::poll_until;
 
-/// How long a server may take to answer for the first time.
+/// How long a server may take until its first reply.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long one statement may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
-/// How many ports to try when others are quicker to take them.
+/// How many ports to try if other processes take them first.
 const ATTEMPTS: usize = 5;
 
-/// Fast and small, and yet a commit survives [`PostgresServer::kill`]: without
+/// Fast and small. A commit survives [`PostgresServer::kill`], because without
 /// `fsync` it is safe from the death of the server, only not of the machine.
 const SETTINGS: &[&str] = &[
     "fsync=off",
@@ -48,17 +48,18 @@ const SETTINGS: &[&str] = &[
 pub struct PostgresOptions {
     /// More settings, for example `max_connections=10`. Default: none.
     pub config: Vec<String>,
-    /// The directory of `postgres` and `initdb`. Default: found on the `PATH`,
-    /// else the highest version where Debian, Fedora or Homebrew put it.
+    /// The directory of `postgres` and `initdb`. Default: the one on the
+    /// `PATH`, else the highest version in the directories of Debian, Fedora or
+    /// Homebrew.
     pub programs: Option<PathBuf>,
 }
 
-/// A PostgreSQL cluster of its own, on a free port of the loopback interface
-/// and on a unix socket.
+/// A private PostgreSQL cluster, on a free port of the loopback interface and
+/// on a unix socket.
 ///
-/// Everybody on this machine may connect as `postgres` without a password.
-/// It ends when this value is dropped, and when the process that started it
-/// ends in whatever way. Where the process is root, which PostgreSQL refuses,
+/// Every user of this machine may connect as `postgres` without a password. It
+/// ends when this value is dropped, and when the process that started it ends,
+/// even by SIGKILL. PostgreSQL refuses to run as root; if the process is root,
 /// the server runs as `postgres` or `nobody`.
 ///
 /// ```no_run
@@ -72,13 +73,13 @@ pub struct PostgresOptions {
 #[derive(Debug)]
 pub struct PostgresServer {
     settings: Settings,
-    // Before the directory: fields are dropped in order, and a server must be
-    // gone before what it writes into is.
+    // Before the directory, because fields are dropped in order, and the server
+    // must have ended before its directory is removed.
     process: Mutex<ServerProcess>,
     directory: TempDir,
 }
 
-/// What it takes to start the server again.
+/// The settings needed to start the server again.
 #[derive(Debug)]
 struct Settings {
     programs: PathBuf,
@@ -88,21 +89,22 @@ struct Settings {
 }
 
 impl PostgresServer {
-    /// Starts a server and waits until it answers.
+    /// Starts a server and waits until it accepts statements.
     ///
     /// # Errors
     ///
-    /// [`StartError::Missing`] when PostgreSQL is not installed.
+    /// [`StartError::Missing`] if PostgreSQL is not installed.
     pub fn start() -> Result<Self, StartError> {
         Self::start_with(PostgresOptions::default())
     }
 
-    /// Starts a server with settings of its own and waits until it answers.
+    /// Starts a server with these settings and waits until it accepts
+    /// statements.
     ///
     /// # Errors
     ///
-    /// [`StartError::Missing`] when PostgreSQL is not installed,
-    /// [`StartError::Failed`] when the server refuses its settings.
+    /// [`StartError::Missing`] if PostgreSQL is not installed,
+    /// [`StartError::Failed`] if the server refuses its settings.
     pub fn start_with(options: PostgresOptions) -> Result<Self, StartError> {
         let programs = options.programs.map_or_else(programs::find, Ok)?;
         let user = programs::unprivileged_user()?;
@@ -135,12 +137,12 @@ impl PostgresServer {
         }
     }
 
-    /// The URL of the database `postgres` over TCP.
+    /// Returns the URL of the database `postgres` over TCP.
     pub fn url(&self) -> String {
         self.url_of("postgres")
     }
 
-    /// The URL of a database over TCP.
+    /// Returns the URL of a database over TCP.
     pub fn url_of(&self, database: &str) -> String {
         format!(
             "postgres://postgres@127.0.0.1:{}/{database}",
@@ -148,34 +150,34 @@ impl PostgresServer {
         )
     }
 
-    /// The URL of a database over the unix socket.
+    /// Returns the URL of a database over the unix socket.
     pub fn unix_url_of(&self, database: &str) -> String {
         let (host, port) = (self.directory.path().display(), self.settings.port);
         format!("postgres:///{database}?host={host}&port={port}&user=postgres")
     }
 
-    /// The TCP port. It stays the same over restarts.
+    /// Returns the TCP port. It stays the same over restarts.
     pub fn port(&self) -> u16 {
         self.settings.port
     }
 
-    /// The TCP address.
+    /// Returns the TCP address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.settings.port).into()
     }
 
-    /// The directory of the cluster's files and of the unix socket.
+    /// Returns the directory of the cluster's files and of the unix socket.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// Creates an empty database and returns its URL.
     ///
-    /// Much cheaper than a server, for tests that only need to be alone.
+    /// This is much cheaper than a server, for tests that only need isolation.
     ///
     /// # Panics
     ///
-    /// When there is one of that name, or the server does not answer.
+    /// If there is a database of that name, or the server does not reply.
     #[track_caller]
     pub fn create_database(&self, name: &str) -> String {
         self.query(
@@ -189,7 +191,7 @@ impl PostgresServer {
     ///
     /// # Panics
     ///
-    /// When a statement fails, or the server does not answer within twenty
+    /// If a statement fails, or the server does not reply within twenty
     /// seconds.
     #[track_caller]
     pub fn query(&self, database: &str, sql: &str) -> Rows {
@@ -197,22 +199,22 @@ impl PostgresServer {
             .unwrap_or_else(|error| panic!("{error}, in: {sql}"))
     }
 
-    /// Runs statements, which may fail, on a server that may be away.
+    /// Runs statements, which may fail, on a server that may be down.
     ///
     /// # Errors
     ///
-    /// When a statement fails, with its SQLSTATE in the message, or the server
-    /// does not answer within twenty seconds.
+    /// If a statement fails, with its SQLSTATE in the message, or the server
+    /// does not reply within twenty seconds.
     pub fn try_query(&self, database: &str, sql: &str) -> io::Result<Rows> {
         let socket = socket(self.directory.path(), self.settings.port);
         wire::query(&socket, database, sql, ANSWERS_WITHIN)
     }
 
-    /// Cuts all connections of clients; how many there were.
+    /// Cuts all connections of clients. Returns how many there were.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// If the server does not reply.
     #[track_caller]
     pub fn cut_connections(&self) -> usize {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -222,23 +224,23 @@ impl PostgresServer {
 
     /// Kills the server and all its processes (SIGKILL).
     ///
-    /// What was committed survives.
+    /// Committed transactions survive.
     ///
     /// # Panics
     ///
-    /// When the system does not let us.
+    /// If the system refuses the signal.
     pub fn kill(&self) {
         self.process()
             .end(Signal::KILL)
-            .expect("our own server can be killed");
+            .expect("a private server can be killed");
     }
 
     /// Freezes the server and all its processes (SIGSTOP): connections stay,
-    /// nothing answers.
+    /// and no statement gets a reply.
     ///
     /// # Panics
     ///
-    /// When the server is not running.
+    /// If the server is not running.
     #[track_caller]
     pub fn stop(&self) {
         self.process()
@@ -246,31 +248,31 @@ impl PostgresServer {
             .expect("only a running server can be stopped");
     }
 
-    /// Lets a stopped server go on (SIGCONT).
+    /// Continues a stopped server (SIGCONT).
     ///
     /// # Panics
     ///
-    /// When the server is not running.
+    /// If the server is not running.
     #[track_caller]
     pub fn cont(&self) {
         self.process()
             .cont()
-            .expect("only a running server can go on");
+            .expect("only a running server can be continued");
     }
 
     /// Starts the server again: same port, same data, same settings.
     ///
-    /// A running one is shut down first (SIGINT, which cuts connections).
+    /// A running server is shut down first (SIGINT, which cuts connections).
     ///
     /// # Panics
     ///
-    /// When it does not come back.
+    /// If it does not start again.
     #[track_caller]
     pub fn restart(&self) {
         let mut process = self.process();
         process
             .end(Signal::INT)
-            .expect("our own server can be ended");
+            .expect("a private server can be ended");
         let restarted = launch(&self.settings, self.directory.path());
         *process = restarted.unwrap_or_else(|error| panic!("{error}"));
     }
@@ -280,10 +282,10 @@ impl PostgresServer {
     }
 }
 
-/// Starts the server and waits until it answers.
+/// Starts the server and waits until it accepts statements.
 fn launch(settings: &Settings, directory: &Path) -> Result<ServerProcess, StartError> {
     let log = directory.join("postgres.log");
-    // What an earlier attempt printed must not be taken for this one's.
+    // The output of an earlier attempt must not be mistaken for this one's.
     fs::write(&log, "")?;
     let mut command = vec![settings.programs.join("postgres").into(), "-D".into()];
     command.push(directory.join("data").into());
@@ -303,11 +305,11 @@ fn launch(settings: &Settings, directory: &Path) -> Result<ServerProcess, StartE
         user: settings.user,
         directory,
         log: &log,
-        // Ends at once, and takes its shared memory with it.
+        // It ends at once, and releases its shared memory.
         end_signal: Signal::QUIT,
     })?;
-    // The socket is in a directory of ours, so whoever answers is ours, and
-    // by then has the TCP port as well.
+    // The socket is in a private directory, so a server that replies is this
+    // one. By then it also has the TCP port.
     let socket = socket(directory, settings.port);
     let answered = poll_until(READY_WITHIN, || match process.exited() {
         Ok(None) => wire::query(&socket, "postgres", "SELECT 1", READY_WITHIN).map(|_| Ok(())),

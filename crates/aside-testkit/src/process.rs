@@ -1,18 +1,21 @@
 //! A server process that does not outlive the process that started it.
 //!
 //! `Drop` ends the server when a test passes or panics. It does not run when
-//! the test process is killed, so a watchdog, a few lines of shell, holds the
-//! reading end of a pipe whose writing end only we hold. However we die, the
-//! kernel closes our end; the watchdog reads the end of the file, ends the
-//! server and removes its directory.
+//! the test process is killed. Therefore a watchdog, a few lines of shell,
+//! holds the reading end of a pipe, and only the test process holds the writing
+//! end. When the test process dies, the kernel closes that end in every case.
+//! The watchdog then reads the end of the file, ends the server and removes its
+//! directory.
 //!
-//! The server itself starts behind a gate: a shell that waits for a line on
-//! its standard input before it becomes the server. The line is written once
-//! the watchdog stands, and a gate whose opener died sees the end of the file
-//! and exits, so there is no moment at which an orphan could remain.
+//! The server itself starts behind a gate: a shell that waits for a line on its
+//! standard input before it becomes the server. The line is written once the
+//! watchdog runs. If the test process dies before that, the gate reads the end
+//! of the file and exits, so there is no moment at which an orphan could
+//! remain.
 //!
-//! `PR_SET_PDEATHSIG` was refused: it fires when the *thread* that started the
-//! child ends, and test threads end early; it also needs unsafe code.
+//! `PR_SET_PDEATHSIG` was refused. It fires when the *thread* that started the
+//! child ends, and test threads end before the test process. It also needs
+//! unsafe code.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -28,12 +31,13 @@ use rustix::process::{
 
 use crate::wait::poll_until;
 
-/// Becomes the server once told to; the server keeps the shell's process id.
+/// Becomes the server after it reads a line; the server keeps the shell's
+/// process id.
 const GATE: &str = r#"read -r open && exec "$@" </dev/null"#;
 
 /// Ends process `$1` and its children by signal `$2`, removes directory `$3`.
 ///
-/// Stopped processes do not hear signals other than KILL, hence the CONT.
+/// Stopped processes only react to KILL, so it sends CONT as well.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 read -r never
@@ -60,23 +64,24 @@ pub(crate) struct User {
 pub(crate) struct Launch<'a> {
     /// The program and its arguments.
     pub(crate) command: Vec<OsString>,
-    /// Whom to run it as; `None` for ourselves.
+    /// The user that runs it; `None` for the current user.
     pub(crate) user: Option<User>,
     /// The directory it runs in, removed by the watchdog.
     pub(crate) directory: &'a Path,
-    /// Where what it prints is appended.
+    /// The file to which its output is appended.
     pub(crate) log: &'a Path,
-    /// What makes it end quickly, and without leaving anything behind.
+    /// The signal that ends it quickly, and without leaving anything behind.
     pub(crate) end_signal: Signal,
 }
 
-/// A running server and the watchdog over it.
+/// A running server and its watchdog.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     server: Child,
     watchdog: Child,
     end_signal: Signal,
-    /// Set when the server was reaped: its process id may then be anybody's.
+    /// Set when the server was reaped: the system may then reuse its process
+    /// id.
     status: Option<ExitStatus>,
 }
 
@@ -90,7 +95,8 @@ impl ServerProcess {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Ctrl-C in a terminal goes to the whole group of the test.
+            // Ctrl-C in a terminal is sent to the whole process group of the
+            // test.
             .process_group(0);
         if let Some(user) = launch.user {
             gate.uid(user.id).gid(user.group);
@@ -137,7 +143,7 @@ impl ServerProcess {
         self.server.id()
     }
 
-    /// The exit status, if the server has ended.
+    /// Returns the exit status, if the server has ended.
     pub(crate) fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() && has_exited(self.pid())? {
             self.reap()?;
@@ -145,29 +151,29 @@ impl ServerProcess {
         Ok(self.status)
     }
 
-    /// Stops the server and its children where they are.
+    /// Stops the server and its children with SIGSTOP.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
         if self.exited()?.is_some() {
             return Err(io::Error::other("the server is not running"));
         }
         let pid = self.pid();
         kill_process(pid, Signal::STOP)?;
-        // The signal is on its way when `kill` returns, no more than that.
+        // When `kill` returns, the signal may not have been delivered yet.
         let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         poll_until(OBEYS_WITHIN, || {
             matches!(waitid(WaitId::Pid(pid), stopped), Ok(Some(_)))
         })
         .map_err(|_| io::Error::other("the server did not stop"))?;
-        // With its parent stopped the family does not grow any more.
+        // A stopped parent starts no further children.
         for child in children(pid) {
-            // It may have ended meanwhile, which is as good as stopped.
+            // It may have ended in the meantime, which is as good as stopped.
             let _ = kill_process(child, Signal::STOP);
             let _ = poll_until(OBEYS_WITHIN, || is_still(child));
         }
         Ok(())
     }
 
-    /// Lets a stopped server go on.
+    /// Continues a stopped server.
     pub(crate) fn cont(&mut self) -> io::Result<()> {
         if self.exited()?.is_some() {
             return Err(io::Error::other("the server is not running"));
@@ -193,8 +199,8 @@ impl ServerProcess {
         }
         let children = children(pid);
         kill_process(pid, Signal::KILL)?;
-        // Children of a killed server would go by themselves, but not at once,
-        // and a stopped one never.
+        // Children of a killed server would end by themselves, but not at once,
+        // and stopped children never end.
         for &child in &children {
             let _ = kill_process(child, Signal::KILL);
         }
@@ -208,7 +214,8 @@ impl ServerProcess {
 
     /// Takes the exit status, which frees the process id.
     fn reap(&mut self) -> io::Result<()> {
-        // Before that the watchdog must go: it would signal a stranger.
+        // The watchdog must end first, because it could signal an unrelated
+        // process with the same id.
         self.watchdog.kill()?;
         self.watchdog.wait()?;
         self.status = Some(self.server.wait()?);
@@ -222,12 +229,12 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here; the watchdog remains.
+        // A failure here cannot be handled; the watchdog remains.
         let _ = self.end(self.end_signal);
     }
 }
 
-/// Whether a child of ours has ended, without reaping it.
+/// Returns true if a child process has ended, without reaping it.
 fn has_exited(pid: Pid) -> io::Result<bool> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
@@ -248,26 +255,27 @@ fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Whether a child of our child runs no instruction any more.
+/// Returns true if a child of a child process executes no instructions any
+/// more.
 ///
-/// Where there is no `/proc` that cannot be seen and is taken for granted.
+/// Without `/proc` this cannot be observed, so the function returns true.
 fn is_still(pid: Pid) -> bool {
     state(pid).is_none_or(|state| matches!(state, 'T' | 'Z' | 'X'))
 }
 
-/// Whether a child of our child has ended.
+/// Returns true if a child of a child process has ended.
 fn is_gone(pid: Pid) -> bool {
     test_kill_process(pid).is_err() || matches!(state(pid), Some('Z' | 'X'))
 }
 
-/// The state of a process as `/proc` tells it: the letter after the name,
-/// which stands in parentheses.
+/// Returns the state of a process from `/proc`: the letter after the name,
+/// which is in parentheses.
 fn state(pid: Pid) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-/// The name the shell's `kill` knows a signal by.
+/// Returns the name of a signal for the shell's `kill`.
 fn signal_name(signal: Signal) -> &'static str {
     match signal {
         Signal::QUIT => "QUIT",

@@ -1,9 +1,9 @@
-//! A TCP proxy that does to connections what networks do.
+//! A TCP proxy that imitates network faults.
 //!
-//! It stands between a client and a real server and is healthy until told
-//! otherwise. Each direction has a [`Mode`] of its own, since the interesting
-//! faults are one-sided: a request that was executed and whose reply was lost
-//! looks to the client like one that never arrived.
+//! It sits between a client and a real server and forwards everything until a
+//! fault is set. Each direction has a separate [`Mode`], because the
+//! interesting faults are one-sided. A request that was executed and whose
+//! reply was lost looks to the client like a request that never arrived.
 
 mod connection;
 
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use self::connection::{End, Wires, serve};
 use crate::port::free_port;
 
-/// One of the two ways through a [`Proxy`].
+/// One of the two directions through a [`Proxy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From clients to the server: requests.
@@ -30,52 +30,52 @@ pub enum Direction {
     ToClient,
 }
 
-/// What becomes of the bytes that go one way, on connections old and new.
+/// The treatment of bytes in one direction, on connections old and new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Mode {
     /// They are delivered.
     #[default]
     Pass,
-    /// They are delivered that much later, in order and at full bandwidth.
+    /// They are delivered after this time, in order and at full bandwidth.
     Delay(Duration),
-    /// They are delivered in order, so many of them per second on each connection:
-    /// a narrow network, whose buffers take megabytes at once.
+    /// They are delivered in order, at this many bytes per second on each
+    /// connection: a narrow network, whose buffers take megabytes at once.
     Throttle(NonZeroU32),
     /// They are swallowed, and so is the end of the stream. The connection
-    /// stays, and nobody is told: a network that drops packets.
+    /// stays open without an error: a network that drops packets.
     Blackhole,
-    /// They are not even read, so the sender's buffers fill up: a peer that
-    /// hangs. They are delivered when the mode changes.
+    /// They are not read, so the sender's buffers fill up: a peer that hangs.
+    /// They are delivered when the mode changes.
     Stall,
-    /// The stream ends for its receiver and what still comes is swallowed. A
+    /// The stream ends for its receiver, and later bytes are swallowed. A
     /// connection that was half-closed remains so when the mode changes.
     HalfClose,
-    /// The next of them are lost and reset the connection (RST) on both sides.
+    /// The next bytes are lost and reset the connection (RST) on both sides.
     /// Towards the client: the request was executed, its reply is lost.
     Reset,
 }
 
-/// What a [`Proxy`] has counted since it started.
+/// The counters of a [`Proxy`] since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProxyCounts {
     /// Connections accepted from clients.
     pub connections: u64,
-    /// Those of them that are open now.
+    /// Of these, the connections that are open now.
     pub open_connections: u64,
     /// Bytes delivered to the server.
     pub bytes_to_server: u64,
     /// Bytes delivered to clients.
     pub bytes_to_client: u64,
-    /// Bytes that were read and lost, either way.
+    /// Bytes that were read and lost, in either direction.
     pub bytes_lost: u64,
 }
 
-/// A TCP proxy in front of a server, to be told what to break.
+/// A TCP proxy in front of a server, with faults on request.
 ///
-/// It works on the runtime that it was started on, and ends, with its
-/// connections, when it is dropped.
+/// It runs on the runtime that started it, and ends, with its connections, when
+/// it is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -86,7 +86,7 @@ pub struct ProxyCounts {
 /// let url = format!("redis://{}", proxy.address());
 ///
 /// proxy.set(Direction::ToClient, Mode::Blackhole); // replies get lost
-/// proxy.refuse().await; // and nobody can reconnect
+/// proxy.refuse().await; // and no client can reconnect
 /// proxy.heal().await;
 /// # Ok(()) }
 /// ```
@@ -96,7 +96,7 @@ pub struct Proxy {
     server: watch::Sender<SocketAddr>,
     to_server: watch::Sender<Mode>,
     to_client: watch::Sender<Mode>,
-    /// How connections were last told to end, all those that exist then.
+    /// The last order to end connections, which applies to all open ones.
     end: watch::Sender<End>,
     wires: Wires,
     /// The task that owns the listening socket; `None` while refusing.
@@ -115,11 +115,11 @@ struct Counters {
 
 impl Proxy {
     /// Starts a proxy in front of `server`, on a free port of the loopback
-    /// interface. The server need not be there yet.
+    /// interface. The server may start later.
     ///
     /// # Errors
     ///
-    /// When there is no port to listen on.
+    /// If there is no port to listen on.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port()?)).await?;
         let address = listener.local_addr()?;
@@ -147,23 +147,23 @@ impl Proxy {
         })
     }
 
-    /// The address for clients to connect to. It never changes.
+    /// Returns the address for clients to connect to. It never changes.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port for clients to connect to. It never changes.
+    /// Returns the port for clients to connect to. It never changes.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Leads new connections to another server, as a failover behind one name
-    /// does. Connections that exist stay where they are.
+    /// Connects new clients to another server, like a failover behind one name.
+    /// Existing connections stay with the old server.
     pub fn lead_to(&self, server: SocketAddr) {
         self.server.send_replace(server);
     }
 
-    /// Changes what becomes of bytes that arrive from now on, one way.
+    /// Sets the treatment of bytes that arrive from now on, in one direction.
     pub fn set(&self, direction: Direction, mode: Mode) {
         match direction {
             Direction::ToServer => self.to_server.send_replace(mode),
@@ -171,28 +171,30 @@ impl Proxy {
         };
     }
 
-    /// Changes what becomes of bytes that arrive from now on, both ways.
+    /// Sets the treatment of bytes that arrive from now on, in both directions.
     pub fn set_both(&self, mode: Mode) {
         self.set(Direction::ToServer, mode);
         self.set(Direction::ToClient, mode);
     }
 
-    /// Closes all connections there are (FIN, both sides); how many.
+    /// Closes all open connections (FIN, both sides). Returns how many there
+    /// were.
     pub fn sever(&self) -> u64 {
         self.end(End::Close)
     }
 
-    /// Resets all connections there are (RST, both sides); how many.
+    /// Resets all open connections (RST, both sides). Returns how many there
+    /// were.
     pub fn reset(&self) -> u64 {
         self.end(End::Reset)
     }
 
-    /// Refuses new connections from now on, as a host without the server
-    /// would. Connections that exist are not touched.
+    /// Refuses new connections from now on, like a host without the server.
+    /// Existing connections are not affected.
     pub async fn refuse(&self) {
         if let Some(task) = self.accepting.lock().await.take() {
             task.abort();
-            // The port is closed once the task is gone, not before.
+            // The port is closed only when the task has ended.
             let _ = task.await;
         }
     }
@@ -201,28 +203,28 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// When somebody else has taken the port meanwhile.
+    /// If another process has taken the port in the meantime.
     pub async fn accept(&self) {
         let mut accepting = self.accepting.lock().await;
         if accepting.is_none() {
             let listener = TcpListener::bind(self.address)
                 .await
-                .expect("the port is still ours");
+                .expect("the port is still free");
             *accepting = Some(tokio::spawn(accept(listener, self.wires.clone())));
         }
     }
 
-    /// Passes everything both ways and accepts connections again.
+    /// Forwards everything in both directions and accepts connections again.
     ///
     /// # Panics
     ///
-    /// When somebody else has taken the port meanwhile.
+    /// If another process has taken the port in the meantime.
     pub async fn heal(&self) {
         self.set_both(Mode::Pass);
         self.accept().await;
     }
 
-    /// What was counted so far.
+    /// Returns the counters.
     pub fn counts(&self) -> ProxyCounts {
         let counters = &self.wires.counters;
         ProxyCounts {
@@ -246,7 +248,7 @@ impl Drop for Proxy {
         if let Some(task) = self.accepting.get_mut() {
             task.abort();
         }
-        // Connections see their modes' senders go, and end.
+        // Dropping the senders of the modes ends the connections.
     }
 }
 
@@ -260,11 +262,12 @@ async fn accept(listener: TcpListener, wires: Wires) {
                     .open_connections
                     .fetch_add(1, Ordering::Relaxed);
                 let mut wires = wires.clone();
-                // Orders given before this connection existed do not concern it.
+                // Orders from before this connection existed do not apply to
+                // it.
                 wires.end_signal.mark_unchanged();
                 tokio::spawn(serve(client, wires));
             }
-            // The client went away again, or we are short of descriptors.
+            // The client disconnected again, or no file descriptor is left.
             Err(_) => tokio::task::yield_now().await,
         }
     }

@@ -24,7 +24,7 @@ use crate::process::ServerProcess;
 /// How long one command may take.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
-/// How many ports to try when others are quicker to take them.
+/// How many ports to try if other processes take them first.
 const ATTEMPTS: usize = 5;
 
 /// Settings of a [`RedisServer`].
@@ -45,11 +45,11 @@ pub struct RedisOptions {
     pub password: Option<String>,
     /// The memory limit. Default: none.
     pub maxmemory_bytes: Option<u64>,
-    /// What happens at the memory limit, for example `allkeys-lru`.
-    /// Default: the server's own, `noeviction`.
+    /// The policy at the memory limit, for example `allkeys-lru`. Default: that
+    /// of the server, `noeviction`.
     pub maxmemory_policy: Option<String>,
-    /// Whether every write is on disk before it is answered, so that it
-    /// survives [`RedisServer::kill`]. Default: no, a restart loses everything.
+    /// If true, every write is on disk before its reply, so that it survives
+    /// [`RedisServer::kill`]. Default: false; a restart loses everything.
     pub appendonly: bool,
     /// More lines of the configuration file, for example `hz 100`.
     pub config: Vec<String>,
@@ -58,12 +58,12 @@ pub struct RedisOptions {
     pub program: Option<PathBuf>,
 }
 
-/// A `redis-server` or `valkey-server` of its own, on a free port of the
-/// loopback interface and on a unix socket.
+/// A private `redis-server` or `valkey-server`, on a free port of the loopback
+/// interface and on a unix socket.
 ///
 /// It ends when this value is dropped, and when the process that started it
-/// ends in whatever way. Its methods block for as long as the server takes to
-/// answer, which is short enough to call them from asynchronous tests.
+/// ends, even by SIGKILL. Its methods block until the server replies, which
+/// takes so little time that asynchronous tests may call them.
 ///
 /// ```no_run
 /// use aside_testkit::RedisServer;
@@ -82,28 +82,28 @@ pub struct RedisServer {
     program: PathBuf,
     options: RedisOptions,
     port: u16,
-    // Before the directory: fields are dropped in order, and a server must be
-    // gone before what it writes into is.
+    // Before the directory, because fields are dropped in order, and the server
+    // must have ended before its directory is removed.
     process: Mutex<ServerProcess>,
     directory: TempDir,
 }
 
 impl RedisServer {
-    /// Starts a server and waits until it answers.
+    /// Starts a server and waits until it replies.
     ///
     /// # Errors
     ///
-    /// [`StartError::Missing`] when neither Redis nor Valkey is installed.
+    /// [`StartError::Missing`] if neither Redis nor Valkey is installed.
     pub fn start() -> Result<Self, StartError> {
         Self::start_with(RedisOptions::default())
     }
 
-    /// Starts a server with settings of its own and waits until it answers.
+    /// Starts a server with these settings and waits until it replies.
     ///
     /// # Errors
     ///
-    /// [`StartError::Missing`] when neither Redis nor Valkey is installed,
-    /// [`StartError::Failed`] when the server refuses its settings.
+    /// [`StartError::Missing`] if neither Redis nor Valkey is installed,
+    /// [`StartError::Failed`] if the server refuses its settings.
     pub fn start_with(options: RedisOptions) -> Result<Self, StartError> {
         let program = match &options.program {
             Some(program) => program.clone(),
@@ -135,7 +135,8 @@ impl RedisServer {
         }
     }
 
-    /// The URL of database 0 over TCP, with the password if there is one.
+    /// Returns the URL of database 0 over TCP, with the password if there is
+    /// one.
     pub fn url(&self) -> String {
         let password = self.options.password.as_deref();
         let credentials = password.map(|it| format!(":{}@", percent_encode(it)));
@@ -146,7 +147,7 @@ impl RedisServer {
         )
     }
 
-    /// The URL of database 0 over the unix socket.
+    /// Returns the URL of database 0 over the unix socket.
     pub fn unix_url(&self) -> String {
         let password = self.options.password.as_deref();
         let query = password.map(|it| format!("?pass={}", percent_encode(it)));
@@ -157,17 +158,17 @@ impl RedisServer {
         )
     }
 
-    /// The TCP port. It stays the same over restarts.
+    /// Returns the TCP port. It stays the same over restarts.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The TCP address.
+    /// Returns the TCP address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The path of the unix socket.
+    /// Returns the path of the unix socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("redis.sock")
     }
@@ -178,18 +179,18 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When the server does not answer within ten seconds.
+    /// If the server does not reply within ten seconds.
     #[track_caller]
     pub fn command(&self, words: &[&str]) -> Reply {
         self.try_command(words)
-            .unwrap_or_else(|error| panic!("no answer to {words:?}: {error}"))
+            .unwrap_or_else(|error| panic!("no reply to {words:?}: {error}"))
     }
 
-    /// Sends a command over a fresh connection to a server that may be away.
+    /// Sends a command over a fresh connection to a server that may be down.
     ///
     /// # Errors
     ///
-    /// When the server does not answer within ten seconds.
+    /// If the server does not reply within ten seconds.
     pub fn try_command(&self, words: &[&str]) -> io::Result<Reply> {
         ask(
             self.port,
@@ -199,11 +200,11 @@ impl RedisServer {
         )
     }
 
-    /// One section of `INFO` as names and values.
+    /// Returns one section of `INFO` as names and values.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// If the server does not reply.
     #[track_caller]
     pub fn info(&self, section: &str) -> BTreeMap<String, String> {
         let reply = self.command(&["INFO", section]);
@@ -214,15 +215,15 @@ impl RedisServer {
             .collect()
     }
 
-    /// How often a command was called since the server started or
+    /// Returns how often a command was called since the server started or
     /// [`reset_stats`](Self::reset_stats): `"get"`, `"config|set"`.
     ///
-    /// Commands inside scripts count, refused ones do not, and this method
+    /// Commands inside scripts count, refused commands do not, and this method
     /// itself calls `info`.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// If the server does not reply.
     #[track_caller]
     pub fn calls(&self, command: &str) -> u64 {
         let name = format!("cmdstat_{}", command.to_lowercase());
@@ -237,11 +238,11 @@ impl RedisServer {
         calls.unwrap_or(0)
     }
 
-    /// Begins to count commands anew.
+    /// Resets the counters of commands.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// If the server does not reply.
     #[track_caller]
     pub fn reset_stats(&self) {
         self.expect_ok(&["CONFIG", "RESETSTAT"]);
@@ -251,17 +252,17 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When the server does not answer or refuses.
+    /// If the server does not reply or refuses.
     #[track_caller]
     pub fn set_config(&self, key: &str, value: &str) {
         self.expect_ok(&["CONFIG", "SET", key, value]);
     }
 
-    /// Cuts the connection of every subscriber; how many there were.
+    /// Cuts the connection of every subscriber. Returns how many there were.
     ///
     /// # Panics
     ///
-    /// When the server does not answer.
+    /// If the server does not reply.
     #[track_caller]
     pub fn client_kill_pubsub(&self) -> u64 {
         let killed = self
@@ -274,18 +275,19 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When the system does not let us.
+    /// If the system refuses the signal.
     pub fn kill(&self) {
         self.process()
             .end(Signal::KILL)
-            .expect("our own server can be killed");
+            .expect("a private server can be killed");
     }
 
-    /// Freezes the server (SIGSTOP): connections stay, nothing answers.
+    /// Freezes the server (SIGSTOP): connections stay, and no command gets a
+    /// reply.
     ///
     /// # Panics
     ///
-    /// When the server is not running.
+    /// If the server is not running.
     #[track_caller]
     pub fn stop(&self) {
         self.process()
@@ -293,32 +295,32 @@ impl RedisServer {
             .expect("only a running server can be stopped");
     }
 
-    /// Lets a stopped server go on (SIGCONT).
+    /// Continues a stopped server (SIGCONT).
     ///
     /// # Panics
     ///
-    /// When the server is not running.
+    /// If the server is not running.
     #[track_caller]
     pub fn cont(&self) {
         self.process()
             .cont()
-            .expect("only a running server can go on");
+            .expect("only a running server can be continued");
     }
 
     /// Starts the server again: same port, same directory, same settings.
     ///
-    /// A running one is shut down first (SIGTERM). What survives is what
-    /// [`RedisOptions::appendonly`] promises.
+    /// A running server is shut down first (SIGTERM).
+    /// [`RedisOptions::appendonly`] says which data survives.
     ///
     /// # Panics
     ///
-    /// When it does not come back.
+    /// If it does not start again.
     #[track_caller]
     pub fn restart(&self) {
         let mut process = self.process();
         process
             .end(Signal::TERM)
-            .expect("our own server can be ended");
+            .expect("a private server can be ended");
         let restarted = launch(
             &self.program,
             self.directory.path(),

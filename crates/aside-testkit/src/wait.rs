@@ -1,17 +1,17 @@
-//! Waiting for a condition, never for a guess.
+//! Waiting for a condition instead of a fixed time.
 //!
-//! A sleep in a test is either too short on a busy machine or too long on
-//! every other. These functions look again and again until what was awaited
-//! has come, and fail with its name when it has not come in time.
+//! A fixed sleep in a test is either too short on a busy machine or too long on
+//! every other. These functions check the condition again and again until it
+//! holds. If it does not hold in time, they fail with its name.
 
 use std::fmt::Debug;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// The longest pause between two looks at a condition.
+/// The longest pause between two checks of a condition.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// What one look at a condition found.
+/// The result of one check of a condition.
 ///
 /// `bool`, `Option<T>` and `Result<T, E>` are outcomes: `true`, `Some` and
 /// `Ok` end the wait, and the value inside is what the wait returns.
@@ -19,12 +19,13 @@ pub trait Outcome {
     /// What the wait returns once the condition holds.
     type Value;
 
-    /// The value, or a description of why the condition does not hold yet.
+    /// Returns the value, or a description of why the condition does not hold
+    /// yet.
     ///
     /// # Errors
     ///
-    /// When the wait must go on; the text of the last look is shown when the
-    /// time is over.
+    /// If the wait must continue. The text of the last check is shown on a
+    /// timeout.
     fn settle(self) -> Result<Self::Value, String>;
 }
 
@@ -54,7 +55,7 @@ impl<T, E: Debug> Outcome for Result<T, E> {
 
 /// Waits until `condition` holds and returns its value.
 ///
-/// Time is tokio's, so under a paused clock the wait is a virtual one.
+/// It uses tokio's time, so under a paused clock the wait is virtual.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -71,8 +72,8 @@ impl<T, E: Debug> Outcome for Result<T, E> {
 ///
 /// # Panics
 ///
-/// When `condition` does not hold within `within`; the message names `what`,
-/// the caller and what the last look found.
+/// If `condition` does not hold within `within`. The message names `what`, the
+/// caller and the result of the last check.
 #[track_caller]
 pub fn eventually<O: Outcome>(
     within: Duration,
@@ -98,8 +99,8 @@ pub fn eventually<O: Outcome>(
 ///
 /// # Panics
 ///
-/// When `condition` does not hold within `within`; the message names `what`,
-/// the caller and what the last look found.
+/// If `condition` does not hold within `within`. The message names `what`, the
+/// caller and the result of the last check.
 #[track_caller]
 pub fn eventually_blocking<O: Outcome>(
     within: Duration,
@@ -110,7 +111,7 @@ pub fn eventually_blocking<O: Outcome>(
     poll_until(within, condition).unwrap_or_else(|last| fail(within, what, &last, caller))
 }
 
-/// Polls `condition`; the description of the last look when time is over.
+/// Polls `condition`. Returns the description of the last check on a timeout.
 pub(crate) fn poll_until<O: Outcome>(
     within: Duration,
     mut condition: impl FnMut() -> O,
@@ -128,5 +129,5 @@ pub(crate) fn poll_until<O: Outcome>(
 }
 
 fn fail(within: Duration, what: &str, last: &str, caller: &Location<'_>) -> ! {
-    panic!("waited {within:?} for {what}, in vain (last look: {last}), at {caller}")
+    panic!("waited {within:?} for {what} (last check: {last}), at {caller}")
 }

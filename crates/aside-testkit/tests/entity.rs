@@ -1,5 +1,5 @@
-//! What `check_entity` says of types that keep the promises of a cached row,
-//! and of types that break one each.
+//! `check_entity` on types that meet the requirements of a cached row, and on
+//! types that each break one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use aside::{Entity, IndexShape, KeyWriter};
 use aside_testkit::{EntityProblem, check_entity};
 use serde::{Deserialize, Serialize};
 
-/// The problems of a type, which has some.
+/// The problems of a type that has some.
 fn problems<E: Entity>(samples: impl IntoIterator<Item = E>) -> Vec<EntityProblem> {
     let problems = check_entity::<E>(samples).expect_err("the type breaks a promise");
     problems.iter().cloned().collect()
@@ -37,7 +37,7 @@ fn book(id: &str, author: Option<&str>) -> Book {
 }
 
 #[test]
-fn a_type_that_keeps_every_promise_has_no_problem() {
+fn a_type_that_meets_every_requirement_has_no_problem() {
     let rows = [
         book("all", None),
         book("book:all", Some("all")),
@@ -49,7 +49,7 @@ fn a_type_that_keeps_every_promise_has_no_problem() {
 }
 
 #[test]
-fn no_rows_are_a_problem() {
+fn checking_no_rows_is_a_problem() {
     assert_eq!(problems::<Book>([]), [EntityProblem::NoSamples]);
 }
 
@@ -72,7 +72,7 @@ fn sample(celsius: f64) -> Sample {
 }
 
 #[test]
-fn a_number_that_is_not_finite_is_not_read_back() {
+fn an_infinite_number_cannot_be_read_back() {
     for celsius in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let [EntityProblem::NotRead { row, reason }] = &problems([sample(celsius)])[..] else {
             panic!("{celsius}: {:?}", problems([sample(celsius)]));
@@ -86,7 +86,7 @@ fn a_number_that_is_not_finite_is_not_read_back() {
 }
 
 #[test]
-fn a_document_too_deep_for_a_list_is_not_read_back() {
+fn a_document_too_deep_for_a_list_cannot_be_read_back() {
     let nested = |levels| {
         let deep = (0..levels).fold(serde_json::json!(1), |deep, _| serde_json::json!([deep]));
         Sample {
@@ -95,7 +95,8 @@ fn a_document_too_deep_for_a_list_is_not_read_back() {
         }
     };
     check_entity([nested(100)]).unwrap();
-    // With the row and its field 128 levels, which a row by itself may have.
+    // Together with the row and its field 128 levels, which a single row may
+    // have.
     for levels in [125, 126, 500] {
         let found = problems([nested(levels)]);
         assert!(
@@ -119,7 +120,7 @@ fn a_row_larger_than_the_limit_is_named_with_both_sizes() {
     assert!(9 << 20 < *bytes);
 }
 
-/// A secret as an API shows it.
+/// A secret, masked for an API.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 struct Masked(String);
@@ -141,7 +142,7 @@ struct Login {
 }
 
 #[test]
-fn a_field_that_comes_back_as_another_is_named() {
+fn a_field_that_changes_when_read_back_is_named() {
     let login = |place, hash: &str, second| Login {
         id: 1,
         place,
@@ -201,7 +202,7 @@ fn equal_ids_with_two_keys_are_a_problem() {
     assert_eq!(problems(files), [equal]);
 }
 
-/// A text that is compared without regard to case.
+/// A text that is compared case-insensitively.
 #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct NoCase(String);
@@ -243,7 +244,7 @@ fn equal_index_values_with_two_keys_are_a_problem() {
     assert_eq!(found, [equal]);
 }
 
-/// A number that is written by its last digit.
+/// A number that is serialized as its last digit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
 struct LastDigit(u32);
@@ -281,7 +282,7 @@ fn different_ids_with_one_key_are_a_problem() {
     );
 }
 
-/// An id that JSON has no name for.
+/// An id that JSON cannot represent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "cell")]
 struct Cell {
@@ -300,7 +301,7 @@ fn an_id_that_does_not_serialize_has_no_key() {
     );
 }
 
-/// An `Entity` written by hand, with a mistake of the test's choice.
+/// A handwritten `Entity`, with a mistake that the test chooses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct ByHand<const MISTAKE: u8> {
     id: String,
@@ -374,7 +375,7 @@ fn by_hand<const MISTAKE: u8>() -> Vec<EntityProblem> {
 }
 
 #[test]
-fn mistakes_of_an_entity_written_by_hand_are_named() {
+fn mistakes_of_a_handwritten_entity_are_named() {
     check_entity([ByHand::<0> {
         id: "all".to_owned(),
         name: "a".to_owned(),
@@ -403,7 +404,7 @@ fn mistakes_of_an_entity_written_by_hand_are_named() {
 }
 
 #[test]
-fn unwrap_shows_each_problem_and_what_to_do() {
+fn unwrap_shows_each_problem_and_its_remedy() {
     let error = check_entity([sample(f64::NAN), sample(f64::INFINITY)]).unwrap_err();
     let text = format!("{error:?}");
     assert!(
@@ -411,6 +412,6 @@ fn unwrap_shows_each_problem_and_what_to_do() {
         "{text}"
     );
     assert!(text.contains("NaN and infinity"), "{text}");
-    // Both rows have one key and one problem.
+    // The two rows share one key and one problem.
     assert_eq!(text.lines().count(), 2, "{text}");
 }

@@ -1,4 +1,4 @@
-//! What an impostor promises to say, and not to say.
+//! The behaviours of an impostor.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_silent_impostor_accepts_and_never_answers() {
+async fn a_silent_impostor_accepts_and_never_replies() {
     let impostor = Impostor::silent().await.unwrap();
     let mut client = TcpStream::connect(impostor.address()).await.unwrap();
     client.write_all(b"PING\r\n").await.unwrap();
@@ -20,7 +20,7 @@ async fn a_silent_impostor_accepts_and_never_answers() {
 }
 
 #[tokio::test]
-async fn garbage_is_the_answer_to_everything() {
+async fn garbage_is_the_reply_to_every_command() {
     let garbage = b"\xff\x00nonsense".to_vec();
     let impostor = Impostor::start(Conduct::Garbage(garbage.clone()))
         .await
@@ -57,7 +57,7 @@ async fn a_slow_banner_comes_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_dropped_impostor_takes_its_connections_with_it() {
+async fn dropping_an_impostor_closes_its_connections() {
     let impostor = Impostor::silent().await.unwrap();
     let address = impostor.address();
     let mut client = TcpStream::connect(address).await.unwrap();

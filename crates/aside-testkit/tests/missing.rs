@@ -1,11 +1,11 @@
-//! What a machine without the servers is told.
+//! Errors on a machine without the servers.
 
 use std::env;
 use std::process::Command;
 
 use aside_testkit::{PostgresOptions, PostgresServer, RedisServer, StartError};
 
-/// Set in a second process, whose `PATH` leads nowhere.
+/// Set in a second process, whose `PATH` is empty.
 const NO_PATH: &str = "ASIDE_TESTKIT_WITHOUT_A_PATH";
 
 #[test]
@@ -34,7 +34,7 @@ fn a_missing_redis_names_the_package_to_install() {
 }
 
 #[test]
-fn programs_that_are_not_where_they_were_said_to_be_are_an_error() {
+fn programs_missing_from_the_given_directory_are_an_error() {
     let programs = Some("/nonexistent".into());
     let error = PostgresServer::start_with(PostgresOptions {
         programs,

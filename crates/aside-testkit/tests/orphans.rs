@@ -1,7 +1,8 @@
 //! No server outlives the process that started it.
 //!
-//! Each test starts itself a second time as a process of its own, which starts
-//! a server, tells where it is and is then killed in a way it cannot handle.
+//! Each test starts its program again as a second process. That process starts
+//! a server, prints the server's address and is then killed by a signal that it
+//! cannot handle.
 
 use std::env;
 use std::io::{self, BufRead, BufReader};
@@ -19,46 +20,44 @@ const SOON: Duration = Duration::from_secs(20);
 const HOLDER: &str = "ASIDE_TESTKIT_HOLDS_A_SERVER";
 
 #[test]
-fn a_redis_ends_when_the_process_that_started_it_is_killed() {
+fn a_redis_ends_when_its_process_is_killed() {
     if env::var_os(HOLDER).is_some() {
         let redis = start_redis();
         hold(redis.address(), redis.socket().parent().unwrap());
     }
-    let mut holder = Holder::start("a_redis_ends_when_the_process_that_started_it_is_killed");
+    let mut holder = Holder::start("a_redis_ends_when_its_process_is_killed");
     holder.kill_and_see_the_server_gone();
 }
 
 #[test]
-fn a_stopped_redis_ends_when_the_process_that_started_it_is_killed() {
+fn a_stopped_redis_ends_when_its_process_is_killed() {
     if env::var_os(HOLDER).is_some() {
         let redis = start_redis();
         redis.stop();
         hold(redis.address(), redis.socket().parent().unwrap());
     }
-    let mut holder =
-        Holder::start("a_stopped_redis_ends_when_the_process_that_started_it_is_killed");
+    let mut holder = Holder::start("a_stopped_redis_ends_when_its_process_is_killed");
     holder.kill_and_see_the_server_gone();
 }
 
 #[test]
-fn a_postgres_ends_when_the_process_that_started_it_is_killed() {
+fn a_postgres_ends_when_its_process_is_killed() {
     if env::var_os(HOLDER).is_some() {
         let postgres = start_postgres();
         hold(postgres.address(), postgres.directory());
     }
-    let mut holder = Holder::start("a_postgres_ends_when_the_process_that_started_it_is_killed");
+    let mut holder = Holder::start("a_postgres_ends_when_its_process_is_killed");
     holder.kill_and_see_the_server_gone();
 }
 
 #[test]
-fn a_stopped_postgres_ends_when_the_process_that_started_it_is_killed() {
+fn a_stopped_postgres_ends_when_its_process_is_killed() {
     if env::var_os(HOLDER).is_some() {
         let postgres = start_postgres();
         postgres.stop();
         hold(postgres.address(), postgres.directory());
     }
-    let mut holder =
-        Holder::start("a_stopped_postgres_ends_when_the_process_that_started_it_is_killed");
+    let mut holder = Holder::start("a_stopped_postgres_ends_when_its_process_is_killed");
     holder.kill_and_see_the_server_gone();
 }
 
@@ -80,7 +79,7 @@ fn a_server_ends_when_its_test_panics() {
     assert!(TcpStream::connect(*address).is_err());
 }
 
-/// Starts a server from a thread that is gone when this returns.
+/// Starts a server from a thread that has ended when this returns.
 fn start_redis() -> RedisServer {
     thread::spawn(|| RedisServer::start().unwrap())
         .join()
@@ -93,7 +92,8 @@ fn start_postgres() -> PostgresServer {
         .unwrap()
 }
 
-/// Tells where the server is and keeps it until killed.
+/// Prints the server's address and keeps the server until the process is
+/// killed.
 fn hold(address: SocketAddr, directory: &Path) -> ! {
     println!("\nholding {address} {}", directory.display());
     // Ends with an error if the test itself was killed first.
@@ -101,7 +101,7 @@ fn hold(address: SocketAddr, directory: &Path) -> ! {
     std::process::exit(1);
 }
 
-/// The second process, and where its server is.
+/// The second process, and the address of its server.
 struct Holder {
     process: Child,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! What a private PostgreSQL promises.
+//! The promises of a private PostgreSQL.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -37,7 +37,7 @@ fn a_started_server_answers_over_tcp_and_over_its_unix_socket() {
 }
 
 #[test]
-fn a_failed_statement_says_why() {
+fn a_failed_statement_returns_its_reason() {
     let postgres = PostgresServer::start().unwrap();
     let error = postgres
         .try_query("postgres", "SELECT * FROM nowhere")
@@ -76,7 +76,7 @@ fn settings_reach_the_server() {
 }
 
 #[test]
-fn refused_settings_fail_with_what_the_server_said() {
+fn refused_settings_fail_with_the_output_of_the_server() {
     let config = vec!["no_such_setting=1".into()];
     let options = PostgresOptions {
         config,
@@ -121,7 +121,7 @@ fn a_running_server_can_be_restarted_under_its_clients() {
 }
 
 #[test]
-fn a_stopped_server_keeps_its_connections_and_answers_when_it_goes_on() {
+fn a_stopped_server_keeps_connections_and_replies_later() {
     let postgres = PostgresServer::start().unwrap();
     postgres.stop();
     let mut client = TcpStream::connect(postgres.address()).unwrap();
@@ -146,7 +146,7 @@ fn connections_can_be_cut() {
     client
         .write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0")
         .unwrap();
-    // Up to ReadyForQuery in an idle session.
+    // Reads up to ReadyForQuery in an idle session.
     let mut seen = Vec::new();
     while !seen.ends_with(b"Z\0\0\0\x05I") {
         let mut byte = [0];
@@ -158,7 +158,7 @@ fn connections_can_be_cut() {
 }
 
 #[test]
-fn a_dropped_server_is_gone_with_its_directory() {
+fn dropping_a_server_ends_it_and_removes_its_directory() {
     let postgres = PostgresServer::start().unwrap();
     let (address, directory) = (postgres.address(), postgres.directory().to_owned());
     drop(postgres);
@@ -166,7 +166,7 @@ fn a_dropped_server_is_gone_with_its_directory() {
     assert!(!directory.exists());
 }
 
-/// "May we speak TLS?"; the server answers it with a single letter.
+/// An SSLRequest message; the server replies with a single letter.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 fn ask_for_tls(client: &mut TcpStream) -> String {

@@ -1,4 +1,4 @@
-//! What the proxy promises to do to connections.
+//! The faults that the proxy injects.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(10);
-/// Long enough for anything that is going to arrive on this machine.
+/// Long enough for any bytes that will arrive on this machine.
 const AWHILE: Duration = Duration::from_millis(200);
 
-/// A server that says everything back, and closes when its client has.
+/// A server that echoes everything, and closes after its client has.
 async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,7 +28,7 @@ async fn echo() -> SocketAddr {
     address
 }
 
-/// A proxy before an echo, and a connection through it that has worked.
+/// A proxy before an echo server, and a working connection through it.
 async fn connected() -> (Proxy, TcpStream) {
     let proxy = Proxy::start(echo().await).await.unwrap();
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
@@ -61,7 +61,7 @@ async fn expect_reset(client: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn a_healthy_proxy_passes_everything_and_counts_it() {
+async fn a_healthy_proxy_forwards_and_counts_everything() {
     let (proxy, mut client) = connected().await;
     let megabyte = vec![7; 1 << 20];
     let (mut from, mut to) = client.split();
@@ -88,13 +88,13 @@ async fn a_healthy_proxy_passes_everything_and_counts_it() {
 }
 
 #[tokio::test]
-async fn delayed_bytes_come_later_but_not_one_after_the_other() {
+async fn delays_of_several_packets_overlap() {
     let (proxy, mut client) = connected().await;
     proxy.set(Direction::ToClient, Mode::Delay(Duration::from_millis(100)));
     let start = Instant::now();
     for _ in 0..20 {
         client.write_all(b"x").await.unwrap();
-        // Apart, so that they do not travel together.
+        // Sent with a pause, so that they are not combined.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     expect(&mut client, &[b'x'; 20]).await;
@@ -177,7 +177,7 @@ async fn a_half_closed_direction_ends_while_the_other_works() {
 }
 
 #[tokio::test]
-async fn a_reset_towards_the_client_loses_the_reply_of_a_command_that_was_executed() {
+async fn a_reset_towards_the_client_loses_an_executed_commands_reply() {
     let redis = RedisServer::start().unwrap();
     let proxy = Proxy::start(redis.address()).await.unwrap();
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_client_is_closed_when_there_is_no_server() {
 }
 
 #[tokio::test]
-async fn a_dropped_proxy_takes_its_connections_with_it() {
+async fn dropping_a_proxy_closes_its_connections() {
     let (proxy, mut client) = connected().await;
     let address = proxy.address();
     drop(proxy);

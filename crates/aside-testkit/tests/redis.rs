@@ -1,4 +1,4 @@
-//! What a private Redis promises.
+//! The promises of a private Redis.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -37,7 +37,7 @@ fn two_servers_share_nothing() {
 }
 
 #[test]
-fn a_dropped_server_is_gone_with_its_directory() {
+fn dropping_a_server_ends_it_and_removes_its_directory() {
     let redis = RedisServer::start().unwrap();
     let (address, socket) = (redis.address(), redis.socket());
     drop(redis);
@@ -99,7 +99,7 @@ fn a_restart_after_a_kill_loses_everything_on_the_same_port() {
 }
 
 #[test]
-fn with_appendonly_an_answered_write_survives_a_kill() {
+fn with_appendonly_an_acknowledged_write_survives_a_kill() {
     let options = RedisOptions {
         appendonly: true,
         ..RedisOptions::default()
@@ -120,7 +120,7 @@ fn a_running_server_can_be_restarted() {
 }
 
 #[test]
-fn a_stopped_server_keeps_its_connections_and_answers_when_it_goes_on() {
+fn a_stopped_server_keeps_connections_and_replies_later() {
     let redis = RedisServer::start().unwrap();
     redis.stop();
     let mut client = TcpStream::connect(redis.address()).unwrap();
@@ -150,7 +150,7 @@ fn calls_are_counted_by_command() {
 }
 
 #[test]
-fn subscribers_can_be_cut_off_without_touching_anyone_else() {
+fn subscribers_can_be_cut_off_without_other_clients() {
     let redis = RedisServer::start().unwrap();
     let mut other = TcpStream::connect(redis.address()).unwrap();
     let mut subscriber = TcpStream::connect(redis.address()).unwrap();
@@ -171,7 +171,7 @@ fn subscribers_can_be_cut_off_without_touching_anyone_else() {
 }
 
 #[test]
-fn refused_settings_fail_at_once_with_what_the_server_said() {
+fn refused_settings_fail_at_once_with_the_servers_output() {
     let options = RedisOptions {
         config: vec!["no-such-setting 1".into()],
         ..Default::default()

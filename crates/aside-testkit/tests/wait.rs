@@ -1,4 +1,4 @@
-//! What waiting promises.
+//! The promises of waiting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use aside_testkit::{eventually, eventually_blocking};
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_wait_ends_with_the_value_as_soon_as_it_is_there() {
+fn a_wait_returns_the_value_as_soon_as_it_exists() {
     let mut looks = 0;
-    let value = eventually_blocking(HOUR, "the third look", || {
+    let value = eventually_blocking(HOUR, "the third check", || {
         looks += 1;
         (looks == 3).then_some("here")
     });
@@ -18,7 +18,7 @@ fn a_wait_ends_with_the_value_as_soon_as_it_is_there() {
 }
 
 #[test]
-fn a_wait_in_vain_names_what_was_awaited_and_who_awaited_it() {
+fn a_failed_wait_names_the_condition_and_its_caller() {
     let wait = || eventually_blocking(Duration::ZERO, "rain", || Err::<(), _>("sunshine"));
     let panic = catch_unwind(wait).unwrap_err();
     let message = panic.downcast::<String>().unwrap();
@@ -28,7 +28,7 @@ fn a_wait_in_vain_names_what_was_awaited_and_who_awaited_it() {
 }
 
 #[tokio::test]
-async fn an_asynchronous_wait_lets_others_work() {
+async fn an_asynchronous_wait_lets_other_tasks_run() {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move { sender.send(7).await });
     let seven = eventually(HOUR, "a message", async || receiver.try_recv()).await;
@@ -36,7 +36,7 @@ async fn an_asynchronous_wait_lets_others_work() {
 }
 
 #[test]
-fn an_asynchronous_wait_in_vain_names_the_caller_too() {
+fn a_failed_asynchronous_wait_names_its_caller() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

@@ -1,4 +1,4 @@
-//! Whether a row's keys name it, and nothing else.
+//! Checks that a row's keys identify this row and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
@@ -19,14 +19,14 @@ fn of_index<E: Entity>(index: &E::Index) -> String {
     key.as_str().to_owned()
 }
 
-/// The lists that a row says it stands in.
+/// Returns the lists that contain the row, according to the row.
 fn lists<E: Entity>(row: &E) -> Vec<E::Index> {
     let mut lists = Vec::new();
     row.indexes(&mut |list| lists.push(list));
     lists
 }
 
-/// The names that stand in every key of the kind.
+/// Checks the names that are part of every key of the kind.
 pub(super) fn check_names<E: Entity>(problems: &mut EntityProblems) {
     let is_plain = |name: &str| {
         let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
@@ -45,7 +45,8 @@ pub(super) fn check_names<E: Entity>(problems: &mut EntityProblems) {
     }
 }
 
-/// The keys of one row: that each has its form, and is the same each time.
+/// Checks that each key of one row has the right form and is the same each
+/// time.
 pub(super) fn check_row<E: Entity>(row: &E, problems: &mut EntityProblems) {
     let key = of_id::<E>(row.id());
     if key != of_id::<E>(row.id()) {
@@ -65,13 +66,13 @@ pub(super) fn check_row<E: Entity>(row: &E, problems: &mut EntityProblems) {
     }
 }
 
-/// The segments behind the kind; none contains a colon.
+/// Returns the segments after the kind; none contains a colon.
 fn parts<E: Entity>(key: &str) -> Option<Vec<&str>> {
     let rest = key.strip_prefix(E::KIND)?.strip_prefix(':')?;
     Some(rest.split(':').collect())
 }
 
-/// Whether `INDEXES` has the list's name, with as many fields.
+/// Returns true if `INDEXES` has the list's name, with as many fields.
 fn is_described<E: Entity>(key: &str) -> bool {
     let Some(parts) = parts::<E>(key) else {
         return false;
@@ -80,7 +81,7 @@ fn is_described<E: Entity>(key: &str) -> bool {
     indexes.any(|index| index.segment == parts[0] && index.fields.len() == parts.len() - 1)
 }
 
-/// The keys of a row that was read back are those of the row that was written.
+/// Checks that a row that was read back has the same keys as before.
 pub(super) fn check_after_reading<E: Entity>(row: &E, read: &E, problems: &mut EntityProblems) {
     let keys = |row: &E| {
         let mut keys: Vec<String> = lists(row).iter().map(of_index::<E>).collect();
@@ -88,14 +89,14 @@ pub(super) fn check_after_reading<E: Entity>(row: &E, read: &E, problems: &mut E
         keys
     };
     let (written, read) = (keys(row), keys(read));
-    // Keys that differ each time were reported already.
+    // Keys that differ each time were already reported.
     if written != read && written == keys(row) {
         problems.add(EntityProblem::KeysChange { written, read });
     }
 }
 
-/// Equal values have one key, values with one key are equal, and no two lookups
-/// share a key.
+/// Checks that equal values have one key, that values with one key are equal,
+/// and that no two lookups share a key.
 pub(super) fn check_equality<E: Entity>(rows: &[E], problems: &mut EntityProblems) {
     let ids = rows.iter().map(|row| row.id().clone());
     let ids = compare("ids", ids, of_id::<E>, problems);
@@ -123,7 +124,7 @@ fn compare<T: Clone + Eq + Hash>(
     for value in values {
         let key = key_of(&value);
         if key != key_of(&value) {
-            continue; // Reported with its row.
+            continue; // It was reported with its row.
         }
         let first = by_value.entry(value.clone()).or_insert_with(|| key.clone());
         if *first != key {

@@ -1,22 +1,22 @@
-//! What a type does not fulfil, each with what to do about it.
+//! The requirements that a type does not meet, each with a remedy.
 
 use std::error::Error;
 use std::fmt;
 
-/// Everything that a type does not fulfil; at least one problem.
+/// All requirements that a type does not meet; at least one.
 ///
 /// Its `Debug` form is its message, so that `unwrap` in a test shows all
-/// problems in plain words.
+/// problems as sentences.
 pub struct EntityProblems {
     kind: &'static str,
     problems: Vec<EntityProblem>,
 }
 
-/// One thing that a type does not fulfil. Its message says what to do.
+/// A requirement that a type does not meet. Its message contains the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EntityProblem {
-    /// There was no row to look at.
+    /// No rows were passed.
     NoSamples,
     /// A row has no JSON.
     NotWritten {
@@ -99,7 +99,7 @@ pub enum EntityProblem {
         /// Their key.
         key: String,
     },
-    /// The fingerprint is another one each time.
+    /// The fingerprint differs each time.
     FingerprintChanges,
 }
 
@@ -109,7 +109,7 @@ impl EntityProblems {
         Self { kind, problems }
     }
 
-    /// Once, however many rows have it.
+    /// Adds a problem once, even if many rows have it.
     pub(super) fn add(&mut self, problem: EntityProblem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
@@ -123,7 +123,7 @@ impl EntityProblems {
         }
     }
 
-    /// The problems, in the order in which they were found.
+    /// Returns the problems, in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &EntityProblem> {
         self.problems.iter()
     }

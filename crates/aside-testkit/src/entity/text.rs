@@ -1,10 +1,10 @@
-//! Whether a row survives its text.
+//! Checks that a row survives its text.
 
 use aside::{CacheConfig, Codec, Entity, Json};
 
 use super::problem::{EntityProblem, EntityProblems};
 
-/// Writes a row and reads it back, alone and in a list; returns what was read.
+/// Writes a row and reads it back, alone and in a list. Returns the row read.
 pub(super) fn check<E: Entity>(row: &E, key: &str, problems: &mut EntityProblems) -> Option<E> {
     let row_key = || key.to_owned();
     let text = match Json.encode(row) {
@@ -24,7 +24,7 @@ pub(super) fn check<E: Entity>(row: &E, key: &str, problems: &mut EntityProblems
         problems.add(EntityProblem::ReadAsAbsence { row: row_key() });
         return None;
     }
-    // A level deeper than alone, and so refused first.
+    // A list nests one level deeper than the row alone, so it is refused first.
     let list = Codec::<E>::decode_list(&Json, &format!("[{text}]"));
     let read = match list {
         Ok(mut rows) => rows.pop()?,

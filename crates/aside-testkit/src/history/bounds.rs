@@ -1,20 +1,20 @@
-//! What was promised, so that it can be checked.
+//! The promised bounds that a history is checked against.
 
 use std::time::Duration;
 
 use super::event::ReadKind;
 
-/// How old an answer may be, and how far answers may go back.
+/// How old a result may be, and how far results may go back.
 ///
-/// Without faults a strict read is bound by nothing but the newest write that
-/// returned, and a lenient one may be as old as the bound of the cache; that
-/// is [`Bounds::new`]. Scenarios that promise less say so by changing a field.
+/// Without faults a strict read must see the newest write that returned, and a
+/// lenient read may lag by the bound of the cache; that is [`Bounds::new`].
+/// Scenarios with weaker promises change single fields.
 ///
 /// ```
 /// use std::time::Duration;
 /// use aside_testkit::history::Bounds;
 ///
-/// // A failover may lose what Redis had acknowledged, for at most H.
+/// A failover may lose writes that Redis had acknowledged, for at most H.
 /// let h = Duration::from_millis(500);
 /// let failover = Bounds {
 ///     strict: h,
@@ -27,28 +27,28 @@ use super::event::ReadKind;
 pub struct Bounds {
     /// How long after a write returned a strict read may still miss it.
     ///
-    /// Zero unless the scenario loses what Redis had acknowledged, or writes
-    /// while Redis is out of reach.
+    /// Zero, unless the scenario loses writes that Redis had acknowledged, or
+    /// writes while Redis is unreachable.
     pub strict: Duration,
     /// How long after a write returned a lenient read may still miss it.
     pub lenient: Duration,
-    /// How long after the end of a strict read another one, of any instance,
-    /// may still return something older.
+    /// How long after the end of a strict read another strict read, of any
+    /// instance, may still return an older version.
     ///
-    /// Zero unless instances may disagree: one that cannot reach Redis reads
-    /// the database, while the others still trust what Redis says.
+    /// Zero, unless instances may disagree: an instance that cannot reach Redis
+    /// reads the database, while the others still trust Redis.
     pub strict_backwards: Duration,
-    /// How long after the end of a lenient read another one of the same
-    /// instance may still return something older. Usually zero.
+    /// How long after the end of a lenient read another lenient read of the
+    /// same instance may still return an older version. Usually zero.
     pub lenient_backwards: Duration,
-    /// Whether an instance never misses a write of its own that returned,
-    /// whatever the other bounds.
+    /// If true, an instance never misses one of its writes that returned, even
+    /// within the other bounds.
     pub own_writes: bool,
 }
 
 impl Bounds {
-    /// What is promised while Redis keeps what it acknowledged: strict reads
-    /// are never stale, lenient ones by at most `max_staleness`.
+    /// Returns the bounds while Redis keeps all acknowledged writes: strict
+    /// reads are never stale, lenient reads by at most `max_staleness`.
     pub const fn new(max_staleness: Duration) -> Self {
         Self {
             strict: Duration::ZERO,
@@ -59,8 +59,8 @@ impl Bounds {
         }
     }
 
-    /// What is promised where Redis is out of the writer's reach, and other
-    /// instances hear of writes through a journal that they poll.
+    /// Returns the bounds if the writer cannot reach Redis and other instances
+    /// learn of writes by polling a journal.
     pub fn with_journal(poll: Duration, max_staleness: Duration) -> Self {
         let bound = poll.saturating_add(max_staleness);
         Self {
@@ -70,7 +70,7 @@ impl Bounds {
         }
     }
 
-    /// How long after a write returned such a read may still miss it.
+    /// Returns how long after a write returned such a read may still miss it.
     pub(super) const fn staleness(&self, kind: ReadKind) -> Duration {
         match kind {
             ReadKind::Strict => self.strict,

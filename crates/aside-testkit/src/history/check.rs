@@ -1,7 +1,7 @@
 //! The checks, one key at a time.
 //!
-//! Every key is a register of its own and every state of it has a number, so
-//! there is nothing to search for: sorting and a sweep settle each question.
+//! Every key is an independent register and every state of it has a number, so
+//! no search is needed: sorting and one sweep decide each question.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl History {
         report.settled_keys = settled_keys.len() as u64;
 
         let mut keys: Vec<_> = keys.into_iter().collect();
-        // Two reports of one history are the same.
+        // Sorted, so that two reports of one history are the same.
         keys.sort_unstable_by_key(|&(name, _)| name);
         for (name, key) in keys {
             judge(name, &key, &self.faults, bounds, &mut report);
@@ -70,7 +70,7 @@ impl History {
         report
     }
 
-    /// The numbers of a report, before anything is checked.
+    /// Returns the numbers of a report, before anything is checked.
     fn summary(&self) -> Report {
         let mut report = Report {
             reads: self.reads.len() as u64,

@@ -1,54 +1,55 @@
-//! What is recorded: reads, writes, faults, and how everything ended.
+//! The recorded events: reads, writes, faults, and the final states.
 
 use std::sync::Arc;
 
 use super::time::Time;
 
-/// How much a read was allowed to trust.
+/// Which tiers a read was allowed to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReadKind {
-    /// Answered by Redis or the database, never from the memory of a process.
+    /// Served by Redis or the database, never from the memory of a process.
     Strict,
-    /// Answered from wherever it was quickest.
+    /// Served by the fastest tier.
     Lenient,
 }
 
-/// What a key held.
+/// The state of a key.
 ///
-/// Every key has a counter that is raised in the transaction of every write,
-/// and goes on counting when the row is deleted and created again: in a table
-/// of its own, or in the row if rows are only marked as deleted. That makes
-/// the order of all writes of a key known, so that checking is counting.
+/// Every key has a counter that is raised in the transaction of every write. It
+/// must keep counting when the row is deleted and created again: keep it in a
+/// separate table, or in the row if rows are only marked as deleted. The
+/// counter makes the order of all writes of a key known, so that checking is
+/// counting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// A row, at this version.
     Row(u64),
     /// A list, at this value of its counter, with its members in order.
     ///
-    /// Make one with [`State::list`]. The counter belongs to the index value
-    /// and is raised by every write that adds a member, takes one away or
-    /// changes one.
+    /// Make one with [`State::list`]. The counter belongs to the index value.
+    /// Every write that adds, removes or changes a member raises it.
     List(u64, Arc<[Box<str>]>),
-    /// Nothing.
+    /// No row.
     ///
-    /// A delete knows its version. A read that finds nothing mostly does not;
+    /// A delete knows its version. A read that finds no row mostly does not, so
     /// it is checked against the version that fits it best.
     Absent(Option<u64>),
 }
 
 impl State {
-    /// A list with these members, in whatever order, at this version.
+    /// Returns a list with these members, in any order, at this version.
     pub fn list(version: u64, members: impl IntoIterator<Item = impl ToString>) -> Self {
         let mut members: Vec<Box<str>> = members
             .into_iter()
             .map(|member| member.to_string().into_boxed_str())
             .collect();
-        // Only membership is compared: an order is not the cache's affair.
+        // Only membership is compared, because the cache does not promise an
+        // order.
         members.sort_unstable();
         Self::List(version, members.into())
     }
 
-    /// The version, where it is known.
+    /// Returns the version, if it is known.
     pub fn version(&self) -> Option<u64> {
         match self {
             Self::Row(version) | Self::List(version, _) => Some(*version),
@@ -56,11 +57,11 @@ impl State {
         }
     }
 
-    /// Whether it is the same as `other`, so far as both are known.
+    /// Returns true if it equals `other`, as far as both are known.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Absent(None), Self::Absent(_)) | (Self::Absent(_), Self::Absent(None)) => true,
-            // A list whose members were not written down.
+            // A list whose members were not recorded.
             (Self::Row(row), Self::List(list, _)) | (Self::List(list, _), Self::Row(row)) => {
                 row == list
             }
@@ -70,46 +71,47 @@ impl State {
 }
 
 impl From<u64> for State {
-    /// A row at this version.
+    /// Returns a row at this version.
     fn from(version: u64) -> Self {
         Self::Row(version)
     }
 }
 
 impl From<Option<u64>> for State {
-    /// A row at this version, or nothing at a version that is not known.
+    /// Returns a row at this version, or no row at an unknown version.
     fn from(version: Option<u64>) -> Self {
         version.map_or(Self::Absent(None), Self::Row)
     }
 }
 
-/// A read that was answered.
+/// A read that returned a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
-    /// Who read: a process, or one of several caches in a process.
+    /// The reading instance: a process, or one of several caches in a process.
     pub instance: Arc<str>,
-    /// What was read.
+    /// The key that was read.
     pub key: Arc<str>,
-    /// How much the read was allowed to trust.
+    /// Which tiers the read was allowed to use.
     pub kind: ReadKind,
     /// A moment before the read was sent.
     pub start: Time,
-    /// A moment after its answer was there; never before `start`.
+    /// A moment after its result was received; never before `start`.
     pub end: Time,
-    /// The answer.
+    /// The result.
     pub state: State,
 }
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It returned, at this moment: from now on readers may rely on it.
+    /// It returned at this moment; later reads may rely on it.
     Returned(Time),
     /// It certainly changed nothing, and that was known at this moment.
     Failed(Time),
-    /// It may have happened, and if so at any time after it started.
+    /// It may have happened, at any time after it started.
     ///
-    /// The writer crashed, was dropped, or never heard how the commit ended.
+    /// The writer crashed, was dropped, or never received the result of the
+    /// commit.
     Unknown,
     /// It happened before the recording began.
     Initial,
@@ -118,21 +120,21 @@ pub enum Fate {
 /// A write of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// Who wrote.
+    /// The writing instance.
     pub instance: Arc<str>,
-    /// What was written.
+    /// The key that was written.
     pub key: Arc<str>,
     /// A moment before the transaction could commit.
     pub start: Time,
     /// How it ended.
     pub fate: Fate,
-    /// What the key holds if the write happened; `None` if that was not
-    /// learned before the write came to an unknown end.
+    /// The state of the key if the write happened; `None` if it was not learned
+    /// before the write ended with unknown fate.
     pub state: Option<State>,
 }
 
 impl Write {
-    /// From when on no reader may miss it.
+    /// Returns the moment from which no reader may miss it.
     pub(super) fn returned(&self) -> Option<Time> {
         match self.fate {
             Fate::Returned(end) => Some(end),
@@ -141,35 +143,35 @@ impl Write {
         }
     }
 
-    /// Its version, where it is known.
+    /// Returns its version, if it is known.
     pub(super) fn version(&self) -> Option<u64> {
         self.state.as_ref()?.version()
     }
 }
 
-/// Something that was done to the system under test.
+/// A fault injected into the system under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// When it was done.
+    /// When it was injected.
     pub at: Time,
-    /// What was done, for example `redis killed`.
+    /// The fault, for example `redis killed`.
     pub what: Arc<str>,
 }
 
-/// What was found when all writes had ended.
+/// The state of a key after all writes had ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Who looked.
+    /// The instance that read the key.
     pub instance: Arc<str>,
-    /// Where.
+    /// The key.
     pub key: Arc<str>,
-    /// What the cache said.
+    /// The state according to the cache.
     pub seen: State,
-    /// What the database said.
+    /// The state according to the database.
     pub truth: State,
 }
 
-/// Anything that can be shown in a report.
+/// An event that can be shown in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -182,7 +184,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// When it began.
+    /// Returns when it began.
     pub fn start(&self) -> Time {
         match self {
             Self::Read(read) => read.start,
@@ -192,26 +194,27 @@ impl Event {
     }
 }
 
-/// Everything that was recorded, by one process or by many.
+/// All recorded events, of one process or of many.
 ///
-/// Its parts are public, so that a history can be made by hand, thinned out
-/// or added to. Their order does not matter.
+/// Its fields are public, so that a history can be built, filtered or extended
+/// by hand. Their order does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// The reads that were answered.
+    /// The reads that returned a result.
     pub reads: Vec<Read>,
-    /// The writes, however they ended.
+    /// The writes, with every kind of ending.
     pub writes: Vec<Write>,
-    /// What was done to the system meanwhile.
+    /// The faults injected in the meantime.
     pub faults: Vec<Fault>,
-    /// What was found when all writes had ended.
+    /// The states after all writes had ended.
     pub settled: Vec<Settled>,
-    /// How many reads were answered with an error.
+    /// How many reads returned an error.
     pub failed_reads: u64,
 }
 
 impl History {
-    /// Adds what another process or instance recorded on this machine.
+    /// Adds the events that another process or instance recorded on this
+    /// machine.
     pub fn merge(&mut self, other: Self) {
         self.reads.extend(other.reads);
         self.writes.extend(other.writes);

@@ -1,15 +1,14 @@
-//! Where each answer can have come from.
+//! The possible origins of each result.
 //!
-//! Mostly an answer carries its version, and there is a write of it that had
-//! begun. Two answers need thought.
+//! Most results carry their version, and a write of that version had begun. Two
+//! kinds of results need more care.
 //!
-//! *Nothing* has no version to carry. It is taken as whatever deletion is the
-//! best excuse for it: the newest one begun, when it is asked how old the
-//! answer is, and the oldest one not yet too old, when later answers are
-//! compared with it.
+//! *No row* has no version. It is attributed to the deletion that excuses it
+//! best: the newest deletion begun, when its age is checked; and the oldest
+//! deletion that is not yet too old, when later results are compared with it.
 //!
-//! *A version nobody has heard of* can be the work of a writer that was lost
-//! before it learned what it wrote. Each such writer excuses one version.
+//! *An unknown version* can come from a writer that was lost before it learned
+//! its version. Each such writer excuses one version.
 
 use std::collections::HashMap;
 
@@ -18,7 +17,7 @@ use super::event::{Read, State};
 use super::time::Time;
 use super::versions::Versions;
 
-/// An answer, and the versions it may have been.
+/// A result, and the versions it may have.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
     pub(super) read: &'a Read,
@@ -26,14 +25,14 @@ pub(super) struct Answer<'a> {
     pub(super) newest: u64,
 }
 
-/// The answers for a key, sorted by what is known of their origin.
+/// The results for a key, sorted by their possible origins.
 #[derive(Debug, Default)]
 pub(super) struct Answers<'a> {
-    /// Those that can have come from somewhere.
+    /// Results with a possible origin.
     pub(super) explained: Vec<Answer<'a>>,
-    /// Those that cannot.
+    /// Results without one.
     pub(super) unexplained: Vec<&'a Read>,
-    /// How many can have come from a writer of which too little is known.
+    /// How many can come from a writer whose version is unknown.
     pub(super) unverified: u64,
 }
 
@@ -67,7 +66,7 @@ impl<'a> Answers<'a> {
 
     fn absence(&mut self, read: &'a Read, versions: &Versions<'_>, bounds: &Bounds) {
         debug_assert_eq!(read.state, State::Absent(None));
-        // A lost writer may have deleted the row, at a version we cannot know.
+        // A lost writer may have deleted the row, at a version that is unknown.
         if versions.is_wild(read.end) {
             self.unverified += 1;
             return;
@@ -81,7 +80,7 @@ impl<'a> Answers<'a> {
         self.explain(read, oldest.unwrap_or(newest).min(newest), newest);
     }
 
-    /// Gives every unheard-of version a lost writer, as long as there are any.
+    /// Assigns a lost writer to every unknown version, as long as one is left.
     fn excuse(&mut self, unheard: HashMap<u64, Vec<&'a Read>>, wild: &[Time]) {
         let mut unheard: Vec<(Time, u64, Vec<&Read>)> = unheard
             .into_iter()
@@ -92,8 +91,8 @@ impl<'a> Answers<'a> {
             .collect();
         unheard.sort_unstable_by_key(|&(seen, version, _)| (seen, version));
         let mut excused = 0;
-        // Both are in the order of time, so the first writer that is left is
-        // an excuse if any is.
+        // Both are in the order of time, so the first remaining writer is an
+        // excuse if any writer is.
         for (seen, version, reads) in unheard {
             if wild.get(excused).is_some_and(|&start| start <= seen) {
                 excused += 1;
@@ -107,7 +106,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// Whether a lost writer can have made this version.
+/// Returns true if a lost writer can have produced this version.
 fn is_excusable(version: u64, versions: &Versions<'_>) -> bool {
     let mut writes = versions.writes_of(version).iter();
     !versions.is_beyond_truth(version) && !writes.any(|(_, write)| write.returned().is_some())

@@ -15,16 +15,16 @@ use super::versions::Versions;
 /// How many of the last events of a key are shown with a violation.
 const RECENT: usize = 12;
 
-/// What was done to a key, and how it ended.
+/// The events of one key.
 #[derive(Debug, Default)]
 pub(super) struct KeyHistory<'a> {
     pub(super) reads: Vec<&'a Read>,
     pub(super) writes: Vec<&'a Write>,
-    /// The version the database had in the end.
+    /// The version in the database at the end.
     pub(super) truth: Option<u64>,
 }
 
-/// Judges a key, and reports what it finds.
+/// Checks a key, and reports the violations.
 pub(super) fn judge(
     name: &Arc<str>,
     key: &KeyHistory<'_>,
@@ -62,8 +62,8 @@ impl Judge<'_> {
             unverified,
         } = Answers::new(&self.key.reads, self.versions, self.bounds);
         self.report.unverified += unverified;
-        // An answer out of nowhere is one violation, not one more for every
-        // answer that it could be compared with.
+        // A result without an origin is one violation. Comparing it with other
+        // results would add one for each of them.
         for read in unexplained {
             self.never_written(read);
         }
@@ -74,7 +74,8 @@ impl Judge<'_> {
         self.backwards(explained);
     }
 
-    /// The versions of writes rise with time, and each is given out once.
+    /// Checks that the versions of writes rise with time, and that each is
+    /// assigned once.
     fn order(&mut self) {
         let mut returned: Vec<(u64, Time, &Write)> = (self.key.writes.iter())
             .filter_map(|write| Some((write.version()?, write.returned()?, *write)))
@@ -114,10 +115,10 @@ impl Judge<'_> {
         let why = match culprit.map(|write| write.fate) {
             Some(Fate::Failed(_)) => "which was rolled back",
             Some(_) if version.is_some_and(|it| self.versions.is_beyond_truth(it)) => {
-                "which never came to be"
+                "which was never committed"
             }
-            Some(_) => "which nobody had begun to write",
-            None => "which nobody ever wrote",
+            Some(_) => "whose write had not begun",
+            None => "which was never written",
         };
         let mut events: Vec<Event> = culprit
             .map(|&write| Event::Write(write.clone()))
@@ -128,7 +129,7 @@ impl Judge<'_> {
         self.accuse(Check::NeverWritten, &events, why);
     }
 
-    /// C1, with the bound and without it for an instance's own writes.
+    /// Checks C1, with the bound, and without it for an instance's own writes.
     fn stale(&mut self, answer: &Answer<'_>) {
         let &Answer { read, newest, .. } = answer;
         let Some((end, write)) = self.versions.overtaken(newest) else {
@@ -165,7 +166,7 @@ impl Judge<'_> {
         self.accuse(check, &events, why);
     }
 
-    /// What was read at a version is what was written at it.
+    /// Checks that the content read at a version is the content written at it.
     fn content(&mut self, read: &Read) {
         let Some(version) = read.state.version() else {
             return;
@@ -183,14 +184,14 @@ impl Judge<'_> {
         let agrees = if states.peek().is_some() {
             states.any(|state| read.state.agrees_with(state))
         } else if version == 0 {
-            // Before the first write there was nothing, as a list or not.
+            // Before the first write the key is empty, as a list and as a row.
             is_unverified = false;
             !is_list || read.state == State::list(0, [""; 0])
         } else {
             true
         };
-        // A lost writer may have made this version after another one, whose
-        // end nobody saw either, had given it back.
+        // A lost writer may have produced this version after another one, also
+        // of unknown fate, was rolled back.
         let is_certain = began().any(|write| write.returned().is_some());
         if !agrees && !is_certain && self.versions.is_wild(read.end) {
             is_unverified = true;
@@ -206,7 +207,7 @@ impl Judge<'_> {
         self.report.unverified += u64::from(is_unverified);
     }
 
-    /// C3: strict reads of all instances, and lenient reads of each.
+    /// Checks C3: strict reads of all instances, and lenient reads of each.
     fn backwards<'a>(&mut self, answers: Vec<Answer<'a>>) {
         let mut strict = Vec::new();
         let mut lenient: BTreeMap<&'a str, Vec<Answer<'a>>> = BTreeMap::new();
@@ -256,7 +257,8 @@ impl Judge<'_> {
         self.report.examples.push(violation);
     }
 
-    /// The last events of the key, and the faults among them, until then.
+    /// Returns the last events of the key until then, with the faults among
+    /// them.
     fn recent(&self, until: Time) -> Vec<Event> {
         let reads = self
             .key

@@ -10,19 +10,19 @@
 //! failed_reads  COUNT
 //! ```
 //!
-//! Times are nanoseconds. A state is `7` for a row, `7=a,b,` for a list, `-`
-//! or `-7` for nothing, `?` where it is not known. A write that comes to know
-//! more about itself is written again under the same id, and the last line
-//! counts. A last line without its end is what a killed writer leaves, and is
-//! passed over; any other line that makes no sense is an error, because a
-//! history with gaps accuses the innocent.
+//! Times are nanoseconds. A state is `7` for a row, `7=a,b,` for a list, `-` or
+//! `-7` for no row, `?` if it is unknown. A write that learns more about itself
+//! is written again under the same id, and the last line counts. A killed
+//! writer may leave a last line without its end, which is ignored. Any other
+//! invalid line is an error, because a history with gaps produces false
+//! accusations.
 
 use std::fmt::{self, Write as _};
 
 use super::event::{Fate, Fault, History, Read, ReadKind, Settled, State, Write};
 
 impl History {
-    /// The whole history as lines.
+    /// Returns the whole history as lines.
     pub fn to_lines(&self) -> String {
         let mut text = String::new();
         for (id, write) in (0..).zip(&self.writes) {
@@ -44,7 +44,7 @@ impl History {
     }
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug)]
 pub(super) enum Line<'a> {
     Read(&'a Read),

@@ -1,4 +1,4 @@
-//! Lines of text as a history again; what a line says is told in `lines`.
+//! Parses lines of text into a history; `lines` describes the format.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -11,10 +11,10 @@ use std::sync::Arc;
 use super::event::{Fate, Fault, History, Read, ReadKind, Settled, State, Write};
 use super::time::Time;
 
-/// A line of a history that makes no sense.
+/// A line of a history that is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineError {
-    /// Which line it is, counted from one.
+    /// The number of the line, counted from one.
     pub number: usize,
     /// The line.
     pub line: String,
@@ -23,18 +23,18 @@ pub struct LineError {
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number, line } = self;
-        write!(f, "line {number} of the history makes no sense: `{line}`")
+        write!(f, "line {number} of the history is invalid: `{line}`")
     }
 }
 
 impl std::error::Error for LineError {}
 
 impl History {
-    /// The history in these lines, of one process or of many.
+    /// Parses the history in these lines, of one process or of many.
     ///
     /// # Errors
     ///
-    /// When a line makes no sense, other than a last one that was cut off.
+    /// If a line is invalid, except a last line that was cut off.
     pub fn from_lines(text: &str) -> Result<Self, LineError> {
         let mut parser = Parser::default();
         for (number, line) in (1..).zip(text.split_inclusive('\n')) {
@@ -49,12 +49,11 @@ impl History {
         Ok(parser.history)
     }
 
-    /// The history in a file, for example of a process that was killed.
+    /// Reads the history in a file, for example of a process that was killed.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read; a line that makes no sense is
-    /// `InvalidData`.
+    /// If the file cannot be read; an invalid line is `InvalidData`.
     pub fn read_from(path: impl AsRef<Path>) -> io::Result<Self> {
         // A torn last line may end within a character.
         let text = fs::read(path)?;
@@ -67,14 +66,14 @@ impl History {
 struct Parser {
     history: History,
     names: Names,
-    /// Where the writes of unknown fate are, of which there may be more lines.
+    /// The positions of writes of unknown fate, which may have further lines.
     ///
-    /// Ids repeat in a file of several processes; with the start they do not.
+    /// Ids repeat in a file of several processes; ids with their start do not.
     open: HashMap<(u64, Arc<str>, Time), usize>,
 }
 
 impl Parser {
-    /// Takes a line; `None` if it makes no sense.
+    /// Adds a line; returns `None` if it is invalid.
     fn line(&mut self, line: &str) -> Option<()> {
         let mut parts = line.split('\t');
         match parts.next()? {
@@ -172,7 +171,7 @@ fn fate(text: &str) -> Option<Fate> {
     }
 }
 
-/// A state, which may be one that is not known; `None` if it makes no sense.
+/// Parses a state, which may be unknown; returns `None` if it is invalid.
 fn state(parts: &mut Split<'_, char>) -> Option<Option<State>> {
     let text = parts.next()?;
     if text == "?" {

@@ -1,12 +1,12 @@
-//! Writing down what happens, while it happens, without getting in the way.
+//! Records events while they happen, without affecting their order.
 //!
-//! Every task has a recorder of its own, with a buffer and a lock that nobody
-//! else wants, so that recording orders nothing that was not ordered before: a
-//! checker that synchronises its threads tests another program. The buffers
-//! are put together when all is over.
+//! Every task has a separate recorder, whose buffer and lock no other task
+//! uses. Recording therefore adds no synchronisation: a checker that
+//! synchronises its threads tests another program. The buffers are combined at
+//! the end.
 //!
-//! A process that is to be killed appends every event to a file as it happens.
-//! What was written to a file survives its writer, if not the machine.
+//! A process that will be killed appends every event to a file as it happens.
+//! The file survives the death of its writer, but not of the machine.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ use super::lines::{self, Line};
 use super::parse::Names;
 use super::time::Time;
 
-/// A history in the making. Clones record into the same history.
+/// A history being recorded. Clones record into the same history.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ pub struct Recording {
 struct Shared {
     buffers: Mutex<Vec<Arc<Mutex<Buffer>>>>,
     file: Option<File>,
-    /// Tells the lines of one write from those of all others.
+    /// Distinguishes the lines of one write from those of all others.
     next_write: AtomicU64,
 }
 
@@ -40,19 +40,20 @@ struct Buffer {
 }
 
 impl Recording {
-    /// A recording in memory.
+    /// Creates a recording in memory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A recording in memory that also appends every event to a file at once.
+    /// Creates a recording in memory that also appends every event to a file at
+    /// once.
     ///
-    /// Use it in processes that will be killed, and let the survivor collect
-    /// with [`History::read_from`]. Every event costs a system call.
+    /// Use it in processes that will be killed, and let the surviving process
+    /// collect with [`History::read_from`]. Every event costs a system call.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened or created.
+    /// If the file cannot be opened or created.
     pub fn appending_to(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
         let shared = Shared {
@@ -64,9 +65,9 @@ impl Recording {
         })
     }
 
-    /// A recorder for one task of `instance`.
+    /// Returns a recorder for one task of `instance`.
     ///
-    /// An instance is whatever has an in-process cache of its own.
+    /// Anything with a separate local tier is an instance.
     pub fn recorder(&self, instance: &str) -> Recorder {
         let buffer = Arc::default();
         lock(&self.shared.buffers).push(Arc::clone(&buffer));
@@ -77,7 +78,7 @@ impl Recording {
         }
     }
 
-    /// Everything recorded so far.
+    /// Returns all events recorded so far.
     ///
     /// Writes that have not ended yet are of unknown fate.
     pub fn history(&self) -> History {
@@ -89,13 +90,13 @@ impl Recording {
     }
 }
 
-/// Records what one task of an instance does.
+/// Records the events of one task of an instance.
 ///
-/// Clones share a buffer and its lock; another recorder of the same instance
-/// is the better choice for another thread.
+/// Clones share a buffer and its lock, so use another recorder of the same
+/// instance for another thread.
 ///
-/// With a file, every function here panics if that cannot be written: a
-/// history with gaps accuses the innocent.
+/// With a file, every method panics if the file cannot be written, because a
+/// history with gaps produces false accusations.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
@@ -104,10 +105,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records a read that was answered just now.
+    /// Records a read that has just returned.
     ///
     /// `started` is a [`Time::now`] from before the read was sent. A read that
-    /// was dropped before its answer is not recorded.
+    /// was dropped before its result is not recorded.
     pub fn read(&self, key: &str, kind: ReadKind, started: Time, state: impl Into<State>) {
         let end = Time::now();
         let mut buffer = lock(&self.buffer);
@@ -123,26 +124,26 @@ impl Recorder {
         buffer.history.reads.push(read);
     }
 
-    /// Records that a read was answered with an error.
+    /// Records that a read returned an error.
     pub fn failed_read(&self) {
         self.append(|| Line::FailedReads(1));
         lock(&self.buffer).history.failed_reads += 1;
     }
 
-    /// Records what a key held before anything else was recorded.
+    /// Records the state of a key before the first other event.
     ///
-    /// Keys without this hold nothing at first, at version 0.
+    /// Keys without this record are empty at first, at version 0.
     pub fn initial(&self, key: &str, state: impl Into<State>) {
         self.push(key, Time::ZERO, Fate::Initial, Some(state.into()));
     }
 
     /// Records that a write of `key` is about to begin.
     ///
-    /// Call it before the transaction could commit. A transaction that writes
-    /// a row and the lists it stands in is a write of each of these keys.
+    /// Call it before the transaction could commit. A transaction that writes a
+    /// row and the lists that contain it is a write of each of these keys.
     ///
-    /// The write is of unknown fate until it is told otherwise: dropping it,
-    /// or dying, is how to say that nobody knows.
+    /// The fate of the write is unknown until it is recorded. Dropping the
+    /// value, or the death of the process, leaves it unknown.
     pub fn begin_write(&self, key: &str) -> PendingWrite {
         let (id, index) = self.push(key, Time::now(), Fate::Unknown, None);
         PendingWrite {
@@ -152,7 +153,7 @@ impl Recorder {
         }
     }
 
-    /// Records that something was done to the system under test just now.
+    /// Records that a fault has just been injected into the system under test.
     pub fn fault(&self, what: &str) {
         let fault = Fault {
             at: Time::now(),
@@ -162,9 +163,10 @@ impl Recorder {
         lock(&self.buffer).history.faults.push(fault);
     }
 
-    /// Records what the cache and the database say after all writes ended.
+    /// Records the states in the cache and in the database after all writes
+    /// ended.
     ///
-    /// The read of the cache is not recorded by this as a read.
+    /// This does not record a read of the cache.
     pub fn settled(&self, key: &str, seen: impl Into<State>, truth: impl Into<State>) {
         let mut buffer = lock(&self.buffer);
         let settled = Settled {
@@ -177,7 +179,7 @@ impl Recorder {
         buffer.history.settled.push(settled);
     }
 
-    /// Records a write; where it stands in the file and in the buffer.
+    /// Records a write. Returns its id and its position in the buffer.
     fn push(&self, key: &str, start: Time, fate: Fate, state: Option<State>) -> (u64, usize) {
         let id = self.shared.next_write.fetch_add(1, Ordering::Relaxed);
         let mut buffer = lock(&self.buffer);
@@ -196,7 +198,7 @@ impl Recorder {
     /// Appends a line to the file, if there is one.
     fn append<'a>(&self, line: impl FnOnce() -> Line<'a>) {
         if let Some(mut file) = self.shared.file.as_ref() {
-            // In one call: lines of several threads must not mix.
+            // In one call, because lines of several threads must not mix.
             file.write_all(lines::to_string(&line()).as_bytes())
                 .expect("the file of the history can be written");
         }
@@ -213,23 +215,22 @@ pub struct PendingWrite {
 }
 
 impl PendingWrite {
-    /// Records what the key will hold if this write happens.
+    /// Records the state of the key if this write happens.
     ///
     /// Call it before the commit, with the version that the transaction has
-    /// raised: should the writer die in the commit, the checker then knows
-    /// which version may or may not have come to be. A write of unknown fate
-    /// that learned nothing excuses one unheard-of version of its key, and
-    /// every absence.
+    /// raised. If the writer dies in the commit, the checker then knows which
+    /// version may exist. A write of unknown fate that learned nothing excuses
+    /// one unknown version of its key, and every absence.
     pub fn learned(&self, state: impl Into<State>) {
         let state = state.into();
         self.change(|write| write.state = Some(state));
     }
 
-    /// Records that the write returned just now: readers may rely on it.
+    /// Records that the write has just returned; later reads may rely on it.
     ///
     /// # Panics
     ///
-    /// When the version was not [`learned`](Self::learned).
+    /// If the version was not [`learned`](Self::learned).
     pub fn returned(self) {
         let end = Time::now();
         self.change(|write| {
@@ -243,7 +244,7 @@ impl PendingWrite {
     }
 
     /// Records that the write certainly changed nothing: it was rolled back,
-    /// refused before it began, or there was nothing to change.
+    /// refused before it began, or had nothing to change.
     pub fn failed(self) {
         let end = Time::now();
         self.change(|write| write.fate = Fate::Failed(end));
@@ -257,7 +258,8 @@ impl PendingWrite {
     }
 }
 
-/// A recording outlives a thread that panicked: it says what led to it.
+/// A recording stays usable after a thread panicked, because it shows the
+/// cause.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

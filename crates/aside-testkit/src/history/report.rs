@@ -1,4 +1,4 @@
-//! What the checker found, in numbers and in words.
+//! The findings of the checker, as numbers and as text.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,30 +8,30 @@ use std::time::Duration;
 use super::event::{Event, Fate, Read, ReadKind, Settled, State, Write};
 use super::time::Time;
 
-/// How many violations of each check are kept with their circumstances.
+/// How many violations of each check are kept with their events.
 const EXAMPLES: u64 = 5;
 
-/// What is checked.
+/// A property that is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Check {
-    /// C1: no read returns something that was overtaken more than the bound
-    /// before it began.
+    /// C1: no read returns a state that was overwritten more than the bound
+    /// before the read began.
     Stale,
     /// C1 without a bound, for the reads of the instance that wrote.
     OwnWrite,
-    /// C2: no read returns what nobody had begun to write when it ended, what
-    /// was rolled back, or what never was.
+    /// C2: no read returns a state that never existed, that was rolled back, or
+    /// whose write had not begun when the read ended.
     NeverWritten,
-    /// C3: no read returns something older than a read before it did.
+    /// C3: no read returns an older state than an earlier read did.
     Backwards,
-    /// What a read returns is what was written at that version: the same
-    /// members, or nothing where there was nothing.
+    /// A read returns the content that was written at its version: the same
+    /// members, or no row if the row was deleted.
     Content,
-    /// The writes themselves have an order: versions rise from one returned
-    /// write to the next, none is given out twice, and none is missing in the
-    /// end. If not, the database or the recording is wrong, and the other
-    /// checks prove nothing.
+    /// The writes are ordered: versions rise from one returned write to the
+    /// next, none is assigned twice, and none is missing at the end. Otherwise
+    /// the database or the recording is wrong, and the other checks prove
+    /// nothing.
     Order,
 }
 
@@ -62,25 +62,25 @@ impl Check {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Which promise.
+    /// The check that failed.
     pub check: Check,
-    /// For which key.
+    /// The key.
     pub key: Arc<str>,
-    /// How, in a sentence.
+    /// The violation, as a sentence.
     pub why: String,
-    /// The operations that contradict each other; the last one is to blame.
+    /// The operations that contradict each other; the last one is the culprit.
     pub events: Vec<Event>,
     /// The last events of the key before that, with the faults among them.
     pub recent: Vec<Event>,
 }
 
-/// What the checker found.
+/// The findings of the checker.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many reads were answered.
+    /// How many reads returned a result.
     pub reads: u64,
-    /// How many reads were answered with an error.
+    /// How many reads returned an error.
     pub failed_reads: u64,
     /// How many writes returned.
     pub writes: u64,
@@ -92,44 +92,45 @@ pub struct Report {
     pub faults: u64,
     /// From the start of the first operation to the end of the last.
     pub span: Duration,
-    /// The oldest answer of a strict read: how long before its start the
-    /// first newer write had returned. The smallest bound that would hold.
+    /// The oldest result of a strict read: how long before its start the first
+    /// newer write had returned. This is the smallest bound that would hold.
     pub strict_staleness: Duration,
-    /// The oldest answer of a lenient read, in the same way.
+    /// The oldest result of a lenient read, measured in the same manner.
     pub lenient_staleness: Duration,
-    /// How many answers could not be checked in full: lists whose members
-    /// were not recorded by the writer, and absences where a writer was lost
-    /// that may have deleted the row.
+    /// How many results could not be checked in full: lists whose members the
+    /// writer did not record, and absences that a lost writer may have caused
+    /// by a deletion.
     pub unverified: u64,
-    /// How many keys were looked at after all writes ended.
+    /// How many keys were read after all writes ended.
     pub settled_keys: u64,
-    /// Where the cache and the database still differed then.
+    /// The keys whose cache and database still differed then.
     pub still_stale: Vec<Settled>,
     /// The first violations of each check.
     pub examples: Vec<Violation>,
     pub(super) counts: [u64; Check::ALL.len()],
-    /// What times are shown relative to.
+    /// Times are shown relative to this one.
     pub(super) origin: Time,
 }
 
 impl Report {
-    /// How often a promise was broken.
+    /// Returns how often a promise was broken.
     pub fn violations(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// How often this promise was broken.
+    /// Returns how often this promise was broken.
     pub fn violations_of(&self, check: Check) -> u64 {
         self.counts[check as usize]
     }
 
-    /// How many keys still differed from the database after all writes ended.
+    /// Returns how many keys still differed from the database after all writes
+    /// ended.
     pub fn still_stale_keys(&self) -> usize {
         let keys: BTreeSet<&str> = self.still_stale.iter().map(|it| &*it.key).collect();
         keys.len()
     }
 
-    /// Reads and writes that succeeded, per second.
+    /// Returns the number of successful reads and writes per second.
     pub fn operations_per_second(&self) -> f64 {
         if self.span.is_zero() {
             return 0.0;
@@ -137,7 +138,7 @@ impl Report {
         (self.reads + self.writes) as f64 / self.span.as_secs_f64()
     }
 
-    /// Whether no promise was broken, and no key is still stale.
+    /// Returns true if no promise was broken and no key is still stale.
     pub fn is_clean(&self) -> bool {
         self.violations() == 0 && self.still_stale.is_empty()
     }
@@ -146,13 +147,13 @@ impl Report {
     ///
     /// # Panics
     ///
-    /// When the report is not clean; the message is the report.
+    /// If the report is not clean; the message is the report.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert!(self.is_clean(), "the history breaks a promise\n{self}");
     }
 
-    /// Counts a violation; whether it is one of those to keep.
+    /// Counts a violation. Returns true if it is to be kept.
     pub(super) fn count(&mut self, check: Check) -> bool {
         let count = &mut self.counts[check as usize];
         *count += 1;
@@ -213,7 +214,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A state as it is shown.
+/// Displays a state.
 pub(super) struct Shown<'a>(pub(super) &'a State);
 
 impl fmt::Display for Shown<'_> {
@@ -229,7 +230,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// An event as it is told, in milliseconds after the first one.
+/// Displays an event, in milliseconds after the first one.
 struct Told<'a>(&'a Event, Time);
 
 impl Told<'_> {

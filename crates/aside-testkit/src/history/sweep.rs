@@ -1,8 +1,8 @@
 //! One pass over the reads of a key, in the order of time.
 //!
-//! A read is compared with all that ended before it began. These only get
-//! more from one read to the next, so the newest of them is all one has to
-//! remember.
+//! A read is compared with all reads that ended before it began. This set only
+//! grows from one read to the next, so it is enough to remember its newest
+//! result.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::event::Read;
 use super::explain::Answer;
 use super::versions::Versions;
 
-/// Tells `backwards` of every answer that is older than one that ended more
-/// than `slack` before it began, together with that one.
+/// Calls `backwards` with every result that is older than another one that
+/// ended more than `slack` before it began.
 ///
-/// The answers come in the order of their start.
+/// The results must be in the order of their start.
 pub(super) fn sweep(
     answers: &mut [Answer<'_>],
     versions: &Versions<'_>,
@@ -31,8 +31,8 @@ pub(super) fn sweep(
     for index in 0..answers.len() {
         let read = answers[index].read;
         let horizon = read.start.back(slack);
-        // What ended before this one began also began before it, so that what
-        // it has to be by now was already decided.
+        // A read that ended before this one began also began before it. Its
+        // oldest possible version has therefore already been decided.
         while let Some(before) = ended.next_if(|&it| answers[it].read.end < horizon) {
             if newest.is_none_or(|newest| answers[newest].oldest < answers[before].oldest) {
                 newest = Some(before);
@@ -44,7 +44,8 @@ pub(super) fn sweep(
         if answer.newest < least {
             backwards(answers[newest].read, read);
         } else if answer.oldest < answer.newest {
-            // An absence cannot be of a deletion that was already history.
+            // The absence cannot come from a deletion that was overwritten by
+            // then.
             let bound = bounds.staleness(read.kind);
             let oldest = versions.oldest_absence(read.start, bound, least);
             let answer = &mut answers[index];

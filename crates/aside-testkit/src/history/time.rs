@@ -9,40 +9,40 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A moment on the monotonic clock of this machine, in nanoseconds.
 ///
-/// The standard library's `Instant` is read from the same clock, but it keeps
-/// its number to itself; this one can be written down by one process and
-/// compared by another. It means nothing on another machine or after a
-/// restart.
+/// The standard library's `Instant` reads the same clock, but does not expose
+/// its number. This one can be written by one process and compared by another.
+/// It has no meaning on another machine or after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// Before everything that can be recorded.
+    /// Before every event that can be recorded.
     pub const ZERO: Self = Self(0);
 
-    /// This moment.
+    /// Returns the current moment.
     pub fn now() -> Self {
         let now = clock_gettime(ClockId::Monotonic);
-        // The clock counts up from the start of the machine: never below zero.
+        // The clock counts up from the start of the machine, so it is never
+        // negative.
         Self(now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64)
     }
 
-    /// The moment that many nanoseconds after [`Time::ZERO`].
+    /// Returns the moment that many nanoseconds after [`Time::ZERO`].
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// How many nanoseconds after [`Time::ZERO`] it is.
+    /// Returns how many nanoseconds after [`Time::ZERO`] it is.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` it is; zero if it is not.
+    /// Returns how long after `earlier` it is; zero if it is not later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// The moment `by` earlier, at the least [`Time::ZERO`].
+    /// Returns the moment `by` earlier, at the least [`Time::ZERO`].
     pub(super) fn back(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(by)))
     }

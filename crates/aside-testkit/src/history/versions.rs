@@ -1,7 +1,8 @@
-//! What the writes of a key say about its versions.
+//! The versions of a key, according to its writes.
 //!
-//! Sorted once, they answer by bisection what a search through all orders of
-//! all operations would: the versions already are the order.
+//! Sorted once, they decide by bisection the questions that otherwise need a
+//! search through all orders of all operations, because the versions are that
+//! order.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,24 +10,25 @@ use std::time::Duration;
 use super::event::{Fate, State, Write};
 use super::time::Time;
 
-/// The writes of a key, by what they allow and by what they demand.
+/// The writes of a key, indexed by the reads they allow and the reads they
+/// require.
 #[derive(Debug)]
 pub(super) struct Versions<'a> {
     /// Writes that may have happened, by version.
     possible: Vec<(u64, &'a Write)>,
-    /// When all readers have to know better than a version.
+    /// When a version becomes too old for all readers.
     overtaken: Overtaken<'a>,
     /// The same for the readers of the instance that wrote.
     overtaken_by_own: HashMap<&'a str, Overtaken<'a>>,
-    /// Versions at which there may have been nothing, in their order.
+    /// Versions at which the row may have been absent, in their order.
     absences: Vec<u64>,
     /// When such versions began, each with the highest so far.
     absences_by_start: Vec<(Time, u64)>,
-    /// When writes began that may have had any effect, in their order.
+    /// When writes of unknown version and unknown fate began, in their order.
     wild: Vec<Time>,
-    /// Whether it is known what there was before the first write.
+    /// True if the state before the first write is known.
     has_initial: bool,
-    /// What the database said in the end.
+    /// The version in the database at the end.
     truth: Option<u64>,
 }
 
@@ -40,8 +42,8 @@ impl<'a> Versions<'a> {
         if !has_initial {
             absent.push((Time::ZERO, 0));
         }
-        // A version is given out once, so that a lost write of one that
-        // returned to somebody else was rolled back.
+        // A version is assigned once. A lost write of a version that another
+        // write returned with was therefore rolled back.
         let certain: HashSet<u64> = (writes.iter())
             .filter(|write| write.returned().is_some())
             .filter_map(|write| write.version())
@@ -89,14 +91,15 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// The writes of this version that may have happened, by their start.
+    /// Returns the writes of this version that may have happened, by their
+    /// start.
     pub(super) fn writes_of(&self, version: u64) -> &[(u64, &'a Write)] {
         let start = self.possible.partition_point(|&(of, _)| of < version);
         let end = self.possible.partition_point(|&(of, _)| of <= version);
         &self.possible[start..end]
     }
 
-    /// Whether this version could be there at that moment.
+    /// Returns true if this version could be visible at that moment.
     pub(super) fn may_be_seen(&self, version: u64, at: Time) -> bool {
         let first = self.writes_of(version).first();
         match first {
@@ -105,17 +108,18 @@ impl<'a> Versions<'a> {
         }
     }
 
-    /// Whether this version is beyond what the database had in the end.
+    /// Returns true if this version is higher than the database's at the end.
     pub(super) fn is_beyond_truth(&self, version: u64) -> bool {
         self.truth.is_some_and(|truth| truth < version)
     }
 
-    /// The returned write that overtook `version` first, and when it returned.
+    /// Returns the returned write that overtook `version` first, and when it
+    /// returned.
     pub(super) fn overtaken(&self, version: u64) -> Option<(Time, &'a Write)> {
         self.overtaken.by_first(version)
     }
 
-    /// The same, of the writes of that instance.
+    /// Returns the same among the writes of that instance.
     pub(super) fn overtaken_by_own(
         &self,
         instance: &str,
@@ -124,7 +128,8 @@ impl<'a> Versions<'a> {
         self.overtaken_by_own.get(instance)?.by_first(version)
     }
 
-    /// The highest version at which there may have been nothing at that moment.
+    /// Returns the highest version at which the row may have been absent at
+    /// that moment.
     pub(super) fn newest_absence(&self, at: Time) -> Option<u64> {
         let count = self
             .absences_by_start
@@ -133,8 +138,8 @@ impl<'a> Versions<'a> {
         Some(self.absences_by_start[last].1)
     }
 
-    /// The lowest version from `least` on at which there may have been
-    /// nothing, and that was not overtaken `bound` before `start`.
+    /// Returns the lowest version from `least` on at which the row may have
+    /// been absent, and that was not overtaken `bound` before `start`.
     pub(super) fn oldest_absence(&self, start: Time, bound: Duration, least: u64) -> Option<u64> {
         let too_old = start.back(bound);
         let stale = |&version: &u64| match self.overtaken(version) {
@@ -148,12 +153,13 @@ impl<'a> Versions<'a> {
         self.absences.get(index).copied()
     }
 
-    /// Whether a write had begun at that moment that may have had any effect.
+    /// Returns true if such a write of unknown version had begun at that
+    /// moment.
     pub(super) fn is_wild(&self, at: Time) -> bool {
         self.wild.first().is_some_and(|&start| start <= at)
     }
 
-    /// When the writes began that may have had any effect.
+    /// Returns when the writes of unknown version and unknown fate began.
     pub(super) fn wild(&self) -> &[Time] {
         &self.wild
     }
@@ -162,8 +168,8 @@ impl<'a> Versions<'a> {
 /// For every version, the write that made it old first.
 #[derive(Debug)]
 struct Overtaken<'a> {
-    /// Returned writes by version, each with whichever returned first of it
-    /// and all after it.
+    /// Returned writes by version. Each has the write that returned first among
+    /// it and all later versions.
     by_version: Vec<(u64, Time, &'a Write)>,
 }
 

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are, and who may run them.
+//! The location of PostgreSQL's programs, and the user that may run them.
 
 use std::env;
 use std::fs;
@@ -11,7 +11,7 @@ const PROGRAMS: &[&str] = &["postgres", "initdb"];
 const INSTALL: &str = "install PostgreSQL: `apt-get install postgresql` on Debian and Ubuntu, \
                        `brew install postgresql@17` on macOS";
 
-/// Directories with one directory per version, and what precedes its number.
+/// Directories with one directory per version, and the prefix of its number.
 ///
 /// Debian keeps the programs of a server off the `PATH`, and Homebrew those of
 /// versioned formulas.
@@ -22,8 +22,8 @@ const VERSIONED: &[(&str, &str)] = &[
     ("/usr", "pgsql-"),
 ];
 
-/// The directory of `postgres` and `initdb`: from the `PATH`, else the highest
-/// version in the places where packages put them.
+/// Returns the directory of `postgres` and `initdb`: from the `PATH`, else the
+/// highest version in the directories that packages use.
 pub(super) fn find() -> Result<PathBuf, StartError> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -43,7 +43,7 @@ pub(super) fn find() -> Result<PathBuf, StartError> {
         })
 }
 
-/// The `bin` directories below `parent`, highest version first.
+/// Returns the `bin` directories below `parent`, highest version first.
 fn versions(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = entries
@@ -61,7 +61,8 @@ fn versions(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, directory)| directory).collect()
 }
 
-/// Whom to run the server as: PostgreSQL refuses to be run by root.
+/// Returns the user to run the server as, because PostgreSQL refuses to run as
+/// root.
 pub(super) fn unprivileged_user() -> Result<Option<User>, StartError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);

@@ -1,9 +1,9 @@
 //! One `initdb` for many clusters.
 //!
-//! `initdb` takes a second or more, and under a runner that gives each test a
-//! process of its own every test would pay it. So the first one keeps what
-//! `initdb` made beside the test programs, in cargo's target directory, and
-//! the others copy it, which takes a tenth of that.
+//! `initdb` takes a second or more. Some runners start a process per test, so
+//! every test would run it. Instead, the first test keeps the result of
+//! `initdb` beside the test programs, in cargo's target directory. The others
+//! copy it, which takes a tenth of that time.
 
 use std::collections::hash_map::DefaultHasher;
 use std::env;
@@ -19,20 +19,20 @@ use crate::directory;
 use crate::error::StartError;
 use crate::process::User;
 
-/// How clusters are made.
+/// The arguments of `initdb`.
 const ARGUMENTS: &[&str] = &[
     "--username=postgres",
     "--auth=trust",
     "--encoding=UTF8",
     "--locale=C",
     "--no-sync",
-    // Of 1 MB instead of 16: there is hardly more to copy than these.
+    // 1 MB instead of 16, because these files are most of the data to copy.
     "--wal-segsize=1",
 ];
 
 /// Settings of the character type, best first.
 ///
-/// With plain `C` only ASCII letters have a lower case. Nothing else would sort
+/// With plain `C` only ASCII letters have a lower case. No other setting sorts
 /// alike on every machine, and not every machine has the first.
 const CHARACTER_TYPES: &[&str] = &["C.UTF-8", "C"];
 
@@ -42,7 +42,7 @@ pub(super) fn create_cluster(
     user: Option<User>,
     data: &Path,
 ) -> Result<(), StartError> {
-    // Whoever is first makes the template, the others wait here for it.
+    // The first process makes the template; the others wait here for the lock.
     let Some((cache, lock)) = lock_cache() else {
         return init(programs, user, data);
     };
@@ -55,7 +55,8 @@ pub(super) fn create_cluster(
     Ok(())
 }
 
-/// The directory of templates and the lock on it, if there can be one.
+/// Returns the directory of templates and the lock on it, if cargo's target
+/// directory exists.
 fn lock_cache() -> Option<(PathBuf, File)> {
     let cache = cache_directory()?;
     fs::create_dir_all(&cache).ok()?;
@@ -64,10 +65,11 @@ fn lock_cache() -> Option<(PathBuf, File)> {
     Some((cache, lock))
 }
 
-/// The target directory cargo runs us from, where `cargo clean` cleans up.
+/// Returns the target directory that cargo runs the program from, which `cargo
+/// clean` empties.
 ///
-/// A program that does not run from one pays for its own `initdb`: in a
-/// directory that others can write to, a template would have to be distrusted.
+/// A program outside of such a directory runs its own `initdb`, because a
+/// template in a directory that others can write to could not be trusted.
 fn cache_directory() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
     let target = program
@@ -76,7 +78,7 @@ fn cache_directory() -> Option<PathBuf> {
     Some(target.join("aside-testkit"))
 }
 
-/// A name that changes with all that a template depends on.
+/// Returns a name that depends on everything that affects a template.
 fn template_name(programs: &Path) -> io::Result<String> {
     let version = Command::new(programs.join("postgres"))
         .arg("--version")
@@ -91,7 +93,7 @@ fn make_template(programs: &Path, user: Option<User>, template: &Path) -> Result
     let directory = directory::create_for_database("initdb", user)?;
     let data = directory.path().join("data");
     init(programs, user, &data)?;
-    // Half a template must never be taken for one, so it gets its name last.
+    // The template is renamed last, so that half of it is never used.
     let unfinished = template.with_extension("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
@@ -127,7 +129,7 @@ fn init(programs: &Path, user: Option<User>, data: &Path) -> Result<(), StartErr
     })
 }
 
-/// Copies a directory with all below it and gives it to `owner`.
+/// Copies a directory with its contents and gives it to `owner`.
 fn copy_tree(from: &Path, to: &Path, owner: Option<User>) -> io::Result<()> {
     fs::create_dir(to)?;
     // PostgreSQL refuses a directory that others may read.

@@ -1,4 +1,4 @@
-//! Just enough of the PostgreSQL protocol to run a statement.
+//! The part of the PostgreSQL protocol that runs a statement.
 //!
 //! It needs neither `psql`, which some packages leave out, nor a client
 //! library, which the code under test may be.
@@ -46,7 +46,7 @@ fn send(connection: &mut BufReader<UnixStream>, kind: Option<u8>, body: &[u8]) -
     connection.get_mut().write_all(&message)
 }
 
-/// Reads up to ReadyForQuery; the rows on the way, or the first error.
+/// Reads up to ReadyForQuery. Returns the rows read, or the first error.
 fn read_until_ready(connection: &mut impl Read) -> io::Result<Rows> {
     let mut rows = Rows::new();
     let mut failure = None;
@@ -58,12 +58,12 @@ fn read_until_ready(connection: &mut impl Read) -> io::Result<Rows> {
         match kind {
             b'D' => rows.push(read_row(&mut body.as_slice())?),
             b'E' => failure = failure.or_else(|| Some(error_message(&body))),
-            b'R' if body != [0; 4] => failure = Some("it wants a password".into()),
+            b'R' if body != [0; 4] => failure = Some("the server requires a password".into()),
             b'Z' => return failure.map_or(Ok(rows), |message| Err(io::Error::other(message))),
             // Parameters, notices, column names, command tags.
             _ => {}
         }
-        // After a refused start there is no ReadyForQuery, only the end.
+        // A refused connection ends without ReadyForQuery.
         if let Some(message) = failure.take_if(|message| message.starts_with("FATAL")) {
             return Err(io::Error::other(message));
         }
@@ -84,7 +84,7 @@ fn read_row(body: &mut &[u8]) -> io::Result<Vec<Option<String>>> {
     (0..columns).map(column).collect()
 }
 
-/// Severity, SQLSTATE and message of an ErrorResponse.
+/// Returns severity, SQLSTATE and message of an ErrorResponse.
 fn error_message(body: &[u8]) -> String {
     let field = |kind: u8| {
         let fields = body.split(|&byte| byte == 0);

@@ -21,7 +21,7 @@ pub(super) enum End {
     Reset,
 }
 
-/// What every connection is connected to.
+/// The parts of the proxy that every connection uses.
 #[derive(Clone, Debug)]
 pub(super) struct Wires {
     pub(super) server: watch::Receiver<SocketAddr>,
@@ -31,20 +31,20 @@ pub(super) struct Wires {
     pub(super) counters: Arc<Counters>,
 }
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// How many chunks may be under way in one direction.
+/// How many chunks may be in transit in one direction.
 const CHUNKS_UNDER_WAY: usize = 256;
 
-/// What travels in one direction: bytes, or `None` for the end of the stream,
-/// and when it is due.
+/// Data in transit in one direction: bytes, or `None` for the end of the
+/// stream, and the time of delivery.
 type Parcel = (Instant, Option<Vec<u8>>);
 
 /// Connects `client` to the server until either side or the proxy ends it.
 pub(super) async fn serve(mut client: TcpStream, wires: Wires) {
     let counters = Arc::clone(&wires.counters);
-    // With nobody to talk to the client is closed, which ends this just so.
+    // If the server is unreachable, the client is closed, as at any other end.
     let _ = connect(&mut client, wires).await;
     counters.open_connections.fetch_sub(1, Ordering::Relaxed);
 }
@@ -73,12 +73,12 @@ async fn connect(client: &mut TcpStream, mut wires: Wires) -> io::Result<()> {
             &wires.counters,
         );
         tokio::select! {
-            // Both ended in their own time, or one of them by an error.
+            // Both ended by themselves, or one of them by an error.
             carried = async { tokio::try_join!(requests, replies) } => match carried {
                 Ok(_) => End::Close,
                 Err(_) => End::Reset,
             },
-            // An error means that the proxy is gone.
+            // An error means that the proxy was dropped.
             told = wires.end_signal.changed() => match told {
                 Ok(()) => *wires.end_signal.borrow(),
                 Err(_) => End::Close,
@@ -92,7 +92,8 @@ async fn connect(client: &mut TcpStream, mut wires: Wires) -> io::Result<()> {
     Ok(())
 }
 
-/// Carries bytes one way until their stream ends, in whatever mode is set.
+/// Forwards bytes in one direction until their stream ends, in the current
+/// mode.
 async fn carry(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
@@ -104,7 +105,8 @@ async fn carry(
         Direction::ToServer => &counters.bytes_to_server,
         Direction::ToClient => &counters.bytes_to_client,
     };
-    // Two halves, so that what is delayed does not delay what follows.
+    // Reading and writing are separate, so that delayed bytes do not delay
+    // later ones.
     let (parcels, due) = mpsc::channel(CHUNKS_UNDER_WAY);
     let collect = collect(from, parcels, mode, &counters.bytes_lost);
     tokio::try_join!(collect, deliver(to, due, delivered))?;
@@ -119,7 +121,7 @@ async fn collect(
 ) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut half_closed = false;
-    // When a narrow network will have carried all that it has taken.
+    // The time when a narrow network will have transmitted all accepted bytes.
     let mut carried = Instant::now();
     loop {
         let now = *mode.borrow_and_update();
@@ -131,7 +133,8 @@ async fn collect(
             changed(&mut mode).await?;
             continue;
         }
-        // Waiting without reading: a mode that changes first decides.
+        // Wait without reading, because a change of the mode must take effect
+        // first.
         tokio::select! {
             biased;
             change = changed(&mut mode) => { change?; continue }
@@ -163,11 +166,12 @@ async fn collect(
                 return Ok(());
             }
             (Some(due), _) => {
-                // An error means that the receiver has failed, which ends us.
+                // An error means that the receiver has failed, which ends this
+                // task.
                 let _ = parcels.send((due, Some(buffer[..length].to_vec()))).await;
             }
             (None, 0) if half_closed => return Ok(()),
-            // The end of the stream is to be lost as well, until it is not.
+            // The end of the stream is lost as well, until the mode changes.
             (None, 0) => changed(&mut mode).await?,
             (None, _) => {
                 lost.fetch_add(length as u64, Ordering::Relaxed);
@@ -197,7 +201,7 @@ async fn deliver(
     Ok(())
 }
 
-/// Waits for another mode; an error means that the proxy is gone.
+/// Waits for another mode; an error means that the proxy was dropped.
 async fn changed(mode: &mut watch::Receiver<Mode>) -> io::Result<()> {
     mode.changed().await.map_err(io::Error::other)
 }

@@ -1,4 +1,4 @@
-//! From settings to a running, answering `redis-server`.
+//! From settings to a running `redis-server` that replies.
 
 use std::env;
 use std::fs;
@@ -18,7 +18,7 @@ const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
 const INSTALL: &str = "install Redis: `apt-get install redis-server` on Debian and Ubuntu, \
                        `brew install redis` on macOS";
 
-/// How long a server may take to answer for the first time.
+/// How long a server may take until its first reply.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 pub(super) fn find_program() -> Result<PathBuf, StartError> {
@@ -58,7 +58,7 @@ pub(super) fn write_config(directory: &Path, port: u16, options: &RedisOptions) 
     fs::write(directory.join("redis.conf"), lines.join("\n") + "\n")
 }
 
-/// Starts the server and waits until it answers.
+/// Starts the server and waits until it replies.
 pub(super) fn launch(
     program: &Path,
     directory: &Path,
@@ -66,7 +66,7 @@ pub(super) fn launch(
     options: &RedisOptions,
 ) -> Result<ServerProcess, StartError> {
     let log = directory.join("redis.log");
-    // What an earlier attempt printed must not be taken for this one's.
+    // The output of an earlier attempt must not be mistaken for this one's.
     fs::write(&log, "")?;
     let mut process = ServerProcess::start(&Launch {
         command: vec![program.into(), directory.join("redis.conf").into()],
@@ -86,10 +86,11 @@ pub(super) fn launch(
     }
 }
 
-/// Whether our own server answers on `port`, or why not yet.
+/// Succeeds if the private server replies on `port`; returns the reason if it
+/// does not.
 ///
-/// Another test's server may have taken the port first, and would answer as
-/// readily; and one that still loads its data answers with an error.
+/// The server of another test may have taken the port first, and would reply
+/// too. A server that still loads its data replies with an error.
 fn is_ready(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
     let password = options.password.as_deref();
     let reply = ask(port, password, &["INFO", "server"], READY_WITHIN);
@@ -97,7 +98,7 @@ fn is_ready(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
     let ours = format!("process_id:{id}");
     match reply.text() {
         Some(info) if info.lines().any(|line| line == ours) => {}
-        Some(_) => return Err("another server answers on its port".into()),
+        Some(_) => return Err("another server listens on its port".into()),
         None => return Err(format!("{reply:?}")),
     }
     match ask(port, password, &["PING"], READY_WITHIN) {
@@ -107,7 +108,7 @@ fn is_ready(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
     }
 }
 
-/// A value of the configuration file in quotes, whatever bytes it holds.
+/// Quotes a value of the configuration file; it may contain any bytes.
 fn quote(value: &str) -> String {
     let escaped: String = value.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
     format!("\"{escaped}\"")

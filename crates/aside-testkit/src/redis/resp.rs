@@ -1,13 +1,14 @@
-//! Just enough of the Redis protocol (RESP2) to ask a server a question.
+//! The part of the Redis protocol (RESP2) that sends a command and reads its
+//! reply.
 //!
-//! It stands apart from any client library, so that a test can check what a
-//! client did without trusting that client.
+//! It uses no client library, so that a test can check a client without
+//! trusting that client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-/// What a server answered.
+/// A reply of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A status, such as `OK`.
@@ -25,7 +26,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The text of a status or of a string, if it is one and is UTF-8.
+    /// Returns the text of a status or of a string, if it is one and is UTF-8.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Status(text) => Some(text),
@@ -34,7 +35,7 @@ impl Reply {
         }
     }
 
-    /// The number, if it is one.
+    /// Returns the number, if it is one.
     pub fn integer(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(*number),
@@ -42,7 +43,7 @@ impl Reply {
         }
     }
 
-    /// Whether there is no value.
+    /// Returns true if it is the absence of a value.
     pub fn is_nil(&self) -> bool {
         *self == Self::Nil
     }

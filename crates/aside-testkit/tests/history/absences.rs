@@ -1,4 +1,4 @@
-//! Deletes, and reads that find nothing.
+//! Deletes, and reads that find no row.
 
 use aside_testkit::history::{Check, State};
 
@@ -34,7 +34,7 @@ fn a_row_that_was_created_is_found() {
 }
 
 #[test]
-fn a_row_is_not_missing_before_somebody_began_to_delete_it() {
+fn a_row_is_present_until_its_deletion_begins() {
     let history = Scenario::new().initially(1);
     history
         .clone()
@@ -48,7 +48,7 @@ fn a_row_is_not_missing_before_somebody_began_to_delete_it() {
 }
 
 #[test]
-fn nothing_is_what_was_there_before_if_that_was_said() {
+fn a_row_recorded_as_absent_at_first_may_be_missing() {
     Scenario::new()
         .initially(State::Absent(Some(4)))
         .strict("a", 5, 9, NOTHING)
@@ -80,8 +80,8 @@ fn a_created_row_does_not_vanish() {
 }
 
 #[test]
-fn nothing_counts_as_the_oldest_deletion_that_fits_it() {
-    // Either deletion could be what the first read saw.
+fn an_absence_counts_as_the_oldest_deletion_that_fits() {
+    // The first read may have seen either deletion.
     let history = Scenario::new()
         .initially(State::Absent(Some(1)))
         .wrote("w", 10, 90, 2)
@@ -93,7 +93,7 @@ fn nothing_counts_as_the_oldest_deletion_that_fits_it() {
 }
 
 #[test]
-fn nothing_after_a_row_is_not_what_was_before_the_row() {
+fn an_absence_after_a_row_is_a_later_deletion() {
     let history = Scenario::new()
         .initially(State::Absent(Some(1)))
         .wrote("w", 10, 90, 2)

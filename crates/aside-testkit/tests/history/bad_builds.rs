@@ -1,5 +1,5 @@
-//! A cache with one rule left out at a time. The checker must find each, and
-//! nothing in the same sequence of steps where every rule is kept.
+//! A cache with one rule left out at a time. The checker must find each defect,
+//! and nothing in the same steps if every rule is kept.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ const KEY: &str = "hero:1";
 /// The rules of the cache; a bad build lacks one.
 #[derive(Clone, Copy)]
 struct Rules {
-    /// A fill is accepted only under the lease that its miss was given.
+    /// A fill is accepted only under the lease that its miss received.
     lease: bool,
-    /// A write empties the shared tier and closes it before the commit, and
-    /// not only after it.
+    /// A write empties the shared tier and closes it before the commit, and not
+    /// only after it.
     quarantine: bool,
-    /// What was fetched before an invalidation is not valid in process after
-    /// it.
+    /// A value fetched before an invalidation is invalid in the local tier
+    /// after it.
     generation: bool,
-    /// Nobody joins a load that began before an invalidation they come after.
+    /// Readers after an invalidation never join a load that began before it.
     join: bool,
 }
 
@@ -29,7 +29,7 @@ const ALL: Rules = Rules {
     join: true,
 };
 
-/// What the shared tier holds.
+/// The contents of the shared tier.
 #[derive(Clone, Copy, PartialEq)]
 enum Shared {
     Nothing,
@@ -38,7 +38,7 @@ enum Shared {
     Quarantine,
 }
 
-/// A load on its way: what the database said, and for whom.
+/// A load in flight: the row that the database returned, and its reader.
 #[derive(Clone, Copy)]
 struct Load {
     version: u64,
@@ -46,8 +46,8 @@ struct Load {
     generation: u64,
 }
 
-/// One instance over a shared tier over a database; steps that happen at the
-/// same time elsewhere are calls of their own here.
+/// One instance over a shared tier over a database. Steps that happen at the
+/// same time elsewhere are separate calls.
 struct Cache {
     rules: Rules,
     recording: Recording,
@@ -55,13 +55,13 @@ struct Cache {
     database: u64,
     shared: Shared,
     leases: u64,
-    /// What the process holds, and the generation it belongs to.
+    /// The local entry, and the generation it belongs to.
     process: Option<(u64, u64)>,
     generation: u64,
 }
 
 impl Cache {
-    /// With version 1 in the database and nothing cached.
+    /// Starts with version 1 in the database and nothing cached.
     fn new(rules: Rules) -> Self {
         let recording = Recording::new();
         let recorder = recording.recorder("instance");
@@ -78,7 +78,7 @@ impl Cache {
         }
     }
 
-    /// A read by way of the shared tier that waits for nothing.
+    /// A read through the shared tier that waits for no other step.
     fn read(&mut self) {
         let started = Time::now();
         let version = match self.shared {
@@ -92,8 +92,8 @@ impl Cache {
         self.recorder.read(KEY, ReadKind::Strict, started, version);
     }
 
-    /// The first half of a miss: takes the lease, if there is one to take,
-    /// and asks the database.
+    /// The first half of a miss: takes the lease, if there is one, and reads
+    /// the database.
     fn load(&mut self) -> Load {
         let lease = (self.shared == Shared::Nothing).then(|| {
             self.leases += 1;
@@ -117,7 +117,7 @@ impl Cache {
         }
     }
 
-    /// A write up to its commit; the rest is [`Cache::release`].
+    /// A write up to its commit; [`Cache::release`] is the rest.
     fn commit(&mut self) {
         if self.rules.quarantine {
             self.shared = Shared::Quarantine;
@@ -126,7 +126,7 @@ impl Cache {
         self.database += 1;
     }
 
-    /// What follows the commit.
+    /// The steps after the commit.
     fn release(&mut self) {
         self.shared = Shared::Nothing;
         self.generation += 1;
@@ -140,7 +140,7 @@ impl Cache {
         write.returned();
     }
 
-    /// A read that the process may answer, and else nobody.
+    /// A read that only the local tier may serve.
     fn read_in_process(&mut self) {
         let started = Time::now();
         let valid = self
@@ -156,7 +156,7 @@ impl Cache {
     }
 }
 
-/// The checker finds this once, and nothing, where the rule is kept.
+/// Expects the checker to find this once, and nothing if the rule is kept.
 #[track_caller]
 fn only_without_the_rule(scenario: impl Fn(Rules) -> Report, broken: Rules, check: Check) {
     let report = scenario(broken);
@@ -188,7 +188,7 @@ fn a_fill_without_a_lease_is_caught() {
 }
 
 #[test]
-fn an_invalidation_after_the_commit_only_is_caught_where_the_writer_dies_in_between() {
+fn invalidating_only_after_commit_is_caught_if_a_writer_dies() {
     let crash = |rules| {
         let mut cache = Cache::new(rules);
         cache.read();
@@ -196,7 +196,7 @@ fn an_invalidation_after_the_commit_only_is_caught_where_the_writer_dies_in_betw
         write.learned(cache.database + 1);
         cache.commit();
         drop(write);
-        // Somebody reads the database, as for a report.
+        // Another program reads the database, for example for a report.
         let started = Time::now();
         let recorder = &cache.recorder;
         recorder.read(KEY, ReadKind::Strict, started, cache.database);
@@ -211,12 +211,12 @@ fn an_invalidation_after_the_commit_only_is_caught_where_the_writer_dies_in_betw
 }
 
 #[test]
-fn an_entry_in_process_without_a_generation_is_caught() {
+fn a_local_entry_without_a_generation_is_caught() {
     let late_reply = |rules| {
         let mut cache = Cache::new(rules);
         cache.read();
-        // The reply to a GET is on its way while the key is written; what the
-        // write tells the process comes first.
+        // The reply to a GET is in transit while the key is written; the
+        // message of the write arrives first.
         let Shared::Value(version) = cache.shared else {
             panic!("the read has filled");
         };

@@ -1,4 +1,4 @@
-//! The cache-aside everybody writes first, and the race that it loses.
+//! The usual first cache-aside, and the race that it loses.
 
 use std::collections::HashMap;
 use std::sync::mpsc::channel;
@@ -68,7 +68,7 @@ fn a_slow_reader_of_a_plain_cache_aside_is_caught() {
         cache.write(&writer);
         written.send(()).unwrap();
     });
-    // The slow reader itself did nothing wrong: it began before the write.
+    // The slow reader itself is correct, because it began before the write.
     let report = recording.history().check(&Bounds::new(Duration::ZERO));
     report.assert_clean();
 
@@ -88,7 +88,7 @@ fn a_slow_reader_of_a_plain_cache_aside_is_caught() {
 }
 
 #[test]
-fn the_same_cache_with_readers_that_take_turns_is_clean() {
+fn the_same_cache_with_sequential_readers_is_clean() {
     let recording = Recording::new();
     let cache = CacheAside::default();
     let recorder = recording.recorder("a");

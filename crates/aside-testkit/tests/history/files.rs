@@ -1,4 +1,4 @@
-//! Histories of several processes, put together from lines.
+//! Histories of several processes, combined from lines.
 
 use std::env;
 use std::process::{self, Command};
@@ -7,7 +7,7 @@ use aside_testkit::history::{Bounds, Check, Fate, History, ReadKind, Recording, 
 
 use crate::scenario::{Scenario, bounds, nanos};
 
-/// Tells the test process that it is a child, and where to record.
+/// Marks the test process as a child, and names the file to record into.
 const CHILD: &str = "ASIDE_TESTKIT_HISTORY";
 
 fn everything() -> History {
@@ -26,7 +26,7 @@ fn everything() -> History {
 }
 
 #[test]
-fn a_history_survives_being_written_and_read() {
+fn a_history_survives_writing_and_reading() {
     let history = everything();
     assert_eq!(History::from_lines(&history.to_lines()), Ok(history));
 }
@@ -52,7 +52,7 @@ fn a_recording_in_a_file_is_the_recording_in_memory() {
 }
 
 #[test]
-fn a_torn_last_line_is_passed_over_and_any_other_nonsense_is_not() {
+fn a_torn_last_line_is_ignored_and_other_bad_lines_are_errors() {
     let history = Scenario::new().wrote("w", 10, 20, 1).history;
     let lines = history.to_lines();
     let torn = format!("{lines}write\t7\tw\the");
@@ -95,7 +95,7 @@ fn a_killed_process_leaves_its_history_behind() {
         .env(CHILD, &path)
         .output()
         .unwrap();
-    assert!(!child.status.success(), "it was to die");
+    assert!(!child.status.success(), "it must die");
     for (key, version) in [("hero:1", 1), ("hero:1", 2), ("hero:2", 1)] {
         recorder.read(key, ReadKind::Strict, Time::now(), version);
     }
@@ -108,7 +108,7 @@ fn a_killed_process_leaves_its_history_behind() {
     };
     assert!(before < returned && returned < Time::now());
 
-    // The lost write may or may not be seen; the returned one must be.
+    // A read may or may not see the lost write, but must see the returned one.
     let report = history.check(&Bounds::new(nanos(0)));
     assert_eq!(report.violations_of(Check::Stale), 1, "{report}");
     assert_eq!((report.violations(), report.unknown_writes), (1, 1));
@@ -153,7 +153,7 @@ fn recorders_of_many_threads_make_one_history() {
 
 #[test]
 #[should_panic(expected = "is learned before the write returns")]
-fn a_write_that_returned_knows_its_version() {
+fn a_write_without_a_version_cannot_return() {
     let recorder = Recording::new().recorder("a");
     recorder.begin_write("hero:1").returned();
 }

@@ -27,7 +27,7 @@ fn a_list_has_the_members_that_the_database_had_at_its_version() {
 }
 
 #[test]
-fn members_are_compared_in_no_order() {
+fn the_order_of_members_is_ignored() {
     two_changes()
         .strict("a", 50, 60, list(2, &["y", "x"]))
         .is_right();
@@ -60,7 +60,7 @@ fn a_list_of_a_lost_write_is_compared_as_well() {
 }
 
 #[test]
-fn of_two_writes_of_a_version_the_one_that_returned_is_the_one() {
+fn of_two_writes_of_a_version_the_returned_one_counts() {
     let history =
         two_changes()
             .lost(50, Some(list(3, &["lost"])))
@@ -75,7 +75,7 @@ fn of_two_writes_of_a_version_the_one_that_returned_is_the_one() {
 }
 
 #[test]
-fn of_two_lost_writes_the_one_that_learned_nothing_may_be_the_one() {
+fn of_two_lost_writes_the_unlearned_one_may_be_seen() {
     let lost = two_changes().lost(50, Some(list(3, &["x"])));
     let history = lost.lost(60, None).strict("a", 70, 80, list(3, &["y"]));
     history.is_right();
@@ -83,7 +83,7 @@ fn of_two_lost_writes_the_one_that_learned_nothing_may_be_the_one() {
 }
 
 #[test]
-fn a_list_whose_members_nobody_wrote_down_is_counted_as_unverified() {
+fn a_list_without_recorded_members_counts_as_unverified() {
     let history = Scenario::new().wrote("w", 10, 20, 1);
     let history = history.strict("a", 30, 40, list(1, &["x"]));
     history.is_right();

@@ -1,5 +1,5 @@
-//! What the history checker promises: it accepts what is right, and finds
-//! everything that is wrong.
+//! The promises of the history checker: it accepts correct histories and finds
+//! every error in the others.
 
 mod absences;
 mod bad_builds;

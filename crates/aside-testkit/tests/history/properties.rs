@@ -1,4 +1,4 @@
-//! What is right is never accused, and what was made wrong always is.
+//! A correct history is never accused, and an injected error always is.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::simulation::simulations;
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // Many histories are too short for what is to be made wrong in them.
+        // Many histories are too short for the error to be injected.
         max_global_rejects: 1_000_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn a_register_that_is_right_is_never_accused(simulation in simulations(true)) {
+    fn a_correct_register_is_never_accused(simulation in simulations(true)) {
         let report = simulation.run().check(&bounds());
         prop_assert!(report.is_clean(), "{report}");
         prop_assert!(report.lenient_staleness <= bounds().lenient);
@@ -27,7 +27,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_keep_every_history(simulation in simulations(true)) {
+    fn lines_preserve_every_history(simulation in simulations(true)) {
         let history = simulation.run();
         prop_assert_eq!(History::from_lines(&history.to_lines()), Ok(history));
     }
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn a_read_of_what_had_not_begun_is_caught(
+    fn a_read_of_a_write_before_its_start_is_caught(
         simulation in simulations(false), which: Index, higher in 0..3_u64,
     ) {
         let mut history = simulation.run();
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_strict_read_older_than_one_before_it_is_caught(
+    fn a_strict_read_older_than_an_earlier_read_is_caught(
         simulation in simulations(true), which: Index, lower: Index,
     ) {
         let mut history = simulation.run();
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn a_member_too_many_is_caught(simulation in simulations(false), which: Index) {
+    fn an_additional_member_is_caught(simulation in simulations(false), which: Index) {
         let mut history = simulation.of_lists().run();
         prop_assume!(!history.reads.is_empty());
         let read = which.index(history.reads.len());
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn sweeps_find_what_comparing_everything_with_everything_finds(
+    fn sweeps_find_the_same_as_comparing_all_pairs(
         history in histories(), slack in 0..10_u64, bound in 0..20_u64,
     ) {
         let bounds = Bounds {
@@ -114,7 +114,8 @@ proptest! {
     }
 }
 
-/// The newest version that returned more than the bound before the read.
+/// Returns the newest version that returned more than the bound before the
+/// read.
 fn floor(history: &History, read: &Read) -> u64 {
     let bound = match read.kind {
         ReadKind::Strict => 0,
@@ -134,7 +135,7 @@ fn returned(write: &Write) -> Option<Time> {
     }
 }
 
-/// Any history at all of rows with few versions in a short time.
+/// Arbitrary histories of rows with few versions in a short time.
 fn histories() -> impl Strategy<Value = History> {
     let instance = || prop_oneof![Just("a"), Just("b")];
     let time = || (1..60_u64, 0..20_u64);
@@ -170,7 +171,8 @@ fn histories() -> impl Strategy<Value = History> {
     })
 }
 
-/// How often C2, C1, C1 for own writes, and C3 are broken, as they are stated.
+/// Counts violations of C2, C1, C1 for own writes, and C3, by their
+/// definitions.
 fn by_definition(history: &History, bounds: &Bounds) -> [u64; 4] {
     let version = |read: &Read| read.state.version().unwrap();
     let made = |write: &Write| write.state.as_ref().unwrap().version().unwrap();

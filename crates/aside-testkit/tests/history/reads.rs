@@ -16,7 +16,7 @@ fn a_strict_read_returns_the_newest_write_that_returned() {
 }
 
 #[test]
-fn a_strict_read_that_met_a_write_may_return_either_version() {
+fn a_strict_read_during_a_write_may_return_either_version() {
     two_writes().strict("a", 35, 50, 1).is_right();
     two_writes().strict("a", 35, 50, 2).is_right();
     // It began in the very moment in which the write returned.
@@ -24,7 +24,7 @@ fn a_strict_read_that_met_a_write_may_return_either_version() {
 }
 
 #[test]
-fn before_the_first_write_there_is_nothing_at_version_zero() {
+fn before_the_first_write_a_key_is_absent_at_version_zero() {
     two_writes().strict("a", 5, 15, None).is_right();
     two_writes().strict("a", 5, 15, 0).is_right();
     two_writes()
@@ -41,7 +41,7 @@ fn a_lenient_read_may_be_as_old_as_the_bound_and_no_older() {
 }
 
 #[test]
-fn being_overtaken_counts_from_the_first_newer_write_not_from_the_newest() {
+fn staleness_counts_from_the_first_newer_write() {
     let history = two_writes().wrote("w", 130, 140, 3);
     let history = history.lenient("a", 141, 145, 1);
     history.breaks(Check::Stale, 1);
@@ -80,8 +80,8 @@ fn an_instance_sees_its_own_writes_at_once() {
 }
 
 #[test]
-fn nothing_is_read_before_somebody_began_to_write_it() {
-    // The write of 2 begins while the read is still under way.
+fn reads_see_only_writes_that_have_begun() {
+    // The write of 2 begins while the read is in progress.
     two_writes().strict("a", 22, 30, 2).is_right();
     two_writes()
         .strict("a", 22, 29, 2)
@@ -89,7 +89,7 @@ fn nothing_is_read_before_somebody_began_to_write_it() {
 }
 
 #[test]
-fn a_version_that_never_was_is_found() {
+fn a_version_that_never_existed_is_found() {
     two_writes()
         .strict("a", 50, 60, 3)
         .breaks(Check::NeverWritten, 1);
@@ -100,7 +100,7 @@ fn a_version_that_never_was_is_found() {
 }
 
 #[test]
-fn an_answer_out_of_nowhere_accuses_no_other_answer() {
+fn a_result_without_an_origin_accuses_only_itself() {
     two_writes()
         .strict("a", 50, 60, 9)
         .strict("a", 61, 70, 2)
@@ -109,11 +109,11 @@ fn an_answer_out_of_nowhere_accuses_no_other_answer() {
 
 #[test]
 fn strict_reads_do_not_go_backwards_between_instances() {
-    // The write is still under way, so that neither version is stale.
+    // The write is in progress, so neither version is stale.
     let writing = Scenario::new().initially(1).wrote("w", 10, 90, 2);
     let seen = writing.strict("a", 20, 30, 2);
     seen.clone().strict("b", 31, 40, 2).is_right();
-    // They overlap: which of them was first is not known.
+    // The reads overlap, so their order is unknown.
     seen.clone().strict("b", 30, 40, 1).is_right();
     seen.strict("b", 31, 40, 1).breaks(Check::Backwards, 1);
 }
@@ -135,7 +135,7 @@ fn strict_and_lenient_reads_are_not_compared_with_each_other() {
 }
 
 #[test]
-fn a_read_is_compared_with_the_newest_before_it_not_with_the_last() {
+fn a_read_is_compared_with_the_newest_earlier_result() {
     let writing = Scenario::new().initially(1).wrote("w", 10, 90, 2);
     writing
         .strict("a", 11, 12, 2)
@@ -145,7 +145,7 @@ fn a_read_is_compared_with_the_newest_before_it_not_with_the_last() {
 }
 
 #[test]
-fn a_scenario_may_allow_to_go_backwards_for_a_while() {
+fn a_scenario_may_let_reads_go_backwards_for_a_while() {
     let history = Scenario::new().initially(1).wrote("w", 10, 90, 2);
     let allowed = Bounds {
         strict_backwards: nanos(10),
@@ -160,7 +160,7 @@ fn a_scenario_may_allow_to_go_backwards_for_a_while() {
 }
 
 #[test]
-fn keys_are_judged_apart() {
+fn keys_are_checked_separately() {
     let mut scenario = two_writes().strict("a", 41, 50, 2);
     let mut other = two_writes().history;
     for write in &mut other.writes {

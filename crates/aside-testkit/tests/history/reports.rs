@@ -1,4 +1,4 @@
-//! What a report says.
+//! The contents of a report.
 
 use aside_testkit::history::{Check, Event, Fault, Report, State, Time};
 
@@ -34,7 +34,7 @@ fn a_report_of_nothing_is_clean_and_empty() {
 }
 
 #[test]
-fn the_oldest_answers_are_the_smallest_bounds_that_would_hold() {
+fn the_oldest_results_are_the_smallest_valid_bounds() {
     let history = Scenario::new()
         .initially(1)
         .wrote("w", 10, 20, 2)
@@ -58,7 +58,7 @@ fn keys_that_are_stale_in_the_end_are_counted_once() {
 }
 
 #[test]
-fn nothing_in_the_cache_and_nothing_in_the_database_is_settled() {
+fn an_absent_row_in_cache_and_database_is_settled() {
     let deleted = Scenario::new().wrote("w", 10, 20, State::Absent(Some(1)));
     deleted
         .clone()
@@ -85,7 +85,7 @@ fn stale() -> Report {
 }
 
 #[test]
-fn a_violation_comes_with_what_contradicts_it_and_what_came_before() {
+fn a_violation_has_its_contradiction_and_recent_events() {
     let report = stale();
     let example = report.examples.iter().find(|it| it.check == Check::Stale);
     let example = example.unwrap();
@@ -103,7 +103,7 @@ fn a_violation_comes_with_what_contradicts_it_and_what_came_before() {
 }
 
 #[test]
-fn a_report_in_words_names_the_key_the_times_and_the_fault() {
+fn a_printed_report_names_the_key_the_times_and_the_fault() {
     let text = stale().to_string();
     for part in [
         "1 violations of: no answer is older than its bound",
@@ -118,12 +118,12 @@ fn a_report_in_words_names_the_key_the_times_and_the_fault() {
 
 #[test]
 #[should_panic(expected = "the history breaks a promise")]
-fn an_unclean_report_fails_the_test_with_its_words() {
+fn an_unclean_report_fails_the_test_with_its_text() {
     stale().assert_clean();
 }
 
 #[test]
-fn of_many_violations_all_are_counted_and_a_few_are_kept() {
+fn all_violations_are_counted_and_a_few_are_kept() {
     let mut scenario = Scenario::new().initially(1).wrote("w", 10, 20, 2);
     for start in 0..100 {
         scenario = scenario.strict("a", 30 + start, 40 + start, 1);

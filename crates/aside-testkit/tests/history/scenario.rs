@@ -1,4 +1,4 @@
-//! Histories made by hand, with small numbers for times.
+//! Handmade histories, with small numbers for times.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Scenario {
         Self::default()
     }
 
-    /// A write by `instance` that returned.
+    /// Adds a write by `instance` that returned.
     pub(crate) fn wrote(
         self,
         instance: &str,
@@ -33,13 +33,13 @@ impl Scenario {
         self.write(instance, start, fate, Some(state.into()))
     }
 
-    /// A write by `w` that certainly changed nothing.
+    /// Adds a write by `w` that certainly changed nothing.
     pub(crate) fn failed(self, start: u64, end: u64, state: impl Into<State>) -> Self {
         let fate = Fate::Failed(Time::from_nanos(end));
         self.write("w", start, fate, Some(state.into()))
     }
 
-    /// A write by `w` whose end nobody saw.
+    /// Adds a write by `w` of unknown fate.
     pub(crate) fn lost(self, start: u64, state: Option<State>) -> Self {
         self.write("w", start, Fate::Unknown, state)
     }
@@ -93,13 +93,13 @@ impl Scenario {
         self.history.check(&bounds())
     }
 
-    /// Nothing is wrong with it.
+    /// Asserts that the history is correct.
     #[track_caller]
     pub(crate) fn is_right(&self) {
         self.check().assert_clean();
     }
 
-    /// This is wrong with it, as often as that, and nothing else.
+    /// Asserts that the history has exactly these violations.
     #[track_caller]
     pub(crate) fn breaks(&self, check: Check, times: u64) {
         let report = self.check();

@@ -1,6 +1,6 @@
-//! A register that is right, by construction: everything happens at one
-//! moment between its start and its end, and lenient readers look at a copy
-//! that is late by less than the bound.
+//! A register that is correct by construction. Every operation happens at one
+//! moment between its start and its end, and lenient readers use a copy whose
+//! lag is less than the bound.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use proptest::prelude::*;
 
 use crate::scenario::{H, KEY};
 
-/// One operation, before it is known what it finds.
+/// One operation, before its result is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     what: What,
     instance: usize,
     start: u64,
-    /// From the start to the moment in which it happens.
+    /// From its start to the moment in which it happens.
     before: u64,
-    /// From then to its end.
+    /// From that moment to its end.
     after: u64,
 }
 
@@ -32,11 +32,11 @@ enum What {
 enum Planned {
     Returns,
     Fails,
-    /// Whether it happens, and whether its version is learned.
+    /// The booleans say if it happens, and if its version is learned.
     IsLost(bool, bool),
 }
 
-/// Operations of three instances, and how late the copy of each is.
+/// Operations of three instances, and the lag of each instance's copy.
 #[derive(Clone, Debug)]
 pub(crate) struct Simulation {
     plans: Vec<Plan>,
@@ -44,8 +44,8 @@ pub(crate) struct Simulation {
     lists: bool,
 }
 
-/// Simulations, with or without writers that are lost before they know what
-/// they wrote.
+/// Generates simulations, with or without writers that are lost before they
+/// learn their version.
 pub(crate) fn simulations(with_unlearned: bool) -> impl Strategy<Value = Simulation> {
     let fate = prop_oneof![
         8 => Just(Planned::Returns),
@@ -71,7 +71,7 @@ pub(crate) fn simulations(with_unlearned: bool) -> impl Strategy<Value = Simulat
 }
 
 impl Simulation {
-    /// The same, of a list.
+    /// Turns the rows into lists.
     pub(crate) fn of_lists(self) -> Self {
         Self {
             lists: true,
@@ -83,9 +83,9 @@ impl Simulation {
         let mut plans: Vec<&Plan> = self.plans.iter().collect();
         plans.sort_by_key(|plan| plan.start + plan.before);
         let mut history = History::default();
-        // When each version came to be, with what was there.
+        // The start of each version, with its state.
         let mut versions = vec![(0, self.state(0, true))];
-        // What each instance wrote: when that returned, at which version.
+        // The writes of each instance: when they returned, and their version.
         let mut own: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
         for plan in plans {
             let moment = plan.start + plan.before;

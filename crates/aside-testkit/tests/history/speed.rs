@@ -1,4 +1,5 @@
-//! How long judging takes. Run with `--release -- --include-ignored --nocapture`.
+//! The duration of a check. Run with `--release -- --include-ignored
+//! --nocapture`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use aside_testkit::history::{
     Bounds, Fate, History, Read, ReadKind, Recording, State, Time, Write,
 };
 
-/// A right history: one operation after the other, every tenth a write.
+/// A correct history: one operation after the other, every tenth a write.
 fn history(operations: u64, keys: u64) -> History {
     let names: Vec<Arc<str>> = (0..keys).map(|it| format!("hero:{it}").into()).collect();
     let instances: Vec<Arc<str>> = (0..8).map(|it| format!("instance {it}").into()).collect();
@@ -53,7 +54,7 @@ fn history(operations: u64, keys: u64) -> History {
 }
 
 #[test]
-fn a_long_history_of_many_keys_and_of_one_is_judged() {
+fn a_long_history_of_many_keys_or_one_key_is_checked() {
     let operations = if cfg!(debug_assertions) {
         50_000
     } else {
@@ -74,7 +75,7 @@ fn a_long_history_of_many_keys_and_of_one_is_judged() {
 
 #[test]
 #[ignore = "asserts on time: for a quiet machine and an optimised build"]
-fn a_million_operations_are_judged_in_two_seconds() {
+fn a_million_operations_are_checked_in_two_seconds() {
     for keys in [1, 1000] {
         let history = history(1_000_000, keys);
         let began = Instant::now();

@@ -5,14 +5,14 @@ use aside_testkit::history::{Check, State};
 use crate::scenario::Scenario;
 
 #[test]
-fn what_was_rolled_back_is_never_seen() {
+fn a_rolled_back_version_is_never_seen() {
     let failed = Scenario::new().initially(1).failed(10, 20, 2);
     failed.clone().strict("a", 30, 40, 1).is_right();
     failed.strict("a", 12, 40, 2).breaks(Check::NeverWritten, 1);
 }
 
 #[test]
-fn a_version_that_was_rolled_back_is_given_out_again() {
+fn a_rolled_back_version_is_assigned_again() {
     let history = Scenario::new().initially(1).failed(10, 20, 2);
     let history = history.wrote("w", 50, 60, 2);
     history.clone().strict("a", 61, 70, 2).is_right();
@@ -30,7 +30,7 @@ fn a_lost_write_may_have_happened_or_not() {
 }
 
 #[test]
-fn a_lost_write_has_happened_once_it_was_seen() {
+fn a_lost_write_has_happened_once_a_read_saw_it() {
     Scenario::new()
         .initially(1)
         .lost(10, Some(2.into()))
@@ -40,13 +40,13 @@ fn a_lost_write_has_happened_once_it_was_seen() {
 }
 
 #[test]
-fn the_write_after_a_lost_one_tells_whether_that_happened() {
+fn the_next_write_shows_if_a_lost_write_happened() {
     let lost = Scenario::new().initially(1).lost(10, Some(2.into()));
-    // The lost write was rolled back, and its version is that of the next.
+    // The lost write was rolled back, and its version is assigned to the next.
     let again = lost.clone().wrote("w", 50, 60, 2);
     again.clone().strict("a", 61, 70, 2).is_right();
     again.clone().strict("a", 61, 70, 1).breaks(Check::Stale, 1);
-    // So nobody can have seen it before the next one began.
+    // So no read can have seen it before the next one began.
     again
         .clone()
         .strict("a", 40, 49, 2)
@@ -57,7 +57,7 @@ fn the_write_after_a_lost_one_tells_whether_that_happened() {
 }
 
 #[test]
-fn a_lost_write_that_learned_nothing_excuses_one_version() {
+fn an_unlearned_lost_write_excuses_one_version() {
     let lost = Scenario::new().initially(1).lost(10, None);
     let seen = lost.strict("a", 20, 30, 2);
     seen.clone().strict("b", 31, 40, 2).is_right();
@@ -65,20 +65,20 @@ fn a_lost_write_that_learned_nothing_excuses_one_version() {
 }
 
 #[test]
-fn a_lost_write_that_learned_nothing_excuses_nothing_before_it_began() {
+fn an_unlearned_lost_write_excuses_no_earlier_read() {
     let lost = Scenario::new().initially(1).lost(10, None);
     lost.strict("a", 1, 9, 2).breaks(Check::NeverWritten, 1);
 }
 
 #[test]
-fn a_lost_write_does_not_excuse_a_version_that_another_one_returned() {
+fn a_lost_write_excuses_no_version_of_a_returned_write() {
     let lost = Scenario::new().initially(1).lost(10, None);
     let wrote = lost.wrote("w", 50, 60, 2);
     wrote.strict("a", 20, 30, 2).breaks(Check::NeverWritten, 1);
 }
 
 #[test]
-fn two_lost_writes_excuse_two_versions_in_whichever_order() {
+fn two_lost_writes_excuse_two_versions_in_any_order() {
     let lost = Scenario::new().initially(1).lost(10, None).lost(40, None);
     lost.clone()
         .strict("a", 50, 60, 3)
@@ -91,7 +91,7 @@ fn two_lost_writes_excuse_two_versions_in_whichever_order() {
 }
 
 #[test]
-fn what_the_database_does_not_have_in_the_end_never_was() {
+fn a_version_missing_from_the_final_database_never_existed() {
     let lost = Scenario::new().initially(1).lost(10, Some(2.into()));
     let seen = lost.strict("a", 20, 30, 2);
     seen.clone().settled(2, 2).is_right();
@@ -99,7 +99,7 @@ fn what_the_database_does_not_have_in_the_end_never_was() {
 }
 
 #[test]
-fn a_version_is_given_out_once() {
+fn a_version_is_assigned_once() {
     Scenario::new()
         .wrote("a", 10, 40, 1)
         .wrote("b", 20, 50, 1)
@@ -108,7 +108,7 @@ fn a_version_is_given_out_once() {
 
 #[test]
 fn versions_rise_from_write_to_write() {
-    // A counter that starts again when a row is created again.
+    // The counter starts again when a row is created again.
     Scenario::new()
         .wrote("a", 10, 20, 1)
         .wrote("a", 30, 40, State::Absent(Some(2)))
