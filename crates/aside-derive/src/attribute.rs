@@ -1,8 +1,8 @@
-//! Reads `#[entity(...)]` and `#[shape(...)]`: lists of words, some of which
+//! Parses `#[entity(...)]` and `#[shape(...)]`: lists of words, some of which
 //! take a value.
 //!
-//! A word that is wrong is reported and passed over, and reading goes on with
-//! the next, so one build shows every mistake of an attribute.
+//! A wrong word is reported and skipped, and parsing continues with the next
+//! word, so one build shows every mistake of an attribute.
 
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;
@@ -11,11 +11,11 @@ use syn::{Attribute, Ident, LitBool, LitInt, LitStr, Token};
 
 use crate::errors::Errors;
 
-/// Where an attribute stands, and with it the words it may hold.
+/// The place of an attribute, which determines the words it may contain.
 pub(crate) struct Place {
     /// The attribute's own name, `entity` or `shape`.
     pub(crate) attribute: &'static str,
-    /// The place as a sentence names it, such as `a field`.
+    /// The place as it appears in a sentence, such as `a field`.
     pub(crate) name: &'static str,
     /// Every word that is allowed here.
     pub(crate) words: &'static [&'static str],
@@ -25,16 +25,16 @@ impl Place {
     fn allowed(&self) -> String {
         match self.words {
             [] => "nothing is allowed there".to_owned(),
-            words => format!("what is allowed there: {}", listed(words)),
+            words => format!("allowed there: {}", listed(words)),
         }
     }
 
-    /// The message for a word that means nothing here.
+    /// Returns the error for a word that has no meaning in this place.
     fn refuse(&self, word: &Ident) -> syn::Error {
         syn::Error::new_spanned(
             word,
             format!(
-                "`{word}` means nothing in `#[{}(...)]` at {}; {}",
+                "`{word}` has no meaning in `#[{}(...)]` at {}; {}",
                 self.attribute,
                 self.name,
                 self.allowed(),
@@ -43,8 +43,8 @@ impl Place {
     }
 }
 
-/// Calls `read` with every word of every attribute that belongs to `place`.
-/// What follows the word is in the stream; `read` takes the word's value.
+/// Calls `read` with every word of every attribute that belongs to `place`. The
+/// stream is positioned after the word; `read` parses the word's value.
 pub(crate) fn each_word(
     attributes: &[Attribute],
     place: &Place,
@@ -98,7 +98,7 @@ fn read_words(
     Ok(())
 }
 
-/// Stores a word's value; the word may stand only once.
+/// Stores a word's value; the word may occur only once.
 pub(crate) fn once<T>(slot: &mut Option<T>, word: &Ident, value: T) -> syn::Result<()> {
     if slot.is_some() {
         return Err(syn::Error::new_spanned(
@@ -110,15 +110,15 @@ pub(crate) fn once<T>(slot: &mut Option<T>, word: &Ident, value: T) -> syn::Resu
     Ok(())
 }
 
-/// The text of `word = "text"`.
+/// Parses the text of `word = "text"`.
 pub(crate) fn text(word: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     equals(word, "\"...\"", input)?;
     input
         .parse()
-        .map_err(|error| explain(&error, word, "a text in quotes"))
+        .map_err(|error| explain(&error, word, "a quoted string"))
 }
 
-/// The truth of `word = true`.
+/// Parses the boolean of `word = true`.
 pub(crate) fn truth(word: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
     equals(word, "false", input)?;
     let value: LitBool = input
@@ -127,7 +127,7 @@ pub(crate) fn truth(word: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
     Ok(value.value)
 }
 
-/// The number of `word = 2`.
+/// Parses the number of `word = 2`.
 pub(crate) fn number(word: &Ident, input: ParseStream<'_>) -> syn::Result<u64> {
     equals(word, "2", input)?;
     let value: LitInt = input
@@ -138,7 +138,7 @@ pub(crate) fn number(word: &Ident, input: ParseStream<'_>) -> syn::Result<u64> {
     })
 }
 
-/// The path of `crate = "path"`, which is that `of` something.
+/// Parses the path of `crate = "path"`; `of` names its target in errors.
 pub(crate) fn path(word: &Ident, input: ParseStream<'_>, of: &str) -> syn::Result<syn::Path> {
     let text = text(word, input)?;
     text.parse_with(syn::Path::parse_mod_style)
@@ -160,7 +160,7 @@ fn explain(error: &syn::Error, word: &Ident, expected: &str) -> syn::Error {
     syn::Error::new(error.span(), format!("`{word}` is {expected}"))
 }
 
-/// A list as a sentence holds it: `` `a`, `b`, `c` ``.
+/// Formats a list for a sentence: `` `a`, `b`, `c` ``.
 pub(crate) fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")

@@ -1,4 +1,4 @@
-//! What is wrong with one derive, gathered so that one build shows all of it.
+//! The errors of one derive, collected so that one build shows all of them.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -22,12 +22,12 @@ impl Errors {
         self.push(syn::Error::new_spanned(at, message));
     }
 
-    /// Keeps the value, or the mistake that stands in its place.
+    /// Returns the value, or records the mistake.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// `value` if nothing was wrong.
+    /// Returns `value` if there were no mistakes.
     pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         match self.first {
             Some(_) => Err(self),

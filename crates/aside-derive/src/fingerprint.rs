@@ -1,9 +1,9 @@
-//! The number that stands for a serialized form.
+//! The number that identifies a serialized form.
 //!
-//! It is written into every cached value, so it must not depend on the
-//! compiler, the platform or the build. It is FNV-1a over parts that are
-//! each preceded by their length, and tokens are spelled out here rather
-//! than printed, because how a compiler prints tokens changes over time.
+//! It is part of every cached value, so it must not depend on the compiler, the
+//! platform or the build. It is FNV-1a over parts that are each preceded by
+//! their length. Tokens are written out by this module instead of printed,
+//! because compilers change how they print tokens.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -12,11 +12,11 @@ use syn::ext::IdentExt;
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
-/// A fingerprint in the making.
+/// A fingerprint being computed.
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Begins the fingerprint of one sort of thing.
+    /// Begins the fingerprint of one sort of item.
     pub(crate) fn of(sort: &str) -> Self {
         let mut fingerprint = Self(OFFSET);
         fingerprint.text(sort);
@@ -32,14 +32,14 @@ impl Fingerprint {
         self.bytes(&number.to_le_bytes());
     }
 
-    /// Adds tokens, whatever white space stood between them.
+    /// Adds tokens, independent of the white space between them.
     pub(crate) fn tokens(&mut self, tokens: impl ToTokens) {
         let mut spelled = String::new();
         spell(tokens.to_token_stream(), &mut spelled);
         self.text(&spelled);
     }
 
-    /// Adds each element's tokens, and how many there are.
+    /// Adds each element's tokens, and their number.
     pub(crate) fn each<T: ToTokens>(&mut self, elements: &[T]) {
         self.number(elements.len() as u64);
         for element in elements {
@@ -80,7 +80,8 @@ fn spell(tokens: TokenStream, into: &mut String) {
                 into.push(' ');
             }
             TokenTree::Punct(punct) => {
-                // A comma before `>` comes and goes with the line's length.
+                // Formatters add or remove a comma before `>`, depending on the
+                // line's length.
                 let closes = |next: &TokenTree| matches!(next, TokenTree::Punct(next) if next.as_char() == '>');
                 if punct.as_char() != ',' || !tokens.peek().is_some_and(closes) {
                     into.push(punct.as_char());
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn white_space_and_line_breaks_leave_the_fingerprint_alone() {
+    fn white_space_and_line_breaks_keep_the_fingerprint() {
         let tight: TokenStream = "HashMap<String,Vec<Vec<u8>>>".parse().unwrap();
         let loose: TokenStream = "HashMap < String,\n Vec < Vec < u8 > >, >".parse().unwrap();
         assert_eq!(of(&tight), of(&loose));
     }
 
     #[test]
-    fn other_tokens_make_another_fingerprint() {
+    fn different_tokens_change_the_fingerprint() {
         assert_ne!(of(&quote!(Vec<u8>)), of(&quote!(Vec<u16>)));
         assert_ne!(of(&quote!((u8, u8))), of(&quote!([u8, u8])));
         assert_ne!(of(&quote!((T,))), of(&quote!((T))));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_parts_do_not_run_into_each_other() {
+    fn neighbouring_parts_are_kept_apart() {
         let pair = |first: &str, second: &str| {
             let mut fingerprint = Fingerprint::of("test");
             fingerprint.text(first);

@@ -1,9 +1,9 @@
-//! Writes the code of an entity, its index enum and a shape.
+//! Generates the code of an entity, its index enum and a shape.
 //!
-//! Every path is written in full, so nothing in the user's scope can stand
-//! in its way, and local names have the macro's own hygiene, so a field may
-//! be called `key` or `each`. Code that uses a field's type carries the
-//! type's span: a missing trait is then reported at the type.
+//! Every path is fully qualified, so that it is independent of the user's
+//! scope. Local names have the macro's hygiene, so a field may be called `key`
+//! or `each`. Code that uses a field's type carries the type's span, so that a
+//! missing trait is reported at the type.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -15,7 +15,7 @@ use crate::index::{Index, Part};
 use crate::model::Entity;
 use crate::shape::Shape;
 
-/// The index enum and the `Entity` impl.
+/// Returns the index enum and the `Entity` impl.
 pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let Entity {
         ident,
@@ -84,8 +84,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     }
 }
 
-/// What the types say about their own texts. The trait is asked where a type
-/// says nothing.
+/// Returns the constants that say if equal values have equal texts. A type that
+/// does not declare it uses the default of the trait `Unable`.
 fn exactness(entity: &Entity) -> TokenStream {
     let Entity {
         library, id_type, ..
@@ -115,7 +115,8 @@ fn exactness(entity: &Entity) -> TokenStream {
     }
 }
 
-/// `Entity::difference`: field by field, each by what its type offers.
+/// Returns `Entity::difference`, which compares field by field with the traits
+/// that each type implements.
 fn difference(entity: &Entity) -> TokenStream {
     let library = &entity.library;
     let (other, unknown) = (local("other"), local("unknown"));
@@ -149,7 +150,8 @@ fn difference(entity: &Entity) -> TokenStream {
             let mut #unknown: ::core::option::Option<&'static ::core::primitive::str> =
                 ::core::option::Option::None;
             #(#comparisons)*
-            // Of what its type tells nothing, the text does.
+            // If a field's type implements none of them, the rows' texts
+            // decide.
             if #unknown.is_some() && #library::likeness::is_written_alike(self, #other) {
                 return ::core::option::Option::None;
             }
@@ -158,7 +160,7 @@ fn difference(entity: &Entity) -> TokenStream {
     }
 }
 
-/// The `Shape` impl.
+/// Returns the `Shape` impl.
 pub(crate) fn shape(shape: &Shape) -> TokenStream {
     let Shape { ident, library, .. } = shape;
     let fingerprint = fingerprint(library, shape.fingerprint, &shape.nested);
@@ -227,7 +229,8 @@ fn index_enum_code(entity: &Entity) -> TokenStream {
     }
 }
 
-/// `Entity::indexes`: a row whose optional part is `None` stands in no list.
+/// Returns `Entity::indexes`. A row whose optional part is `None` is in no
+/// list.
 fn indexes(entity: &Entity) -> TokenStream {
     let index_enum = &entity.index_enum;
     let each = local("each");
@@ -298,8 +301,8 @@ fn write_index(entity: &Entity) -> TokenStream {
     }
 }
 
-/// `HeroIndex::Name(a)` or `ChildIndex::Exact { name: a, age: b }`, which is
-/// a pattern when the parts are names and a value when they are values.
+/// Returns `HeroIndex::Name(a)` or `ChildIndex::Exact { name: a, age: b }`. It
+/// is a pattern if the parts are names, and a value if they are values.
 fn pattern(index_enum: &Ident, index: &Index, parts: &[TokenStream]) -> TokenStream {
     let variant = &index.variant;
     if index.composite {
@@ -330,8 +333,8 @@ fn version(entity: &Entity) -> Option<TokenStream> {
     })
 }
 
-/// Mixes the shapes of nested types into a number. Each step is a bijection
-/// in either of its inputs, so one changed shape always changes the result.
+/// Mixes the shapes of nested types into a number. Each step is a bijection in
+/// either of its inputs, so one changed shape always changes the result.
 fn fingerprint(library: &Path, base: u64, nested: &[Type]) -> TokenStream {
     let shape = local("shape");
     let steps = nested.iter().map(|ty| {
@@ -350,7 +353,8 @@ fn fingerprint(library: &Path, base: u64, nested: &[Type]) -> TokenStream {
     }
 }
 
-/// A local name that no field and no item of the user can collide with.
+/// Returns a local name that cannot collide with a field or an item of the
+/// user.
 fn local(name: &str) -> Ident {
     Ident::new(&format!("__aside_{name}"), Span::mixed_site())
 }
@@ -368,7 +372,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_renamed_dependency_is_never_called_by_its_old_name() {
+    fn a_renamed_dependency_is_used_by_its_new_name() {
         let input = parse_quote! {
             #[entity(kind = "hero", crate = "my_cache", index(exact = (name, nick)))]
             struct Hero {
@@ -385,7 +389,7 @@ mod tests {
             }
         };
         let Ok(hero) = Entity::read(&input) else {
-            panic!("the declaration is sound");
+            panic!("the declaration is valid");
         };
         let code = entity(&hero).to_string();
         assert!(!code.contains(":: aside"), "{code}");

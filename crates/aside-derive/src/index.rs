@@ -1,8 +1,8 @@
-//! The indexes of an entity: which lists a row stands in, and their names.
+//! The indexes of an entity: the lists that contain a row, and their names.
 //!
-//! An index is declared at its field, or at the struct when it is made of
-//! several fields. Either way it becomes one variant of the index enum and
-//! one name in the keys, and both must be the only ones of their kind.
+//! An index is declared at its field, or at the struct if it has several
+//! fields. Either form becomes one variant of the index enum and one name in
+//! the keys. Both must be unique.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use syn::{GenericArgument, Ident, LitStr, PathArguments, Token, Type, parenthesi
 use crate::attribute::listed;
 use crate::errors::Errors;
 
-/// One index, ready to be written out.
+/// One index, ready for code generation.
 pub(crate) struct Index {
     pub(crate) variant: Ident,
     /// The name in keys, as in `hero:lang:en`.
     pub(crate) segment: String,
     pub(crate) unique: bool,
-    /// Declared at the struct, so that its variant names its fields.
+    /// Declared at the struct, so its variant names its fields.
     pub(crate) composite: bool,
     pub(crate) parts: Vec<Part>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Index {
 #[derive(Clone)]
 pub(crate) struct Part {
     pub(crate) field: Ident,
-    /// The field's type, or what its `Option` holds.
+    /// The field's type, or the type inside its `Option`.
     pub(crate) ty: Type,
     pub(crate) optional: bool,
 }
@@ -51,15 +51,15 @@ impl Part {
     }
 }
 
-/// An index as an attribute declares it, not yet checked.
+/// An index as an attribute declares it, before the checks.
 pub(crate) struct Declared {
-    /// Where the name stands, and the name.
+    /// The name and its token.
     pub(crate) name: Name,
     pub(crate) unique: bool,
     pub(crate) fields: Fields,
 }
 
-/// What an index is made of.
+/// The fields of an index.
 pub(crate) enum Fields {
     /// The field that carries the attribute.
     Own(Ident),
@@ -89,7 +89,7 @@ impl Name {
     }
 }
 
-/// Reads the list in `index(exact = (name, age), "by-age" = (age, name))`.
+/// Parses the list in `index(exact = (name, age), "by-age" = (age, name))`.
 pub(crate) fn composites(
     word: &Ident,
     input: ParseStream<'_>,
@@ -100,7 +100,7 @@ pub(crate) fn composites(
             word,
             format!(
                 "an index at the struct names its fields: `{word}(name = (field, field))`; \
-                 an index of one field stands at the field"
+                 an index of one field belongs at the field"
             ),
         )
     };
@@ -138,7 +138,7 @@ fn composite(input: ParseStream<'_>) -> syn::Result<(Name, Vec<Ident>)> {
     if fields.len() < 2 {
         return Err(syn::Error::new_spanned(
             &name.token,
-            "an index at the struct has two fields or more; an index of one field stands at the field",
+            "an index at the struct has two fields or more; an index of one field belongs at the field",
         ));
     }
     Ok((name, fields))
@@ -178,7 +178,7 @@ fn check_segment(declared: &Declared, taken: &mut BTreeSet<String>, errors: &mut
         errors.at(
             token,
             format!(
-                "{text:?} cannot stand in a key: the name of an index is made of a-z, 0-9, `_` \
+                "{text:?} cannot be part of a key: the name of an index is made of a-z, 0-9, `_` \
                  and `-`; give it one as in {example}"
             ),
         );
@@ -198,7 +198,7 @@ fn check_segment(declared: &Declared, taken: &mut BTreeSet<String>, errors: &mut
     }
 }
 
-/// The variant is named for the field, or for the index where it has several.
+/// Names the variant after the field, or after an index of several fields.
 fn variant(
     declared: &Declared,
     taken: &mut BTreeSet<String>,
@@ -212,14 +212,14 @@ fn variant(
     let Ok(mut variant) = syn::parse_str::<Ident>(&camel) else {
         errors.at(
             token,
-            format!("`{name}` gives no name to the index's variant (`{camel}`); rename it"),
+            format!("`{name}` makes no valid name for the index's variant (`{camel}`); rename it"),
         );
         return None;
     };
     if !taken.insert(camel.clone()) {
         errors.at(
             token,
-            format!("two indexes would be the variant `{camel}`; rename one of them"),
+            format!("two indexes would have the variant `{camel}`; rename one of them"),
         );
         return None;
     }
@@ -233,7 +233,7 @@ fn parts(names: &[Ident], fields: &[Part], errors: &mut Errors) -> Vec<Part> {
     for name in names {
         let is_named = |part: &&Part| part.field.unraw() == name.unraw();
         if parts.iter().any(|part| is_named(&part)) {
-            errors.at(name, format!("`{name}` stands in this index twice"));
+            errors.at(name, format!("`{name}` is in this index twice"));
             continue;
         }
         match fields.iter().find(is_named) {
@@ -250,7 +250,7 @@ fn parts(names: &[Ident], fields: &[Part], errors: &mut Errors) -> Vec<Part> {
     parts
 }
 
-/// Whether `name` may stand in a key as it is: `[a-z0-9_-]+`.
+/// Returns true if `name` is valid in a key without escaping: `[a-z0-9_-]+`.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -268,7 +268,7 @@ fn camel_case(name: &str) -> String {
     camel
 }
 
-/// What an `Option` holds, if the type is written as one.
+/// Returns the type inside an `Option`, if the type is written as one.
 fn option_inner(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = transparent(ty) else {
         return None;
@@ -283,7 +283,7 @@ fn option_inner(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// The type inside parentheses and the invisible groups of macros.
+/// Returns the type inside parentheses and the invisible groups of macros.
 pub(crate) fn transparent(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => transparent(&group.elem),
@@ -299,14 +299,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variants_are_the_fields_in_camel_case() {
+    fn variants_are_named_after_fields_in_camel_case() {
         assert_eq!(camel_case("child_name"), "ChildName");
         assert_eq!(camel_case("by-age"), "ByAge");
         assert_eq!(camel_case("_hidden__name_2"), "HiddenName2");
     }
 
     #[test]
-    fn an_option_is_seen_however_its_path_is_written() {
+    fn an_option_is_recognised_by_every_usual_path() {
         for ty in [
             parse_quote!(Option<Uuid>),
             parse_quote!(::core::option::Option<Uuid>),

@@ -1,14 +1,14 @@
 //! The derive macros of `aside`: `Entity` and `Shape`.
 //!
-//! They are documented where they are re-exported, in `aside`, so that their
-//! examples compile against the real library; use them from there.
+//! They are documented at their re-exports in `aside`, so that their examples
+//! compile against the real library. Use them from there.
 //!
-//! The way of one `#[derive(Entity)]` through the modules: `attribute` reads
-//! the words inside `#[entity(...)]`, `model` turns the struct and its words
-//! into an entity that is known to be sound, `index` does so for the indexes,
-//! `serde_attributes` and `fingerprint` boil the serialized form down to a
-//! number, and `generate` writes the code. Every module reports what is wrong
-//! into `errors`, so that one build shows all of it.
+//! Modules, in the order in which they handle one `#[derive(Entity)]`:
+//! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
+//! struct and its words into a valid entity, and `index` does so for the
+//! indexes. `serde_attributes` and `fingerprint` reduce the serialized form to
+//! a number. `generate` writes the code. Every module reports mistakes to
+//! `errors`, so that one build shows all of them.
 
 mod attribute;
 mod errors;
@@ -22,8 +22,8 @@ mod shape;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-// The text lives at the re-export in `aside`; a second one here would be
-// shown below it.
+// Documented at the re-export in `aside`; rustdoc would append a second text
+// below it.
 #[allow(missing_docs)]
 #[proc_macro_derive(Entity, attributes(entity))]
 pub fn derive_entity(input: TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! An entity, read from its struct and known to be sound.
+//! An entity, parsed from its struct and validated.
 
 use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Field, Ident, LitStr, Path, Token, Type, Visibility, parse_quote};
@@ -34,33 +34,33 @@ const INTEGERS: [&str; 12] = [
     "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
 ];
 
-/// Everything that the code of one entity is made of.
+/// The parts from which the code of one entity is generated.
 pub(crate) struct Entity {
     pub(crate) ident: Ident,
     pub(crate) visibility: Visibility,
-    /// The path of `aside` as the user's crate knows it.
+    /// The path of `aside` in the user's crate.
     pub(crate) library: Path,
     pub(crate) kind: String,
     pub(crate) list_all: bool,
     pub(crate) id: Ident,
     pub(crate) id_type: Type,
     pub(crate) version: Option<Ident>,
-    /// The function that names what else changes with a row.
+    /// The function that returns the dependents of a row.
     pub(crate) dependents: Option<Path>,
     pub(crate) index_enum: Ident,
     pub(crate) indexes: Vec<Index>,
-    /// The fingerprint, the shapes of nested types apart.
+    /// The fingerprint, without the shapes of nested types.
     pub(crate) fingerprint: u64,
     /// The types whose shapes are mixed into it.
     pub(crate) nested: Vec<Type>,
-    /// Every field, and whether serde writes it as its type says.
+    /// Every field; true if serde writes the field as its type specifies.
     pub(crate) fields: Vec<(Ident, Type, bool)>,
-    /// Whether serde writes the struct field by field.
+    /// True if serde writes the struct field by field.
     pub(crate) is_plain: bool,
 }
 
 impl Entity {
-    /// Reads a struct, or says everything that is wrong with it.
+    /// Parses a struct, or returns all its mistakes.
     pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
         let mut errors = Errors::default();
         refuse_generics("an entity", input, &mut errors);
@@ -126,11 +126,11 @@ impl Entity {
     }
 }
 
-/// What the struct's own attributes say.
+/// The contents of the struct's own attributes.
 #[derive(Default)]
 struct Head {
     kind: Option<LitStr>,
-    /// The word is there, though its value may be wrong.
+    /// The word is present, though its value may be wrong.
     kind_stands: bool,
     index_enum: Option<Ident>,
     list_all: Option<bool>,
@@ -201,14 +201,14 @@ impl Head {
         } else if kind == "aside" {
             errors.at(
                 literal,
-                "`aside` is not free: the library keeps its own keys under it",
+                "`aside` is reserved: the library keeps internal keys under it",
             );
         }
         kind
     }
 }
 
-/// What the fields' attributes say.
+/// The contents of the fields' attributes.
 #[derive(Default)]
 struct Body {
     id: Option<(Ident, Type)>,
@@ -272,7 +272,7 @@ impl Body {
                     });
                     Ok(())
                 }
-                // `each_word` passes no other words on.
+                // `each_word` passes no other words.
                 _ => Ok(()),
             }
         });
@@ -297,7 +297,7 @@ fn check_version(ty: &Type) -> syn::Result<()> {
     ))
 }
 
-/// Adds a field's name, type and what serde is told about it.
+/// Adds a field's name, type and serde attributes.
 pub(crate) fn add_field(
     fingerprint: &mut Fingerprint,
     field: &Field,
@@ -313,7 +313,8 @@ pub(crate) fn add_field(
     fingerprint.each(&serde);
 }
 
-/// An index whose fields change gives its old keys a new meaning.
+/// Adds the indexes, because an index whose fields change gives its old keys a
+/// new meaning.
 fn add_indexes(fingerprint: &mut Fingerprint, indexes: &[Index]) {
     fingerprint.number(indexes.len() as u64);
     for index in indexes {
@@ -325,7 +326,7 @@ fn add_indexes(fingerprint: &mut Fingerprint, indexes: &[Index]) {
     }
 }
 
-/// Refuses what has no single serialized form.
+/// Refuses generics, because a generic type has no single serialized form.
 pub(crate) fn refuse_generics(what: &str, input: &DeriveInput, errors: &mut Errors) {
     if !input.generics.params.is_empty() {
         errors.at(

@@ -1,7 +1,8 @@
-//! What serde is told about a struct, a variant or a field.
+//! The serde attributes of a struct, a variant or a field.
 //!
-//! The fingerprint takes in all of it, since most of it changes the
-//! serialized form. Some of it would let a row come back from the cache
+//! The fingerprint includes all of them, because most of them change the
+//! serialized form. Some would let a row that is read back from the cache
+//! differ from the row written, and those are refused.
 //! different from the one that went in, and that is refused.
 
 use syn::punctuated::Punctuated;
@@ -12,10 +13,10 @@ use crate::errors::Errors;
 /// The words that make serde leave a field or a variant out.
 const SKIPS: [&str; 3] = ["skip", "skip_serializing", "skip_deserializing"];
 
-/// The words whose long form may give a name to one direction only.
+/// The words whose long form may set a name for one direction only.
 const RENAMES: [&str; 3] = ["rename", "rename_all", "rename_all_fields"];
 
-/// The words that leave the text to the types: what stands under which name.
+/// The words that only change names and leave the text to the types.
 const PLAIN: [&str; 7] = [
     "rename",
     "rename_all",
@@ -26,7 +27,7 @@ const PLAIN: [&str; 7] = [
     "expecting",
 ];
 
-/// Everything inside the `#[serde(...)]` attributes, in order.
+/// Returns the contents of the `#[serde(...)]` attributes, in order.
 pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> {
     let mut metas = Vec::new();
     for attribute in attributes {
@@ -40,8 +41,8 @@ pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Vec<Meta> {
     metas
 }
 
-/// Refuses what would lose a field, or a variant, on its way through the
-/// cache. `default` says that the container fills in what is missing.
+/// Refuses attributes that lose a field or a variant in the cache. `default`
+/// says that the container fills in missing fields.
 pub(crate) fn refuse_skips(metas: &[Meta], default: bool, errors: &mut Errors) {
     let default = default || has_default(metas);
     for meta in metas {
@@ -64,7 +65,7 @@ pub(crate) fn refuse_skips(metas: &[Meta], default: bool, errors: &mut Errors) {
     }
 }
 
-/// Refuses a text of the user's own that nothing reads.
+/// Refuses a custom serialized text that no custom function reads.
 pub(crate) fn refuse_one_way(metas: &[Meta], errors: &mut Errors) {
     let has = |word| metas.iter().find(|meta| meta.path().is_ident(word));
     if let (Some(meta), None) = (has("serialize_with"), has("deserialize_with")) {
@@ -77,13 +78,14 @@ pub(crate) fn refuse_one_way(metas: &[Meta], errors: &mut Errors) {
     }
 }
 
-/// Whether serde writes what the types say, under whatever names.
+/// Returns true if serde writes the text that the types specify, under any
+/// names.
 pub(crate) fn are_plain(metas: &[Meta]) -> bool {
     let is_plain = |meta: &Meta| PLAIN.iter().any(|word| meta.path().is_ident(word));
     metas.iter().all(is_plain)
 }
 
-/// Whether a missing field is filled in rather than an error.
+/// Returns true if a missing field is filled in instead of causing an error.
 pub(crate) fn has_default(metas: &[Meta]) -> bool {
     metas.iter().any(|meta| meta.path().is_ident("default"))
 }

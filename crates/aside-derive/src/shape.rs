@@ -1,4 +1,4 @@
-//! A type that stands inside an entity, read from its struct or enum.
+//! A type inside an entity, parsed from its struct or enum.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -29,19 +29,19 @@ const AT_VARIANT: Place = Place {
     words: &[],
 };
 
-/// Everything that the code of one shape is made of.
+/// The parts from which the code of one shape is generated.
 pub(crate) struct Shape {
     pub(crate) ident: Ident,
-    /// The path of `aside` as the user's crate knows it.
+    /// The path of `aside` in the user's crate.
     pub(crate) library: Path,
-    /// The shape, those of nested types apart.
+    /// The shape, without the shapes of nested types.
     pub(crate) fingerprint: u64,
     /// The types whose shapes are mixed into it.
     pub(crate) nested: Vec<Type>,
 }
 
 impl Shape {
-    /// Reads a type, or says everything that is wrong with it.
+    /// Parses a type, or returns all its mistakes.
     pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
         let mut reader = Reader {
             ident: &input.ident,
@@ -75,7 +75,7 @@ impl Shape {
     }
 }
 
-/// One type while it is read.
+/// One type while it is parsed.
 struct Reader<'a> {
     ident: &'a Ident,
     fingerprint: Fingerprint,
@@ -133,7 +133,7 @@ impl Reader<'_> {
         let mut nested = None;
         each_word(&field.attrs, &AT_FIELD, &mut self.errors, |word, _| {
             if names(ident, field.ty.to_token_stream()) {
-                let message = format!("`{ident}` cannot take its own shape into its shape");
+                let message = format!("`{ident}` cannot include its own shape");
                 return Err(syn::Error::new_spanned(&field.ty, message));
             }
             once(&mut nested, word, field.ty.clone())
@@ -142,8 +142,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a type's tokens name the type that holds it. Its shape would call
-/// itself for ever.
+/// Returns true if a type's tokens name the type that contains it. Its shape
+/// would otherwise recurse forever.
 fn names(ident: &Ident, tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(found) => found == *ident || found == "Self",

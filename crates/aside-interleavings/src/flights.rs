@@ -1,10 +1,10 @@
-//! One flight of a key at a time, and nobody waits in vain or for too old an
-//! answer.
+//! Single flight: at most one load of a key at a time. Every reader gets a
+//! result, and none gets an outdated one.
 //!
 //! The store behind the flights is a number that a writer raises. A reader
-//! remembers the number when it asks, and must be answered with that or a
-//! newer one, whoever led. Leaders go away, waiters go away, at places that
-//! the scenario names and at moments that the checker draws.
+//! remembers the number when it starts, and must get that number or a higher
+//! one, no matter which reader led. Leaders and waiters are dropped at points
+//! that the scenario names and at moments that the checker draws.
 
 use std::sync::Arc;
 
@@ -23,22 +23,22 @@ use checked::{Entered, Flights, Leader, Outcome, Waited};
 /// fifty times as many.
 const SCHEDULES: usize = 1_000;
 
-/// What readers do.
+/// The behaviour of leaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaders {
-    /// Leaders bring their flights to an end.
+    /// Leaders finish their flights.
     Stay,
-    /// The first leader goes away before its load, the next ones stay.
+    /// The first leader is dropped before its load; later leaders finish.
     FirstGoesAway,
 }
 
-/// Which answers are taken over.
+/// When a load is counted, which decides if followers may take its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A load is counted before it is sent, as the library does it.
+    /// A load is counted before it is sent, as in the library.
     BeforeTheLoad,
-    /// It is counted when it has answered: whoever came in between takes an
-    /// answer that is older than its question.
+    /// It is counted when it returns. A reader that joined in between then
+    /// takes a result that is older than its read.
     AfterTheLoad,
 }
 
@@ -48,7 +48,7 @@ struct World {
     book: Book,
     /// The committed row.
     row: AtomicU64,
-    /// Loads under way.
+    /// Loads in progress.
     leading: AtomicUsize,
     went_away: AtomicUsize,
     answered: AtomicUsize,
@@ -65,7 +65,8 @@ impl World {
         })
     }
 
-    /// Loads and lands, unless it goes away; the answer if it has one.
+    /// Loads and finishes the flight, unless the leader is dropped. Returns the
+    /// row if it loaded one.
     async fn lead(
         &self,
         leader: Leader<u8, u64, u64>,
@@ -73,7 +74,7 @@ impl World {
         step: Step,
     ) -> Option<u64> {
         let already = self.leading.fetch_add(1, Ordering::SeqCst);
-        assert_eq!(already, 0, "two lead at once");
+        assert_eq!(already, 0, "two readers lead at once");
         let goes_away =
             leaders == Leaders::FirstGoesAway && self.went_away.fetch_add(1, Ordering::SeqCst) == 0;
         if goes_away {
@@ -87,7 +88,7 @@ impl World {
             Step::AfterTheLoad => 0,
         };
         let row = self.row.load(Ordering::SeqCst);
-        // The database takes its time to answer.
+        // The database takes some time.
         shuttle::future::yield_now().await;
         let counted = match step {
             Step::BeforeTheLoad => counted,
@@ -102,7 +103,7 @@ impl World {
         Some(row)
     }
 
-    /// Reads in the strict mode: nothing that was observed before it asked.
+    /// Reads strictly: a result observed before the read began is an error.
     async fn read(&self, leaders: Leaders, step: Step) {
         let asked = self.row.load(Ordering::SeqCst);
         loop {
@@ -110,7 +111,7 @@ impl World {
                 Entered::Lead(leader) => leader,
                 Entered::Follow(follower) => match follower.wait().await {
                     Waited::Answer(row) => {
-                        assert!(asked <= row, "asked at {asked}, answered {row}");
+                        assert!(asked <= row, "read began at {asked}, returned {row}");
                         self.answered.fetch_add(1, Ordering::SeqCst);
                         return;
                     }
@@ -127,11 +128,10 @@ impl World {
     }
 }
 
-/// Three readers and a writer: one leads at a time, each reader that stays is
-/// answered, and with nothing older than its question.
+/// Three readers and a writer. One reader leads at a time, each reader that is
+/// not dropped gets a result, and no result is older than its read.
 ///
-/// # Panics
-/// Where one is not, or a reader waits for ever.
+/// # Panics If a result is older, or a reader waits forever.
 pub fn every_reader_is_answered_with_what_is_no_older_than_its_question(
     leaders: Leaders,
     step: Step,
@@ -161,21 +161,21 @@ pub fn every_reader_is_answered_with_what_is_no_older_than_its_question(
     search(scenario);
 }
 
-/// A leader goes away while a waiter does: whoever is left leads, and nobody
-/// waits for a flight that has none. So many readers come meanwhile.
+/// A leader is dropped while a waiter is dropped. A remaining reader must lead,
+/// and no reader may wait for a flight without a leader. `count` readers start
+/// in the meantime.
 ///
-/// # Panics
-/// Where a reader waits for ever, or a flight is left behind.
+/// # Panics If a reader waits forever, or a flight is left behind.
 pub fn a_lead_is_handed_over_while_waiters_go_away(count: usize) {
     search(move || {
         block_on(async move {
             let world = World::new();
             let Entered::Lead(leader) = world.book.enter(&0, 1, false) else {
-                panic!("nobody is there yet");
+                panic!("another reader leads already");
             };
             let leaving = match world.book.enter(&0, 1, false) {
                 Entered::Follow(follower) => follower,
-                Entered::Lead(_) => panic!("two lead at once"),
+                Entered::Lead(_) => panic!("two readers lead at once"),
             };
             let gives_up = spawn(async move { drop(leader) });
             let leaves = spawn(async move { drop(leaving) });
@@ -195,18 +195,17 @@ pub fn a_lead_is_handed_over_while_waiters_go_away(count: usize) {
     });
 }
 
-/// A write is acknowledged while a flight is under way, and its writer reads
-/// under `mark`; the flight runs under 1, and may share its answer with that.
-/// Two are the generations that the write raised.
+/// A write is acknowledged while a flight is in progress, and its writer reads
+/// under `mark`. The flight runs under generation 1, and may share its result
+/// with readers under 1. The write raised the generation to 2.
 ///
-/// # Panics
-/// Where the writer is answered with the row of before its write.
+/// # Panics If the writer gets the row from before its write.
 pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: u64) {
     search(move || {
         block_on(async move {
             let world = World::new();
             let Entered::Lead(leader) = world.book.enter(&0, 1, false) else {
-                panic!("nobody is there yet");
+                panic!("another reader leads already");
             };
             leader.mark(1);
             let step = leader.step();
@@ -214,7 +213,8 @@ pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: 
             let late = Arc::clone(&world);
             let late = spawn(async move {
                 let asked = late.row.fetch_add(1, Ordering::SeqCst) + 1;
-                // Lenient: it would take what an entry of its mark gave it.
+                // Lenient: it accepts a row that a local entry of its
+                // generations could serve.
                 match late.book.enter(&0, mark, true) {
                     Entered::Lead(leader) => late.lead_one(leader, asked),
                     Entered::Follow(follower) => match follower.wait().await {
@@ -225,8 +225,8 @@ pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: 
                 }
             });
             let finishes = spawn(async move {
-                // Leaders that go on take their generations anew; the answer
-                // still rests on the old ones.
+                // Leaders that continue take their generations again; the
+                // result still depends on the old ones.
                 leader.mark(2);
                 leader.finish(Outcome {
                     value: row,
@@ -255,7 +255,7 @@ impl World {
 }
 
 /// Draws schedules: half of them evenly, half with few changes of priority,
-/// which finds what needs one thread to be late.
+/// which finds errors that need one thread to be late.
 fn search(scenario: impl Fn() + Clone + Send + Sync + 'static) {
     let is_soak = std::env::var("ASIDE_SOAK").is_ok_and(|value| value == "1");
     let schedules = if is_soak { 50 * SCHEDULES } else { SCHEDULES };

@@ -1,12 +1,13 @@
-//! An in-process entry never outlives the forgetting of its key.
+//! A local entry is never served after the invalidation of its key.
 //!
-//! A reader takes a stamp, looks at Redis, and keeps what it found; a writer
-//! destroys what Redis holds (its quarantine is acknowledged), forgets the key
-//! here, and returns; another reader, who asks after that, is served by the
-//! entry if it is valid. It must not be the old row.
+//! A reader takes a stamp, reads Redis, and keeps the row. A writer removes the
+//! row from Redis (its quarantine is acknowledged), invalidates the key
+//! locally, and returns. A later reader is served the entry if it is valid. It
+//! must not be the old row.
 //!
-//! And a proof is one of what was held under its own connection: where an entry
-//! is not proved any more, the next connection's proof does not pass it.
+//! A proof covers only entries inserted under its own connection. Once an entry
+//! is no longer proved, the proof of the next connection must not make it
+//! valid.
 
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use loom::thread;
 mod sync {
     pub(crate) use loom::sync::atomic;
 
-    /// With the manners of the library's.
+    /// With the interface of the library's.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -26,7 +27,7 @@ mod sync {
     }
 }
 
-/// Nothing here depends on what time it is.
+/// A clock that stands still, because no scenario depends on the time.
 mod clock {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Moment(());
@@ -46,42 +47,42 @@ mod checked;
 
 use checked::{Stamp, Stripes};
 
-/// What a rule is left out of.
+/// The rule that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// Nothing: as the library does it.
+    /// None, as in the library.
     Kept,
-    /// The reader takes its stamp after it has looked.
+    /// The reader takes its stamp after it has read Redis.
     StampBeforeTheLook,
-    /// The writer forgets before its quarantine is acknowledged.
+    /// The writer invalidates before its quarantine is acknowledged.
     ForgetAfterTheQuarantine,
-    /// An entry is served without a look at its stamp.
+    /// An entry is served without checking its stamp.
     LookAtTheStampOfAHit,
-    /// The generations of a hit are looked at before the proof.
+    /// The generations of a hit are checked before the proof.
     ProofBeforeTheGenerations,
 }
 
-/// How the writer forgets.
+/// The scope of the writer's invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgetting {
     /// The one key.
     Key,
-    /// Everything, since messages may have been missed.
+    /// All keys, because messages may have been missed.
     All,
 }
 
 const KEY: u64 = 7;
-/// Shares the key's stripe, so that it is forgotten as well.
+/// Shares the key's stripe, so invalidating it invalidates the key as well.
 const NEIGHBOUR: u64 = KEY + 2;
 
-/// What Redis holds: the old row, or nothing.
+/// The contents of Redis: the old row, or nothing.
 const OLD: u64 = 1;
 const NOTHING: u64 = 0;
 
 struct World {
     stripes: Stripes,
     redis: AtomicU64,
-    /// The store of in-process entries, which has locks of its own.
+    /// The store of local entries, which has separate locks.
     entry: Mutex<Option<(u64, Stamp)>>,
     returned: AtomicBool,
 }
@@ -94,7 +95,7 @@ impl World {
             Rule::StampBeforeTheLook => self.stripes.stamp(KEY),
             _ => early,
         };
-        // What `InProcess::insert` does.
+        // As in `InProcess::insert`.
         if row == OLD && self.stripes.is_current(stamp) {
             *self.entry.lock().unwrap() = Some((row, stamp));
         }
@@ -115,7 +116,7 @@ impl World {
         self.returned.store(true, Ordering::Release);
     }
 
-    /// Asks as `InProcess::get` does.
+    /// Reads as `InProcess::get` does.
     fn ask(&self, rule: Rule) {
         let returned = self.returned.load(Ordering::Acquire);
         let entry = *self.entry.lock().unwrap();
@@ -123,15 +124,14 @@ impl World {
         let valid = rule == Rule::LookAtTheStampOfAHit || self.stripes.is_current(stamp);
         assert!(
             !(returned && valid && row == OLD),
-            "a row that was forgotten before it was asked for"
+            "an invalidated row was served to a later read"
         );
     }
 }
 
-/// Tries every interleaving of a reader, a writer, and somebody who asks.
+/// Tries every interleaving of a reader, a writer, and a later read.
 ///
-/// # Panics
-/// Where the dead row is served.
+/// # Panics If the invalidated row is served.
 pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     loom::model(move || {
         let world = Arc::new(World {
@@ -151,12 +151,10 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     });
 }
 
-/// Tries every interleaving of a hit, and of a connection that is lost and
-/// followed by another, which is proved in step. What is held is not proved any
-/// more from the beginning.
+/// Tries every interleaving of a hit with a lost connection that is followed by
+/// a new, proved one. The entry is unproved from the beginning.
 ///
-/// # Panics
-/// Where the entry passes by the proof of the later connection.
+/// # Panics If the entry is valid under the proof of the later connection.
 pub fn a_later_proof_passes_nothing(rule: Rule) {
     loom::model(move || {
         let world = Arc::new((Stripes::of(2), AtomicBool::new(false)));
@@ -164,12 +162,12 @@ pub fn a_later_proof_passes_nothing(rule: Rule) {
         let watching = Arc::clone(&world);
         let watcher = thread::spawn(move || {
             let (stripes, proved) = &*watching;
-            // What `Link::unsync` and `Link::pong` do.
+            // As in `Link::unsync` and `Link::pong`.
             stripes.lose_touch(clock::Moment::SOME);
             proved.store(true, Ordering::Release);
         });
         let (stripes, proved) = &*world;
-        // As `InProcess::is_valid` looks.
+        // As in `InProcess::is_valid`.
         let served = match rule {
             Rule::ProofBeforeTheGenerations => {
                 stripes.is_current(held) && proved.load(Ordering::Acquire)

@@ -2,7 +2,7 @@
 
 pub(crate) use shuttle::sync::atomic;
 
-/// A lock as `parking_lot` has it, without poison.
+/// A lock with the interface of `parking_lot`, without poisoning.
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
@@ -21,8 +21,8 @@ impl<T: Default> Default for Mutex<T> {
     }
 }
 
-/// tokio's own channel: under the checker each of its operations is one step,
-/// and another may run before each.
+/// tokio's channel. Under the checker each of its operations is one step, and
+/// another thread may run before each.
 pub(crate) mod watch {
     use std::ops::Deref;
 
@@ -39,7 +39,7 @@ pub(crate) mod watch {
         switch: AtomicBool,
     }
 
-    /// A look at it is a place at which the checker may go on elsewhere.
+    /// Reading it is a point at which the checker may switch threads.
     fn switch(place: &AtomicBool) {
         place.load(Ordering::SeqCst);
     }

@@ -193,7 +193,7 @@ impl fmt::Display for EntityProblem {
             ),
             Self::Name { name } => write!(
                 out,
-                "{name:?} cannot stand in a key: use a-z, 0-9, _ and -, each name once, not \
+                "{name:?} cannot be part of a key: use a-z, 0-9, _ and -, each name once, not \
                  `all` for an index and not `aside` for a kind"
             ),
             Self::IdOfSeveralSegments { key } => write!(
