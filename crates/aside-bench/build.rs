@@ -1,13 +1,13 @@
-//! Tells the program what it was built from: figures without versions cannot
-//! be compared with later ones.
+//! Records the versions that the program was built from, because figures
+//! without versions cannot be compared with later ones.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Whose versions stand above the tables: what is measured, what it is
-/// measured beside, and what both stand on.
+/// The crates whose versions are shown above the tables: the measured ones, the
+/// ones compared with, and their common dependencies.
 const SHOWN: [&str; 8] = [
     "aside",
     "dashmap",
@@ -19,7 +19,7 @@ const SHOWN: [&str; 8] = [
     "tokio",
 ];
 
-/// The same of the feature `peers`.
+/// The same for the feature `peers`.
 const PEERS: [&str; 8] = [
     "amalgam-cache",
     "cached",
@@ -48,7 +48,7 @@ fn main() {
     println!("cargo:rustc-env=ASIDE_BENCH_RUSTC={}", said.trim());
 }
 
-/// `name version` for each version of a crate in the lock file.
+/// Returns `name version` for each version of a crate in the lock file.
 fn locked(lock: &str, name: &str) -> Vec<String> {
     let named = format!("name = \"{name}\"");
     let mut found = Vec::new();

@@ -2,12 +2,12 @@
 //!
 //! A pass is one process that runs a whole suite and writes its figures. Each
 //! round makes three passes: this build, the other one, and this build again.
-//! Differences of a few percent mean nothing without the third: its figures
-//! show how far two passes of one build lie apart. The order changes each
+//! Differences of a few percent mean nothing without the third pass: its
+//! figures show how much two passes of one build differ. The order changes each
 //! round.
 //!
-//! Whole processes, because a build from an older commit must do as the other
-//! side: it knows `SUITE`, `--quick` and `--json`, and nothing newer.
+//! Passes are whole processes, because the other side may be a build from an
+//! older commit. It knows `SUITE`, `--quick` and `--json`, and nothing newer.
 
 mod compare;
 
@@ -21,7 +21,7 @@ use crate::rounds::{Measured, spread};
 use crate::table::{Cell, Table, Unit};
 use compare::Comparison;
 
-/// What a pass is asked for.
+/// The arguments of a pass.
 pub(crate) struct Passes<'a> {
     /// The program to compare with.
     pub(crate) other: &'a Path,
@@ -31,7 +31,7 @@ pub(crate) struct Passes<'a> {
     pub(crate) rounds: usize,
 }
 
-/// The file that a pass writes, as far as it is read here.
+/// The file that a pass writes, without the parts that are not read here.
 #[derive(Deserialize)]
 struct Page {
     tables: Vec<Figures>,
@@ -54,11 +54,11 @@ struct Rows {
 /// The two builds; this one runs twice in each round.
 const SIDES: [&str; 3] = ["this build", "the other build", "this build again"];
 
-/// Runs all passes; returns a table for each of the suite's own.
+/// Runs all passes. Returns a table for each table of the suite.
 ///
 /// # Errors
 ///
-/// If a pass fails, or writes other figures than the first one did.
+/// If a pass fails, or writes other figures than the first pass did.
 pub(crate) fn run(passes: &Passes<'_>) -> Result<Vec<Table>, Wrong> {
     let this = std::env::current_exe()?;
     let programs = [this.as_path(), passes.other, this.as_path()];
@@ -80,7 +80,7 @@ pub(crate) fn run(passes: &Passes<'_>) -> Result<Vec<Table>, Wrong> {
     tables.collect()
 }
 
-/// Runs the suite once in a process of its own.
+/// Runs the suite once in a separate process.
 fn pass(program: &Path, passes: &Passes<'_>) -> Result<Page, Wrong> {
     let failed = |said: &str| Wrong(format!("{} {}: {said}", program.display(), passes.suite));
     let written = Written::in_temporary_directory();
@@ -98,7 +98,7 @@ fn pass(program: &Path, passes: &Passes<'_>) -> Result<Page, Wrong> {
     serde_json::from_slice(&page).map_err(|error| failed(&format!("its --json: {error}")))
 }
 
-/// A file that is removed with this.
+/// A file that is removed when this is dropped.
 struct Written(PathBuf);
 
 impl Written {
@@ -110,7 +110,7 @@ impl Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        // Not there if the pass failed.
+        // It does not exist if the pass failed.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -140,7 +140,7 @@ fn compared(table: &Figures, rows: &Rows, sides: [&[Page]; 3]) -> Result<Table, 
     Ok(Table::counted(title.clone(), COLUMNS.to_vec(), cells))
 }
 
-/// The median of a row in each pass; `None` if a pass does not have it.
+/// Returns the median of a row in each pass; `None` if a pass does not have it.
 fn medians(pages: &[Page], title: &str, row: &str) -> Option<Vec<f64>> {
     let of_page = |page: &Page| {
         let mut tables = page.tables.iter();
@@ -176,7 +176,7 @@ fn in_words(unit: Unit, name: &str, judged: &Comparison) -> Vec<Cell> {
     ]
 }
 
-/// A row that the other build does not measure.
+/// Returns the cells of a row that the other build does not measure.
 fn without_other(unit: Unit, name: &str, this: &[f64]) -> Vec<Cell> {
     let [median, ..] = spread(this.iter().copied());
     let mut cells = vec![

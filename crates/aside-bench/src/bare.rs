@@ -1,4 +1,4 @@
-//! What a service would write without a cache library: one multiplexed
+//! The code that a service would write without a cache library: one multiplexed
 //! connection of the Redis client, and a text that is decoded.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Wrong;
 
-/// A connection with the same options as the library's own.
+/// Opens a connection with the same options as the library's own.
 pub(crate) async fn connect(url: &str) -> Result<MultiplexedConnection, Wrong> {
     let connection = async {
         let info = url.into_connection_info()?;
@@ -36,13 +36,13 @@ struct OfList<E> {
     entities: Vec<E>,
 }
 
-/// The row in a value: the header cut off, checked to be text, and decoded.
+/// Returns the row in a value: removes the header, checks the UTF-8, decodes.
 pub(crate) fn row<E: DeserializeOwned>(value: &[u8]) -> Arc<E> {
     let decoded: OfRow<E> = serde_json::from_str(payload(value)).expect("the library wrote it");
     Arc::new(decoded.entity)
 }
 
-/// The same of a list.
+/// Returns the list in a value in the same manner.
 pub(crate) fn list<E: DeserializeOwned>(value: &[u8]) -> Arc<[Arc<E>]> {
     let decoded: OfList<E> = serde_json::from_str(payload(value)).expect("the library wrote it");
     decoded.entities.into_iter().map(Arc::new).collect()

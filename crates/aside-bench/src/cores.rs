@@ -1,8 +1,8 @@
-//! Who runs on which core.
+//! The assignment of processes to cores.
 //!
-//! A round trip between two cores costs what waking up a sleeping core costs,
-//! which on a virtual machine is many times the work that is to be measured,
-//! and differs from one moment to the next. On one core server and client only
+//! A round trip between two cores includes waking up a sleeping core. On a
+//! virtual machine that costs many times the work to be measured, and the cost
+//! changes from one moment to the next. On one core, server and client only
 //! take turns.
 
 #[cfg(target_os = "linux")]
@@ -10,14 +10,14 @@ mod linux {
     use rustix::process::Pid;
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-    /// Keeps this thread and a process on the first core that this thread may
-    /// use; answers whether that was possible.
+    /// Pins this thread and a process to the first core that this thread may
+    /// use. Returns true if that was possible.
     pub(crate) fn share_one(process: u32) -> bool {
         first().is_some_and(|one| keep_on(process, &one) && keep_here(&one))
     }
 
-    /// Keeps this thread, and what it starts from now on, on the first core that
-    /// it may use; answers whether that was possible.
+    /// Pins this thread, and everything it starts from now on, to the first
+    /// core that it may use. Returns true if that was possible.
     pub(super) fn stay_on_one() -> bool {
         first().is_some_and(|one| keep_here(&one))
     }
@@ -34,7 +34,7 @@ mod linux {
         sched_setaffinity(None, cores).is_ok()
     }
 
-    /// Lets a process run wherever this thread may.
+    /// Lets a process run on all cores of this thread.
     pub(crate) fn share_all(process: u32) -> bool {
         sched_getaffinity(None).is_ok_and(|allowed| keep_on(process, &allowed))
     }
@@ -50,14 +50,14 @@ use linux::stay_on_one;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{share_all, share_one};
 
-/// Does some work in a thread of its own on one core, with whatever it starts,
-/// servers too; it is told whether that was possible.
+/// Runs `work` in a separate thread on one core, including the servers it
+/// starts. Its argument is true if that was possible.
 pub(crate) fn on_one<T: Send>(work: impl FnOnce(bool) -> T + Send) -> T {
     apart(|| work(stay_on_one()))
 }
 
-/// Does some work in a thread of its own: a runtime must not be run from within
-/// another, and what a thread is pinned to ends with it.
+/// Runs `work` in a separate thread, because a runtime must not run within
+/// another, and the pinning of a thread ends with it.
 pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let done = std::thread::scope(|scope| scope.spawn(work).join());
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

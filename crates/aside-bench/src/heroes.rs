@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A hero of about 600 bytes in JSON, as the Tale Generator's are.
+/// A hero of about 600 bytes in JSON, like the Tale Generator's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "hero")]
 pub(crate) struct Hero {
@@ -32,7 +32,7 @@ impl Hero {
     }
 }
 
-/// Spread like random ones, and the same in every run.
+/// Returns ids that are spread like random ones, and the same in every run.
 pub(crate) fn id(number: u64) -> Uuid {
     let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     Uuid::from_u64_pair(mixed, mixed.rotate_left(31) ^ number)
@@ -46,7 +46,7 @@ pub(crate) type Heroes = InMemory<Hero>;
 
 struct Kept<E> {
     rows: RwLock<HashMap<Uuid, Arc<E>>>,
-    /// What a query takes.
+    /// The duration of a query.
     delay: Duration,
     reads: AtomicU64,
 }
@@ -67,7 +67,7 @@ impl<E: Entity<Id = Uuid>> InMemory<E> {
         }))
     }
 
-    /// How many queries were answered.
+    /// Returns how many queries were served.
     pub(crate) fn reads(&self) -> u64 {
         self.0.reads.load(Ordering::Relaxed)
     }
@@ -152,7 +152,7 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
     }
 }
 
-/// A cache in front of the heroes, which starts with nothing.
+/// Returns a cache in front of the heroes, which starts empty.
 pub(crate) async fn cached(
     heroes: &Heroes,
     url: &str,

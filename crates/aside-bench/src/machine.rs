@@ -1,4 +1,4 @@
-//! What was measured on, with what, and what the machine did besides.
+//! The machine, the program, and the other load on the machine.
 
 use std::fs;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::servers;
 
-/// The machine and the program; stands above the tables.
+/// The machine and the program; shown above the tables.
 #[derive(Debug, Serialize)]
 pub(crate) struct Machine {
     processor: String,
@@ -23,7 +23,7 @@ pub(crate) struct Machine {
     begun: Instant,
 }
 
-/// What is only known when everything was measured.
+/// The facts that are known only after the measurements.
 #[derive(Debug, Serialize)]
 pub(crate) struct Afterwards {
     load_after: f64,
@@ -32,7 +32,7 @@ pub(crate) struct Afterwards {
 }
 
 impl Machine {
-    /// As it is before anything is measured.
+    /// Returns the state before the measurements.
     pub(crate) fn now() -> Self {
         let cpu = read("/proc/cpuinfo");
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
@@ -72,7 +72,7 @@ impl Machine {
         }
     }
 
-    /// As it is when everything was measured.
+    /// Returns the state after the measurements.
     pub(crate) fn afterwards(&self) -> Afterwards {
         Afterwards {
             load_after: load(),
@@ -99,7 +99,7 @@ fn load() -> f64 {
     first.unwrap_or(f64::NAN)
 }
 
-/// The text of a file of Linux; elsewhere there is none.
+/// Returns the text of a file of Linux; on other systems it is empty.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! Workloads that measure aside beside what it replaces.
+//! Workloads that measure aside against the code it replaces.
 //!
-//! Every figure is a ratio between things measured alternately in one run. A
+//! Every figure is a ratio between subjects measured alternately in one run. A
 //! suite checks its own results, and fails on a wrong one.
 
 mod against;
@@ -30,7 +30,7 @@ use crate::against::Passes;
 use crate::machine::Machine;
 use crate::table::Table;
 
-/// A result that is not what it must be.
+/// A wrong result.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Wrong(pub(crate) String);
@@ -42,21 +42,22 @@ impl From<std::io::Error> for Wrong {
 }
 
 #[derive(Parser)]
-#[command(about = "Measures aside beside what it replaces")]
+#[command(about = "Measures aside against the code it replaces")]
 struct Arguments {
     #[command(subcommand)]
     suite: Suite,
-    /// Writes the tables here as well, as JSON, with the machine and the load.
+    /// Also writes the tables to this file, as JSON, with the machine and the
+    /// load.
     #[arg(long, global = true)]
     json: Option<PathBuf>,
-    /// Draws what was measured here as well, as SVG.
+    /// Also draws the measured tables into this file, as SVG.
     #[arg(long, global = true)]
     svg: Option<PathBuf>,
-    /// A few seconds at most: to see that the results are right.
+    /// Takes a few seconds at most, to check that the results are right.
     #[arg(long, global = true)]
     quick: bool,
-    /// Measures another build of this program as well, alternately, and how far
-    /// this one lies apart from itself.
+    /// Also measures another build of this program, alternately, and the spread
+    /// of this build.
     #[arg(long, global = true, value_name = "BINARY")]
     against: Option<PathBuf>,
     /// How often each build runs the suite for `--against`.
@@ -67,7 +68,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Suite {
-    /// Hits in process.
+    /// Hits in the local tier.
     L1,
     /// Hits in Redis.
     L2,
@@ -80,9 +81,9 @@ enum Suite {
     Write,
     /// Reads and writes as YCSB mixes them, over PostgreSQL.
     Mixed,
-    /// What resident entries take, and whether it grows.
+    /// The memory of resident entries, and its growth.
     Memory,
-    /// Reads what it is told to: one of the processes of `miss`.
+    /// Reads the requested records: one of the processes of `miss`.
     #[command(hide = true)]
     Reader {
         #[arg(long)]
@@ -97,21 +98,21 @@ enum Suite {
     /// Replays a file of one key per line, `.zst` or plain, over a real Redis.
     Trace {
         file: PathBuf,
-        /// In-process entries.
+        /// Local entries.
         #[arg(long, default_value_t = 10_000)]
         capacity: usize,
     },
     /// The same without Redis.
     Simulate {
         file: PathBuf,
-        /// In-process entries.
+        /// Local entries.
         #[arg(long, default_value_t = 10_000)]
         capacity: usize,
     },
 }
 
 impl Suite {
-    /// How a suite whose figures are measured round by round is called.
+    /// Returns the name of a suite whose figures are measured round by round.
     fn name(&self) -> Option<&'static str> {
         match self {
             Self::L1 => Some("l1"),
@@ -160,11 +161,12 @@ async fn run(arguments: Arguments) -> Result<(), Wrong> {
         std::fs::write(&path, format!("{all:#}"))
             .map_err(|error| Wrong(format!("{}: {error}", path.display())))?;
     }
-    // Only now: the tables show how it was broken.
+    // The error is returned last, because the tables show how the promise was
+    // broken.
     broken.map_or(Ok(()), Err)
 }
 
-/// Two builds; each runs the suite in processes of its own.
+/// Compares two builds; each runs the suite in separate processes.
 fn compare(other: &Path, arguments: &Arguments) -> Result<Vec<Table>, Wrong> {
     let suite = arguments.suite.name().ok_or_else(|| {
         Wrong("--against needs a suite that measures round by round, such as l1".to_owned())
@@ -177,7 +179,7 @@ fn compare(other: &Path, arguments: &Arguments) -> Result<Vec<Table>, Wrong> {
     })
 }
 
-/// The tables of a suite, and how the library broke its promise in it.
+/// Returns the tables of a suite, and the promise that the library broke in it.
 async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>), Wrong> {
     let tables = match suite {
         Suite::L1 => suites::l1::run(quick).await?,

@@ -1,4 +1,4 @@
-//! What several suites need to use other cache libraries.
+//! Code that several suites need to use other cache libraries.
 
 use hitbox::ResponseCachePolicy;
 use hitbox::predicate::PredicateResult;
@@ -9,17 +9,17 @@ use uuid::Uuid;
 use crate::Wrong;
 use crate::heroes::Hero;
 
-/// For errors of all kinds of crates.
+/// Converts the errors of all crates.
 pub(crate) fn wrong(error: impl std::fmt::Display) -> Wrong {
     Wrong(error.to_string())
 }
 
-/// Calls `with` with the id as a text, which is not allocated.
+/// Calls `with` with the id as a text, without an allocation.
 pub(crate) fn by_name<T>(id: &Uuid, with: impl FnOnce(&str) -> T) -> T {
     with(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
 }
 
-/// A hero as hitbox wants its answers; it is cached as it is.
+/// A hero in the form that hitbox requires; it is cached unchanged.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Cacheable(pub(crate) Hero);
 

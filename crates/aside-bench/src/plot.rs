@@ -1,5 +1,5 @@
 //! Tables as a picture: a bar for each row, as long as its median, with a line
-//! from the least to the most.
+//! from the minimum to the maximum.
 
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use crate::rounds::{Measured, spread};
 use crate::table::{Body, Table, Unit, ratios};
 
 const WIDTH: i32 = 960;
-/// Where bars begin; the names stand before it.
+/// The left end of the bars; the names are to its left.
 const BARS_AT: i32 = 240;
-/// Where the longest median ends; figures stand behind the bars.
+/// The right end of the longest median; the figures are to its right.
 const BARS_END: i32 = 700;
 const TITLE_HEIGHT: i32 = 34;
 const ROW_HEIGHT: i32 = 24;
@@ -24,7 +24,7 @@ const SOFT: RGBColor = RGBColor(0x66, 0x66, 0x66);
 const OTHERS: RGBColor = RGBColor(0xb4, 0xc0, 0xcc);
 const OURS: RGBColor = RGBColor(0x2f, 0x7d, 0x6d);
 
-/// Names of rows that are drawn as the library's.
+/// Names of rows that are drawn in the library's colour.
 const OUR_NAMES: [&str; 3] = ["aside", "both tiers", "a miss through aside"];
 
 /// One measured table.
@@ -35,9 +35,9 @@ struct Panel<'a> {
     rows: &'a [Measured],
 }
 
-/// Draws what was measured round by round.
+/// Draws the tables that were measured round by round.
 ///
-/// On white, which can be read on dark pages as well.
+/// On a white background, which is also readable on dark pages.
 pub(crate) fn draw(path: &Path, tables: &[Table]) -> Result<(), Wrong> {
     let panels: Vec<Panel<'_>> = tables.iter().filter_map(panel).collect();
     let height = GAP + panels.iter().map(Panel::height).sum::<i32>();
@@ -101,7 +101,7 @@ impl Panel<'_> {
         base: Option<&Measured>,
     ) -> Drawn<'a> {
         let [median, least, most] = spread(row.rounds.iter().copied());
-        // What reaches far beyond every median is cut off, with its line.
+        // A line far beyond every median is cut off.
         let place = |figure: f64| {
             let part = (figure / longest).clamp(0.0, 1.1);
             BARS_AT + (f64::from(BARS_END - BARS_AT) * part).round() as i32

@@ -1,5 +1,5 @@
-//! Rows with a version in a real PostgreSQL, and what a service would write to
-//! keep them there.
+//! Rows with a version in a real PostgreSQL, and the repository that a service
+//! would write for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,20 +13,21 @@ use uuid::Uuid;
 
 use crate::Wrong;
 
-/// The most lists that a record may stand in, the list of all apart.
+/// The most lists that may contain a record, without the list of all.
 const MOST_LISTS: usize = 8;
 
 /// How many different values an index has.
 const VALUES: u64 = 100;
 
-/// A record that stands in `LISTS` lists and, if in any, in the list of all.
+/// A record that is in `LISTS` lists. If that is not zero, it is also in the
+/// list of all.
 ///
-/// `KIND` tells kinds apart where a service has several.
+/// `KIND` distinguishes kinds if a service has several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record<const LISTS: usize, const KIND: usize = 0> {
     pub(crate) id: Uuid,
     pub(crate) version: u64,
-    /// The id's number; index values are made of it.
+    /// The id's number; index values are derived from it.
     pub(crate) number: u64,
     pub(crate) content: String,
 }
@@ -55,7 +56,7 @@ const KINDS: [&str; 8] = [
 ];
 
 impl<const LISTS: usize, const KIND: usize> Record<LISTS, KIND> {
-    /// Of version 1, with a content of so many bytes.
+    /// Returns a record of version 1, with a content of `bytes` bytes.
     pub(crate) fn new(number: u64, bytes: usize) -> Self {
         Self {
             id: crate::heroes::id(number),
@@ -108,22 +109,22 @@ pub(crate) struct SqlRecords<const LISTS: usize> {
     pool: PgPool,
     reads: Arc<AtomicU64>,
     round_trips: Option<MultiplexedConnection>,
-    /// What a read of one row asks for.
+    /// The query for one row.
     by_id: &'static str,
 }
 
-/// Why PostgreSQL did not answer.
+/// The error of PostgreSQL.
 pub(crate) type SqlError = Arc<sqlx::Error>;
 
 const BY_ID: &str = "SELECT id, version, number, content FROM records WHERE id = $1";
 
-/// Takes twenty milliseconds, and is counted by the database itself, whichever
-/// process asks.
+/// Takes twenty milliseconds. The database itself counts it, so the reads of
+/// all processes are included.
 const SLOWLY_BY_ID: &str = "SELECT id, version, number, content, \
     nextval('loads')::text, pg_sleep(0.02)::text FROM records WHERE id = $1";
 
 impl<const LISTS: usize> SqlRecords<LISTS> {
-    /// Creates the table with `count` records of so many bytes.
+    /// Creates the table with `count` records of `bytes` bytes.
     pub(crate) async fn create(
         url: &str,
         connections: u32,
@@ -167,7 +168,7 @@ impl<const LISTS: usize> SqlRecords<LISTS> {
         Ok(records)
     }
 
-    /// Those that are there.
+    /// Opens an existing table.
     pub(crate) async fn open(url: &str, connections: u32) -> Result<Self, Wrong> {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
@@ -183,30 +184,30 @@ impl<const LISTS: usize> SqlRecords<LISTS> {
         })
     }
 
-    /// Lets go of the database, so that others can copy it.
+    /// Closes all connections to the database, so that it can be copied.
     pub(crate) async fn close(self) {
         self.pool.close().await;
     }
 
-    /// The same, where a read of one row takes twenty milliseconds.
+    /// Makes each read of one row take twenty milliseconds.
     pub(crate) fn slowly(mut self) -> Self {
         self.by_id = SLOWLY_BY_ID;
         self
     }
 
-    /// The same, where a write asks Redis once before its commit and once
-    /// after it, which is the least that forgetting everywhere can cost.
+    /// Makes each write send one command to Redis before its commit and one
+    /// after it, which is the minimal cost of invalidating everywhere.
     pub(crate) fn with_round_trips(mut self, redis: MultiplexedConnection) -> Self {
         self.round_trips = Some(redis);
         self
     }
 
-    /// How many queries of this and its clones were answered.
+    /// Returns how many queries this and its clones have served.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// How many slow reads the database has answered, whoever asked.
+    /// Returns how many slow reads the database has served, for all processes.
     pub(crate) async fn slow_reads(&self) -> Result<u64, Wrong> {
         let asked = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM loads";
         let count: i64 = sqlx::query_scalar(asked)
@@ -242,7 +243,7 @@ fn record<const LISTS: usize>(row: &PgRow) -> Result<Record<LISTS>, SqlError> {
     })
 }
 
-/// PostgreSQL knows no unsigned numbers.
+/// PostgreSQL has no unsigned numbers.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("no table here is that long")
 }
@@ -318,7 +319,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         Ok(Arc::new(after))
     }
 
-    /// The content is the caller's, the version the row's own and one more.
+    /// The content is the caller's; the version is the row's own plus one.
     async fn update_in(
         &self,
         row: Record<LISTS>,
@@ -331,7 +332,8 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         .bind(row.id)
         .bind(row.content.clone());
         if LISTS == 0 {
-            // One statement is a transaction, and what it forgets is known.
+            // One statement is a transaction, and the keys it invalidates are
+            // known.
             let mut connection = self.pool.acquire().await?;
             write.updated(&row, &row);
             write.before_commit().await;

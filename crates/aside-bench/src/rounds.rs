@@ -1,25 +1,24 @@
-//! Measuring several things alternately, so that whatever else the machine
-//! does falls on all of them.
+//! Measures several subjects alternately, so that other load on the machine
+//! affects all of them.
 
 use std::time::{Duration, Instant};
 
-/// Something to measure: a name, and what runs it once and answers its
-/// figures.
+/// A subject: a name, and a function that runs it once and returns its figures.
 pub(crate) struct Contender<'a> {
     name: String,
     run: Box<dyn FnMut() -> Vec<f64> + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// `run` makes `operations` operations and answers how long all of them
-    /// took together; the figure is the nanoseconds of one.
+    /// `run` performs `operations` operations and returns their total time; the
+    /// figure is the nanoseconds of one.
     pub(crate) fn new(name: &str, operations: u32, mut run: impl FnMut() -> Duration + 'a) -> Self {
         Self::with_figures(name, move || {
             vec![run().as_secs_f64() * 1e9 / f64::from(operations)]
         })
     }
 
-    /// `run` answers figures of its own, always as many.
+    /// `run` returns figures, the same number each time.
     pub(crate) fn with_figures(name: &str, run: impl FnMut() -> Vec<f64> + 'a) -> Self {
         Self {
             name: name.to_owned(),
@@ -32,26 +31,25 @@ impl<'a> Contender<'a> {
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Measured {
     pub(crate) name: String,
-    /// Round by round; one place is one round of all contenders.
+    /// Round by round; one index is one round of all contenders.
     pub(crate) rounds: Vec<f64>,
 }
 
-/// How many rounds there are at least, and how long more of them may take.
+/// The minimum number of rounds, and the time limit for further rounds.
 const LEAST_ROUNDS: usize = 5;
 const MOST_TIME: Duration = Duration::from_secs(25);
 
-/// Runs every contender once per round, and each round in another order: what
-/// one leaves in the processor's caches is not always the same one's gain. A
-/// round before the first only warms up. On a slow machine there are fewer
-/// rounds, and no fewer than five.
+/// Runs every contender once per round, and each round in another order, so
+/// that the processor's caches favour no contender. A round before the first
+/// only warms up. On a slow machine there are fewer rounds, but at least five.
 ///
-/// Answers the first figure of each.
+/// Returns the first figure of each contender.
 pub(crate) fn alternate(rounds: usize, contenders: Vec<Contender<'_>>) -> Vec<Measured> {
     alternate_figures(rounds, contenders).swap_remove(0)
 }
 
-/// The same for contenders with several figures each: for each figure, all
-/// contenders.
+/// As above for contenders with several figures each. Returns for each figure
+/// all contenders.
 pub(crate) fn alternate_figures(
     rounds: usize,
     mut contenders: Vec<Contender<'_>>,
@@ -84,15 +82,15 @@ pub(crate) fn alternate_figures(
     taken
 }
 
-/// How often a disturbed round is repeated, and after which pause: a suspicion
-/// of Redis ends with the next proof that it answers.
+/// How often a disturbed round is repeated, and the pause before. A suspicion
+/// of Redis ends with its next proof.
 const ATTEMPTS: usize = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Repeats a round until it was not disturbed: until it is `Some`.
+/// Repeats a round until it was undisturbed, that is `Some`.
 ///
-/// A machine that does other things for too long makes the library pass Redis
-/// by for a while. It should; but that is not what is measured here.
+/// If the machine is too busy for too long, the library bypasses Redis for a
+/// while. That is correct, but not the subject of the measurement.
 pub(crate) async fn undisturbed<T>(mut round: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..ATTEMPTS {
         if let Some(outcome) = round().await {
@@ -100,10 +98,10 @@ pub(crate) async fn undisturbed<T>(mut round: impl AsyncFnMut() -> Option<T>) ->
         }
         tokio::time::sleep(PAUSE).await;
     }
-    panic!("Redis was passed by in each of {ATTEMPTS} rounds");
+    panic!("Redis was bypassed in each of {ATTEMPTS} rounds");
 }
 
-/// The median, the least and the most of some figures.
+/// Returns the median, the minimum and the maximum of some figures.
 pub(crate) fn spread(figures: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
@@ -114,8 +112,7 @@ pub(crate) fn spread(figures: impl IntoIterator<Item = f64>) -> [f64; 3] {
     ]
 }
 
-/// The nanoseconds within which half of the operations, and 99 of 100, were
-/// answered.
+/// Returns the nanoseconds within which 50 and 99 of 100 operations returned.
 pub(crate) fn percentiles(mut taken: Vec<Duration>) -> Vec<f64> {
     taken.sort_unstable();
     let within = |percent: usize| taken[(taken.len() - 1) * percent / 100].as_secs_f64() * 1e9;

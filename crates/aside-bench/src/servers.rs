@@ -1,4 +1,4 @@
-//! The servers of a suite: its own, and gone with it.
+//! The private servers of a suite, which end with it.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -7,10 +7,10 @@ use aside_testkit::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
 
 use crate::Wrong;
 
-/// What was started, as it named itself.
+/// The names and versions of the started servers, as they report them.
 static STARTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// A Redis with settings of its own lines.
+/// A Redis with this suite's configuration lines.
 pub(crate) fn redis() -> Result<RedisServer, Wrong> {
     let server = RedisServer::start_with(RedisOptions::default());
     let server = server.map_err(|error| Wrong(error.to_string()))?;
@@ -24,8 +24,8 @@ pub(crate) fn redis() -> Result<RedisServer, Wrong> {
     Ok(server)
 }
 
-/// A PostgreSQL that keeps what is measured in its own memory, as one does
-/// that is given a machine: reading rows from files would flatter the cache.
+/// A PostgreSQL that keeps the measured rows in memory, like one on a dedicated
+/// machine. Reading rows from files would flatter the cache.
 pub(crate) fn postgres() -> Result<PostgresServer, Wrong> {
     let server = PostgresServer::start_with(PostgresOptions {
         config: vec!["shared_buffers=1GB".into(), "max_wal_size=2GB".into()],
@@ -38,7 +38,7 @@ pub(crate) fn postgres() -> Result<PostgresServer, Wrong> {
     Ok(server)
 }
 
-/// All that were started in this process.
+/// Returns all servers that were started in this process.
 pub(crate) fn started() -> Vec<String> {
     let started = STARTED.lock().expect("nothing panics under it");
     started.iter().cloned().collect()

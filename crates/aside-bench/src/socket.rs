@@ -1,14 +1,14 @@
-//! The least that asking Redis can cost: one blocking socket, no client
-//! library, no runtime.
+//! The minimal cost of a Redis command: one blocking socket, no client library,
+//! no runtime.
 
 use std::io::{self, Read, Write};
 
-/// A connection that asks one thing at a time.
+/// A connection that sends one command at a time.
 pub(crate) struct Socket<S> {
     stream: S,
     request: Vec<u8>,
     reply: Vec<u8>,
-    /// Of the reply, what has arrived and what has been read of it.
+    /// How many bytes of the reply have arrived, and how many have been read.
     arrived: usize,
     at: usize,
 }
@@ -24,14 +24,15 @@ impl<S: Read + Write> Socket<S> {
         }
     }
 
-    /// The value of a key, which must be there.
+    /// Returns the value of a key, which must exist.
     pub(crate) fn get(&mut self, key: &str) -> io::Result<&[u8]> {
         self.send("GET", &[key])?;
         let value = self.bulk()?;
         Ok(&self.reply[value])
     }
 
-    /// The values of many keys, which must all be there, one after the other.
+    /// Returns the values of many keys, which must all exist, one after the
+    /// other.
     pub(crate) fn get_many(
         &mut self,
         keys: &[&str],
@@ -56,7 +57,7 @@ impl<S: Read + Write> Socket<S> {
         self.stream.write_all(&self.request)
     }
 
-    /// Where the next bulk string is.
+    /// Returns the range of the next bulk string.
     fn bulk(&mut self) -> io::Result<std::ops::Range<usize>> {
         let length = self.line(b'$')?;
         let begin = self.at;
@@ -67,7 +68,7 @@ impl<S: Read + Write> Socket<S> {
         Ok(begin..begin + length)
     }
 
-    /// The number in the next line, which begins with `mark`.
+    /// Returns the number in the next line, which begins with `mark`.
     fn line(&mut self, mark: u8) -> io::Result<usize> {
         loop {
             let line = &self.reply[self.at..self.arrived];
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_as_they_were_stored_however_many_reads_they_take() {
+    fn values_are_returned_intact_across_several_reads() {
         let redis = aside_testkit::RedisServer::start().unwrap();
         let long = "x".repeat(1_000_000);
         redis.command(&["SET", "long", &long]);

@@ -1,4 +1,4 @@
-//! A row of many fields and about 5 KB, as the Tale Generator's stories are.
+//! A row of many fields and about 5 KB, like the Tale Generator's stories.
 
 use aside::Entity;
 use serde::{Deserialize, Serialize};

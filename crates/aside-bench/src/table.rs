@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::rounds::{Measured, spread};
 
-/// Figures that belong beside each other.
+/// Figures that belong together.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     pub(crate) title: String,
     #[serde(flatten)]
     pub(crate) body: Body,
-    /// What the project wants of them.
+    /// The project's targets for them.
     targets: Vec<Target>,
 }
 
@@ -24,14 +24,14 @@ pub(crate) enum Body {
         unit: Unit,
         rows: Vec<Measured>,
     },
-    /// Counted once: the same in every run of the same work.
+    /// Counted once, because the same work gives the same count in every run.
     Counted {
         columns: Vec<&'static str>,
         rows: Vec<Vec<Cell>>,
     },
 }
 
-/// What the figures of a table are.
+/// The unit of a table's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -49,15 +49,15 @@ pub(crate) enum Cell {
     Percent(f64),
     Seconds(f64),
     Milliseconds(f64),
-    /// So many of one thing for each of another.
+    /// A count per other item.
     Each(f64),
-    /// Of two figures that may differ by less than a percent.
+    /// A ratio of two figures that may differ by less than a percent.
     Ratio(f64),
-    /// So many of so many.
+    /// A count of a total.
     Of(u64, u64),
 }
 
-/// What is wanted of one row, beside another or by itself.
+/// The target for one row, relative to another or absolute.
 #[derive(Debug, Serialize)]
 struct Target {
     row: String,
@@ -74,7 +74,7 @@ pub(crate) enum Bound {
 }
 
 impl Table {
-    /// Of nanoseconds per operation.
+    /// Creates a table of nanoseconds per operation.
     pub(crate) fn new(title: String, beside: &str, rows: Vec<Measured>) -> Self {
         Self::of(Unit::Nanoseconds, title, beside, rows)
     }
@@ -96,12 +96,12 @@ impl Table {
         }
     }
 
-    /// Says what is wanted of a row beside another.
+    /// Adds a target for a row relative to another.
     pub(crate) fn wanted(self, row: &str, bound: Bound, beside: &str) -> Self {
         self.target(row, bound, Some(beside))
     }
 
-    /// Says what is wanted of a row by itself.
+    /// Adds an absolute target for a row.
     pub(crate) fn wanted_alone(self, row: &str, bound: Bound) -> Self {
         self.target(row, bound, None)
     }
@@ -164,8 +164,8 @@ fn find<'a>(rows: &'a [Measured], name: &str) -> Option<&'a Measured> {
     rows.iter().find(|row| row.name == name)
 }
 
-/// Of the rounds' ratios, and not a ratio of medians: what slowed a round down
-/// slowed down both.
+/// Returns the ratios of the rounds instead of a ratio of medians, because load
+/// that slowed a round down affected both figures.
 pub(crate) fn ratios(row: &Measured, base: Option<&Measured>) -> [f64; 3] {
     let base = base.iter().flat_map(|base| &base.rounds);
     let ratios: Vec<f64> = row

@@ -1,12 +1,12 @@
-//! Which keys a workload asks for: few of them most of the time.
+//! The keys that a workload requests: few of them most of the time.
 
 /// The constant of YCSB.
 const SKEW: f64 = 0.99;
 
 /// A Zipfian distribution over ranks: rank `r` is drawn with a probability
-/// proportional to `1 / (r + 1)^0.99`, as YCSB's `zipfian` does (Cooper et
-/// al., "Benchmarking Cloud Serving Systems with YCSB", 2010). Drawn from a
-/// table of its sums, which is exact.
+/// proportional to `1 / (r + 1)^0.99`, as YCSB's `zipfian` does (Cooper et al.,
+/// "Benchmarking Cloud Serving Systems with YCSB", 2010). Drawn from a table of
+/// its sums, which is exact.
 pub(crate) struct Zipf {
     sums: Vec<f64>,
 }
@@ -23,7 +23,7 @@ impl Zipf {
         }
     }
 
-    /// A rank; zero is the one that is drawn most.
+    /// Draws a rank; zero is the most frequent.
     pub(crate) fn draw(&self, random: &mut fastrand::Rng) -> u64 {
         let total = self.sums.last().copied().unwrap_or_default();
         let drawn = random.f64() * total;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_ranks_are_drawn_as_often_as_the_law_says() {
+    fn the_first_ranks_follow_the_distribution() {
         let zipf = Zipf::over(1_000);
         let mut random = fastrand::Rng::with_seed(1);
         let mut drawn = vec![0_u32; 1_000];

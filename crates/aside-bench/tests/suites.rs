@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-/// Runs the program, and gives what it printed.
+/// Runs the program. Returns its output.
 fn bench(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_aside-bench"))
         .args(arguments)
@@ -15,7 +15,7 @@ fn bench(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn hits_in_process_are_right_beside_every_store() {
+fn local_hits_are_right_beside_every_store() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("l1.json");
     let page = bench(&["l1", "--quick", "--json", json.to_str().unwrap()]);
@@ -66,20 +66,20 @@ fn hits_in_redis_are_right_beside_a_socket_and_a_client() {
 }
 
 #[test]
-fn no_update_is_lost_and_none_is_read_late() {
+fn every_update_is_kept_and_read_in_time() {
     let page = bench(&["write", "--quick"]);
     assert_eq!(page.matches("| aside |").count(), 4, "{page}");
     assert!(page.contains("| evalsha |"), "{page}");
 }
 
 #[test]
-fn no_version_goes_back_in_any_mix_of_reads_and_writes() {
+fn versions_never_go_back_in_any_mix_of_reads_and_writes() {
     let page = bench(&["mixed", "--quick"]);
     assert_eq!(page.matches("| both tiers |").count(), 4, "{page}");
 }
 
 #[test]
-fn what_grows_is_measured_and_drawn() {
+fn growing_sizes_are_measured_and_drawn() {
     let directory = tempfile::tempdir().unwrap();
     let svg = directory.path().join("scale.svg");
     let page = bench(&["scale", "--quick", "--svg", svg.to_str().unwrap()]);
@@ -100,7 +100,7 @@ fn what_grows_is_measured_and_drawn() {
 }
 
 #[test]
-fn everything_that_was_read_is_resident_and_counted() {
+fn every_row_that_was_read_is_resident_and_counted() {
     let page = bench(&["memory", "--quick"]);
     assert!(page.contains("| 2000 entries |"), "{page}");
 }
@@ -116,7 +116,7 @@ fn a_crowd_for_one_cold_key_makes_one_database_read() {
     ] {
         assert!(page.contains(row), "{row}: {page}");
     }
-    // What was measured, on what.
+    // The measured versions and the machine.
     for known in [
         "rustc 1.",
         "aside 0.",
@@ -146,7 +146,7 @@ fn hits_of_other_libraries_are_right() {
         let page = bench(&[suite, "--quick"]);
         for name in names {
             assert!(page.contains(&format!("| {name} |")), "{name}: {page}");
-            // Its version.
+            // The crate's version.
             assert!(page.contains(&format!(", {name} ")), "{name}: {page}");
         }
         assert!(page.contains("--features peers -- "), "{page}");
@@ -154,7 +154,7 @@ fn hits_of_other_libraries_are_right() {
 }
 
 #[test]
-fn aside_keeps_its_promise_where_a_plain_cache_aside_and_moka_serve_old_rows() {
+fn aside_keeps_its_promise_and_a_plain_cache_aside_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("consistency.json");
     let page = bench(&["consistency", "--quick", "--json", json.to_str().unwrap()]);
@@ -165,7 +165,8 @@ fn aside_keeps_its_promise_where_a_plain_cache_aside_and_moka_serve_old_rows() {
             .find(|line| line.starts_with(&format!("| {name}")));
         let row = row.unwrap_or_else(|| panic!("{page}"));
         let older = row.split('|').nth(5).map(str::trim);
-        // Or the workload is no race, and says nothing about aside either.
+        // Otherwise the workload has no race, and proves nothing about aside
+        // either.
         assert_ne!(older, Some("0"), "{row}");
     }
     let written = std::fs::read_to_string(json).unwrap();
@@ -173,7 +174,7 @@ fn aside_keeps_its_promise_where_a_plain_cache_aside_and_moka_serve_old_rows() {
 }
 
 #[test]
-fn a_trace_that_fits_is_loaded_once_per_key_with_redis_and_without() {
+fn a_trace_that_fits_is_loaded_once_per_key() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("trace.keys");
     let mut trace = String::new();
@@ -192,7 +193,7 @@ fn a_trace_that_fits_is_loaded_once_per_key_with_redis_and_without() {
         let [hits, below, loads, shared] = cells(&page, "| 1000 |")[4..8] else {
             panic!("{page}");
         };
-        // A request may still find the fill of the one before under way.
+        // A request may find the fill of an earlier one still in flight.
         let answered = (hits + below) * 10.0 + loads + shared;
         assert!((answered - 1000.0).abs() < 0.5, "{page}");
         assert!(loads >= 100.0, "{page}");
@@ -205,7 +206,7 @@ fn a_trace_that_fits_is_loaded_once_per_key_with_redis_and_without() {
 }
 
 #[test]
-fn a_trace_that_does_not_fit_fills_the_room_it_was_given() {
+fn a_trace_that_exceeds_the_capacity_fills_it() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("trace.keys");
     let mut trace = String::new();
@@ -218,7 +219,7 @@ fn a_trace_that_does_not_fit_fills_the_room_it_was_given() {
     assert!((482.0..=500.0).contains(&held), "{page}");
 }
 
-/// The numbers of the row that begins so.
+/// Returns the numbers of the row that begins with `begin`.
 fn cells(page: &str, begin: &str) -> Vec<f64> {
     let row = page.lines().find(|line| line.starts_with(begin));
     let row = row.unwrap_or_else(|| panic!("{begin}: {page}"));
@@ -228,7 +229,7 @@ fn cells(page: &str, begin: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_aside-bench"))
         .args(["simulate", "no-such-file.keys"])
         .output()
@@ -250,7 +251,8 @@ fn two_builds_are_compared_figure_by_figure() {
         let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
         assert_eq!(rows.len(), 4, "{row}: {page}");
         for row in rows {
-            // Name, two times, their ratio, the ratios of this build, the verdict.
+            // Name, two times, their ratio, the ratios of this build, the
+            // verdict.
             let ratio: f64 = row[3].parse().unwrap();
             assert!(0.0 < ratio, "{page}");
             let (lowest, highest) = row[4].split_once(" to ").unwrap();

@@ -1,20 +1,20 @@
-//! The arithmetic of a comparison: medians of passes, and how far the medians
-//! of one build lie apart by themselves.
+//! The arithmetic of a comparison: medians of passes, and the spread of the
+//! medians of one build.
 
 use std::fmt;
 
 use crate::rounds::spread;
 use crate::table::Unit;
 
-/// How much longer than its own spread explains a figure may take.
+/// How much slower a figure may be than its spread explains.
 const ALLOWED: f64 = 1.03;
 
-/// How often the passes are drawn again for the spread, and from which seed:
-/// the same figures always give the same verdict.
+/// How often the passes are drawn again for the spread, and the seed. The same
+/// figures always give the same verdict.
 const DRAWS: usize = 2_000;
 const SEED: u64 = 1;
 
-/// One figure of two builds. Ratios are of times: above 1 is slower, also if
+/// One figure of two builds. Ratios are of times: above 1 is slower, even if
 /// the figure is a rate.
 #[derive(Debug)]
 pub(crate) struct Comparison {
@@ -23,23 +23,22 @@ pub(crate) struct Comparison {
     pub(crate) other: f64,
     /// This build's median by the other's.
     pub(crate) ratio: f64,
-    /// Within which that ratio lies in 95 of 100 draws if both builds are this
-    /// one.
+    /// The range of that ratio in 95 of 100 draws if both builds are this one.
     pub(crate) itself: [f64; 2],
     pub(crate) verdict: Verdict,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// By more than 3 % beyond the spread.
+    /// Slower by more than 3 % beyond the spread.
     Slower,
     Within,
-    /// By more than 3 % beyond the spread.
+    /// Faster by more than 3 % beyond the spread.
     Faster,
 }
 
 impl Comparison {
-    /// Of a figure's medians, pass by pass; one place is one round.
+    /// Compares a figure's medians, pass by pass; one index is one round.
     pub(crate) fn of(unit: Unit, this: &[f64], other: &[f64], again: &[f64]) -> Self {
         let ratio = in_time(unit, median(this) / median(other));
         let itself = of_one_build(this, again);
@@ -75,12 +74,11 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The ratio of medians, drawn anew from the same rounds again and again; each
-/// drawn ratio counts the other way round as well, since either pass could have
-/// been the first.
+/// Draws the ratio of medians from the same rounds again and again. Each drawn
+/// ratio also counts inverted, because either pass could have been the first.
 ///
-/// Not the ratios of single rounds: they scatter more than medians do, so that
-/// no verdict could be reached, and the more so the more rounds there are.
+/// Ratios of single rounds were refused: they scatter more than medians do, and
+/// more so with more rounds, so that no verdict could be reached.
 fn of_one_build(this: &[f64], again: &[f64]) -> [f64; 2] {
     let rounds: Vec<(f64, f64)> = this.iter().copied().zip(again.iter().copied()).collect();
     let mut random = fastrand::Rng::with_seed(SEED);
@@ -97,7 +95,7 @@ fn of_one_build(this: &[f64], again: &[f64]) -> [f64; 2] {
     [ratios[beyond], ratios[ratios.len() - 1 - beyond]]
 }
 
-/// A ratio of rates turned round.
+/// Inverts a ratio of rates.
 fn in_time(unit: Unit, ratio: f64) -> f64 {
     match unit {
         Unit::PerSecond => ratio.recip(),
@@ -126,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_is_of_medians_and_ignores_one_slow_pass() {
+    fn the_ratio_of_medians_ignores_one_slow_pass() {
         let compared = judge(Unit::Nanoseconds, &[80.0, 80.0, 9e9, 80.0, 80.0], &AGAIN);
         assert_eq!((compared.this, compared.other), (100.0, 80.0));
         assert_eq!(compared.ratio, 1.25);
@@ -151,7 +149,7 @@ mod tests {
             judge(Unit::Nanoseconds, &times(1.2), &AGAIN).verdict,
             Verdict::Faster
         );
-        // Of two percent the spread would have to be nothing.
+        // A verdict on two percent would need a spread of zero.
         assert_eq!(
             judge(Unit::Nanoseconds, &times(0.98), &THIS).verdict,
             Verdict::Within
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_pass_always_faster_is_spread_and_no_gain() {
+    fn a_second_pass_that_is_always_faster_is_spread() {
         let again = THIS.map(|figure| figure / 1.2);
         let compared = judge(Unit::Nanoseconds, &times(0.9), &again);
         assert!(1.15 < compared.itself[1], "{compared:?}");

@@ -1,10 +1,10 @@
-//! One workload through aside and what it replaces, judged by one checker.
+//! One workload through aside and the code it replaces, checked by one checker.
 //!
-//! Readers and writers of a few hot keys run into each other, on two nodes
-//! over one Redis. Every operation is written down with its start, its end and
-//! its version, and the checker of `aside-testkit` says afterwards which reads
-//! were older than a write that had returned. The suite fails if aside breaks
-//! what it promises; what others do is reported as it is.
+//! Many readers and writers use a few hot keys concurrently, on two nodes over
+//! one Redis. Every operation is recorded with its start, its end and its
+//! version. Afterwards the checker of `aside-testkit` reports the reads that
+//! were older than a write that had returned. The suite fails if aside breaks a
+//! promise; the results of the others are only reported.
 
 mod by_hand;
 mod database;
@@ -30,15 +30,15 @@ use self::workload::{Node, Setting};
 use crate::table::{Cell, Table};
 use crate::{Wrong, servers};
 
-/// How long every candidate keeps what it holds: longer than a run, so that
-/// nothing is healed by expiring.
+/// How long every candidate keeps its entries: longer than a run, so that no
+/// stale entry is repaired by expiring.
 const TTL: Duration = Duration::from_secs(3_600);
-/// Where the delays of the database begin.
+/// The seed for the delays of the database.
 const SEED: u64 = 0x5eed;
-/// What aside promises of reads from the process; its default.
+/// The bound that aside promises for local reads; its default.
 const BOUND: Duration = Duration::from_millis(500);
-/// What is said of every candidate. The three kinds of violations are counted
-/// per million operations, at a bound of zero for everyone.
+/// The columns for every candidate. The three kinds of violations are counted
+/// per million operations, at a bound of zero for all.
 const COLUMNS: [&str; 10] = [
     "",
     "reads",
@@ -52,7 +52,7 @@ const COLUMNS: [&str; 10] = [
     "promise",
 ];
 
-/// The tables, and how a promise of aside was broken, if one was.
+/// Returns the tables, and the promise that aside broke, if it broke one.
 pub(crate) async fn run(quick: bool) -> Result<(Vec<Table>, Option<Wrong>), Wrong> {
     let lasting = Duration::from_secs(if quick { 2 } else { 30 });
     let moving = Duration::from_millis(500);
@@ -73,7 +73,7 @@ pub(crate) async fn run(quick: bool) -> Result<(Vec<Table>, Option<Wrong>), Wron
     Ok((tables, broken))
 }
 
-/// What became of every candidate in one setting.
+/// Returns the results of every candidate in one setting.
 async fn candidates(setting: Setting) -> Result<Vec<Row>, Wrong> {
     let mut rows = Vec::new();
     for (name, freshness, kind) in [
@@ -112,13 +112,12 @@ async fn candidates(setting: Setting) -> Result<Vec<Row>, Wrong> {
     Ok(rows)
 }
 
-/// A database as it is at first, and a Redis with nothing in it.
+/// Returns a fresh database and an empty Redis.
 fn stage(setting: Setting) -> Result<(Database, RedisServer), Wrong> {
     Ok((Database::of(setting.keys(), SEED), servers::redis()?))
 }
 
-/// What the checker found of one candidate; violations are those of a bound of
-/// zero.
+/// The checker's findings about one candidate, at a bound of zero.
 struct Row {
     name: String,
     reads: u64,
@@ -126,9 +125,9 @@ struct Row {
     refused: u64,
     /// C1: older than a write that had returned before the read began.
     stale: u64,
-    /// C2: of a version that nobody had begun to write.
+    /// C2: of a version whose write had not begun.
     never_written: u64,
-    /// C3: older than a read before it.
+    /// C3: older than an earlier read.
     backwards: u64,
     /// How long before the read the first newer write had returned, at most.
     oldest_ms: f64,
@@ -138,7 +137,7 @@ struct Row {
     promise: Promise,
 }
 
-/// What became of what a candidate promises.
+/// The state of a candidate's promise.
 enum Promise {
     NoneStated,
     Kept,
@@ -161,8 +160,8 @@ impl Row {
         }
     }
 
-    /// Peers with entries in process are judged as the lenient reads of aside
-    /// are: answers that go back are counted within a node only.
+    /// Peers with local entries are checked like the lenient reads of aside:
+    /// reads that go back are counted within a node only.
     async fn of_peer<N: Node>(
         name: &str,
         setting: Setting,

@@ -1,4 +1,4 @@
-//! Hits in process, beside bare stores with the same keys and rows.
+//! Local hits, beside bare stores with the same keys and rows.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,10 +21,10 @@ use crate::table::{Bound, Table};
 #[cfg(feature = "peers")]
 mod peers;
 
-/// Whom the others are measured beside.
+/// The subject that the others are compared with.
 const BARE: &str = "quick_cache";
 
-/// Small rows: a million of them must find room.
+/// Small rows, because a million of them must fit into memory.
 const BYTES: usize = 56;
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
@@ -64,7 +64,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     Ok(tables)
 }
 
-/// The same rows everywhere.
+/// The same rows for all contenders.
 struct Stage {
     map: HashMap<Uuid, Arc<Hero>, RandomState>,
     quick: quick_cache::sync::Cache<Uuid, Arc<Hero>, quick_cache::UnitWeighter, RandomState>,
@@ -72,7 +72,7 @@ struct Stage {
     moka_async: moka::future::Cache<Uuid, Arc<Hero>, RandomState>,
     dash: dashmap::DashMap<Uuid, Arc<Hero>, RandomState>,
     aside: CachedRepository<Heroes>,
-    /// Only beside few rows: each of them holds all of them once more.
+    /// Only for few rows, because each peer stores all of them once more.
     #[cfg(feature = "peers")]
     peers: Option<peers::Peers>,
 }
@@ -120,11 +120,11 @@ impl Stage {
         for id in &ids {
             let found = ready(pin!(stage.aside.find_by_id(id))).and_then(|Ok(found)| found);
             if found.is_none_or(|row| row.id != *id) {
-                return Err(Wrong(format!("{id} is not held in process")));
+                return Err(Wrong(format!("{id} has no local entry")));
             }
         }
         if heroes.reads() != before {
-            return Err(Wrong("a hit asked the database".to_owned()));
+            return Err(Wrong("a hit read the database".to_owned()));
         }
         Ok(stage)
     }
@@ -135,7 +135,7 @@ impl Stage {
             contender(BARE, ids, threads, |id| self.quick.get(id)),
             contender("moka", ids, threads, |id| self.moka.get(id)),
             contender("moka get_with", ids, threads, |id| {
-                let missing = async { unreachable!("every row is held") };
+                let missing = async { unreachable!("every row has a local entry") };
                 Some(finished(pin!(self.moka_async.get_with_by_ref(id, missing))))
             }),
             contender("dashmap", ids, threads, |id| {
@@ -165,16 +165,16 @@ fn contender<'a>(
     Contender::new(name, operations, move || on_threads(threads, ids, &get))
 }
 
-/// How long it takes each of the threads to get every id once, by the time
-/// that it had a processor: where others use the machine too, the clock on the
-/// wall counts theirs for whoever takes longer than a slice of time.
+/// Returns how long each of the threads takes to get every id once, in
+/// processor time. On a shared machine, wall-clock time would include the time
+/// slices of other processes.
 fn on_threads(
     threads: usize,
     ids: &[Uuid],
     get: &(impl Fn(&Uuid) -> Option<Arc<Hero>> + Sync),
 ) -> Duration {
     let all = || {
-        // The processor's caches hold what the contender before this one read.
+        // Replaces the previous contender's data in the processor's caches.
         for id in ids {
             black_box(get(black_box(id)));
         }
@@ -184,10 +184,10 @@ fn on_threads(
             assert!(row.is_some_and(|row| row.id == *id), "another row");
         }
         let taken = clock_gettime(ClockId::ThreadCPUTime) - begun;
-        Duration::try_from(taken).expect("the clock goes on")
+        Duration::try_from(taken).expect("the clock is monotonic")
     };
-    // A thread even for one: what is polled within a runtime's own poll is
-    // made to pause now and then by some futures.
+    // Even one reader gets a separate thread, because some futures yield now
+    // and then if they are polled within a runtime.
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(all)).collect();
         let times = running.into_iter().map(|thread| thread.join());
@@ -196,8 +196,9 @@ fn on_threads(
     .unwrap_or_default()
 }
 
-/// The output of a future that waits for nothing, as that of a hit. Pinned by
-/// the caller, as by an `await`: moving it here would cost more than the hit.
+/// Returns the output of a future that does not wait, such as a hit. Pinned by
+/// the caller, as by an `await`, because moving it would cost more than the
+/// hit.
 fn ready<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -205,8 +206,8 @@ fn ready<T>(future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     }
 }
 
-/// The output of a future that may find a lock taken, as in caches that keep
-/// house in the course of a hit.
+/// Returns the output of a future that may find a lock taken, as in caches that
+/// do maintenance during a hit.
 fn finished<T>(mut future: Pin<&mut impl Future<Output = T>>) -> T {
     loop {
         match ready(future.as_mut()) {
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_hit_in_process_allocates_nothing() {
+    async fn a_local_hit_makes_no_allocation() {
         let stage = Stage::set(100).await.unwrap();
         let id = id(7);
         let counted = allocation_counter::measure(|| {

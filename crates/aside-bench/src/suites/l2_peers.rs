@@ -1,5 +1,5 @@
 //! Hits in Redis through other cache libraries, beside the bare client that
-//! decodes and beside aside. Nothing is kept in process where that can be said.
+//! decodes and beside aside. The local tier is off if a library allows that.
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::rounds::{Contender, alternate};
 use crate::table::Table;
 use crate::{Wrong, bare, servers};
 
-/// How many rows are asked for, and of which size.
+/// How many rows are read, and their size.
 const ROWS: u64 = 1_000;
 const BYTES: usize = 600;
-/// How many tasks ask at once where throughput is measured.
+/// How many tasks read concurrently for the throughput.
 const TASKS: u32 = 64;
 const TTL: Duration = Duration::from_secs(86_400);
 
-/// Something that finds a hero in Redis.
+/// A client that finds a hero in Redis.
 trait Reader: Send + Sync + 'static {
     fn find(&self, id: &Uuid) -> impl Future<Output = Option<Arc<Hero>>> + Send;
 }
@@ -66,13 +66,13 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
         tables.push(Table::new(title, "the bare client", rows));
     }
     if aside.0.source().reads() != 0 {
-        return Err(Wrong("a hit in Redis asked the database".to_owned()));
+        return Err(Wrong("a hit in Redis read the database".to_owned()));
     }
     Ok(tables)
 }
 
-/// One task alone is measured by its median read, several by the time that
-/// all of their reads took together.
+/// One task alone is measured by its median read, several by the total time of
+/// all their reads.
 fn contender<'a, R: Reader>(name: &str, reader: &Arc<R>, tasks: u32, reads: u32) -> Contender<'a> {
     let (reader, runtime) = (Arc::clone(reader), Handle::current());
     let operations = if tasks == 1 { 1 } else { reads / tasks * tasks };
@@ -98,7 +98,7 @@ fn contender<'a, R: Reader>(name: &str, reader: &Arc<R>, tasks: u32, reads: u32)
     })
 }
 
-/// Reads one after another; the median.
+/// Reads one row after another. Returns the median time.
 async fn read<R: Reader>(reader: Arc<R>, reads: u32) -> Duration {
     let mut times = Vec::new();
     for _ in 0..reads {
@@ -112,7 +112,7 @@ async fn read<R: Reader>(reader: Arc<R>, reads: u32) -> Duration {
     times[times.len() / 2]
 }
 
-/// One multiplexed connection, GET and serde_json: what is hard to be below.
+/// One multiplexed connection, GET and serde_json: close to the minimum.
 struct Bare(MultiplexedConnection);
 
 impl Bare {
@@ -139,8 +139,8 @@ impl Reader for Bare {
     }
 }
 
-/// With no in-process tier. Another repository has filled Redis, so that the
-/// one that is measured has no reason to ask its database, which is empty.
+/// Without a local tier. Another repository has filled Redis, so the measured
+/// one never needs its database, which is empty.
 struct Aside(CachedRepository<Heroes>);
 
 impl Aside {
@@ -148,7 +148,7 @@ impl Aside {
         let config = CacheConfig {
             redis_url: Secret::new(url),
             max_staleness: Duration::ZERO,
-            // A busy machine shall not make it pass Redis by.
+            // A busy machine must not make it bypass Redis.
             operation_timeout: Duration::from_secs(5),
             default_ttl: TTL,
             ..CacheConfig::default()
@@ -174,8 +174,8 @@ impl Reader for Aside {
     }
 }
 
-/// With the in-process tier skipped and without tags, which would be read as
-/// well; by JSON.
+/// Without the local tier and without tags, which would cost further reads; as
+/// JSON.
 struct Amalgam(amalgam::Cache<Hero>);
 
 impl Amalgam {
@@ -240,7 +240,7 @@ impl Reader for Hitbox {
     }
 }
 
-/// With Redis for its only tier, by JSON.
+/// With Redis for its only tier, as JSON.
 struct MultiTier(CacheManager);
 
 impl MultiTier {

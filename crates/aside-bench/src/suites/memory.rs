@@ -1,7 +1,7 @@
-//! What resident entries take beyond the entities, and whether it grows.
+//! The memory of resident entries beyond the entities, and its growth.
 //!
-//! Bytes are those asked of the allocator by the one thread that does all the
-//! work, counted exactly.
+//! Bytes are those that the one working thread requests from the allocator,
+//! counted exactly.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -18,33 +18,33 @@ use crate::rounds::{Contender, alternate};
 use crate::table::{self, Bound, Table, Unit};
 use crate::{Wrong, servers};
 
-/// Of a hero's appearance; the rest of its JSON is as long again.
+/// The length of a hero's appearance; the rest of its JSON is as long again.
 const BYTES: usize = 56;
 
 /// Ids of one `find_many`.
 const BATCH: usize = 100;
 
-/// An hour of values that live for two minutes, compressed to as many lifetimes
-/// of values that live for a second.
+/// An hour of values with a TTL of two minutes, compressed to as many lifetimes
+/// of values with a TTL of a second.
 const LIFETIMES: u32 = 30;
 const TTL: Duration = Duration::from_secs(1);
 
-/// What part the last of the churn may hold more than the middle: the store's
-/// tables and the client's buffers breathe.
+/// By which fraction the end of the churn may exceed its middle, because the
+/// store's tables and the client's buffers vary.
 const BREATH: f64 = 0.02;
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let sizes: &[u64] = if quick {
         &[2_000]
     } else {
-        // With 530,000, the first of the store's tables has just doubled, which is
-        // when an entry takes most.
+        // With 530,000, the first of the store's tables has just doubled, which
+        // is when an entry takes most memory.
         &[10_000, 100_000, 530_000, 1_000_000]
     };
     let rounds = if quick { 2 } else { 5 };
     let redis = servers::redis()?;
     let measured = std::thread::scope(|scope| {
-        // A thread of its own: the allocator counts by thread.
+        // In a separate thread, because the allocator counts by thread.
         let measuring = scope.spawn(|| {
             let mut tables = resident(&redis, sizes, rounds)?;
             redis.command(&["FLUSHALL"]);
@@ -62,7 +62,7 @@ fn resident(redis: &RedisServer, sizes: &[u64], rounds: usize) -> Result<Vec<Tab
     let name = |size: u64| format!("{size} entries");
     for size in sizes {
         let heroes = Heroes::of(*size, BYTES, Duration::ZERO);
-        // Into Redis; each round then reads from there what it keeps.
+        // Fills Redis; each round then reads its entries from there.
         measure(redis, &heroes, *size)?;
         let once = &once;
         contenders.push(Contender::with_figures(&name(*size), move || {
@@ -94,7 +94,7 @@ fn measure(redis: &RedisServer, heroes: &Heroes, size: u64) -> Result<Taken, Wro
         l1_capacity_bytes: 8 << 30,
         ..CacheConfig::default()
     };
-    // Of its own, so that nothing of an earlier one ends while this one counts.
+    // A new runtime, so that no earlier task ends during the count.
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut service = None;
     // The first batch makes the client's buffers as large as they get.
@@ -109,15 +109,15 @@ fn measure(redis: &RedisServer, heroes: &Heroes, size: u64) -> Result<Taken, Wro
         runtime.block_on(read_all(&cached, first..size));
     });
     let held = cached.cache().stats().kinds[0].l1_entries;
-    assert_eq!(held, size, "not everything that was read is held");
+    assert_eq!(held, size, "some rows that were read have no entry");
     let before = heroes.reads();
     let asked = id(size / 2);
     let Ok(found) = runtime.block_on(cached.find_by_id(&asked));
     assert!(found.is_some_and(|row| row.id == asked), "another row");
-    assert_eq!(heroes.reads(), before, "a resident row was asked for again");
+    assert_eq!(heroes.reads(), before, "a resident row was read again");
     let entity = allocation_counter::measure(|| {
-        // Seen by nobody, it would not be allocated: and what is not counted
-        // here is counted as beyond it.
+        // Without `black_box` it would not be allocated. Bytes that are not
+        // counted here would count as beyond the entity.
         std::mem::forget(black_box(Arc::new(Hero::new(1, BYTES))));
     });
     let entity = entity.bytes_current;
@@ -139,8 +139,8 @@ async fn read_all(cached: &CachedRepository<Heroes>, numbers: std::ops::Range<u6
     }
 }
 
-/// Reads, misses, expiries, evictions, updates, deletions and forgetting for
-/// as many lifetimes as an hour has; what is held must not grow.
+/// Reads, misses, expiries, evictions, updates, deletions and invalidations for
+/// as many lifetimes as an hour has. The size of the tier must not grow.
 fn churn(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
     let (rows, room, lifetimes) = if quick {
         (1_000, 300, 3)
@@ -158,7 +158,7 @@ fn churn(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
     let cached = runtime.block_on(cached(&heroes, redis, config));
     let mut random = fastrand::Rng::with_seed(1);
     let (mut live, mut lives, mut operations) = (0, Vec::new(), 0);
-    // The first lifetime fills everything and is not counted.
+    // The first lifetime fills the tier and is not counted.
     for lifetime in 0..=lifetimes {
         let counted = allocation_counter::measure(|| {
             let until = Instant::now() + TTL;
@@ -210,7 +210,7 @@ fn churn(redis: &RedisServer, quick: bool) -> Result<Table, Wrong> {
     Ok(Table::counted(title, columns, vec![row]))
 }
 
-/// Does everything that changes what is held; answers how much of it.
+/// Does everything that changes the tier. Returns its size.
 async fn live_until(
     until: Instant,
     cached: &CachedRepository<Heroes>,
@@ -235,7 +235,7 @@ async fn live_until(
         let hero = Hero::new(random.u64(..rows), BYTES);
         let name = HeroIndex::Name(hero.name.clone());
         let Ok(named) = cached.find_by(&name).await;
-        assert_eq!(named.len(), 1, "a name is one hero's");
+        assert_eq!(named.len(), 1, "a name belongs to one hero");
         let (Ok(_), Ok(_)) = (
             cached.update(hero.clone()).await,
             cached.delete(&hero.id).await,
@@ -256,8 +256,9 @@ async fn cached(
 ) -> CachedRepository<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new(redis.url()),
-        // Between two measurements this thread does not hear Redis. It need
-        // not be kept for slow therefore: how long things take is not asked.
+        // Between two measurements this thread does not read messages. The long
+        // bound keeps it from being considered stale, because time is not
+        // measured here.
         max_staleness: Duration::from_secs(60),
         operation_timeout: Duration::from_secs(20),
         ..config

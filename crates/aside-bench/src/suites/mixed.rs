@@ -27,17 +27,17 @@ const BYTES: usize = 1_000;
 
 const TASKS: usize = 16;
 
-/// Rows without lists: YCSB's are asked for by key alone.
+/// Rows without lists, because YCSB reads by key alone.
 type Stored = Record<0>;
 type Records = SqlRecords<0>;
 
-/// How often each does what, and to which keys.
+/// The operations of a workload, and their keys.
 #[derive(Clone, Copy)]
 struct Workload {
     name: &'static str,
     /// Of a hundred operations, how many are reads.
     reads: u8,
-    /// The others insert, and reads prefer what was inserted last.
+    /// The other operations insert, and reads prefer the latest inserts.
     latest: bool,
 }
 
@@ -64,7 +64,7 @@ const WORKLOADS: [Workload; 4] = [
     },
 ];
 
-/// How much is done.
+/// The amount of work.
 #[derive(Clone, Copy)]
 struct Extent {
     records: u64,
@@ -94,14 +94,14 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     let url = postgres.create_database("records");
     let records = Records::create(&url, 1, extent.records, BYTES).await?;
     records.close().await;
-    // Nobody's writes are another's.
+    // A separate database each, so that no subject sees another's writes.
     let copy = async |name: &str| {
         let sql = format!("CREATE DATABASE \"{name}\" TEMPLATE records");
         postgres.query("postgres", &sql);
         Records::open(&postgres.url_of(name), TASKS as u32).await
     };
     let none = Subject::new(copy("none").await?, extent.records);
-    // A server for each: what one has filled must not be the other's hits.
+    // A separate server each, so that no subject hits another's entries.
     let (redis, other) = (servers::redis()?, servers::redis()?);
     let shared = cached(copy("shared").await?, &redis.url(), Duration::ZERO).await;
     let shared = Subject::new(shared, extent.records);
@@ -138,7 +138,7 @@ async fn cached(records: Records, url: &str, max_staleness: Duration) -> CachedR
         redis_url: Secret::new(url),
         max_staleness,
         operation_timeout: Duration::from_secs(5),
-        // All of it: what does not fit is the suite `simulate`'s question.
+        // Room for all rows; the suite `simulate` measures smaller tiers.
         l1_capacity_bytes: 512 << 20,
         ..CacheConfig::default()
     };
@@ -158,26 +158,26 @@ async fn warm(repository: &CachedRepository<Records>, records: u64) -> Result<()
             .eq(ids.iter().copied())
         {
             return Err(Wrong(
-                "a batch has other rows than were asked for".to_owned(),
+                "a batch has other rows than were requested".to_owned(),
             ));
         }
     }
     Ok(())
 }
 
-/// A repository, and how many records it has by now.
+/// A repository, and its current number of records.
 struct Subject<R> {
     repository: R,
     inserts: Arc<Inserts>,
 }
 
-/// Which records were inserted, as YCSB's acknowledged counter has it: a read
-/// asks for none whose insert has not returned.
+/// The records that were inserted, like YCSB's acknowledged counter: no read
+/// requests a record whose insert has not returned.
 struct Inserts {
     given: AtomicU64,
     /// All numbers below it are stored.
     stored: AtomicU64,
-    /// Those stored while a lower one was not.
+    /// Numbers stored while a lower one was not.
     ahead: Mutex<BTreeSet<u64>>,
 }
 
@@ -193,10 +193,10 @@ impl Inserts {
     }
 }
 
-/// What a task does: ranks and, for each, whether it is read.
+/// The operations of a task: ranks, and for each, if it is read.
 type Plan = Vec<(u64, bool)>;
 
-/// What a reader saw: which record, in which version.
+/// The record and version of each read.
 type Seen = Vec<(u64, u64)>;
 
 impl<R> Subject<R>
@@ -234,7 +234,7 @@ where
         })
     }
 
-    /// Works for a while; answers the operations per second.
+    /// Works for a while. Returns the operations per second.
     async fn round(&self, workload: Workload, time: Duration, plans: Vec<Plan>) -> f64 {
         let begun = Instant::now();
         let tasks: JoinSet<(usize, Seen)> = plans
@@ -251,7 +251,7 @@ where
         operations as f64 / took.as_secs_f64()
     }
 
-    /// What one task does until then.
+    /// Runs one task until then.
     fn work(
         &self,
         workload: Workload,
@@ -282,7 +282,7 @@ where
                     let row = repository.update(Stored::new(number, BYTES)).await;
                     let row = row.expect("PostgreSQL takes it");
                     let row = row.unwrap_or_else(|| panic!("record {number} is gone"));
-                    // The next read of this task must not be behind it.
+                    // The next read of this task must not be older.
                     seen.push((number, row.version));
                 }
                 count += 1;
@@ -290,7 +290,8 @@ where
                     if until <= Instant::now() {
                         break;
                     }
-                    // A hit in process waits for nothing, and others wait.
+                    // A local hit does not wait, so other tasks would never
+                    // run.
                     tokio::task::yield_now().await;
                 }
             }
@@ -299,7 +300,8 @@ where
     }
 }
 
-/// Of no record did this reader see an older version after a newer one.
+/// Checks that the reader never saw an older version of a record after a newer
+/// one.
 fn check(seen: &Seen) {
     let mut newest = HashMap::new();
     for (number, version) in seen {
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "record 7 went back from version 3 to 2")]
-    fn a_version_that_goes_back_is_noticed() {
+    fn a_version_that_goes_back_is_detected() {
         check(&vec![(7, 2), (1, 1), (7, 3), (7, 2)]);
     }
 }

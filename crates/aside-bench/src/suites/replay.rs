@@ -1,4 +1,4 @@
-//! Real requests through the real read path: how often it finds a row.
+//! Recorded requests through the real read path, and their hit ratio.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,18 +13,18 @@ use crate::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
 use crate::table::{Cell, Table};
 
-/// What an entry weighs beyond its payload.
+/// The weight of an entry beyond its payload.
 const OVERHEAD_BYTES: usize = 160;
 
-/// In what units a payload is weighed.
+/// The unit in which a payload is weighed.
 const PAYLOAD_UNIT: usize = 16;
 
-/// The part of the capacity that may stay empty: the store divides it among
-/// shards, which rows do not fill alike.
+/// The fraction of the capacity that may stay empty, because the store divides
+/// it among shards, which rows do not fill evenly.
 const SLACK: f64 = 0.02;
 
-/// Replays a trace of one key per line against `capacity` in-process entries,
-/// with `url` below them.
+/// Replays a trace of one key per line with `capacity` local entries, and `url`
+/// below them.
 pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<Table>, Wrong> {
     let keys = read(file)?;
     let unique = keys.iter().max().map_or(0, |most| most + 1);
@@ -35,7 +35,7 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<T
         let Ok(found) = cached.find_by_id(&id(*key)).await;
         if found.is_none_or(|row| row.id != id(*key)) {
             return Err(Wrong(format!(
-                "the answer to request of key {key} is another row"
+                "the request of key {key} returned another row"
             )));
         }
     }
@@ -75,8 +75,8 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<T
     Ok(vec![Table::counted(title, columns, vec![row])])
 }
 
-/// Every request was answered by a hit, by a load of its own or by that of
-/// another; answers how many by another's.
+/// Checks that every request was served by a hit, by its own load or by another
+/// request's. Returns how many by another's.
 fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
     let hits = kind.l1_hits + kind.l2_hits;
     let shared = (kind.misses + kind.bypasses).checked_sub(loads);
@@ -90,8 +90,8 @@ fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
     }
 }
 
-/// The bytes that the capacity was turned into hold as many entries as was
-/// asked for.
+/// Checks that the bytes computed from the capacity fit as many entries as
+/// requested.
 fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
     let least = (capacity.min(unique) as f64 * (1.0 - SLACK)).floor() - 8.0;
     if capacity < held || (held as f64) < least {
@@ -102,14 +102,14 @@ fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// What a row weighs in process; all of them weigh the same.
+/// Returns the weight of a local row; all of them weigh the same.
 fn weight(unique: u64) -> usize {
     let envelope = r#"{"entity":,"cached_at":"2026-01-01T00:00:00.000Z","ttl":3600}"#;
     let row = serde_json::to_string(&Hero::new(unique / 2, 14)).unwrap_or_default();
     OVERHEAD_BYTES + (envelope.len() + row.len()).next_multiple_of(PAYLOAD_UNIT)
 }
 
-/// The requests, each key as the number of its first appearance.
+/// Returns the requests, each key as the number of its first appearance.
 fn read(path: &Path) -> Result<Vec<u64>, Wrong> {
     let wrong = |error: &dyn std::fmt::Display| Wrong(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;

@@ -20,7 +20,7 @@ const ASIDE: &str = "aside";
 
 const RECORDS: u64 = 1_000;
 
-/// What a record's content takes.
+/// The length of a record's content.
 const BYTES: usize = 500;
 
 const WRITERS: usize = 16;
@@ -28,7 +28,8 @@ const WRITERS: usize = 16;
 /// How many records are read again after the writes.
 const CHECKED: usize = 50;
 
-/// Each stands in the list of all and in one more: a write forgets three keys.
+/// Each row is in the list of all and in one more, so a write invalidates three
+/// keys.
 const LISTS: usize = 1;
 
 type Stored = Record<LISTS>;
@@ -65,7 +66,8 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
         }
         Ok::<_, Wrong>(tables)
     };
-    // One after the other, it is mostly waking up who sleeps on another core.
+    // Sequential updates on several cores would mostly measure waking up
+    // sleeping cores.
     let mut tables: Vec<Table> = cores::on_one(|pinned| {
         let place = if pinned { ", on one core" } else { "" };
         measure(&mut Builder::new_current_thread(), 1, place)
@@ -82,7 +84,7 @@ fn counted(count: u64, what: &str) -> String {
     }
 }
 
-/// The same records three times, so that nobody's writes are another's.
+/// The same records three times, so that no subject sees another's writes.
 struct Stage {
     bare: SqlRecords<LISTS>,
     reference: SqlRecords<LISTS>,
@@ -124,7 +126,8 @@ impl Stage {
         })
     }
 
-    /// What is read after the writes, from wherever, is what the database has.
+    /// Checks that a read after the writes equals the database, from every
+    /// tier.
     async fn check(&self, records: u64) -> Result<(), Wrong> {
         for number in (0..records).take(CHECKED) {
             let id = id(number);
@@ -141,7 +144,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What Redis is asked for one write, its scripts' own commands included.
+    /// Returns the Redis commands of one write, including those of its scripts.
     async fn commands(&self, operations: usize) -> Result<Table, Wrong> {
         self.redis.reset_stats();
         for number in 0..operations as u64 {
@@ -155,7 +158,8 @@ impl Stage {
             let Some(name) = name.strip_prefix("cmdstat_") else {
                 continue;
             };
-            // Asked by time, and not for writes; and by this counting itself.
+            // These are sent by time, and not for writes, or by this counting
+            // itself.
             if ["ping", "info", "config|resetstat"].contains(&name) {
                 continue;
             }
@@ -171,7 +175,7 @@ impl Stage {
         }
         if scripts < operations as u64 {
             return Err(Wrong(format!(
-                "{operations} writes ran {scripts} scripts: Redis was not told of each"
+                "{operations} writes ran {scripts} scripts: some did not reach Redis"
             )));
         }
         let title = "Commands of Redis for an update that forgets three keys".to_owned();
@@ -198,7 +202,7 @@ where
     })
 }
 
-/// Writes as much as the load says; every update finds its record, and a
+/// Performs the writes of the load. Every update finds its record, and a
 /// record's version only grows.
 async fn write<R>(repository: &R, load: Load) -> Duration
 where
@@ -215,7 +219,7 @@ where
                     let updated = repository.update(Stored::new(number, BYTES)).await;
                     let row: Arc<Stored> = updated
                         .expect("PostgreSQL takes it")
-                        .expect("the record is there");
+                        .expect("the record exists");
                     assert_eq!(row.number, number, "another record was updated");
                     if load.records == 1 {
                         assert!(last < row.version, "an update was lost");

@@ -1,5 +1,5 @@
-//! The cache-aside that everybody writes first: GET, on a miss load and SETEX;
-//! write, then DEL. Redis's own guide for Rust shows the same.
+//! The usual first cache-aside: GET, on a miss load and SETEX; write, then DEL.
+//! Redis's guide for Rust shows the same.
 
 use aside_testkit::history::PendingWrite;
 use redis::aio::MultiplexedConnection;

@@ -9,11 +9,11 @@ use aside_testkit::history::PendingWrite;
 use parking_lot::Mutex;
 use tokio::sync::MutexGuard;
 
-/// What a query takes after it has seen the row, in microseconds: a statement
-/// sees the rows as they were when it began, and its answer is on its way
-/// while others write. That is the race.
+/// How long a query takes after it has read the row, in microseconds. A
+/// statement sees the rows at its beginning, and its result is in transit while
+/// others write. That is the race.
 const READING: Range<u64> = 1_000..8_000;
-/// What a transaction takes from the lock to the commit, in microseconds.
+/// How long a transaction takes from the lock to the commit, in microseconds.
 const WRITING: Range<u64> = 1_000..4_000;
 
 /// The database. Clones share it.
@@ -50,7 +50,7 @@ impl Database {
         version
     }
 
-    /// The version as it is, without a query.
+    /// Returns the current version, without a query.
     pub(super) fn version(&self, key: u64) -> u64 {
         self.row(key).version.load(Ordering::SeqCst)
     }
@@ -66,7 +66,7 @@ impl Database {
         }
     }
 
-    /// `UPDATE .. SET version = version + 1`, as a transaction of its own.
+    /// `UPDATE .. SET version = version + 1`, as a separate transaction.
     pub(super) async fn update(&self, key: u64, write: &PendingWrite) {
         let transaction = self.begin(key).await;
         write.learned(transaction.before + 1);

@@ -22,7 +22,7 @@ pub(super) struct Amalgam {
 
 impl Amalgam {
     /// `strict()` chooses fenced leases, continuity of the backplane and a
-    /// confirmed subscription. Redis and the backplane are told in the
+    /// confirmed subscription. Writes to Redis and the backplane run in the
     /// foreground, and their errors are not hidden.
     pub(super) async fn connect(
         database: &Database,

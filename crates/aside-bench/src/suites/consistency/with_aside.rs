@@ -1,4 +1,4 @@
-//! aside as a service uses it: a repository in a repository.
+//! aside in its usual form: the caching decorator around a repository.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Repository for Database {
     }
 
     fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("Redis is never away")
+        unreachable!("Redis is never down")
     }
 }
 

@@ -1,4 +1,4 @@
-//! moka alone, on one node: the two ways to use it.
+//! moka alone, on one node: the two modes of using it.
 
 use std::convert::Infallible;
 
@@ -37,8 +37,8 @@ impl Node for Moka {
     }
 }
 
-/// Loads and removals by `and_compute_with`, which takes turns by key: a
-/// removal waits for a load that runs, and removes what it brought.
+/// Loads and removals by `and_compute_with`, which serializes them by key: a
+/// removal waits for a load that runs, and removes the loaded entry.
 pub(super) struct MokaInTurns(pub(super) Moka);
 
 impl Node for MokaInTurns {

@@ -1,4 +1,4 @@
-//! What every candidate is put through, and how it is written down.
+//! The workload of every candidate, and its recording.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use super::database::Database;
 const HOT: u64 = 8;
 /// How many tasks use each node.
 const TASKS: u64 = 16;
-/// What a task waits after every operation, so that candidates that answer
-/// from memory do not drown the machine and make as many operations as others.
+/// The pause of a task after every operation. Candidates that read from memory
+/// then make as many operations as others and do not overload the machine.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// An answer that a cache refused to give.
+/// An error of a cache.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Refused(pub(super) String);
 
 /// One instance of a service, with its cache and the common database.
 pub(super) trait Node: Send + Sync + 'static {
-    /// The version of the row.
+    /// Reads the version of the row.
     fn read(&self, key: u64) -> impl Future<Output = Result<u64, Refused>> + Send;
 
-    /// Raises the version by one and makes the caches forget; tells `write`
-    /// the new one before the commit.
+    /// Raises the version by one and invalidates the caches; records the new
+    /// version in `write` before the commit.
     fn write(
         &self,
         key: u64,
@@ -39,22 +39,22 @@ pub(super) trait Node: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     pub(super) lasting: Duration,
-    /// How long the same keys are hot. What was written last to a key that
-    /// has cooled is what a service goes on serving.
+    /// How long the same keys are hot. A service keeps serving the last entry
+    /// of a key that is no longer hot.
     pub(super) hot_for: Duration,
     pub(super) percent_writes: u8,
 }
 
 impl Setting {
-    /// How many keys are hot at some time.
+    /// Returns how many keys are hot at some time.
     pub(super) fn keys(&self) -> u64 {
         let sets = self.lasting.as_nanos().div_ceil(self.hot_for.as_nanos());
         HOT * u64::try_from(sets).unwrap_or(u64::MAX)
     }
 }
 
-/// Runs the workload on these nodes, and looks at every key once more a
-/// second after the last write ended.
+/// Runs the workload on these nodes, and reads every key once more a second
+/// after the last write ended.
 pub(super) async fn run<N: Node>(
     setting: Setting,
     kind: ReadKind,

@@ -1,9 +1,9 @@
 //! The hit paths of other cache libraries, with the same keys and rows.
 //!
-//! Each is asked as its documentation shows it, by the call that would load on
-//! a miss where there is one. amalgam-cache, hitbox and multi-tier-cache have
-//! texts for keys, so that each hit writes the id out; hitbox and
-//! multi-tier-cache hold bytes in process, so that each hit decodes them.
+//! Each is called as its documentation shows, by the call that loads on a miss
+//! if there is one. amalgam-cache, hitbox and multi-tier-cache have texts for
+//! keys, so each hit formats the id. hitbox and multi-tier-cache store bytes in
+//! memory, so each hit decodes them.
 
 use std::future::IntoFuture;
 use std::pin::pin;
@@ -35,7 +35,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    /// All of them with room for twice the rows, which they then hold.
+    /// Fills all of them, with room for twice the rows.
     pub(super) async fn holding(rows: &[Arc<Hero>]) -> Result<Self, Wrong> {
         let room = rows.len() * 2;
         let amalgam = amalgam::Cache::builder()

@@ -29,7 +29,7 @@ const MANY: u64 = 100;
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
-/// How long everything is measured.
+/// How long each measurement takes.
 struct Extent {
     rounds: usize,
     rows: usize,
@@ -63,7 +63,7 @@ pub(super) fn run(
     })
 }
 
-/// Everything on one thread.
+/// All readers on one thread.
 struct One {
     runtime: Runtime,
     stage: Stage,
@@ -81,7 +81,7 @@ impl One {
         let over_tcp = url.starts_with("redis:");
         let stream = move || -> Box<dyn Stream> {
             if over_tcp {
-                let stream = TcpStream::connect(address).expect("the server is there");
+                let stream = TcpStream::connect(address).expect("the server runs");
                 stream.set_nodelay(true).expect("a TCP socket has it");
                 Box::new(stream)
             } else {
@@ -128,7 +128,7 @@ impl One {
         Ok(tables)
     }
 
-    /// One table for the medians and one for the tails.
+    /// Returns one table for the medians and one for the tails.
     fn tables(
         &self,
         what: &str,

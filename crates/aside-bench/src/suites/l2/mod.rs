@@ -18,7 +18,7 @@ use crate::{Wrong, cores, servers};
 /// How many heroes there are: the length of the list.
 const HEROES: u64 = 1_000;
 
-/// What makes a hero about 600 bytes of JSON.
+/// The length that makes a hero about 600 bytes of JSON.
 const APPEARANCE_BYTES: usize = 518;
 
 pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
@@ -32,8 +32,8 @@ pub(crate) fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     Ok(tables)
 }
 
-/// The library over one Redis, without anything in process; all rows are in
-/// Redis already.
+/// The library over one Redis, without a local tier; all rows are already in
+/// Redis.
 struct Stage {
     heroes: CachedRepository<Heroes>,
     stories: CachedRepository<InMemory<Story>>,
@@ -59,8 +59,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Reads until everything is answered by Redis, and as it is in the
-    /// database.
+    /// Reads until every row comes from Redis and equals the database's.
     async fn fill(&self) -> Result<(), Wrong> {
         let ids: Vec<Uuid> = (0..HEROES).map(id).collect();
         let Ok(_) = self.heroes.find_many(&ids).await;
@@ -89,12 +88,12 @@ impl Stage {
         }
     }
 
-    /// How often the databases were asked.
+    /// Returns how many reads the databases have served.
     fn reads(&self) -> u64 {
         self.heroes.source().reads() + self.stories.source().reads()
     }
 
-    /// Runs a round again until Redis answered all of it.
+    /// Repeats a round until all of it was served by Redis.
     async fn all_hits<T>(&self, mut round: impl AsyncFnMut() -> T) -> T {
         undisturbed(async || {
             let before = self.reads();
@@ -105,7 +104,7 @@ impl Stage {
     }
 }
 
-/// Reads until Redis answers.
+/// Reads until Redis serves the row.
 async fn until_shared<T, X: std::fmt::Debug>(
     read: impl AsyncFn() -> Result<aside::Answer<T>, X>,
 ) -> Result<T, Wrong> {
@@ -119,13 +118,13 @@ async fn until_shared<T, X: std::fmt::Debug>(
     Err(Wrong("a row that was read is not in Redis".to_owned()))
 }
 
-/// The key of a hero, as it stands in Redis.
+/// Returns the key of a hero in Redis.
 fn hero_key(id: Uuid) -> String {
     format!("hero:{id}")
 }
 
-/// Measures with server and client on one core, where that is possible, in a thread
-/// of its own; `measure` is told what that is called.
+/// Measures in a separate thread, with server and client on one core if that is
+/// possible. The argument of `measure` describes the place.
 fn on_one_core<T: Send>(
     redis: &RedisServer,
     transport: &str,
@@ -141,7 +140,7 @@ fn on_one_core<T: Send>(
     measured
 }
 
-/// The process of a server.
+/// Returns the process id of a server.
 fn process_of(redis: &RedisServer) -> u32 {
     let info = redis.info("server");
     let id = info.get("process_id").and_then(|id| id.parse().ok());

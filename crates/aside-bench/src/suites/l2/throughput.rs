@@ -105,7 +105,7 @@ async fn hits(stage: &Stage, tasks: usize, operations: usize) -> f64 {
     at_once(tasks, operations, each).await
 }
 
-/// Runs the tasks; answers the operations per second.
+/// Runs the tasks. Returns the operations per second.
 async fn at_once<F>(tasks: usize, operations: usize, task: impl Fn(usize) -> F) -> f64
 where
     F: Future<Output = ()> + Send + 'static,
@@ -116,7 +116,7 @@ where
     (operations / tasks * tasks) as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// Which heroes a task reads: another order for each.
+/// Returns the heroes that a task reads, in another order for each task.
 fn numbers(task: usize, count: usize) -> impl Iterator<Item = u64> {
     let mut random = fastrand::Rng::with_seed(task as u64);
     (0..count).map(move |_| random.u64(..HEROES))

@@ -1,4 +1,4 @@
-//! One miss after the other, over PostgreSQL: what the library adds.
+//! One miss after the other, over PostgreSQL: the library's overhead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub(super) async fn run(
     Ok(Table::new(title, ALONE, figures.swap_remove(0)))
 }
 
-/// Reads rows that it has not read before, each from the database.
+/// Reads rows for the first time, each from the database.
 fn contender<'a, R>(
     name: &str,
     repository: &'a R,

@@ -18,11 +18,11 @@ use crate::table::Table;
 
 const WAITERS: usize = 64;
 
-/// A database that refuses every read, once it was asked for long enough.
+/// A database that refuses every read, once all readers are waiting.
 #[derive(Clone, Default)]
 struct Refusing {
     calls: Arc<AtomicUsize>,
-    /// Readers that have begun, all of whom the load waits for.
+    /// Readers that have begun; the load waits for all of them.
     begun: Arc<AtomicUsize>,
     expected: Arc<AtomicUsize>,
 }
@@ -33,7 +33,7 @@ struct Refused;
 impl Refusing {
     async fn refuse<T>(&self) -> Result<T, Refused> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        // However slow the machine is, nobody comes after the failure.
+        // Even on a slow machine, no reader begins after the failure.
         while self.begun.load(Ordering::SeqCst) < self.expected.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -90,7 +90,7 @@ pub(super) async fn run(redis: &RedisServer, quick: bool) -> Result<Table, Wrong
     let cached = CachedRepository::new(source.clone(), &cache);
     let next = AtomicUsize::new(1_000);
     let crowd = async || {
-        // A key for each round: a failure is followed by a pause.
+        // A new key for each round, because a failure is followed by a pause.
         let asked = id(next.fetch_add(1, Ordering::Relaxed) as u64);
         source.calls.store(0, Ordering::SeqCst);
         source.begun.store(0, Ordering::SeqCst);
@@ -108,7 +108,7 @@ pub(super) async fn run(redis: &RedisServer, quick: bool) -> Result<Table, Wrong
             .collect();
         for reader in readers {
             let found = reader.await.expect("no reader panics");
-            assert_eq!(found, Err(Refused), "a reader was not told of the failure");
+            assert_eq!(found, Err(Refused), "a reader did not get the failure");
         }
         let took = begun.elapsed();
         if bypasses(&cached) > bypassed {

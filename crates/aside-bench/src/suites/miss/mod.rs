@@ -1,5 +1,5 @@
-//! Misses: a crowd for one cold key makes one database read, in one process
-//! and in ten, and a miss costs little more than the read it makes.
+//! Misses: a crowd for one cold key makes one database read, in one process and
+//! in ten, and a miss costs little more than its read.
 
 mod cold;
 mod crowd;
@@ -15,10 +15,10 @@ pub(crate) use processes::read as read_in_this_process;
 use crate::table::Table;
 use crate::{Wrong, servers};
 
-/// What a database read takes.
+/// The duration of a database read.
 const READ: Duration = Duration::from_millis(20);
 
-/// The name of what the others are measured beside.
+/// The name of the subject that the others are compared with.
 const ALONE: &str = "the database alone";
 
 pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
@@ -31,9 +31,9 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
     ])
 }
 
-/// How many reads passed Redis by so far. They do where it, or another who
-/// loads the same key, is too slow: the database is then read more than once,
-/// as it should be, and that says nothing about crowds.
+/// Returns how many reads have bypassed Redis. A read does if Redis, or another
+/// leader of the same key, is too slow. The database is then correctly read
+/// more than once, which says nothing about crowds.
 fn bypasses<R: Repository>(cached: &CachedRepository<R>) -> u64 {
     let kinds = cached.cache().stats().kinds;
     kinds.iter().map(|kind| kind.bypasses).sum()

@@ -1,4 +1,4 @@
-//! A crowd in ten processes, which are this program again.
+//! A crowd in ten processes of this program.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -44,7 +44,7 @@ pub(super) async fn run(
         let passed_by = {
             let mut readers = readers.lock();
             for reader in readers.iter_mut() {
-                reader.ask(number).expect("the process is there");
+                reader.ask(number).expect("the process runs");
             }
             let answers = readers.iter_mut().map(Reader::answer);
             let answers: io::Result<u64> = answers.sum();
@@ -85,10 +85,10 @@ pub(super) async fn run(
     Ok(Table::new(title.to_owned(), ALONE, rows))
 }
 
-/// A process that reads when it is told to.
+/// A process that reads on request.
 struct Reader {
     process: Child,
-    /// `None` once it shall end.
+    /// `None` to make the process end.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
@@ -108,7 +108,7 @@ impl Reader {
             orders: Some(orders),
             answers: BufReader::new(answers),
         };
-        // It says so when it is connected.
+        // The process reports when it is connected.
         reader.answer()?;
         Ok(reader)
     }
@@ -119,7 +119,7 @@ impl Reader {
         writeln!(orders, "{number}")
     }
 
-    /// How many of its reads passed Redis by.
+    /// Returns how many of its reads bypassed Redis.
     fn answer(&mut self) -> io::Result<u64> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
@@ -135,7 +135,7 @@ impl Drop for Reader {
     }
 }
 
-/// What such a process does, until nobody tells it anything any more.
+/// The main function of such a process, until its input ends.
 pub(crate) async fn read(redis: &str, postgres: &str) -> Result<(), Wrong> {
     let records = Records::open(postgres, 1).await?.slowly();
     let config = CacheConfig {
@@ -163,7 +163,7 @@ pub(crate) async fn read(redis: &str, postgres: &str) -> Result<(), Wrong> {
         for found in readers.join_all().await {
             let found = found.map_err(wrong)?.map(|row| row.number);
             if found != Some(number) {
-                return Err(Wrong(format!("record {number} was answered as {found:?}")));
+                return Err(Wrong(format!("record {number} was read as {found:?}")));
             }
         }
         say(bypasses(&cached) - before).map_err(wrong)?;

@@ -1,8 +1,7 @@
-//! What an operation costs as things grow: rows, kinds, indexes, instances and
-//! values.
+//! The cost of an operation as rows, kinds, indexes, instances and values grow.
 //!
-//! The database is one in memory that answers at once, so that what is seen is
-//! the library's own cost, and Redis's.
+//! The database is in memory and returns at once, so that only the costs of the
+//! library and of Redis are measured.
 
 mod reads;
 mod writes;
@@ -17,15 +16,15 @@ use crate::rounds::{Contender, undisturbed};
 use crate::table::Table;
 use crate::{Wrong, servers};
 
-/// How long everything is measured.
+/// How long each measurement takes.
 #[derive(Clone, Copy)]
 struct Extent {
     rounds: usize,
-    /// Of operations that stay in this process.
+    /// Operations that stay in the local tier.
     hits: u32,
-    /// Of operations that go to Redis.
+    /// Operations that use Redis.
     trips: u32,
-    /// The largest of everything that grows is left out.
+    /// Leaves out the largest size of each dimension.
     small: bool,
 }
 
@@ -52,7 +51,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
 }
 
 impl Extent {
-    /// The sizes to measure.
+    /// Returns the sizes to measure.
     fn of<T>(self, sizes: &[T]) -> &[T] {
         &sizes[..if self.small { 2 } else { sizes.len() }]
     }
@@ -70,8 +69,8 @@ async fn connect(url: &str, namespace: &str, max_staleness: Duration) -> CacheSe
     CacheService::connect(config).await
 }
 
-/// Runs `operation` so often, from 0 on; again where `asked`, the count of
-/// what it must not ask, has changed meanwhile.
+/// Runs `operation` with the numbers from 0 on. Repeats the round if `asked`,
+/// the count of forbidden reads, has changed.
 fn contender<'a>(
     name: &str,
     operations: u32,

@@ -21,7 +21,7 @@ const BYTES: usize = 100;
 /// Rows of a kind among others.
 const EACH: u64 = 1_000;
 
-/// Where hits come from.
+/// The tier that serves the hits.
 #[derive(Clone, Copy)]
 enum From {
     Process,
@@ -81,7 +81,7 @@ async fn by_kinds(url: &str, from: From, extent: Extent) -> Table {
 
 type Filling = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Reads rows of another kind, which stay where they are kept.
+/// Reads rows of another kind, which stay cached.
 fn fill<const KIND: usize>(cache: CacheService) -> Filling {
     Box::pin(async move {
         let rows = (0..EACH).map(|number| Record::<0, KIND>::new(number, BYTES));
@@ -112,7 +112,7 @@ impl From {
         connect(url, namespace, max_staleness).await
     }
 
-    /// Reads of any of the rows, each of which is a hit.
+    /// Reads any of the rows, each of which is a hit.
     fn table(
         self,
         what: &str,
@@ -128,7 +128,7 @@ impl From {
             .map(|(name, cached, rows)| {
                 let asked = || cached.source().reads();
                 contender(name, operations, asked, async move |number| {
-                    // Rows far from each other, and each as often.
+                    // Rows far from each other, each equally often.
                     let number = number.wrapping_mul(7_919) % rows;
                     let Ok(found) = cached.find_by_id(&id(number)).await;
                     let found = found.map(|row| row.number);

@@ -1,4 +1,4 @@
-//! Updates: by the lists that a row stands in, and by instances that hear.
+//! Updates: by the lists that contain a row, and by subscribed instances.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn by_indexes(url: &str, extent: Extent) -> Table {
     Table::new(title, "0 indexes", rows)
 }
 
-/// All of one kind, and so of one service: their keys do not overlap in time.
+/// All of one kind, and so of one service: they are not used at the same time.
 fn of_lists<const LISTS: usize>(cache: &CacheService, extent: Extent) -> Contender<'static> {
     let rows = (0..ROWS).map(|number| Record::<LISTS>::new(number, BYTES));
     let source = InMemory::holding(rows, Duration::ZERO);
@@ -50,7 +50,7 @@ fn of_lists<const LISTS: usize>(cache: &CacheService, extent: Extent) -> Contend
         async move |number| {
             let row = Record::new(number % ROWS, BYTES);
             let Ok(updated) = cached.update(row).await;
-            assert!(updated.is_some(), "the record is there");
+            assert!(updated.is_some(), "the record exists");
         },
     )
 }
@@ -59,7 +59,7 @@ async fn by_instances(url: &str, extent: Extent) -> Result<Table, Wrong> {
     let bound = CacheConfig::default().max_staleness;
     let mut groups = Vec::new();
     for instances in extent.of(&[1, 2, 4, 8, 16]) {
-        // Only those of one namespace hear each other.
+        // Only the instances of one namespace get each other's messages.
         let namespace = format!("instances{instances}");
         let rows = (0..ROWS).map(|number| Record::<0>::new(number, BYTES));
         let source = InMemory::holding(rows, Duration::ZERO);
@@ -86,7 +86,7 @@ async fn by_instances(url: &str, extent: Extent) -> Result<Table, Wrong> {
                         ..Record::new(number % ROWS, BYTES)
                     };
                     let Ok(updated) = group[0].update(row).await;
-                    assert!(updated.is_some(), "the record is there");
+                    assert!(updated.is_some(), "the record exists");
                 },
             )
         })
@@ -99,7 +99,7 @@ async fn by_instances(url: &str, extent: Extent) -> Result<Table, Wrong> {
     Ok(Table::new(title, "1 instances", rows))
 }
 
-/// Whichever instance is asked, it answers what the first has written.
+/// Checks that every instance returns the first instance's writes.
 async fn check(group: &[CachedRepository<InMemory<Record<0>>>]) -> Result<(), Wrong> {
     for number in 0..ROWS {
         let Ok(stored) = group[0].source().find_by_id(&id(number)).await;
