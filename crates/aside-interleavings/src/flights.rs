@@ -131,7 +131,8 @@ impl World {
 /// Three readers and a writer. One reader leads at a time, each reader that is
 /// not dropped gets a result, and no result is older than its read.
 ///
-/// # Panics If a result is older, or a reader waits forever.
+/// # Panics
+/// If a result is older, or a reader waits forever.
 pub fn every_reader_is_answered_with_what_is_no_older_than_its_question(
     leaders: Leaders,
     step: Step,
@@ -165,7 +166,8 @@ pub fn every_reader_is_answered_with_what_is_no_older_than_its_question(
 /// and no reader may wait for a flight without a leader. `count` readers start
 /// in the meantime.
 ///
-/// # Panics If a reader waits forever, or a flight is left behind.
+/// # Panics
+/// If a reader waits forever, or a flight is left behind.
 pub fn a_lead_is_handed_over_while_waiters_go_away(count: usize) {
     search(move || {
         block_on(async move {
@@ -199,7 +201,8 @@ pub fn a_lead_is_handed_over_while_waiters_go_away(count: usize) {
 /// under `mark`. The flight runs under generation 1, and may share its result
 /// with readers under 1. The write raised the generation to 2.
 ///
-/// # Panics If the writer gets the row from before its write.
+/// # Panics
+/// If the writer gets the row from before its write.
 pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: u64) {
     search(move || {
         block_on(async move {

@@ -131,7 +131,8 @@ impl World {
 
 /// Tries every interleaving of a reader, a writer, and a later read.
 ///
-/// # Panics If the invalidated row is served.
+/// # Panics
+/// If the invalidated row is served.
 pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     loom::model(move || {
         let world = Arc::new(World {
@@ -154,7 +155,8 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
 /// Tries every interleaving of a hit with a lost connection that is followed by
 /// a new, proved one. The entry is unproved from the beginning.
 ///
-/// # Panics If the entry is valid under the proof of the later connection.
+/// # Panics
+/// If the entry is valid under the proof of the later connection.
 pub fn a_later_proof_passes_nothing(rule: Rule) {
     loom::model(move || {
         let world = Arc::new((Stripes::of(2), AtomicBool::new(false)));
