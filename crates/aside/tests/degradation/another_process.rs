@@ -1,4 +1,4 @@
-//! An instance in a process of its own, which can be stopped and can die.
+//! An instance in a separate process, which can be stopped and killed.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-/// Where it finds Redis, and what it has to do.
+/// The variable with the role and the Redis of the child process.
 const ROLE: &str = "ASIDE_TEST_ANOTHER_PROCESS";
 
 /// A process that does not outlive its test.
@@ -17,7 +17,7 @@ pub(crate) struct AnotherProcess {
 }
 
 impl AnotherProcess {
-    /// Starts this very program as the test of that name, which finds `role`.
+    /// Starts this test program with the test of that name, which reads `role`.
     pub(crate) fn start(test: &str, role: &str) -> Self {
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
@@ -31,19 +31,19 @@ impl AnotherProcess {
         Self { child, stdin, said }
     }
 
-    /// What this process has to do, if it was started like that.
+    /// Returns the role of this process, if it was started like that.
     pub(crate) fn role() -> Option<String> {
         env::var(ROLE).ok()
     }
 
-    /// The next thing it says that begins with this word.
+    /// Returns its next output line that begins with this word.
     pub(crate) fn hear(&mut self, word: &str) -> String {
         let mut lines = self.said.by_ref().lines().map_while(Result::ok);
         let line = lines.find(|line| line.starts_with(word));
-        line.unwrap_or_else(|| panic!("the other process never said {word}"))
+        line.unwrap_or_else(|| panic!("the other process never printed {word}"))
     }
 
-    /// Lets it go on where it waits for a word.
+    /// Continues it when it waits for a line.
     pub(crate) fn go_on(&mut self) {
         self.stdin.write_all(b"go on\n").expect("it listens");
     }
@@ -60,7 +60,7 @@ impl AnotherProcess {
         assert!(status.stopped());
     }
 
-    /// Waits until it is over.
+    /// Waits until it has exited.
     pub(crate) fn has_ended(&mut self) -> ExitStatus {
         self.child.wait().expect("our own process")
     }

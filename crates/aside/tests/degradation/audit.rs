@@ -1,4 +1,4 @@
-//! What the audit says of a wrong value, and how little it may cost.
+//! The audit's findings about wrong values, and its cost.
 
 use aside::KindStats;
 use tracing::Level;
@@ -6,7 +6,7 @@ use tracing::Level;
 use super::listener::Listener;
 use super::*;
 
-/// How many comparisons there may be at once.
+/// The maximum number of concurrent comparisons.
 const MOST_AT_ONCE: usize = 8;
 
 fn audited(redis: &RedisServer) -> CacheConfig {
@@ -20,7 +20,7 @@ fn counted(instance: &Instance) -> KindStats {
     instance.cache.stats().kinds.remove(0)
 }
 
-/// Reads a book until it is called so.
+/// Reads a book until it has this title.
 async fn reads(instance: &Instance, id: u32, title: &str) {
     eventually(EVENTUALLY, "the book as the library has it", async || {
         let book = instance.books.find_by_id(&id).await.unwrap();
@@ -39,9 +39,9 @@ async fn begins(instance: &Instance, library: &Library) {
 }
 
 #[tokio::test]
-async fn a_finding_is_logged_once_with_what_happened_to_the_key_and_without_its_name() {
+async fn a_finding_is_logged_once_with_its_trail_without_its_key() {
     let listener = Listener::of(Level::DEBUG, &["the cache serves", "the audit found"]);
-    // Tasks run on this thread, and so does what they say.
+    // Tasks run on this thread, so their log lines reach this subscriber.
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
     let library = Library::of(2);
@@ -51,7 +51,7 @@ async fn a_finding_is_logged_once_with_what_happened_to_the_key_and_without_its_
     update.await.unwrap();
     reads(&instance, 1, "changed").await;
     assert_eq!(listener.heard(), []);
-    // The title is of a length of its own: no version says what is newer.
+    // The title has a different length, and no version says which is newer.
     library.overwrite(Book::new(1, "overwritten"));
 
     reads(&instance, 1, "overwritten").await;
@@ -74,7 +74,7 @@ async fn a_finding_is_logged_once_with_what_happened_to_the_key_and_without_its_
 }
 
 #[tokio::test]
-async fn a_finding_says_where_nobody_wrote_through_a_cache() {
+async fn a_finding_names_a_row_not_written_through_a_cache() {
     let listener = Listener::of(Level::INFO, &["the cache serves"]);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
@@ -91,14 +91,14 @@ async fn a_finding_says_where_nobody_wrote_through_a_cache() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_is_asked_for_few_rows_and_no_reader_waits() {
+async fn a_hung_database_is_audited_little_and_delays_no_reader() {
     let redis = redis();
     let library = Library::of(40);
     let instance = Instance::in_step(audited(&redis), &library).await;
     for id in 1..=40 {
         instance.caches(id).await;
     }
-    eventually(EVENTUALLY, "no comparison under way", async || {
+    eventually(EVENTUALLY, "no comparison in progress", async || {
         library.loading() == 0
     })
     .await;
@@ -107,7 +107,7 @@ async fn a_database_that_hangs_is_asked_for_few_rows_and_no_reader_waits() {
     library.shut();
     let begun = Instant::now();
     let mut hits = 0;
-    eventually(EVENTUALLY, "as many as there may be", async || {
+    eventually(EVENTUALLY, "the maximum of comparisons", async || {
         for id in 1..=40 {
             instance.books.find_by_id(&id).await.unwrap();
             hits += 1;
@@ -118,9 +118,9 @@ async fn a_database_that_hangs_is_asked_for_few_rows_and_no_reader_waits() {
 
     assert_eq!(library.most_loading(), MOST_AT_ONCE);
     let dropped = counted(&instance).audit_dropped - before.audit_dropped;
-    // Those of a book that is looked at already are not dropped.
+    // Comparisons of a book that is already being compared are not dropped.
     assert!(0 < dropped && dropped < hits, "{dropped} of {hits}");
-    // They are not waited for longer than a lease lasts.
+    // They are awaited no longer than a lease lasts.
     eventually(EVENTUALLY, "an end of the wait", async || {
         instance.errors("audit_unanswered") >= MOST_AT_ONCE as u64
     })
@@ -139,7 +139,7 @@ async fn the_audit_ends_with_the_service() {
 
     instance.cache.close().await;
 
-    eventually(RESUMES_WITHIN, "no comparison under way", async || {
+    eventually(RESUMES_WITHIN, "no comparison in progress", async || {
         library.loading() == 0
     })
     .await;
@@ -156,7 +156,7 @@ async fn the_audit_ends_with_the_last_clone_of_the_service() {
 
     drop(instance);
 
-    eventually(RESUMES_WITHIN, "no comparison under way", async || {
+    eventually(RESUMES_WITHIN, "no comparison in progress", async || {
         library.loading() == 0
     })
     .await;

@@ -1,5 +1,5 @@
-//! The circuit breaker: servers that answer PINGs and little else, or all of
-//! it slowly; and how Redis comes to be used again.
+//! The circuit breaker: servers that reply to little but PINGs, or that reply
+//! slowly to everything, and the return to using Redis.
 
 use aside::{BreakerState, Bypass};
 use aside_testkit::{Direction, Mode};
@@ -10,7 +10,7 @@ fn state(instance: &Instance) -> BreakerState {
     instance.cache.stats().breaker
 }
 
-/// Settings for a service that gives a silent connection up soon.
+/// Settings for a service that soon gives a silent connection up.
 fn soon(redis: &RedisServer) -> CacheConfig {
     CacheConfig {
         redis_socket_timeout: Duration::from_millis(500),
@@ -23,7 +23,7 @@ async fn comes_to(instance: &Instance, wanted: BreakerState) {
     eventually(EVENTUALLY, &what, async || state(instance) == wanted).await;
 }
 
-/// Who answers a read that this process may not answer.
+/// Returns the tier that serves a read that may not use the local tier.
 async fn below(instance: &Instance, id: u32) -> Tier {
     let answer = instance.books.find_by_id_with(&id, Freshness::Shared).await;
     let answer = answer.expect("a read never fails for the cache");
@@ -32,50 +32,51 @@ async fn below(instance: &Instance, id: u32) -> Tier {
     answer.tier
 }
 
-/// Reads one book after another until the breaker is open, and then goes on;
-/// how many reads waited.
+/// Reads one book after another until the breaker is open, and a hundred more.
+/// Returns how many reads waited.
 async fn reads_that_wait(instance: &Instance, ids: impl Iterator<Item = u32>) -> usize {
     let (mut waited, mut after) = (0, 0);
     for id in ids {
         let (_, took) = timed(below(instance, id)).await;
         waited += usize::from(took > AT_ONCE);
         if state(instance) == BreakerState::Open {
-            // At once, and not when the last proof has become too old: what
-            // this process holds may not be what others know.
+            // At once, and not only when the last proof is too old, because
+            // local entries may differ from the other instances' view.
             assert!(!instance.cache.is_synced());
             after += 1;
         }
         if after == 100 {
             return waited;
         }
-        // As requests come, and not all within one PONG.
+        // Spread like real requests, and not all within one PONG.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the breaker did not open; {waited} reads waited");
 }
 
-/// Opens the breaker: a server that lets every script run into the deadline,
-/// and answers PINGs as ever.
+/// Opens the breaker: the server lets every script run into the deadline, and
+/// replies to PINGs as usual.
 async fn open(redis: &RedisServer, instance: &Instance) -> usize {
     redis.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
-    // Not cached, so that each read asks for the right to fill.
+    // Not cached, so each read sends ACQUIRE.
     reads_that_wait(instance, 100..5_000).await
 }
 
 #[tokio::test]
-async fn a_server_that_answers_nothing_but_pings_soon_costs_no_read_its_deadline() {
+async fn a_server_that_only_answers_pings_is_soon_bypassed() {
     let redis = redis();
     let library = Library::of(5_000);
     let instance = Instance::in_step(soon(&redis), &library).await;
     instance.caches(1).await;
     let waited = open(&redis, &instance).await;
     eprintln!("measured: {waited} reads waited before the breaker opened");
-    // Five that waited for themselves, and what came with them.
+    // Five reads that reached the deadline themselves, and reads at the same
+    // time.
     assert!(waited <= 12, "{waited} reads waited");
     assert!(!instance.cache.is_synced());
     let health = instance.cache.health_check().await;
     assert_eq!(health.breaker, BreakerState::Open);
-    // The PINGs are answered, and do not end it.
+    // Replies to PINGs do not close it.
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let (tier, took) = timed(instance.tier(1)).await;
@@ -92,7 +93,7 @@ async fn a_server_that_answers_nothing_but_pings_soon_costs_no_read_its_deadline
 }
 
 #[tokio::test]
-async fn a_server_that_answers_everything_slowly_is_passed_by_though_its_pongs_are_in_time() {
+async fn a_slow_server_is_bypassed_even_if_its_pongs_are_in_time() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(5_000);
@@ -104,7 +105,7 @@ async fn a_server_that_answers_everything_slowly_is_passed_by_though_its_pongs_a
     eprintln!("measured: {waited} reads waited before the breaker opened");
     assert!(waited <= 12, "{waited} reads waited");
     assert_eq!(instance.errors("redis_timeout"), 0, "not slow, but away");
-    // Nor does this process answer.
+    // The local tier does not serve it either.
     assert_eq!(instance.tier(1).await, Tier::Source);
 
     proxy.heal().await;
@@ -114,7 +115,7 @@ async fn a_server_that_answers_everything_slowly_is_passed_by_though_its_pongs_a
 }
 
 #[tokio::test]
-async fn a_write_while_the_breaker_is_open_waits_for_nothing_and_holds_its_keys() {
+async fn a_write_with_an_open_breaker_is_fast_and_bypasses_its_keys() {
     let redis = redis();
     let library = Library::of(5_000);
     let instance = Instance::in_step(soon(&redis), &library).await;
@@ -128,14 +129,14 @@ async fn a_write_while_the_breaker_is_open_waits_for_nothing_and_holds_its_keys(
 
     redis.command(&["CLIENT", "UNPAUSE"]);
     instance.caches(1).await;
-    eventually(EVENTUALLY, "nothing to be held", async || {
+    eventually(EVENTUALLY, "no unreleased key", async || {
         instance.cache.health_check().await.held_keys == 0
     })
     .await;
 }
 
 #[tokio::test]
-async fn redis_is_given_a_growing_share_of_reads_and_every_write_when_it_comes_back() {
+async fn a_returning_redis_gets_every_write_and_ever_more_reads() {
     let redis = redis();
     let library = Library::of(5_000);
     let instance = Instance::in_step(soon(&redis), &library).await;
@@ -164,7 +165,8 @@ async fn redis_is_given_a_growing_share_of_reads_and_every_write_when_it_comes_b
                 "not by the protocol: {stored}"
             );
         }
-        // Chance admits them: of two dozen, half may be where a third should.
+        // Admission is random: of two dozen, half may be admitted instead of a
+        // third.
         if answers.len() % 8 == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -186,7 +188,7 @@ async fn redis_is_given_a_growing_share_of_reads_and_every_write_when_it_comes_b
 }
 
 #[tokio::test]
-async fn a_read_that_is_not_admitted_says_that_redis_is_unavailable_and_takes_its_turn() {
+async fn a_read_that_is_not_admitted_reports_redis_unavailable() {
     let redis = redis();
     let library = Library::of(5_000);
     let config = CacheConfig {
@@ -212,7 +214,7 @@ async fn a_read_that_is_not_admitted_says_that_redis_is_unavailable_and_takes_it
 }
 
 #[tokio::test]
-async fn a_batch_goes_through_redis_as_a_whole_or_not_at_all_on_the_ramp() {
+async fn a_batch_on_the_ramp_is_admitted_as_a_whole_or_refused() {
     let redis = redis();
     let library = Library::of(5_000);
     let instance = Instance::in_step(soon(&redis), &library).await;
@@ -227,20 +229,20 @@ async fn a_batch_goes_through_redis_as_a_whole_or_not_at_all_on_the_ramp() {
         let rows = instance.books.find_many(&ids).await.unwrap();
         assert!(rows.iter().all(Option::is_some));
     }
-    // One load each, and not one for the admitted and one for the others.
+    // One load each, and not separate loads for admitted and other rows.
     assert_eq!(library.loads() - loads, 40);
     let asked = redis.calls("mget");
     assert!(asked < 30, "{asked} of 40 batches asked Redis");
 }
 
 #[tokio::test]
-async fn a_redis_that_was_away_for_long_is_ramped_whatever_was_asked_meanwhile() {
+async fn a_redis_that_was_down_for_long_is_ramped_without_traffic() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
     instance.caches(1).await;
     redis.kill();
-    // Not one read or write.
+    // Without a single read or write.
     comes_to(&instance, BreakerState::Open).await;
     redis.restart();
     let begun = Instant::now();

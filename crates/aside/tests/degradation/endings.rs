@@ -1,11 +1,11 @@
-//! What is owed to Redis is paid, and nothing is left behind.
+//! Pending work reaches Redis, and nothing is left behind.
 
 use aside_testkit::{Direction, Mode};
 
 use super::*;
 
 #[tokio::test]
-async fn what_was_written_during_an_outage_is_released_when_it_is_over() {
+async fn keys_written_during_an_outage_are_released_after_it() {
     let redis = redis();
     let library = Library::of(100);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -34,7 +34,7 @@ async fn what_was_written_during_an_outage_is_released_when_it_is_over() {
 }
 
 #[tokio::test]
-async fn closing_pays_what_is_owed_and_ends_every_connection() {
+async fn closing_sends_pending_releases_and_ends_every_connection() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(3);
@@ -56,14 +56,14 @@ async fn closing_pays_what_is_owed_and_ends_every_connection() {
         connections(&redis) == 0
     })
     .await;
-    // It goes on without a cache.
+    // It continues without a cache.
     assert_eq!(instance.tier(1).await, Tier::Source);
     let change = instance.books.update(Book::new(1, "changed"));
     assert!(change.await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn closing_while_redis_is_away_takes_no_longer_than_one_operation() {
+async fn closing_without_redis_takes_at_most_one_operation() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -78,7 +78,7 @@ async fn closing_while_redis_is_away_takes_no_longer_than_one_operation() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_dropped_leaves_no_connection_and_no_task_behind() {
+async fn a_dropped_service_leaves_no_connection_and_no_task() {
     let redis = redis();
     let library = Library::of(3);
     let tasks = || {
@@ -107,7 +107,7 @@ async fn a_service_that_is_dropped_leaves_no_connection_and_no_task_behind() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_dropped_during_an_outage_leaves_nothing_behind() {
+async fn a_service_dropped_during_an_outage_leaves_nothing_behind() {
     let redis = redis();
     let library = Library::of(3);
     let tasks = || {
@@ -137,7 +137,7 @@ async fn a_service_that_is_dropped_during_an_outage_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_read_that_was_under_way_when_the_service_closed_is_answered() {
+async fn a_read_in_flight_when_the_service_closes_returns() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;

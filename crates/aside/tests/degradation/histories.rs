@@ -1,11 +1,11 @@
-//! A server that lost what it had acknowledged: restored from an older file,
-//! or a replica promoted without its tail.
+//! A server that lost acknowledged writes: restored from an older file, or a
+//! replica promoted without the latest commands.
 
 use aside_testkit::RedisOptions;
 
 use super::*;
 
-/// Fills book 1, and gives its key as Redis holds it.
+/// Fills book 1. Returns its key in Redis.
 async fn cached(instance: &Instance) -> String {
     instance.caches(1).await;
     "book:1".to_owned()
@@ -17,7 +17,7 @@ fn get(redis: &RedisServer, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_redis_restored_from_an_older_file_serves_nothing_from_it() {
+async fn a_redis_restored_from_an_older_file_serves_no_old_value() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -25,7 +25,7 @@ async fn a_redis_restored_from_an_older_file_serves_nothing_from_it() {
     redis.command(&["SAVE"]);
     let change = instance.books.update(Book::new(1, "changed"));
     assert!(change.await.unwrap().is_some());
-    // What came after the SAVE is lost with the process.
+    // Commands after the SAVE are lost with the process.
     redis.kill();
     redis.restart();
     let kept = get(&redis, &key);
@@ -33,9 +33,9 @@ async fn a_redis_restored_from_an_older_file_serves_nothing_from_it() {
         kept.contains("entity") && !kept.contains("changed"),
         "{kept}"
     );
-    // Every answer is compared with the library, the cached ones as well; at
-    // first it comes from this process, which has not noticed yet.
-    eventually(EVENTUALLY, "the older value to be met", async || {
+    // Every result is compared with the library, the cached ones as well. At
+    // first it comes from the local tier, which has not noticed yet.
+    eventually(EVENTUALLY, "the older value to be found", async || {
         instance.caches(1).await;
         instance.errors("other_history") > 0
     })
@@ -47,7 +47,7 @@ async fn a_redis_restored_from_an_older_file_serves_nothing_from_it() {
 }
 
 #[tokio::test]
-async fn a_replica_promoted_after_losing_its_tail_serves_nothing_older() {
+async fn a_replica_promoted_without_its_tail_serves_no_old_value() {
     let primary = redis();
     let replica = RedisServer::start_with(RedisOptions {
         config: vec![format!("replicaof 127.0.0.1 {}", primary.port())],
@@ -62,7 +62,8 @@ async fn a_replica_promoted_after_losing_its_tail_serves_nothing_older() {
         get(&replica, &key).contains("entity")
     })
     .await;
-    // It hears no more, and the write leaves its old value there.
+    // It receives no further commands, so it still has the value from before
+    // the write.
     replica.command(&["REPLICAOF", "NO", "ONE"]);
     let change = instance.books.update(Book::new(1, "changed"));
     assert!(change.await.unwrap().is_some());
@@ -78,13 +79,13 @@ async fn a_replica_promoted_after_losing_its_tail_serves_nothing_older() {
 }
 
 #[tokio::test]
-async fn connections_that_lead_to_two_servers_are_not_used() {
+async fn connections_to_two_different_servers_are_not_used() {
     let (old, new) = (redis(), redis());
     let proxy = way_to(&old).await;
     let library = Library::of(3);
     let instance = Instance::in_step(through(&proxy), &library).await;
     instance.caches(1).await;
-    // The watcher stays with the old server; commands find the new one.
+    // The watcher stays with the old server; commands reach the new one.
     proxy.lead_to(new.address());
     for line in old.command(&["CLIENT", "LIST"]).text().unwrap().lines() {
         if line.contains("resp=3") && line.contains(" sub=0 ") {
@@ -92,7 +93,7 @@ async fn connections_that_lead_to_two_servers_are_not_used() {
             old.command(&["CLIENT", "KILL", "ID", id]);
         }
     }
-    // Lost while idle they raise no suspicion; where they lead then does.
+    // Connections lost while idle raise no suspicion, but the new server does.
     eventually(EVENTUALLY, "the other history to be noticed", async || {
         let reason = instance.cache.health_check().await.reason;
         reason.is_some_and(|reason| reason.contains("different histories"))
@@ -101,7 +102,7 @@ async fn connections_that_lead_to_two_servers_are_not_used() {
     for _ in 0..20 {
         assert_eq!(instance.tier(1).await, Tier::Source);
     }
-    // In the end they all lead there.
+    // In the end all connections reach the new server.
     old.kill();
     instance.caches(1).await;
 }

@@ -1,7 +1,7 @@
 //! The writer dies, at every point between its quarantine and its release.
 //!
-//! Two threads: one waits for what the writer says, which it can say only if
-//! the proxy goes on.
+//! The tests use two threads, because one blocks on the writer's output, and
+//! the writer needs the proxy to run.
 
 use std::io::stdin;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,11 +15,10 @@ use super::another_process::AnotherProcess;
 use super::library::{BookIndex, Refusal};
 use super::*;
 
-/// How long a quarantine stands; long enough for a look at it on a busy
-/// machine.
+/// The duration of a quarantine; long enough for a check on a busy machine.
 const QUARANTINE: Duration = Duration::from_secs(3);
 
-/// Where a writer dies.
+/// The point at which a writer dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Point {
     AfterQuarantine,
@@ -47,26 +46,26 @@ fn new() -> Book {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_dies_after_its_quarantine_leaves_nothing_old() {
-    let test = "killed_writer::a_writer_that_dies_after_its_quarantine_leaves_nothing_old";
+async fn a_writer_that_dies_after_its_quarantine_leaves_no_old_row() {
+    let test = "killed_writer::a_writer_that_dies_after_its_quarantine_leaves_no_old_row";
     leaves_nothing_old(test, Point::AfterQuarantine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_dies_before_its_commit_leaves_nothing_old() {
-    let test = "killed_writer::a_writer_that_dies_before_its_commit_leaves_nothing_old";
+async fn a_writer_that_dies_before_its_commit_leaves_no_old_row() {
+    let test = "killed_writer::a_writer_that_dies_before_its_commit_leaves_no_old_row";
     leaves_nothing_old(test, Point::BeforeCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_dies_after_its_commit_leaves_nothing_old() {
-    let test = "killed_writer::a_writer_that_dies_after_its_commit_leaves_nothing_old";
+async fn a_writer_that_dies_after_its_commit_leaves_no_old_row() {
+    let test = "killed_writer::a_writer_that_dies_after_its_commit_leaves_no_old_row";
     leaves_nothing_old(test, Point::AfterCommit).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_writer_that_dies_before_its_release_arrives_leaves_nothing_old() {
-    let test = "killed_writer::a_writer_that_dies_before_its_release_arrives_leaves_nothing_old";
+async fn a_writer_that_dies_before_its_release_leaves_no_old_row() {
+    let test = "killed_writer::a_writer_that_dies_before_its_release_leaves_no_old_row";
     leaves_nothing_old(test, Point::BeforeRelease).await;
 }
 
@@ -94,9 +93,9 @@ async fn leaves_nothing_old(test: &str, point: Point) {
     for key in KEYS {
         assert_eq!(state(key), Some('Q'), "{key}");
     }
-    // Messages may take their time.
+    // Messages may take some time.
     for instance in [&reader, &onlooker] {
-        eventually(EVENTUALLY, "no answer from a cache", async || {
+        eventually(EVENTUALLY, "no row from a cache", async || {
             agrees(instance).await == 0
         })
         .await;
@@ -104,7 +103,7 @@ async fn leaves_nothing_old(test: &str, point: Point) {
     writer.go_on();
     if matches!(point, Point::AfterCommit | Point::BeforeRelease) {
         writer.hear("committing");
-        // The commit is here, where the database is.
+        // The commit happens in this process, which has the database.
         library.overwrite(changed());
         library.overwrite(new());
         if point == Point::BeforeRelease {
@@ -115,7 +114,7 @@ async fn leaves_nothing_old(test: &str, point: Point) {
     let died = writer.has_ended();
     assert_eq!(died.signal(), Some(6), "it aborts: {died:?}");
 
-    // Nobody releases, and nobody fills, until the quarantine has run out.
+    // No release and no fill happens until the quarantine has expired.
     while quarantined.elapsed() < QUARANTINE / 2 {
         assert_eq!(agrees(&reader).await, 0);
         assert_eq!(agrees(&onlooker).await, 0);
@@ -133,7 +132,7 @@ async fn leaves_nothing_old(test: &str, point: Point) {
     }
 }
 
-/// What the write touches: a row, a row that was not there, and lists.
+/// The keys of the write: a row, a row that did not exist, and lists.
 const KEYS: [&str; 5] = [
     "book:1",
     "book:4",
@@ -142,7 +141,8 @@ const KEYS: [&str; 5] = [
     "book:shelf:legends",
 ];
 
-/// Every answer is as the library has it; how many come from a cache.
+/// Checks that every result equals the library's. Returns how many come from a
+/// cache.
 async fn agrees(instance: &Instance) -> usize {
     let source = instance.books.source();
     let mut tiers = vec![instance.tier(1).await, instance.tier(4).await];
@@ -161,7 +161,7 @@ async fn agrees(instance: &Instance) -> usize {
 }
 
 async fn caches_everything(instance: &Instance) {
-    eventually(EVENTUALLY, "every answer from a cache", async || {
+    eventually(EVENTUALLY, "every row from a cache", async || {
         agrees(instance).await == KEYS.len()
     })
     .await;
@@ -184,7 +184,7 @@ fn say(what: &str) {
     stdin().read_line(&mut String::new()).expect("a word");
 }
 
-/// A library whose transactions end elsewhere, if at all.
+/// A library whose transactions end in the other process, if at all.
 struct Dying {
     library: Library,
     point: Point,
@@ -222,7 +222,7 @@ impl Repository for Dying {
         if self.point == Point::AfterQuarantine {
             abort();
         }
-        // All is written, and the COMMIT is next.
+        // Every command is sent, and the COMMIT is next.
         tokio::task::yield_now().await;
         if self.point == Point::BeforeCommit {
             abort();
@@ -231,7 +231,7 @@ impl Repository for Dying {
         if self.point == Point::AfterCommit {
             abort();
         }
-        // Before anybody can notice that the release is not acknowledged.
+        // Before the missing acknowledgement of the release is noticed.
         tokio::spawn(async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             abort();

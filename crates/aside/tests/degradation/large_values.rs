@@ -1,4 +1,4 @@
-//! Values that are too large, or that take too long to travel.
+//! Values that are too large, or whose transfer takes too long.
 
 use std::num::NonZeroU32;
 
@@ -12,16 +12,16 @@ use super::*;
 /// 16 Mbit/s, in bytes.
 const NARROW: NonZeroU32 = NonZeroU32::new(2_000_000).unwrap();
 
-/// A library whose list of all has about so many bytes: `rows` small books, and
-/// one that makes up for the rest, with the last number.
+/// A library whose list of all has about `bytes` bytes: `rows` small books, and
+/// a large one with the last number.
 fn library_of(rows: u32, bytes: usize) -> Library {
     let library = Library::of(rows);
     library.overwrite(Book::new(rows + 1, "x".repeat(bytes)));
     library
 }
 
-/// Reads the small books again and again for so long; how often the database was
-/// asked for one, and how many reads there were.
+/// Reads the small books repeatedly for this time. Returns how often the
+/// database was read for one, and the number of reads.
 async fn read_small(instance: &Instance, rows: u32, long: Duration) -> (usize, usize) {
     let (begun, mut from_database, mut reads) = (Instant::now(), 0, 0);
     while begun.elapsed() < long {
@@ -35,7 +35,8 @@ async fn read_small(instance: &Instance, rows: u32, long: Duration) -> (usize, u
     (from_database, reads)
 }
 
-/// Rows that Redis serves beside a list that travels slowly one way.
+/// Checks that Redis serves rows beside a list that travels slowly in one
+/// direction.
 async fn a_list_travels_slowly(direction: Direction) -> (Instance, usize, usize) {
     let redis = redis();
     let proxy = way_to(&redis).await;
@@ -68,18 +69,18 @@ async fn a_list_travels_slowly(direction: Direction) -> (Instance, usize, usize)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fill_that_leaves_slowly_disturbs_no_row() {
+async fn a_slowly_sent_fill_disturbs_no_row() {
     let (_, from_database, reads) = a_list_travels_slowly(Direction::ToServer).await;
     assert_eq!(from_database, 0, "of {reads} reads");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_arrives_slowly_disturbs_no_row() {
+async fn a_slowly_received_list_disturbs_no_row() {
     let (_, from_database, reads) = a_list_travels_slowly(Direction::ToClient).await;
     assert_eq!(from_database, 0, "of {reads} reads");
 }
 
-/// What the library lists of itself, with and without a cache.
+/// Listing the library, with and without a cache.
 trait Lists: Clone + Send + 'static {
     fn list(&self) -> impl Future<Output = usize> + Send;
 }
@@ -90,8 +91,8 @@ impl<R: Repository<Entity = Book, Error = Refusal> + Clone> Lists for R {
     }
 }
 
-/// Lists on each of `readers` again and again for so long; how many lists there
-/// were, and how long the slowest took.
+/// Lists on each of `readers` repeatedly for this time. Returns the number of
+/// lists and the time of the slowest.
 async fn list_again_and_again(readers: &[impl Lists], long: Duration) -> (usize, Duration) {
     let mut listing = JoinSet::new();
     for reader in readers {
@@ -114,7 +115,7 @@ async fn list_again_and_again(readers: &[impl Lists], long: Duration) -> (usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_too_large_to_be_cached_is_read_as_without_a_cache() {
+async fn a_list_too_large_for_the_cache_is_as_fast_as_without() {
     let redis = redis();
     let library = library_of(100, 1_900_000);
     library.takes(Duration::from_millis(50));
@@ -122,7 +123,7 @@ async fn a_list_too_large_to_be_cached_is_read_as_without_a_cache() {
     for _ in 0..8 {
         instances.push(Instance::in_step(at(&redis.url()), &library).await);
     }
-    // Two readers on each, which do not wait for each other either.
+    // Two readers on each instance, which must not wait for each other either.
     let both = |one: &Instance| [one.books.clone(), one.books.clone()];
     let cached: Vec<_> = instances.iter().flat_map(both).collect();
     let bare = vec![library.clone(); cached.len()];
@@ -140,7 +141,7 @@ async fn a_list_too_large_to_be_cached_is_read_as_without_a_cache() {
     );
     let answer = instances[0].books.list_all_with(Freshness::Any).await;
     assert_eq!(answer.unwrap().bypass, Some(Bypass::TooLarge));
-    // One row more in the list ends it, and so would one less.
+    // One row more or less in the list ends the pause.
     assert!(instances[0].errors("not_cacheable") <= 2);
 }
 
@@ -187,7 +188,7 @@ impl CacheStrategy<Book> for WriteOnly {
 }
 
 #[tokio::test]
-async fn a_row_that_is_not_read_back_is_not_tried_again() {
+async fn a_row_that_cannot_be_read_back_is_filled_once() {
     let redis = redis();
     let library = Library::of(3);
     let config = CacheConfig {
@@ -201,7 +202,7 @@ async fn a_row_that_is_not_read_back_is_not_tried_again() {
         assert!(books.find_by_id(&1).await.unwrap().is_some());
         let pair = books.find_many(&[2, 3]).await.unwrap();
         assert!(pair.iter().all(Option::is_some));
-        // What is filled first is filled beside the answer.
+        // The fills run beside the reads.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(library.loads(), 200);
@@ -212,7 +213,7 @@ async fn a_row_that_is_not_read_back_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn an_absence_that_is_not_cached_makes_no_reader_wait() {
+async fn an_uncached_absence_makes_no_reader_wait() {
     #[derive(Debug)]
     struct NoAbsences;
     impl CacheStrategy<Book> for NoAbsences {

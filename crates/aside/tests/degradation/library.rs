@@ -1,4 +1,4 @@
-//! A small database in memory that counts what it is asked.
+//! A small database in memory that counts its reads.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,10 +30,10 @@ impl Book {
     }
 }
 
-/// Why the library refused.
+/// The reason for a refusal of the library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A load did not get its turn, or took too long.
+    /// A load did not get a permit, or took too long.
     Overloaded(aside::Overloaded),
     /// The library is out of order.
     Closed,
@@ -48,16 +48,16 @@ struct Shelves {
     /// Writes are transactions, one after another.
     writing: tokio::sync::Mutex<()>,
     open: watch::Sender<bool>,
-    /// How long a load takes.
+    /// The duration of a load.
     takes: Mutex<Duration>,
-    /// What becomes of the next load.
+    /// The outcome of the next load.
     next: Mutex<Next>,
     loads: AtomicUsize,
     loading: AtomicUsize,
     most_loading: AtomicUsize,
 }
 
-/// What becomes of a load.
+/// The outcome of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Succeeds,
@@ -67,7 +67,7 @@ pub(crate) enum Next {
     Panics,
 }
 
-/// One load under way.
+/// One load in progress.
 struct Load<'a>(&'a Shelves);
 
 impl Drop for Load<'_> {
@@ -92,12 +92,12 @@ impl Library {
         }))
     }
 
-    /// Says how long each load takes from now on.
+    /// Sets the duration of each load from now on.
     pub(crate) fn takes(&self, time: Duration) {
         *self.0.takes.lock().unwrap() = time;
     }
 
-    /// Says what becomes of the next load, and of no other.
+    /// Sets the outcome of the next load only.
     pub(crate) fn next_load(&self, next: Next) {
         *self.0.next.lock().unwrap() = next;
     }
@@ -111,7 +111,8 @@ impl Library {
         self.0.open.send_replace(true);
     }
 
-    /// How many loads there were, and how many are under way.
+    /// Returns how many loads were started. `loading` returns those in
+    /// progress.
     pub(crate) fn loads(&self) -> usize {
         self.0.loads.load(Ordering::SeqCst)
     }
@@ -120,17 +121,17 @@ impl Library {
         self.0.loading.load(Ordering::SeqCst)
     }
 
-    /// The most loads that were ever under way at once.
+    /// Returns the maximum number of concurrent loads so far.
     pub(crate) fn most_loading(&self) -> usize {
         self.0.most_loading.load(Ordering::SeqCst)
     }
 
-    /// What a book is called, asked past every cache.
+    /// Returns the title of a book, without using a cache.
     pub(crate) fn title(&self, id: u32) -> Option<String> {
         self.books(|books| books.get(&id).map(|book| book.title.clone()))
     }
 
-    /// Changes a book behind the back of every cache.
+    /// Changes a book without invalidating a cache.
     pub(crate) fn overwrite(&self, book: Book) {
         self.books(|books| books.insert(book.id, book));
     }

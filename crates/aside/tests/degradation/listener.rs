@@ -1,4 +1,4 @@
-//! Hears what the library logs.
+//! Captures the library's log lines.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// What is said while it is installed, as far as it listens.
+/// Captures matching log lines while it is installed.
 #[derive(Clone)]
 pub(crate) struct Listener {
     heard: Arc<Mutex<Vec<(Level, String)>>>,
@@ -16,7 +16,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens at `level` and above for messages that begin so.
+    /// Captures messages of `level` and above that begin with one of `begins`.
     pub(crate) fn of(level: Level, begins: &'static [&'static str]) -> Self {
         Self {
             heard: Arc::default(),
@@ -25,7 +25,7 @@ impl Listener {
         }
     }
 
-    /// What was said since it was last asked.
+    /// Returns the lines since the last call.
     pub(crate) fn heard(&self) -> Vec<(Level, String)> {
         std::mem::take(&mut *self.heard.lock().unwrap())
     }

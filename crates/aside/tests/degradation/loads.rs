@@ -1,4 +1,4 @@
-//! Loads that hang, fail, panic, or that no caller waits for any more.
+//! Loads that hang, fail, panic, or have lost all their callers.
 
 use aside::{CacheStrategy, Overloaded};
 use tokio::task::JoinSet;
@@ -10,7 +10,7 @@ use super::*;
 /// Long enough for a lease to expire and a load to follow.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Leases and loads that a test can outlast.
+/// Leases and loads shorter than a test.
 fn brief(url: &str, load_timeout: Duration) -> CacheConfig {
     CacheConfig {
         lease_ttl: Duration::from_millis(300),
@@ -22,7 +22,7 @@ fn brief(url: &str, load_timeout: Duration) -> CacheConfig {
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Plays a scene with Redis, in memory, and with Redis away.
+/// Runs a scenario with Redis, in memory, and without Redis.
 async fn wherever(load_timeout: Duration, scene: impl AsyncFn(Instance, Library)) {
     let redis = redis();
     for url in [&redis.url(), "memory://", "redis://127.0.0.1:1"] {
@@ -159,7 +159,7 @@ async fn a_lease_is_given_back_when_its_load_takes_too_long() {
     no_leases(&redis).await;
 }
 
-/// Waits until no key of a book exists, in whatever state.
+/// Waits until no key of a book exists, in any state.
 async fn no_leases(redis: &RedisServer) {
     let keys = ["EXISTS", "book:1", "book:2", "book:3", "book:all"];
     eventually(EVENTUALLY, "no lease", async || {
@@ -190,7 +190,7 @@ async fn a_panic_gives_every_lease_back() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_callback_costs_no_answer_and_no_lease() {
+async fn a_panic_of_a_callback_costs_no_read_and_no_lease() {
     #[derive(Debug)]
     struct Jittery;
     impl CacheStrategy<Book> for Jittery {
@@ -219,7 +219,7 @@ async fn a_panic_of_a_callback_costs_no_answer_and_no_lease() {
 }
 
 #[tokio::test]
-async fn a_failed_batch_is_one_failure_for_all_who_wait() {
+async fn a_failed_batch_is_one_failure_for_all_waiters() {
     wherever(LONG, async |instance, library| {
         for (next, first) in [(Next::Fails, 1), (Next::Panics, 4)] {
             library.shut();
@@ -230,8 +230,8 @@ async fn a_failed_batch_is_one_failure_for_all_who_wait() {
                 tokio::spawn(async move { books.find_many(&[first, first + 1, first + 2]).await });
             eventually(EVENTUALLY, "a load", async || library.loads() == loads + 1).await;
             let mut waiters = JoinSet::new();
-            // Those that came before a load that fills nothing share it, and
-            // none of them waits for it here.
+            // Readers that came before a load that fills nothing share it.
+            // Without trust they would wait for nothing here.
             if instance.cache.is_synced() {
                 for id in [first, first + 1, first + 2, first] {
                     let books = instance.books.clone();
@@ -253,7 +253,7 @@ async fn a_failed_batch_is_one_failure_for_all_who_wait() {
 }
 
 #[tokio::test]
-async fn callers_that_give_up_again_and_again_keep_few_loads() {
+async fn callers_that_repeatedly_give_up_keep_few_loads() {
     for url in ["memory://", "redis://127.0.0.1:1"] {
         let library = Library::of(400);
         let config = CacheConfig {

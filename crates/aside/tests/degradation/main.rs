@@ -1,7 +1,7 @@
-//! What callers see when Redis is slow, broken, full, somebody else or away.
+//! The results for callers when Redis is slow, broken, full, replaced or down.
 //!
-//! Each test puts a real server, or the way to it, to one fault, and its name
-//! is the row of `docs/faults.md` that it keeps true.
+//! Each test injects one fault into a real server or the network, and is named
+//! in its row of `docs/faults.md`.
 
 mod another_process;
 mod audit;
@@ -36,28 +36,28 @@ use aside_testkit::{Proxy, RedisServer, eventually};
 
 use self::library::{Book, Library};
 
-/// What the product promises after a fault has gone.
+/// The promised time of recovery after a fault.
 const RESUMES_WITHIN: Duration = Duration::from_secs(2);
 
-/// The deadline of one operation, and what a busy machine adds to it.
+/// The deadline of one operation, and the extra time of a busy machine.
 const FIRST_ANSWER_WITHIN: Duration = Duration::from_millis(250 + 250);
 
-/// An answer that waits for nothing, on a busy machine.
+/// A read that does not wait, on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-/// Long enough for anything that will happen at all.
+/// Long enough for any event that will happen.
 const EVENTUALLY: Duration = Duration::from_secs(10);
 
 fn redis() -> RedisServer {
     RedisServer::start().expect("redis-server or valkey-server")
 }
 
-/// A way to `redis` that can be broken.
+/// A proxy in front of `redis`.
 async fn way_to(redis: &RedisServer) -> Proxy {
     Proxy::start(redis.address()).await.expect("a free port")
 }
 
-/// Settings for a service that gives a silent connection up soon.
+/// Settings for a service that soon gives a silent connection up.
 fn through(proxy: &Proxy) -> CacheConfig {
     CacheConfig {
         redis_socket_timeout: Duration::from_millis(500),
@@ -85,7 +85,7 @@ impl Instance {
         Self { cache, books }
     }
 
-    /// The same, once values may come from Redis.
+    /// Starts an instance and waits until values may come from Redis.
     async fn in_step(config: CacheConfig, library: &Library) -> Self {
         let instance = Self::start(config, library).await;
         instance.resumes().await;
@@ -100,7 +100,8 @@ impl Instance {
         .await;
     }
 
-    /// Who answers a read of book `id` now; it must be as the library has it.
+    /// Returns the tier that serves book `id` now; the book must equal the
+    /// library's.
     async fn tier(&self, id: u32) -> Tier {
         let expected = self.books.source().title(id);
         let answer = self.books.find_by_id_with(&id, Freshness::Any).await;
@@ -110,18 +111,18 @@ impl Instance {
         answer.tier
     }
 
-    /// Waits until book `id` comes from a cache; how long that took. Every
-    /// answer meanwhile must be as the library has it.
+    /// Waits until book `id` comes from a cache. Returns how long that took.
+    /// Every book read in the meantime must equal the library's.
     async fn caches(&self, id: u32) -> Duration {
         let begun = Instant::now();
-        eventually(EVENTUALLY, "an answer from the cache", async || {
+        eventually(EVENTUALLY, "a row from the cache", async || {
             self.tier(id).await != Tier::Source
         })
         .await;
         begun.elapsed()
     }
 
-    /// How often an error was counted under `label`.
+    /// Returns how often an error was counted under `label`.
     fn errors(&self, label: &str) -> u64 {
         self.cache.stats().errors.get(label).copied().unwrap_or(0)
     }
@@ -132,13 +133,13 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     (work.await, begun.elapsed())
 }
 
-/// Says what was measured, for whoever runs the tests with their output.
+/// Prints a measurement, for runs that show the output of tests.
 fn measured(what: &str, time: Duration) {
     eprintln!("measured: {what}: {time:?}");
 }
 
-/// How many connections of services a server has: those that speak RESP3, as
-/// these tests do not. Servers before 7.2 know no names of libraries.
+/// Returns how many connections of services a server has: those that speak
+/// RESP3, unlike these tests. Servers before 7.2 do not report library names.
 fn connections(redis: &RedisServer) -> usize {
     let clients = redis.command(&["CLIENT", "LIST"]);
     let clients = clients.text().expect("a list").lines();

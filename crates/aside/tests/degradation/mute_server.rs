@@ -1,4 +1,4 @@
-//! A server that begins as a Redis would, and then falls silent.
+//! A server that begins like a Redis, and then falls silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// How often a command was the first that was not answered.
+/// How often each command was the first without a reply.
 #[derive(Default)]
 struct Unanswered {
     info: AtomicUsize,
     scripts: AtomicUsize,
 }
 
-/// Greets, confirms subscriptions, and answers nothing after that.
+/// Replies to the greeting and to subscriptions, and to nothing after that.
 async fn greet(mut client: TcpStream, unanswered: Arc<Unanswered>) -> std::io::Result<()> {
     let (mut buffer, mut said) = ([0; 65536], String::new());
     loop {
@@ -26,7 +26,7 @@ async fn greet(mut client: TcpStream, unanswered: Arc<Unanswered>) -> std::io::R
         }
         said += &String::from_utf8_lossy(&buffer[..length]);
         let mut answer = String::new();
-        // A service waits for the answers to one batch before the next.
+        // A service waits for the replies to one batch before the next.
         for word in ["HELLO", "CLIENT", "SUBSCRIBE", "INFO", "SCRIPT"] {
             for _ in said.matches(&format!("\r\n{word}\r\n")) {
                 match word {
@@ -46,7 +46,7 @@ async fn greet(mut client: TcpStream, unanswered: Arc<Unanswered>) -> std::io::R
 }
 
 #[tokio::test]
-async fn a_server_that_falls_silent_after_its_greeting_is_tried_again_and_again() {
+async fn a_server_silent_after_its_greeting_is_tried_repeatedly() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let unanswered = Arc::new(Unanswered::default());

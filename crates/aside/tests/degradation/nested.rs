@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::library::Refusal;
 use super::*;
 
-/// A row that is made of a row of another repository, so many times over.
+/// A row that consists of a row of another repository.
 macro_rules! made_of {
     ($name:ident, $repository:ident, $kind:literal, $inner:ty) => {
         #[derive(Clone, Debug, Serialize, Deserialize, Entity)]
@@ -73,7 +73,7 @@ macro_rules! made_of {
 made_of!(Order, Orders, "order", Library);
 made_of!(Invoice, Invoices, "invoice", Orders);
 
-/// Three repositories, each over the one before, with Redis away.
+/// Three repositories, each over the one before, without Redis.
 async fn away(places: usize) -> (Library, Instance, CachedRepository<Invoices>) {
     let library = Library::of(400);
     let config = CacheConfig {
@@ -87,7 +87,7 @@ async fn away(places: usize) -> (Library, Instance, CachedRepository<Invoices>) 
 }
 
 #[tokio::test]
-async fn reads_within_loads_need_no_place_of_their_own() {
+async fn reads_within_loads_need_no_further_permit() {
     let (library, _instance, invoices) = away(64).await;
     let mut reads = JoinSet::new();
     for id in 1..=200 {
@@ -102,11 +102,11 @@ async fn reads_within_loads_need_no_place_of_their_own() {
 }
 
 #[tokio::test]
-async fn reads_within_loads_wait_for_no_reader_without_a_place() {
+async fn reads_within_loads_ignore_readers_without_a_permit() {
     let (_library, instance, invoices) = away(2).await;
     let mut reads = JoinSet::new();
     for id in 1..=100 {
-        // The same books are read with and without a place.
+        // The same books are read with and without a permit.
         let id = 1 + id % 5;
         let (outer, books) = (invoices.clone(), instance.books.clone());
         reads.spawn(async move { outer.find_by_id(&id).await.map(|row| row.is_some()) });
@@ -118,7 +118,7 @@ async fn reads_within_loads_wait_for_no_reader_without_a_place() {
 }
 
 #[tokio::test]
-async fn batches_within_batches_need_no_place_of_their_own() {
+async fn batches_within_batches_need_no_further_permit() {
     let (_library, instance, invoices) = away(4).await;
     let mut reads = JoinSet::new();
     for number in 0..100 {

@@ -1,10 +1,10 @@
-//! The way to Redis is slow, broken, or leads to somebody else.
+//! The network to Redis is slow, broken, or leads to another server.
 
 use aside_testkit::{Conduct, Direction, Impostor, Mode};
 
 use super::*;
 
-/// Answers come from the library, at once, and writes succeed.
+/// Reads come from the library, at once, and writes succeed.
 async fn answers_without_redis(instance: &Instance) {
     eventually(EVENTUALLY, "the fault to be noticed", async || {
         instance.tier(1).await == Tier::Source && !instance.cache.is_synced()
@@ -46,7 +46,7 @@ async fn survives(what: &str, broken: Mode) {
 }
 
 #[tokio::test]
-async fn a_redis_that_answers_too_slowly_is_passed_by() {
+async fn a_redis_that_replies_too_slowly_is_bypassed() {
     survives(
         "after slow answers",
         Mode::Delay(Duration::from_millis(300)),
@@ -70,12 +70,12 @@ async fn half_closed_connections_are_given_up_and_replaced() {
 }
 
 #[tokio::test]
-async fn connections_that_are_reset_again_and_again_cost_no_answer() {
+async fn connections_that_are_reset_repeatedly_cost_no_read() {
     survives("after resets", Mode::Reset).await;
 }
 
 #[tokio::test]
-async fn refused_connections_cost_no_answer() {
+async fn refused_connections_cost_no_read() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(3);
@@ -89,7 +89,7 @@ async fn refused_connections_cost_no_answer() {
 }
 
 #[tokio::test]
-async fn a_quarantine_whose_reply_was_lost_is_held_here_and_released_later() {
+async fn a_quarantine_without_a_reply_is_bypassed_and_then_released() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(3);
@@ -101,7 +101,7 @@ async fn a_quarantine_whose_reply_was_lost_is_held_here_and_released_later() {
     let (changed, took) = timed(change).await;
     assert!(changed.unwrap().is_some());
     assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
-    // It was executed: nobody can fill what is being written.
+    // It was executed: no reader can fill the key that is being written.
     let quarantined = redis.command(&["GET", "book:1"]);
     assert!(quarantined.text().unwrap().starts_with('Q'));
     assert_eq!(instance.tier(1).await, Tier::Source);
@@ -112,7 +112,7 @@ async fn a_quarantine_whose_reply_was_lost_is_held_here_and_released_later() {
 }
 
 #[tokio::test]
-async fn an_acquire_whose_reply_was_lost_stands_in_nobodys_way() {
+async fn an_acquire_without_a_reply_delays_no_other_reader() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(3);
@@ -128,7 +128,7 @@ async fn an_acquire_whose_reply_was_lost_stands_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_redis_costs_no_answer() {
+async fn a_server_that_is_no_redis_costs_no_read() {
     for garbage in [
         "HTTP/1.1 400 Bad Request\r\n\r\n",
         "\0\u{1}\u{2}",
@@ -142,7 +142,7 @@ async fn a_server_that_is_no_redis_costs_no_answer() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_says_a_word_costs_no_answer() {
+async fn a_server_that_never_replies_costs_no_read() {
     let impostor = Impostor::silent().await.unwrap();
     is_never_used(&impostor).await;
 }
@@ -160,7 +160,7 @@ async fn is_never_used(impostor: &Impostor) {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_is_cut_off_forgets_what_it_held_and_comes_back() {
+async fn a_disconnected_subscriber_drops_its_entries_and_returns() {
     let redis = redis();
     let library = Library::of(1);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -176,14 +176,14 @@ async fn a_subscriber_that_is_cut_off_forgets_what_it_held_and_comes_back() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_subscription_hangs_serves_nothing_older_than_the_bound() {
+async fn a_hung_subscription_serves_nothing_older_than_the_bound() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(1);
     let deaf = Instance::in_step(through(&proxy), &library).await;
     let writer = Instance::in_step(at(&redis.url()), &library).await;
     deaf.caches(1).await;
-    eventually(EVENTUALLY, "an answer of this process", async || {
+    eventually(EVENTUALLY, "a local row", async || {
         deaf.tier(1).await == Tier::Process
     })
     .await;
@@ -203,12 +203,12 @@ async fn an_instance_whose_subscription_hangs_serves_nothing_older_than_the_boun
         book.title == "changed"
     })
     .await;
-    measured("the age of the oldest answer of a deaf instance", old);
+    measured("the age of the oldest row of an unsubscribed instance", old);
     assert!(old <= bound, "{old:?}");
 }
 
 #[tokio::test]
-async fn an_idle_service_keeps_its_connections_though_the_server_closes_idle_ones() {
+async fn an_idle_service_keeps_connections_past_the_idle_timeout() {
     let redis = redis();
     redis.set_config("timeout", "1");
     let proxy = way_to(&redis).await;
@@ -219,7 +219,7 @@ async fn an_idle_service_keeps_its_connections_though_the_server_closes_idle_one
     })
     .await;
     let opened = proxy.counts().connections;
-    // A client of the server's that does nothing is closed meanwhile.
+    // A client of the server that does nothing is closed in the meantime.
     let mut idle = tokio::net::TcpStream::connect(redis.address())
         .await
         .unwrap();

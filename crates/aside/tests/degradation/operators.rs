@@ -1,6 +1,6 @@
-//! Redis as operators run it: other modes than a single primary, users with few
-//! rights, proxies, idle timeouts. What cannot be used says so, and is not used
-//! by halves.
+//! Redis in operators' setups: other modes than a single primary, users with
+//! few rights, proxies, idle timeouts. A setup that cannot be used is named in
+//! the log, and is not used partly.
 
 use std::net::SocketAddr;
 
@@ -23,8 +23,8 @@ fn of_a_cluster() -> RedisServer {
     redis
 }
 
-/// Waits until the log has given `reason`, then reads and writes for longer than
-/// several attempts to connect; what was logged at ERROR.
+/// Waits until the log has given `reason`, then reads and writes for longer
+/// than several attempts to connect. Returns the lines logged at ERROR.
 async fn is_refused_with(
     config: CacheConfig,
     reason: &str,
@@ -69,7 +69,7 @@ async fn a_server_in_cluster_mode_is_refused_before_the_first_read() {
 }
 
 #[tokio::test]
-async fn a_cluster_in_place_of_the_primary_is_refused_when_it_is_met() {
+async fn a_cluster_that_replaces_the_primary_is_refused() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let (redis, cluster) = (redis(), of_a_cluster());
@@ -97,7 +97,7 @@ async fn a_cluster_in_place_of_the_primary_is_refused_when_it_is_met() {
     instance.caches(1).await;
 }
 
-/// A cluster behind a proxy that hides it: only commands on two keys show it.
+/// A cluster behind a proxy that hides it: only commands on two keys reveal it.
 #[tokio::test]
 async fn a_server_that_refuses_two_keys_at_once_is_never_trusted() {
     let redis = of_a_cluster();
@@ -119,7 +119,7 @@ async fn a_server_that_refuses_two_keys_at_once_is_never_trusted() {
     }
 }
 
-/// A proxy that says `standalone` where its server says `cluster`.
+/// A proxy that reports `standalone` if its server reports `cluster`.
 struct Hiding(SocketAddr);
 
 impl Hiding {
@@ -174,21 +174,21 @@ async fn a_sentinel_is_refused_with_the_scheme_for_it() {
 }
 
 #[tokio::test]
-async fn a_user_without_scripts_is_told_which_rights_it_lacks() {
+async fn a_user_without_scripts_gets_a_list_of_missing_rights() {
     let redis = redis();
     redis.command(&["ACL", "SETUSER", "default", "-evalsha", "-script"]);
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let config = at(&redis.url());
     let (_, errors) = is_refused_with(config, "docs/operations.md", &listener).await;
-    // Each of its connections has a sentence of its own.
+    // Each of its two connections logs one sentence.
     assert!(errors.len() <= 2, "{errors:?}");
     let told = |said: &String| said.contains("docs/operations.md");
     assert!(errors.iter().all(told), "{errors:?}");
 }
 
 #[tokio::test]
-async fn a_replica_is_told_apart_from_a_primary_in_the_log() {
+async fn the_log_distinguishes_a_replica_from_a_primary() {
     let (primary, replica) = (redis(), redis());
     let port = primary.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]);
@@ -228,9 +228,9 @@ async fn an_error_code_of_an_impostor_is_logged_escaped() {
     }
 }
 
-/// A name that leads to the primary and to its replica.
+/// A name that resolves to the primary and to its replica.
 #[tokio::test]
-async fn a_connection_that_leads_to_a_replica_carries_no_reads() {
+async fn a_connection_to_a_replica_carries_no_reads() {
     let (primary, replica) = (redis(), redis());
     let port = primary.port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]);
@@ -270,7 +270,7 @@ async fn a_server_that_closes_idle_connections_costs_no_hit() {
     assert!(instance.cache.stats().errors.is_empty());
 }
 
-/// As a firewall does, or a restart of a proxy: nothing was under way.
+/// A firewall or a restarted proxy does this: no command was in flight.
 #[tokio::test]
 async fn idle_connections_that_are_closed_cost_no_hit() {
     let redis = redis();

@@ -1,4 +1,4 @@
-//! Redis is not there, dies, or stops answering.
+//! Redis is missing, dies, or stops replying.
 
 use aside::Bypass;
 use aside_testkit::RedisOptions;
@@ -6,7 +6,7 @@ use aside_testkit::RedisOptions;
 use super::*;
 
 #[tokio::test]
-async fn connecting_without_redis_takes_no_longer_than_one_operation() {
+async fn connecting_without_redis_takes_at_most_one_operation() {
     let redis = redis();
     redis.kill();
     let library = Library::of(3);
@@ -16,7 +16,7 @@ async fn connecting_without_redis_takes_no_longer_than_one_operation() {
 }
 
 #[tokio::test]
-async fn a_service_started_without_redis_reads_writes_and_caches_once_it_is_there() {
+async fn a_service_started_without_redis_caches_once_it_starts() {
     let redis = redis();
     redis.kill();
     let library = Library::of(3);
@@ -37,12 +37,12 @@ async fn a_service_started_without_redis_reads_writes_and_caches_once_it_is_ther
 }
 
 #[tokio::test]
-async fn reads_and_writes_go_on_while_redis_is_killed_and_caching_resumes_when_it_is_back() {
+async fn reads_and_writes_survive_a_killed_redis_until_it_returns() {
     killed_and_restarted(RedisOptions::default()).await;
 }
 
 #[tokio::test]
-async fn a_redis_that_comes_back_with_its_values_serves_none_that_was_overwritten_meanwhile() {
+async fn a_redis_restarted_with_its_values_serves_no_old_value() {
     killed_and_restarted(RedisOptions {
         appendonly: true,
         ..RedisOptions::default()
@@ -60,7 +60,7 @@ async fn killed_and_restarted(options: RedisOptions) {
     }
 
     redis.kill();
-    // One that this process does not hold.
+    // A book without a local entry.
     let (_, first) = timed(instance.tier(3)).await;
     measured("first read after a kill", first);
     assert!(first < FIRST_ANSWER_WITHIN, "{first:?}");
@@ -89,14 +89,14 @@ async fn killed_and_restarted(options: RedisOptions) {
 }
 
 #[tokio::test]
-async fn only_the_first_read_waits_for_a_stopped_redis_and_no_write_does() {
+async fn a_stopped_redis_delays_only_the_first_read_and_no_write() {
     let redis = redis();
     let library = Library::of(20);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
     instance.caches(1).await;
 
     redis.stop();
-    // One that this process does not hold.
+    // A book without a local entry.
     let (tier, first) = timed(instance.tier(2)).await;
     measured("first read after a stop", first);
     assert_eq!(tier, Tier::Source);
@@ -113,7 +113,7 @@ async fn only_the_first_read_waits_for_a_stopped_redis_and_no_write_does() {
 }
 
 #[tokio::test]
-async fn a_write_that_a_stopped_redis_did_not_acknowledge_is_never_read_as_it_was_before() {
+async fn an_unacknowledged_write_to_a_stopped_redis_is_read_back() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -126,7 +126,7 @@ async fn a_write_that_a_stopped_redis_did_not_acknowledge_is_never_read_as_it_wa
     let ambiguous = instance.books.update(Book::new(1, "sent and unanswered"));
     let (_, took) = timed(ambiguous).await;
     assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
-    // Nothing of this one is sent.
+    // No command of this write is sent.
     let (_, took) = timed(instance.books.update(Book::new(2, "never sent"))).await;
     assert!(took < AT_ONCE, "{took:?}");
     let held = instance.books.find_by_id_with(&2, Freshness::Any);

@@ -48,7 +48,7 @@ async fn a_password_in_a_file_is_read_again_at_each_connection() {
     let instance = Instance::in_step(config, &library).await;
     instance.caches(1).await;
 
-    // Connections that are open go on.
+    // Open connections continue.
     guarded(&redis, "second-sesame");
     instance
         .books
@@ -72,7 +72,7 @@ async fn a_password_in_a_file_is_read_again_at_each_connection() {
 }
 
 #[tokio::test]
-async fn a_password_file_that_is_gone_is_the_reason_and_not_the_end() {
+async fn a_missing_password_file_is_logged_and_the_service_goes_on() {
     let redis = redis();
     guarded(&redis, "sesame");
     let folder = tempfile::tempdir().unwrap();
@@ -98,7 +98,8 @@ async fn a_password_file_that_is_gone_is_the_reason_and_not_the_end() {
     instance.resumes().await;
 }
 
-/// Gives tokens that are good for one connection each, as the strictest would.
+/// Provides tokens that are each valid for one connection, like the strictest
+/// service.
 #[derive(Clone)]
 struct Tokens {
     redis: Arc<RedisServer>,
@@ -113,7 +114,7 @@ impl CredentialsProvider for Tokens {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match self.says.load(Ordering::SeqCst) {
             HANGS => std::future::pending().await,
-            FAILS => Err("the token service \u{7}is away".into()),
+            FAILS => Err("the token service \u{7}is down".into()),
             _ => {
                 let number = self.asked.fetch_add(1, Ordering::SeqCst);
                 let token = format!("token{number}");
@@ -126,7 +127,7 @@ impl CredentialsProvider for Tokens {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_at_each_connection_and_may_fail_or_hang() {
+async fn a_provider_is_called_per_connection_and_may_fail_or_hang() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = Arc::new(redis());

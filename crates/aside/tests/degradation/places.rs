@@ -1,4 +1,4 @@
-//! Where the cache is, and where there is none.
+//! The possible places of the cache, and services without one.
 
 use aside::Bypass;
 use aside_testkit::RedisOptions;
@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// Two instances of one service stay in step.
+/// Checks that two instances of one service stay in step.
 async fn stay_in_step(one: &Instance, other: &Instance) {
     one.caches(1).await;
     other.caches(1).await;
@@ -25,7 +25,7 @@ async fn stay_in_step(one: &Instance, other: &Instance) {
 }
 
 #[tokio::test]
-async fn a_service_that_is_switched_off_reads_and_writes_and_connects_nowhere() {
+async fn a_disabled_cache_reads_and_writes_and_never_connects() {
     let redis = redis();
     let library = Library::of(3);
     let config = CacheConfig {
@@ -45,7 +45,7 @@ async fn a_service_that_is_switched_off_reads_and_writes_and_connects_nowhere() 
 }
 
 #[tokio::test]
-async fn without_an_in_process_tier_every_read_asks_redis() {
+async fn without_a_local_tier_every_read_uses_redis() {
     let redis = redis();
     let library = Library::of(3);
     let config = CacheConfig {
@@ -63,7 +63,7 @@ async fn without_an_in_process_tier_every_read_asks_redis() {
 }
 
 #[tokio::test]
-async fn services_in_one_process_share_a_named_memory_and_stay_in_step() {
+async fn services_in_one_process_share_a_named_memory() {
     let library = Library::of(3);
     let config = || at("memory://degradation-in-step");
     let one = Instance::in_step(config(), &library).await;
@@ -72,7 +72,7 @@ async fn services_in_one_process_share_a_named_memory_and_stay_in_step() {
 }
 
 #[tokio::test]
-async fn a_private_memory_is_shared_with_nobody() {
+async fn a_private_memory_is_not_shared() {
     let library = Library::of(3);
     let one = Instance::in_step(at("memory://"), &library).await;
     let other = Instance::in_step(at("memory://"), &library).await;
@@ -94,7 +94,7 @@ async fn a_unix_socket_serves_as_well() {
 }
 
 #[tokio::test]
-async fn the_password_of_the_settings_overrides_that_of_the_address() {
+async fn the_password_setting_overrides_the_password_in_the_url() {
     let redis = RedisServer::start_with(RedisOptions {
         password: Some("right".into()),
         ..RedisOptions::default()
@@ -109,7 +109,7 @@ async fn the_password_of_the_settings_overrides_that_of_the_address() {
 }
 
 #[tokio::test]
-async fn values_stand_in_the_database_that_was_asked_for() {
+async fn values_are_stored_in_the_requested_database() {
     let redis = redis();
     let library = Library::of(3);
     let config = CacheConfig {
@@ -124,7 +124,7 @@ async fn values_stand_in_the_database_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn services_of_different_namespaces_neither_share_nor_disturb_each_other() {
+async fn services_of_different_namespaces_are_isolated() {
     let redis = redis();
     let (library, other_library) = (Library::of(3), Library::of(3));
     let of = |namespace: &str| CacheConfig {
@@ -152,7 +152,7 @@ async fn services_of_different_namespaces_neither_share_nor_disturb_each_other()
 }
 
 #[tokio::test]
-async fn no_more_connections_are_opened_than_permitted() {
+async fn no_more_connections_are_open_than_permitted() {
     let redis = redis();
     let library = Library::of(100);
     for most in [2, 3, 10] {
@@ -171,7 +171,7 @@ async fn no_more_connections_are_opened_than_permitted() {
                 assert!(read.unwrap().unwrap().value.is_some());
             }
             assert!(connections(&redis) <= most);
-            // Lost connections are replaced, not added to.
+            // Lost connections are replaced, and no further ones are added.
             if turn == 0 {
                 redis.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
                 instance.resumes().await;

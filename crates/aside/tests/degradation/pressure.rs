@@ -1,4 +1,4 @@
-//! What the database has to bear while Redis is away, and this process always.
+//! The load on the database without Redis, and the size of the local tier.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::library::Refusal;
 use super::*;
 
-/// An instance whose Redis is not there.
+/// An instance without Redis.
 async fn without_redis(library: &Library, source_concurrency: usize) -> Instance {
     let redis = redis();
     let config = CacheConfig {
@@ -21,7 +21,7 @@ async fn without_redis(library: &Library, source_concurrency: usize) -> Instance
 }
 
 #[tokio::test]
-async fn sixty_four_readers_of_one_key_make_two_loads_at_most_while_redis_is_away() {
+async fn without_redis_64_readers_of_one_key_make_at_most_two_loads() {
     let library = Library::of(1);
     let instance = without_redis(&library, 64).await;
     library.shut();
@@ -39,7 +39,7 @@ async fn sixty_four_readers_of_one_key_make_two_loads_at_most_while_redis_is_awa
 }
 
 #[tokio::test]
-async fn no_more_loads_run_at_once_than_permitted_while_redis_is_away() {
+async fn without_redis_no_more_loads_run_than_permitted() {
     let library = Library::of(200);
     let instance = without_redis(&library, 4).await;
     library.shut();
@@ -58,7 +58,7 @@ async fn no_more_loads_run_at_once_than_permitted_while_redis_is_away() {
 }
 
 #[tokio::test]
-async fn a_load_that_cannot_get_its_turn_gives_the_repositorys_own_error() {
+async fn a_load_without_a_permit_returns_the_repositorys_error() {
     let library = Library::of(3);
     let instance = without_redis(&library, 1).await;
     library.shut();
@@ -74,12 +74,12 @@ async fn a_load_that_cannot_get_its_turn_gives_the_repositorys_own_error() {
     assert!(instance.errors("source_overloaded") >= 2);
     library.open();
     assert!(stuck.await.unwrap().unwrap().is_some());
-    // The turn was given back.
+    // The permit was returned.
     assert_eq!(instance.tier(2).await, Tier::Source);
 }
 
 #[tokio::test]
-async fn entries_in_this_process_never_weigh_more_than_permitted_all_kinds_together() {
+async fn local_entries_of_all_kinds_together_stay_within_the_limit() {
     let redis = redis();
     let library = Library::of(300);
     let capacity = 32 * 1024;
@@ -120,7 +120,7 @@ struct Leaflet {
     id: u32,
 }
 
-/// Every leaflet there could be; read only.
+/// A repository with every possible leaflet; read only.
 struct Leaflets;
 
 impl Repository for Leaflets {
@@ -163,7 +163,7 @@ impl Repository for Leaflets {
 
 /// Twenty writes of a whole kind, beside another program's keys.
 #[tokio::test]
-async fn a_kind_that_is_forgotten_often_is_swept_once_at_a_time() {
+async fn a_kind_invalidated_often_is_swept_once_at_a_time() {
     let redis = redis();
     let strangers = "for i = 1, 100000 do redis.call('SET', 's:' .. i, '') end";
     redis.command(&["EVAL", strangers, "0"]);
@@ -177,7 +177,7 @@ async fn a_kind_that_is_forgotten_often_is_swept_once_at_a_time() {
         write.before_commit().await;
         write.committed().await;
     }
-    // A sweep that was asked for meanwhile is over when nothing is scanned.
+    // A requested sweep is over when no further page is scanned.
     let mut calls = (0, redis.calls("scan"));
     eventually(EVENTUALLY, "the end of the sweeps", async || {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -191,7 +191,7 @@ async fn a_kind_that_is_forgotten_often_is_swept_once_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_during_a_sweep_is_swept_by_the_next() {
+async fn keys_invalidated_during_a_sweep_are_swept_by_the_next() {
     let redis = redis();
     let strangers = "for i = 1, 50000 do redis.call('SET', 's:' .. i, '') end";
     redis.command(&["EVAL", strangers, "0"]);

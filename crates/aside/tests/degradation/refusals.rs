@@ -1,17 +1,17 @@
-//! Redis answers, and refuses.
+//! Redis replies with refusals.
 
 use aside::Forget;
 use aside_testkit::RedisOptions;
 
 use super::*;
 
-/// Every answer comes from the library, at once, however often it is asked.
+/// Checks that every read comes from the library, at once, for several PINGs.
 async fn stays_unused(instance: &Instance) {
     eventually(EVENTUALLY, "the refusal to be noticed", async || {
         instance.tier(1).await == Tier::Source && !instance.cache.is_synced()
     })
     .await;
-    // Longer than several PINGs, each of which is answered.
+    // Longer than several PINGs, each of which gets a reply.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(600) {
         let (tier, took) = timed(instance.tier(1)).await;
@@ -35,7 +35,7 @@ async fn resumes_soon(instance: &Instance, what: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_password_costs_no_answer_and_caching_begins_once_it_is_right() {
+async fn a_wrong_password_costs_no_read_until_it_is_corrected() {
     let redis = redis();
     redis.set_config("requirepass", "right");
     let library = Library::of(3);
@@ -49,7 +49,7 @@ async fn a_wrong_password_costs_no_answer_and_caching_begins_once_it_is_right() 
     resumes_soon(&instance, "after a corrected password").await;
 }
 
-/// Takes the password away, over a connection that knows it.
+/// Removes the password, over a connection that knows it.
 fn let_anybody_in(redis: &RedisServer) {
     use std::io::{Read, Write};
     let mut socket = std::net::TcpStream::connect(redis.address()).unwrap();
@@ -62,7 +62,7 @@ fn let_anybody_in(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_run_scripts_costs_no_answer() {
+async fn a_user_without_the_right_to_run_scripts_costs_no_read() {
     let redis = redis();
     redis.command(&["ACL", "SETUSER", "default", "-eval", "-evalsha"]);
     let library = Library::of(3);
@@ -87,7 +87,7 @@ async fn a_replica_in_place_of_the_primary_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_primary_that_is_demoted_is_trusted_no_longer_than_the_bound() {
+async fn a_demoted_primary_is_trusted_no_longer_than_the_bound() {
     let (redis, other) = (redis(), redis());
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -108,7 +108,7 @@ async fn a_primary_that_is_demoted_is_trusted_no_longer_than_the_bound() {
 }
 
 #[tokio::test]
-async fn a_write_to_a_primary_that_was_just_demoted_succeeds_and_is_read_back() {
+async fn a_write_to_a_just_demoted_primary_is_read_back() {
     let (redis, other) = (redis(), redis());
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -125,7 +125,7 @@ async fn a_write_to_a_primary_that_was_just_demoted_succeeds_and_is_read_back() 
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_writes_is_not_used_though_it_answers_pings() {
+async fn a_server_that_refuses_writes_but_answers_pings_is_unused() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -140,7 +140,7 @@ async fn a_server_that_refuses_writes_is_not_used_though_it_answers_pings() {
 }
 
 #[tokio::test]
-async fn a_server_that_forgot_its_scripts_is_given_them_again() {
+async fn a_server_that_lost_its_scripts_gets_them_again() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -154,7 +154,7 @@ async fn a_server_that_forgot_its_scripts_is_given_them_again() {
 }
 
 #[tokio::test]
-async fn a_flush_costs_values_and_nothing_else() {
+async fn a_flush_costs_only_values() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -164,7 +164,7 @@ async fn a_flush_costs_values_and_nothing_else() {
         let took = instance.caches(id).await;
         assert!(took < AT_ONCE, "{took:?}");
     }
-    // In the middle of a write: the release finds its quarantine gone.
+    // In the middle of a write: the release finds no quarantine.
     let mut write = instance.cache.write();
     write.updated(&Book::new(1, "tale 1"), &Book::new(1, "tale 1"));
     assert!(write.before_commit().await.is_empty());
@@ -183,7 +183,7 @@ fn filled(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn a_full_redis_goes_on_with_hits_and_quarantines_and_is_not_suspected() {
+async fn a_full_redis_keeps_serving_and_is_not_suspected() {
     let redis = redis();
     let library = Library::of(3);
     let reader = Instance::in_step(at(&redis.url()), &library).await;
@@ -219,12 +219,12 @@ async fn a_full_redis_goes_on_with_hits_and_quarantines_and_is_not_suspected() {
 }
 
 #[tokio::test]
-async fn a_redis_that_evicts_all_the_time_serves_nothing_old() {
+async fn a_redis_that_evicts_all_the_time_serves_no_old_value() {
     serves_nothing_old_while_it_evicts("allkeys-lru").await;
 }
 
 #[tokio::test]
-async fn a_redis_that_evicts_quarantines_before_values_serves_nothing_old() {
+async fn a_redis_that_evicts_quarantines_first_serves_no_old_value() {
     serves_nothing_old_while_it_evicts("volatile-ttl").await;
 }
 
@@ -253,7 +253,7 @@ async fn serves_nothing_old_while_it_evicts(policy: &str) {
 }
 
 #[tokio::test]
-async fn a_kind_is_forgotten_where_its_keys_may_not_be_listed() {
+async fn a_kind_is_invalidated_without_the_right_to_list_its_keys() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -262,7 +262,7 @@ async fn a_kind_is_forgotten_where_its_keys_may_not_be_listed() {
     other.caches(1).await;
     redis.command(&["ACL", "SETUSER", "default", "-scan"]);
     library.overwrite(Book::new(1, "changed behind the cache's back"));
-    // No memory is freed, and nothing old is served.
+    // No memory is freed, and no old row is served.
     assert_eq!(instance.books.invalidate(Forget::All).await, 0);
     instance.caches(1).await;
     let heard = async || {
@@ -274,7 +274,7 @@ async fn a_kind_is_forgotten_where_its_keys_may_not_be_listed() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_raise_no_epoch_loses_only_the_kind_that_could_not_be_forgotten() {
+async fn a_user_without_epoch_rights_loses_only_that_kind() {
     let redis = redis();
     let library = Library::of(3);
     let instance = Instance::in_step(at(&redis.url()), &library).await;
@@ -282,7 +282,7 @@ async fn a_user_who_may_raise_no_epoch_loses_only_the_kind_that_could_not_be_for
     redis.command(&["ACL", "SETUSER", "default", "-hset"]);
     library.overwrite(Book::new(1, "changed behind the cache's back"));
     assert_eq!(instance.books.invalidate(Forget::All).await, 0);
-    // The queue tries it again and again; nothing else suffers.
+    // The retry queue tries it again and again; nothing else is affected.
     let refused = instance.errors("redis_refused");
     eventually(EVENTUALLY, "further attempts", async || {
         assert_eq!(instance.tier(1).await, Tier::Source);

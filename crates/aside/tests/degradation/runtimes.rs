@@ -1,4 +1,4 @@
-//! A service outlives the tasks and the runtimes that it is made of.
+//! A service outlives the tasks and the runtimes that use it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,20 +14,21 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use super::listener::Listener;
 use super::*;
 
-/// What `#[tokio::test]` gives each test.
+/// A runtime like those that `#[tokio::test]` creates for each test.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 #[test]
-fn a_service_goes_on_with_the_runtime_of_its_next_use() {
+fn a_service_continues_on_the_runtime_of_its_next_use() {
     let redis = redis();
     let library = Library::of(3);
     let instance = runtime().block_on(Instance::in_step(at(&redis.url()), &library));
     for turn in 0..3 {
         runtime().block_on(async {
             instance.caches(2).await;
-            // And it hears: another instance's write is soon seen here.
+            // It also receives messages: another instance's write is soon
+            // visible.
             let other = Instance::in_step(at(&redis.url()), &library).await;
             let title = format!("turn {turn}");
             other.books.update(Book::new(2, &*title)).await.unwrap();
@@ -61,7 +62,7 @@ fn the_end_of_a_runtime_is_logged_once() {
 }
 
 #[test]
-fn what_is_owed_to_redis_survives_the_runtime() {
+fn pending_releases_survive_the_runtime() {
     let redis = redis();
     let library = Library::of(3);
     let first = runtime();
@@ -86,8 +87,8 @@ fn what_is_owed_to_redis_survives_the_runtime() {
     });
 }
 
-/// A log that cannot be written, as `tracing_subscriber` has it on a full disk:
-/// each line is a panic.
+/// A log that cannot be written, as `tracing_subscriber` behaves on a full
+/// disk: each line panics.
 #[derive(Clone, Default)]
 struct FullDisk(Arc<AtomicBool>);
 
@@ -114,7 +115,7 @@ impl Subscriber for FullDisk {
 }
 
 #[tokio::test]
-async fn the_task_that_watches_redis_comes_back_after_a_panic() {
+async fn the_watcher_restarts_after_a_panic() {
     let log = FullDisk::default();
     let _installed = tracing::subscriber::set_default(log.clone());
     let redis = redis();
@@ -132,7 +133,7 @@ async fn the_task_that_watches_redis_comes_back_after_a_panic() {
     instance.caches(2).await;
 }
 
-/// A journal in memory whose pages panic while it is told to.
+/// A journal in memory whose pages panic while `panics` is set.
 #[derive(Clone, Default)]
 struct Panicking {
     rows: Arc<Mutex<BTreeMap<i64, String>>>,
@@ -187,7 +188,7 @@ async fn the_journal_is_read_again_after_a_panic() {
     assert_eq!(instance.cache.health_check().await.held_keys, 0);
 }
 
-/// As a test harness does that goes on after a panic.
+/// A test harness that continues after a panic behaves like this.
 #[test]
 fn a_service_survives_a_test_that_fails_on_its_runtime() {
     let redis = redis();

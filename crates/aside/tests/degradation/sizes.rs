@@ -1,4 +1,4 @@
-//! Values and replies that are larger than anybody could use.
+//! Values and replies that are far too large.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// The most memory that this process has had, in megabytes.
+/// Returns the peak memory of this process, in megabytes.
 fn most_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -17,7 +17,7 @@ fn most_memory() -> u64 {
     kilobytes.parse::<u64>().unwrap() / 1024
 }
 
-/// Makes what stands under a key 100 MB large, behind what is there.
+/// Makes the value of a key 100 MB large, behind its present contents.
 fn swell(redis: &RedisServer, key: &str) {
     redis.command(&["SETRANGE", key, "100000000", "x"]);
     redis.command(&["PERSIST", key]);
@@ -31,7 +31,7 @@ async fn is_replaced_quietly(redis: &RedisServer) {
     eventually(EVENTUALLY, "the value replaced", async || {
         assert!(instance.cache.is_synced());
         instance.tier(1).await;
-        // What others hold is served as before.
+        // Other values are served as before.
         let tier = instance.tier(2).await;
         let reason = instance.cache.health_check().await.reason;
         assert_eq!(
@@ -51,7 +51,7 @@ async fn is_replaced_quietly(redis: &RedisServer) {
 }
 
 #[tokio::test]
-async fn a_foreign_string_of_100_mb_is_replaced_and_suspected_by_nobody() {
+async fn a_foreign_string_of_100_mb_is_replaced_without_suspicion() {
     let redis = redis();
     swell(&redis, "book:1");
     is_replaced_quietly(&redis).await;
@@ -69,7 +69,7 @@ async fn a_value_with_a_header_and_100_mb_behind_it_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_raw_value_that_is_too_large_is_as_good_as_absent() {
+async fn a_raw_value_that_is_too_large_counts_as_absent() {
     let redis = redis();
     redis.command(&["SET", "cart:1", &"x".repeat(117)]);
     redis.command(&["SETRANGE", "cart:2", "9000000", "x"]);
@@ -133,12 +133,12 @@ impl Repository for Notes {
     }
 
     fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        panic!("Redis is there")
+        panic!("Redis is up")
     }
 }
 
 #[tokio::test]
-async fn a_value_that_swells_when_it_is_read_is_replaced_unread() {
+async fn a_value_too_large_once_decoded_is_replaced_unread() {
     let redis = redis();
     let cache = CacheService::connect(at(&redis.url())).await;
     let notes = CachedRepository::new(Notes, &cache);
@@ -163,7 +163,7 @@ async fn a_value_that_swells_when_it_is_read_is_replaced_unread() {
 }
 
 #[tokio::test]
-async fn a_reply_without_end_takes_no_memory() {
+async fn a_reply_without_end_uses_little_memory() {
     for begins in ["*1000000000\r\n", "*1000000\r\n", "$500000000\r\n"] {
         let impostor = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = impostor.local_addr().unwrap();

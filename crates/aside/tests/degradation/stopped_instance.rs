@@ -1,4 +1,4 @@
-//! The instance itself is stopped, and goes on as if no time had passed.
+//! The instance itself is suspended, and continues as if no time had passed.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,14 +14,14 @@ const TRIES: u32 = 20;
 const BOUND: Duration = Duration::from_millis(500);
 
 #[tokio::test]
-async fn an_instance_that_was_stopped_serves_nothing_older_than_the_bound() {
+async fn a_stopped_instance_serves_nothing_older_than_the_bound() {
     if let Some(url) = AnotherProcess::role() {
         return be_stopped(&url).await;
     }
     let redis = redis();
     let library = Library::of(1);
     let writer = Instance::in_step(at(&redis.url()), &library).await;
-    let name = "stopped_instance::an_instance_that_was_stopped_serves_nothing_older_than_the_bound";
+    let name = "stopped_instance::a_stopped_instance_serves_nothing_older_than_the_bound";
     let mut child = AnotherProcess::start(name, &redis.url());
 
     child.hear("holding");
@@ -33,18 +33,19 @@ async fn an_instance_that_was_stopped_serves_nothing_older_than_the_bound() {
     })
     .await;
     child.signal(Signal::CONT);
-    // Whichever it asks: it may be in step with Redis again by then, where the
-    // writer has left its row. What it held would be a third answer.
+    // It may be in step with Redis again by then, and Redis has the writer's
+    // row. Its former local entry would be a third title.
     let woke = child.hear("woke");
     let newer = ["woke to what is in the database", "woke to changed"];
     assert!(newer.contains(&woke.as_str()), "{woke}");
 }
 
-/// Holds a book, notices that it was stopped, and says what it then reads.
+/// Caches a book, notices that it was stopped, and prints the row it then
+/// reads.
 async fn be_stopped(url: &str) {
     let library = Library::of(1);
     let instance = Instance::in_step(at(url), &library).await;
-    eventually(EVENTUALLY, "an answer of this process", async || {
+    eventually(EVENTUALLY, "a local row", async || {
         instance.tier(1).await == Tier::Process
     })
     .await;
@@ -54,7 +55,7 @@ async fn be_stopped(url: &str) {
     while begun.elapsed() < EVENTUALLY {
         let now = Instant::now();
         if now - last > BOUND + Duration::from_millis(10) {
-            // Unknown to the cache, as the other's write is.
+            // Unknown to the cache, like the other instance's write.
             library.overwrite(Book::new(1, "what is in the database"));
             let book = instance.books.find_by_id(&1).await.unwrap().unwrap();
             println!("woke to {}", book.title);
@@ -67,7 +68,7 @@ async fn be_stopped(url: &str) {
 }
 
 #[tokio::test]
-async fn a_process_that_goes_on_takes_nothing_over_from_a_read_of_before_it_was_stopped() {
+async fn a_continued_process_joins_no_read_from_before_its_stop() {
     if let Some(url) = AnotherProcess::role() {
         return stop_between_question_and_answer(&url).await;
     }
@@ -79,7 +80,7 @@ async fn a_process_that_goes_on_takes_nothing_over_from_a_read_of_before_it_was_
     }
     let mut child = AnotherProcess::start(
         "stopped_instance::\
-         a_process_that_goes_on_takes_nothing_over_from_a_read_of_before_it_was_stopped",
+         a_continued_process_joins_no_read_from_before_its_stop",
         &redis.url(),
     );
     let asked = child.hear("asked");
@@ -99,9 +100,9 @@ async fn a_process_that_goes_on_takes_nothing_over_from_a_read_of_before_it_was_
     assert!(newer.contains(&woke.as_str()), "{woke}");
 }
 
-/// Stops itself when Redis has answered a GET and nobody has read the answer
-/// yet; then says what a read finds that begins when it goes on, before
-/// anything else in this process has had its turn.
+/// Stops itself when Redis has executed a GET whose reply has not been read.
+/// Then prints the result of a read that begins when it continues, before any
+/// other task of this process runs.
 async fn stop_between_question_and_answer(url: &str) {
     let library = Library::of(TRIES);
     let instance = Instance::in_step(at(url), &library).await;
@@ -109,18 +110,18 @@ async fn stop_between_question_and_answer(url: &str) {
         let before = calls_of_get(url);
         let books = instance.books.clone();
         let first = tokio::spawn(async move { books.find_by_id(&id).await });
-        // Nothing here has a turn while Redis is asked whether it has answered.
+        // No other task runs while Redis reports the number of GETs.
         while before == calls_of_get(url) && !first.is_finished() {
             tokio::task::yield_now().await;
         }
         if first.is_finished() {
-            // The answer came in the turn that sent the question.
+            // The reply arrived in the same turn that sent the GET.
             continue;
         }
         println!("asked {id}");
         let stopped = Instant::now();
         kill_process(getpid(), Signal::STOP).expect("our own process");
-        // This thread may run on for a moment before the stop gets to it.
+        // This thread may run on for a moment before the stop reaches it.
         while stopped.elapsed() < BOUND {
             std::hint::spin_loop();
         }
@@ -132,7 +133,7 @@ async fn stop_between_question_and_answer(url: &str) {
     }
 }
 
-/// How many GETs Redis has executed, asked without giving up the thread.
+/// Returns how many GETs Redis has executed, without yielding the thread.
 fn calls_of_get(url: &str) -> String {
     let address = url.trim_start_matches("redis://");
     let address = address.split('/').next().unwrap();

@@ -1,4 +1,4 @@
-//! Faults upon faults, while rows are read and written.
+//! Repeated faults while rows are read and written.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 use super::library::BookIndex;
 use super::*;
 
-/// How long a storm lasts.
+/// The duration of a storm.
 const STORM: Duration = Duration::from_secs(5);
 
 /// The staleness bound, and the tick of the coarse clock.
 const BOUND: Duration = Duration::from_millis(500 + 10);
 
-/// Which write of a book returned when.
+/// The return time and number of each write of a book.
 type Writes = Vec<(Instant, u64)>;
 
 /// The writes that returned, by book.
@@ -32,7 +32,7 @@ impl Returned {
             .push((Instant::now(), number));
     }
 
-    /// The newest write that had returned by then.
+    /// Returns the newest write that had returned by then.
     fn by(&self, id: u32, then: Instant) -> u64 {
         let returned = self.0.lock().unwrap();
         let writes = returned.get(&id).into_iter().flatten();
@@ -41,7 +41,7 @@ impl Returned {
     }
 }
 
-/// What a book is called, by any of the ways to ask.
+/// Returns the number in a book's title, read by a random method.
 async fn number(instance: &Instance, id: u32) -> u64 {
     let among = |rows: Rows<Book>| rows.iter().find(|book| book.id == id).cloned();
     let books = &instance.books;
@@ -71,7 +71,7 @@ async fn write(instance: Arc<Instance>, id: u32, returned: Returned, until: Inst
     written
 }
 
-/// Reads a book again and again; no answer may be older than `allowed`.
+/// Reads a book again and again; no title may be older than `allowed`.
 async fn read(
     instance: Arc<Instance>,
     id: u32,
@@ -91,7 +91,7 @@ async fn read(
     reads
 }
 
-/// Breaks the way, and what is at its end, in every way there is.
+/// Breaks the network and the server in all supported modes.
 async fn storm(proxy: &Proxy, redis: &RedisServer, until: Instant) {
     while Instant::now() < until {
         let direction = *fastrand::choice(&[Direction::ToServer, Direction::ToClient]).unwrap();
@@ -116,11 +116,12 @@ async fn storm(proxy: &Proxy, redis: &RedisServer, until: Instant) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_storm_of_faults_shows_an_old_value_beyond_the_bound_nor_an_instance_its_own() {
+async fn a_storm_of_faults_keeps_the_bound_and_read_your_writes() {
     let redis = redis();
     let proxy = way_to(&redis).await;
     let library = Library::of(8);
-    // One that is never cut off, and would not call a busy machine a fault.
+    // An instance that is never disconnected, with limits that a busy machine
+    // keeps.
     let patient = CacheConfig {
         operation_timeout: Duration::from_secs(10),
         max_staleness: Duration::from_secs(60),
@@ -163,7 +164,7 @@ async fn no_storm_of_faults_shows_an_old_value_beyond_the_bound_nor_an_instance_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_redis_that_stops_dies_and_returns_never_shows_an_instance_its_own_old_value() {
+async fn a_redis_that_stops_dies_and_returns_keeps_own_writes() {
     let redis = redis();
     let library = Library::of(4);
     let instance = Arc::new(Instance::in_step(at(&redis.url()), &library).await);

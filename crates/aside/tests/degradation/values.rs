@@ -1,8 +1,8 @@
-//! Values that this service did not write, or no longer understands.
+//! Values that this service did not write, or can no longer read.
 
 use super::*;
 
-/// What stands under a key, and must be replaced by the first read.
+/// Puts a value under a key, and checks that the first read replaces it.
 async fn is_replaced(content: &[&str]) {
     let redis = redis();
     let library = Library::of(3);
@@ -13,14 +13,14 @@ async fn is_replaced(content: &[&str]) {
     assert_eq!(instance.tier(1).await, Tier::Source, "{content:?}");
     let misses = instance.cache.stats().kinds[0].misses;
     assert_eq!(misses, 1, "{content:?}");
-    // The answer precedes the fill.
+    // The read returns before the fill.
     eventually(EVENTUALLY, "the new value", async || {
         let shared = instance.books.find_by_id_with(&1, Freshness::Shared).await;
         shared.unwrap().tier == Tier::Shared
     })
     .await;
 
-    // The same for many at once.
+    // The same for several keys at once.
     command[1] = "book:2";
     redis.command(&command);
     let read = instance.books.find_many(&[2, 3]).await.unwrap();
@@ -49,7 +49,7 @@ async fn corrupt_values_are_counted_misses_and_are_replaced() {
     is_replaced(&["SET", "L"]).await;
 }
 
-/// The header of a value as it stands in Redis, and what follows.
+/// Returns the header of a value in Redis, and the text behind it.
 async fn stored(redis: &RedisServer) -> (String, String) {
     let library = Library::of(3);
     let writer = Instance::in_step(at(&redis.url()), &library).await;
@@ -62,7 +62,8 @@ async fn stored(redis: &RedisServer) -> (String, String) {
 #[tokio::test]
 async fn a_value_of_another_shape_is_a_counted_miss_and_is_replaced() {
     let (header, payload) = stored(&redis()).await;
-    // V, sixteen of the history, thirteen of the epoch, sixteen of the shape.
+    // V, sixteen digits of the history, thirteen of the epoch, sixteen of the
+    // shape.
     let other = format!(
         "{}{}{}\n{payload}",
         &header[..30],

@@ -1,15 +1,15 @@
-//! What is counted and logged of a fault: once per change, not per request.
+//! Counters and log lines of a fault: once per change, not per request.
 
 use tracing::Level;
 
 use super::listener::Listener;
 use super::*;
 
-/// What is said of Redis. Writes say what they invalidated, with Redis and
-/// without.
+/// The lines about Redis. Writes log their invalidations with and without
+/// Redis.
 const OF_REDIS: &[&str] = &["Redis ", "no connection to Redis"];
 
-/// Asks for many things that Redis cannot give.
+/// Makes many requests that Redis cannot serve.
 async fn insist(instance: &Instance) {
     for turn in 0..300 {
         instance.tier(turn % 3 + 1).await;
@@ -26,9 +26,9 @@ fn of(level: Level, heard: &[(Level, String)]) -> usize {
 }
 
 #[tokio::test]
-async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_counted_in_between() {
+async fn an_outage_is_logged_at_its_start_and_end_and_counted() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
-    // Tasks run on this thread, and so does what they say.
+    // Tasks run on this thread, so their log lines reach this subscriber.
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
     let library = Library::of(3);
@@ -50,7 +50,7 @@ async fn an_outage_is_logged_when_it_begins_and_when_it_ends_and_counted_in_betw
 }
 
 #[tokio::test]
-async fn a_lost_connection_is_logged_once_however_often_it_is_tried_again() {
+async fn a_lost_connection_is_logged_once_across_all_retries() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
@@ -60,13 +60,13 @@ async fn a_lost_connection_is_logged_once_however_often_it_is_tried_again() {
     redis.kill();
     insist(&instance).await;
     let heard = listener.heard();
-    // That it is lost, and why there is no other.
+    // One line for the loss, and one for the failed reconnection.
     assert_eq!(of(Level::ERROR, &heard), 2, "{heard:?}");
     assert_eq!(heard.len(), 2, "{heard:?}");
 }
 
 #[tokio::test]
-async fn refused_scripts_are_logged_once_though_every_ping_is_answered() {
+async fn refused_scripts_are_logged_once_despite_answered_pings() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let redis = redis();
