@@ -7,7 +7,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The modules, in the order of `lib.rs`.
+/// Returns the modules, in the order of `lib.rs`.
 fn modules() -> Vec<String> {
     let lib = fs::read_to_string(source().join("lib.rs")).unwrap();
     let names = lib.lines().filter_map(|line| {
@@ -32,7 +32,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A file's code, without comments.
+/// Returns a file's code, without comments.
 fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let lines = text
@@ -41,7 +41,7 @@ fn code(file: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Which of `modules` a piece of code names as `crate::...`.
+/// Returns those of `modules` that a piece of code names as `crate::...`.
 fn named<'m>(code: &str, modules: &'m [String]) -> Vec<&'m str> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
@@ -110,7 +110,7 @@ fn every_file_belongs_to_a_module_of_lib_rs() {
 }
 
 #[test]
-fn one_file_names_sockets_and_tls_and_one_the_in_process_store() {
+fn sockets_and_the_local_store_are_named_in_one_file_each() {
     for (library, only) in [
         ("tokio::net::", "shared/redis/stream.rs"),
         ("rustls::", "shared/redis/stream.rs"),

@@ -1,4 +1,4 @@
-//! Two different lookups never share a key, whatever a user types.
+//! Two different lookups never share a key, for any text.
 
 use aside::Entity;
 use proptest::prelude::*;
@@ -31,7 +31,8 @@ enum Lookup {
 impl Lookup {
     fn key(&self) -> String {
         match self {
-            // The library writes this key itself, for every kind alike.
+            // The library writes this key itself, in the same form for every
+            // kind.
             Self::All => "person:all".into(),
             Self::Id(id) => id_key::<Person>(id),
             Self::List(index) => index_key::<Person>(index),
@@ -46,7 +47,7 @@ fn text() -> impl Strategy<Value = String> {
         "[a:%#^/\\\\*\u{7f}\u{0}é]{0,4}",
         "(all|%61ll|name|name:a|null|5|\\^null|#|exact|by-nick|%|%3A|%253A)",
         "[ab:я]{190,210}",
-        // Around the length at which a digest takes the segment's place.
+        // Around the length at which a digest replaces the segment.
         (199_usize..203).prop_map(|length| "x".repeat(length)),
         any::<String>().prop_map(|end| "y".repeat(200) + &end),
         any::<u128>().prop_map(|digest| format!("#{digest:064x}")),
@@ -77,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn two_lookups_share_a_key_exactly_when_they_are_the_same(
+    fn two_lookups_share_a_key_only_if_they_are_equal(
         lookups in proptest::collection::vec(lookup(), 2..12),
     ) {
         for first in &lookups {
@@ -99,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn moving_text_from_one_part_of_a_value_to_the_next_gives_another_key(
+    fn moving_text_between_parts_of_a_value_changes_the_key(
         name in text(),
         between in text(),
         nick in text(),
@@ -112,7 +113,7 @@ proptest! {
 }
 
 #[test]
-fn an_id_made_of_an_index_key_is_not_that_list() {
+fn an_id_that_looks_like_an_index_key_is_not_that_list() {
     let id = "name:Ida".to_owned();
     assert_eq!(id_key::<Person>(&id), "person:name%3AIda");
 }

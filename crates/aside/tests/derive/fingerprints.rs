@@ -1,9 +1,9 @@
-//! What a fingerprint sees, and what leaves it alone.
+//! The changes that affect a fingerprint, and those that do not.
 
 use aside::{Entity, Shape};
 use serde::{Deserialize, Serialize};
 
-/// Declares the same entity again and again, each in a module of its own.
+/// Declares variants of the same entity, each in a separate module.
 macro_rules! entities {
     ($($module:ident [$($word:tt)*] $(#[$attribute:meta])* { $($field:tt)* })*) => {$(
         mod $module {
@@ -94,7 +94,7 @@ fn everything_that_changes_the_form_changes_the_fingerprint() {
 }
 
 #[test]
-fn layout_comments_and_visibility_leave_the_fingerprint_alone() {
+fn layout_comments_and_visibility_keep_the_fingerprint() {
     assert_eq!(plain::Row::fingerprint(), loose::Row::fingerprint());
 }
 
@@ -106,12 +106,12 @@ fn a_fingerprint_is_the_same_in_every_build() {
 
 #[test]
 fn a_nested_shape_reaches_the_fingerprint_through_every_level() {
-    // The tokens are equal; only what they stand for differs.
+    // The tokens are equal; only the types that they name differ.
     assert_ne!(deep::Outer::shape(), deeper::Outer::shape());
     assert_ne!(Short::shape(), Long::shape());
 }
 
-/// Declares a shape in a module of its own.
+/// Declares a shape in a separate module.
 macro_rules! shapes {
     ($($module:ident { $($item:tt)* })*) => {$(
         mod $module {

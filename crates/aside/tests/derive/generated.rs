@@ -1,11 +1,11 @@
-//! What the derive makes of less usual declarations.
+//! The code that the derive generates for unusual declarations.
 
 use aside::{Entity, IndexShape};
 use serde::{Deserialize, Serialize};
 
 use crate::{id_key, index_key, lists};
 
-/// Every name here is also one that the generated code uses.
+/// Every name here is also used by the generated code.
 mod in_the_way {
     #![allow(dead_code)]
 
@@ -49,7 +49,7 @@ fn parcel() -> Parcel {
 }
 
 #[test]
-fn names_in_the_users_scope_do_not_reach_the_generated_code() {
+fn the_generated_code_ignores_names_in_the_users_scope() {
     assert_eq!(
         lists(&parcel()),
         [
@@ -65,7 +65,7 @@ fn names_in_the_users_scope_do_not_reach_the_generated_code() {
 }
 
 #[test]
-fn a_row_without_a_part_of_a_composite_value_stands_in_no_list_of_it() {
+fn a_row_without_part_of_a_composite_value_is_in_no_list() {
     let parcel = Parcel {
         each: None,
         r#type: None,
@@ -75,7 +75,7 @@ fn a_row_without_a_part_of_a_composite_value_stands_in_no_list_of_it() {
 }
 
 #[test]
-fn a_composite_index_may_have_a_name_that_is_no_rust_name() {
+fn a_composite_index_name_need_not_be_a_rust_name() {
     let index = ParcelList::ByKey {
         key: "a:b".into(),
         each: 5,
@@ -84,7 +84,7 @@ fn a_composite_index_may_have_a_name_that_is_no_rust_name() {
 }
 
 #[test]
-fn unique_indexes_say_so() {
+fn unique_indexes_are_marked_as_unique() {
     assert_eq!(
         Parcel::INDEXES,
         [
@@ -147,7 +147,7 @@ struct Note {
 }
 
 #[test]
-fn an_entity_without_indexes_stands_in_no_list() {
+fn an_entity_without_indexes_is_in_no_list() {
     let note = Note {
         id: (1, "x".into()),
     };
@@ -157,7 +157,7 @@ fn an_entity_without_indexes_stands_in_no_list() {
     assert_eq!(id_key::<Note>(&note.id), r#"note:^%5B1,"x"%5D"#);
 }
 
-/// A type written by a macro reaches the derive in an invisible group.
+/// A type that a macro writes reaches the derive in an invisible group.
 macro_rules! labelled {
     ($name:ident, $ty:ty, $version:ty) => {
         #[derive(Clone, Debug, Serialize, Deserialize, Entity)]

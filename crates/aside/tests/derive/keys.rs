@@ -75,7 +75,7 @@ fn story() -> Story {
 }
 
 #[test]
-fn a_hero_is_kept_under_the_keys_of_the_contract() {
+fn a_hero_has_the_keys_of_the_contract() {
     assert_eq!(Hero::KIND, "hero");
     const { assert!(Hero::LIST_ALL) };
     assert_eq!(id_key::<Hero>(&id()), format!("hero:{ID}"));
@@ -86,7 +86,7 @@ fn a_hero_is_kept_under_the_keys_of_the_contract() {
 }
 
 #[test]
-fn a_child_is_kept_under_the_keys_of_the_contract() {
+fn a_child_has_the_keys_of_the_contract() {
     assert_eq!(id_key::<Child>(&id()), format!("child:{ID}"));
     let name = ChildIndex::Name("Mia".into());
     assert_eq!(index_key::<Child>(&name), "child:name:Mia");
@@ -99,7 +99,7 @@ fn a_child_is_kept_under_the_keys_of_the_contract() {
 }
 
 #[test]
-fn a_story_is_kept_under_the_keys_of_the_contract() {
+fn a_story_has_the_keys_of_the_contract() {
     let keys: Vec<String> = lists(&story()).iter().map(index_key::<Story>).collect();
     assert_eq!(
         keys,
@@ -113,7 +113,7 @@ fn a_story_is_kept_under_the_keys_of_the_contract() {
 }
 
 #[test]
-fn a_row_stands_in_every_list_of_its_values() {
+fn a_row_is_in_every_list_of_its_values() {
     let child = Child {
         id: id(),
         name: "Mia".into(),
@@ -129,7 +129,7 @@ fn a_row_stands_in_every_list_of_its_values() {
 }
 
 #[test]
-fn a_row_without_an_optional_value_stands_in_no_list_of_it() {
+fn a_row_without_an_optional_value_is_in_no_list_of_it() {
     let story = Story {
         child_id: None,
         child_name: None,

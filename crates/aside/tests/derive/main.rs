@@ -1,6 +1,6 @@
-//! What `#[derive(Entity)]` and `#[derive(Shape)]` promise.
+//! The promises of `#[derive(Entity)]` and `#[derive(Shape)]`.
 
-// Stands for a dependency that `Cargo.toml` renames.
+// Represents a dependency that `Cargo.toml` renames.
 extern crate aside as my_aside;
 
 mod collisions;
@@ -10,21 +10,21 @@ mod keys;
 
 use aside::{Entity, KeyWriter};
 
-/// The key of a row, as it stands in Redis.
+/// Returns the key of a row in Redis.
 fn id_key<E: Entity>(id: &E::Id) -> String {
     let mut key = KeyWriter::new("", E::KIND);
     E::write_id(id, &mut key);
     key.as_str().to_owned()
 }
 
-/// The key of a list, as it stands in Redis.
+/// Returns the key of a list in Redis.
 fn index_key<E: Entity>(index: &E::Index) -> String {
     let mut key = KeyWriter::new("", E::KIND);
     E::write_index(index, &mut key);
     key.as_str().to_owned()
 }
 
-/// The lists a row stands in.
+/// Returns the lists that contain a row.
 fn lists<E: Entity>(row: &E) -> Vec<E::Index> {
     let mut lists = Vec::new();
     row.indexes(&mut |index| lists.push(index));

@@ -1,4 +1,4 @@
-//! The audit: what the cache serves, held to the database.
+//! The audit: cached values compared with the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use crate::database::Queries;
 use crate::entities::{Hero, hero, speaking};
 use crate::world::{Instance, SOON, World, on_both};
 
-/// Every hit is a candidate, and the bound is the usual one.
+/// Audits every hit, with the default bound.
 fn audited(world: &World) -> CacheConfig {
     CacheConfig {
         audit_share: 1.0,
@@ -26,7 +26,7 @@ fn heroes(instance: &Instance) -> KindStats {
     of_heroes.expect("heroes are cached")
 }
 
-/// The row as another program leaves it: changed, and under a new version.
+/// Returns the row as another program changes it, with a new version.
 fn overwritten(row: &Hero, name: &str) -> Hero {
     Hero {
         version: row.version + 1,
@@ -45,7 +45,7 @@ async fn reads(instance: &Instance, row: &Hero) {
 }
 
 #[tokio::test]
-async fn a_row_changed_behind_the_caches_back_is_found_counted_and_forgotten_everywhere() {
+async fn a_bypassing_change_is_found_counted_and_invalidated() {
     on_both(async |world| {
         let one = world.instance_with(audited(&world)).await;
         let other = world.instance().await;
@@ -69,10 +69,10 @@ async fn a_row_changed_behind_the_caches_back_is_found_counted_and_forgotten_eve
 }
 
 #[tokio::test]
-async fn what_was_forgotten_is_not_counted_again_and_what_was_not_is() {
+async fn only_a_value_left_in_place_is_counted_again() {
     let (usual, lax) = (World::new(), World::new());
     let forgotten = usual.instance_with(audited(&usual)).await;
-    // Within the bound a fault of Redis excuses it: it is a finding later.
+    // Within the bound a fault of Redis excuses it; it becomes a finding later.
     let kept = lax.instance_with(CacheConfig {
         max_staleness: Duration::from_secs(5),
         ..audited(&lax)
@@ -94,7 +94,7 @@ async fn what_was_forgotten_is_not_counted_again_and_what_was_not_is() {
 }
 
 #[tokio::test]
-async fn lists_absences_and_rows_changed_without_a_new_version_are_found_too() {
+async fn lists_absences_and_unversioned_changes_are_found_too() {
     on_both(async |world| {
         let instance = world.instance_with(audited(&world)).await;
         let heroes_of = &instance.heroes;
@@ -126,13 +126,13 @@ async fn lists_absences_and_rows_changed_without_a_new_version_are_found_too() {
 }
 
 #[tokio::test]
-async fn a_row_that_went_back_to_what_is_cached_is_no_mismatch() {
+async fn a_row_that_returns_to_its_cached_value_is_no_mismatch() {
     let world = World::new();
     let instance = world.instance_with(audited(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
     reads(&instance, &mia).await;
     let checks = heroes(&instance).audit_checks;
-    // No version tells which of the two is newer.
+    // No version shows which of the two is newer.
     world.heroes.insert(&mia.renamed("Maya"));
     eventually(SOON, "a comparison", async || {
         reads(&instance, &mia).await;
@@ -142,7 +142,7 @@ async fn a_row_that_went_back_to_what_is_cached_is_no_mismatch() {
     world.heroes.insert(&mia);
     let seen = world.heroes.queries();
 
-    eventually(SOON, "the second question", async || {
+    eventually(SOON, "the second comparison", async || {
         world.heroes.queries() != Queries::NONE
     })
     .await;
@@ -163,7 +163,7 @@ async fn a_message_that_is_late_within_the_bound_is_no_mismatch() {
     });
     let reader = reader.await;
     let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
-    eventually(SOON, "an entry in process", async || {
+    eventually(SOON, "a local entry", async || {
         let read = reader
             .heroes
             .find_by_id_with(&mia.id, Freshness::Any)
@@ -178,10 +178,14 @@ async fn a_message_that_is_late_within_the_bound_is_no_mismatch() {
     let maya = writer.heroes.update(mia.renamed("Maya")).await.unwrap();
     let maya = maya.expect("there is such a row");
     let read = reader.heroes.find_by_id(&mia.id).await.unwrap();
-    assert_eq!(read, Some(Arc::clone(&mia)), "the message has not come yet");
+    assert_eq!(
+        read,
+        Some(Arc::clone(&mia)),
+        "the message has not arrived yet"
+    );
     reads(&reader, &maya).await;
 
-    // Compared before the message came, and looked for after it had.
+    // The comparison came before the message, and the second check after it.
     eventually(SOON, "the comparison", async || {
         heroes(&reader).audit_checks > checks
     })
@@ -216,7 +220,7 @@ async fn many_healthy_writes_make_no_mismatch() {
                     0 if number == 0 => drop(heroes.delete(&row.id).await.unwrap()),
                     _ => {
                         let row = row.speaking(["en", "ru"][step % 2]);
-                        // Gone while the other instance has deleted it.
+                        // None while the other instance has deleted it.
                         if heroes.update(row.clone()).await.unwrap().is_none() {
                             let _ = heroes.save(row).await;
                         }
@@ -241,7 +245,7 @@ async fn many_healthy_writes_make_no_mismatch() {
     }
     tokio::time::sleep(Duration::from_secs(4)).await;
     writing.store(false, Ordering::Relaxed);
-    // What was suspicious is looked at once more a second later.
+    // A suspicious value is checked once more a second later.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     reading.store(false, Ordering::Relaxed);
     for task in tasks {
@@ -260,7 +264,7 @@ fn ids_of(rows: &[Arc<Hero>]) -> Vec<uuid::Uuid> {
 }
 
 #[tokio::test]
-async fn without_a_share_the_database_is_asked_nothing_more() {
+async fn without_a_share_the_audit_makes_no_query() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();

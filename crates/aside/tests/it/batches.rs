@@ -1,4 +1,4 @@
-//! Many rows at once.
+//! Reads of many rows at once.
 
 use aside::Repository;
 use futures_util::future::join_all;
@@ -23,7 +23,7 @@ fn ids(heroes: &[Hero]) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn a_batch_answers_in_the_order_asked_with_repeats_and_absences() {
+async fn a_batch_keeps_its_order_with_repeats_and_absences() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes = stored(&world, 3);
@@ -52,7 +52,7 @@ async fn a_batch_answers_in_the_order_asked_with_repeats_and_absences() {
 }
 
 #[tokio::test]
-async fn a_batch_asks_the_database_for_nothing_but_what_is_missing() {
+async fn a_batch_loads_only_the_missing_rows() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let heroes = stored(&world, 4);
@@ -135,7 +135,7 @@ async fn a_batch_and_single_readers_share_one_load() {
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_says_so_and_leaves_nothing_behind() {
+async fn a_failed_batch_returns_its_error_and_leaves_nothing_behind() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes = stored(&world, 3);
@@ -151,7 +151,7 @@ async fn a_batch_that_fails_says_so_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_in_mid_batch_leaves_nobody_waiting() {
+async fn a_caller_dropped_in_mid_batch_leaves_no_waiter() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes = stored(&world, 3);
@@ -180,7 +180,7 @@ async fn a_caller_who_goes_away_in_mid_batch_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_row_written_during_a_batch_is_not_filled_by_it() {
+async fn a_row_written_during_a_batch_is_not_filled_with_its_load() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes = stored(&world, 3);
@@ -204,7 +204,7 @@ async fn a_row_written_during_a_batch_is_not_filled_by_it() {
 }
 
 #[tokio::test]
-async fn a_batch_larger_than_a_round_is_several() {
+async fn a_batch_larger_than_a_round_is_split() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes = stored(&world, 2300);

@@ -1,5 +1,5 @@
-//! A database in memory: tables with row locks and transactions, that counts
-//! what it is asked and can be stopped, or made to fail, at named places.
+//! A database in memory: tables with row locks and transactions. It counts its
+//! queries, and can be stopped, or made to fail, at named places.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) trait Versioned: Entity<Id: Ord> + PartialEq + std::fmt::Debug {
     fn set_version(&mut self, version: u64);
 }
 
-/// Why the database refuses.
+/// The reason for an error of the database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DatabaseError {
     #[error("the query failed")]
@@ -30,37 +30,37 @@ pub(crate) enum DatabaseError {
 /// A place at which a query can be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
-    /// A read has arrived and has seen nothing yet.
+    /// A read has arrived and has not seen the rows yet.
     BeforeRead,
-    /// A read has seen the rows and has not answered.
+    /// A read has seen the rows and has not returned.
     AfterRead,
-    /// A write holds its row's lock and has told nobody.
+    /// A write holds its row's lock and has recorded nothing yet.
     Locked,
     /// The quarantine is acknowledged, the commit not sent.
     BeforeCommit,
-    /// The commit has happened and the row is free, and the repository has
+    /// The commit has happened and the lock is released, and the repository has
     /// not returned.
     AfterCommit,
 }
 
-/// How the next query goes wrong.
+/// The failure of the next query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     ReadFails,
     ReadPanics,
-    /// An error before the cache was asked for anything.
+    /// An error before the first call of the cache.
     FailsEarly,
-    /// The commit is refused, which the repository is certain of.
+    /// The commit is refused, and the repository knows that for certain.
     RollsBack,
-    /// The same, but answered as if no such row had been there.
+    /// The same, but returned as if the row did not exist.
     RollsBackAndAnswersNone,
-    /// Rolled back once, and then there is no such row any more.
+    /// Rolled back once, and after that the row no longer exists.
     TriesAgainAndFindsNothing,
-    /// No answer to the commit, which happened.
+    /// The commit happened, and its reply is lost.
     ConnectionLostAfterCommit,
-    /// No answer to the commit, which did not happen.
+    /// The commit did not happen, and no reply arrives.
     ConnectionLostBeforeCommit,
-    /// The repository forgets to call `before_commit`.
+    /// The repository does not call `before_commit`.
     ForgetsToQuarantine,
     PanicsBeforeCommit,
     PanicsAfterCommit,
@@ -94,7 +94,7 @@ impl Queries {
     }
 }
 
-/// One table. Clones are the same table, as two connections to it would be.
+/// One table. Clones are the same table, like two connections to it.
 pub(crate) struct Table<E: Versioned>(Arc<Inner<E>>);
 
 struct Inner<E: Versioned> {
@@ -111,22 +111,22 @@ struct Stop {
     go_on: oneshot::Receiver<()>,
 }
 
-/// A query that stands still, or will.
+/// A query that is stopped at a place, or will be.
 pub(crate) struct Stopped {
     reached: oneshot::Receiver<()>,
     go_on: oneshot::Sender<()>,
 }
 
 impl Stopped {
-    /// Waits until the query has come to the place.
+    /// Waits until the query has reached the place.
     pub(crate) async fn reached(&mut self) {
         (&mut self.reached)
             .await
-            .expect("the query comes to the place");
+            .expect("the query reaches the place");
     }
 
     pub(crate) fn go_on(self) {
-        // A query that was dropped meanwhile does not go on.
+        // A query that was dropped in the meantime does not continue.
         let _ = self.go_on.send(());
     }
 }
@@ -149,23 +149,23 @@ impl<E: Versioned> Table<E> {
         }))
     }
 
-    /// Stores a row behind everybody's back.
+    /// Stores a row without invalidating a cache.
     pub(crate) fn insert(&self, row: &E) {
         let row = Arc::new(row.clone());
         self.0.rows.lock().insert(row.id().clone(), row);
     }
 
-    /// The committed row.
+    /// Returns the committed row.
     pub(crate) fn row(&self, id: &E::Id) -> Option<Arc<E>> {
         self.0.rows.lock().get(id).cloned()
     }
 
-    /// The committed rows.
+    /// Returns the committed rows.
     pub(crate) fn rows(&self) -> Vec<Arc<E>> {
         self.0.rows.lock().values().cloned().collect()
     }
 
-    /// The committed rows of a list.
+    /// Returns the committed rows of a list.
     pub(crate) fn rows_of(&self, index: &E::Index) -> Vec<Arc<E>> {
         let stands = |row: &&Arc<E>| {
             let mut stands = false;
@@ -181,18 +181,18 @@ impl<E: Versioned> Table<E> {
             .collect()
     }
 
-    /// What was asked since the last look.
+    /// Returns the queries since the last call.
     pub(crate) fn queries(&self) -> Queries {
         std::mem::take(&mut *self.0.queries.lock())
     }
 
-    /// How many writes Redis did not acknowledge every quarantine of. There
-    /// is no journal here to make up for it.
+    /// Returns how many writes had a quarantine that Redis did not acknowledge.
+    /// There is no journal here to recover from that.
     pub(crate) fn unquarantined(&self) -> u32 {
         self.0.unquarantined.load(Ordering::SeqCst)
     }
 
-    /// Stops the next query that comes to `place`; several stop in order.
+    /// Stops the next query that reaches `place`; several stop in order.
     pub(crate) fn stop_at(&self, place: Place) -> Stopped {
         let (reached, was_reached) = oneshot::channel();
         let (go_on, goes_on) = oneshot::channel();
@@ -212,7 +212,7 @@ impl<E: Versioned> Table<E> {
         }
     }
 
-    /// Makes the next read, or the next write, go wrong.
+    /// Makes the next read, or the next write, fail.
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.0.faults.lock().push_back(fault);
     }
@@ -260,7 +260,8 @@ impl<E: Versioned> Table<E> {
         lock.lock_owned().await
     }
 
-    /// Locks, changes, tells, commits; `None` if `change` finds nothing to do.
+    /// Locks, changes, records, commits; returns `None` if `change` finds no
+    /// row.
     async fn transact(
         &self,
         id: &E::Id,

@@ -1,4 +1,4 @@
-//! What the tests store: heroes, and books that lean on them.
+//! The rows of the tests: heroes, and books that depend on them.
 
 use aside::Entity;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::database::Versioned;
 
-/// A row with two lists, one of them named otherwise than its field.
+/// A row with two lists, one of which is not named after its field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "hero")]
 pub(crate) struct Hero {
@@ -20,7 +20,7 @@ pub(crate) struct Hero {
     pub(crate) version: u64,
 }
 
-/// A row with an optional index and one of two fields.
+/// A row with an optional index and an index of two fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "book", index(exact = (title, year)))]
 pub(crate) struct Book {
@@ -35,7 +35,7 @@ pub(crate) struct Book {
     pub(crate) version: u64,
 }
 
-/// A hero that nobody else has the id of.
+/// Returns a hero with a new id.
 pub(crate) fn hero(name: &str, language: &str) -> Hero {
     Hero {
         id: Uuid::new_v4(),
@@ -45,7 +45,7 @@ pub(crate) fn hero(name: &str, language: &str) -> Hero {
     }
 }
 
-/// A book on no shelf.
+/// Returns a book on no shelf.
 pub(crate) fn book(id: &str, title: &str, year: i32) -> Book {
     Book {
         id: id.to_owned(),
@@ -86,7 +86,7 @@ impl Book {
     }
 }
 
-/// The list of heroes of a language.
+/// The list of heroes who speak a language.
 pub(crate) fn speaking(language: &str) -> HeroIndex {
     HeroIndex::Language(language.to_owned())
 }

@@ -1,4 +1,4 @@
-//! The epochs of kinds, where Redis loses them.
+//! The epochs of kinds, after Redis lost them.
 
 use aside::{Forget, Freshness, Repository, Tier};
 use aside_testkit::eventually;
@@ -7,7 +7,7 @@ use crate::entities::hero;
 use crate::world::{SOON, World};
 
 #[tokio::test]
-async fn epochs_that_redis_lost_begin_anew_beyond_what_was_known() {
+async fn epochs_that_redis_lost_restart_above_known_epochs() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -17,14 +17,14 @@ async fn epochs_that_redis_lost_begin_anew_beyond_what_was_known() {
         found.text().and_then(|epoch| epoch.parse::<u64>().ok())
     };
     let known = epoch().await.unwrap();
-    // Brought back older by somebody's restore.
+    // A restored backup has an older epoch.
     let older = ["HSET", "aside:epochs", "hero", "0000000000007"];
     world.redis().command(&older);
-    eventually(SOON, "an epoch beyond", async || {
+    eventually(SOON, "a higher epoch", async || {
         epoch().await.is_some_and(|epoch| known < epoch)
     })
     .await;
-    eventually(SOON, "an answer from a cache", async || {
+    eventually(SOON, "a row from a cache", async || {
         let read = instance.heroes.find_by_id_with(&mia.id, Freshness::Any);
         read.await.unwrap().tier != Tier::Source
     })
@@ -32,7 +32,7 @@ async fn epochs_that_redis_lost_begin_anew_beyond_what_was_known() {
 }
 
 #[tokio::test]
-async fn epochs_that_are_evicted_are_put_back_and_values_stay() {
+async fn evicted_epochs_are_restored_and_values_stay() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -44,7 +44,7 @@ async fn epochs_that_are_evicted_are_put_back_and_values_stay() {
     .await;
     let known = epoch();
     for _ in 0..3 {
-        // Each of them has seen it there.
+        // Each of the instances has read it.
         let read = world.redis().calls("hgetall");
         eventually(SOON, "several PINGs of both", async || {
             read + 8 <= world.redis().calls("hgetall")
@@ -61,7 +61,7 @@ async fn epochs_that_are_evicted_are_put_back_and_values_stay() {
 }
 
 #[tokio::test]
-async fn epochs_that_were_lost_unheard_begin_anew() {
+async fn epochs_lost_without_a_message_restart() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Many who ask at once: one load, shared by those who may share it.
+//! Single flight: concurrent reads of a key share one load, if they may.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn read_shared(instance: &Instance, hero: &Hero) -> Read {
     })
 }
 
-/// Lets every task that can go on go on.
+/// Lets every task run that can.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -68,7 +68,7 @@ async fn readers_of_a_cold_key_on_two_instances_are_one_database_read() {
 }
 
 #[tokio::test]
-async fn a_list_that_many_wait_for_is_loaded_once() {
+async fn a_list_with_many_waiters_is_loaded_once() {
     on_both(async |world| {
         let instance = world.instance().await;
         world.heroes.insert(&hero("Mia", "en"));
@@ -93,7 +93,7 @@ async fn a_list_that_many_wait_for_is_loaded_once() {
 }
 
 #[tokio::test]
-async fn a_leader_who_goes_away_in_mid_load_neither_stops_nor_repeats_it() {
+async fn a_leader_dropped_in_mid_load_neither_stops_nor_repeats_it() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = hero("Mia", "en");
@@ -117,7 +117,7 @@ async fn a_leader_who_goes_away_in_mid_load_neither_stops_nor_repeats_it() {
 }
 
 #[tokio::test]
-async fn a_load_that_nobody_waits_for_any_more_still_fills() {
+async fn a_load_without_waiters_still_fills() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = hero("Mia", "en");
@@ -137,7 +137,7 @@ async fn a_load_that_nobody_waits_for_any_more_still_fills() {
 }
 
 #[tokio::test]
-async fn a_failing_load_is_made_once_for_all_who_wait() {
+async fn a_failing_load_is_made_once_for_all_waiters() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = hero("Mia", "en");
@@ -153,7 +153,7 @@ async fn a_failing_load_is_made_once_for_all_who_wait() {
             assert_eq!(read.await.unwrap(), Err(DatabaseError::Failed));
         }
         assert_eq!(world.heroes.queries().total(), 1);
-        // Nothing of it is kept.
+        // None of it is kept.
         assert_eq!(
             instance
                 .heroes
@@ -168,7 +168,7 @@ async fn a_failing_load_is_made_once_for_all_who_wait() {
 }
 
 #[tokio::test]
-async fn a_panicking_load_panics_for_all_who_wait_and_harms_nobody_else() {
+async fn a_panicking_load_panics_for_its_waiters_only() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = hero("Mia", "en");
@@ -199,7 +199,7 @@ async fn a_panicking_load_panics_for_all_who_wait_and_harms_nobody_else() {
 }
 
 #[tokio::test]
-async fn nobody_joins_a_load_that_began_before_their_own_write_returned() {
+async fn no_reader_joins_a_load_that_began_before_its_own_write() {
     for strict in [false, true] {
         on_both(async |world| {
             let instance = world.instance().await;
@@ -226,12 +226,12 @@ async fn nobody_joins_a_load_that_began_before_their_own_write_returned() {
 }
 
 #[tokio::test]
-async fn nobody_joins_a_bypass_that_began_before_them() {
+async fn no_reader_joins_a_bypass_that_began_earlier() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
     world.heroes.insert(&mia);
-    // Somebody's write of the row is under way, and stays so.
+    // A write of the row is in progress, and stays so.
     let mut write = instance.cache.write();
     write.updated(&mia, &mia);
     write.before_commit().await;
@@ -251,7 +251,7 @@ async fn nobody_joins_a_bypass_that_began_before_them() {
 }
 
 #[tokio::test]
-async fn readers_of_a_key_being_written_share_loads_and_fill_nothing() {
+async fn readers_of_a_quarantined_key_share_loads_and_do_not_fill() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -286,7 +286,7 @@ async fn readers_of_a_key_being_written_share_loads_and_fill_nothing() {
 }
 
 #[tokio::test]
-async fn readers_go_on_when_whoever_held_the_lease_has_died() {
+async fn readers_continue_when_a_lease_holder_has_died() {
     let world = World::new();
     let lease_ttl = Duration::from_millis(500);
     let instance = world
@@ -297,7 +297,7 @@ async fn readers_go_on_when_whoever_held_the_lease_has_died() {
         .await;
     let mia = hero("Mia", "en");
     world.heroes.insert(&mia);
-    // What a process leaves behind that dies between ACQUIRE and FILL.
+    // The lease of a process that dies between ACQUIRE and FILL.
     let lease = format!("L{}", "0".repeat(32));
     world
         .redis()
@@ -320,7 +320,7 @@ async fn readers_go_on_when_whoever_held_the_lease_has_died() {
 }
 
 #[tokio::test]
-async fn a_lease_that_expires_in_mid_load_costs_the_fill_and_not_the_answer() {
+async fn a_lease_that_expires_in_mid_load_costs_only_the_fill() {
     let world = World::new();
     let config = aside::CacheConfig {
         lease_ttl: Duration::from_millis(100),
@@ -347,7 +347,7 @@ async fn a_lease_that_expires_in_mid_load_costs_the_fill_and_not_the_answer() {
 }
 
 #[tokio::test]
-async fn a_waiter_takes_what_the_holder_of_the_lease_has_filled() {
+async fn a_waiter_takes_the_fill_of_the_lease_holder() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = hero("Mia", "en");
@@ -356,7 +356,7 @@ async fn a_waiter_takes_what_the_holder_of_the_lease_has_filled() {
     let holder = read(&one, &mia);
     stopped.reached().await;
     let waiter = read(&other, &mia);
-    eventually(SOON, "a look at the lease", async || {
+    eventually(SOON, "a check of the lease", async || {
         other.cache.stats().lease_waits > 0
     })
     .await;
@@ -368,7 +368,7 @@ async fn a_waiter_takes_what_the_holder_of_the_lease_has_filled() {
 }
 
 #[tokio::test]
-async fn an_invalidation_meanwhile_lets_a_waiter_load_for_itself() {
+async fn an_invalidation_lets_a_waiter_load_for_itself() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = hero("Mia", "en");
@@ -377,7 +377,7 @@ async fn an_invalidation_meanwhile_lets_a_waiter_load_for_itself() {
     let holder = read(&one, &mia);
     stopped.reached().await;
     let waiter = read(&other, &mia);
-    eventually(SOON, "a look at the lease", async || {
+    eventually(SOON, "a check of the lease", async || {
         other.cache.stats().lease_waits > 0
     })
     .await;

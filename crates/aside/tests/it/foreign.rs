@@ -1,4 +1,4 @@
-//! What others left under our keys: garbage, damage, other shapes.
+//! Foreign contents under the service's keys: garbage, damage, other shapes.
 
 use std::io::{Read, Write as _};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::database::{Queries, Table, Versioned};
 use crate::entities::{Hero, HeroIndex, hero, named, speaking};
 use crate::world::{Instance, SOON, World};
 
-/// Stores arbitrary bytes, which no text command can.
+/// Stores arbitrary bytes, which a text command cannot.
 fn plant(world: &World, key: &str, bytes: &[u8]) {
     let mut server = std::net::TcpStream::connect(world.redis().address()).expect("a server");
     let mut command = Vec::new();
@@ -53,7 +53,7 @@ async fn read_every_way(instance: &Instance, mia: &Hero) {
 }
 
 #[tokio::test]
-async fn whatever_stands_under_a_key_is_a_miss_and_is_replaced() {
+async fn any_foreign_contents_of_a_key_are_a_miss_and_are_replaced() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -98,7 +98,7 @@ async fn whatever_stands_under_a_key_is_a_miss_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_type_is_a_miss_and_no_sign_of_an_unhealthy_server() {
+async fn a_key_of_another_type_is_a_miss_without_suspicion() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -129,7 +129,7 @@ async fn a_key_of_another_type_is_a_miss_and_no_sign_of_an_unhealthy_server() {
 }
 
 #[tokio::test]
-async fn a_batch_replaces_what_it_cannot_read() {
+async fn a_batch_replaces_unreadable_values() {
     let world = World::new();
     let (writer, instance) = (world.instance().await, world.instance().await);
     let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -156,7 +156,7 @@ async fn a_batch_replaces_what_it_cannot_read() {
     assert_eq!(instance.errors("undecodable_value"), 1);
 }
 
-/// The same kind as a later version of the program has it.
+/// The same kind in a later version of the program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "hero", index_enum = "NewHeroIndex")]
 struct NewHero {
@@ -190,7 +190,8 @@ impl NewHero {
     }
 }
 
-/// An old process and a new one on one Redis, each with its view of the rows.
+/// An old process and a new one on one Redis, each with its own type of the
+/// row.
 async fn old_and_new(
     world: &World,
 ) -> (Instance, CachedRepository<Table<NewHero>>, Table<NewHero>) {
@@ -201,7 +202,7 @@ async fn old_and_new(
 }
 
 #[tokio::test]
-async fn a_value_of_another_shape_is_a_miss_either_way() {
+async fn a_value_of_another_shape_is_a_miss_for_old_and_new() {
     let world = World::new();
     let (old, new, rows) = old_and_new(&world).await;
     let mia = hero("Mia", "en");
@@ -228,7 +229,7 @@ async fn a_value_of_another_shape_is_a_miss_either_way() {
 }
 
 #[tokio::test]
-async fn an_old_process_makes_a_new_one_forget_and_the_reverse() {
+async fn an_old_process_invalidates_for_a_new_one_and_vice_versa() {
     let world = World::new();
     let (old, new, rows) = old_and_new(&world).await;
     let mia = hero("Mia", "en");
@@ -274,11 +275,11 @@ async fn an_old_process_makes_a_new_one_forget_and_the_reverse() {
 }
 
 #[tokio::test]
-async fn a_huge_row_is_answered_and_evicts_nothing() {
+async fn a_huge_row_is_read_and_evicts_nothing() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
-    eventually(SOON, "an entry in process", async || {
+    eventually(SOON, "a local entry", async || {
         let read = instance
             .heroes
             .find_by_id_with(&mia.id, Freshness::Any)
@@ -287,7 +288,7 @@ async fn a_huge_row_is_answered_and_evicts_nothing() {
         read.tier == aside::Tier::Process
     })
     .await;
-    // Beyond the largest value that is cached, which is 8 MiB.
+    // Larger than the largest value that is cached, which is 8 MiB.
     let huge = hero(&"M".repeat(10 << 20), "ru");
     world.heroes.insert(&huge);
 
@@ -312,7 +313,7 @@ async fn a_huge_row_is_answered_and_evicts_nothing() {
 }
 
 #[tokio::test]
-async fn a_huge_value_that_a_stranger_left_is_not_decoded() {
+async fn a_huge_foreign_value_is_not_decoded() {
     let world = World::new();
     let config = CacheConfig {
         max_value_bytes: 100_000,
@@ -340,9 +341,9 @@ async fn a_huge_value_that_a_stranger_left_is_not_decoded() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// One world for each case would be slow: a case plants a whole series.
+    /// One world for each case would be slow, so a case plants a whole series.
     #[test]
-    fn arbitrary_bytes_never_come_out_as_a_row(
+    fn arbitrary_bytes_are_never_read_as_a_row(
         planted in proptest::collection::vec(
             (proptest::collection::vec(any::<u8>(), 0..200), any::<bool>(), 0..400_usize, any::<u8>()),
             1..12,
@@ -358,8 +359,9 @@ proptest! {
             world.filled(&mia.key()).await;
             let valid = world.raw(&mia.key()).unwrap().into_bytes();
             for (bytes, damage, at, with) in planted {
-                // Bytes alone, after a first letter of ours, or one byte of a
-                // valid value changed, outside of what says what the row is.
+                // Arbitrary bytes, or bytes after a valid first letter. Or one
+                // byte of a valid value is changed, outside of the part that
+                // identifies the row.
                 let bytes = match (damage, valid.iter().position(|byte| *byte == b'\n')) {
                     (true, Some(end)) => {
                         let mut damaged = valid.clone();

@@ -1,4 +1,4 @@
-//! What a write makes every copy forget.
+//! The copies that a write invalidates.
 
 use aside::{Forget, Repository};
 use aside_testkit::eventually;
@@ -29,7 +29,7 @@ async fn a_hero_who_learns_another_language_leaves_one_list_and_enters_the_other
 }
 
 #[tokio::test]
-async fn a_write_forgets_the_lists_of_the_row_before_and_after_and_no_other() {
+async fn a_write_invalidates_only_the_rows_old_and_new_lists() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -74,7 +74,8 @@ async fn an_absence_ends_when_the_row_appears() {
 
         assert!(one.heroes.find_by_id(&mia.id).await.unwrap().is_some());
         assert_eq!(one.heroes.find_by(&named("Mia")).await.unwrap().len(), 1);
-        // The message is on its way to the other; `Shared` does not wait for it.
+        // The message to the other instance is in transit; `Shared` does not
+        // wait for it.
         let there = other
             .heroes
             .find_by_id_with(&mia.id, aside::Freshness::Shared)
@@ -86,7 +87,7 @@ async fn an_absence_ends_when_the_row_appears() {
 }
 
 #[tokio::test]
-async fn a_deleted_row_is_gone_from_every_list() {
+async fn a_deleted_row_leaves_every_list() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -117,7 +118,7 @@ async fn a_deleted_row_is_gone_from_every_list() {
 }
 
 #[tokio::test]
-async fn a_row_without_an_optional_value_stands_in_no_list_and_enters_one_with_it() {
+async fn a_row_enters_an_optional_list_only_with_a_value() {
     on_both(async |world| {
         let instance = world.instance().await;
         let shelf = BookIndex::Shelf("top".into());
@@ -148,7 +149,7 @@ async fn a_row_without_an_optional_value_stands_in_no_list_and_enters_one_with_i
 }
 
 #[tokio::test]
-async fn a_list_of_two_values_is_forgotten_when_either_changes() {
+async fn a_list_of_two_values_is_invalidated_when_either_changes() {
     on_both(async |world| {
         let instance = world.instance().await;
         let exact = |year| BookIndex::Exact {
@@ -172,7 +173,7 @@ async fn a_list_of_two_values_is_forgotten_when_either_changes() {
 }
 
 #[tokio::test]
-async fn an_invalidation_forgets_one_row_one_list_or_the_whole_kind() {
+async fn invalidate_covers_one_row_one_list_or_the_whole_kind() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = hero("Mia", "en");
@@ -207,7 +208,7 @@ async fn an_invalidation_forgets_one_row_one_list_or_the_whole_kind() {
 }
 
 #[tokio::test]
-async fn a_row_changed_behind_the_caches_back_is_seen_after_an_invalidation() {
+async fn a_row_changed_past_the_cache_is_seen_once_invalidated() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -242,7 +243,7 @@ async fn a_row_changed_behind_the_caches_back_is_seen_after_an_invalidation() {
 }
 
 #[tokio::test]
-async fn a_flush_forgets_every_registered_kind_and_nothing_else() {
+async fn a_flush_invalidates_exactly_the_registered_kinds() {
     on_both(async |world| {
         let instance = world.instance().await;
         instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -265,7 +266,7 @@ async fn a_flush_forgets_every_registered_kind_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_pattern_forgets_rows_and_removes_raw_keys_in_one_namespace() {
+async fn a_pattern_covers_rows_and_raw_keys_of_one_namespace() {
     let world = World::new();
     let config = aside::CacheConfig {
         namespace: "prod".into(),
@@ -301,7 +302,7 @@ async fn a_raw_value_under_the_key_of_a_row_is_refused_and_counted() {
 }
 
 #[tokio::test]
-async fn a_pattern_reaches_copies_whose_value_has_left_redis() {
+async fn a_pattern_reaches_local_entries_without_a_redis_value() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -323,7 +324,7 @@ async fn a_pattern_reaches_copies_whose_value_has_left_redis() {
 }
 
 #[tokio::test]
-async fn a_kind_is_forgotten_at_once_while_its_rows_are_being_filled() {
+async fn a_kind_is_invalidated_at_once_during_fills() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -333,8 +334,8 @@ async fn a_kind_is_forgotten_at_once_while_its_rows_are_being_filled() {
         let id = mia.id;
         let reading = tokio::spawn(async move { heroes.find_by_id(&id).await });
         load.reached().await;
-        // The load has seen the old row, or will: it may fill nothing that
-        // anybody serves.
+        // The load sees the old row now or has seen it; its fill must not be
+        // served.
         other.heroes.invalidate(Forget::All).await;
         world.heroes.insert(&mia.renamed("Maria"));
         other.heroes.invalidate(Forget::All).await;
@@ -352,7 +353,7 @@ async fn a_kind_is_forgotten_at_once_while_its_rows_are_being_filled() {
 }
 
 #[tokio::test]
-async fn what_a_forgotten_kind_held_leaves_redis_in_the_background() {
+async fn values_of_an_invalidated_kind_leave_redis_later() {
     let world = World::new();
     let instance = world.instance().await;
     for number in 0..30 {

@@ -1,4 +1,4 @@
-//! Rows that are asked for at the same time travel together.
+//! Request batching: concurrent reads of several rows share one command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::database::Queries;
 use crate::entities::{Hero, hero};
 use crate::world::World;
 
-/// As many heroes in the database and in Redis.
+/// Saves that many heroes in the database and in Redis.
 async fn saved(world: &World, count: usize) -> Vec<Hero> {
     let writer = world.instance().await;
     let mut heroes = Vec::new();
@@ -24,7 +24,7 @@ async fn saved(world: &World, count: usize) -> Vec<Hero> {
 }
 
 #[tokio::test]
-async fn rows_that_are_asked_for_at_once_travel_as_one_mget_and_the_first_waits_for_none() {
+async fn concurrent_reads_share_an_mget_without_delaying_the_first() {
     let world = World::new();
     let heroes = saved(&world, 30).await;
     let (tap, reader) = world.tapped().await;
@@ -36,8 +36,8 @@ async fn rows_that_are_asked_for_at_once_travel_as_one_mget_and_the_first_waits_
     for (found, hero) in found.into_iter().zip(&heroes) {
         assert_eq!(found.unwrap().as_deref(), Some(hero));
     }
-    // One after the other on one connection, or the second in the trip of the
-    // first, if it went out before the first was answered.
+    // One after the other on one connection. Or the second is in the first
+    // one's trip, if the first had no reply yet.
     let trips = tap.trips();
     let (first, second) = (heroes[0].key(), heroes[1].key());
     let apart = [format!("GET {first}"), format!("MGET {second}")];
@@ -47,10 +47,10 @@ async fn rows_that_are_asked_for_at_once_travel_as_one_mget_and_the_first_waits_
 }
 
 #[tokio::test]
-async fn tasks_that_were_answered_together_ask_together_again() {
+async fn tasks_that_got_one_reply_share_the_next_command() {
     const ROUNDS: usize = 20;
     let world = World::new();
-    // More than tokio runs before it looks who has given way.
+    // More tasks than tokio polls before it polls the tasks that yielded.
     let rows: Arc<[Hero]> = saved(&world, 64).await.into();
     let config = CacheConfig {
         max_staleness: Duration::ZERO,
@@ -74,13 +74,13 @@ async fn tasks_that_were_answered_together_ask_together_again() {
     tasks.join_all().await;
 
     let (gets, mgets) = (world.redis().calls("get"), world.redis().calls("mget"));
-    // The first one goes alone, and comes back while the others are under way.
+    // The first one is sent alone, and returns while the others are in flight.
     assert!(gets <= 3, "{gets} lone reads, {mgets} of several");
     assert!(mgets <= ROUNDS as u64 + 3, "{mgets} trips of several");
 }
 
 #[tokio::test]
-async fn one_row_after_the_other_is_one_get_each() {
+async fn sequential_reads_are_one_get_each() {
     let world = World::new();
     let heroes = saved(&world, 3).await;
     let (tap, reader) = world.tapped().await;
@@ -97,7 +97,7 @@ async fn one_row_after_the_other_is_one_get_each() {
 }
 
 #[tokio::test]
-async fn who_goes_away_while_others_join_strands_nobody() {
+async fn a_reader_dropped_while_others_join_strands_no_reader() {
     let world = World::new();
     let heroes = saved(&world, 3).await;
     let reader = world.instance().await;

@@ -1,4 +1,4 @@
-//! What a service says in good faith: it is kept right, or told.
+//! Plausible mistakes of a service: they are corrected or reported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,7 +128,7 @@ async fn a_list_found_empty_lives_as_long_as_an_absence() {
 }
 
 #[tokio::test]
-async fn without_absences_no_empty_list_is_remembered() {
+async fn without_absences_no_empty_list_is_cached() {
     let world = World::new();
     let instance = world.instance().await;
     let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
@@ -152,7 +152,7 @@ async fn without_absences_no_empty_list_is_remembered() {
     assert_eq!(found.unwrap().len(), 1);
 }
 
-/// A book that names its hero is of concern to the lists of heroes.
+/// A book that names its hero affects the lists of heroes.
 #[derive(Debug)]
 struct ConcernsHeroes;
 
@@ -163,7 +163,7 @@ impl CacheStrategy<Book> for ConcernsHeroes {
 }
 
 #[tokio::test]
-async fn a_job_that_registers_a_kind_forgets_its_dependents() {
+async fn a_job_that_registers_a_kind_invalidates_its_dependents() {
     let world = World::in_memory();
     let service = world.instance().await;
     let job = aside::CacheService::connect(world.config()).await;
@@ -182,7 +182,7 @@ async fn a_job_that_registers_a_kind_forgets_its_dependents() {
 }
 
 #[tokio::test]
-async fn a_job_that_registers_nothing_is_told_of_it() {
+async fn a_job_that_registers_nothing_counts_an_error() {
     let world = World::in_memory();
     let job = aside::CacheService::connect(world.config()).await;
     for id in ["1", "2"] {
@@ -195,7 +195,7 @@ async fn a_job_that_registers_nothing_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn a_write_of_a_second_type_of_a_kind_is_told_of_it() {
+async fn a_write_of_a_second_type_of_a_kind_counts_an_error() {
     let world = World::in_memory();
     let instance = world.instance().await;
     let mut write = instance.cache.write();
@@ -210,7 +210,7 @@ async fn a_write_of_a_second_type_of_a_kind_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn a_service_that_caches_nothing_is_not_told_of_kinds() {
+async fn a_service_that_caches_nothing_counts_no_error() {
     let world = World::in_memory();
     let config = aside::CacheConfig {
         redis_enabled: false,
@@ -223,7 +223,7 @@ async fn a_service_that_caches_nothing_is_not_told_of_kinds() {
 }
 
 #[tokio::test]
-async fn an_upsert_forgets_the_lists_of_both_rows() {
+async fn an_upsert_invalidates_the_lists_of_both_rows() {
     let world = World::in_memory();
     let instance = world.instance().await;
     let (before, after) = (hero("Mia", "en"), hero("Mia", "de"));
@@ -257,7 +257,7 @@ fn shelves_of(author: &Author, keys: &mut Dependents<'_>) {
 }
 
 #[tokio::test]
-async fn dependents_of_a_type_are_known_wherever_it_is_written() {
+async fn dependents_of_a_type_are_known_to_every_writer() {
     let world = World::in_memory();
     let service = world.instance().await;
     let job = aside::CacheService::connect(world.config()).await;

@@ -1,5 +1,5 @@
-//! Many readers and writers of few rows on two instances, for some seconds,
-//! and a ledger of what each of them may no longer see.
+//! Many readers and writers of few rows on two instances, for some seconds, and
+//! a record of the oldest version that each may still see.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,13 @@ const ROWS: usize = 8;
 const TASKS: u64 = 16;
 const LASTS: Duration = Duration::from_secs(3);
 
-/// What an in-process hit may lag behind.
+/// The maximum lag of a local hit.
 const BOUND: Duration = Duration::from_secs(1);
 
 /// The same, with the tick of the clock and room for a busy machine.
 const BEHIND: Duration = Duration::from_millis(1250);
 
-/// What a read may not fall behind.
+/// The writes that a read must see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Promise {
     /// A `Shared` read: any write that had returned.
@@ -31,19 +31,19 @@ enum Promise {
     Own,
     /// An `Any` read: a write that had returned longer ago than the bound.
     Bound,
-    /// An `Any` read: what the same instance has answered before.
+    /// An `Any` read: any row that the same instance has returned before.
     Forward,
 }
 
-/// One cached answer: a row under its id, or in the list of all.
+/// One cached result: a row under its id, or in the list of all.
 #[derive(Default)]
 struct Entry {
-    /// The newest version that a write returned, and on which instance.
+    /// The newest version that a write returned, per instance.
     returned: [AtomicU64; 2],
     /// When each of them returned.
     history: Mutex<Vec<(Instant, u64)>>,
-    /// The newest version that an `Any` read of each instance answered, by
-    /// what was read.
+    /// The newest version that an `Any` read of each instance returned, per
+    /// kind of read.
     seen: [[AtomicU64; 2]; 2],
 }
 
@@ -53,7 +53,7 @@ enum Asked {
     List = 1,
 }
 
-/// What a read that begins now must not fall behind.
+/// The oldest version that a read that begins now may return.
 struct Floor {
     version: u64,
     promise: Promise,
@@ -135,7 +135,7 @@ impl Scene {
         } else {
             heroes.find_by_id_with(&id, freshness).await.unwrap().value
         };
-        let version = found.expect("nobody deletes it").version;
+        let version = found.expect("it is never deleted").version;
         self.check(row, &floors, version, freshness);
         self.ledger[row].saw(Asked::Row, instance, freshness, version);
     }
@@ -153,7 +153,7 @@ impl Scene {
         assert_eq!(list.len(), ROWS);
         for (row, hero) in self.rows.iter().enumerate() {
             let found = list.iter().find(|found| found.id == hero.id);
-            let version = found.expect("nobody deletes it").version;
+            let version = found.expect("it is never deleted").version;
             self.check(row, &floors[row], version, freshness);
             self.ledger[row].saw(Asked::List, instance, freshness, version);
         }
@@ -163,7 +163,7 @@ impl Scene {
         let written = self.repositories[instance]
             .update(self.rows[row].clone())
             .await;
-        // An error says nothing, and a rollback may answer that there is none.
+        // An error proves nothing, and a rollback may be returned as no row.
         if let Ok(Some(written)) = written {
             self.ledger[row].wrote(instance, written.version);
         }
@@ -181,7 +181,8 @@ impl Scene {
             };
             match random.u8(..100) {
                 0..25 => {
-                    // What ends unknown closes its keys for long: seldom.
+                    // A write of unknown fate closes its keys for long, so it
+                    // is rare.
                     match random.u16(..1000) {
                         0..40 => faults.fail_next(Fault::RollsBack),
                         40 => faults.fail_next(Fault::ConnectionLostAfterCommit),
@@ -200,7 +201,7 @@ impl Scene {
     }
 }
 
-/// Lets them loose; `disturb` is called now and then.
+/// Runs readers and writers; `disturb` is called now and then.
 async fn hammer(world: &World, seed: u64, promises: &[Promise], disturb: impl Fn()) {
     let config = CacheConfig {
         quarantine_ttl: Duration::from_secs(2),
@@ -239,8 +240,8 @@ async fn hammer(world: &World, seed: u64, promises: &[Promise], disturb: impl Fn
     for task in tasks {
         task.await.unwrap();
     }
-    // Without a journal nobody else learns of a write that a frozen machine
-    // kept from Redis; its own instance must know of it all the same.
+    // Without a journal, other instances do not learn of a write that a frozen
+    // machine kept from Redis. Its own instance must still see it.
     let unheard = world.heroes.unquarantined();
     let mut violations = scene.violations.lock();
     violations.retain(|(promise, _)| {
@@ -261,15 +262,15 @@ async fn hammer(world: &World, seed: u64, promises: &[Promise], disturb: impl Fn
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_read_falls_behind_what_it_may_not_fall_behind() {
+async fn no_read_is_older_than_promised() {
     hammer(&World::new(), 1, &EVERYTHING, || {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_read_falls_behind_a_returned_write_when_redis_loses_everything() {
+async fn no_read_misses_a_returned_write_if_redis_is_flushed() {
     let world = World::new();
-    // With its quarantine gone, what a commit has shown may be hidden again
-    // until the write returns.
+    // Without its quarantine, a commit that a read has shown may be hidden
+    // again until the write returns.
     let promises = [Promise::Shared, Promise::Own, Promise::Bound];
     hammer(&world, 2, &promises, || {
         world.redis().command(&["FLUSHALL"]);
@@ -278,6 +279,6 @@ async fn no_read_falls_behind_a_returned_write_when_redis_loses_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_read_in_memory_falls_behind_what_it_may_not_fall_behind() {
+async fn no_read_in_memory_is_older_than_promised() {
     hammer(&World::in_memory(), 3, &EVERYTHING, || {}).await;
 }

@@ -1,4 +1,4 @@
-//! Two instances of a service, and what one hears of the other.
+//! Two instances of a service, and the messages between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use crate::entities::{hero, speaking};
 use crate::world::{SOON, World, on_both};
 
 #[tokio::test]
-async fn an_instance_forgets_what_another_has_written() {
+async fn an_instance_drops_a_row_that_another_has_written() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
         other.heroes.find_by_id(&mia.id).await.unwrap();
         other.heroes.find_by(&speaking("en")).await.unwrap();
-        eventually(SOON, "an entry in process", async || {
+        eventually(SOON, "a local entry", async || {
             let read = other
                 .heroes
                 .find_by_with(&speaking("en"), Freshness::Any)
@@ -53,14 +53,14 @@ async fn an_instance_forgets_what_another_has_written() {
 }
 
 #[tokio::test]
-async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
+async fn a_row_just_written_is_read_from_the_writers_local_tier() {
     on_both(async |world| {
         let (writer, other) = (world.instance().await, world.instance().await);
         let mia = writer.heroes.save(hero("Mia", "en")).await.unwrap();
         let mut writes = 1;
         for name in ["Maria", "Marie"] {
-            // Nobody has asked for the kind yet, or the fill is still under way.
-            eventually(SOON, "the row in the process", async || {
+            // The kind has not been read yet, or the fill is still in progress.
+            eventually(SOON, "the local row", async || {
                 writer.heroes.update(mia.renamed(name)).await.unwrap();
                 writes += 1;
                 let read = writer.heroes.find_by_id_with(&mia.id, Freshness::Any).await;
@@ -72,14 +72,14 @@ async fn a_row_just_written_is_read_from_the_process_that_wrote_it() {
             let elsewhere = other.heroes.find_by_id_with(&mia.id, Freshness::Shared);
             assert_eq!(elsewhere.await.unwrap().value.unwrap().name, name);
         }
-        // The first writes read their rows back; no reader asks.
+        // The first writes read their rows back; no reader loads.
         assert!(world.heroes.queries().total() <= writes);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_reads_its_own_writes_while_others_read_and_write() {
+async fn an_instance_reads_its_own_writes_among_other_writers() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -125,7 +125,7 @@ async fn an_instance_reads_its_own_writes_while_others_read_and_write() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_messages_are_cut_off_notices_and_forgets() {
+async fn a_disconnected_instance_notices_and_drops_its_entries() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -152,7 +152,7 @@ async fn an_instance_whose_messages_are_cut_off_notices_and_forgets() {
 }
 
 #[tokio::test]
-async fn an_instance_that_hears_nothing_serves_nothing_beyond_the_bound() {
+async fn an_instance_without_messages_serves_nothing_beyond_the_bound() {
     let world = World::new();
     let proxy = Proxy::start(world.redis().address()).await.unwrap();
     let bound = Duration::from_millis(500);
@@ -168,7 +168,7 @@ async fn an_instance_that_hears_nothing_serves_nothing_beyond_the_bound() {
         let read = read.unwrap();
         (read.tier, read.value.unwrap().name.clone())
     };
-    eventually(SOON, "an entry in process", async || {
+    eventually(SOON, "a local entry", async || {
         read().await.0 == Tier::Process
     })
     .await;
@@ -187,7 +187,7 @@ async fn an_instance_that_hears_nothing_serves_nothing_beyond_the_bound() {
     })
     .await;
 
-    // The tick of the clock comes on top of the bound.
+    // The tick of the clock is added to the bound.
     assert!(
         last_old <= bound + Duration::from_millis(20),
         "{last_old:?}"
@@ -203,7 +203,7 @@ async fn an_instance_that_hears_nothing_serves_nothing_beyond_the_bound() {
 }
 
 #[tokio::test]
-async fn an_instance_without_an_in_process_tier_hears_of_every_write_at_once() {
+async fn an_instance_without_a_local_tier_sees_every_write_at_once() {
     let world = World::new();
     let config = CacheConfig {
         max_staleness: Duration::ZERO,
@@ -233,7 +233,7 @@ async fn an_instance_without_an_in_process_tier_hears_of_every_write_at_once() {
 }
 
 #[tokio::test]
-async fn a_read_says_who_answered_it_and_how_old_the_answer_is() {
+async fn a_read_reports_its_tier_and_age() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = hero("Mia", "en");
@@ -262,7 +262,7 @@ async fn a_read_says_who_answered_it_and_how_old_the_answer_is() {
 }
 
 #[tokio::test]
-async fn a_read_at_most_so_old_replaces_what_is_older() {
+async fn a_read_with_a_maximum_age_replaces_older_values() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = hero("Mia", "en");
@@ -270,7 +270,8 @@ async fn a_read_at_most_so_old_replaces_what_is_older() {
         instance.heroes.find_by_id(&mia.id).await.unwrap();
         instance.filled(&mia.key()).await;
         world.heroes.insert(&mia.renamed("Maria"));
-        // Old enough to be told from new, by the clock that ages are told by.
+        // Old enough to be distinguished from new, by the clock that measures
+        // ages.
         let age = Duration::from_millis(5);
         eventually(SOON, "the value to age", async || {
             let read = instance
@@ -304,11 +305,11 @@ async fn a_read_at_most_so_old_replaces_what_is_older() {
 }
 
 #[tokio::test]
-async fn nobody_goes_back_behind_what_a_shared_read_has_seen() {
+async fn no_later_read_is_older_than_a_shared_read() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
-    eventually(SOON, "an entry in process", async || {
+    eventually(SOON, "a local entry", async || {
         let read = instance
             .heroes
             .find_by_id_with(&mia.id, Freshness::Any)
@@ -331,7 +332,7 @@ async fn nobody_goes_back_behind_what_a_shared_read_has_seen() {
 }
 
 #[tokio::test]
-async fn a_closed_service_answers_from_the_database_and_leaves_no_connection() {
+async fn a_closed_service_reads_the_database_and_has_no_connection() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -342,7 +343,7 @@ async fn a_closed_service_answers_from_the_database_and_leaves_no_connection() {
         instance.heroes.find_by_id(&mia.id).await.unwrap(),
         Some(mia)
     );
-    // One of them read the row back after it was written.
+    // One of the writes read its row back.
     assert_eq!(world.heroes.queries().total(), 2);
     drop(instance);
     eventually(SOON, "no connection but ours", async || {

@@ -1,4 +1,4 @@
-//! How an instance reads a journal, whatever the database.
+//! Polling a journal, for any database.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ struct Table(Arc<Rows>);
 #[derive(Default)]
 struct Rows {
     rows: Mutex<BTreeMap<i64, String>>,
-    /// Whether each page that is read brings two more.
+    /// If true, each page that is read adds two more.
     grows: AtomicBool,
     read: AtomicUsize,
     /// Called before a page is read.
@@ -83,20 +83,20 @@ impl Journal for Table {
 }
 
 #[tokio::test]
-async fn a_pass_over_the_journal_ends_though_rows_come_faster_than_they_are_read() {
+async fn a_pass_over_the_journal_ends_if_rows_are_added_faster() {
     let world = World::new();
     let table = Table::of(10 * PAGE, |number| format!("hero:{number}"));
     table.0.grows.store(true, Ordering::SeqCst);
     let cache = CacheService::connect(world.config()).await;
     cache.drain(table.clone()).await;
-    // Trusted when what was there has been worked off.
+    // Trusted after the rows present at the start have been handled.
     assert!(cache.is_synced());
     table.0.grows.store(false, Ordering::SeqCst);
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
 }
 
 #[tokio::test]
-async fn one_page_of_the_journal_is_told_to_redis_before_the_next_is_read() {
+async fn a_journal_page_is_sent_to_redis_before_the_next_is_read() {
     let world = World::new();
     let table = Table::of(10 * PAGE, |number| format!("hero:{number}"));
     let told = world.redis().address();
@@ -106,7 +106,7 @@ async fn one_page_of_the_journal_is_told_to_redis_before_the_next_is_read() {
         let calls = keys_told(told);
         let read = rows.0.read.load(Ordering::SeqCst);
         if let Some((calls_before, read_before)) = before {
-            // Of the rows of the page before, none is left untold.
+            // Every row of the page before has been sent.
             let untold = (read - read_before) as u64 <= calls - calls_before;
             noted.fetch_min(usize::from(untold), Ordering::SeqCst);
         }
@@ -119,14 +119,14 @@ async fn one_page_of_the_journal_is_told_to_redis_before_the_next_is_read() {
 }
 
 #[tokio::test]
-async fn many_rows_of_one_kind_make_it_cold_once() {
+async fn many_rows_of_one_kind_raise_its_epoch_once() {
     let world = World::new();
     let instance = world.instance().await;
     let table = Table::of(PAGE, |_| "all of hero".to_owned());
     let mut heard = instance.cache.listen();
     instance.cache.drain(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
-    // What is said last is heard last.
+    // Messages are received in order, so this one comes last.
     instance.cache.invalidate_id("hero", "last").await;
     let mut colder = 0;
     while let Some(word) = heard.next().await {
@@ -140,7 +140,7 @@ async fn many_rows_of_one_kind_make_it_cold_once() {
 }
 
 #[tokio::test]
-async fn a_key_whose_row_another_worked_off_is_held_no_longer_though_older_rows_stay() {
+async fn a_key_is_released_once_another_instance_deleted_its_row() {
     let world = World::new();
     let config = CacheConfig {
         operation_timeout: Duration::from_millis(100),
@@ -149,11 +149,11 @@ async fn a_key_whose_row_another_worked_off_is_held_no_longer_though_older_rows_
     };
     let instance = world.instance_with(config).await;
     let table = Table::of(2, |number| format!("hero:{number}"));
-    // Nothing is acknowledged, so keys stay held.
+    // Nothing is acknowledged, so reads keep bypassing the keys.
     world.redis().stop();
     instance.cache.drain(table.clone()).await;
     let held = async |count| {
-        eventually(SOON, "so many held keys", async || {
+        eventually(SOON, "that many unreleased keys", async || {
             let held = instance.cache.health_check().await.held_keys;
             (held == count).then_some(()).ok_or(held)
         })
@@ -167,8 +167,8 @@ async fn a_key_whose_row_another_worked_off_is_held_no_longer_though_older_rows_
     held(0).await;
 }
 
-/// How many keys Redis was told of, by the read that each costs a script; asked
-/// without giving up the thread.
+/// Returns how many keys were sent to Redis, measured by the one read per key
+/// in the script. It does not yield the thread.
 fn keys_told(redis: std::net::SocketAddr) -> u64 {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(redis).unwrap();

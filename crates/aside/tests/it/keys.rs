@@ -1,4 +1,5 @@
-//! What stands in Redis: the keys, their TTLs, and what a `GET` shows.
+//! The contents of Redis: the keys, their TTLs, and the text that a `GET`
+//! returns.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::entities::{Book, BookIndex, Hero, book, hero, named, speaking};
 use crate::world::{Instance, World};
 
-/// The header and the JSON of the value under a key.
+/// Returns the header and the JSON of the value under a key.
 fn value(world: &World, key: &str) -> (String, Value) {
     let text = world.raw(key).expect("a value");
     let (header, payload) = text.split_once('\n').expect("a header line");
@@ -33,7 +34,7 @@ async fn fill_everything(world: &World, instance: &Instance, mia: &Hero) {
 }
 
 #[tokio::test]
-async fn the_keys_are_the_literal_ones_and_there_are_no_others() {
+async fn the_keys_are_exactly_the_documented_ones() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -52,7 +53,7 @@ async fn the_keys_are_the_literal_ones_and_there_are_no_others() {
 }
 
 #[tokio::test]
-async fn a_namespace_stands_before_every_key() {
+async fn a_namespace_precedes_every_key() {
     let world = World::new();
     let instance = world
         .instance_with(CacheConfig {
@@ -70,7 +71,7 @@ async fn a_namespace_stands_before_every_key() {
 }
 
 #[tokio::test]
-async fn composite_optional_and_percent_encoded_keys_stand_as_documented() {
+async fn composite_optional_and_encoded_keys_are_as_documented() {
     let world = World::new();
     let instance = world.instance().await;
     let tale = book("all", "Маша: a tale", 1970).on_shelf(Some("50%"));
@@ -99,7 +100,7 @@ async fn composite_optional_and_percent_encoded_keys_stand_as_documented() {
 }
 
 #[tokio::test]
-async fn values_live_as_long_as_their_kinds_setting_says() {
+async fn values_live_as_long_as_the_setting_of_their_kind() {
     let world = World::new();
     let ttls = [
         ("hero".to_owned(), Duration::from_secs(3600)),
@@ -244,7 +245,7 @@ impl CacheStrategy<Hero> for NoAbsences {
 }
 
 #[tokio::test]
-async fn a_strategy_has_the_last_word_on_ttls() {
+async fn a_strategy_overrides_every_other_ttl() {
     let world = World::new();
     let instance = world.instance().await;
     let heroes =
@@ -293,7 +294,7 @@ async fn a_value_that_has_expired_is_loaded_again() {
 }
 
 #[tokio::test]
-async fn compressed_values_come_back_as_they_went() {
+async fn compressed_values_survive_the_round_trip() {
     let world = World::new();
     let config = CacheConfig {
         compress_above_bytes: Some(64),
@@ -321,7 +322,7 @@ async fn compressed_values_come_back_as_they_went() {
 }
 
 #[tokio::test]
-async fn a_value_too_large_decompressed_is_not_cached_however_small_it_packs() {
+async fn a_value_too_large_before_compression_is_not_cached() {
     let world = World::new();
     let config = CacheConfig {
         compress_above_bytes: Some(64),
@@ -346,7 +347,7 @@ async fn a_value_too_large_decompressed_is_not_cached_however_small_it_packs() {
     assert_eq!(world.state(&huge.key()), '-');
 }
 
-/// A book that names its hero is of concern to whoever cached that hero.
+/// A book that names its hero affects every cache of that hero.
 #[derive(Debug)]
 struct ConcernsItsHero;
 
@@ -361,7 +362,7 @@ impl CacheStrategy<Book> for ConcernsItsHero {
 }
 
 #[tokio::test]
-async fn what_depends_on_a_row_is_forgotten_with_it() {
+async fn dependents_of_a_row_are_invalidated_with_it() {
     let world = World::new();
     let instance = world.instance().await;
     let books =

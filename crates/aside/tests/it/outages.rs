@@ -1,4 +1,4 @@
-//! Redis away, full, or not wanted: reads and writes go on.
+//! Redis down, full, or disabled: reads and writes continue.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use aside_testkit::{Direction, Mode, Proxy, RedisOptions, eventually};
 use crate::entities::{Hero, hero, named};
 use crate::world::{Instance, SOON, World};
 
-/// A short patience, so that an outage is soon known to be one.
+/// A short timeout, so that an outage is soon detected.
 fn impatient(world: &World) -> CacheConfig {
     CacheConfig {
         operation_timeout: Duration::from_millis(200),
@@ -24,7 +24,7 @@ async fn name_of(instance: &Instance, hero: &Hero) -> String {
 }
 
 #[tokio::test]
-async fn reads_and_writes_go_on_while_redis_is_away_and_use_it_when_it_is_back() {
+async fn reads_and_writes_continue_without_redis_and_return_to_it() {
     let world = World::new();
     let instance = world.instance_with(impatient(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -64,7 +64,7 @@ async fn reads_and_writes_go_on_while_redis_is_away_and_use_it_when_it_is_back()
     assert_eq!(read.bypass, Some(Bypass::RedisUnavailable));
 
     world.redis().restart();
-    eventually(SOON, "nothing to be owed", async || {
+    eventually(SOON, "nothing pending", async || {
         instance.cache.health_check().await.held_keys == 0
     })
     .await;
@@ -81,7 +81,7 @@ async fn reads_and_writes_go_on_while_redis_is_away_and_use_it_when_it_is_back()
 }
 
 #[tokio::test]
-async fn a_row_written_while_redis_was_away_is_not_read_from_what_it_kept() {
+async fn a_row_written_during_an_outage_is_not_read_from_old_data() {
     let world = World::with(RedisOptions {
         appendonly: true,
         ..RedisOptions::default()
@@ -99,7 +99,7 @@ async fn a_row_written_while_redis_was_away_is_not_read_from_what_it_kept() {
     world.redis().restart();
     let kept = [world.state(&mia.key()), world.state("hero:name:Mia")];
 
-    // The writer never sees the old row, and makes the others forget it.
+    // The writer never sees the old row, and invalidates it for the others.
     assert_eq!(name_of(&one, &mia).await, "Maria");
     assert_eq!(one.heroes.find_by(&named("Mia")).await.unwrap().len(), 0);
     eventually(SOON, "the others to hear of it", async || {
@@ -120,7 +120,7 @@ async fn a_row_written_while_redis_was_away_is_not_read_from_what_it_kept() {
 }
 
 #[tokio::test]
-async fn a_write_whose_release_is_lost_is_released_when_redis_answers_again() {
+async fn a_lost_release_is_repeated_when_redis_returns() {
     let world = World::new();
     let proxy = Proxy::start(world.redis().address()).await.unwrap();
     let config = CacheConfig {
@@ -139,7 +139,7 @@ async fn a_write_whose_release_is_lost_is_released_when_redis_answers_again() {
 
     assert_eq!(world.state(&mia.key()), 'Q');
     assert_eq!(name_of(&instance, &mia).await, "Maria");
-    // Were the quarantine lost now, an older row could stand in its place.
+    // If the quarantine were lost now, an older row could be filled instead.
     assert!(instance.cache.health_check().await.held_keys > 0);
     proxy.reset();
     proxy.heal().await;
@@ -148,7 +148,7 @@ async fn a_write_whose_release_is_lost_is_released_when_redis_answers_again() {
 }
 
 #[tokio::test]
-async fn a_write_whose_quarantine_was_executed_and_not_acknowledged_is_seen() {
+async fn a_write_with_an_unacknowledged_quarantine_is_seen() {
     let world = World::new();
     let proxy = Proxy::start(world.redis().address()).await.unwrap();
     let config = CacheConfig {
@@ -173,7 +173,7 @@ async fn a_write_whose_quarantine_was_executed_and_not_acknowledged_is_seen() {
 }
 
 #[tokio::test]
-async fn a_full_redis_takes_every_quarantine_and_no_value() {
+async fn a_full_redis_accepts_quarantines_and_no_value() {
     let world = World::with(RedisOptions {
         maxmemory_policy: Some("noeviction".into()),
         ..RedisOptions::default()
@@ -229,7 +229,7 @@ async fn values_that_redis_evicts_are_loaded_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_switched_off_asks_and_keeps_nothing() {
+async fn a_disabled_service_sends_and_stores_nothing() {
     let world = World::new();
     let config = CacheConfig {
         redis_enabled: false,

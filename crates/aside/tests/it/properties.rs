@@ -1,6 +1,6 @@
-//! Any sequence of reads, writes and invalidations, good and bad, against the
-//! database itself: after each of them no row, list or absence read through
-//! the cache may differ from it.
+//! Random sequences of reads, writes and invalidations, with and without
+//! faults, compared with the database. After each step no row, list or absence
+//! read through the cache may differ from the database.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ enum Step {
     Save(u8, u8, u8),
     Update(u8, u8, u8),
     Delete(u8),
-    /// Several rows in a transaction of the caller's own.
+    /// Several rows in one transaction of the caller.
     UpdateAll(u8),
     GoesWrong(u8),
     ForgetRow(u8),
@@ -70,7 +70,7 @@ fn row(number: u8, name: u8, language: u8) -> Hero {
     }
 }
 
-/// Errors are the database's own business here.
+/// Errors are expected here; they come from the database.
 async fn take(instance: &Instance, world: &World, step: Step) {
     let heroes = &instance.heroes;
     match step {
@@ -90,9 +90,10 @@ async fn take(instance: &Instance, world: &World, step: Step) {
                 let row = row(number, 0, language);
                 failed |= heroes.update_in(row, &mut write).await.is_err();
             }
-            // As whoever commits must, where a repository forgot it.
+            // Every caller that commits must do this, even if a repository did
+            // not.
             write.before_commit().await;
-            // What failed may have committed all the same.
+            // A failed call may still have committed.
             if !failed {
                 write.committed().await;
             }
@@ -153,7 +154,8 @@ async fn agrees(instance: &Instance, world: &World, freshness: Freshness) {
     }
 }
 
-/// `heard` where every instance hears of a write before it returns.
+/// `heard` is true if every instance gets the message of a write before it
+/// returns.
 fn plays_out(world: &World, steps: &[(bool, Step)], heard: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -179,9 +181,10 @@ fn plays_out(world: &World, steps: &[(bool, Step)], heard: bool) {
     });
 }
 
-/// Once in many runs, three faults met so that nobody had asked for a quarantine.
+/// Once in many runs, three faults coincided so that no quarantine was
+/// requested.
 #[test]
-fn a_transaction_of_the_callers_own_that_fails_half_way_is_read_from_the_database() {
+fn a_callers_half_failed_transaction_reads_the_database() {
     let steps = [
         Step::GoesWrong(3),
         Step::GoesWrong(0),
@@ -198,7 +201,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_read_through_memory_differs_from_the_database(steps in steps()) {
+    fn reads_through_memory_equal_the_database(steps in steps()) {
         plays_out(&World::in_memory(), &steps, true);
     }
 }
@@ -207,7 +210,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_read_through_redis_differs_from_the_database(steps in steps()) {
+    fn reads_through_redis_equal_the_database(steps in steps()) {
         plays_out(&World::new(), &steps, false);
     }
 }

@@ -1,5 +1,5 @@
-//! Bugs that somebody shipped: what slow readers, lost state and crossed
-//! messages must not bring back.
+//! Bugs of real products: slow readers, lost state and reordered messages must
+//! not restore old rows.
 
 use aside::{Freshness, Repository};
 use aside_testkit::eventually;
@@ -18,7 +18,7 @@ async fn name_of(instance: &Instance, hero: &Hero, freshness: Freshness) -> Opti
 }
 
 #[tokio::test]
-async fn a_slow_reader_does_not_bring_back_a_row_saved_meanwhile() {
+async fn a_slow_reader_does_not_restore_a_row_saved_meanwhile() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = hero("Mia", "en");
@@ -97,7 +97,7 @@ async fn a_row_created_during_a_load_that_missed_it_is_found() {
 }
 
 #[tokio::test]
-async fn a_list_loaded_before_a_row_entered_it_is_not_kept() {
+async fn a_list_loaded_before_a_row_entered_it_is_not_cached() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_read_between_quarantine_and_commit_leaves_no_copy() {
         let writing = tokio::spawn(async move { heroes.update(maria).await });
         stopped.reached().await;
 
-        // Before the commit the old row is the right answer.
+        // Before the commit the old row is the right result.
         for instance in [&one, &other] {
             assert_eq!(
                 name_of(instance, &mia, Freshness::Shared).await.as_deref(),
@@ -161,7 +161,7 @@ async fn a_read_between_quarantine_and_commit_leaves_no_copy() {
 }
 
 #[tokio::test]
-async fn a_flush_of_redis_between_quarantine_and_commit_brings_nothing_back() {
+async fn a_flush_between_quarantine_and_commit_restores_no_old_row() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_flush_of_redis_between_quarantine_and_commit_brings_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_flush_of_redis_between_load_and_fill_costs_the_fill_alone() {
+async fn a_flush_between_load_and_fill_costs_only_the_fill() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -227,7 +227,7 @@ async fn two_writers_of_a_row_leave_the_later_one() {
         let (heroes, maria) = (one.heroes.clone(), mia.renamed("Maria"));
         let first = tokio::spawn(async move { heroes.update(maria).await });
         stopped.reached().await;
-        // It waits for the row's lock, which the first still holds.
+        // It waits for the row's lock, which the first writer still holds.
         let (heroes, marie) = (other.heroes.clone(), mia.renamed("Marie"));
         let second = tokio::spawn(async move { heroes.update(marie).await });
         stopped.go_on();
@@ -246,7 +246,7 @@ async fn two_writers_of_a_row_leave_the_later_one() {
 }
 
 #[tokio::test]
-async fn a_row_overtaken_between_its_commit_and_its_release_is_not_left_behind() {
+async fn a_row_overtaken_before_its_release_is_not_left_behind() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -268,7 +268,7 @@ async fn a_row_overtaken_between_its_commit_and_its_release_is_not_left_behind()
 }
 
 #[tokio::test]
-async fn a_release_overtaken_by_another_writers_quarantine_leaves_no_row() {
+async fn a_release_after_another_writers_quarantine_leaves_no_row() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -295,7 +295,7 @@ async fn a_release_overtaken_by_another_writers_quarantine_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn a_row_written_and_forgotten_many_times_within_a_tick_is_the_last_one() {
+async fn many_writes_within_a_tick_leave_the_last_row() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("0", "en")).await.unwrap();
@@ -317,12 +317,13 @@ async fn a_row_written_and_forgotten_many_times_within_a_tick_is_the_last_one() 
 }
 
 #[tokio::test]
-async fn a_read_of_this_process_does_not_go_back_behind_a_shared_one() {
+async fn a_local_read_is_not_older_than_a_shared_one() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
     one.heroes.find_by_id(&mia.id).await.unwrap();
-    // Redis forgets without a word, and somebody fills the new row.
+    // Redis loses the key without a message, and another program's row is
+    // filled.
     world.heroes.insert(&mia.renamed("Maria"));
     world.redis().command(&["DEL", &mia.key()]);
     other.heroes.find_by_id(&mia.id).await.unwrap();
@@ -335,11 +336,11 @@ async fn a_read_of_this_process_does_not_go_back_behind_a_shared_one() {
 }
 
 #[tokio::test]
-async fn a_writer_whose_quarantine_was_lost_reads_its_own_write() {
+async fn a_writer_with_a_lost_quarantine_reads_its_own_write() {
     let world = World::new();
     let one = world.instance().await;
     let mut mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
-    // Whether the message or the reply comes first is not ours to say.
+    // The order of the message and the reply is not under the test's control.
     for number in 0..50 {
         let renamed = mia.renamed(&format!("Maria {number}"));
         let mut write = one.cache.write();

@@ -1,4 +1,4 @@
-//! What a call costs: trips to Redis, and queries of the database.
+//! The cost of a call: round trips to Redis, and queries of the database.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::entities::{hero, named, speaking};
 use crate::world::{SOON, World};
 
 #[tokio::test]
-async fn a_cold_miss_looks_and_acquires_before_the_load_and_fills_after_it() {
+async fn a_cold_miss_reads_and_acquires_then_loads_then_fills() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
     let mia = hero("Mia", "en");
@@ -37,7 +37,7 @@ async fn a_cold_miss_looks_and_acquires_before_the_load_and_fills_after_it() {
 }
 
 #[tokio::test]
-async fn an_in_process_hit_asks_nobody() {
+async fn a_local_hit_sends_no_command_and_no_query() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
     let mia = hero("Mia", "en");
@@ -58,7 +58,7 @@ async fn an_in_process_hit_asks_nobody() {
     ] {
         world.filled(&key).await;
     }
-    eventually(SOON, "entries in process", async || {
+    eventually(SOON, "local entries", async || {
         instance.cache.stats().kinds[1].l1_entries == 4
     })
     .await;
@@ -99,7 +99,7 @@ async fn an_absence_is_cached_like_a_row() {
     assert_eq!(instance.heroes.find_by_id(&nobody.id).await.unwrap(), None);
     world.filled(&nobody.key()).await;
     tap.forget();
-    eventually(SOON, "the entry in process", async || {
+    eventually(SOON, "the local entry", async || {
         instance.cache.stats().kinds[1].l1_entries == 1
     })
     .await;
@@ -133,12 +133,12 @@ async fn a_write_is_one_trip_before_the_commit_and_one_after() {
 
     instance.heroes.delete(&mia.id).await.unwrap();
     assert_eq!(tap.trips(), ["QUARANTINE of 4 keys", "RELEASE of 4 keys"]);
-    // The first two have read their rows back.
+    // The first two writes have read their rows back.
     assert_eq!(world.heroes.queries().total(), 2);
 }
 
 #[tokio::test]
-async fn a_write_is_told_on_the_connection_that_hears_of_it() {
+async fn a_write_is_sent_on_the_subscribed_connection() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
 
@@ -149,7 +149,7 @@ async fn a_write_is_told_on_the_connection_that_hears_of_it() {
 }
 
 #[tokio::test]
-async fn a_large_row_that_a_write_leaves_keeps_off_the_connection_that_proves() {
+async fn a_large_row_of_a_write_avoids_the_watchers_connection() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
     let large = hero(&"M".repeat(70_000), "en");
@@ -161,7 +161,7 @@ async fn a_large_row_that_a_write_leaves_keeps_off_the_connection_that_proves() 
 }
 
 #[tokio::test]
-async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_meanwhile() {
+async fn a_write_is_released_if_the_watchers_connection_is_lost() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -171,7 +171,7 @@ async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_me
     assert_eq!(world.state(&mia.key()), 'Q');
 
     eventually(SOON, "the loss to be noticed", async || {
-        // Again, if it has been replaced before anybody looked.
+        // Again, if it was replaced before the loss was noticed.
         world.redis().client_kill_pubsub();
         instance.cache.health_check().await.status != aside::HealthStatus::Healthy
     })
@@ -182,7 +182,7 @@ async fn a_write_ends_its_quarantine_though_the_connection_that_hears_is_lost_me
 }
 
 #[tokio::test]
-async fn a_write_is_done_after_one_deadline_where_only_the_connection_that_hears_hangs() {
+async fn a_write_takes_one_deadline_if_only_the_watcher_hangs() {
     let world = World::new();
     let second = Duration::from_secs(1);
     let config = CacheConfig {
@@ -205,7 +205,7 @@ async fn a_write_is_done_after_one_deadline_where_only_the_connection_that_hears
 
     assert_eq!(maria.unwrap().unwrap().name, "Maria");
     assert!(second <= took && took < second * 2, "{took:?}");
-    // What comes after it finds another connection, or knows better than to ask.
+    // Later writes use another connection, or bypass Redis.
     let begun = Instant::now();
     early.committed().await;
     assert_eq!(world.state(&zoe.key()), '-');
@@ -222,7 +222,7 @@ async fn a_write_is_done_after_one_deadline_where_only_the_connection_that_hears
 }
 
 #[tokio::test]
-async fn the_quarantine_is_sent_before_the_commit_and_the_release_after_it() {
+async fn the_quarantine_precedes_the_commit_and_the_release_follows() {
     use crate::database::Place;
     let world = World::new();
     let (tap, instance) = world.tapped().await;
@@ -281,7 +281,7 @@ async fn a_batch_is_one_mget_then_one_trip_to_acquire_and_one_to_fill() {
 }
 
 #[tokio::test]
-async fn a_write_that_finds_no_row_tells_redis_nothing() {
+async fn a_write_that_finds_no_row_sends_nothing_to_redis() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
 
@@ -301,7 +301,7 @@ async fn a_write_that_finds_no_row_tells_redis_nothing() {
 }
 
 #[tokio::test]
-async fn an_unknown_script_is_loaded_again_and_nobody_notices() {
+async fn an_unknown_script_is_loaded_again_without_an_error() {
     let world = World::new();
     let (_tap, instance) = world.tapped().await;
     world.redis().command(&["SCRIPT", "FLUSH"]);

@@ -1,4 +1,4 @@
-//! Rows that reads show otherwise than the write that stored them.
+//! Rows that reads return differently from the write that stored them.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 
-/// What a page shows of a user.
+/// A user as a page shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity)]
 #[entity(kind = "user")]
 struct User {
@@ -21,7 +21,7 @@ struct User {
     name: String,
     status: String,
     deleted_at: Option<i64>,
-    /// Of another table, by a join.
+    /// A column of another table, by a join.
     team: String,
 }
 
@@ -35,10 +35,10 @@ fn user(id: u32, name: &str) -> User {
     }
 }
 
-/// What a read makes of a stored row.
+/// The row that a read returns for a stored row.
 type View = fn(&User) -> Option<User>;
 
-/// A table whose reads show what `view` makes of its rows.
+/// A table whose reads apply `view` to its rows.
 #[derive(Clone)]
 struct Users {
     rows: Arc<Mutex<BTreeMap<u32, User>>>,
@@ -112,7 +112,7 @@ impl Repository for Users {
         Ok(Some(Arc::new(row)))
     }
 
-    /// Marks the row, and says so.
+    /// Marks the row as deleted, and records the deletion.
     async fn delete_in(&self, id: &u32, write: &mut Write) -> Result<bool, Infallible> {
         let Some(before) = self.rows.lock().get(id).cloned() else {
             return Ok(false);
@@ -126,7 +126,7 @@ impl Repository for Users {
     }
 
     fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("nothing here waits for its turn")
+        unreachable!("no load here waits for a permit")
     }
 }
 
@@ -140,7 +140,7 @@ async fn two(users: &Users) -> (World, [CachedRepository<Users>; 2]) {
     (world, both)
 }
 
-/// Every reader sees what the database shows.
+/// Checks that every reader sees the rows that the database returns.
 async fn nothing_else_is_served(instances: &[CachedRepository<Users>; 2], ids: &[u32]) {
     for users in instances {
         for id in ids {
@@ -162,11 +162,12 @@ fn by_status(user: &User) -> Option<User> {
 }
 
 #[tokio::test]
-async fn a_row_that_is_deleted_softly_is_gone() {
+async fn a_softly_deleted_row_is_absent() {
     for view in [by_time as View, by_status] {
         let users = Users::seen_by(view);
         let (_world, instances) = two(&users).await;
-        // Enough for names and ids to be known, and status and time not to be.
+        // Enough to learn that names and ids are as written, and status and
+        // time are not.
         let ids: Vec<u32> = (1..=40).collect();
         for id in &ids {
             instances[0]
@@ -182,7 +183,7 @@ async fn a_row_that_is_deleted_softly_is_gone() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_brought_back_is_there() {
+async fn a_restored_row_is_present() {
     let users = Users::seen_by(by_time);
     let (_world, instances) = two(&users).await;
     instances[0].save(user(1, "Ann")).await.unwrap();
@@ -193,7 +194,7 @@ async fn a_row_that_is_brought_back_is_there() {
 }
 
 #[tokio::test]
-async fn a_row_that_reads_join_is_served_as_they_show_it() {
+async fn a_row_with_joined_columns_is_served_as_reads_return_it() {
     let users = Users::seen_by(|user| {
         let team = format!("team of {}", user.name);
         Some(User {
@@ -212,7 +213,7 @@ async fn a_row_that_reads_join_is_served_as_they_show_it() {
 
 #[tokio::test]
 async fn a_column_that_the_write_leaves_out_is_served() {
-    // What is stored has a team, of which the write says nothing.
+    // The stored row has a team, which the write does not contain.
     let users = Users::seen_by(|user| {
         let team = "red".to_owned();
         Some(User {
@@ -232,7 +233,7 @@ async fn a_column_that_the_write_leaves_out_is_served() {
 }
 
 #[tokio::test]
-async fn a_row_as_reads_show_it_is_left_by_its_write() {
+async fn a_row_that_reads_return_unchanged_is_left_by_its_write() {
     let users = Users::seen_by(|user| Some(user.clone()));
     let (_world, instances) = two(&users).await;
     for id in 1..=40 {
@@ -247,7 +248,7 @@ async fn a_row_as_reads_show_it_is_left_by_its_write() {
 }
 
 #[tokio::test]
-async fn writes_that_reads_never_show_stop_asking() {
+async fn writes_that_reads_never_return_stop_reading_back() {
     let users = Users::seen_by(|_| None);
     let (_world, instances) = two(&users).await;
     for id in 1..=40 {
@@ -268,7 +269,7 @@ impl CacheStrategy<User> for NoneOnWrite {
 }
 
 #[tokio::test]
-async fn a_write_that_leaves_nothing_reads_nothing() {
+async fn a_write_that_leaves_no_row_reads_nothing_back() {
     let users = Users::seen_by(by_time);
     let (_world, [one, _]) = two(&users).await;
     let one = one.with_strategy(NoneOnWrite);

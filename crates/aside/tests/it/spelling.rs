@@ -1,5 +1,5 @@
-//! One value has one key, whatever `Eq` its type has, and is cached under no
-//! name that it does not have.
+//! One value has one key, for every `Eq` of its type. A row is cached only
+//! under names that it has.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::database::{DatabaseError, Table, Versioned};
 use crate::world::{World, on_both};
 
-/// Equal without regard to case, as the column that it stands in.
+/// Compared case-insensitively, like its database column.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct NoCase(String);
@@ -161,7 +161,7 @@ async fn a_row_whose_spelling_changes_leaves_both_lists() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_equal_to_another_is_another_row() {
+async fn a_path_equal_to_another_one_is_a_different_row() {
     on_both(async |world| {
         let instance = world.instance().await;
         let table = Table::new();
@@ -198,7 +198,7 @@ async fn a_path_that_is_equal_to_another_is_another_row() {
 }
 
 #[tokio::test]
-async fn a_time_in_another_zone_is_another_list() {
+async fn a_time_in_another_zone_is_read_after_a_write() {
     on_both(async |world| {
         let instance = world.instance().await;
         let table = Table::new();
@@ -245,8 +245,8 @@ fn coupon(code: &str, percent: u32) -> Coupon {
     }
 }
 
-/// A table whose columns are compared without regard to case, or to blanks at
-/// the end.
+/// A table whose columns are compared without regard to case or to trailing
+/// blanks.
 #[derive(Clone, Default)]
 struct Coupons(Arc<Mutex<BTreeMap<String, Arc<Coupon>>>>);
 
@@ -320,7 +320,7 @@ impl Repository for Coupons {
 const SPELLINGS: [&str; 3] = ["SPRING", "spring", "spring  "];
 
 #[tokio::test]
-async fn a_row_is_cached_under_no_name_that_it_does_not_have() {
+async fn a_row_is_cached_only_under_its_own_name() {
     on_both(async |world| {
         let instances = [world.instance().await, world.instance().await];
         let table = Coupons::default();
@@ -387,7 +387,7 @@ async fn an_absence_under_a_text_ends_with_another_spelling() {
 }
 
 #[tokio::test]
-async fn a_list_is_not_trusted_once_rows_stand_in_another() {
+async fn a_list_is_not_trusted_once_its_rows_are_in_another() {
     on_both(async |world| {
         let instances = [world.instance().await, world.instance().await];
         let table = Coupons::default();
@@ -442,7 +442,7 @@ async fn an_absence_of_a_number_or_a_uuid_is_cached() {
     let users = CachedRepository::new(Table::<User>::new(), &instance.cache);
     users.find_by_id_with(&7, Freshness::Any).await.unwrap();
     world.filled("user:7").await;
-    // A text that has one spelling.
+    // A text with only one spelling.
     let books = &instance.books;
     books.find_by_id(&"978-0".to_owned()).await.unwrap();
     world.filled("book:978-0").await;

@@ -1,4 +1,4 @@
-//! What is served for want of something better, and what never is.
+//! Stale values: when they are served, and when they are not.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::world::{Instance, SOON, World};
 
 type Heroes = CachedRepository<Table<Hero>>;
 
-/// Values live for a second, and may be behind by this much on errors.
+/// Values live for a second, and may lag by this much on errors.
 #[derive(Debug)]
 struct Lenient(Duration);
 
@@ -27,7 +27,7 @@ impl CacheStrategy<Hero> for Lenient {
 
 const HOURS: Duration = Duration::from_secs(7_200);
 
-/// Short enough to be waited for.
+/// Short enough for a test to wait.
 const BRIEFLY: Duration = Duration::from_secs(2);
 
 fn lenient(instance: &Instance, limit: Duration) -> Heroes {
@@ -44,10 +44,10 @@ async fn read_failing(
     heroes.find_by_id_with(&hero.id, Freshness::Any).await
 }
 
-/// Holds the row in process.
+/// Reads until the row has a local entry.
 async fn held(world: &World, heroes: &Heroes, hero: &Hero) {
     heroes.find_by_id(&hero.id).await.unwrap();
-    eventually(SOON, "an entry in process", async || {
+    eventually(SOON, "a local entry", async || {
         let read = heroes.find_by_id_with(&hero.id, Freshness::Any).await;
         read.unwrap().tier == Tier::Process
     })
@@ -63,7 +63,7 @@ async fn deaf(world: &World, instance: &Instance) {
     .await;
 }
 
-/// An instance that holds a hero and then lost Redis.
+/// An instance with a local entry of a hero that then lost Redis.
 async fn deaf_and_holding(limit: Duration) -> (World, Heroes, Hero) {
     let world = World::new();
     let instance = world.instance().await;
@@ -122,7 +122,7 @@ async fn rows_and_lists_are_served_beyond_their_ttl_while_the_database_fails() {
 }
 
 #[tokio::test]
-async fn without_the_strategys_word_the_error_is_the_repositorys() {
+async fn without_a_strategy_the_repositorys_error_is_returned() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");
@@ -136,7 +136,7 @@ async fn without_the_strategys_word_the_error_is_the_repositorys() {
 }
 
 #[tokio::test]
-async fn what_was_heard_invalidated_is_never_served_stale() {
+async fn an_invalidated_entry_is_never_served_stale() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
     let heroes = lenient(&one, HOURS);
@@ -147,12 +147,13 @@ async fn what_was_heard_invalidated_is_never_served_stale() {
     for (row, writer) in [(&mia, &other.heroes), (&noa, &heroes)] {
         held(&world, &heroes, row).await;
         writer.update(row.renamed("Maria")).await.unwrap();
-        eventually(SOON, "the write to be heard", async || {
+        eventually(SOON, "the message of the write", async || {
             let read = heroes.find_by_id(&row.id).await.unwrap();
             read.is_some_and(|row| row.name == "Maria")
         })
         .await;
-        // What has just been read may be held again; what is heard now is not.
+        // The row just read may be inserted again; the next message invalidates
+        // it.
         heroes.invalidate(aside::Forget::Id(&row.id)).await;
         let read = read_failing(&world, &heroes, row).await;
         assert_eq!(read.unwrap_err(), DatabaseError::Failed);
@@ -160,9 +161,9 @@ async fn what_was_heard_invalidated_is_never_served_stale() {
 }
 
 #[tokio::test]
-async fn a_deaf_instance_serves_stale_up_to_its_limit_and_not_longer() {
+async fn without_messages_stale_values_are_served_up_to_the_limit() {
     let (world, heroes, mia) = deaf_and_holding(BRIEFLY).await;
-    // Nobody tells it.
+    // No message announces this change.
     world.heroes.insert(&mia.renamed("Maria"));
 
     let first = read_failing(&world, &heroes, &mia).await.unwrap();
@@ -185,10 +186,10 @@ async fn a_deaf_instance_serves_stale_up_to_its_limit_and_not_longer() {
 }
 
 #[tokio::test]
-async fn no_stale_answer_goes_back_behind_what_the_database_has_shown_since() {
+async fn no_stale_value_is_older_than_a_later_database_read() {
     let (world, heroes, mia) = deaf_and_holding(HOURS).await;
 
-    // The same row shows nothing new.
+    // The same row proves nothing new.
     heroes.find_by_id(&mia.id).await.unwrap();
     let read = read_failing(&world, &heroes, &mia).await.unwrap();
     assert!(read.stale.is_some(), "{read:?}");
@@ -201,7 +202,7 @@ async fn no_stale_answer_goes_back_behind_what_the_database_has_shown_since() {
 }
 
 #[tokio::test]
-async fn a_read_that_gets_no_turn_at_the_database_is_answered_stale() {
+async fn a_read_without_a_database_permit_is_served_stale() {
     let world = World::new();
     let instance = world
         .instance_with(CacheConfig {

@@ -1,4 +1,4 @@
-//! A row comes back from its text as it went, or is not cached.
+//! A row is read back as it was written, or is not cached.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::database::{Table, Versioned};
 use crate::world::{Instance, World};
 
-/// What a second instance makes of a row that the first one has loaded.
+/// Two instances: the first loads a row, the second reads it.
 struct Scene<E: Versioned> {
     world: World,
     table: Table<E>,
@@ -39,7 +39,7 @@ impl<E: Versioned<Id = u32>> Scene<E> {
         format!("{}:{id}", E::KIND)
     }
 
-    /// The second instance serves the database's row, from Redis.
+    /// Checks that the second instance serves the database's row, from Redis.
     async fn is_cached(&self, row: &E) {
         let [one, two] = &self.repositories;
         one.find_by_id(row.id()).await.unwrap();
@@ -49,11 +49,13 @@ impl<E: Versioned<Id = u32>> Scene<E> {
         assert_eq!(answer.value.as_deref(), Some(row));
     }
 
-    /// Both instances serve the database's row, and Redis never has it.
+    /// Checks that both instances serve the database's row, and that Redis
+    /// never has it.
     async fn is_answered_alone(&self, row: &E) {
         for repository in self.repositories.iter().chain(&self.repositories) {
             let found = repository.find_by_id(row.id()).await.unwrap();
-            // `Debug`, since what is tested may be equal to what it is not.
+            // By `Debug`, because the type's own equality may hide the
+            // difference.
             assert_eq!(
                 format!("{:?}", found.as_deref()),
                 format!("{:?}", Some(row))
@@ -61,7 +63,7 @@ impl<E: Versioned<Id = u32>> Scene<E> {
         }
         assert_eq!(self.instances[1].errors("undecodable_value"), 0);
         assert!(self.instances[0].errors("lossy_row") > 0);
-        // A lease may still be on its way back.
+        // The return of a lease may still be in flight.
         assert_ne!(self.world.state(&self.key(*row.id())), 'V');
     }
 }
@@ -88,7 +90,7 @@ struct Sample {
 }
 
 #[tokio::test]
-async fn a_float_from_redis_has_the_bits_of_the_database() {
+async fn a_float_from_redis_equals_the_database_bit_by_bit() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut rows = vec![Sample {
         id: 0,
@@ -106,7 +108,11 @@ async fn a_float_from_redis_has_the_bits_of_the_database() {
 
     let found = two.find_many(&ids).await.unwrap();
 
-    assert_eq!(scene.table.queries().total(), 0, "all come from Redis");
+    assert_eq!(
+        scene.table.queries().total(),
+        0,
+        "every row comes from Redis"
+    );
     for (row, found) in rows.iter().zip(found) {
         let found = found.unwrap();
         assert_eq!(found.celsius.to_bits(), row.celsius.to_bits(), "{row:?}");
@@ -114,7 +120,7 @@ async fn a_float_from_redis_has_the_bits_of_the_database() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_not_finite_is_answered_and_not_cached() {
+async fn an_infinite_number_is_returned_and_not_cached() {
     for celsius in [f64::INFINITY, f64::NAN] {
         let row = Sample { id: 1, celsius };
         Scene::with(std::slice::from_ref(&row))
@@ -138,7 +144,7 @@ fn nested(depth: usize) -> Document {
 }
 
 #[tokio::test]
-async fn a_document_nested_too_deep_is_answered_and_not_cached() {
+async fn a_document_nested_too_deep_is_returned_and_not_cached() {
     let row = nested(100);
     Scene::with(std::slice::from_ref(&row))
         .await
@@ -174,14 +180,14 @@ struct Account {
 }
 
 #[tokio::test]
-async fn a_field_that_is_written_masked_is_not_cached() {
+async fn a_row_with_a_masked_field_is_not_cached() {
     let row = Account {
         id: 1,
         password_hash: "argon2".to_owned(),
     };
     let scene = Scene::with(std::slice::from_ref(&row)).await;
     scene.is_answered_alone(&row).await;
-    // Nor is it left by a write, nor in a list.
+    // A write does not leave it either, nor does a list contain it.
     let [one, two] = &scene.repositories;
     one.update(row.clone()).await.unwrap();
     assert_eq!(*two.find_by_id(&1).await.unwrap().unwrap(), row);
@@ -201,7 +207,7 @@ struct Visit {
 }
 
 #[tokio::test]
-async fn a_time_written_in_seconds_is_cached_where_it_has_no_more() {
+async fn a_time_written_in_seconds_is_cached_if_it_is_exact() {
     let whole = Visit {
         id: 1,
         seen_at: "2026-01-02T03:04:05Z".parse().unwrap(),
@@ -211,7 +217,7 @@ async fn a_time_written_in_seconds_is_cached_where_it_has_no_more() {
         seen_at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
     };
     let scene = Scene::with(&[whole.clone(), parts.clone()]).await;
-    // However many rows came back before it.
+    // Even after many rows that survived.
     for id in 3..100 {
         let row = Visit {
             id,
@@ -240,7 +246,7 @@ struct Choice {
 }
 
 #[tokio::test]
-async fn an_enum_that_comes_back_as_another_variant_is_not_cached() {
+async fn an_enum_read_back_as_another_variant_is_not_cached() {
     let row = Choice {
         id: 1,
         kind: Kind::Large(0.5),
@@ -269,7 +275,7 @@ struct Twice {
 }
 
 #[tokio::test]
-async fn an_option_in_an_option_is_cached_where_it_comes_back() {
+async fn a_nested_option_is_cached_if_it_survives() {
     let row = |id, answer, count| Twice {
         id,
         answer,
@@ -284,7 +290,7 @@ async fn an_option_in_an_option_is_cached_where_it_comes_back() {
     scene.is_answered_alone(&unit).await;
 }
 
-/// Equal without regard to case, and written in lower case.
+/// Compared case-insensitively, and written in lower case.
 #[derive(Clone, Debug, Deserialize)]
 struct Name(String);
 
@@ -309,7 +315,7 @@ struct Member {
 }
 
 #[tokio::test]
-async fn an_equality_that_ignores_what_is_lost_is_not_believed() {
+async fn an_equality_that_ignores_a_lost_part_is_not_trusted() {
     let row = Member {
         id: 1,
         name: Name("Ann".to_owned()),
@@ -343,7 +349,7 @@ struct Rounded {
 }
 
 #[tokio::test]
-async fn a_list_with_one_row_that_is_lost_is_not_cached() {
+async fn a_list_with_one_lossy_row_is_not_cached() {
     let rows: Vec<Rounded> = (0..50)
         .map(|id| Rounded {
             id,
@@ -356,7 +362,7 @@ async fn a_list_with_one_row_that_is_lost_is_not_cached() {
         assert!(list.iter().map(|row| &**row).eq(&rows));
     }
     assert_ne!(scene.world.state("rounded:all"), 'V');
-    // A batch fills those that come back, and no other.
+    // A batch fills the rows that survive, and no other.
     let ids: Vec<u32> = (0..50).collect();
     scene.repositories[0].find_many(&ids).await.unwrap();
     scene.world.filled("rounded:39").await;
@@ -372,7 +378,7 @@ struct Odd {
 }
 
 #[tokio::test]
-async fn a_map_whose_keys_are_no_texts_is_answered_and_not_cached() {
+async fn a_map_with_non_text_keys_is_returned_and_not_cached() {
     let row = Odd {
         id: 1,
         places: BTreeMap::from([((1, 2), 3)]),

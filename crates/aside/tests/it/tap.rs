@@ -1,9 +1,9 @@
-//! A listener on the wire between an instance and its Redis.
+//! A recorder on the network between an instance and its Redis.
 //!
-//! It passes everything on and writes down what the client sent: commands
-//! that went out without a reply in between are one trip. Scripts go by the
-//! names under which they were loaded; what a connection says when it opens, and
-//! to show that it lives, is left out.
+//! It forwards everything and records the client's commands. Commands that were
+//! sent without a reply in between are one trip. Scripts are shown by the names
+//! under which they were loaded. Commands that open a connection or keep it
+//! alive are left out.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -40,7 +40,7 @@ struct Heard {
     scripts: HashMap<String, &'static str>,
     /// The connection that has subscribed last.
     listener: Option<usize>,
-    /// The connection to which nothing is passed on any more.
+    /// The connection to which nothing is forwarded any more.
     cut_off: Option<usize>,
 }
 
@@ -50,7 +50,7 @@ struct Trip {
 }
 
 impl Trip {
-    /// Whether it began because somebody asked for something.
+    /// Returns true if it began with a command of a call.
     fn is_asked(&self) -> bool {
         is_asked(&self.commands[0])
     }
@@ -89,23 +89,24 @@ impl Tap {
         format!("redis://{}/0", self.address)
     }
 
-    /// Begins anew.
+    /// Discards the trips so far.
     pub(crate) fn forget(&self) {
         self.heard.lock().trips.clear();
     }
 
-    /// One line per trip since the last look: `GET hero:1`, or, for several
-    /// commands at once, `ACQUIRE x4`, or one of several keys, `QUARANTINE of 4 keys`.
+    /// Returns one line per trip since the last call: `GET hero:1`; or, for
+    /// several commands at once, `ACQUIRE x4`; or for a command with several
+    /// keys, `QUARANTINE of 4 keys`.
     pub(crate) fn trips(&self) -> Vec<String> {
         self.trips_of(|_, _| true)
     }
 
-    /// The same of the connection that hears what was published.
+    /// Returns the same for the subscribed connection.
     pub(crate) fn trips_of_the_listener(&self) -> Vec<String> {
         self.trips_of(|trip, listener| Some(trip.connection) == listener)
     }
 
-    /// Passes nothing on any more to the connection that hears, which stays open.
+    /// Stops forwarding to the subscribed connection, which stays open.
     pub(crate) fn cut_off_the_listener(&self) {
         let mut heard = self.heard.lock();
         heard.cut_off = heard.listener;
@@ -156,7 +157,7 @@ impl Heard {
     }
 }
 
-/// Whether a command was sent because somebody asked for something.
+/// Returns true if a call sent the command, and not the connection itself.
 fn is_asked(words: &[String]) -> bool {
     let of_connections = [
         "PING",
@@ -214,7 +215,7 @@ async fn pass_on(
                 if heard.lock().cut_off == Some(connection) {
                     continue;
                 }
-                // Before the client can hear of it, and go on.
+                // Before the client can receive the reply and continue.
                 replied = true;
                 if client.write_all(&from_server[..length]).await.is_err() {
                     return;
@@ -232,7 +233,7 @@ fn sha1_of(source: &str) -> String {
     text
 }
 
-/// Takes a whole command, an array of strings, off the front of the bytes.
+/// Removes a whole command, an array of strings, from the front of the bytes.
 fn take_command(bytes: &mut Vec<u8>) -> Option<Vec<String>> {
     let mut at = 0;
     let count = take_number(bytes, &mut at, b'*')?;

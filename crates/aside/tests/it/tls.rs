@@ -1,4 +1,4 @@
-//! A Redis behind TLS: who is trusted, and who one is.
+//! A Redis behind TLS, with certificates on both sides.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::world::World;
 
-/// A file that was made for these tests; the authority's own key is gone.
+/// A file that was made for these tests; the authority's private key was
+/// deleted.
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/it/tls")
@@ -27,8 +28,8 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(file(name)).expect("a certificate")
 }
 
-/// Speaks TLS, to who shows a certificate of the authority, for `server`;
-/// answers its port.
+/// Accepts TLS from clients with a certificate of the authority, for `server`.
+/// Returns its port.
 async fn in_front_of(server: SocketAddr) -> u16 {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -58,18 +59,18 @@ async fn in_front_of(server: SocketAddr) -> u16 {
     port
 }
 
-/// Whether a service with these settings finds its Redis, and gets from it
-/// what it has put there.
+/// Returns true if a service with these settings reaches its Redis, and reads
+/// the value that it wrote.
 async fn gets_what_it_set(config: CacheConfig) -> bool {
     let cache = CacheService::connect(config).await;
-    // More than one record of TLS, and than one read of the socket.
+    // More than one TLS record, and than one read of the socket.
     let value = "a dragon by the sea ".repeat(20_000).into_bytes();
     let set = cache.set("note", value.clone(), None).await;
     set && cache.get("note").await == Some(value)
 }
 
 #[tokio::test]
-async fn a_redis_behind_tls_is_used_if_both_sides_show_what_the_other_trusts() {
+async fn a_redis_behind_tls_is_used_if_both_sides_are_trusted() {
     let world = World::new();
     let port = in_front_of(world.redis().address()).await;
     let trusting = CacheConfig {

@@ -1,4 +1,4 @@
-//! Writes that were given up half-way: what they changed is forgotten.
+//! Writes that were dropped half-way: the rows they changed are invalidated.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::database::Fault;
 use crate::entities::{Book, Hero, book, hero};
 use crate::world::{SOON, World};
 
-/// A quarantine that a test can outlast.
+/// A quarantine shorter than a test.
 fn brief(world: &World) -> CacheConfig {
     CacheConfig {
         quarantine_ttl: Duration::from_secs(1),
@@ -19,7 +19,7 @@ fn brief(world: &World) -> CacheConfig {
     }
 }
 
-/// Begins something, and gives it up where it first waits.
+/// Begins a call, and drops it where it first waits.
 async fn give_up_half_way(begun: impl Future<Output = ()>) {
     let mut begun = Box::pin(begun);
     let polled = std::future::poll_fn(|context| Poll::Ready(begun.as_mut().poll(context)));
@@ -27,7 +27,7 @@ async fn give_up_half_way(begun: impl Future<Output = ()>) {
 }
 
 #[tokio::test]
-async fn rows_recorded_after_the_quarantine_are_forgotten_when_the_end_is_unknown() {
+async fn late_rows_of_a_write_of_unknown_end_are_invalidated() {
     let world = World::new();
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -41,8 +41,12 @@ async fn rows_recorded_after_the_quarantine_are_forgotten_when_the_end_is_unknow
     drop(write);
 
     let found = instance.heroes.find_by_id(&mia.id).await.unwrap();
-    assert_eq!(found.unwrap().name, "Maria", "at once where it was written");
-    eventually(SOON, "the others to be told", async || {
+    assert_eq!(
+        found.unwrap().name,
+        "Maria",
+        "at once on the writer's instance"
+    );
+    eventually(SOON, "the message to the others", async || {
         instance.cache.health_check().await.held_keys == 0
     })
     .await;
@@ -52,7 +56,7 @@ async fn rows_recorded_after_the_quarantine_are_forgotten_when_the_end_is_unknow
 }
 
 #[tokio::test]
-async fn a_verdict_given_up_half_way_forgets_every_row_that_was_never_quarantined() {
+async fn a_dropped_verdict_invalidates_every_unquarantined_row() {
     let world = World::new();
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -60,7 +64,7 @@ async fn a_verdict_given_up_half_way_forgets_every_row_that_was_never_quarantine
     instance.heroes.find_by_id(&mia.id).await.unwrap();
 
     let mut write = instance.cache.write();
-    // More than are forgotten in one go.
+    // More keys than one command invalidates.
     for number in 0..400 {
         write.created(&hero(&number.to_string(), "en"));
     }
@@ -76,7 +80,7 @@ async fn a_verdict_given_up_half_way_forgets_every_row_that_was_never_quarantine
 }
 
 #[tokio::test]
-async fn a_verdict_given_up_half_way_forgets_every_kind_that_was_written_as_a_whole() {
+async fn a_dropped_verdict_invalidates_every_kind_written_whole() {
     let world = World::new();
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -104,7 +108,7 @@ async fn a_verdict_given_up_half_way_forgets_every_kind_that_was_written_as_a_wh
 }
 
 #[tokio::test]
-async fn a_transaction_tried_again_after_a_rollback_has_an_end_of_its_own() {
+async fn a_transaction_retried_after_a_rollback_ends_separately() {
     let world = World::new();
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -130,7 +134,7 @@ async fn a_transaction_tried_again_after_a_rollback_has_an_end_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_row_of_an_attempt_that_was_rolled_back_is_not_left_by_the_next_one() {
+async fn a_row_of_a_rolled_back_attempt_is_not_left_by_the_next() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -143,7 +147,7 @@ async fn a_row_of_an_attempt_that_was_rolled_back_is_not_left_by_the_next_one() 
 }
 
 #[tokio::test]
-async fn a_write_that_is_begun_and_then_held_back_unpolled_is_done_all_the_same() {
+async fn a_write_that_is_polled_only_once_still_completes() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = hero("Mia", "en");

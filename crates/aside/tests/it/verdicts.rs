@@ -1,4 +1,4 @@
-//! How a write can end, and what readers see meanwhile and afterwards.
+//! The possible ends of a write, and the reads during and after it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::database::{DatabaseError, Fault, Place};
 use crate::entities::{Hero, hero, named, speaking};
 use crate::world::{Instance, SOON, World, on_both};
 
-/// A quarantine that a test can outlast.
+/// A quarantine shorter than a test.
 fn brief(world: &World) -> CacheConfig {
     CacheConfig {
         quarantine_ttl: Duration::from_secs(1),
@@ -24,7 +24,7 @@ async fn name_of(instance: &Instance, hero: &Hero) -> String {
 }
 
 #[tokio::test]
-async fn a_write_leaves_the_new_row_under_its_id_and_under_no_other_key() {
+async fn a_write_leaves_the_new_row_only_under_its_id() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_write_that_was_rolled_back_releases_at_once_and_leaves_no_row() {
 }
 
 #[tokio::test]
-async fn a_rollback_that_is_answered_as_no_row_leaves_no_row_either() {
+async fn a_rollback_returned_as_no_row_leaves_no_row() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -98,7 +98,7 @@ async fn an_error_before_the_quarantine_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_write_of_unknown_end_keeps_its_keys_closed_until_its_quarantine_is_over() {
+async fn a_write_of_unknown_end_stays_quarantined_until_expiry() {
     for (fault, name) in [
         (Fault::ConnectionLostAfterCommit, "Maria"),
         (Fault::ConnectionLostBeforeCommit, "Mia"),
@@ -127,7 +127,7 @@ async fn a_write_of_unknown_end_keeps_its_keys_closed_until_its_quarantine_is_ov
 }
 
 #[tokio::test]
-async fn a_repository_that_forgets_to_quarantine_is_forgotten_for_and_counted() {
+async fn a_missing_quarantine_is_made_up_for_and_counted() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_repository_that_forgets_to_quarantine_is_forgotten_for_and_counted() 
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_in_mid_write_skips_nothing() {
+async fn a_caller_dropped_in_mid_write_skips_no_step() {
     for place in [Place::Locked, Place::BeforeCommit, Place::AfterCommit] {
         let world = World::new();
         let instance = world.instance().await;
@@ -266,7 +266,7 @@ async fn a_callers_own_write_without_a_verdict_counts_as_unknown() {
 }
 
 #[tokio::test]
-async fn a_write_of_everything_forgets_the_kind_before_and_after() {
+async fn a_write_of_a_whole_kind_invalidates_it_before_and_after() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -280,7 +280,7 @@ async fn a_write_of_everything_forgets_the_kind_before_and_after() {
         write.before_commit().await;
         let read = one.heroes.find_by_id_with(&mia.id, Freshness::Shared).await;
         assert_eq!(read.unwrap().tier, Tier::Source);
-        // Somebody reads the old rows before the commit.
+        // The old rows are read before the commit.
         one.heroes.find_by(&speaking("en")).await.unwrap();
         one.filled("hero:lang:en").await;
         world.heroes.insert(&mia.speaking("ru"));
@@ -301,7 +301,7 @@ async fn a_write_of_everything_forgets_the_kind_before_and_after() {
 }
 
 #[tokio::test]
-async fn a_write_of_everything_without_a_verdict_forgets_the_kind_once_more() {
+async fn a_whole_kind_write_without_a_verdict_invalidates_again() {
     let world = World::new();
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
@@ -321,7 +321,7 @@ async fn a_write_of_everything_without_a_verdict_forgets_the_kind_once_more() {
 }
 
 #[tokio::test]
-async fn a_write_of_more_than_a_thousand_keys_forgets_its_kind() {
+async fn a_write_of_more_than_a_thousand_keys_invalidates_its_kind() {
     on_both(async |world| {
         let instance = world.instance().await;
         let heroes: Vec<Hero> = (0..600)
@@ -356,7 +356,7 @@ async fn a_write_of_more_than_a_thousand_keys_forgets_its_kind() {
 }
 
 #[tokio::test]
-async fn a_repository_that_gives_the_quarantine_up_half_way_and_commits_leaves_nothing_old() {
+async fn a_commit_after_a_dropped_quarantine_leaves_no_old_row() {
     use std::task::Poll;
     let world = World::new();
     let instance = world.instance().await;
@@ -366,7 +366,7 @@ async fn a_repository_that_gives_the_quarantine_up_half_way_and_commits_leaves_n
     let mut write = instance.cache.write();
     write.updated(&*mia, &maria);
     {
-        // Sent, perhaps; the reply is not waited for.
+        // It may have been sent; its reply is not awaited.
         let mut quarantine = Box::pin(write.before_commit());
         let polled = std::future::poll_fn(|context| Poll::Ready(quarantine.as_mut().poll(context)));
         assert!(polled.await.is_pending());
@@ -375,7 +375,7 @@ async fn a_repository_that_gives_the_quarantine_up_half_way_and_commits_leaves_n
     write.committed().await;
 
     assert_eq!(name_of(&instance, &mia).await, "Maria");
-    eventually(SOON, "nothing to be owed", async || {
+    eventually(SOON, "nothing pending", async || {
         instance.cache.health_check().await.held_keys == 0
     })
     .await;
@@ -387,7 +387,7 @@ async fn a_repository_that_gives_the_quarantine_up_half_way_and_commits_leaves_n
 }
 
 #[tokio::test]
-async fn a_write_that_no_cache_hears_of_is_a_write_all_the_same() {
+async fn an_uncached_write_still_commits() {
     let world = World::new();
     let mia = hero("Mia", "en");
     world

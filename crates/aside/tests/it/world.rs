@@ -1,5 +1,5 @@
-//! The stage: a database, one Redis of the test's own, and instances of a
-//! service in front of both.
+//! The environment: a database, one Redis per test, and instances of a service
+//! in front of both.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::database::Table;
 use crate::entities::{Book, Hero};
 use crate::tap::Tap;
 
-/// What must happen soon, and is waited for no longer than this.
+/// The longest wait for an event that must happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) struct World {
@@ -21,7 +21,7 @@ pub(crate) struct World {
     pub(crate) books: Table<Book>,
 }
 
-/// One process of the service, as far as the library can tell.
+/// One process of the service, as far as the library can distinguish.
 pub(crate) struct Instance {
     pub(crate) cache: CacheService,
     pub(crate) heroes: CachedRepository<Table<Hero>>,
@@ -33,11 +33,11 @@ impl World {
         Self::with(RedisOptions::default())
     }
 
-    /// A world whose Redis has settings of its own.
+    /// Creates a world whose Redis has these settings.
     pub(crate) fn with(options: RedisOptions) -> Self {
         let redis = RedisServer::start_with(options).expect("redis-server is installed");
-        // As if others had been here before: the first to read or write a kind
-        // that is new to a server spends a round trip on its epoch.
+        // As in an existing deployment, because the first use of a kind that is
+        // new to a server costs a round trip for its epoch.
         for kind in ["hero", "book"] {
             redis.command(&["HSET", "aside:epochs", kind, "0000000000001"]);
         }
@@ -45,7 +45,7 @@ impl World {
         Self::at(Some(redis), url)
     }
 
-    /// The same promises without a server.
+    /// Creates a world without a server; the promises are the same.
     pub(crate) fn in_memory() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +61,7 @@ impl World {
         }
     }
 
-    /// Generous where a busy machine must not be taken for a slow Redis.
+    /// Generous, so that a busy machine is not taken for a slow Redis.
     pub(crate) fn config(&self) -> CacheConfig {
         CacheConfig {
             redis_url: Secret::new(&self.url),
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// An instance whose words with Redis can be listened to.
+    /// Returns an instance whose traffic with Redis is recorded.
     pub(crate) async fn tapped(&self) -> (Tap, Instance) {
         self.tapped_with(self.config()).await
     }
@@ -105,7 +105,7 @@ impl World {
         self.redis.as_ref().expect("a world with a Redis")
     }
 
-    /// The text under a key, if there is any.
+    /// Returns the text under a key, if there is any.
     pub(crate) fn raw(&self, key: &str) -> Option<String> {
         self.redis()
             .command(&["GET", key])
@@ -113,24 +113,24 @@ impl World {
             .map(str::to_owned)
     }
 
-    /// What stands under a key, in one letter: a `V`alue, a `L`ease, a
-    /// `Q`uarantine; `-` if nothing.
+    /// Returns the state of a key as one letter: a `V`alue, a `L`ease, a
+    /// `Q`uarantine; `-` if it does not exist.
     pub(crate) fn state(&self, key: &str) -> char {
         self.raw(key)
             .and_then(|text| text.chars().next())
             .unwrap_or('-')
     }
 
-    /// Waits until a key holds a value: who led a load is answered before
+    /// Waits until a key has a value, because a leader's read returns before
     /// the fill.
     pub(crate) async fn filled(&self, key: &str) {
         eventually(SOON, "a value", async || self.state(key) == 'V').await;
     }
 
-    /// The keys of all kinds.
+    /// Returns the keys of all kinds.
     pub(crate) fn keys(&self) -> Vec<String> {
         let aside_testkit::Reply::Array(keys) = self.redis().command(&["KEYS", "*"]) else {
-            panic!("KEYS answers a list");
+            panic!("KEYS returns a list");
         };
         let mut keys: Vec<String> = keys
             .iter()
@@ -143,7 +143,7 @@ impl World {
 }
 
 impl Instance {
-    /// Whether a value is cached, whatever the tier.
+    /// Returns true if a value is cached, in any tier.
     pub(crate) async fn holds(&self, key: &str) -> bool {
         matches!(self.cache.ttl(key).await, Ttl::Left(_))
             && self
@@ -160,13 +160,13 @@ impl Instance {
         eventually(SOON, "a value", async || self.holds(key).await).await;
     }
 
-    /// How often the label was counted as an error.
+    /// Returns how often the label was counted as an error.
     pub(crate) fn errors(&self, label: &str) -> u64 {
         self.cache.stats().errors.get(label).copied().unwrap_or(0)
     }
 }
 
-/// Plays a scene on a real Redis, and once more in memory.
+/// Runs a scenario on a real Redis, and once more in memory.
 pub(crate) async fn on_both(scene: impl AsyncFn(World)) {
     scene(World::new()).await;
     scene(World::in_memory()).await;

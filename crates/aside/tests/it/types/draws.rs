@@ -1,4 +1,5 @@
-//! How values are drawn: the ends of every range often, anything else too.
+//! The generation of values: often the ends of every range, and any other
+//! value.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -17,7 +18,7 @@ use super::values::{
     Untagged,
 };
 
-/// Some of these comes back with another last bit from a careless parser.
+/// Careless parsers change the last bit of some of these.
 const FLOATS: [f64; 12] = [
     117.633_311_394_000_17,
     0.1 + 0.2,

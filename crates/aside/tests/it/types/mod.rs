@@ -1,8 +1,9 @@
-//! Any row of any type that serde knows, through both tiers and two instances:
-//! it comes back as it is in the database, or it is not cached.
+//! Rows of every type that serde supports, through both tiers and two
+//! instances: a row is read as it is in the database, or it is not cached.
 //!
-//! A row must be cached if its JSON brings it back, by serde_json alone. So a
-//! build that refuses too much fails as well as one that serves another row.
+//! A row must be cached if its JSON alone restores it, according to serde_json.
+//! A build that refuses too many rows therefore fails, like one that serves
+//! another row.
 
 mod draws;
 mod rows;
@@ -28,11 +29,11 @@ struct Stage<E: Drawn> {
     table: Table<E>,
     instances: [CachedRepository<Table<E>>; 2],
     _services: [Instance; 2],
-    /// No two rows share an id, and no two draws a list.
+    /// No two rows share an id, and no two draws share a list.
     next: Cell<u64>,
 }
 
-/// Whether a caller cannot tell two rows apart.
+/// Returns true if a caller cannot distinguish two rows.
 fn is_same<E: Drawn>(one: &E, other: &E) -> bool {
     let sorted = |text: &str| {
         let mut bytes = text.as_bytes().to_vec();
@@ -40,7 +41,8 @@ fn is_same<E: Drawn>(one: &E, other: &E) -> bool {
         bytes
     };
     let (printed, others) = (format!("{one:?}"), format!("{other:?}"));
-    // What is not equal to itself holds a NaN, which is printed.
+    // A row that does not equal itself contains a NaN, so it is compared by
+    // `Debug`.
     let has_equality = PartialEq::eq(one, one);
     // A hash map prints its entries in any order.
     match has_equality {
@@ -49,7 +51,7 @@ fn is_same<E: Drawn>(one: &E, other: &E) -> bool {
     }
 }
 
-/// Whether a row's JSON brings it back.
+/// Returns true if a row's JSON restores it.
 fn survives<E: Drawn>(row: &E) -> bool {
     let read = serde_json::to_string(row).and_then(|text| serde_json::from_str::<E>(&text));
     read.is_ok_and(|read| is_same(row, &read))
@@ -68,8 +70,8 @@ impl<E: Drawn> Stage<E> {
         }
     }
 
-    /// Stores some rows behind the cache's back and through it, reads them
-    /// wherever they can be read, changes them, and reads them again.
+    /// Stores some rows past the cache and through it, reads them by every
+    /// method, changes them, and reads them again.
     async fn play(&self, drawn: Vec<E>) {
         let shelf = u32::try_from(self.next.get()).expect("few");
         let mut ids = Vec::new();
@@ -93,14 +95,15 @@ impl<E: Drawn> Stage<E> {
         let others = drawn.iter().cloned().cycle().skip(1);
         for (&id, row) in ids.iter().zip(others) {
             let updated = self.instances[1].update(row.numbered(id, shelf)).await;
-            updated.unwrap().expect("the row is there");
+            updated.unwrap().expect("the row exists");
         }
-        // The other instance hears of it in a moment, and may be behind till then.
+        // The other instance gets the message in a moment, and may lag until
+        // then.
         self.read(Freshness::Shared, shelf, &ids).await;
     }
 
     fn stored(&self, id: u64) -> Arc<E> {
-        self.table.row(&id).expect("the row is there")
+        self.table.row(&id).expect("the row exists")
     }
 
     /// Reads each row by its id, in its list and with the others.
@@ -131,7 +134,7 @@ impl<E: Drawn> Stage<E> {
     }
 
     fn compare(&self, id: u64, read: &Answer<Option<Arc<E>>>) {
-        let row = read.value.as_ref().expect("the row is there");
+        let row = read.value.as_ref().expect("the row exists");
         let stored = self.stored(id);
         assert!(
             is_same(&**row, &stored),
@@ -158,14 +161,15 @@ impl<E: Drawn> Stage<E> {
     }
 }
 
-/// Plays so many draws of up to four rows of one kind.
+/// Runs `cases` draws of up to four rows of one kind.
 fn any_rows<E: Drawn>(world: &World, cases: u32) {
     let runtime = runtime();
     let stage = runtime.block_on(Stage::<E>::set(world));
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
-        // In milliseconds: a value that is missed is waited for.
+        // In milliseconds. Shrinking is slow, because a missing value is
+        // awaited.
         max_shrink_time: 30_000,
         ..ProptestConfig::default()
     };
@@ -182,26 +186,26 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn any_odd_value_comes_back_as_it_is_or_is_not_cached() {
+fn any_odd_value_is_restored_exactly_or_not_cached() {
     any_rows::<OddRow>(&World::new(), 250);
     any_rows::<OddRow>(&World::in_memory(), 250);
 }
 
 #[test]
-fn any_plain_value_is_cached_and_comes_back_as_it_is() {
+fn any_plain_value_is_cached_and_restored_exactly() {
     any_rows::<Plain>(&World::new(), 60);
     any_rows::<Plain>(&World::in_memory(), 60);
 }
 
 #[test]
-fn any_field_with_words_for_serde_comes_back_or_is_not_cached() {
+fn any_field_with_serde_attributes_is_restored_or_not_cached() {
     any_rows::<Told>(&World::new(), 100);
     any_rows::<Told>(&World::in_memory(), 100);
 }
 
-/// The values that the first reports named, so that no draw has to find them.
+/// The values of the first reports, so that they do not depend on a draw.
 #[tokio::test]
-async fn a_float_comes_back_with_the_same_bits_or_is_not_cached() {
+async fn a_float_is_restored_bit_by_bit_or_not_cached() {
     let world = World::new();
     let stage = Stage::<OddRow>::set(&world).await;
     for float in [

@@ -1,5 +1,5 @@
-//! Rows: one odd value each, many plain ones, and serde's words at the fields
-//! of an entity.
+//! Rows: one odd value each, many plain ones, and serde's attributes at the
+//! fields of an entity.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,14 +18,14 @@ use super::draws::{f64s, i128s, odds, texts, u128s};
 use super::values::Odd;
 use crate::database::Versioned;
 
-/// A kind of row that is drawn.
+/// A generated kind of row.
 pub(super) trait Drawn: Versioned<Id = u64> {
     fn rows() -> BoxedStrategy<Self>;
     fn numbered(self, id: u64, shelf: u32) -> Self;
     fn shelf(shelf: u32) -> Self::Index;
 }
 
-/// Implements what differs by nothing but the names.
+/// Implements the parts that differ only by names.
 macro_rules! drawn {
     ($row:ident, $index:ident, $rows:expr) => {
         impl Versioned for $row {
@@ -76,7 +76,7 @@ impl OddRow {
 
 drawn!(OddRow, OddRowIndex, odds().prop_map(OddRow::of));
 
-/// Types that JSON has a plain form for: each row of them is cached.
+/// Types with a plain JSON form: each row of them is cached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "plain", list_all = false)]
 pub(super) struct Plain {
@@ -163,7 +163,7 @@ fn plain_rows() -> impl Strategy<Value = Plain> {
 
 drawn!(Plain, PlainIndex, plain_rows());
 
-/// What serde is told at the fields of the entity itself.
+/// An entity with serde attributes at its own fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
 #[entity(kind = "told", list_all = false)]
 #[serde(rename_all = "kebab-case")]

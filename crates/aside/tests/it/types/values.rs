@@ -1,5 +1,5 @@
-//! Values as users' rows hold them: one variant for each way in which serde
-//! writes something that JSON has no plain form for.
+//! Values as users' rows contain them: one variant for each form that serde
+//! writes without a plain JSON equivalent.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -97,7 +97,7 @@ pub(super) enum External {
     },
 }
 
-/// What is read of it is kept as numbers of 64 bits and as texts first.
+/// Its contents are first buffered as 64-bit numbers and texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub(super) enum Internal {
@@ -129,7 +129,7 @@ pub(super) enum Untagged {
     Nothing,
 }
 
-/// The first variant reads what the second one writes.
+/// The first variant also reads the text that the second one writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Swallowed {
@@ -180,7 +180,7 @@ pub(super) struct Part {
     pub(super) float: f32,
 }
 
-/// A secret as an API shows it.
+/// A secret, masked for an API.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Masked(pub(super) String);
