@@ -50,8 +50,8 @@ pub(crate) fn refuse_skips(metas: &[Meta], default: bool, errors: &mut Errors) {
             errors.at(
                 meta,
                 format!(
-                    "`{skip}` would lose this on its way through the cache: a row read back \
-                     must equal the row written; cache a type that serializes everything"
+                    "`{skip}` would lose this in the cache: a row read back must equal the \
+                     row written; cache a type that serializes everything"
                 ),
             );
         }
@@ -71,9 +71,9 @@ pub(crate) fn refuse_one_way(metas: &[Meta], errors: &mut Errors) {
     if let (Some(meta), None) = (has("serialize_with"), has("deserialize_with")) {
         errors.at(
             meta,
-            "`serialize_with` alone writes what is not read back as it was: add the \
-             `deserialize_with` that does, or `with` for both; what an API masks or rounds \
-             belongs in a type of its own, since another instance gets the row from this text",
+            "`serialize_with` alone writes a text that cannot be read back: add a matching \
+             `deserialize_with`, or `with` for both; a form that an API masks or rounds \
+             belongs in a separate type, because other instances read the row from this text",
         );
     }
 }

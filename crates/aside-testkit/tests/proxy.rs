@@ -45,7 +45,7 @@ async fn expect(client: &mut TcpStream, expected: &[u8]) {
     let mut answer = vec![0; expected.len()];
     timeout(SOON, client.read_exact(&mut answer))
         .await
-        .expect("an answer")
+        .expect("a reply")
         .unwrap();
     assert_eq!(answer, expected);
 }

@@ -269,7 +269,7 @@ where
                 };
                 if is_read {
                     let found = repository.find_by_id(&id(number)).await;
-                    let found = found.expect("PostgreSQL answers");
+                    let found = found.expect("a reply of PostgreSQL");
                     let row = found.unwrap_or_else(|| panic!("record {number} is gone"));
                     assert_eq!(row.number, number, "another record");
                     seen.push((number, row.version));

@@ -150,7 +150,7 @@ impl fmt::Debug for EntityProblems {
 impl fmt::Display for EntityProblem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSamples => out.write_str("no row was given: give some, the unusual ones first"),
+            Self::NoSamples => out.write_str("no rows were passed: pass some, unusual ones first"),
             Self::NotWritten { row, reason } => write!(
                 out,
                 "{row} cannot be written as JSON ({reason}): give each map keys that are texts, \
@@ -164,9 +164,9 @@ impl fmt::Display for EntityProblem {
             ),
             Self::Differs { row, field } => write!(
                 out,
-                "{row} comes back with another `{field}`: serde must read that field as it was \
-                 written, without masking, rounding or leaving out; keep what an API shows in a \
-                 type of its own"
+                "{row} is read back with a different `{field}`: serde must restore that field \
+                 exactly, without masking, rounding or leaving out; use a separate type for an \
+                 API"
             ),
             Self::ReadAsAbsence { row } => write!(
                 out,
@@ -181,13 +181,13 @@ impl fmt::Display for EntityProblem {
             ),
             Self::NoKey { what } => write!(
                 out,
-                "the {what} does not serialize, so it has another key each time: identify rows \
+                "the {what} does not serialize, so its key differs each time: identify rows \
                  by texts, numbers or UUIDs"
             ),
             Self::KeysChange { written, read } => write!(
                 out,
-                "a row of the keys {} has the keys {} once it was read back: an id and each \
-                 indexed field must come back from JSON as they went in",
+                "a row with the keys {} has the keys {} after it was read back: JSON must \
+                 restore the id and each indexed field exactly",
                 written.join(", "),
                 read.join(", ")
             ),
@@ -203,7 +203,7 @@ impl fmt::Display for EntityProblem {
             ),
             Self::UnknownList { key } => write!(
                 out,
-                "a row stands in the list {key}, and INDEXES has no index of that name with as \
+                "a row is in the list {key}, and INDEXES has no index of that name with as \
                  many fields: describe it there, or correct `write_index`"
             ),
             Self::EqualWithTwoKeys {
@@ -218,7 +218,7 @@ impl fmt::Display for EntityProblem {
             Self::OneKeyForTwo { what, key } => write!(
                 out,
                 "two {what} that are not equal have the key {key}, so one is served for the \
-                 other: serialize all that tells them apart"
+                 other: serialize every part that distinguishes them"
             ),
             Self::TwoLookups { key } => write!(
                 out,
@@ -226,7 +226,7 @@ impl fmt::Display for EntityProblem {
                  `write_index` with `KeyWriter::name`, and write values with `segment`"
             ),
             Self::FingerprintChanges => out.write_str(
-                "`fingerprint()` is another number each time, so nothing that was cached is ever \
+                "`fingerprint()` returns a different number each time, so no cached value is ever \
                  read: compute it from the type alone",
             ),
         }

@@ -48,12 +48,12 @@ impl Check {
 
     fn promise(self) -> &'static str {
         match self {
-            Self::Stale => "no answer is older than its bound",
+            Self::Stale => "no read is older than its bound",
             Self::OwnWrite => "an instance sees its own writes",
-            Self::NeverWritten => "no answer is of something never written",
-            Self::Backwards => "no answer is older than one before it",
-            Self::Content => "an answer is what was written",
-            Self::Order => "writes have an order",
+            Self::NeverWritten => "no read returns a version never written",
+            Self::Backwards => "no read is older than an earlier one",
+            Self::Content => "reads return the written content",
+            Self::Order => "writes are ordered",
         }
     }
 }
@@ -186,7 +186,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "oldest answers: strict {:.1?}, lenient {:.1?}; {} not checked in full",
+            "oldest reads: strict {:.1?}, lenient {:.1?}; {} not checked in full",
             self.strict_staleness, self.lenient_staleness, self.unverified
         )?;
         let stale = self.still_stale_keys();

@@ -106,7 +106,7 @@ fn a_violation_has_its_contradiction_and_recent_events() {
 fn a_printed_report_names_the_key_the_times_and_the_fault() {
     let text = stale().to_string();
     for part in [
-        "1 violations of: no answer is older than its bound",
+        "1 violations of: no read is older than its bound",
         "hero:1: a read returned version 1 10.0µs after version 2 had been written",
         "> 0.000 to 0.010 ms: w wrote version 2",
         "> 0.020 to 0.021 ms: a strictly read version 1",

@@ -110,7 +110,7 @@ async fn a_slow_server_is_bypassed_even_if_its_pongs_are_in_time() {
 
     proxy.heal().await;
     let took = instance.caches(1).await;
-    measured("quick answers to cached reads", took);
+    measured("quick replies to cached reads", took);
     assert!(took < RESUMES_WITHIN, "{took:?}");
 }
 
@@ -144,7 +144,7 @@ async fn a_returning_redis_gets_every_write_and_ever_more_reads() {
     open(&redis, &instance).await;
     redis.command(&["CLIENT", "UNPAUSE"]);
     comes_to(&instance, BreakerState::HalfOpen).await;
-    eventually(EVENTUALLY, "an answer of Redis", async || {
+    eventually(EVENTUALLY, "a row from Redis", async || {
         below(&instance, 1).await == Tier::Shared
     })
     .await;
@@ -232,7 +232,7 @@ async fn a_batch_on_the_ramp_is_admitted_as_a_whole_or_refused() {
     // One load each, and not separate loads for admitted and other rows.
     assert_eq!(library.loads() - loads, 40);
     let asked = redis.calls("mget");
-    assert!(asked < 30, "{asked} of 40 batches asked Redis");
+    assert!(asked < 30, "{asked} of 40 batches used Redis");
 }
 
 #[tokio::test]

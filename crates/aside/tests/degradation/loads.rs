@@ -47,7 +47,7 @@ async fn a_hung_load_costs_only_its_own_caller() {
         library.next_load(Next::Hangs);
         give_up(instance.books.find_by_id(&1)).await;
         let next = timeout(SOON, instance.books.find_by_id(&1)).await;
-        assert!(next.expect("an answer").unwrap().is_some());
+        assert!(next.expect("a result").unwrap().is_some());
     })
     .await;
 }
@@ -60,7 +60,7 @@ async fn readers_of_a_hung_key_load_when_its_lease_expires() {
         let hung = tokio::spawn(async move { books.find_by_id(&1).await });
         eventually(EVENTUALLY, "a load", async || library.loading() == 1).await;
         let next = timeout(SOON, other.find_by_id(&1)).await;
-        assert!(next.expect("an answer").unwrap().is_some());
+        assert!(next.expect("a result").unwrap().is_some());
         hung.abort();
         eventually(EVENTUALLY, "its end", async || library.loading() == 0).await;
     })
@@ -73,7 +73,7 @@ async fn a_hung_list_costs_only_its_own_caller() {
         library.next_load(Next::Hangs);
         give_up(instance.books.list_all()).await;
         let next = timeout(SOON, instance.books.list_all()).await;
-        assert_eq!(next.expect("an answer").unwrap().len(), 400);
+        assert_eq!(next.expect("a result").unwrap().len(), 400);
     })
     .await;
 }
@@ -86,9 +86,9 @@ async fn a_hung_batch_leaves_its_rows_readable() {
         give_up(instance.books.find_many(&ids)).await;
         let rows = ids.iter().map(|id| instance.books.find_by_id(id));
         let rows = timeout(SOON, futures_util::future::join_all(rows)).await;
-        assert!(rows.expect("answers").iter().all(Result::is_ok));
+        assert!(rows.expect("results").iter().all(Result::is_ok));
         let again = timeout(SOON, instance.books.find_many(&ids)).await;
-        assert_eq!(again.expect("an answer").unwrap().len(), 300);
+        assert_eq!(again.expect("a result").unwrap().len(), 300);
     })
     .await;
 }
@@ -209,11 +209,11 @@ async fn a_panic_of_a_callback_costs_no_read_and_no_lease() {
     let shelf = BookIndex::Shelf("fairy tales".into());
     for _ in 0..2 {
         let row = timeout(SOON, books.find_by_id(&1)).await;
-        assert!(row.expect("an answer").unwrap().is_some());
+        assert!(row.expect("a result").unwrap().is_some());
         let rows = timeout(SOON, books.find_many(&[2, 3])).await;
-        assert_eq!(rows.expect("an answer").unwrap().len(), 2);
+        assert_eq!(rows.expect("a result").unwrap().len(), 2);
         let list = timeout(SOON, books.find_by(&shelf)).await;
-        assert_eq!(list.expect("an answer").unwrap().len(), 3);
+        assert_eq!(list.expect("a result").unwrap().len(), 3);
     }
     no_leases(&redis).await;
 }
@@ -270,6 +270,6 @@ async fn callers_that_repeatedly_give_up_keep_few_loads() {
         eventually(EVENTUALLY, "few loads", async || library.loading() <= 4).await;
         library.open();
         let row = timeout(SOON, instance.books.find_by_id(&1)).await;
-        assert!(row.expect("an answer").unwrap().is_some());
+        assert!(row.expect("a result").unwrap().is_some());
     }
 }

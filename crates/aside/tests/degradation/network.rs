@@ -48,7 +48,7 @@ async fn survives(what: &str, broken: Mode) {
 #[tokio::test]
 async fn a_redis_that_replies_too_slowly_is_bypassed() {
     survives(
-        "after slow answers",
+        "after slow replies",
         Mode::Delay(Duration::from_millis(300)),
     )
     .await;

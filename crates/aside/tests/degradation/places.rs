@@ -16,7 +16,7 @@ async fn stay_in_step(one: &Instance, other: &Instance) {
         let book = other.books.find_by_id(&1).await.unwrap();
         book.unwrap().title == "changed"
     };
-    eventually(EVENTUALLY, "the change to be heard of", heard).await;
+    eventually(EVENTUALLY, "the message of the change", heard).await;
     let loads = one.books.source().loads();
     one.caches(1).await;
     other.caches(1).await;

@@ -64,7 +64,11 @@ async fn write(instance: Arc<Instance>, id: u32, returned: Returned, until: Inst
         instance.books.update(change).await.unwrap();
         returned.now(id, written);
         for _ in 0..3 {
-            assert_eq!(number(&instance, id).await, written, "its own write");
+            assert_eq!(
+                number(&instance, id).await,
+                written,
+                "the write of the same instance"
+            );
             tokio::time::sleep(Duration::from_millis(fastrand::u64(0..15))).await;
         }
     }

@@ -74,7 +74,7 @@ async fn a_value_of_another_shape_is_a_counted_miss_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_value_whose_text_is_damaged_is_a_counted_miss_and_is_replaced() {
+async fn a_value_with_damaged_text_is_a_counted_miss_and_replaced() {
     let (header, payload) = stored(&redis()).await;
     for damaged in [
         format!("{header}\n"),

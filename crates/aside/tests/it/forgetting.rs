@@ -8,7 +8,7 @@ use crate::entities::{BookIndex, Hero, book, hero, named, speaking};
 use crate::world::{SOON, World, on_both};
 
 #[tokio::test]
-async fn a_hero_who_learns_another_language_leaves_one_list_and_enters_the_other() {
+async fn a_hero_with_a_new_language_moves_to_the_other_list() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();

@@ -102,7 +102,7 @@ async fn a_row_written_during_an_outage_is_not_read_from_old_data() {
     // The writer never sees the old row, and invalidates it for the others.
     assert_eq!(name_of(&one, &mia).await, "Maria");
     assert_eq!(one.heroes.find_by(&named("Mia")).await.unwrap().len(), 0);
-    eventually(SOON, "the others to hear of it", async || {
+    eventually(SOON, "the message to the others", async || {
         assert_eq!(name_of(&one, &mia).await, "Maria");
         name_of(&other, &mia).await == "Maria"
             && other

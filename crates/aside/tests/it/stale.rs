@@ -76,7 +76,7 @@ async fn deaf_and_holding(limit: Duration) -> (World, Heroes, Hero) {
 }
 
 #[tokio::test]
-async fn rows_and_lists_are_served_beyond_their_ttl_while_the_database_fails() {
+async fn expired_rows_and_lists_are_served_while_the_database_fails() {
     let world = World::new();
     let instance = world.instance().await;
     let heroes = lenient(&instance, HOURS);

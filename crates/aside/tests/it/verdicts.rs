@@ -45,7 +45,7 @@ async fn a_write_leaves_the_new_row_only_under_its_id() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_rolled_back_releases_at_once_and_leaves_no_row() {
+async fn a_rolled_back_write_releases_at_once_and_leaves_no_row() {
     on_both(async |world| {
         let instance = world.instance().await;
         let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();

@@ -149,7 +149,7 @@ impl One {
         let (mut socket, asked) = ((self.stream)(), id(0));
         vec![
             blocking(SOCKET, operations, move || {
-                assert!(!socket.get(key).expect("it answers").is_empty());
+                assert!(!socket.get(key).expect("a reply").is_empty());
             }),
             self.bare(operations, async move |bare| {
                 let row = bare::row::<E>(&get(bare, key).await);
@@ -167,7 +167,7 @@ impl One {
         let whole = |count: usize| assert_eq!(count as u64, HEROES, "another list");
         vec![
             blocking(SOCKET_DECODED, operations, move || {
-                let value = socket.get("hero:all").expect("it answers");
+                let value = socket.get("hero:all").expect("a reply");
                 whole(bare::list::<Hero>(value).len());
             }),
             self.bare(operations, async move |bare| {
@@ -190,7 +190,7 @@ impl One {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 let mut rows = Vec::with_capacity(words.len());
                 let each = |value: &[u8]| rows.push(bare::row::<Hero>(value));
-                socket.get_many(&words, each).expect("it answers");
+                socket.get_many(&words, each).expect("a reply");
                 assert!(rows.iter().map(|row| row.id).eq(in_order.iter().copied()));
             }),
             self.bare(operations, {
@@ -200,7 +200,7 @@ impl One {
                         .arg(&keys)
                         .query_async(bare)
                         .await
-                        .expect("it answers");
+                        .expect("a reply");
                     let rows = values.iter().map(|value| bare::row::<Hero>(value));
                     let rows: Vec<_> = rows.collect();
                     assert!(rows.iter().map(|row| row.id).eq(ids.iter().copied()));
@@ -276,5 +276,5 @@ fn blocking<'a>(name: &str, operations: usize, mut operation: impl FnMut() + 'a)
 
 async fn get(bare: &mut MultiplexedConnection, key: &str) -> Vec<u8> {
     let reply = redis::cmd("GET").arg(key).query_async(bare).await;
-    reply.expect("it answers")
+    reply.expect("a reply")
 }

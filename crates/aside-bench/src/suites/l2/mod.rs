@@ -144,5 +144,5 @@ fn on_one_core<T: Send>(
 fn process_of(redis: &RedisServer) -> u32 {
     let info = redis.info("server");
     let id = info.get("process_id").and_then(|id| id.parse().ok());
-    id.expect("a server knows its own process")
+    id.expect("a server reports its process id")
 }

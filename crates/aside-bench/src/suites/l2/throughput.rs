@@ -83,7 +83,7 @@ async fn bare_hits(connections: &[MultiplexedConnection], tasks: usize, operatio
                     .arg(hero_key(id(number)))
                     .query_async(&mut connection)
                     .await
-                    .expect("it answers");
+                    .expect("a reply");
                 assert_eq!(bare::row::<Hero>(&value).id, id(number), "another row");
             }
         }

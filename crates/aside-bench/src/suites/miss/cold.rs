@@ -65,7 +65,7 @@ where
                 let begun = Instant::now();
                 let found = repository.find_by_id(&id(number)).await;
                 taken.push(begun.elapsed());
-                let found = found.expect("PostgreSQL answers").map(|row| row.number);
+                let found = found.expect("a reply of PostgreSQL").map(|row| row.number);
                 assert_eq!(found, Some(number), "another record");
             }
             assert_eq!(source.reads() - before, misses, "a row was not cold");

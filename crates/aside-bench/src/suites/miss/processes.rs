@@ -39,7 +39,7 @@ pub(super) async fn run(
     let next = std::sync::atomic::AtomicU64::new(1);
     let crowd = async || {
         let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let before = records.slow_reads().await.expect("PostgreSQL answers");
+        let before = records.slow_reads().await.expect("a reply of PostgreSQL");
         let begun = Instant::now();
         let passed_by = {
             let mut readers = readers.lock();
@@ -51,7 +51,7 @@ pub(super) async fn run(
             answers.expect("every process finds the record")
         };
         let took = begun.elapsed();
-        let reads = records.slow_reads().await.expect("PostgreSQL answers") - before;
+        let reads = records.slow_reads().await.expect("a reply of PostgreSQL") - before;
         if passed_by > 0 {
             return None;
         }
@@ -67,7 +67,7 @@ pub(super) async fn run(
             let found = records
                 .find_by_id(&id(0))
                 .await
-                .expect("PostgreSQL answers");
+                .expect("a reply of PostgreSQL");
             assert_eq!(found.map(|row| row.number), Some(0));
             begun.elapsed()
         };

@@ -68,7 +68,7 @@ impl Epochs {
                         Stamp::Late => reader.epoch.max(instance.known),
                     },
                 });
-                steps.to("r#: keeps v# in process", [n, reader.version], to);
+                steps.to("r#: keeps v# locally", [n, reader.version], to);
             }
             ReaderStage::Done => {}
         }

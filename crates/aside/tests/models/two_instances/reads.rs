@@ -69,7 +69,7 @@ impl TwoInstances {
                     Skipping::ForgetsIfOtherHeld => differs,
                     Skipping::ForgetsUnlessSameHeld => held != Some(reader.version),
                 });
-                steps.to("r#: answers v#", [n, reader.version], to);
+                steps.to("r#: returns v#", [n, reader.version], to);
             }
             ReaderStage::Done => {}
         }
