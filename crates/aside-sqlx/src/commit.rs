@@ -1,10 +1,10 @@
-//! COMMIT, and what its error proves.
+//! COMMIT, and the meaning of its errors.
 //!
-//! A COMMIT that the server refused is a rollback: nothing changed, and the
-//! keys may be cached again at once. One whose reply never came is ambiguous,
-//! and its keys stay out of the cache until the quarantine ends. Treating every
-//! error as ambiguous would let one form that is refused twice a minute keep its
-//! lists out of the cache of all instances.
+//! A COMMIT that the server refused is a rollback. Nothing changed, and the
+//! keys may be cached again at once. A COMMIT whose reply never arrived is
+//! ambiguous. Its keys stay out of the cache until the quarantine ends.
+//! Treating every error as ambiguous would be costly. One form that is refused
+//! twice a minute would keep its lists out of the cache of all instances.
 
 use std::future::Future;
 
@@ -14,24 +14,25 @@ use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 use sqlx_core::transaction::TransactionManager as _;
 
-/// Calls [`Write::before_commit`], commits, and says how the transaction ended.
+/// Calls [`Write::before_commit`], commits, and records the outcome in `write`.
 ///
-/// `write` must have been told all that the transaction changed. An error that
-/// proves a rollback is passed on by [`Write::rolled_back`]; after any other
+/// `write` must contain everything that the transaction changed. An error that
+/// proves a rollback is recorded by [`Write::rolled_back`]. After any other
 /// error the write is ambiguous, and its keys are read from the database for
-/// `CACHE_QUARANTINE_TTL_MS`. A transaction with a journal is committed by
+/// `CACHE_QUARANTINE_TTL_MS`. Use
 /// [`PostgresJournal::commit`](crate::PostgresJournal::commit) or
-/// [`SqliteJournal::commit`](crate::SqliteJournal::commit) instead.
+/// [`SqliteJournal::commit`](crate::SqliteJournal::commit) for a transaction
+/// with a journal.
 ///
-/// PostgreSQL answers the COMMIT of a transaction in which a statement failed
-/// by a rollback and no error, and sqlx does not show it: pass the error of a
-/// statement on instead of committing after it.
+/// If a statement of the transaction failed, PostgreSQL replies to COMMIT with
+/// a rollback and no error, and sqlx does not show it. So return the error of a
+/// statement instead of committing after it.
 ///
 /// # Errors
 /// The database's.
 ///
 /// # Cancellation
-/// Dropped after the COMMIT was sent, the write is ambiguous.
+/// If dropped after the COMMIT was sent, the write is ambiguous.
 pub async fn commit<D: Commits>(
     transaction: Transaction<'_, D>,
     write: &mut Write,
@@ -40,7 +41,7 @@ pub async fn commit<D: Commits>(
     end(transaction, write).await
 }
 
-/// Commits and tells `write` of a certain rollback.
+/// Commits, and records a certain rollback in `write`.
 pub(crate) async fn end<D: Commits>(
     transaction: Transaction<'_, D>,
     write: &mut Write,
@@ -54,7 +55,7 @@ pub(crate) async fn end<D: Commits>(
     })
 }
 
-/// Rolls back, and tells `write` if that is certain.
+/// Rolls back, and records it in `write` if it is certain.
 pub(crate) async fn abandon<D: Database>(transaction: Transaction<'_, D>, write: &mut Write) {
     if transaction.rollback().await.is_ok() {
         write.rolled_back();
@@ -64,11 +65,11 @@ pub(crate) async fn abandon<D: Database>(transaction: Transaction<'_, D>, write:
 /// Returns true if a failed COMMIT certainly changed nothing, so that
 /// [`Write::rolled_back`] may be called.
 ///
-/// PostgreSQL proves it by its SQLSTATE, except for those of a connection that
-/// broke (08), of a server that stops (57P) or fails (58, XX), and of a commit
-/// whose end is unknown (40003). An error without a SQLSTATE proves nothing.
-/// Nor does one of SQLite: a COMMIT that it refuses leaves the transaction
-/// open, and only a ROLLBACK that succeeds on the same connection ends it.
+/// On PostgreSQL the SQLSTATE proves it, with these exceptions: a broken
+/// connection (08), a server that stops (57P) or fails (58, XX), and a commit
+/// with unknown outcome (40003). An error without a SQLSTATE proves nothing.
+/// Neither does an error of SQLite. A refused COMMIT leaves the transaction
+/// open there, and only a successful ROLLBACK on the same connection ends it.
 /// [`commit`] does that.
 ///
 /// ```
@@ -112,8 +113,9 @@ impl Commits for Postgres {
 
 impl Commits for Sqlite {
     async fn end(mut transaction: Transaction<'_, Self>) -> Result<(), Refused> {
-        // `Transaction::commit` rolls back where its caller cannot see how that
-        // ends. Dropped after a COMMIT, the transaction finds nothing open.
+        // `Transaction::commit` rolls back on drop, where its caller cannot see
+        // the outcome. After a successful COMMIT, the drop finds no open
+        // transaction.
         let Err(error) = SqliteTransactionManager::commit(&mut transaction).await else {
             return Ok(());
         };

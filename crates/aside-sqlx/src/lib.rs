@@ -1,19 +1,19 @@
 //! The journal of `aside` on SQLite and PostgreSQL.
 //!
-//! A write that cannot reach Redis is committed all the same. So that others
-//! learn of it, it stores the keys it changed in the table `cache_journal`, in
-//! its own transaction, and every instance that does reach Redis works that
-//! table off every `CACHE_JOURNAL_POLL_MS`. What another instance reads is
-//! then at most that long, and `CACHE_MAX_STALENESS_MS`, behind the write.
+//! Transactional outbox: a write commits even if it cannot reach Redis. In the
+//! same transaction it stores its changed keys in the table `cache_journal`.
+//! Every instance that reaches Redis drains that table every
+//! `CACHE_JOURNAL_POLL_MS`. So the reads of other instances are behind the
+//! write for at most that time plus `CACHE_MAX_STALENESS_MS`.
 //!
 //! 1. Once, at start: [`SqliteJournal::install`] or
 //!    [`PostgresJournal::install`] creates the table if it is missing, and
 //!    [`CacheService::drain`](aside::CacheService::drain) reads it.
-//! 2. Each transaction begins by `begin`, so that triggers pass it over, and
-//!    ends by `commit`, which `record`s what Redis did not acknowledge and
-//!    tells the write if the server refused.
-//! 3. Where other programs write the tables too: `install_triggers`, once for
-//!    each table. Then the journal tells of their writes as well.
+//! 2. Each transaction starts with `begin`, so that triggers skip it. It ends
+//!    with `commit`, which `record`s the keys that Redis did not acknowledge.
+//!    `commit` also records in the write that the server refused.
+//! 3. If other programs write the tables too: `install_triggers`, once per
+//!    table. Then the journal contains their writes as well.
 //!
 //! ```no_run
 //! use aside::{CacheService, Write};
@@ -32,8 +32,9 @@
 //!
 //! Without a journal, [`commit()`] does the same for a write.
 //!
-//! One table serves one Redis and one namespace: whoever works a row off
-//! deletes it. A database that serves two of them needs a schema for each.
+//! One table serves one Redis and one namespace, because the instance that
+//! processes a row deletes it. A database for two of them needs a schema for
+//! each.
 
 mod commit;
 mod postgres;
@@ -48,34 +49,36 @@ pub use triggers::Triggers;
 /// Rows of one SELECT.
 const PAGE: i64 = 500;
 
-/// What a write does whose keys Redis did not acknowledge.
+/// The policy for a write whose keys Redis did not acknowledge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutOfReach {
-    /// It stores them in the journal, in its own transaction.
+    /// It stores them in the journal, in the transaction of the write.
     #[default]
     Journal,
-    /// It fails, and the caller rolls back: for rows of which an old value is
+    /// It fails, and the caller rolls back. For rows for which an old value is
     /// worse than no write.
     Refuse,
     /// It stores nothing. Another instance may serve the old value until the
-    /// writer reaches Redis, and where the writer dies first until its TTL.
+    /// writer reaches Redis. If the writer dies first, it may do so until the
+    /// TTL.
     Forget,
 }
 
-/// Why a write may not be committed.
+/// The reason why a write must not be committed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// [`OutOfReach::Refuse`], and Redis did not acknowledge these keys: roll
-    /// back, and try again when it is back.
+    /// [`OutOfReach::Refuse`], and Redis did not acknowledge these keys. Roll
+    /// back, and try again when Redis is available.
     #[error("Redis is out of reach, and this write may not be made without it")]
     Refused,
-    /// The journal could not be written: roll back, or others may go on
-    /// serving the old rows.
+    /// The journal could not be written. Roll back, or other instances may
+    /// continue to serve the old rows.
     #[error("the cache journal could not be written")]
     Database(#[from] sqlx::Error),
 }
 
-/// Whether there are rows to insert, if the policy lets the write go on.
+/// Returns true if there are rows to insert, or an error if the policy refuses
+/// the write.
 fn is_to_record(left: &aside::Unquarantined<'_>, policy: OutOfReach) -> Result<bool, RecordError> {
     match policy {
         OutOfReach::Refuse if !left.is_empty() => Err(RecordError::Refused),

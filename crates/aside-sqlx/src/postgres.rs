@@ -14,7 +14,8 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     at TIMESTAMPTZ NOT NULL DEFAULT now()
 )";
 
-/// Taken while tables and triggers are created, IF NOT EXISTS notwithstanding.
+/// Held while tables and triggers are created. IF NOT EXISTS does not prevent
+/// errors between concurrent creators.
 const LOCK: i64 = 0x6173_6964_6500;
 
 /// The journal of a PostgreSQL database, in the first schema of the search
@@ -23,7 +24,7 @@ const LOCK: i64 = 0x6173_6964_6500;
 pub struct PostgresJournal(PgPool);
 
 impl PostgresJournal {
-    /// The journal of a database in which its table is known to exist.
+    /// Returns the journal of a database whose table is known to exist.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self(pool)
@@ -42,9 +43,10 @@ impl PostgresJournal {
     }
 
     /// Begins the transaction of a write. The triggers of
-    /// [`install_triggers`](Self::install_triggers) pass over what it changes,
-    /// since `write` tells the others: in the same round trip as `BEGIN`. They
-    /// do not where the write is [uncached](Write::is_uncached).
+    /// [`install_triggers`](Self::install_triggers) skip its changes, because
+    /// `write` itself notifies the other instances. They do not skip an
+    /// [uncached](Write::is_uncached) write. It takes one round trip, like
+    /// `BEGIN` alone.
     ///
     /// # Errors
     /// The database's.
@@ -59,9 +61,9 @@ impl PostgresJournal {
         }
     }
 
-    /// The same for a transaction that was begun otherwise, by a statement of
-    /// its own: the triggers pass over what `connection` changes in it from
-    /// now on.
+    /// Does the same for a transaction that was begun otherwise, with a
+    /// separate statement. The triggers skip later changes by `connection` in
+    /// it.
     ///
     /// # Errors
     /// The database's.
@@ -72,32 +74,32 @@ impl PostgresJournal {
         Ok(())
     }
 
-    /// Puts triggers on a table, in place of those that an earlier call put
-    /// there. They record in the journal what other programs change, in the
-    /// transaction of those, and every instance forgets it as it forgets a
-    /// write that could not reach Redis.
+    /// Puts triggers on a table, in place of those of an earlier call. They
+    /// record the changes of other programs in the journal, in the same
+    /// transaction. Every instance then invalidates them like a write that
+    /// could not reach Redis.
     ///
-    /// They fire once for each statement, and record the whole kind where it
-    /// changes more than 1,000 rows or keys, and for TRUNCATE. They run with
-    /// the rights of whoever called this. They do not see what is written with
-    /// `session_replication_role = replica`, by logical replication, while
-    /// triggers are disabled, or to a partition of the table by its own name.
-    /// Remove them before a migration that changes the columns they read.
+    /// They fire once per statement. They record the whole kind for TRUNCATE,
+    /// and if a statement changes more than 1,000 rows or keys. They run with
+    /// the rights of the role that called this. They miss writes with
+    /// `session_replication_role = replica`, writes by logical replication,
+    /// writes while triggers are disabled, and writes to a partition by its own
+    /// name. Remove them before a migration that changes the columns they read.
     ///
-    /// They refuse no statement of another program: where keys cannot be
-    /// computed they record the whole kind and raise a WARNING, and where the
-    /// table `cache_journal` is missing they raise a WARNING alone. The keys of
-    /// 100 rows are computed here, so that an expression that fails is refused
+    /// They refuse no statement of another program. If keys cannot be computed,
+    /// they record the whole kind and raise a WARNING. If the table
+    /// `cache_journal` is missing, they only raise a WARNING. This call
+    /// computes the keys of 100 rows, so that a failing expression is refused
     /// at once.
     ///
     /// # Errors
-    /// The database's, as when a column is missing, when an expression fails for
-    /// one of those rows, or when its encoding is not UTF-8.
+    /// The database's, for example if a column is missing, if an expression
+    /// fails for one of those rows, or if its encoding is not UTF-8.
     pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
         triggers::install(&self.0, triggers).await
     }
 
-    /// Removes the triggers of a table, and the functions that they call.
+    /// Removes the triggers of a table, and their functions.
     ///
     /// # Errors
     /// The database's.
@@ -105,16 +107,15 @@ impl PostgresJournal {
         triggers::remove(&self.0, table).await
     }
 
-    /// Calls [`Write::before_commit`], [`record`](Self::record)s what it
-    /// returns, commits, and says how the transaction ended, as
-    /// [`commit`](crate::commit()) does. Where the journal refuses the write, the
-    /// transaction is rolled back.
+    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
+    /// commits, and records the outcome, like [`commit`](crate::commit()). If
+    /// the journal refuses the write, the transaction is rolled back.
     ///
     /// # Errors
     /// [`RecordError`].
     ///
     /// # Cancellation
-    /// Dropped after the COMMIT was sent, the write is ambiguous.
+    /// If dropped after the COMMIT was sent, the write is ambiguous.
     pub async fn commit(
         mut transaction: sqlx::Transaction<'_, Postgres>,
         write: &mut Write,
@@ -128,13 +129,13 @@ impl PostgresJournal {
         Ok(commit::end(transaction, write).await?)
     }
 
-    /// Stores what Redis did not acknowledge, in the transaction that
-    /// `connection` is in. To be called between `before_commit` and the
-    /// commit; sends nothing where there is nothing to store.
+    /// Stores the keys that Redis did not acknowledge, in the transaction of
+    /// `connection`. Call it between `before_commit` and the commit. It sends
+    /// nothing if there is nothing to store.
     ///
     /// # Errors
-    /// [`RecordError`]; the transaction must be rolled back then, and
-    /// [`Write::rolled_back`](aside::Write::rolled_back) be told.
+    /// [`RecordError`]. The transaction must then be rolled back, and
+    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
     pub async fn record(
         connection: &mut PgConnection,
         left: &Unquarantined<'_>,
@@ -159,7 +160,7 @@ impl PostgresJournal {
     }
 }
 
-/// Two that create the same thing at once would make one of them fail.
+/// Serialises creators, because one of two concurrent ones would fail.
 async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)

@@ -8,15 +8,15 @@ use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
 use crate::{OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
-/// AUTOINCREMENT: an id that was deleted does not come again for a row that
-/// is about something else.
+/// AUTOINCREMENT, so that the id of a deleted row is never reused for another
+/// key.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
     at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )";
 
-/// Parameters of one statement that every SQLite takes.
+/// A number of parameters per statement that every SQLite accepts.
 const PARAMETERS: usize = 500;
 
 /// The journal of a SQLite database.
@@ -24,16 +24,16 @@ const PARAMETERS: usize = 500;
 pub struct SqliteJournal(SqlitePool);
 
 impl SqliteJournal {
-    /// The journal of a database in which [`install`](Self::install) is known
-    /// to have run.
+    /// Returns the journal of a database in which [`install`](Self::install) is
+    /// known to have run.
     #[must_use]
     pub fn new(pool: SqlitePool) -> Self {
         Self(pool)
     }
 
     /// Creates the tables `cache_journal` and `cache_journal_writer` if they
-    /// are missing. The second is always empty for all but a transaction of
-    /// [`begin`](Self::begin).
+    /// are missing. The second is empty for every connection except one in a
+    /// transaction of [`begin`](Self::begin).
     ///
     /// # Errors
     /// The database's.
@@ -43,10 +43,10 @@ impl SqliteJournal {
         Ok(Self(pool))
     }
 
-    /// Begins the transaction of a write, by `BEGIN IMMEDIATE`. The triggers
-    /// of [`install_triggers`](Self::install_triggers) pass over what it
-    /// changes, since `write` tells the others; they do not where the write is
-    /// [uncached](Write::is_uncached). It must be ended by
+    /// Begins the transaction of a write with `BEGIN IMMEDIATE`. The triggers
+    /// of [`install_triggers`](Self::install_triggers) skip its changes,
+    /// because `write` itself notifies the other instances. They do not skip an
+    /// [uncached](Write::is_uncached) write. The transaction must end with
     /// [`record`](Self::record), or its COMMIT fails.
     ///
     /// # Errors
@@ -60,10 +60,10 @@ impl SqliteJournal {
         Ok(transaction)
     }
 
-    /// The same for a transaction that was begun otherwise: the triggers pass
-    /// over what `connection` changes in it from now on. Nothing happens on a
-    /// connection that does not enforce foreign keys, as sqlx's do unless told
-    /// otherwise: the triggers record its changes then, too.
+    /// Does the same for a transaction that was begun otherwise. The triggers
+    /// skip later changes by `connection` in it. It has no effect if the
+    /// connection does not enforce foreign keys; sqlx enforces them by default.
+    /// The triggers then record these changes, too.
     ///
     /// # Errors
     /// The database's.
@@ -74,31 +74,32 @@ impl SqliteJournal {
         Ok(())
     }
 
-    /// Puts triggers on a table, in place of those that an earlier call put
-    /// there. They record in the journal what other programs change, in the
-    /// transaction of those, and every instance forgets it as it forgets a
-    /// write that could not reach Redis.
+    /// Puts triggers on a table, in place of those of an earlier call. They
+    /// record the changes of other programs in the journal, in the same
+    /// transaction. Every instance then invalidates them like a write that
+    /// could not reach Redis.
     ///
-    /// They fire once for each row, and record the whole kind where the
-    /// journal holds more than 1,000 keys of it, and for values with control
-    /// characters or of more than 200 bytes. A program that has triggers
-    /// switched off is not heard of; the rows that REPLACE deletes are, but
-    /// for those in the way of an index on an expression. Remove them before a
-    /// migration that changes the columns they read.
+    /// They fire once per row. They record the whole kind if the journal has
+    /// more than 1,000 keys of it. They also do so for values with control
+    /// characters or of more than 200 bytes. They miss the writes of a program
+    /// that disables triggers. They record the rows that REPLACE deletes,
+    /// except for those that conflict in an index on an expression. Remove them
+    /// before a migration that changes the columns they read.
     ///
-    /// An error in a trigger refuses the statement of the other program, which
-    /// SQLite gives no means against. So an [`expression`](Triggers::expression)
-    /// must not fail for any row, and must use no function that another program
-    /// may lack. The keys of 100 rows are computed here.
+    /// An error in a trigger refuses the statement of the other program, and
+    /// SQLite has no remedy for that. So an
+    /// [`expression`](Triggers::expression) must not fail for any row, and must
+    /// not use functions that another program may lack. This call computes the
+    /// keys of 100 rows.
     ///
     /// # Errors
-    /// The database's, as when a column is missing, or when an expression fails
-    /// for one of those rows.
+    /// The database's, for example if a column is missing, or if an expression
+    /// fails for one of those rows.
     pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
         triggers::install(&self.0, triggers).await
     }
 
-    /// Removes the triggers of a table, and what they used.
+    /// Removes the triggers of a table. The last call also removes their index.
     ///
     /// # Errors
     /// The database's.
@@ -106,16 +107,15 @@ impl SqliteJournal {
         triggers::remove(&self.0, table).await
     }
 
-    /// Calls [`Write::before_commit`], [`record`](Self::record)s what it
-    /// returns, commits, and says how the transaction ended, as
-    /// [`commit`](crate::commit()) does. Where the journal refuses the write, the
-    /// transaction is rolled back.
+    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
+    /// commits, and records the outcome, like [`commit`](crate::commit()). If
+    /// the journal refuses the write, the transaction is rolled back.
     ///
     /// # Errors
     /// [`RecordError`].
     ///
     /// # Cancellation
-    /// Dropped after the COMMIT was sent, the write is ambiguous.
+    /// If dropped after the COMMIT was sent, the write is ambiguous.
     pub async fn commit(
         mut transaction: sqlx::Transaction<'_, Sqlite>,
         write: &mut Write,
@@ -129,13 +129,13 @@ impl SqliteJournal {
         Ok(commit::end(transaction, write).await?)
     }
 
-    /// Stores what Redis did not acknowledge, in the transaction that
-    /// `connection` is in, and ends what [`begin`](Self::begin) began. To be
-    /// called between `before_commit` and the commit.
+    /// Stores the keys that Redis did not acknowledge, in the transaction of
+    /// `connection`, and removes the mark of [`begin`](Self::begin). Call it
+    /// between `before_commit` and the commit.
     ///
     /// # Errors
-    /// [`RecordError`]; the transaction must be rolled back then, and
-    /// [`Write::rolled_back`](aside::Write::rolled_back) be told.
+    /// [`RecordError`]. The transaction must then be rolled back, and
+    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
     pub async fn record(
         connection: &mut SqliteConnection,
         left: &Unquarantined<'_>,

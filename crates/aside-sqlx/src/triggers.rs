@@ -1,45 +1,44 @@
-//! Triggers: what other programs write, told by the database itself.
+//! Triggers: the database itself records the writes of other programs.
 //!
-//! The triggers compute keys in SQL rather than storing the changed values for
-//! the poller to make keys of. So `cache_journal` holds what it always held:
-//! a process of an older version, or one that does not cache this kind, works
-//! such a row off as any other, where it would have deleted a row of values
-//! without knowing what it says. What SQL cannot key becomes the row of the
-//! whole kind.
+//! The triggers compute keys in SQL. The refused alternative stores the changed
+//! values and lets the poller compute the keys. With keys, `cache_journal`
+//! keeps its format. A process of an older version, or one that does not cache
+//! this kind, handles such a row like any other. It would have deleted a row of
+//! values without understanding it. If SQL cannot compute a key, the row of the
+//! whole kind is recorded.
 
 use std::collections::BTreeMap;
 
 use aside::{Entity, IndexShape, KeyWriter};
 
-/// Rows of one statement, and keys of one kind, above which the triggers
-/// record the whole kind instead.
+/// The maximum number of rows per statement, and of keys per kind. Above it,
+/// the triggers record the whole kind instead.
 pub(crate) const MOST_KEYS: usize = 1_000;
 
 /// A segment longer than this many bytes is replaced by its digest.
 pub(crate) const LONGEST_SEGMENT_BYTES: usize = 200;
 
-/// What the triggers write in place of a segment that they cannot compute.
-/// It comes out of no escaping.
+/// Written in place of a segment that the triggers cannot compute. Escaping
+/// never produces it.
 pub(crate) const UNKEYED: char = '\u{1}';
 
-/// Stands for the row in the SQL of a value.
+/// The placeholder of the row in the SQL of a value.
 const ROW: &str = "{row}";
 
-/// The table of a kind, for triggers on it that record what *other programs*
-/// change: the keys of the row before and of the row after.
+/// Describes the table of a kind, for triggers that record the changes of
+/// *other programs*: the keys of the row before and of the row after.
 ///
 /// [`SqliteJournal::install_triggers`](crate::SqliteJournal::install_triggers)
 /// and [`PostgresJournal::install_triggers`](crate::PostgresJournal::install_triggers)
-/// say what they cannot see.
+/// list the writes that they miss.
 ///
-/// The triggers compute keys from columns: the text of an indexed column, or
-/// of the id, must be what the field serializes to. A column that is called
-/// otherwise than its field is named by [`column`](Self::column), one that
-/// holds something else is corrected by [`expression`](Self::expression).
-/// Where a value has no such text, as a time or a document, and where the key
-/// cannot be computed for another reason, the whole kind is recorded. Values
-/// are taken by their bytes, whatever the collation of their column; `CHAR(n)`
-/// of PostgreSQL, which pads them, is recorded as the whole kind.
+/// The triggers compute keys from columns. The text of the id and of an indexed
+/// column must equal the serialized field. Use [`column`](Self::column) if a
+/// column's name differs from its field's. Use [`expression`](Self::expression)
+/// if its contents differ. The whole kind is recorded for values without such a
+/// text, such as times and documents, and whenever a key cannot be computed.
+/// Values are compared by their bytes, independent of their column's collation.
+/// PostgreSQL pads `CHAR(n)`, so such a column records the whole kind.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -64,23 +63,23 @@ const ROW: &str = "{row}";
 pub struct Triggers {
     pub(crate) table: String,
     pub(crate) kind: &'static str,
-    /// What all keys of the kind begin with, without the last colon.
+    /// The prefix of all keys of the kind, without the last colon.
     pub(crate) prefix: String,
     list_all: bool,
-    /// The SQL of the id; `None` where only the whole kind is recorded.
+    /// The SQL of the id, or `None` if only the whole kind is recorded.
     id: Option<String>,
     indexes: &'static [IndexShape],
-    /// The columns of fields, by field, where they have another name.
+    /// The column names by field, if they differ from the field's.
     columns: BTreeMap<&'static str, String>,
-    /// The SQL of fields, by field, where it is not that of a column.
+    /// The SQL by field, if it is not just a column.
     expressions: BTreeMap<&'static str, String>,
 }
 
 impl Triggers {
-    /// The triggers of `table`, which may be `schema.table`, whose rows are
-    /// cached as `E` under `namespace`, the `CACHE_NAMESPACE` of the services.
-    /// The id is the column `id`, and each indexed field the column of its
-    /// name.
+    /// Describes the triggers of `table`, which may be `schema.table`. Its rows
+    /// are cached as `E` under `namespace`, the `CACHE_NAMESPACE` of the
+    /// services. By default the id is the column `id`, and each indexed field
+    /// is the column of its name.
     #[must_use]
     pub fn of<E: Entity>(table: &str, namespace: &str) -> Self {
         Self {
@@ -95,14 +94,14 @@ impl Triggers {
         }
     }
 
-    /// The id is the column of this name.
+    /// Sets the column of the id.
     #[must_use]
     pub fn id(mut self, name: &str) -> Self {
         self.id = Some(column(name));
         self
     }
 
-    /// An indexed field is the column of this name.
+    /// Sets the column of an indexed field.
     ///
     /// # Panics
     /// If no index of the entity has the field.
@@ -112,11 +111,11 @@ impl Triggers {
         self
     }
 
-    /// An indexed field is what this SQL gives, in which `{row}` stands for the
-    /// row; NULL stands for `None`. Two examples: `trim({row}.name)`, and on
-    /// SQLite `CASE {row}.active WHEN 1 THEN 'true' ELSE 'false' END` for a
-    /// `bool` whose column is not declared as BOOLEAN. Functions that are not
-    /// the database's own need the name of their schema.
+    /// Sets the SQL of an indexed field, in which `{row}` stands for the row.
+    /// NULL stands for `None`. Two examples: `trim({row}.name)`, and on SQLite
+    /// `CASE {row}.active WHEN 1 THEN 'true' ELSE 'false' END` for a `bool`
+    /// whose column is not declared as BOOLEAN. Functions that are not built in
+    /// need the name of their schema.
     ///
     /// # Panics
     /// If no index of the entity has the field.
@@ -132,22 +131,22 @@ impl Triggers {
         known.unwrap_or_else(|| panic!("no index of `{}` has `{field}`", self.kind))
     }
 
-    /// Each change records the whole kind: for ids of several parts, and for
-    /// tables that a kind is only joined from.
+    /// Makes each change record the whole kind. For ids of several parts, and
+    /// for tables that are only joined into a kind.
     #[must_use]
     pub fn whole_kind(mut self) -> Self {
         self.id = None;
         self
     }
 
-    /// The entry of the whole kind, as an SQL literal.
+    /// Returns the journal entry of the whole kind, as an SQL literal.
     pub(crate) fn all_of(&self) -> String {
         literal(&format!("all of {}", self.kind))
     }
 
-    /// The SQL of every key of the row called `row`, by the SQL that `segment`
-    /// makes of a value's; `unkeyed` is that of [`UNKEYED`], and `bytes` names
-    /// the collation that compares bytes.
+    /// Returns the SQL of every key of the row called `row`. `segment` turns
+    /// the SQL of a value into that of its segment. `unkeyed` is the SQL of
+    /// [`UNKEYED`], and `bytes` names the collation that compares bytes.
     pub(crate) fn keys(
         &self,
         row: &str,
@@ -160,7 +159,7 @@ impl Triggers {
         };
         let of_row = |sql: &str| sql.replace(ROW, row);
         let id = of_row(id);
-        // `{kind}:all` is the list of all, so an id of that name steps aside.
+        // `{kind}:all` is the list of all, so the id `all` is escaped.
         let mut keys = vec![format!(
             "{} || CASE WHEN CAST({id} AS TEXT) {bytes} = 'all'
                   THEN CASE {of_id} WHEN 'all' THEN {} ELSE {unkeyed} END
@@ -188,7 +187,7 @@ impl Triggers {
         self.columns.get(field).map_or(field, String::as_str)
     }
 
-    /// The fields that are columns, and these.
+    /// Returns the fields that are columns, with their columns' names.
     pub(crate) fn columns(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let fields = self.indexes.iter().flat_map(|index| index.fields).copied();
         fields
@@ -197,39 +196,39 @@ impl Triggers {
     }
 }
 
-/// The column of a row, in the SQL of a value.
+/// Returns the column of a row, as the SQL of a value.
 fn column(name: &str) -> String {
     format!("{ROW}.{}", identifier(name))
 }
 
-/// A text as SQL writes it.
+/// Quotes a text for SQL.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A name as SQL writes it.
+/// Quotes a name for SQL.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A table as SQL writes it.
+/// Quotes a table's name for SQL.
 pub(crate) fn table(name: &str) -> String {
     let parts: Vec<String> = name.split('.').map(identifier).collect();
     parts.join(".")
 }
 
-/// The first segment of a key, as the library writes it.
+/// Returns the first segment of a key, as the library writes it.
 fn written(value: &str) -> String {
     let mut key = KeyWriter::new("", "kind");
     key.segment(value);
     key.as_str()["kind:".len()..].to_owned()
 }
 
-/// The characters that a key escapes, and how it writes them: as the library
-/// itself writes them, so that the rule stands in one place. What is written
-/// with them comes first.
+/// Returns the characters that a key escapes, and their escapes. They come from
+/// the library itself, so the rule exists only once. `%` comes first, because
+/// the other escapes contain it.
 pub(crate) fn escapes() -> Vec<(char, String)> {
-    // No others are; a test holds the SQL to the library's own keys.
+    // There are no others; a test compares the SQL with the library's keys.
     let candidates = ('\u{1}'..='\u{9f}').filter(|it| *it != '%');
     std::iter::once('%')
         .chain(candidates)

@@ -1,5 +1,5 @@
-//! Triggers on PostgreSQL: one for each kind of statement, with the rows that
-//! it changed as a table.
+//! Triggers on PostgreSQL: one per kind of statement, with the changed rows as
+//! a table.
 
 use std::fmt::Write as _;
 
@@ -10,27 +10,27 @@ use crate::triggers::{
     LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, UNKEYED, escapes, identifier, literal, table,
 };
 
-/// What a transaction of the library sets for itself, so that its changes are
-/// not recorded a second time. It ends with the transaction, however that
-/// ends, and so cannot leak through a pooler into the next one.
+/// The mark of the library's own transactions, so that their changes are not
+/// recorded a second time. It ends with the transaction, so it cannot leak
+/// through a connection pooler into the next one.
 pub(super) const MARK: &str = "SET LOCAL aside.writer = 'on'";
 
-/// The same without a round trip of its own.
+/// The same without a separate round trip.
 pub(super) const BEGIN: &str = "BEGIN; SET LOCAL aside.writer = 'on'";
 
-/// Makes a segment of a value; shared by the triggers of all tables.
+/// Turns a value into a segment; shared by the triggers of all tables.
 const SEGMENT: &str = "cache_journal_segment";
 
 /// The collation in which two texts are equal only if their bytes are.
 const BYTES: &str = "COLLATE \"C\"";
 
-/// Rows whose keys are computed when triggers are installed.
+/// The number of rows whose keys are computed at installation.
 const SAMPLE: usize = 100;
 
-/// What the functions of single tables begin with.
+/// The prefix of the functions of single tables.
 const OF_TABLE: &str = "cache_journal_of_";
 
-/// The longest name that PostgreSQL keeps.
+/// The longest name that PostgreSQL does not cut.
 const LONGEST_NAME_BYTES: usize = 63;
 
 const OPERATIONS: [(&str, &str); 4] = [
@@ -48,7 +48,8 @@ pub(super) async fn install(pool: &PgPool, triggers: &Triggers) -> Result<(), sq
     super::lock(&mut transaction).await?;
     let schema = refuse_another_encoding(&mut transaction).await?;
     remove_from(&mut transaction, &triggers.table).await?;
-    // A function is first looked into when it runs, in another program.
+    // PostgreSQL checks a function only when it runs, and that is in another
+    // program.
     run(&mut transaction, segment_function(&schema)).await?;
     run(&mut transaction, check(triggers)).await?;
     let on = table(&triggers.table);
@@ -77,7 +78,7 @@ pub(super) async fn remove(pool: &PgPool, table: &str) -> Result<(), sqlx::Error
     let mut transaction = pool.begin().await?;
     super::lock(&mut transaction).await?;
     remove_from(&mut transaction, table).await?;
-    // The last to go takes what all have used.
+    // The shared function is dropped with the last table's triggers.
     let others = format!(
         "SELECT EXISTS (SELECT FROM pg_proc WHERE starts_with(proname, '{OF_TABLE}')
             AND pronamespace = current_schema()::regnamespace)"
@@ -135,8 +136,8 @@ fn function_name(table: &str) -> String {
     name
 }
 
-/// The schema of the journal. Characters have the numbers that the library
-/// knows them by only in a database of UTF-8.
+/// Returns the schema of the journal. Refuses other encodings, because only in
+/// UTF-8 do characters have the numbers that the library uses.
 async fn refuse_another_encoding(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
     const ABOUT: &str = "SELECT current_schema()::text, current_setting('server_encoding')";
     let (schema, encoding): (String, String) = sqlx::query_as(ABOUT).fetch_one(connection).await?;
@@ -149,11 +150,11 @@ async fn refuse_another_encoding(connection: &mut PgConnection) -> Result<String
     Ok(schema)
 }
 
-/// The SQL of the keys of the row `r`, and of the table `k` that they make.
+/// Returns the SQL of the keys of the row `r`, as a table `k`.
 ///
-/// Everything is compared by bytes, as the library does: under the column's
-/// collation two spellings could be one key, and under one that is not
-/// deterministic PostgreSQL refuses to search a text.
+/// All comparisons are by bytes, as in the library. Under a column's collation
+/// two spellings could be one key. Under a nondeterministic one PostgreSQL
+/// refuses to search a text.
 fn keys(triggers: &Triggers) -> String {
     let keys = triggers.keys("r", &unkeyed(), BYTES, |value| {
         format!("{SEGMENT}(({value})::text {BYTES}, pg_typeof({value}))")
@@ -161,7 +162,7 @@ fn keys(triggers: &Triggers) -> String {
     format!("(VALUES ({})) AS k (key)", keys.join("), ("))
 }
 
-/// Computes the keys of some rows, and of one that is NULL throughout.
+/// Returns SQL that computes the keys of some rows, and of one all-NULL row.
 fn check(triggers: &Triggers) -> String {
     let on = table(&triggers.table);
     format!(
@@ -172,18 +173,19 @@ fn check(triggers: &Triggers) -> String {
     )
 }
 
-/// What stands for a segment that cannot be computed.
+/// Returns the SQL that replaces a segment which cannot be computed.
 fn unkeyed() -> String {
     escaped(UNKEYED)
 }
 
-/// A character as a literal that shows what it is.
+/// Returns a character as a readable literal.
 fn escaped(character: char) -> String {
     format!("E'\\u{:04x}'", u32::from(character))
 }
 
-/// Only types whose text is what their values serialize to: that of a number
-/// with a fraction, a time or a document is PostgreSQL's own.
+/// Returns the function that computes segments. It accepts only types whose
+/// text equals the serialized value. Numbers with a fraction, times and
+/// documents have a text that is specific to PostgreSQL.
 fn segment_function(schema: &str) -> String {
     let escapes = escapes();
     let (mut escape, mut special) = ("plain".to_owned(), String::new());
@@ -226,14 +228,14 @@ fn segment_function(schema: &str) -> String {
     )
 }
 
-/// The function of one table. It runs with the rights of whoever installed
-/// it: another program need not be able to write the journal by itself.
+/// Returns the function of one table. It runs with the rights of the installing
+/// role, so another program needs no right to write the journal.
 ///
-/// Nothing that goes wrong in it refuses the statement of that program. Keys
-/// that cannot be computed are the whole kind's, and a journal that has been
-/// dropped is a warning. The INSERT is not caught: that would take a
-/// subtransaction, and a program that runs thousands of statements in one
-/// transaction would have as many of them.
+/// If keys cannot be computed, it records the whole kind and does not refuse the
+/// statement of that program. If the journal was dropped, it raises a warning.
+/// Errors of the INSERT are not caught, because that takes a subtransaction. A
+/// program that runs thousands of statements in one transaction would have as
+/// many of them.
 fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
     let (keys, all_of) = (keys(triggers), triggers.all_of());
     let of = |rows: &str| {
@@ -254,10 +256,10 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
                  RETURN NULL;
              END IF;
              IF to_regclass('cache_journal') IS NULL THEN
-                 RAISE WARNING 'cache_journal is missing: caches do not hear of this change';
+                 RAISE WARNING 'cache_journal is missing; caches are not notified of this change';
                  RETURN NULL;
              END IF;
-             -- Before keys are computed of a million rows.
+             -- Checked before the keys of a million rows are computed.
              IF TG_OP IN ('UPDATE', 'DELETE') THEN
                  whole := EXISTS (SELECT FROM aside_before OFFSET {MOST_KEYS});
              ELSIF TG_OP = 'INSERT' THEN
@@ -273,7 +275,7 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
                      {updated};
                  END IF;
              EXCEPTION WHEN OTHERS THEN
-                 RAISE WARNING 'the whole kind is recorded, since its keys have failed: %', SQLERRM;
+                 RAISE WARNING 'the whole kind is recorded, because its keys failed: %', SQLERRM;
                  whole := true;
              END;
              IF whole OR {MOST_KEYS} < cardinality(keys)

@@ -1,9 +1,9 @@
-//! Triggers on SQLite: one for each row, since it has no others.
+//! Triggers on SQLite, one per row, because SQLite has no others.
 //!
-//! They use nothing that another program's SQLite may lack: no functions of
-//! ours, and no expression so deep that an older parser refuses the schema. So
-//! control characters and values of more than 200 bytes, whose digest SQLite
-//! cannot compute, become the whole kind.
+//! They use nothing that another program's SQLite may lack. They call no
+//! functions of the library, and no expression is so deep that an older parser
+//! refuses the schema. So control characters and values of more than 200 bytes
+//! record the whole kind, because SQLite cannot compute a digest.
 
 use std::collections::BTreeSet;
 
@@ -14,39 +14,39 @@ use crate::triggers::{
     LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, escapes, identifier, literal, table,
 };
 
-/// The row that a transaction of the library keeps here while it is open, so
-/// that its changes are not recorded a second time. SQLite has one writer at
-/// a time and shows nobody else what is not committed, so no other program
-/// ever sees it. And none can be left behind: it refers to a row that is not
-/// there, which lets no COMMIT pass.
+/// The mark of the library's open transaction: one row, so that its changes are
+/// not recorded a second time. SQLite has one writer at a time and hides
+/// uncommitted rows, so no other program ever sees it. It cannot be left
+/// behind. It refers to a row that does not exist, so every COMMIT fails while
+/// it is present.
 pub(super) const MARKS: &str = "CREATE TABLE IF NOT EXISTS cache_journal_writer (
     id INTEGER PRIMARY KEY,
     left_behind INTEGER NOT NULL
         REFERENCES cache_journal_writer (id) DEFERRABLE INITIALLY DEFERRED
 )";
 
-/// Where foreign keys are not enforced there is no mark: what the library
-/// writes is recorded twice then, and nothing is ever lost.
+/// Without enforced foreign keys there is no mark. Then the library's writes
+/// are recorded twice, and nothing is lost.
 pub(super) const MARK: &str = "INSERT INTO cache_journal_writer
     SELECT 1, 0 FROM pragma_foreign_keys WHERE foreign_keys
     ON CONFLICT DO NOTHING";
 
 pub(super) const UNMARK: &str = "DELETE FROM cache_journal_writer";
 
-/// Rows whose keys are computed when triggers are installed.
+/// The number of rows whose keys are computed at installation.
 const SAMPLE: usize = 100;
 
-/// For the triggers, which look for keys.
+/// An index for the triggers, which search for keys.
 const INDEX: &str = "cache_journal_keys";
 
-/// When a trigger fires, and the rows it is about.
+/// The events of the triggers, and their rows.
 const EVENTS: [(&str, &str, &[&str]); 3] = [
     ("inserted", "AFTER INSERT", &["NEW"]),
     ("updated", "AFTER UPDATE", &["OLD", "NEW"]),
     ("deleted", "AFTER DELETE", &["OLD"]),
 ];
 
-/// REPLACE deletes the rows in its way without firing a trigger for them.
+/// REPLACE deletes conflicting rows without firing a trigger for them.
 const REPLACING: [(&str, &str); 2] = [
     ("replaced", "BEFORE INSERT"),
     ("replaced_by_update", "BEFORE UPDATE"),
@@ -57,7 +57,8 @@ pub(super) async fn install(pool: &SqlitePool, triggers: &Triggers) -> Result<()
     remove_from(&mut transaction, &triggers.table).await?;
     let triggers = with_booleans(&mut transaction, triggers).await?;
     let on = table(&triggers.table);
-    // A trigger is first looked into when it fires, in another program.
+    // SQLite checks a trigger only when it fires, and that is in another
+    // program.
     let keys = keys(&triggers, "r").join(", ");
     let check = format!("SELECT {keys} FROM {on} AS r LIMIT {SAMPLE}");
     run(&mut transaction, check).await?;
@@ -90,7 +91,7 @@ pub(super) async fn install(pool: &SqlitePool, triggers: &Triggers) -> Result<()
 pub(super) async fn remove(pool: &SqlitePool, table: &str) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     remove_from(&mut transaction, table).await?;
-    // The last to go takes what all have used.
+    // The index is dropped with the last table's triggers.
     let others = "SELECT EXISTS (SELECT 1 FROM sqlite_schema
          WHERE type = 'trigger' AND name GLOB 'cache_journal_*')";
     let others: bool = sqlx::query_scalar(others)
@@ -127,7 +128,7 @@ async fn with_booleans(
     connection: &mut SqliteConnection,
     triggers: &Triggers,
 ) -> Result<Triggers, sqlx::Error> {
-    // The other pragma leaves generated columns out.
+    // The other pragma omits generated columns.
     let booleans = "SELECT name FROM pragma_table_xinfo($1) WHERE type LIKE 'bool%'";
     let booleans: BTreeSet<String> = sqlx::query_scalar::<_, String>(booleans)
         .bind(&triggers.table)
@@ -146,13 +147,13 @@ async fn with_booleans(
     Ok(with_booleans)
 }
 
-/// The columns of everything that only one row may have, and the collations by
-/// which two rows are one.
+/// Returns the columns of every unique constraint, and the collations by which
+/// two rows conflict.
 async fn unique_columns(
     connection: &mut SqliteConnection,
     table: &str,
 ) -> Result<Vec<Vec<(String, String)>>, sqlx::Error> {
-    // Of a primary key that is no index: that of the row's number.
+    // A primary key without an index is that of the rowid.
     let key = "SELECT name, 'BINARY' FROM pragma_table_info($1) WHERE 0 < pk
                AND NOT EXISTS (SELECT 1 FROM pragma_index_list($1) WHERE origin = 'pk')";
     let key: Vec<(String, String)> = sqlx::query_as(key)
@@ -166,7 +167,7 @@ async fn unique_columns(
         .await?;
     let mut unique = BTreeSet::from([key]);
     for index in indexes {
-        // Expressions have no name; what can be compared is compared.
+        // Expressions have no name; only the other columns are compared.
         let columns =
             "SELECT name, coll FROM pragma_index_xinfo($1) WHERE key AND name IS NOT NULL";
         let columns: Vec<(String, String)> = sqlx::query_as(columns)
@@ -179,7 +180,7 @@ async fn unique_columns(
     Ok(unique.into_iter().collect())
 }
 
-/// Whether the row `r` is in the way of the new one.
+/// Returns the condition under which the row `r` conflicts with the new one.
 fn same(columns: &[(String, String)]) -> String {
     let same: Vec<String> = columns
         .iter()
@@ -199,17 +200,17 @@ fn keys_of(triggers: &Triggers, row: &str) -> Vec<String> {
 }
 
 /// The collation in which two texts are equal only if their bytes are. Without
-/// it a column is compared by its own, through any CAST.
+/// it a column is compared by its own collation, even after a CAST.
 const BYTES: &str = "COLLATE BINARY";
 
-/// What stands for a segment that cannot be computed.
+/// The SQL that replaces a segment which cannot be computed.
 const UNKEYED: &str = "char(1)";
 
-/// The SQL of a segment.
+/// Returns the SQL of a segment.
 fn segment(value: &str) -> String {
-    // Twelve deep. One deeper for each control character would be more than
-    // SQLite's parser took before 3.46, and a schema that it cannot parse
-    // closes the whole database to a program.
+    // The expression is twelve levels deep. One level per control character
+    // would exceed SQLite's parser before 3.46. A schema that it cannot parse
+    // makes the whole database unusable for a program.
     let mut escaped = value.to_owned();
     let visible = escapes().into_iter().filter(|(it, _)| !it.is_control());
     for (plain, written) in visible {
@@ -226,12 +227,12 @@ fn segment(value: &str) -> String {
     )
 }
 
-/// A trigger that records keys, given as SELECTs.
+/// Returns a trigger that records keys, given as SELECTs.
 ///
-/// A key that stands in the journal already is given a new row, since its old
-/// one may be in the hands of a process that is about to delete it. And when
-/// there are many, the kind takes their place, which is as far as rows can be
-/// spared where each of a statement fires by itself.
+/// A key that is already in the journal gets a new row, because a process may
+/// be about to delete the old one. If there are many keys, the row of the kind
+/// replaces them. Row triggers cannot save more rows, because each row of a
+/// statement fires separately.
 fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> String {
     let keys = keys.join(" UNION ");
     let all_of = triggers.all_of();
@@ -239,7 +240,7 @@ fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> S
         "SELECT CASE WHEN instr(key, {UNKEYED}) THEN {all_of} ELSE key END
            FROM ({keys}) WHERE key IS NOT NULL"
     );
-    // ';' follows ':'.
+    // ';' is the character after ':'.
     let of_kind = format!(
         "{} <= key AND key < {}",
         literal(&format!("{}:", triggers.prefix)),

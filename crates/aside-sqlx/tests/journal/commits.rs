@@ -1,4 +1,4 @@
-//! COMMITs that the server refuses, and what stays cached after them.
+//! COMMITs that the server refuses, and the caching afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use sqlx::{PgPool, SqlitePool};
 
 use super::{EVENTUALLY, at, redis};
 
-/// A seat that may not be given twice, which only COMMIT looks at.
+/// A seat that may not be given twice; only COMMIT checks that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity, sqlx::FromRow)]
 #[entity(kind = "seat")]
 struct Seat {
@@ -31,7 +31,7 @@ fn seat(id: i64, place: i64) -> Seat {
 const ON_POSTGRES: &str = "CREATE TABLE seats (id bigint PRIMARY KEY, room text, place bigint,
     UNIQUE (room, place) DEFERRABLE INITIALLY DEFERRED)";
 
-/// SQLite defers foreign keys alone.
+/// SQLite can defer only foreign keys.
 const ON_SQLITE: &str = "CREATE TABLE places (place integer PRIMARY KEY);
     INSERT INTO places VALUES (1), (2), (7), (8);
     CREATE TABLE seats (id integer PRIMARY KEY, room text,
@@ -131,7 +131,7 @@ impl Repository for Seats {
     }
 }
 
-/// Two instances that hold the list of all; the first one writes.
+/// Two instances that cache the list of all; the first one writes.
 struct Hall {
     _redis: RedisServer,
     instances: [(CacheService, CachedRepository<Seats>); 2],
@@ -172,10 +172,11 @@ impl Hall {
         .await;
     }
 
-    /// What a refused COMMIT leaves: everything as it was.
+    /// Asserts that a refused COMMIT leaves no pending keys and the list
+    /// cached.
     async fn holds_nothing(&self) {
         assert_eq!(self.instances[0].0.health_check().await.held_keys, 0);
-        // The quarantine alone would take 30 s.
+        // Waiting for the quarantine would take 30 s.
         self.caches_the_list(Duration::from_secs(5)).await;
     }
 }
@@ -250,7 +251,7 @@ async fn a_refused_commit_of_sqlite_leaves_no_pending_key() {
         hall.writer().save(seat(id, 99)).await.unwrap_err();
     }
     hall.holds_nothing().await;
-    // And the connection is as good as before.
+    // The connection works as before.
     for id in 201..210 {
         hall.writer().save(seat(id, 8)).await.expect("a free place");
     }
@@ -261,7 +262,7 @@ async fn a_refused_commit_of_sqlite_leaves_no_pending_key() {
 async fn a_refused_statement_leaves_no_pending_key() {
     let server = PostgresServer::start().expect("postgres and initdb");
     let hall = Hall::of(&Seats::postgres(&server.url()).await).await;
-    // The id is taken, which the INSERT says itself.
+    // The id is taken, so the INSERT itself fails.
     hall.writer().save(seat(1, 8)).await.unwrap_err();
     hall.holds_nothing().await;
 }

@@ -1,5 +1,5 @@
-//! The journal on real databases, behind real Redis servers and broken ways
-//! to them.
+//! The journal on real databases, with real Redis servers and broken
+//! connections to them.
 
 mod commits;
 mod notes;
@@ -12,10 +12,10 @@ use aside_testkit::{Mode, PostgresServer, Proxy, RedisServer, eventually};
 
 use self::notes::{Database, Instance, Note, NoteError};
 
-/// Long enough for anything that will happen at all.
+/// The maximum time for anything that the tests wait for.
 const EVENTUALLY: Duration = Duration::from_secs(10);
 
-/// P + H, and what a busy machine adds to it.
+/// P + H, plus one second for a busy machine.
 const HEARD_WITHIN: Duration = Duration::from_millis(500 + 500 + 1000);
 
 fn redis() -> RedisServer {
@@ -62,7 +62,7 @@ async fn a_write_without_redis_is_soon_read_by_other_instances() {
             other.text(1).await == "new"
         })
         .await;
-        // And it is cached again, with nothing left to do.
+        // It is cached again, and the journal is empty.
         other.caches(1).await;
         eventually(EVENTUALLY, "an empty journal", async || {
             database.rows().await.is_empty()
@@ -81,7 +81,7 @@ async fn the_journal_of_a_dead_writer_is_drained_by_others() {
         other.caches(1).await;
         let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
         nowhere.notes.update(Note::new(1, "new")).await.unwrap();
-        // Nothing in its memory comes after it.
+        // Its memory is lost with it.
         drop(nowhere);
         eventually(HEARD_WITHIN, "the new row", async || {
             other.text(1).await == "new"
@@ -97,12 +97,13 @@ async fn after_an_outage_the_journal_is_drained_before_redis_serves() {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
         other.notes.save(Note::new(1, "0")).await.unwrap();
-        // Nothing that it sends waits in a socket for Redis to go on.
+        // An instance without Redis, so none of its messages waits in a socket
+        // for Redis to continue.
         let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
         for turn in 1..=3 {
             other.caches(1).await;
             redis.stop();
-            // Suspect, and asking again and again: its next PONG comes at once.
+            // It is suspicious and retries, so its next PONG arrives at once.
             eventually(EVENTUALLY, "a suspicion", async || {
                 other.text(1).await;
                 !other.cache.is_synced()
@@ -110,7 +111,7 @@ async fn after_an_outage_the_journal_is_drained_before_redis_serves() {
             .await;
             let text = turn.to_string();
             nowhere.notes.update(Note::new(1, &text)).await.unwrap();
-            // It goes on as it was, with its connections and its values.
+            // Redis continues unchanged, with its connections and its values.
             redis.cont();
             let mut cached = false;
             eventually(EVENTUALLY, "an answer from a cache", async || {
@@ -204,7 +205,7 @@ async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
                 database.rows().await.is_empty()
             })
             .await;
-            // What is said last is heard last.
+            // The invalidation of the last write arrives last.
             let last = Note::new(100 + turn, "last");
             let key = format!("note:{}", last.id);
             writer.notes.save(last).await.unwrap();

@@ -1,5 +1,5 @@
-//! Notes in a real database, each of whose writes is journalled where Redis
-//! did not acknowledge it.
+//! Notes in a real database. Each write that Redis did not acknowledge is
+//! journalled.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl Database {
     }
 
     async fn install(&self) {
-        // Twice: it is what every instance does at start.
+        // Twice, because every instance installs at start.
         for _ in 0..2 {
             match &self.pool {
                 Pool::Sqlite(pool) => drop(SqliteJournal::install(pool.clone()).await.unwrap()),
@@ -125,7 +125,7 @@ impl Database {
         }
     }
 
-    /// What the journal holds.
+    /// Returns the keys in the journal.
     pub(crate) async fn rows(&self) -> Vec<String> {
         let sql = "SELECT key FROM cache_journal ORDER BY key";
         on!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await).expect("a journal")
@@ -140,7 +140,7 @@ impl Database {
         self.install().await;
     }
 
-    /// Runs one statement as a transaction of its own.
+    /// Runs one statement in a separate transaction.
     async fn commit(
         &self,
         note: Option<&Note>,
@@ -216,8 +216,8 @@ impl Repository for Database {
         note: Note,
         write: &mut Write,
     ) -> Result<Option<Arc<Note>>, NoteError> {
-        // One writer of a note at a time, and no index: the row before says
-        // nothing that the row after does not.
+        // A note has one writer at a time and no index. So the row before the
+        // write adds no keys.
         write.updated(&note, &note);
         self.commit(Some(&note), None, write).await?;
         Ok(Some(Arc::new(note)))
@@ -263,7 +263,7 @@ impl Instance {
         .await;
     }
 
-    /// Writes every note by a statement whose rows nobody names.
+    /// Rewrites every note in one statement that returns no rows.
     pub(crate) async fn rewrite_all(&self, text: &str) {
         let mut write = self.cache.write();
         write.everything::<Note>();

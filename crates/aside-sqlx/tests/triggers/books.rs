@@ -1,4 +1,4 @@
-//! Books in a real database, which another program writes too.
+//! Books in a real database that another program also writes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Book {
     }
 }
 
-/// Why a book could not be read or written.
+/// The reason why a book could not be read or written.
 #[derive(Clone, Debug)]
 pub(crate) struct BookError(#[expect(dead_code, reason = "shown when a test fails")] String);
 
@@ -63,7 +63,7 @@ impl From<RecordError> for BookError {
     }
 }
 
-/// A way to the database: the service's, or another program's.
+/// A connection pool of the service or of another program.
 #[derive(Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
@@ -81,7 +81,7 @@ macro_rules! on {
 }
 
 impl Pool {
-    /// Runs statements as they stand.
+    /// Runs statements unchanged.
     pub(crate) async fn run(&self, sql: &str) {
         self.try_run(sql).await.expect(sql);
     }
@@ -109,7 +109,7 @@ impl Pool {
             .expect("a book is deleted");
     }
 
-    /// What the journal holds.
+    /// Returns the keys in the journal.
     pub(crate) async fn journal(&self) -> Vec<String> {
         self.texts("SELECT DISTINCT key FROM cache_journal ORDER BY key")
             .await
@@ -120,11 +120,11 @@ impl Pool {
     }
 }
 
-/// The books, as the service has them.
+/// The service's books.
 #[derive(Clone)]
 pub(crate) struct Books {
     pub(crate) pool: Pool,
-    /// Another program's way to them.
+    /// Another program's connections.
     pub(crate) other: Pool,
 }
 
@@ -134,7 +134,7 @@ impl Books {
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
-        // As the shell has it.
+        // Without foreign keys, as in the SQLite shell.
         let plain = options.clone().foreign_keys(false);
         let open = |options, most| {
             SqlitePoolOptions::new()
@@ -167,7 +167,7 @@ impl Books {
     }
 
     pub(crate) async fn install(&self) {
-        // Twice: whoever is not sure may do it again.
+        // Twice, because installing again is allowed.
         for _ in 0..2 {
             self.try_install(&Triggers::of::<Book>("books", ""))
                 .await
@@ -202,7 +202,7 @@ impl Books {
         removed.expect("triggers are removed");
     }
 
-    /// Copies each row of the journal to the table `seen`, in which it stays.
+    /// Copies each row of the journal to the table `seen`, which keeps it.
     pub(crate) async fn watch_the_journal(&self) {
         let watch = if self.is_sqlite() {
             "CREATE TRIGGER watch AFTER INSERT ON cache_journal
@@ -232,7 +232,7 @@ impl Books {
         }
     }
 
-    /// Everything that the database knows by name.
+    /// Returns all named objects of the database.
     pub(crate) async fn schema(&self) -> Vec<String> {
         let sql = if self.is_sqlite() {
             "SELECT type || ' ' || name FROM sqlite_schema ORDER BY 1"
@@ -246,7 +246,7 @@ impl Books {
         self.pool.texts(sql).await
     }
 
-    /// Writes or deletes a book in a transaction of the library's.
+    /// Writes or deletes a book in a transaction of the library.
     async fn commit(
         &self,
         id: &str,
@@ -380,8 +380,8 @@ impl Instance {
         self.books.find_by(&index).await.expect("an answer").len()
     }
 
-    /// Waits until a book, the list of its title and the list of all come
-    /// from this process.
+    /// Waits until a book, the list of its title and the list of all come from
+    /// the local tier.
     pub(crate) async fn caches(&self, id: &str, title: &str) {
         let (id, index) = (id.to_owned(), BookIndex::Title(title.to_owned()));
         eventually(super::EVENTUALLY, "answers from this process", async || {
@@ -402,7 +402,7 @@ fn at(url: &str) -> CacheConfig {
     }
 }
 
-/// A write of a service that is switched off: Redis hears nothing of it.
+/// Returns a write of a disabled service, which does not notify Redis.
 pub(crate) async fn cached_write() -> Write {
     let config = CacheConfig {
         redis_enabled: false,
@@ -411,7 +411,7 @@ pub(crate) async fn cached_write() -> Write {
     CacheService::connect(config).await.write()
 }
 
-/// The keys of a book, as the library computes them.
+/// Returns the keys of a book, as the library computes them.
 pub(crate) async fn library_keys(book: &Book) -> Vec<String> {
     let mut write = cached_write().await;
     write.created(book);

@@ -1,4 +1,4 @@
-//! Keys under every collation, and writes that a trigger never refuses.
+//! Keys under every collation. No trigger ever refuses a write.
 
 use aside_sqlx::Triggers;
 
@@ -54,7 +54,7 @@ async fn under_every_collation(scene: impl AsyncFn(&Books, &str)) {
     }
 }
 
-/// What the journal holds, which is emptied.
+/// Returns the keys in the journal and empties it.
 async fn recorded(books: &Books) -> Vec<String> {
     let mut recorded = books.pool.journal().await;
     books.pool.empty_the_journal().await;
@@ -178,7 +178,7 @@ async fn an_expression_that_fails_records_the_kind() {
         shelf: 0,
         ..Book::new("1", "title")
     };
-    // The other program hears nothing of it.
+    // The other program sees no error.
     books.other.upsert(&book).await;
     assert_eq!(recorded(&books).await, ["all of book"]);
     books.other.run("UPDATE books SET shelf = 1").await;

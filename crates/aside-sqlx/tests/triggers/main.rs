@@ -1,5 +1,4 @@
-//! Triggers on real databases, written by programs that know nothing of any
-//! cache.
+//! Triggers on real databases that programs without any cache write.
 
 mod books;
 mod collations;
@@ -15,10 +14,10 @@ use tempfile::TempDir;
 
 use self::books::{Book, Books, Instance};
 
-/// Long enough for anything that will happen at all.
+/// The maximum time for anything that the tests wait for.
 const EVENTUALLY: Duration = Duration::from_secs(10);
 
-/// P + H, and what a busy machine adds to it.
+/// P + H, plus one second for a busy machine.
 const HEARD_WITHIN: Duration = Duration::from_millis(500 + 500 + 1000);
 
 /// Runs a scene on SQLite and on PostgreSQL, with triggers on the books.
@@ -43,7 +42,7 @@ async fn on_postgres() -> (PostgresServer, Books) {
     (server, books)
 }
 
-/// Two instances that hold a book in process, and the lists it stands in.
+/// Returns two instances whose local tiers contain a book and its lists.
 async fn two_that_hold(books: &Books, redis: &RedisServer, id: &str, title: &str) -> [Instance; 2] {
     let one = Instance::start(&redis.url(), books).await;
     let two = Instance::start(&redis.url(), books).await;
@@ -60,7 +59,7 @@ async fn foreign_writes_are_invalidated_by_every_instance() {
         books.pool.upsert(&Book::new("1", "old")).await;
         let instances = two_that_hold(&books, &redis, "1", "old").await;
         for instance in &instances {
-            // That there is none is cached as well.
+            // Their absence is cached as well.
             assert_eq!(instance.title("2").await, None);
             assert_eq!(instance.titled("new").await, 0);
         }
@@ -116,14 +115,14 @@ async fn a_write_through_the_library_leaves_no_row() {
     on_both(async |books| {
         let redis = RedisServer::start().expect("redis-server or valkey-server");
         let instance = Instance::start(&redis.url(), &books).await;
-        // Nobody works it off: what there is can be seen.
+        // No instance drains the journal, so its rows stay visible.
         books.pool.run("CREATE TABLE seen (key TEXT)").await;
         books.watch_the_journal().await;
         instance.books.save(Book::new("1", "old")).await.unwrap();
         instance.books.update(Book::new("1", "new")).await.unwrap();
         instance.books.delete(&"1".to_owned()).await.unwrap();
         assert!(books.pool.texts("SELECT key FROM seen").await.is_empty());
-        // And the mark ends with its transaction, on every connection.
+        // The mark ends with its transaction, on every connection.
         for _ in 0..10 {
             books.pool.run("DELETE FROM seen").await;
             books.pool.upsert(&Book::new("2", "by hand")).await;
@@ -137,7 +136,7 @@ async fn a_write_through_the_library_leaves_no_row() {
 #[tokio::test]
 async fn an_uncached_write_is_recorded_like_a_foreign_one() {
     on_both(async |books| {
-        // The repository itself, without a cache around it.
+        // The repository itself, without a cache.
         books.save(Book::new("1", "title")).await.unwrap();
         assert!(books.pool.journal().await.contains(&"book:1".to_owned()));
     })
@@ -150,7 +149,7 @@ async fn a_rolled_back_transaction_leaves_no_row() {
         let change = "BEGIN; INSERT INTO books VALUES ('1', 'title', NULL, 1, false); ROLLBACK";
         books.other.run(change).await;
         assert!(books.pool.journal().await.is_empty());
-        // Nor does one of the library's, whose mark goes with it.
+        // Neither does one of the library, whose mark is rolled back too.
         books.roll_back_a_write_of_the_library().await;
         assert!(books.pool.journal().await.is_empty());
         books.pool.upsert(&Book::new("1", "title")).await;
@@ -176,7 +175,7 @@ async fn removed_triggers_leave_nothing_behind() {
         assert_eq!(without.iter().find(ours), None);
         books.other.upsert(&Book::new("1", "title")).await;
         assert!(books.pool.journal().await.is_empty());
-        // Nothing is there to be removed: that is well.
+        // Removing triggers that do not exist is no error.
         books.remove().await;
     })
     .await;

@@ -1,4 +1,4 @@
-//! What only PostgreSQL does.
+//! Cases that only PostgreSQL has.
 
 use aside_testkit::{RedisServer, eventually};
 
@@ -118,7 +118,7 @@ async fn a_column_with_database_specific_text_records_the_kind() {
 #[tokio::test]
 async fn the_mark_of_a_transaction_ends_with_it() {
     let (_server, books) = on_postgres().await;
-    // It has one connection, as a pooler has for many clients.
+    // The pool has one connection, like a pooler for many clients.
     let Pool::Postgres(other) = &books.other else {
         unreachable!()
     };

@@ -1,11 +1,11 @@
-//! What the triggers record, row by row.
+//! The rows that triggers record.
 
 use aside_sqlx::Triggers;
 
 use super::books::{Book, library_keys};
 use super::on_both;
 
-/// Texts with everything that a key gives a meaning.
+/// Texts with every character that is special in a key.
 pub(crate) const ODD: [&str; 12] = [
     "all",
     "",
@@ -21,7 +21,7 @@ pub(crate) const ODD: [&str; 12] = [
     "-]^",
 ];
 
-/// Whether SQLite's triggers can key a text.
+/// Returns true if SQLite's triggers can key a text.
 pub(crate) fn keyed_on_sqlite(text: &str) -> bool {
     let escaped = text.chars().map(|it| {
         if ":%{}*?[]\\#^".contains(it) {
@@ -48,7 +48,7 @@ async fn triggers_compute_the_same_keys_as_the_library() {
         for length in [199, 200, 201, 5000] {
             texts.push("x".repeat(length));
         }
-        // 66 times three bytes and two more, then one more than that.
+        // 66 colons of three bytes each and two more bytes; then one byte more.
         texts.extend(["yy", "yyy"].map(|end| ":".repeat(66) + end));
         texts.extend((0..100).map(|_| random_text()));
         for text in texts {
@@ -127,7 +127,7 @@ async fn a_table_without_its_columns_is_refused_at_once() {
         books.try_install(&wrong).await.unwrap_err();
         let wrong = Triggers::of::<Book>("leaflets", "");
         books.try_install(&wrong).await.unwrap_err();
-        // What was there before is there still.
+        // The earlier triggers are still there.
         books.other.upsert(&Book::new("1", "title")).await;
         assert!(books.pool.journal().await.contains(&"book:1".to_owned()));
     })
@@ -153,7 +153,7 @@ async fn an_expression_corrects_a_value_that_differs_from_its_column() {
             ]
         );
         books.pool.empty_the_journal().await;
-        // A column of another name is of its own type all the same.
+        // A column with another name still has its own type.
         let triggers = Triggers::of::<Book>("books", "").column("author", "lent");
         books.try_install(&triggers).await.unwrap();
         books.other.run("UPDATE books SET shelf = 2").await;

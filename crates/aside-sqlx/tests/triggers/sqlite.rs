@@ -1,4 +1,4 @@
-//! What only SQLite does.
+//! Cases that only SQLite has.
 
 use super::books::{Book, Pool, cached_write};
 use super::on_sqlite;
@@ -10,7 +10,7 @@ async fn rows_that_replace_deletes_are_recorded() {
         .pool
         .run("CREATE UNIQUE INDEX one_title ON books (title)")
         .await;
-    // Anew, now that there is such an index.
+    // Installed again, because the index is new.
     books.install().await;
     books.pool.upsert(&Book::new("1", "one")).await;
     books.pool.upsert(&Book::new("2", "two")).await;
@@ -104,7 +104,7 @@ async fn a_value_with_nul_or_without_text_records_the_kind() {
             ))
             .await;
         let recorded = books.pool.journal().await;
-        // A column of text makes a text of a number.
+        // A text column turns a number into a text.
         if value == "1.5" {
             assert!(recorded.contains(&"book:1.5".to_owned()), "{recorded:?}");
         } else {
