@@ -1,15 +1,15 @@
 //! The Tale Generator: heroes, children and the stories made for them, in
 //! SQLite or PostgreSQL, behind the caches of [`aside`], over HTTP.
 //!
-//! - [`domain`]: the rows, what a client may write of them, and what can go wrong;
+//! - [`domain`]: the rows, the drafts that clients send, and the errors;
 //! - [`sql`]: the repositories;
-//! - [`strategies`]: how each kind is cached;
+//! - [`strategies`]: the cache strategy of each kind;
 //! - [`Tales`]: repositories and cache together, one method per operation;
-//! - [`seed`]: plausible rows from a number;
+//! - [`seed`]: plausible rows from a seed number;
 //! - [`transfer`]: export and import as JSON lines;
 //! - [`http`]: the API;
-//! - [`AppSettings`]: what the environment says;
-//! - [`cli`]: the program `tales`, and what it can be told to do;
+//! - [`AppSettings`]: the settings from the environment;
+//! - [`cli`]: the program `tales` and its commands;
 //! - [`demo`]: the guided example.
 
 pub mod cli;
@@ -26,7 +26,7 @@ pub mod transfer;
 pub use settings::{AdminListen, AppSettings, LogFormat};
 pub use tales::Tales;
 
-/// The README's example, so that it stays true.
+/// The README's example, compiled so that it stays correct.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub mod readme {}

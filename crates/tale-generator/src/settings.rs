@@ -1,4 +1,4 @@
-//! What the environment says, read in one go with the cache's own settings.
+//! The settings from the environment, read together with the cache's.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::strategies::with_ttl_defaults;
 /// The settings of the program.
 #[derive(Clone)]
 pub struct AppSettings {
-    /// The cache's, with the TTLs of the three kinds.
+    /// The cache's settings, with the TTLs of the three kinds.
     pub cache: CacheConfig,
     /// `DATABASE_URL`, or `--database`. Default: `sqlite:tales.db`.
     pub database_url: Secret,
@@ -23,22 +23,23 @@ pub struct AppSettings {
     pub log_level: Option<LevelFilter>,
     /// `LOG_FORMAT`: text or json. Default: text.
     pub log_format: LogFormat,
-    /// `ADMIN_TOKEN`, at least 16 bytes. Default: none, and `/cache/...` is
-    /// not answered beside the tales.
+    /// `ADMIN_TOKEN`, at least 16 bytes. Default: none, and `/cache/...` is not
+    /// served on the public listener.
     pub admin_token: Option<Secret>,
-    /// `ADMIN_READ_TOKEN`, at least 16 bytes, which may GET only. Default: none.
+    /// `ADMIN_READ_TOKEN`, at least 16 bytes, which permits only GET. Default:
+    /// none.
     pub admin_read_token: Option<Secret>,
-    /// `ADMIN_LISTEN`, where `/cache/...` is answered to this machine without a
-    /// token. Default: nowhere.
+    /// `ADMIN_LISTEN`, which serves `/cache/...` to this machine without a
+    /// token. Default: none.
     pub admin_listen: Option<AdminListen>,
 }
 
-/// Where `/cache/...` is answered apart from the tales.
+/// A separate listener for `/cache/...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminListen {
     /// A loopback address, to which no proxy may forward.
     Loopback(SocketAddr),
-    /// A Unix socket, for this user alone.
+    /// A Unix socket, accessible only to this user.
     Socket(PathBuf),
 }
 
@@ -60,7 +61,7 @@ impl AdminListen {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -70,20 +71,19 @@ pub enum LogFormat {
 }
 
 impl AppSettings {
-    /// Reads the environment, `.env` and the settings file; `database` stands
-    /// above what they say of the database.
+    /// Reads the environment, `.env` and the settings file. `database`
+    /// overrides their database.
     ///
     /// # Errors
-    /// Every problem of every setting at once.
+    /// All problems of all settings.
     pub fn load(database: Option<&str>) -> Result<Self, ConfigError> {
         Self::read(&Settings::load()?, database)
     }
 
-    /// Reads `settings`; `database` stands above what they say of the
-    /// database.
+    /// Reads `settings`. `database` overrides their database.
     ///
     /// # Errors
-    /// Every problem of every setting at once.
+    /// All problems of all settings.
     pub fn read(settings: &Settings, database: Option<&str>) -> Result<Self, ConfigError> {
         const TOKEN_BYTES: usize = 16;
         settings.read(|reader| {
@@ -137,8 +137,8 @@ impl AppSettings {
         })
     }
 
-    /// How to open the database beside this cache: a transaction must end
-    /// while the rows it writes are still kept out of the cache.
+    /// Returns the options for a database beside this cache. A transaction must
+    /// end while the quarantine still keeps its rows out of the cache.
     #[must_use]
     pub fn database_options(&self) -> DatabaseOptions {
         let default = DatabaseOptions::default();

@@ -1,4 +1,4 @@
-//! Repositories and cache together: what the HTTP API calls.
+//! Repositories and cache together, as the HTTP API calls them.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrateg
 
 /// The three cached repositories, and one method per writing operation.
 ///
-/// Reads go to the repositories themselves. Writes go through here, because
-/// some of them are more than the `Repository` trait can say: an expected
-/// state, or a rating alone. Those run as a caller's own write.
+/// Reads go directly to the repositories. Writes go through here, because the
+/// `Repository` trait cannot express some of them: an expected state, or a
+/// change of the rating alone. Those run with a separate `Write`.
 #[derive(Clone, Debug)]
 pub struct Tales {
     /// The heroes, behind the cache.
@@ -49,7 +49,7 @@ impl Tales {
         }
     }
 
-    /// The cache in front of the database.
+    /// Returns the cache in front of the database.
     #[must_use]
     pub fn cache(&self) -> &CacheService {
         &self.cache
@@ -63,7 +63,7 @@ impl Tales {
         self.heroes.save(Hero::new(draft)).await
     }
 
-    /// Replaces a hero, if it is what is expected.
+    /// Replaces a hero, if it is in the expected state.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -89,8 +89,8 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "hero" })
     }
 
-    /// Deletes a hero, if it is what is expected;
-    /// its stories stay, without it.
+    /// Deletes a hero, if it is in the expected state. Its stories stay,
+    /// without it.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`], or the database's.
@@ -118,8 +118,8 @@ impl Tales {
         self.children.save(Child::new(draft)).await
     }
 
-    /// Replaces a child, if it is what is expected;
-    /// a new name is given to its stories too.
+    /// Replaces a child, if it is in the expected state. Its stories get its
+    /// new name too.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -145,8 +145,8 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "child" })
     }
 
-    /// Deletes a child, if it is what is expected;
-    /// its stories keep the name and lose the id.
+    /// Deletes a child, if it is in the expected state. Its stories keep the
+    /// name and lose the id.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`], or the database's.
@@ -166,7 +166,7 @@ impl Tales {
         found(deleted, "child")
     }
 
-    /// Adds a story; where it names a child, with that child's name.
+    /// Adds a story. If it names a child, it gets that child's name.
     ///
     /// # Errors
     /// [`TaleError::Invalid`], [`TaleError::UnknownChild`],
@@ -175,7 +175,7 @@ impl Tales {
         self.stories.save(Story::new(draft)).await
     }
 
-    /// Replaces a story, if it is what is expected.
+    /// Replaces a story, if it is in the expected state.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -202,7 +202,7 @@ impl Tales {
         replaced.ok_or(TaleError::NotFound { kind: "story" })
     }
 
-    /// Deletes a story, if it is what is expected.
+    /// Deletes a story, if it is in the expected state.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`], or the database's.
@@ -222,7 +222,7 @@ impl Tales {
         found(deleted, "story")
     }
 
-    /// Rates a story, if it is what is expected.
+    /// Rates a story, if it is in the expected state.
     ///
     /// # Errors
     /// [`TaleError::NotFound`], [`TaleError::Conflict`],
@@ -244,11 +244,11 @@ impl Tales {
         rated.ok_or(TaleError::NotFound { kind: "story" })
     }
 
-    /// Runs a transaction with a write of its own around it.
+    /// Runs a transaction with a separate `Write` around it.
     ///
     /// # Cancellation
-    /// It runs as a task: a caller that goes away in the middle does not
-    /// keep the caches from forgetting.
+    /// It runs as a task, so a cancelled caller does not prevent the
+    /// invalidation.
     async fn own_write<T, F>(&self, work: impl FnOnce(Write) -> F) -> Result<T, TaleError>
     where
         T: Send + 'static,
@@ -262,8 +262,8 @@ impl Tales {
                     write.committed().await;
                     Ok(value)
                 }
-                // Dropped without a verdict, a write that got as far as its
-                // commit counts as ambiguous.
+                // Dropped without an outcome, a write that reached its commit
+                // is ambiguous.
                 Err(error) => Err(error),
             }
         });

@@ -17,16 +17,15 @@ use super::say;
 use crate::http;
 use crate::{AdminListen, AppSettings, Tales};
 
-/// What a request for `/cache/...` hears on the public listener where there is
-/// no token.
+/// The reply to `/cache/...` on the public listener if there is no token.
 const CLOSED: &str = "Set ADMIN_TOKEN and send it as `Authorization: Bearer`, or set ADMIN_LISTEN \
-    and ask there: without a token this is not answered beside the tales.";
+    and send the request there. Without a token, this listener does not serve it.";
 
 pub(super) async fn serve(listen: SocketAddr, settings: AppSettings) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let access = public_access(&settings)?;
-    // Before the database is opened: a taken port is noticed at once, and
-    // clients that come early wait instead of being refused.
+    // Bound before the database is opened. So a taken port is noticed at once,
+    // and clients that connect meanwhile wait instead of being refused.
     let cannot_listen = |error| Failure::new(&format!("cannot listen on {listen}"), error);
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
@@ -35,9 +34,12 @@ pub(super) async fn serve(listen: SocketAddr, settings: AppSettings) -> Result<(
         None => None,
     };
     let tales = opened::open(&settings).await?;
-    // It serves as well where nobody can be told.
+    // The service also works if the line cannot be written.
     if let Err(unsaid) = say::result(&format!("listening on http://{address}")) {
-        tracing::warn!(?unsaid, "the line that it is ready could not be written");
+        tracing::warn!(
+            ?unsaid,
+            "standard output cannot be written; the service runs"
+        );
     }
     tracing::info!(%address, database = tales.database.name(), "serving");
     let public = http::router(&tales, access);
@@ -56,7 +58,7 @@ pub(super) async fn serve(listen: SocketAddr, settings: AppSettings) -> Result<(
     Ok(())
 }
 
-/// What the admin routes beside the tales ask for.
+/// Returns the access control of the admin routes on the public listener.
 fn public_access(settings: &AppSettings) -> Result<Access, Failure> {
     let refused = |error| Failure::new("the admin token is refused", error);
     let access = match &settings.admin_token {
@@ -69,7 +71,7 @@ fn public_access(settings: &AppSettings) -> Result<Access, Failure> {
     }
 }
 
-/// The listener of the admin routes alone.
+/// The separate listener of the admin routes.
 enum Apart {
     Loopback(TcpListener),
     Socket(UnixListener, PathBuf),
@@ -88,7 +90,7 @@ impl Apart {
             AdminListen::Socket(path) => {
                 let shown = path.display();
                 let cannot = |error| Failure::new(&format!("cannot listen on {shown}"), error);
-                // One that a process left behind when it was killed.
+                // A killed process leaves its socket behind.
                 let abandoned = UnixStream::connect(path)
                     .await
                     .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
@@ -122,15 +124,14 @@ impl Apart {
     }
 }
 
-/// Answers are written in large pieces, so there is nothing to wait for.
+/// Responses are written in large pieces, so delaying them saves nothing.
 fn quick(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
     listener.tap_io(|stream| drop(stream.set_nodelay(true)))
 }
 
-/// Completes when a signal wants the program to end. A second signal ends it
-/// at once.
+/// Completes when a signal stops the program. A second signal ends it at once.
 fn stop_signal() -> Result<impl Future<Output = ()> + Clone + Send + 'static, Failure> {
-    let unheard = |error| Failure::new("signals cannot be heard", error);
+    let unheard = |error| Failure::new("signals cannot be received", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     let signalled = async move {

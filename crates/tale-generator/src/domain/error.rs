@@ -1,4 +1,4 @@
-//! What can go wrong, by what the caller does next.
+//! Errors, distinguished by the caller's next step.
 
 use std::error::Error;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// Why a read or a write of tales failed.
+/// The reason why a read or a write of tales failed.
 ///
-/// The `Display` text may be shown to a client: what went wrong inside the
-/// database is reachable as the source only, for the log.
+/// The `Display` text may be shown to a client. The database's error is only
+/// available as the source, for the log.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TaleError {
     /// There is no such row.
@@ -20,9 +20,9 @@ pub enum TaleError {
     },
 
     /// The row has another version than the caller expected.
-    #[error("the row has moved on to version {current}")]
+    #[error("the row is now at version {current}")]
     Conflict {
-        /// The version it has now, as read under its lock.
+        /// Its current version, as read under its lock.
         current: u64,
     },
 
@@ -41,15 +41,15 @@ pub enum TaleError {
     #[error("there is no hero with the id {0}")]
     UnknownHero(Uuid),
 
-    /// Fields that cannot be stored as they are, all of them at once.
+    /// Fields that cannot be stored, all of them together.
     #[error("{}", list(.0))]
     Invalid(Arc<[Invalid]>),
 
-    /// A list takes more than is held of one at a time.
+    /// A list exceeds the size that may be read as a whole.
     #[error("the list is too large to be read as a whole")]
     TooLarge,
 
-    /// The database has too much to do; the same call may succeed later.
+    /// The database is overloaded; the same call may succeed later.
     #[error("too much to do at the moment, try again later")]
     Busy,
 
@@ -58,26 +58,26 @@ pub enum TaleError {
     Database(#[source] Failure),
 }
 
-/// One field that cannot be stored as it is.
+/// A field that cannot be stored.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Invalid {
-    /// The field, as in `strengths[2]` or `audio_file.url`.
+    /// The field, such as `strengths[2]` or `audio_file.url`.
     pub field: String,
-    /// What is expected of it.
+    /// The rule that it breaks.
     pub message: String,
 }
 
-/// What a database said, shared among the waiters of one load.
+/// An error of the database, shared by the waiters of one load.
 #[derive(Clone, Debug)]
 pub struct Failure(Arc<dyn Error + Send + Sync>);
 
 impl Failure {
-    /// Wraps what the database said.
+    /// Wraps an error of the database.
     pub fn new(cause: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(cause))
     }
 
-    /// What the database said, if it is of this type.
+    /// Returns the database's error, if it is of this type.
     #[must_use]
     pub fn downcast_ref<T: Error + 'static>(&self) -> Option<&T> {
         self.0.downcast_ref()

@@ -1,5 +1,5 @@
-//! Heroes, children, stories: what is stored, what a client may write of it,
-//! and what can go wrong. Nothing here knows a database or HTTP.
+//! Heroes, children, stories: the rows, the drafts that clients send, and the
+//! errors. It depends on neither a database nor HTTP.
 
 mod child;
 mod error;

@@ -1,15 +1,15 @@
-//! Which state of a row a writer has seen.
+//! The state of a row that a writer has seen.
 //!
-//! A version alone does not say it: where a database was restored, or another
-//! program wrote the row, two states of it have the same version. So a revision
-//! holds what the row looked like as well.
+//! A version alone does not identify it. After a database was restored, or
+//! another program wrote the row, two states may have the same version. So a
+//! revision also contains a hash of the contents.
 
 use std::fmt;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// How many bytes of the SHA-256 are kept.
+/// The number of bytes kept of the SHA-256.
 const BYTES: usize = 16;
 
 /// The state of a row: its version, and a hash of its JSON.
@@ -19,7 +19,7 @@ pub struct Revision {
     hash: [u8; BYTES],
 }
 
-/// A state whose JSON is being written.
+/// A state whose JSON is not yet complete.
 #[derive(Clone, Debug)]
 pub struct Seen {
     version: u64,
@@ -27,12 +27,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Takes the next part of the JSON.
+    /// Adds the next part of the JSON.
     pub fn see(&mut self, json: &[u8]) {
         self.hash.update(json);
     }
 
-    /// The state, after all of its JSON.
+    /// Returns the state, after all of its JSON.
     #[must_use]
     pub fn end(self) -> Revision {
         let mut hash = [0; BYTES];
@@ -45,7 +45,7 @@ impl Seen {
 }
 
 impl Revision {
-    /// The state of this version whose JSON is still to be seen.
+    /// Begins the state of this version; its JSON follows.
     #[must_use]
     pub fn begin(version: u64) -> Seen {
         Seen {
@@ -54,7 +54,7 @@ impl Revision {
         }
     }
 
-    /// The state that has this version and this JSON.
+    /// Returns the state with this version and this JSON.
     #[must_use]
     pub fn new(version: u64, json: &[u8]) -> Self {
         let mut seen = Self::begin(version);
@@ -62,7 +62,7 @@ impl Revision {
         seen.end()
     }
 
-    /// Reads what `Display` writes, and no other form of it.
+    /// Parses the exact output of `Display`, and no other form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (version, hex) = text.split_once('.')?;
@@ -87,26 +87,26 @@ impl fmt::Display for Revision {
     }
 }
 
-/// What a row must be for a write to go ahead.
+/// The state of a row that a write requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever it is.
+    /// Any state.
     Any,
-    /// Of this version.
+    /// This version.
     Version(u64),
-    /// In one of these states.
+    /// One of these states.
     Revisions(Vec<Revision>),
 }
 
 impl Expected {
-    /// Whether a write of this row may go ahead.
+    /// Returns true if a write of this row may proceed.
     #[must_use]
     pub fn admits<T: Serialize>(&self, row: &T, version: u64) -> bool {
         match self {
             Self::Any => true,
             Self::Version(expected) => *expected == version,
             Self::Revisions(revisions) => {
-                // Rows always have a JSON form: it is what is cached of them.
+                // Rows always have a JSON form, because the cache stores it.
                 let json = serde_json::to_vec(row).unwrap_or_default();
                 revisions.contains(&Revision::new(version, &json))
             }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_revision_is_read_in_the_form_it_is_written_in_alone() {
+    fn a_revision_is_parsed_only_in_its_displayed_form() {
         let revision = Revision::new(7, b"{}");
         let text = revision.to_string();
         assert_eq!(Revision::parse(&text), Some(revision));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_came_back_with_other_content_is_another_state() {
+    fn a_reused_version_with_other_content_is_another_state() {
         let seen = Expected::Revisions(vec![Revision::new(2, br#"["a"]"#)]);
         assert!(seen.admits(&["a"], 2));
         assert!(!seen.admits(&["b"], 2));

@@ -14,19 +14,20 @@ use super::App;
 use super::problem::Problem;
 use super::room::{Memory, Place};
 
-/// The largest body that is read.
+/// The maximum size of a body.
 const LARGEST_BYTES: usize = 2 * 1024 * 1024;
 
-/// How much of a larger one is taken in and dropped before it is refused: to
-/// refuse it must not cost more than to read one. A connection that is closed
-/// while the client still sends is reset, and such a client may not see why.
+/// How many bytes of a larger body are read and dropped before it is refused.
+/// Refusing must not cost more than reading. Closing earlier resets the
+/// connection while the client still sends, so the client may not see the
+/// reason.
 const DISCARDED_BYTES: usize = 2 * LARGEST_BYTES;
 
-/// How long a client may take to send its body.
+/// The time limit for a client to send its body.
 const SENT_WITHIN: Duration = Duration::from_secs(10);
 
-/// The body of a request, which says of itself that it is JSON, and the place
-/// that the request took when it was there.
+/// The body of a request with a JSON content type. It also holds the memory of
+/// the body, and the place that the request took once the body was complete.
 #[derive(Debug)]
 pub(super) struct Json(pub(super) String, pub(super) (Place, Memory));
 
@@ -38,7 +39,7 @@ impl FromRequest<App> for Json {
         must_be_json(&parts.headers)?;
         let announced = parts.headers.get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
-        // A client that asks before it sends is answered before it sends.
+        // A client with `Expect` waits for a reply before it sends the body.
         if LARGEST_BYTES < announced.unwrap_or(0) && parts.headers.contains_key(EXPECT) {
             return Err(too_large());
         }
@@ -62,8 +63,8 @@ async fn read(body: Body, memory: &mut Memory) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(frame) = frames.next().await {
-        let frame = frame
-            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body ended before its end"))?;
+        let frame =
+            frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is incomplete"))?;
         length += frame.len();
         if LARGEST_BYTES < length {
             bytes = Vec::new();

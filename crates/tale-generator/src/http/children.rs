@@ -39,8 +39,8 @@ async fn list(
     reply::list(window, &paging, &headers)
 }
 
-/// The one child of this name, age and gender; the oldest row of several,
-/// which is the first: lists begin with it.
+/// Returns the child of this name, age and gender. If there are several, it
+/// returns the oldest row, which is first in the list.
 async fn matching(
     State(app): State<App>,
     query: Query,

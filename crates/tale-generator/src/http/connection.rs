@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! The life of one connection.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,15 +23,15 @@ use super::patience::Patient;
 use super::seats::Seat;
 use super::server::{Limits, until_told};
 
-/// The most that is read ahead and written ahead. A header that takes more than
-/// twice as much is refused: it is judged after each read.
+/// The buffer size for reading and for writing. A header of more than twice
+/// this size is refused, because its size is checked after each read.
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// The most headers of one request.
+/// The maximum number of headers of one request.
 const MOST_HEADERS: usize = 100;
 
-/// Answers what comes on `stream` until it ends, the peer is too slow, the
-/// seat goes to another connection, or the service stops.
+/// Serves requests on `stream`. It ends with the stream, if the peer is too
+/// slow, if the seat goes to another connection, or if the service stops.
 pub(super) async fn converse<S, A>(
     stream: S,
     peer: A,
@@ -73,7 +73,7 @@ pub(super) async fn converse<S, A>(
         () = until_told(stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
-    // A request that came whole is still answered; what is only begun is not.
+    // A complete request is still served; an incomplete one is not.
     let last = poll_fn(|context| match connection.as_mut().poll(context) {
         Poll::Pending if !seat.is_waiting() => Poll::Pending,
         _ => Poll::Ready(()),
@@ -81,7 +81,7 @@ pub(super) async fn converse<S, A>(
     last.await;
 }
 
-/// An answer's body, which says when all of it has been taken.
+/// The body of a response. Its drop reports that all of it was taken.
 struct Answer {
     body: Body,
     seat: Arc<Seat>,

@@ -1,5 +1,4 @@
-//! What stands before every handler: a limit in time, and what is said of
-//! every answer.
+//! Middleware of every handler: a time limit, a header and the log.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +11,22 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 
-/// The longest a request may take, its body included. A write that is under
-/// way then goes on without the client.
+/// The time limit of a request, including its body. A running write then
+/// continues without the client.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Turns away what would wait without end. Health, metrics and the admin
-/// routes are not behind it.
+/// Refuses requests that exceed the time limit. Health, metrics and the admin
+/// routes have none.
 pub(super) async fn limit(request: Request, next: Next) -> Response {
     let answered = timeout(LONGEST, next.run(request));
     answered.await.unwrap_or_else(|_| {
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, "it took too long").into_response()
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long").into_response()
     })
 }
 
-/// Says of every answer that its type is what it says, and logs it. Paths
-/// hold names, so they are for DEBUG only; queries hold whatever a client put
-/// there by mistake, secrets included, and are never logged.
+/// Adds `nosniff` to every response, and logs the request. Paths contain names,
+/// so they are logged only at DEBUG. Queries may contain anything, including
+/// secrets sent by mistake, so they are never logged.
 pub(super) async fn outermost(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let asked = tracing::enabled!(tracing::Level::DEBUG)

@@ -1,8 +1,9 @@
-//! `/health`: whether to send requests here, and what is slow or away.
+//! `/health`: whether the service can take requests, and what is slow or
+//! unavailable.
 //!
-//! The service does its work as long as the database answers, so Redis alone
-//! never makes it unhealthy: an orchestrator that restarted it for that would
-//! turn an outage of the cache into one of the service.
+//! The service works as long as the database replies, so Redis alone never
+//! makes it unhealthy. Otherwise an orchestrator would restart it, and turn an
+//! outage of the cache into one of the service.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use tokio::time::timeout;
 use super::App;
 use crate::sql::Database;
 
-/// How long the database may take to answer.
+/// The time limit for the database's reply.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -87,13 +88,13 @@ async fn health(State(app): State<App>) -> Response {
     answer(code, Json(report))
 }
 
-/// The process runs.
+/// Returns 200 while the process runs.
 async fn live() -> Response {
     answer(StatusCode::OK, Json(serde_json::json!({ "status": "ok" })))
 }
 
-/// The database answers. Redis is in step, or known to be away or off:
-/// connecting waited for that before anything was served.
+/// Returns 200 if the database replies. Redis is already in step, or known to
+/// be unavailable or disabled, because the service connects before it serves.
 async fn ready(State(app): State<App>) -> Response {
     match ping(&app.tales.database).await {
         Some(_) => answer(
@@ -107,7 +108,7 @@ async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-/// How long the database took to answer, unless it did not.
+/// Returns the time of the database's reply, or `None` without a reply.
 async fn ping(database: &Database) -> Option<Duration> {
     let begun = Instant::now();
     match timeout(ANSWERS_WITHIN, database.ping()).await {
@@ -120,7 +121,7 @@ fn answer<T: Serialize>(status: StatusCode, report: Json<T>) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], report).into_response()
 }
 
-/// Milliseconds to the microsecond.
+/// Returns milliseconds, rounded to the microsecond.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

@@ -20,8 +20,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// Reads the form that everybody writes, in either case; braces, URNs and
-/// forms without hyphens would be other addresses of the same row.
+/// Parses the usual hyphenated form, in either case. Braces, URNs and forms
+/// without hyphens would be further addresses of the same row.
 pub(super) fn parse(field: &str, text: &str) -> Result<Uuid, Problem> {
     const HYPHENATED: usize = 36;
     Uuid::try_parse(text)

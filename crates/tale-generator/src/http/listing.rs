@@ -1,10 +1,10 @@
-//! Lists, in pages.
+//! Lists, served in pages.
 //!
-//! The cache holds lists as a whole, and pages of one are cut from it: a write
-//! has one key to forget for all of them. A list that is too large for that is
-//! read a page at a time from the database. That it is too large shows when it
-//! is loaded, which stops there; it is remembered for a while, so that not every
-//! page begins with such a load.
+//! The cache stores lists as a whole, and pages are cut from them. So a write
+//! has only one key to invalidate for all pages. A list that is too large for
+//! that is read in pages from the database. Its size shows only while it is
+//! loaded, and the load then stops. The result is remembered for a while, so
+//! that not every page starts with such a load.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +19,13 @@ use super::room::{Memory, Room};
 use crate::domain::TaleError;
 use crate::sql::{Bounded, IndexOf, Most, Page, Pages, Position};
 
-/// The most rows of one answer.
+/// The maximum number of rows of one response.
 pub(super) const MOST_ROWS: usize = 1000;
 
-/// How long it is taken for granted that a list is too large.
+/// How long a list counts as too large without another load.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
-/// How many such lists are remembered.
+/// The maximum number of lists remembered as too large.
 const MOST_REMEMBERED: usize = 1024;
 
 /// The lists of one kind.
@@ -40,17 +40,17 @@ pub(super) struct Lists<R: Pages> {
 #[derive(Debug)]
 pub(super) struct Window<E> {
     pub(super) rows: Vec<Arc<E>>,
-    /// The position of the last row, if there are more after it.
+    /// The position of the last row, if more rows follow it.
     pub(super) next: Option<Position>,
     pub(super) origin: Origin<E>,
 }
 
-/// Where they come from.
+/// The origin of the rows.
 #[derive(Debug)]
 pub(super) enum Origin<E> {
-    /// The list as a whole, and how it was read.
+    /// The whole list, and how it was read.
     Whole(Answer<Rows<E>>),
-    /// The database, since the list is too large; and what the page takes.
+    /// The database, because the list is too large; and the memory of the page.
     TooLarge(Memory),
 }
 
@@ -59,7 +59,7 @@ where
     R: Pages,
     R::Entity: Resource,
 {
-    /// The lists of `source`, where the kind is cached already by `strategy`.
+    /// Creates the lists of `source`, whose kind is cached with `strategy`.
     pub(super) fn new(
         source: R,
         strategy: &impl CacheStrategy<R::Entity>,
@@ -73,7 +73,7 @@ where
         }
     }
 
-    /// A page of the list of `index`, or of all rows.
+    /// Reads a page of the list of `index`, or of all rows.
     pub(super) async fn read(
         &self,
         index: Option<IndexOf<R>>,

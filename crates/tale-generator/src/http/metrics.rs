@@ -1,8 +1,8 @@
 //! `/metrics`, for Prometheus.
 //!
-//! Whoever asks for OpenMetrics gets it, as Prometheus does; everybody else
-//! gets the text format that came before it, which all scrapers read. The two
-//! differ in what a counter's family is called, and in how the page ends.
+//! A request that accepts OpenMetrics gets it, for example from Prometheus.
+//! Other requests get the older text format, which all scrapers read. The two
+//! differ in the names of counter families, and in the end of the page.
 
 use std::collections::HashSet;
 
@@ -47,7 +47,7 @@ fn asks_for_openmetrics(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The same page in the older format.
+/// Converts the page to the older format.
 fn as_text(openmetrics: &str) -> String {
     let counters: HashSet<&str> = openmetrics
         .lines()

@@ -1,8 +1,8 @@
 //! The HTTP API.
 //!
-//! Each resource has a file with its routes; how a body, a query, a
-//! precondition is read and how an answer is put together is settled once,
-//! beside them. Errors become statuses in `problem.rs` and nowhere else.
+//! Each resource has a file with its routes. Bodies, queries, preconditions and
+//! responses are handled once, in the other files. Only `problem.rs` maps
+//! errors to statuses.
 
 mod body;
 mod children;
@@ -43,7 +43,7 @@ use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrateg
 
 pub use server::{Limits, serve};
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone, Debug)]
 struct App {
     tales: Tales,
@@ -54,10 +54,10 @@ struct App {
     registry: Arc<Registry>,
 }
 
-/// Every route: the tales, the health, the metrics, and the admin routes for
-/// the requests that `access` lets pass.
+/// Returns every route: the tales, the health, the metrics, and the admin
+/// routes for the requests that `access` permits.
 ///
-/// Serve it with [`serve`], or with connect info otherwise.
+/// Serve it with [`serve`], or otherwise with connect info.
 pub fn router(tales: &Tales, access: Access) -> Router {
     let mut registry = Registry::default();
     let cache = tales.cache();
@@ -85,9 +85,9 @@ pub fn router(tales: &Tales, access: Access) -> Router {
     guarded(routes.merge(admin_routes(tales, access)))
 }
 
-/// The admin routes alone, for a listener apart.
+/// Returns only the admin routes, for a separate listener.
 ///
-/// Serve it with [`serve`], or with connect info otherwise.
+/// Serve it with [`serve`], or otherwise with connect info.
 pub fn admin_router(tales: &Tales, access: Access) -> Router {
     guarded(admin_routes(tales, access).fallback(problem::no_such_route))
 }

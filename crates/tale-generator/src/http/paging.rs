@@ -1,9 +1,9 @@
-//! `limit` and `after`: which part of which list is asked for.
+//! `limit` and `after`: the requested part of a list.
 //!
-//! `after` holds the position of the last row of the page before, and a seal
-//! over it and over the list, so that one from another list is noticed. It is no
-//! secret: one that is forged with its seal says a position, which any client
-//! may ask for.
+//! `after` contains the position of the last row of the previous page, and a
+//! checksum of it and the list, so that a value from another list is noticed.
+//! It is not secret. A forged value with a valid checksum only names a
+//! position, which any client may request.
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,13 +15,13 @@ use super::problem::Problem;
 use super::query;
 use crate::sql::Position;
 
-/// How many digits the time, the id and the seal have.
+/// The number of digits of the time, the id and the checksum.
 const DIGITS: (usize, usize, usize) = (16, 32, 16);
 
-/// Part of a list.
+/// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Paging {
-    /// The list: its path, and its filter where it has one.
+    /// The list: its path, and its filter if it has one.
     list: String,
     limit: Option<usize>,
     after: Option<Position>,
@@ -46,7 +46,7 @@ impl Paging {
         };
         let limit = limit.map(|text| query::number("limit", text, 1, MOST_ROWS as i32));
         let after = after.map(|text| {
-            let message = "must be taken from the Link of an answer of the same list";
+            let message = "must be taken from the Link of a response of the same list";
             position(&list, text).ok_or_else(|| Problem::bad("after", message))
         });
         Ok(Self {
@@ -56,22 +56,22 @@ impl Paging {
         })
     }
 
-    /// What tells the list from others.
+    /// Returns a name that identifies the list.
     pub(super) fn list(&self) -> &str {
         &self.list
     }
 
-    /// The most rows that the answer may have.
+    /// Returns the maximum number of rows of the response.
     pub(super) fn most(&self) -> usize {
         self.limit.unwrap_or(MOST_ROWS)
     }
 
-    /// The position before the first row.
+    /// Returns the position before the first row.
     pub(super) fn after(&self) -> Option<Position> {
         self.after
     }
 
-    /// The `Link` to the page after the row at `last`.
+    /// Returns the `Link` to the page after the row at `last`.
     pub(super) fn link(&self, last: Position) -> String {
         let list = &self.list;
         let more = if list.contains('?') { '&' } else { '?' };
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_read_for_its_own_list_and_unchanged_alone() {
+    fn a_position_is_valid_only_unchanged_and_for_its_list() {
         let text = text("/heroes", some());
         assert_eq!(position("/heroes", &text), Some(some()));
         assert_eq!(position("/children", &text), None);

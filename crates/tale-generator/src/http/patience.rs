@@ -1,9 +1,9 @@
-//! A stream whose peer has to take what is sent to it.
+//! A stream whose peer must keep reading.
 //!
-//! A client that asks and does not read would hold its answer for ever. Time
-//! begins when it takes nothing more, and ends when all that was to be sent
-//! is. What it takes meanwhile earns it time, so that a slow network is no
-//! fault, and a byte now and then is one.
+//! A client that does not read its response would hold it forever. A deadline
+//! starts when the peer takes no more bytes, and ends when everything is sent.
+//! Each byte that it takes extends the deadline. So a slow network is accepted,
+//! but an occasional byte is not enough.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::seats::Seat;
 
-/// The slowest that a client may read, in bytes per second.
+/// The minimum reading speed of a client, in bytes per second.
 const SLOWEST: u32 = 16 * 1024;
 
 /// The stream of one connection.
@@ -24,12 +24,12 @@ pub(super) struct Patient<S> {
     stream: S,
     seat: Arc<Seat>,
     patience: Duration,
-    /// When the peer must have taken everything; none while it takes all.
+    /// The deadline for the peer to take everything; `None` while it does.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    /// Waits for a peer that takes nothing for as long as `patience`.
+    /// Creates a stream that fails if the peer takes nothing for `patience`.
     pub(super) fn new(stream: S, seat: Arc<Seat>, patience: Duration) -> Self {
         Self {
             stream,
@@ -39,7 +39,7 @@ impl<S> Patient<S> {
         }
     }
 
-    /// Judges what came of a write.
+    /// Judges the result of a write.
     fn judge(
         &mut self,
         written: Poll<io::Result<usize>>,

@@ -1,7 +1,8 @@
-//! `If-Match` on writes: a write happens only to the state its author saw.
+//! `If-Match` on writes: a write proceeds only if the row is in the state that
+//! its author saw.
 //!
-//! The comparison is made under the row's lock and by the UPDATE. Here the
-//! header only becomes the states that would do.
+//! The comparison is made under the row's lock and by the UPDATE. This module
+//! only turns the header into the accepted states.
 
 use axum::http::HeaderMap;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -10,26 +11,26 @@ use super::problem::Problem;
 use super::tags::Tags;
 use crate::domain::{Expected, Revision};
 
-/// No row has it: versions begin at 1.
+/// A version that no row has, because versions start at 1.
 const NEVER: Expected = Expected::Version(0);
 
-/// What the headers of a write ask its row to be.
+/// Returns the state that the headers of a write require of its row.
 pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let malformed = |name| Problem::bad(name, "must be a list of entity tags, or *");
     let none_match = Tags::read(headers, &IF_NONE_MATCH);
     match none_match.map_err(|_| malformed("If-None-Match"))? {
         None => {}
-        // Only where there is no such row, and then there is none to write.
+        // It requires that there is no such row, so there is no row to write.
         Some(Tags::Any) => return Ok(NEVER),
         Some(Tags::Listed(_)) => {
-            let message = "is not possible on a write; If-Match is";
+            let message = "is not supported on a write; use If-Match";
             return Err(Problem::bad("If-None-Match", message));
         }
     }
     match Tags::read(headers, &IF_MATCH).map_err(|_| malformed("If-Match"))? {
         None | Some(Tags::Any) => Ok(Expected::Any),
         Some(Tags::Listed(tags)) => {
-            // Weak tags match nothing here, as RFC 9110 has it.
+            // RFC 9110: weak tags never match in `If-Match`.
             let strong = tags.iter().filter(|(_, weak)| !weak);
             let revisions = strong.filter_map(|(listed, _)| revision(listed));
             Ok(Expected::Revisions(revisions.collect()))
@@ -37,12 +38,12 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     }
 }
 
-/// The tag of one row: another state, another tag.
+/// Returns the tag of a row's state; another state has another tag.
 pub(super) fn tag(revision: Revision) -> String {
     format!("\"{revision}\"")
 }
 
-/// The state that a tag stands for, if it is one of ours.
+/// Returns the state of a tag, if this service issued it.
 fn revision(listed: &[u8]) -> Option<Revision> {
     let text = std::str::from_utf8(listed).ok()?;
     Revision::parse(text.strip_prefix('"')?.strip_suffix('"')?)
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strong_tags_of_rows_count_and_no_others() {
+    fn only_the_strong_tags_of_rows_count() {
         let (one, other) = (Revision::new(2, b"{}"), Revision::new(5, b"[]"));
         let header = format!(
             "{}, W/{}, \"2\", \"none\", {}",

@@ -1,7 +1,7 @@
-//! Errors as RFC 9457 has them: the one place where a failure gets a status.
+//! Errors in the form of RFC 9457. This is the only place that maps failures to
+//! statuses.
 //!
-//! A client learns what it can do something about. What went wrong inside is
-//! for the log.
+//! A client gets the facts that it can act on. Internal causes are only logged.
 
 use std::any::Any;
 
@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::domain::{Invalid, TaleError};
 use crate::sql;
 
-/// The most fields that one answer names.
+/// The maximum number of fields that one response names.
 const MOST_NAMED: usize = 50;
 
-/// An answer that says what went wrong.
+/// A response that describes an error.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -45,12 +45,12 @@ impl Problem {
         }
     }
 
-    /// 400, and which part of the request it is about.
+    /// Returns 400 about a part of the request.
     pub(super) fn bad(field: &str, message: impl Into<String>) -> Self {
         Self::about(StatusCode::BAD_REQUEST, field, message)
     }
 
-    /// Any status, and which part of the request it is about.
+    /// Returns any status about a part of the request.
     fn about(status: StatusCode, field: &str, message: impl Into<String>) -> Self {
         let error = Invalid {
             field: field.to_owned(),
@@ -59,7 +59,7 @@ impl Problem {
         Self::fields(status, vec![error])
     }
 
-    /// Several things wrong at once.
+    /// Returns one status about several fields.
     pub(super) fn fields(status: StatusCode, mut errors: Vec<Invalid>) -> Self {
         errors.truncate(MOST_NAMED);
         let named: Vec<String> = errors
@@ -75,13 +75,13 @@ impl Problem {
         }
     }
 
-    /// The same with a header more.
+    /// Adds a header.
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// 503: the same request may succeed in a moment.
+    /// Returns 503: the same request may soon succeed.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
@@ -106,7 +106,7 @@ impl From<TaleError> for Problem {
             }
             TaleError::Busy | TaleError::TooLarge => Self::busy(detail),
             TaleError::Database(_) => {
-                // Either is logged once, where it is noticed.
+                // Either was logged once already, where it was noticed.
                 if sql::is_away(&error) {
                     return Self::busy("the database does not answer");
                 }
@@ -135,7 +135,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// 404 for a path that is no route.
+/// Returns 404 for a path without a route.
 pub(super) async fn no_such_route(uri: Uri) -> Problem {
     let mut shown: String = uri.path().chars().take(200).collect();
     if shown.len() < uri.path().len() {
@@ -144,18 +144,18 @@ pub(super) async fn no_such_route(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no {shown} here"))
 }
 
-/// 405; the routing adds which methods there are.
+/// Returns 405; the router adds the permitted methods.
 pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("the {ALLOW} header says which methods there are"),
+        format!("the {ALLOW} header lists the permitted methods"),
     )
 }
 
-/// 500 for a bug. What the panic said is in the log already.
+/// Returns 500 for a bug. The panic message is in the log already.
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request handler panicked");
-    let detail = "something went wrong that should not have";
+    let detail = "an internal error occurred; it has been logged";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }
 
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_a_problem_that_says_nothing_of_the_inside() {
+    async fn a_panic_becomes_a_problem_without_internals() {
         let broken = get(async || -> Problem { panic!("secret") });
         let router = Router::new()
             .route("/", broken)

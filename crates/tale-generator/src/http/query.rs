@@ -1,7 +1,7 @@
-//! Query parameters, none of which is passed over in silence.
+//! Query parameters. None is silently ignored.
 //!
-//! A filter that is misspelled and ignored answers with everything, which is
-//! worse than an error.
+//! If a misspelled filter were ignored, the response would contain everything,
+//! which is worse than an error.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::paging::Paging;
 use super::problem::Problem;
 use crate::domain::Unknown;
 
-/// A filter of a list and what it asks for, if there is one.
+/// The filter of a list and its value, if there is one.
 pub(super) type Filter<'a> = Option<(&'a str, &'a str)>;
 
 /// The parameters of a request, in their order.
@@ -29,7 +29,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// No parameters at all, where there are none to be had.
+/// Refuses every parameter, on routes that take none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoQuery;
 
@@ -57,8 +57,8 @@ impl Query {
             .map(Self)
     }
 
-    /// The one filter that is given, of those that are possible, and which
-    /// part of the list at `path` is asked for.
+    /// Returns the only filter in the request, out of `filters`, and the
+    /// requested part of the list at `path`.
     pub(super) fn list(
         &self,
         path: &str,
@@ -81,7 +81,7 @@ impl Query {
         Ok((filter, paging))
     }
 
-    /// All of these parameters.
+    /// Returns all of these parameters.
     pub(super) fn all_of<const N: usize>(&self, names: [&str; N]) -> Result<[&str; N], Problem> {
         self.known(&names)?;
         let mut values = [""; N];
@@ -93,7 +93,7 @@ impl Query {
         Ok(values)
     }
 
-    /// Refuses what is unknown or given twice.
+    /// Refuses unknown and repeated parameters.
     fn known(&self, allowed: &[&str]) -> Result<(), Problem> {
         for (at, (name, _)) in self.0.iter().enumerate() {
             if !allowed.contains(&name.as_str()) {
@@ -107,7 +107,7 @@ impl Query {
     }
 }
 
-/// A name to look for: such as a row can have.
+/// Checks a name to search for: it must be one that a row can have.
 pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::bad(field, "must not be empty"));
@@ -119,13 +119,13 @@ pub(super) fn name(field: &str, text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// A word of a closed set.
+/// Parses a word of a closed set.
 pub(super) fn word<T: FromStr<Err = Unknown>>(field: &str, text: &str) -> Result<T, Problem> {
     text.parse()
         .map_err(|unknown: Unknown| Problem::bad(field, unknown.to_string()))
 }
 
-/// A whole number from `least` to `most`.
+/// Parses a whole number from `least` to `most`.
 pub(super) fn number(field: &str, text: &str, least: i32, most: i32) -> Result<i32, Problem> {
     text.parse()
         .ok()

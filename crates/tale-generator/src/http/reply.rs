@@ -1,4 +1,4 @@
-//! Answers: the row or the list, its tag, and where it came from.
+//! Responses: the row or the list, its tag, and its origin.
 
 use std::io;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::domain::{Revision, TaleError};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What is said of a page of a list that is not cached for its size.
+/// The `Cache-Status` of a page of a list that is too large to cache.
 const TOO_LARGE: &str = "aside; fwd=bypass; detail=too-large";
 
-/// 200 with one row, 304 where the client has it, 404 where there is none.
+/// Returns 200 with one row, 304 if the client has it, 404 if there is none.
 pub(super) fn one<E: Resource>(
     answer: Answer<Option<Arc<E>>>,
     headers: &HeaderMap,
@@ -41,7 +41,7 @@ pub(super) fn one<E: Resource>(
     Ok(found(&etag, status, written.body(None)))
 }
 
-/// 200 with a page of a list, 304 where the client has it.
+/// Returns 200 with a page of a list, 304 if the client has it.
 pub(super) fn list<E: Resource>(
     window: Window<E>,
     paging: &Paging,
@@ -57,7 +57,7 @@ pub(super) fn list<E: Resource>(
     let written = content
         .measure(|bytes| hash.update(bytes))
         .map_err(|error| unwritten(&error))?;
-    // That there is a next page is part of the answer.
+    // The existence of a next page is part of the response.
     hash.update(link.as_deref().unwrap_or_default());
     let etag = format!("\"{}\"", hex(&hash.finalize()[..16]));
     let mut response = if is_known(&etag, headers) {
@@ -71,7 +71,7 @@ pub(super) fn list<E: Resource>(
     Ok(response)
 }
 
-/// 201 with the row that was added, and its address.
+/// Returns 201 with the added row and its address.
 pub(super) fn created<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
     let location = format!("{}/{}", E::PATH, row.id());
     let mut response = written(row)?;
@@ -80,7 +80,7 @@ pub(super) fn created<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// 200 with the row as it is now.
+/// Returns 200 with the new state of the row.
 pub(super) fn written<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
     let (written, etag) = row_and_tag(row)?;
     let headers = [
@@ -90,7 +90,7 @@ pub(super) fn written<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
     Ok((headers, written.body(None)).into_response())
 }
 
-/// The row's text, and the tag of its state.
+/// Returns the row's JSON, and the tag of its state.
 fn row_and_tag<E: Resource>(row: Arc<E>) -> Result<(Written<E>, String), Problem> {
     let (.., version) = row.stamps();
     let mut state = Revision::begin(version);
@@ -120,8 +120,8 @@ fn not_modified(etag: &str, cache_status: HeaderValue) -> Response {
     (StatusCode::NOT_MODIFIED, headers).into_response()
 }
 
-/// Whether the client has this very answer. One that cannot say so in a form
-/// we read gets the answer again.
+/// Returns true if the client has exactly this response. If its header cannot
+/// be parsed, the client gets the response again.
 fn is_known(etag: &str, headers: &HeaderMap) -> bool {
     match Tags::read(headers, &IF_NONE_MATCH) {
         Ok(Some(tags)) => tags.match_weakly(etag),
@@ -129,7 +129,7 @@ fn is_known(etag: &str, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Who answered, as RFC 9211 has it.
+/// Returns the origin of a read, in the form of RFC 9211.
 fn cache_status<T>(answer: &Answer<T>) -> HeaderValue {
     let mut text = match (answer.tier, answer.bypass) {
         _ if answer.stale.is_some() => "aside; hit; detail=stale".to_owned(),
@@ -144,12 +144,12 @@ fn cache_status<T>(answer: &Answer<T>) -> HeaderValue {
 }
 
 fn unwritten(error: &io::Error) -> Problem {
-    tracing::error!(%error, "an answer has no JSON form");
-    let detail = "the answer could not be written";
+    tracing::error!(%error, "a row cannot be written as JSON");
+    let detail = "the response could not be written";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
-/// Only for texts made here, of ids, numbers and words.
+/// Only for texts made by this service from ids, numbers and words.
 fn ascii(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,4 +1,4 @@
-//! What the three resources have in common.
+//! Code shared by the three resources.
 
 use aside::{Entity, Freshness, Repository};
 use axum::http::StatusCode;
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::problem::Problem;
 use crate::domain::{Child, Echo, Expected, Hero, Invalid, Story, TaleError};
 
-/// A row that has an address.
+/// A row with an address.
 pub(super) trait Resource: Entity<Id = Uuid> + Serialize {
     /// The path of the collection.
     const PATH: &'static str;
 
-    /// What the server sets itself: created, updated, version.
+    /// Returns the fields that the server sets: created, updated, version.
     fn stamps(&self) -> (Timestamp, Timestamp, u64);
 }
 
@@ -42,11 +42,11 @@ impl Resource for Story {
     }
 }
 
-/// Refuses a body that brings back something else than it was given.
+/// Refuses a body whose server-set fields differ from the row.
 ///
-/// What the server sets itself is compared with the database's row, never
-/// with a cached one. Where `If-Match` already says that the row has moved
-/// on, that is the answer, and the UPDATE gives it.
+/// They are compared with the database's row, never with a cached one. If
+/// `If-Match` already shows that the row has changed, the UPDATE reports that
+/// instead.
 pub(super) async fn refuse_a_changed_echo<R>(
     rows: &aside::CachedRepository<R>,
     id: Uuid,
@@ -86,7 +86,7 @@ where
         .filter(|(_, changed)| *changed)
         .map(|(field, _)| Invalid {
             field: field.to_owned(),
-            message: "is the server's to set, and is not what the row has now".to_owned(),
+            message: "is set by the server and differs from the current row".to_owned(),
         })
         .collect();
     if errors.is_empty() {

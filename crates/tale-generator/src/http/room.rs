@@ -1,10 +1,10 @@
-//! How much may be under way at once.
+//! Limits on concurrent writes and on memory.
 //!
-//! Bodies are read without a place, and each byte of them is counted when it
-//! has come: a client that sends slowly keeps neither places nor memory from
-//! others. A request takes its place when it is there as a whole. Reads have
-//! none: what they find in process costs nothing, connections bound their
-//! number, and the database's pool how many of them wait for it.
+//! Bodies are read without a place, and each byte is counted when it arrives.
+//! So a slow client takes neither places nor memory from others. A request
+//! takes its place once it is complete. Reads need no place. Local hits cost
+//! almost nothing, the number of connections bounds the rest, and the
+//! database's pool bounds those that wait for it.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::App;
 use super::problem::Problem;
 
-/// How many writes may run at once.
+/// The maximum number of concurrent writes.
 const MOST_WRITES: usize = 256;
 
-/// What bodies that are read and pages that no cache holds may take together,
-/// in KiB: 64 MiB.
+/// The maximum memory of all bodies being read and of all uncached pages
+/// together, in KiB: 64 MiB.
 const MOST_KIB: usize = 64 * 1024;
 
-/// What all requests share.
+/// The limits shared by all requests.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     places: Arc<Semaphore>,
@@ -35,7 +35,7 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Memory that one request holds.
+/// The memory that one request holds.
 #[derive(Debug)]
 pub(super) struct Memory {
     room: Arc<Semaphore>,
@@ -57,7 +57,7 @@ impl Room {
         Ok(Place { _permit: permit })
     }
 
-    /// No memory yet.
+    /// Returns an empty account of memory.
     pub(super) fn memory(&self) -> Memory {
         Memory {
             room: Arc::clone(&self.memory),
@@ -67,10 +67,10 @@ impl Room {
 }
 
 impl Memory {
-    /// Holds as many `bytes` altogether from now on.
+    /// Raises the memory held to `bytes` in total.
     ///
     /// # Errors
-    /// 503, where others hold too much.
+    /// 503 if other requests hold too much.
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), Problem> {
         let needed = bytes.div_ceil(1024);
         let held = self
@@ -92,7 +92,7 @@ impl Memory {
 }
 
 fn full() -> Problem {
-    Problem::busy("too much is under way at the moment, try again later")
+    Problem::busy("too much work is in progress, try again later")
 }
 
 impl FromRequestParts<App> for Place {

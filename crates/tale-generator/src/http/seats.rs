@@ -1,10 +1,10 @@
-//! The connections that are open, and which of them can be spared.
+//! The open connections, and which of them can be closed.
 //!
-//! A connection is *busy* from the end of a request's header until its answer
-//! is sent, and *waiting* otherwise. Where all seats are taken, a newcomer gets
-//! the seat of the connection that has waited longest: connections that never
-//! end their header cannot keep others out. Refusing newcomers instead would
-//! let them, for as long as they like.
+//! A connection is *busy* from the end of a request's header until its response
+//! is sent, and *waiting* otherwise. If all seats are taken, a new connection
+//! gets the seat of the connection that has waited longest. So connections that
+//! never complete their header cannot exclude others. If new connections were
+//! refused instead, such connections could exclude them forever.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,21 +20,21 @@ pub(super) struct Seats {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Connections that have a seat.
+    /// The number of connections with a seat.
     count: usize,
-    /// Those that wait, by the turn in which they began to.
+    /// The waiting connections, in the order in which they began to wait.
     waiting: BTreeMap<u64, Arc<Notify>>,
     turns: u64,
 }
 
-/// What a connection does.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It has sent no whole header; its turn among those.
+    /// No complete header has arrived; its turn among those that wait.
     Waiting(u64),
-    /// A request is under way.
+    /// A request is in progress.
     Busy,
-    /// The answer is complete, and not yet sent.
+    /// The response is complete, but not yet sent.
     Answered,
     /// Its seat was given to another connection.
     Without,
@@ -45,7 +45,7 @@ enum State {
 pub(super) struct Seat {
     seats: Seats,
     state: Mutex<State>,
-    /// Told when the seat is given to another connection.
+    /// Notified when the seat goes to another connection.
     spared: Arc<Notify>,
 }
 
@@ -57,7 +57,7 @@ impl Seats {
         }
     }
 
-    /// A seat for a connection that just came; `None` where all are busy.
+    /// Takes a seat for a new connection. Returns `None` if all are busy.
     pub(super) fn take(&self) -> Option<Arc<Seat>> {
         let mut taken = self.lock();
         if self.most <= taken.count {
@@ -89,8 +89,8 @@ impl Taken {
 }
 
 impl Seat {
-    /// A request's header has been read; returns whether the seat is still
-    /// the connection's.
+    /// Records that a request's header was read. Returns true if the connection
+    /// still has its seat.
     pub(super) fn is_asked(&self) -> bool {
         let mut state = lock(&self.state);
         *state = match *state {
@@ -103,7 +103,7 @@ impl Seat {
         *state != State::Without
     }
 
-    /// The answer is complete.
+    /// Records that the response is complete.
     pub(super) fn has_answered(&self) {
         let mut state = lock(&self.state);
         if *state == State::Busy {
@@ -111,7 +111,7 @@ impl Seat {
         }
     }
 
-    /// All that was written so far is sent.
+    /// Records that everything written so far is sent.
     pub(super) fn has_sent(&self) {
         let mut state = lock(&self.state);
         if *state == State::Answered {
@@ -119,12 +119,12 @@ impl Seat {
         }
     }
 
-    /// Whether no request is under way.
+    /// Returns true if no request is in progress.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(*lock(&self.state), State::Waiting(_))
     }
 
-    /// Completes when the seat was given to another connection.
+    /// Completes when the seat has gone to another connection.
     pub(super) async fn given_away(&self) {
         self.spared.notified().await;
     }
@@ -139,14 +139,14 @@ impl Drop for Seat {
             State::Without => true,
             State::Busy | State::Answered => false,
         };
-        // Its count went to the connection that has the seat now.
+        // Its count now belongs to the connection that took the seat.
         if !given_away {
             taken.count -= 1;
         }
     }
 }
 
-/// Nothing that holds these locks can panic half-way.
+/// Code that holds these locks cannot panic midway.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,9 @@
-//! Serving until told to stop, and then finishing what was begun.
+//! Serves until it is stopped, and then completes the current requests.
 //!
-//! Every connection has limits: in time for its headers, for pauses between
-//! requests and for reading its answers, and in number. Where they all are
-//! busy a newcomer is refused without reading what it sends, which costs less
-//! than an answer.
+//! Every connection has time limits: for its headers, for pauses between
+//! requests and for reading its responses. Their number is limited too. If all
+//! are busy, a new connection is refused without reading its request, which
+//! costs less than serving it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,32 +26,32 @@ use tokio::time::timeout;
 use super::connection::converse;
 use super::seats::Seats;
 
-/// How long requests under way may take after the service was told to stop.
+/// The time limit of current requests after the stop.
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
 
-/// Connections that may be open beyond those that have a seat: they are being
-/// refused, or closed for others.
+/// The number of connections that may be open beyond those with a seat. They
+/// are being refused, or closed for others.
 const LEAVING: usize = 32;
 
-/// How long a connection that is refused may take to be told so.
+/// The time limit to send the refusal to a connection.
 const REFUSED_WITHIN: Duration = Duration::from_millis(100);
 
-/// What a connection hears where all others are busy.
+/// The response to a connection if all others are busy.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
     Connection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// What a client may ask of a listener, in time and number.
+/// The limits of a listener, in time and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a request's header may take, and a pause before it. Default:
-    /// 10 seconds. The connection is closed then.
+    /// How long a request's header may take, or a pause before it, until the
+    /// connection is closed. Default: 10 seconds.
     pub header_within: Duration,
-    /// How long a client may take nothing of an answer. Default: 10 seconds,
-    /// and a second more for each 16 KiB that it takes. The connection is
-    /// closed then.
+    /// How long a client may take no byte of a response until the connection is
+    /// closed. Each 16 KiB that it takes adds a second. Default: 10 seconds.
     pub read_within: Duration,
-    /// The most connections. Default: 1,024, and where the process may open
-    /// few files less: it leaves 128 of them, or half, to the rest of it.
+    /// The maximum number of connections. Default: 1,024. It is less if the
+    /// process may open few files: 128 of them, or half, are left for other
+    /// uses.
     pub connections: usize,
 }
 
@@ -64,17 +64,17 @@ impl Default for Limits {
         Self {
             header_within: Duration::from_secs(10),
             read_within: Duration::from_secs(10),
-            // At most a thousand.
+            // At most 1,024, so it fits.
             connections: spare.min(MOST) as usize,
         }
     }
 }
 
-/// Answers requests until `stop` completes, then those under way, within 20
+/// Serves requests until `stop` completes, and then the current ones, within 20
 /// seconds.
 ///
-/// Clients that take longer are cut off. Streams of events and connections
-/// without a whole request end at once.
+/// Slower clients are disconnected. Event streams and connections without a
+/// complete request end at once.
 pub async fn serve<L>(
     mut listener: L,
     router: Router,
@@ -122,17 +122,18 @@ pub async fn serve<L>(
     let _ = stopping.send(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(DRAINED_WITHIN, drained).await.is_err() {
-        tracing::warn!("some clients did not let go in time and are cut off");
+        tracing::warn!("some clients were disconnected: their requests did not end in time");
     }
 }
 
-/// Says that there is no seat, without reading what the client sends.
+/// Refuses a connection without reading its request.
 async fn refuse(mut stream: impl tokio::io::AsyncWrite + Unpin) {
     let _ = timeout(REFUSED_WITHIN, stream.write_all(FULL)).await;
     let _ = stream.shutdown().await;
 }
 
-/// A stream of events has no end of its own, and would hold up the stop.
+/// Ends event streams with the service, because they have no end and would
+/// delay the stop.
 async fn end_with_the_service(
     State(told): State<watch::Receiver<bool>>,
     request: Request,
@@ -151,7 +152,7 @@ async fn end_with_the_service(
 }
 
 pub(super) async fn until_told(mut told: watch::Receiver<bool>) {
-    // The sender goes away only with the service.
+    // The sender lives as long as the service.
     let _ = told.wait_for(|told| *told).await;
 }
 
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stream_of_events_does_not_hold_up_the_stop() {
+    async fn an_event_stream_does_not_delay_the_stop() {
         let endless = get(async || {
             let first = stream::iter([Ok::<_, Error>(Bytes::from("data: 1\n\n"))]);
             let body = Body::from_stream(first.chain(stream::pending()));

@@ -1,22 +1,22 @@
-//! Entity tags, as RFC 9110 section 8.8.3 has them.
+//! Entity tags, as in RFC 9110, section 8.8.3.
 
 use axum::http::{HeaderMap, HeaderName};
 
-/// What a precondition header lists.
+/// The contents of a precondition header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
     /// `*`
     Any,
-    /// Each tag with its quotes, and whether it is a weak one.
+    /// Each tag with its quotes, and true if it is weak.
     Listed(Vec<(Vec<u8>, bool)>),
 }
 
-/// A header that is there and cannot be read.
+/// A header that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 impl Tags {
-    /// Reads a header, which may stand on several lines.
+    /// Parses a header, which may occupy several lines.
     pub(super) fn read(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, Malformed> {
         let lines: Vec<&[u8]> = headers
             .get_all(name)
@@ -65,8 +65,8 @@ impl Tags {
         Ok(Self::Listed(listed))
     }
 
-    /// Whether `tag` is among them, weak ones included: good enough to say
-    /// that a copy is still the same.
+    /// Returns true if `tag` is listed, even as a weak tag. That suffices to
+    /// tell that a copy is unchanged.
     pub(super) fn match_weakly(&self, tag: &str) -> bool {
         match self {
             Self::Any => true,
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused() {
+    fn malformed_lists_are_refused() {
         for text in [
             "",
             ",",

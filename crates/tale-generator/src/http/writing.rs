@@ -1,9 +1,10 @@
-//! The JSON of an answer, written as the client takes it.
+//! The JSON of a response, written at the client's pace.
 //!
-//! A client that does not read would hold its whole answer as text. So a large
-//! one is written twice: once for its tag and its length, keeping nothing, and
-//! once in chunks, each when the one before was taken. What is held meanwhile is
-//! the rows, which the cache holds as well.
+//! A client that does not read would hold its whole response in memory as text.
+//! So a large one is written twice. The first pass computes its tag and its
+//! length and keeps nothing. The second writes it in chunks, each after the
+//! previous one was taken. Only the rows are held meanwhile, and the cache
+//! holds those too.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,22 +18,22 @@ use serde::Serialize;
 
 use super::room::Memory;
 
-/// The most of an answer that is held as text for one client.
+/// The maximum text of a response held for one client.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// What an answer is made of.
+/// The contents of a response.
 #[derive(Debug)]
 pub(super) enum Content<E> {
     One(Arc<E>),
     List(Vec<Arc<E>>),
 }
 
-/// An answer that was written once.
+/// A response after the first pass.
 #[derive(Debug)]
 pub(super) struct Written<E> {
     content: Content<E>,
     length: u64,
-    /// All of it, if it is small.
+    /// The whole text, if it is small.
     text: Option<Vec<u8>>,
 }
 
@@ -44,7 +45,7 @@ impl<E: Serialize> Content<E> {
         }
     }
 
-    /// Writes the row at `at`, and what stands around it in a list.
+    /// Writes the row at `at`, and its separators in a list.
     fn write(&self, at: usize, out: &mut impl io::Write) -> io::Result<()> {
         let list = matches!(self, Self::List(_));
         if list {
@@ -59,15 +60,16 @@ impl<E: Serialize> Content<E> {
         Ok(())
     }
 
-    /// How many times `write` is to be called: an empty list has brackets.
+    /// Returns the number of calls of `write`: an empty list still has
+    /// brackets.
     fn pieces(&self) -> usize {
         self.rows().len().max(1)
     }
 
-    /// Writes all of it, past `each` byte.
+    /// Writes everything once, and passes all bytes to `each`.
     ///
     /// # Errors
-    /// A row has no JSON form.
+    /// If a row has no JSON form.
     pub(super) fn measure(self, each: impl FnMut(&[u8])) -> io::Result<Written<E>> {
         let mut first = First {
             each,
@@ -86,7 +88,7 @@ impl<E: Serialize> Content<E> {
 }
 
 impl<E: Serialize + Send + Sync + 'static> Written<E> {
-    /// The body, which holds `memory` until it is written.
+    /// Returns the body, which holds `memory` until it is written.
     pub(super) fn body(self, memory: Option<Memory>) -> Body {
         match self.text {
             Some(text) => Body::from(text),
@@ -101,7 +103,7 @@ impl<E: Serialize + Send + Sync + 'static> Written<E> {
     }
 }
 
-/// The first time: counts, and keeps what is small.
+/// The first pass: counts, and keeps a small text.
 struct First<F> {
     each: F,
     length: usize,
@@ -125,11 +127,11 @@ impl<F: FnMut(&[u8])> io::Write for First<F> {
     }
 }
 
-/// The second time: one chunk after the other.
+/// The second pass: one chunk after the other.
 struct Chunks<E> {
     content: Content<E>,
     left: u64,
-    /// The piece to go on with, and how much of it is written already.
+    /// The current piece, and how many of its bytes are already written.
     at: usize,
     skip: usize,
     _memory: Option<Memory>,
@@ -149,7 +151,8 @@ impl<E: Serialize> Chunks<E> {
                 written?;
                 (self.at, self.skip) = (self.at + 1, 0);
             } else {
-                // Perhaps to its very end; then nothing of it comes next.
+                // The piece may be complete; the next call then writes nothing
+                // of it.
                 self.skip += chunk.text.len() - before;
             }
         }
@@ -158,9 +161,9 @@ impl<E: Serialize> Chunks<E> {
     }
 }
 
-/// A part of what is written to it.
+/// Keeps a part of the text written to it.
 struct Chunk {
-    /// What came before.
+    /// The bytes to skip, which were written before.
     skip: usize,
     text: Vec<u8>,
 }
@@ -173,7 +176,7 @@ impl io::Write for Chunk {
         let taken = room.min(bytes.len() - skipped);
         self.text
             .extend_from_slice(&bytes[skipped..skipped + taken]);
-        // Zero says that there is no room, and ends the writing.
+        // Zero means that there is no room, and ends the writing.
         Ok(skipped + taken)
     }
 
@@ -194,8 +197,8 @@ impl<E: Serialize + Send + Sync + 'static> HttpBody for Chunks<E> {
         if this.left == 0 {
             return Poll::Ready(None);
         }
-        // All of it was written once already, so this cannot fail; where it
-        // did, the connection ends before the answer is as long as it said.
+        // The first pass succeeded, so this cannot fail. If it did, the
+        // connection would end before the announced length.
         let chunk = this.next().unwrap_or_default();
         Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
     }
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_chunks_is_the_answer_as_a_whole() {
+    fn chunks_add_up_to_the_whole_response() {
         let row = |length: usize| Arc::new("\"x\u{416}".repeat(length / 5));
         for lengths in [
             vec![],

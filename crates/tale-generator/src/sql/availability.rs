@@ -1,9 +1,10 @@
-//! Whether the database answers, as those who asked it found out.
+//! The availability of the database, as its callers observe it.
 //!
-//! A server that went away is met by every request, so it is logged when that
-//! begins and when it ends, and not in between. So is one that answers and
-//! fails, as where its disk is full; there reads may go on, so they and writes
-//! are told apart. There is no probe: `/health` asks often enough.
+//! Every request meets a server that is unavailable. So only the begin and the
+//! end of an outage are logged. The same applies to a server that replies and
+//! fails, for example on a full disk. Reads may still succeed there, so reads
+//! and writes are tracked separately. There is no probe, because `/health` runs
+//! often enough.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,31 +14,31 @@ use super::failure::{is_away, tale_error};
 use super::plans::Plans;
 use crate::domain::{Failure, TaleError};
 
-/// What the last questions came to.
+/// The results of the latest calls.
 #[derive(Debug)]
 pub(super) struct Availability {
-    /// Whether callers queue for connections to another machine, where a wait
-    /// in vain can mean that none could be opened. A file is always there.
+    /// True if callers queue for connections to another machine. Then a timeout
+    /// can mean that no connection could be opened. A file is always available.
     remote: bool,
     opened: Instant,
-    /// When the last answer came, in milliseconds since `opened`.
+    /// The time of the latest reply, in milliseconds since `opened`.
     answered: AtomicU64,
     away: AtomicBool,
-    /// Whether the last read, or the last write, failed.
+    /// True if the latest read, or the latest write, failed.
     failing: [AtomicBool; 2],
-    /// Connections that callers have in hand.
+    /// The number of connections that callers use.
     held: AtomicUsize,
     plans: Arc<Plans>,
 }
 
-/// What a question is part of.
+/// The operation that a call is part of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Work {
     Read,
     Write,
 }
 
-/// A connection in hand, until it is dropped.
+/// A connection in use, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held(Arc<Availability>);
 
@@ -48,7 +49,7 @@ impl Drop for Held {
 }
 
 impl Availability {
-    /// Of a database that was opened just now.
+    /// Creates the state of a database that was just opened.
     pub(super) fn new(remote: bool, plans: Arc<Plans>) -> Self {
         Self {
             remote,
@@ -61,14 +62,14 @@ impl Availability {
         }
     }
 
-    /// Says that a caller has a connection from here on.
+    /// Records that a caller uses a connection from now on.
     pub(super) fn hold(self: &Arc<Self>) -> Held {
         self.held.fetch_add(1, Ordering::Relaxed);
         Held(self.clone())
     }
 
-    /// What the outcome of a question that was put at `begun` means to the
-    /// caller; `kind` names the rows it was about.
+    /// Converts the outcome of a call that began at `begun` for the caller.
+    /// `kind` names the rows of the call.
     pub(super) fn judge<T>(
         &self,
         begun: Instant,
@@ -81,9 +82,9 @@ impl Availability {
                 self.heard();
                 return Ok(value);
             }
-            // The pool goes on trying to connect and says no more than that
-            // it took too long. Where others have connections, or were
-            // answered meanwhile, there are only too many callers.
+            // The pool retries to connect, and only reports a timeout. If other
+            // callers use connections, or got a reply meanwhile, the database
+            // is only overloaded.
             Err(error @ sqlx::Error::PoolTimedOut) if self.remote && self.none_since(begun) => {
                 TaleError::Database(Failure::new(error))
             }
@@ -103,7 +104,7 @@ impl Availability {
         Err(error)
     }
 
-    /// Says that a read, or a write as a whole, was done.
+    /// Records that a read, or a whole write, succeeded.
     pub(super) fn done(&self, work: Work) {
         let failing = self.failing(work);
         if failing.load(Ordering::Relaxed) && failing.swap(false, Ordering::Relaxed) {
@@ -127,7 +128,8 @@ impl Availability {
         }
     }
 
-    /// Whether nobody has had a connection since then, as far as is known.
+    /// Returns true if no caller has had a connection since then, as far as is
+    /// known.
     fn none_since(&self, begun: Instant) -> bool {
         let begun = millis(begun.saturating_duration_since(self.opened));
         self.held.load(Ordering::Relaxed) == 0 && self.answered.load(Ordering::Relaxed) < begun
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_in_vain_is_the_servers_absence_only_if_nobody_had_a_connection() {
+    fn a_pool_timeout_means_an_outage_only_without_connections() {
         let server = Arc::new(Availability::new(true, Arc::new(Plans::new())));
         sleep(Duration::from_millis(5));
         let begun = Instant::now();

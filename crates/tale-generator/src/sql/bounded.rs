@@ -1,4 +1,4 @@
-//! A repository whose lists have an end.
+//! A repository with size-limited lists.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use aside::{Repository, Rows, Write};
 use super::pages::{IdOf, IndexOf, Pages};
 use crate::domain::TaleError;
 
-/// The same rows, and of lists only those that take no more than `bytes`: what
-/// would not be cached is not loaded as a whole either.
+/// The same repository, but lists of more than `bytes` are refused. They would
+/// not be cached, so they are not loaded as a whole either.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounded<R> {
     inner: R,

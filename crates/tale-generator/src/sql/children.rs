@@ -20,8 +20,8 @@ pub struct SqlChildren {
     database: Database,
 }
 
-/// What a child is made from, by name: a column that a later version adds must
-/// not change what the prepared statements of this one return.
+/// The columns of a child, by name. Prepared statements of this version then
+/// return the same after a later version adds a column.
 macro_rules! columns {
     () => {
         "id, name, age, gender, interests, created_at, updated_at, version"
@@ -89,17 +89,18 @@ impl FromColumns for Child {
 }
 
 impl SqlChildren {
-    /// The children of `database`.
+    /// Returns the children of `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// Replaces the child of the same id if it is what is expected; returns `None` when there is no
-    /// such child. A new name is given to its stories in the same transaction.
+    /// Replaces the child of the same id if it is in the expected state.
+    /// Returns `None` if there is no such child. Its stories get a new name in
+    /// the same transaction.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else.
+    /// [`TaleError::Conflict`] if it is in another state.
     pub async fn update_if(
         &self,
         row: Child,
@@ -123,11 +124,12 @@ impl SqlChildren {
         })
     }
 
-    /// Deletes the child if it is what is expected; returns whether there was
-    /// one. Its stories keep the name and lose the id, each with a version more.
+    /// Deletes the child if it is in the expected state. Returns false if there
+    /// is none. Its stories keep the name and lose the id, and the version of
+    /// each increases.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else.
+    /// [`TaleError::Conflict`] if it is in another state.
     pub async fn delete_if(
         &self,
         id: Uuid,
@@ -186,7 +188,7 @@ impl Repository for SqlChildren {
         table::list(&self.database, Child::STATEMENTS.all, vec![]).await
     }
 
-    /// Adds the child with version 1 and the time now.
+    /// Adds the child with version 1 and the current time.
     async fn save_in(&self, mut row: Child, write: &mut Write) -> Result<Arc<Child>, TaleError> {
         row.draft().validate()?;
         row.created_at = now();

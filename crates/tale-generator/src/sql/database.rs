@@ -1,4 +1,4 @@
-//! The database: where reads run, and where transactions begin.
+//! The database: it runs reads and begins transactions.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -77,14 +77,14 @@ impl Database {
         })
     }
 
-    /// Whether a URL is one that [`open`](Self::open) understands. Nothing is
-    /// connected to.
+    /// Returns true if [`open`](Self::open) supports this URL. It does not
+    /// connect.
     #[must_use]
     pub fn understands(url: &str) -> bool {
         open::understands(url)
     }
 
-    /// `sqlite` or `postgresql`.
+    /// Returns `sqlite` or `postgresql`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self.pool {
@@ -93,10 +93,10 @@ impl Database {
         }
     }
 
-    /// Whether the database answers.
+    /// Checks that the database replies.
     ///
     /// # Errors
-    /// [`TaleError`] when it does not.
+    /// [`TaleError`] if it does not.
     pub async fn ping(&self) -> Result<(), TaleError> {
         let question = async {
             match &self.pool {
@@ -112,10 +112,10 @@ impl Database {
         self.within_the_limit(question, "row", Work::Read).await
     }
 
-    /// Whether the tables are empty.
+    /// Returns true if the tables are empty.
     ///
     /// # Errors
-    /// [`TaleError`] when the database fails.
+    /// [`TaleError`] if the database fails.
     pub async fn is_empty(&self) -> Result<bool, TaleError> {
         const ANY: Statement = Statement::both(
             "SELECT id FROM heroes UNION ALL SELECT id FROM children
@@ -125,14 +125,14 @@ impl Database {
         Ok(rows.is_empty())
     }
 
-    /// How many reads the database has answered, transactions apart.
+    /// Returns the number of reads so far, without those in transactions.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.limits.reads.load(Ordering::Relaxed)
     }
 
-    /// Makes `cache` hear of writes that could not reach Redis, made by this
-    /// process or another, through the journal in this database.
+    /// Makes `cache` poll the journal of this database. It contains the writes
+    /// of any process that could not reach Redis.
     pub async fn journal_for(&self, cache: &CacheService) {
         match &self.pool {
             Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
@@ -140,8 +140,9 @@ impl Database {
         }
     }
 
-    /// Puts triggers on the three tables, so that what other programs write
-    /// is forgotten by every instance whose `CACHE_NAMESPACE` is `namespace`.
+    /// Puts triggers on the three tables. Every instance whose
+    /// `CACHE_NAMESPACE` is `namespace` then invalidates rows that other
+    /// programs write.
     ///
     /// # Errors
     /// The database's.
@@ -166,7 +167,7 @@ impl Database {
         Ok(())
     }
 
-    /// Removes them.
+    /// Removes these triggers.
     ///
     /// # Errors
     /// The database's.
@@ -186,7 +187,7 @@ impl Database {
         Ok(())
     }
 
-    /// Ends all connections. Reads and writes fail from then on.
+    /// Closes all connections. Later reads and writes fail.
     pub async fn close(&self) {
         match &self.pool {
             Pool::Sqlite(pool) => pool.close().await,
@@ -226,8 +227,8 @@ impl Database {
         })
     }
 
-    /// Reads rows one after the other and no more than `most`. The first is
-    /// read whatever it takes if it is `wanted`.
+    /// Reads rows one by one, up to `most`. If the first row is `wanted`, it is
+    /// read at any size.
     pub(super) async fn fetch_most<T: FromColumns + Serialize>(
         &self,
         statement: Statement,
@@ -263,8 +264,8 @@ impl Database {
         })
     }
 
-    /// Begins the transaction of a write that locks the row of this id first,
-    /// or no row that is there.
+    /// Begins the transaction of a write. `row` is the id of the existing row
+    /// that it locks first, if any.
     pub(super) async fn begin(
         &self,
         write: &Write,
@@ -274,8 +275,8 @@ impl Database {
         let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {
-                // IMMEDIATE takes the write lock at once: what is read after
-                // it is what will be written over.
+                // IMMEDIATE takes the write lock at once, so no other write can
+                // change rows between reading and writing them.
                 Pool::Sqlite(pool) => SqliteJournal::begin(pool, write)
                     .await
                     .map(|inner| Transaction::sqlite(inner, limit, availability)),
@@ -290,8 +291,8 @@ impl Database {
         Ok(begun)
     }
 
-    /// Begins a transaction that reads everything as of one moment, however
-    /// long that takes.
+    /// Begins a transaction that reads all rows as of one moment, with no limit
+    /// on its duration.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, TaleError> {
         const WITHOUT_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings
              WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')";
@@ -315,7 +316,7 @@ impl Database {
         begun.map(Snapshot::new)
     }
 
-    /// A peer that went silent gives no error of its own.
+    /// A silent peer causes no error, so only this timeout ends the wait.
     async fn within_the_limit<T>(
         &self,
         asked: impl Future<Output = Result<T, sqlx::Error>>,

@@ -20,8 +20,8 @@ pub struct SqlHeroes {
     database: Database,
 }
 
-/// What a hero is made from, by name: a column that a later version adds must
-/// not change what the prepared statements of this one return.
+/// The columns of a hero, by name. Prepared statements of this version then
+/// return the same after a later version adds a column.
 macro_rules! columns {
     () => {
         "id, name, age, gender, appearance, personality_traits, interests, strengths, \
@@ -100,17 +100,17 @@ impl FromColumns for Hero {
 }
 
 impl SqlHeroes {
-    /// The heroes of `database`.
+    /// Returns the heroes of `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// Replaces the hero of the same id if it is what is expected; returns `None` when there is no
-    /// such hero. The version is compared inside the UPDATE.
+    /// Replaces the hero of the same id if it is in the expected state. Returns
+    /// `None` if there is no such hero. The UPDATE compares the version.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else.
+    /// [`TaleError::Conflict`] if it is in another state.
     pub async fn update_if(
         &self,
         row: Hero,
@@ -131,11 +131,12 @@ impl SqlHeroes {
         })
     }
 
-    /// Deletes the hero if it is what is expected; returns whether there was
-    /// one. Its stories stay, without it, each with a version more.
+    /// Deletes the hero if it is in the expected state. Returns false if there
+    /// is none. Its stories stay, without it, and the version of each
+    /// increases.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else.
+    /// [`TaleError::Conflict`] if it is in another state.
     pub async fn delete_if(
         &self,
         id: Uuid,
@@ -187,7 +188,7 @@ impl Repository for SqlHeroes {
         table::list(&self.database, Hero::STATEMENTS.all, vec![]).await
     }
 
-    /// Adds the hero with version 1 and the time now.
+    /// Adds the hero with version 1 and the current time.
     async fn save_in(&self, mut row: Hero, write: &mut Write) -> Result<Arc<Hero>, TaleError> {
         row.draft().validate()?;
         row.created_at = now();

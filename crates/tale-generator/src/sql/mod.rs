@@ -1,22 +1,21 @@
 //! The repositories over SQLite and PostgreSQL.
 //!
-//! Both databases understand the same SQL here, down to the placeholders, so
-//! each statement is written once; the few that differ say both forms side by
-//! side in a `Statement`. What differs in types (ids,
-//! timestamps, JSON) is settled in `statement.rs` on the way in and in
-//! `columns.rs` on the way out.
+//! Both databases accept the same SQL here, including the placeholders, so each
+//! statement is written once. For the few that differ, a `Statement` contains
+//! both forms. Types differ for ids, timestamps and JSON. `statement.rs`
+//! converts them on writing, `columns.rs` on reading.
 //!
-//! Locks are always taken in the order child, hero, stories by id, so that no
-//! two writes wait for each other.
+//! Locks are always taken in the order child, hero, stories by id, so that two
+//! writes never deadlock.
 
-/// Rows by the names of their columns, which the module of their table lists.
+/// Selects columns by name; the module of each table lists them.
 macro_rules! select {
     ($from:literal) => {
         concat!("SELECT ", columns!(), " FROM ", $from)
     };
 }
 
-/// A write that returns the rows as they are after it.
+/// A write that returns the rows in their new state.
 macro_rules! returning {
     ($write:literal) => {
         concat!($write, " RETURNING ", columns!())

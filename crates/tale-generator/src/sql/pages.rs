@@ -1,9 +1,10 @@
-//! Lists that are too large to be held as a whole, a page at a time.
+//! Lists that are too large to be read as a whole, read in pages (keyset
+//! pagination).
 //!
-//! A page begins after the position of the last row before it. Counting rows
-//! instead would read all that come before, and skip or repeat some where rows
-//! are added or deleted meanwhile. What a page takes is bounded in bytes as
-//! well as in rows: a thousand rows may be a gigabyte.
+//! A page begins after the position of the last row of the previous page. An
+//! offset would read all earlier rows, and would skip or repeat rows that are
+//! added or deleted meanwhile. A page is bounded in bytes as well as in rows,
+//! because a thousand rows may be a gigabyte.
 
 use std::future::Future;
 use std::io;
@@ -21,11 +22,11 @@ use super::statement::{Statement, Value};
 use super::table::Table;
 use crate::domain::TaleError;
 
-/// How many rows the first statement of a page asks for. Each further one asks
-/// for twice as many: where rows are large, few are read in vain.
+/// The number of rows in the first statement of a page. Each further one
+/// doubles it. So if rows are large, few are read and dropped.
 const FIRST_ROWS: usize = 32;
 
-/// The place of a row in a list: lists are in the order of these.
+/// The position of a row in a list; lists are ordered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) created_at: Timestamp,
@@ -33,7 +34,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Before every row.
+    /// Returns the position before every row.
     pub(crate) fn first() -> Self {
         Self {
             created_at: "0001-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN),
@@ -46,29 +47,29 @@ impl Position {
 #[derive(Debug)]
 pub(crate) struct Page<E> {
     pub(crate) rows: Vec<Arc<E>>,
-    /// Whether there are rows after them.
+    /// True if more rows follow.
     pub(crate) more: bool,
-    /// Their size as JSON.
+    /// The size of the rows as JSON.
     pub(crate) bytes: usize,
 }
 
-/// The most that is read of a list.
+/// The maximum to read of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
     pub(crate) rows: usize,
-    /// As JSON. One row is read whatever it takes.
+    /// The size as JSON. One row is read at any size.
     pub(crate) bytes: usize,
 }
 
-/// The id of a repository's rows.
+/// The id type of a repository's rows.
 pub(super) type IdOf<R> = <<R as Repository>::Entity as Entity>::Id;
 
-/// The index of a repository's rows.
+/// The index type of a repository's rows.
 pub(crate) type IndexOf<R> = <<R as Repository>::Entity as Entity>::Index;
 
-/// A repository whose lists can be read in part.
+/// A repository whose lists can be read in pages.
 pub(crate) trait Pages: Repository<Error = TaleError> {
-    /// The rows of one list, or of all, after a position.
+    /// Returns the rows of one list, or of all, after a position.
     fn page(
         &self,
         index: Option<&IndexOf<Self>>,
@@ -76,7 +77,7 @@ pub(crate) trait Pages: Repository<Error = TaleError> {
         most: Most,
     ) -> impl Future<Output = Result<Page<Self::Entity>, TaleError>> + Send;
 
-    /// The list as a whole, as of one moment; `None` where it takes more
+    /// Returns the whole list as of one moment, or `None` if it has more than
     /// `bytes`.
     fn whole(
         &self,
@@ -85,8 +86,8 @@ pub(crate) trait Pages: Repository<Error = TaleError> {
     ) -> impl Future<Output = Result<Option<Rows<Self::Entity>>, TaleError>> + Send;
 }
 
-/// A statement for rows after the position `$1`, `$2`, at most `$3` of them, with
-/// its further values; `None` for a list that no row can stand in.
+/// A statement for at most `$3` rows after the position `$1`, `$2`, with its
+/// further values. `None` for a list that can contain no row.
 pub(super) type Paging = Option<(Statement, Vec<Value>)>;
 
 pub(super) async fn page<T: Table + Serialize>(
@@ -142,7 +143,7 @@ pub(super) async fn whole<T: Table + Serialize>(
     let Some((statement, values)) = paging else {
         return Ok(Some(Arc::new([])));
     };
-    // No row takes less, so more of them would take too much.
+    // No row is smaller, so more rows than this would exceed the limit.
     const FEWEST_BYTES: usize = 64;
     let most = Most {
         rows: bytes / FEWEST_BYTES + 1,
@@ -164,7 +165,7 @@ fn at(after: Position, rows: usize, values: &[Value]) -> Vec<Value> {
     all
 }
 
-/// Takes rows until there is enough.
+/// Takes rows until the maximum is reached.
 pub(super) async fn gather<T: Serialize>(
     rows: impl Stream<Item = Result<Result<T, sqlx::Error>, sqlx::Error>>,
     most: Most,
@@ -189,7 +190,7 @@ pub(super) async fn gather<T: Serialize>(
     Ok(page)
 }
 
-/// The size of a row in an array.
+/// Returns the size of a row in a JSON array.
 fn json_bytes<T: Serialize>(row: &T) -> Result<usize, sqlx::Error> {
     struct Count(usize);
     impl io::Write for Count {

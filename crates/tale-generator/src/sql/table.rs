@@ -1,5 +1,5 @@
-//! What the three tables have in common: reading, locking, inserting,
-//! replacing and deleting one row.
+//! Code shared by the three tables: reading, locking, inserting, replacing and
+//! deleting one row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use crate::domain::{Expected, TaleError, now};
 pub(super) trait Table: Entity<Id = Uuid> + FromColumns {
     const STATEMENTS: Statements;
 
-    /// What a client may write, in the order of the statements.
+    /// Returns the fields that a client may write, in the order of the
+    /// statements.
     fn writable(&self) -> Result<Vec<Value>, sqlx::Error>;
 
-    /// When the row was added, when it last changed, and its version.
+    /// Returns the creation time, the time of the last change, and the version.
     fn stamps(&self) -> (Timestamp, Timestamp, u64);
 }
 
@@ -38,13 +39,13 @@ pub(super) struct Statements {
     pub(super) page: Statement,
     /// `$1`: the id. Locks the row until the transaction ends.
     pub(super) lock: Statement,
-    /// The id, the writable columns, both timestamps, the version. Answers
-    /// no row if the id is taken.
+    /// The id, the writable columns, both timestamps, the version. Returns no
+    /// row if the id is taken.
     pub(super) insert: Statement,
     /// The id, the writable columns, the time, the expected version or null.
-    /// Raises the version; answers no row if it is not the expected one.
+    /// Increments the version. Returns no row if it is not the expected one.
     pub(super) update: Statement,
-    /// The id, the expected version or null. Answers the id of the row.
+    /// The id, the expected version or null. Returns the id of the row.
     pub(super) delete: Statement,
 }
 
@@ -88,7 +89,7 @@ pub(super) async fn list<T: Table>(
     Ok(rows.into_iter().map(Arc::new).collect())
 }
 
-/// Reads the row and keeps others from changing it.
+/// Reads the row and locks it against changes.
 pub(super) async fn lock<T: Table>(
     transaction: &mut Transaction,
     id: Uuid,
@@ -98,7 +99,7 @@ pub(super) async fn lock<T: Table>(
         .await
 }
 
-/// Inserts the row as it is; answers `None` if its id is taken.
+/// Inserts the row unchanged. Returns `None` if its id is taken.
 pub(super) async fn insert<T: Table>(
     transaction: &mut Transaction,
     row: &T,
@@ -116,7 +117,7 @@ pub(super) async fn insert<T: Table>(
         .await
 }
 
-/// Writes over `before`, which is locked, and answers the row as stored.
+/// Replaces `before`, which is locked, and returns the stored row.
 pub(super) async fn replace<T: Table>(
     transaction: &mut Transaction,
     before: &T,
@@ -147,8 +148,8 @@ pub(super) async fn delete<T: Table>(
     deleted.map(drop).ok_or_else(|| moved_on(before))
 }
 
-/// The version that the statement must find, after a look at the locked row;
-/// `None` for any.
+/// Checks the locked row, and returns the version that the statement must find,
+/// or `None` for any.
 pub(super) fn expect<T: Table>(before: &T, expected: &Expected) -> Result<Option<u64>, TaleError> {
     let (_, _, version) = before.stamps();
     match expected {
@@ -158,15 +159,15 @@ pub(super) fn expect<T: Table>(before: &T, expected: &Expected) -> Result<Option
     }
 }
 
-/// The row is locked, so a statement that did not find it did not find the
-/// version it was told to expect.
+/// Returns the error of a statement that found no row. The row is locked, so
+/// only its version can differ from the expected one.
 pub(super) fn moved_on<T: Table>(before: &T) -> TaleError {
     let (_, _, current) = before.stamps();
     TaleError::Conflict { current }
 }
 
-/// Whether any row can hold this text. PostgreSQL refuses to be asked for
-/// text with a NUL, and stores none.
+/// Returns true if a row can contain this text. PostgreSQL stores no NUL and
+/// refuses it in a query.
 pub(super) fn storable(text: &str) -> bool {
     !text.contains('\0')
 }

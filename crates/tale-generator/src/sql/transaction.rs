@@ -1,4 +1,4 @@
-//! One transaction, and how it ends.
+//! A transaction and its end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +23,8 @@ pub(super) struct Transaction {
     availability: Arc<Availability>,
     /// Called at each step of the commit.
     pub(super) at_commit: Option<fn(CommitStep)>,
-    /// A write's place among the writes; after the connection, which is given
-    /// back first.
+    /// The place of this write. Declared after the connection, which is
+    /// therefore released first.
     pub(super) place: Option<Place>,
     _held: Held,
 }
@@ -65,7 +65,7 @@ impl Transaction {
         }
     }
 
-    /// Runs a statement and takes its rows.
+    /// Runs a statement and returns its rows.
     pub(super) async fn fetch<T: FromColumns>(
         &mut self,
         statement: Statement,
@@ -91,7 +91,7 @@ impl Transaction {
         self.availability.judge(begun, outcome, kind, Work::Write)
     }
 
-    /// Runs a statement and takes its first row.
+    /// Runs a statement and returns its first row.
     pub(super) async fn fetch_first<T: FromColumns>(
         &mut self,
         statement: Statement,
@@ -105,7 +105,7 @@ impl Transaction {
             .next())
     }
 
-    /// Runs a statement; its rows do not matter.
+    /// Runs a statement and ignores its rows.
     pub(super) async fn execute(
         &mut self,
         statement: Statement,
@@ -131,12 +131,12 @@ impl Transaction {
         self.availability.judge(begun, outcome, kind, Work::Write)
     }
 
-    /// Commits what `write` was told, once every copy is kept from coming
-    /// back before the verdict.
+    /// Commits the changes recorded in `write`. Before that it quarantines
+    /// their keys, so that no tier can cache them before the outcome is known.
     ///
     /// # Cancellation
-    /// Dropped after the quarantine, the write counts as ambiguous: the rows
-    /// it changed are read from the database until the quarantine ends.
+    /// If dropped after the quarantine, the write is ambiguous. The rows it
+    /// changed are read from the database until the quarantine ends.
     pub(super) async fn commit(mut self, write: &mut Write) -> Result<(), TaleError> {
         let journalled = {
             let left = write.before_commit().await;
@@ -157,7 +157,7 @@ impl Transaction {
                 Inner::Postgres(inner) => inner.commit().await,
             }
         };
-        // A COMMIT that was sent and not answered may have happened.
+        // A COMMIT without a reply may have succeeded.
         let begun = Instant::now();
         let verdict = timeout(self.limit, committed)
             .await
@@ -194,13 +194,13 @@ impl Transaction {
         let recorded = match recorded {
             Ok(()) => Ok(()),
             Err(RecordError::Database(error)) => Err(error),
-            // The policy is another one.
+            // Cannot happen with this policy.
             Err(RecordError::Refused) => return Err(TaleError::Busy),
         };
         self.availability.judge(begun, recorded, "row", Work::Write)
     }
 
-    /// Rolls back; answers whether that is certain.
+    /// Rolls back. Returns true if that is certain.
     async fn rollback(self) -> bool {
         let rolled_back = async {
             match self.inner {

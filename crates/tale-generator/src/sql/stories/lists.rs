@@ -1,4 +1,4 @@
-//! The stories' lists, a page at a time.
+//! The stories' lists, read in pages.
 
 use aside::Rows;
 

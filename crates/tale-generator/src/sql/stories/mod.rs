@@ -1,7 +1,7 @@
 //! Stories in SQL.
 
-/// What a story is made from, by name: a column that a later version adds must
-/// not change what the prepared statements of this one return.
+/// The columns of a story, by name. Prepared statements of this version then
+/// return the same after a later version adds a column.
 macro_rules! columns {
     () => {
         "id, title, content, moral, language, child_id, child_name, hero_id, rating, \
@@ -35,17 +35,18 @@ pub struct SqlStories {
 }
 
 impl SqlStories {
-    /// The stories of `database`.
+    /// Returns the stories of `database`.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// Replaces the story of the same id if it is what is expected; returns `None` when there is no
-    /// such story. Where there is a `child_id`, the child's name is stored.
+    /// Replaces the story of the same id if it is in the expected state.
+    /// Returns `None` if there is no such story. If there is a `child_id`, the
+    /// child's name is stored.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else,
+    /// [`TaleError::Conflict`] if it is in another state,
     /// [`TaleError::UnknownChild`] and [`TaleError::UnknownHero`].
     pub async fn update_if(
         &self,
@@ -57,8 +58,8 @@ impl SqlStories {
         row.draft().validate()?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(row.id)).await?;
-            // The child and the hero are locked first, as everywhere; that one
-            // is unknown is said only if the story is not.
+            // The child and the hero are locked first, as everywhere. An
+            // unknown one is reported only if the story exists.
             let unknown = settle(&mut transaction, &mut row).await?;
             let Some(before) = table::lock::<Story>(&mut transaction, row.id).await? else {
                 return Ok(None);
@@ -71,11 +72,11 @@ impl SqlStories {
         })
     }
 
-    /// Deletes the story if it is what is expected; returns whether there was
-    /// one.
+    /// Deletes the story if it is in the expected state. Returns false if there
+    /// is none.
     ///
     /// # Errors
-    /// [`TaleError::Conflict`] when it is something else.
+    /// [`TaleError::Conflict`] if it is in another state.
     pub async fn delete_if(
         &self,
         id: Uuid,
@@ -95,11 +96,11 @@ impl SqlStories {
         })
     }
 
-    /// Rates the story, 1 to 10; answers `None` when there is no such story.
+    /// Rates the story, 1 to 10. Returns `None` if there is no such story.
     ///
     /// # Errors
-    /// [`TaleError::Invalid`] for another rating, [`TaleError::Conflict`]
-    /// when the story has another version than the expected one.
+    /// [`TaleError::Invalid`] for another rating, [`TaleError::Conflict`] if
+    /// the story is in another state than the expected one.
     pub async fn set_rating(
         &self,
         id: Uuid,
@@ -170,7 +171,7 @@ impl Repository for SqlStories {
         table::list(&self.database, Story::STATEMENTS.all, vec![]).await
     }
 
-    /// Adds the story with version 1 and the time now. Where there is a
+    /// Adds the story with version 1 and the current time. If there is a
     /// `child_id`, the child's name is stored.
     async fn save_in(&self, mut row: Story, write: &mut Write) -> Result<Arc<Story>, TaleError> {
         row.draft().validate()?;
@@ -208,11 +209,11 @@ impl Repository for SqlStories {
     }
 }
 
-/// Holds the child and the hero that the story names, in this order, and
-/// gives the story the child's name. Answers which of them is unknown.
+/// Locks the child and the hero that the story names, in this order, and gives
+/// the story the child's name. Returns an error if one of them is unknown.
 ///
-/// A rename waits for this transaction, and so finds the story; or this one
-/// waits for the rename, and so finds the new name.
+/// A concurrent rename either waits for this transaction and then finds the
+/// story, or this transaction waits for the rename and then finds the new name.
 pub(super) async fn settle(
     transaction: &mut Transaction,
     story: &mut Story,

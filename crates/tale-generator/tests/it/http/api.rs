@@ -1,4 +1,4 @@
-//! The router over a fresh database, and what it answers.
+//! The router over a fresh database, and its responses.
 
 use aside::{CacheConfig, CacheService, Settings};
 use aside_admin::Access;
@@ -21,7 +21,7 @@ pub(crate) struct Api {
     router: Router,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -30,12 +30,12 @@ pub(crate) struct Reply {
 }
 
 impl Api {
-    /// With a cache inside this process.
+    /// Returns the API with a cache inside this process.
     pub(crate) async fn in_memory() -> Self {
         Self::over("sqlite::memory:", patient(), cache_in_memory().await).await
     }
 
-    /// With the cache that these settings describe.
+    /// Returns the API with the cache that these settings describe.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let settings = Settings::from_pairs(settings.iter().copied());
         let config = CacheConfig::from_settings(&settings).unwrap();
@@ -43,7 +43,7 @@ impl Api {
         Self::over("sqlite::memory:", patient(), cache).await
     }
 
-    /// On PostgreSQL, where it is installed.
+    /// Returns the API on PostgreSQL, if it is installed.
     pub(crate) async fn on_postgres() -> Option<Self> {
         let url = postgres_database()?;
         Some(Self::over(&url, patient(), cache_in_memory().await).await)
@@ -109,7 +109,7 @@ impl Api {
         self.ask("DELETE", path, &[], None).await
     }
 
-    /// Adds what the body says and answers the row.
+    /// Adds a row from the body and returns it.
     pub(crate) async fn added(&self, path: &str, body: &Value) -> Value {
         let reply = self.post(path, body).await;
         assert_eq!(reply.status, 201, "{}", reply.text);
@@ -127,13 +127,14 @@ impl Reply {
         value.map_or("", |value| value.to_str().unwrap())
     }
 
-    /// `Cache-Status` without the TTL, which passes.
+    /// Returns `Cache-Status` without the TTL, which changes.
     pub(crate) fn source(&self) -> &str {
         let status = self.header("cache-status");
         status.split("; ttl=").next().unwrap_or_default()
     }
 
-    /// Asserts a problem document of this status that names each of these.
+    /// Asserts a problem document of this status that names each of these
+    /// fields.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, named: &[&str]) {
         assert_eq!(self.status, status, "{}", self.text);

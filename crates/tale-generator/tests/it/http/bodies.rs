@@ -1,4 +1,4 @@
-//! Bodies that are refused, and what the server set that may come back.
+//! Bodies that are refused, and server-set fields that a body may repeat.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -39,7 +39,7 @@ async fn every_wrong_field_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused_by_its_kind() {
+async fn invalid_json_is_refused_by_its_kind() {
     let api = Api::in_memory().await;
     post(&api, "application/json", "{\"name\":")
         .await
@@ -73,7 +73,7 @@ async fn what_is_no_json_is_refused_by_its_kind() {
 }
 
 #[tokio::test]
-async fn a_body_above_two_mebibytes_is_413_and_one_below_is_read() {
+async fn a_body_above_two_mebibytes_is_413() {
     let api = Api::in_memory().await;
     let padding = " ".repeat(2 * 1024 * 1024 - hero("Ada").to_string().len());
     let fits = format!("{}{padding}", hero("Ada"));
@@ -86,7 +86,7 @@ async fn a_body_above_two_mebibytes_is_413_and_one_below_is_read() {
 }
 
 #[tokio::test]
-async fn what_the_server_set_may_come_back_unchanged_and_only_so() {
+async fn server_fields_are_accepted_only_if_unchanged() {
     let api = Api::in_memory().await;
     let ada = api.added("/heroes", &hero("Ada")).await;
     let path = format!("/heroes/{}", ada["id"].as_str().unwrap());
@@ -106,9 +106,9 @@ async fn what_the_server_set_may_come_back_unchanged_and_only_so() {
         (reply.status.as_u16(), &reply.json()["version"]),
         (200, &json!(2))
     );
-    // It has moved on by now, so the same body no longer says what is so.
+    // The row has changed by now, so the same body is out of date.
     api.put(&path, &ada).await.is_problem(400, &["version"]);
-    // What an answer held can be the start of another row.
+    // A response can be the template of another row.
     let copy: Value = api.added("/heroes", &ada).await;
     assert_ne!(copy["id"], ada["id"]);
 }

@@ -1,4 +1,4 @@
-//! Clients that are slow, many or endless, on real sockets with short limits.
+//! Slow, numerous and endless clients, on real sockets with short limits.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ const SHORT: Limits = Limits {
     connections: 8,
 };
 
-/// Longer than any limit, shorter than a test.
+/// Longer than any limit, and shorter than a test.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A service on a port of its own, until it is dropped.
+/// A service on a separate port, until it is dropped.
 struct Served {
     api: Api,
     address: SocketAddr,
@@ -49,7 +49,7 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// All that comes after this was sent, until the connection ends.
+    /// Sends this and returns everything received until the connection ends.
     async fn ask(&self, sent: &str) -> String {
         let mut stream = self.connect().await;
         let _ = stream.write_all(sent.as_bytes()).await;
@@ -62,12 +62,12 @@ impl Served {
     }
 }
 
-/// Reads until the connection ends, which it must.
+/// Reads until the connection ends, and asserts that it does.
 async fn rest_of(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let ended = timeout(PATIENCE, async {
         let mut buffer = [0; 65536];
-        // A reset is an end as well.
+        // A reset also ends it.
         while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             answer.extend_from_slice(&buffer[..count]);
         }
@@ -104,7 +104,7 @@ async fn a_connection_that_pauses_too_long_is_ended() {
 }
 
 #[tokio::test]
-async fn requests_that_come_at_once_are_answered_in_their_order() {
+async fn pipelined_requests_get_responses_in_order() {
     let served = Served::start(SHORT).await;
     let one = "GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
     let last = "GET /no/such HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -116,7 +116,7 @@ async fn requests_that_come_at_once_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_read_is_given_up() {
+async fn a_response_that_is_not_read_is_abandoned() {
     let served = Served::start(SHORT).await;
     let mut large = story("A story");
     large["content"] = "x".repeat(900_000).into();
@@ -127,7 +127,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(served.address).await.unwrap();
     let one = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n";
-    // Several, since the kernel takes some megabytes by itself.
+    // Several requests, because the kernel buffers some megabytes.
     stream.write_all(one.repeat(16).as_bytes()).await.unwrap();
     tokio::time::sleep(SHORT.read_within * 4).await;
     let read = rest_of(&mut stream).await;
@@ -136,7 +136,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
 }
 
 #[tokio::test]
-async fn where_all_are_busy_a_newcomer_is_refused_at_once() {
+async fn a_new_connection_is_refused_at_once_if_all_are_busy() {
     let served = Served::start(SHORT).await;
     let mut busy = Vec::new();
     for _ in 0..SHORT.connections {
@@ -161,7 +161,7 @@ async fn where_all_are_busy_a_newcomer_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_newcomer_gets_the_place_of_the_longest_idle_connection() {
+async fn a_new_connection_replaces_the_longest_idle_one() {
     let served = Served::start(Limits {
         header_within: PATIENCE * 4,
         ..SHORT
@@ -180,7 +180,7 @@ async fn a_newcomer_gets_the_place_of_the_longest_idle_connection() {
     let answer = served.get("/health/live").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     rest_of(&mut idle[0]).await;
-    // The others are still there.
+    // The others are still open.
     let last = idle.last_mut().unwrap();
     let asked = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     last.write_all(asked).await.unwrap();
@@ -208,7 +208,7 @@ async fn headers_that_are_too_large_or_too_many_are_refused() {
     assert!(answer.is_empty() || refused, "{answer}");
 }
 
-/// Sends a body without end; how much of it was taken, and the answer.
+/// Sends an endless body. Returns how much was taken, and the response.
 async fn endless(served: &Served, head: &str) -> (usize, String) {
     let mut stream = served.connect().await;
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -233,7 +233,7 @@ async fn endless(served: &Served, head: &str) -> (usize, String) {
 }
 
 #[tokio::test]
-async fn a_body_that_is_refused_is_not_read_to_its_end() {
+async fn a_refused_body_is_not_read_completely() {
     let served = Served::start(SHORT).await;
     let json = "Content-Type: application/json\r\n";
     for (head, kind, status) in [
@@ -248,13 +248,13 @@ async fn a_body_that_is_refused_is_not_read_to_its_end() {
             format!("{head} HTTP/1.1\r\nHost: a\r\n{kind}Transfer-Encoding: chunked\r\n\r\n");
         let (sent, answer) = endless(&served, &head).await;
         assert!(answer.contains(status), "{head}: {answer}");
-        // Four megabytes, and what the kernel holds on both sides.
+        // Four megabytes, plus the kernel's buffers on both sides.
         assert!(sent < 24_000_000, "{head}: {sent}");
     }
 }
 
 #[tokio::test]
-async fn head_and_a_range_are_answered_without_a_part() {
+async fn head_and_range_requests_return_no_partial_content() {
     let served = Served::start(SHORT).await;
     served.api.added("/heroes", &hero("Ada")).await;
     let range = "Host: a\r\nRange: bytes=0-3\r\nConnection: close\r\n\r\n";

@@ -1,4 +1,4 @@
-//! Health, metrics and the admin routes stand beside the tales.
+//! Health, metrics and the admin routes.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::api::{Api, hero};
 use crate::databases::cache_in_memory;
 
 #[tokio::test]
-async fn a_service_with_both_is_well() {
+async fn a_service_with_redis_and_database_is_healthy() {
     let api = Api::in_memory().await;
     let health = api.get("/health").await;
     assert_eq!(health.status, 200);
@@ -26,7 +26,7 @@ async fn a_service_with_both_is_well() {
 }
 
 #[tokio::test]
-async fn without_the_database_it_is_alive_and_neither_well_nor_ready() {
+async fn without_its_database_a_service_is_only_alive() {
     let api = Api::in_memory().await;
     api.tales.database.close().await;
     let health = api.get("/health").await;
@@ -44,7 +44,7 @@ async fn without_the_database_it_is_alive_and_neither_well_nor_ready() {
 }
 
 #[tokio::test]
-async fn while_postgresql_is_away_nothing_is_answered_with_500() {
+async fn a_postgresql_outage_causes_no_500() {
     let Ok(server) = PostgresServer::start() else {
         return;
     };
@@ -52,7 +52,7 @@ async fn while_postgresql_is_away_nothing_is_answered_with_500() {
     let api = Api::over(&server.url(), DatabaseOptions::default(), cache).await;
     assert_eq!(api.get("/heroes?language=en").await.status, 200);
     server.kill();
-    // The first meets the lost connection, the others none that could be had.
+    // The first read meets the lost connection; the second finds none to open.
     for _ in 0..2 {
         let refused = api.get("/heroes").await;
         refused.is_problem(503, &[]);
@@ -76,7 +76,7 @@ async fn while_postgresql_is_away_nothing_is_answered_with_500() {
 }
 
 #[tokio::test]
-async fn the_metrics_count_what_was_read() {
+async fn the_metrics_count_reads() {
     let api = Api::in_memory().await;
     api.get("/heroes").await;
     let asked = Request::get("/metrics").header("accept", "application/openmetrics-text;q=0.9");
@@ -93,7 +93,7 @@ async fn the_metrics_count_what_was_read() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_ask_for_openmetrics_gets_the_text_that_every_scraper_reads() {
+async fn a_request_without_openmetrics_gets_the_text_format() {
     let api = Api::in_memory().await;
     api.get("/heroes").await;
     let metrics = api.get("/metrics").await;
@@ -105,7 +105,7 @@ async fn whoever_does_not_ask_for_openmetrics_gets_the_text_that_every_scraper_r
         if let Some(told) = line.strip_prefix("# TYPE ") {
             family = told.split(' ').next().unwrap();
         } else if !line.starts_with('#') {
-            // A sample belongs to the family that was announced before it.
+            // A sample belongs to the family announced before it.
             assert!(line.starts_with(family), "{line} after {family}");
         }
     }
@@ -116,7 +116,7 @@ async fn whoever_does_not_ask_for_openmetrics_gets_the_text_that_every_scraper_r
 #[tokio::test]
 async fn the_admin_routes_are_mounted_behind_their_guard() {
     let api = Api::in_memory().await;
-    // Without connect info nobody is known to ask from this machine.
+    // Without connect info, no request counts as local.
     let refused = api.get("/cache/stats").await;
     assert_eq!(refused.status, 403);
     assert_eq!(refused.header("content-type"), "application/problem+json");

@@ -1,4 +1,4 @@
-//! The HTTP API, asked as its router.
+//! The HTTP API, tested through its router.
 
 mod api;
 mod bodies;

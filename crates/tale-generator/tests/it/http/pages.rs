@@ -1,4 +1,4 @@
-//! Lists in pages: each row once, in order, whatever the list's size.
+//! Lists in pages: each row once, in order, for lists of every size.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,15 @@ use super::api::{Api, Reply, child, hero, story};
 
 const TOO_LARGE: &str = "aside; fwd=bypass; detail=too-large";
 
-/// The path of the next page.
+/// Returns the path of the next page.
 fn next(reply: &Reply) -> Option<String> {
     let link = reply.header("link");
     let path = link.strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
     Some(path.to_owned())
 }
 
-/// All rows of a list, from the page at `path` on; and how many each page had.
+/// Returns all rows of a list, from the page at `path`, and the size of each
+/// page.
 async fn walk(api: &Api, path: &str, source: Option<&str>) -> (Vec<Value>, Vec<usize>) {
     let (mut rows, mut sizes) = (Vec::new(), Vec::new());
     let mut path = Some(path.to_owned());
@@ -42,7 +43,7 @@ async fn on_each(check: impl AsyncFn(Api)) {
 }
 
 #[tokio::test]
-async fn pages_of_a_list_hold_each_row_once_and_in_order() {
+async fn pages_contain_each_row_once_and_in_order() {
     on_each(async |api| {
         let mut added = Vec::new();
         for at in 0..7 {
@@ -76,7 +77,7 @@ async fn pages_of_a_list_hold_each_row_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_list_too_large_for_the_cache_comes_in_pages_bounded_in_bytes() {
+async fn a_list_too_large_to_cache_has_pages_bounded_in_bytes() {
     on_each(async |api| {
         let max = api.added("/children", &child("Max")).await;
         let mut added = Vec::new();
@@ -97,7 +98,8 @@ async fn a_list_too_large_for_the_cache_comes_in_pages_bounded_in_bytes() {
             assert_eq!(walked, added, "{path}");
             assert_eq!(sizes, [2, 2, 1], "{path}");
         }
-        // It is known now; a row alone is read whatever it takes.
+        // The list is known to be too large now. A single row is read at any
+        // size.
         let (walked, sizes) = walk(&api, "/stories?limit=1", Some(TOO_LARGE)).await;
         assert_eq!((walked, sizes), (added, vec![1; 5]));
     })
@@ -117,7 +119,7 @@ async fn a_row_larger_than_a_page_is_a_page() {
 }
 
 #[tokio::test]
-async fn a_list_has_at_most_a_thousand_rows_and_says_that_there_are_more() {
+async fn a_list_has_at_most_a_thousand_rows_and_a_next_link() {
     let api = Api::in_memory().await;
     let records: Vec<_> = (0..1003)
         .map(|at| {
@@ -140,7 +142,7 @@ async fn a_list_has_at_most_a_thousand_rows_and_says_that_there_are_more() {
 }
 
 #[tokio::test]
-async fn a_row_that_goes_or_comes_between_pages_shifts_no_other() {
+async fn rows_added_or_deleted_between_pages_shift_no_other() {
     let api = Api::in_memory().await;
     let mut ids = Vec::new();
     for at in 0..6 {
@@ -207,7 +209,7 @@ fn uuid() -> &'static str {
 }
 
 #[tokio::test]
-async fn the_tag_of_a_page_is_of_its_rows_and_of_what_follows() {
+async fn a_pages_tag_covers_its_rows_and_its_next_link() {
     let api = Api::in_memory().await;
     api.added("/heroes", &hero("Ada")).await;
     let alone = api.get("/heroes?limit=1").await;
@@ -218,7 +220,7 @@ async fn the_tag_of_a_page_is_of_its_rows_and_of_what_follows() {
         304
     );
     api.added("/heroes", &hero("Eve")).await;
-    // The same rows, and now there are more.
+    // The rows are the same, but now more follow.
     let followed = api.ask("GET", "/heroes?limit=1", &known, None).await;
     assert_eq!(followed.status, 200);
     assert_eq!(followed.text, alone.text);
@@ -228,7 +230,7 @@ async fn the_tag_of_a_page_is_of_its_rows_and_of_what_follows() {
 }
 
 #[tokio::test]
-async fn a_large_answer_is_as_long_as_it_says_and_known_by_its_tag() {
+async fn a_large_response_has_its_announced_length_and_tag() {
     let api = Api::in_memory().await;
     let mut body = story("A story");
     body["content"] = "\u{416}".repeat(200_000).into();

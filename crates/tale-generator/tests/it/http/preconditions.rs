@@ -1,11 +1,11 @@
-//! Tags: what the client has, and what it saw before it writes.
+//! Entity tags: known copies on reads, and expected states on writes.
 
 use serde_json::json;
 
 use super::api::{Api, child, hero, story};
 
 #[tokio::test]
-async fn a_client_that_has_the_answer_gets_304() {
+async fn a_client_with_the_current_tag_gets_304() {
     let api = Api::in_memory().await;
     let ada = api.added("/heroes", &hero("Ada")).await;
     let one = format!("/heroes/{}", ada["id"].as_str().unwrap());
@@ -40,7 +40,7 @@ async fn a_client_that_has_the_answer_gets_304() {
 }
 
 #[tokio::test]
-async fn a_write_happens_only_to_the_version_its_author_saw() {
+async fn a_write_proceeds_only_on_the_version_its_author_saw() {
     let api = Api::in_memory().await;
     for (collection, body) in [
         ("/heroes", hero("Ada")),
@@ -56,7 +56,7 @@ async fn a_write_happens_only_to_the_version_its_author_saw() {
         let second = replaced.header("etag");
         assert_eq!(api.get(path).await.header("etag"), second);
 
-        // The body says version 1 too, and that is not what is complained of.
+        // The body says version 1 too, but the response reports the tag.
         let (row, weak) = (added.json(), format!("W/{second}"));
         for stale in [first, "\"other\"", &weak, "\"a\", \"b\""] {
             let reply = api
@@ -92,7 +92,7 @@ async fn a_write_happens_only_to_the_version_its_author_saw() {
 }
 
 #[tokio::test]
-async fn a_rating_heeds_if_match_too() {
+async fn a_rating_obeys_if_match_too() {
     let api = Api::in_memory().await;
     let added = api.post("/stories", &story("A story")).await;
     let (path, tag) = (
@@ -125,7 +125,7 @@ async fn of_many_writers_of_one_version_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_version_that_came_back_with_another_row_is_another_tag() {
+async fn a_reused_version_with_another_row_has_another_tag() {
     for postgres in [false, true] {
         let path = tempfile::TempDir::new().unwrap();
         let url = format!("sqlite:{}", path.path().join("tales.db").display());
@@ -143,7 +143,7 @@ async fn a_version_that_came_back_with_another_row_is_another_tag() {
         let added = api.post("/heroes", &hero("Ada")).await;
         let path = added.header("location").to_owned();
         let tag = added.header("etag").to_owned();
-        // As another program, or a restore, leaves it: the same version.
+        // Another program, or a restore, leaves it with the same version.
         const CHANGE: &str = "UPDATE heroes SET name = 'Eve'";
         if postgres {
             let other = sqlx::PgPool::connect(&url).await.unwrap();

@@ -1,9 +1,9 @@
-//! Paths and queries that are refused, each naming what is wrong.
+//! Refused paths and queries; each response names the problem.
 
 use super::api::{Api, hero};
 
 #[tokio::test]
-async fn a_parameter_that_is_unknown_repeated_combined_or_wrong_is_named() {
+async fn every_wrong_parameter_is_named() {
     let api = Api::in_memory().await;
     for (path, field) in [
         ("/heroes?colour=red", "colour"),
@@ -48,7 +48,7 @@ async fn a_parameter_that_is_unknown_repeated_combined_or_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn what_users_type_never_finds_another_lookup() {
+async fn user_input_never_matches_another_lookup() {
     let api = Api::in_memory().await;
     for name in [
         "all",

@@ -70,7 +70,7 @@ async fn heroes_are_added_found_replaced_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_child_is_matched_by_name_age_and_gender_the_oldest_row_first() {
+async fn an_exact_child_lookup_returns_the_oldest_match() {
     on_both_databases(async |api| {
         let path = "/children/match?name=Max&age=7&gender=male";
         api.get(path).await.is_problem(404, &[]);
@@ -96,7 +96,7 @@ async fn a_child_is_matched_by_name_age_and_gender_the_oldest_row_first() {
 }
 
 #[tokio::test]
-async fn a_renamed_child_is_renamed_in_its_stories_and_a_deleted_one_leaves_them() {
+async fn renaming_and_deleting_a_child_updates_its_stories() {
     on_both_databases(async |api| {
         let max = api.added("/children", &child("Max")).await;
         let id = max["id"].as_str().unwrap();
@@ -136,7 +136,7 @@ async fn a_renamed_child_is_renamed_in_its_stories_and_a_deleted_one_leaves_them
 }
 
 #[tokio::test]
-async fn a_story_is_rated_and_must_name_a_child_that_there_is() {
+async fn a_story_is_rated_and_must_name_an_existing_child() {
     on_both_databases(async |api| {
         let told = api.added("/stories", &story("A story")).await;
         let path = format!("/stories/{}", told["id"].as_str().unwrap());
@@ -168,7 +168,7 @@ async fn a_story_is_rated_and_must_name_a_child_that_there_is() {
 }
 
 #[tokio::test]
-async fn what_is_no_route_and_what_is_no_method_are_problems_too() {
+async fn unknown_routes_and_methods_are_problems_too() {
     let api = Api::in_memory().await;
     for path in ["/", "/nothing", "/heroes/", "/heroes/a/b", "/health/x"] {
         api.get(path).await.is_problem(404, &[]);
@@ -190,7 +190,7 @@ async fn what_is_no_route_and_what_is_no_method_are_problems_too() {
 }
 
 #[tokio::test]
-async fn head_answers_as_get_does_without_the_body() {
+async fn head_returns_the_headers_of_get_without_a_body() {
     let api = Api::in_memory().await;
     api.added("/heroes", &hero("Ada")).await;
     let (get, head) = (

@@ -1,4 +1,4 @@
-//! `Cache-Status`: every read says where it came from, and says so truly.
+//! `Cache-Status`: every read reports its true origin.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn eventually_from(api: &Api, path: &str, source: &str) {
 }
 
 #[tokio::test]
-async fn a_read_is_a_miss_and_then_a_hit_with_the_time_it_has_left() {
+async fn a_read_is_a_miss_and_then_a_hit_with_its_remaining_ttl() {
     let api = Api::in_memory().await;
     let ada = api.added("/heroes", &hero("Ada")).await;
     let max = api.added("/children", &child("Max")).await;
@@ -31,7 +31,7 @@ async fn a_read_is_a_miss_and_then_a_hit_with_the_time_it_has_left() {
         ("/children?name=Max".into(), 1800),
         ("/children/match?name=Max&age=7&gender=male".into(), 1800),
         ("/stories?language=ru".into(), 600),
-        // No row has it: an absence, which is remembered for a minute.
+        // No row has this name, and an absence is cached for a minute.
         ("/stories?child_name=Max".into(), 60),
     ] {
         let path: String = path;
@@ -52,7 +52,7 @@ async fn a_read_is_a_miss_and_then_a_hit_with_the_time_it_has_left() {
 }
 
 #[tokio::test]
-async fn that_there_is_nothing_is_a_miss_and_then_a_hit_too() {
+async fn an_absence_is_a_miss_and_then_a_hit_too() {
     let api = Api::in_memory().await;
     let path = "/heroes/67e55044-10b1-426f-9247-bb680e5fe0c8";
     let reply = api.get(path).await;
@@ -63,7 +63,7 @@ async fn that_there_is_nothing_is_a_miss_and_then_a_hit_too() {
 }
 
 #[tokio::test]
-async fn what_one_instance_has_read_another_finds_in_redis() {
+async fn an_instance_finds_the_reads_of_another_in_redis() {
     let redis = RedisServer::start().unwrap();
     let url = redis.url();
     let one = Api::with(&[("REDIS_URL", &url)]).await;
@@ -88,7 +88,7 @@ async fn what_one_instance_has_read_another_finds_in_redis() {
 }
 
 #[tokio::test]
-async fn reads_and_writes_go_on_while_redis_is_away_and_are_cached_again_afterwards() {
+async fn reads_and_writes_survive_a_redis_outage() {
     let redis = RedisServer::start().unwrap();
     let url = redis.url();
     let api = Api::with(&[("REDIS_URL", &url)]).await;
@@ -122,7 +122,7 @@ async fn reads_and_writes_go_on_while_redis_is_away_and_are_cached_again_afterwa
 }
 
 #[tokio::test]
-async fn with_caching_switched_off_every_read_says_so() {
+async fn with_caching_disabled_every_read_reports_it() {
     let api = Api::with(&[("REDIS_ENABLED", "false")]).await;
     let ada = api.added("/heroes", &hero("Ada")).await;
     let path = format!("/heroes/{}", ada["id"].as_str().unwrap());

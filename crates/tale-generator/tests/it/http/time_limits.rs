@@ -10,7 +10,7 @@ use super::api::Api;
 use crate::databases::{cache_in_memory, patient};
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_408() {
+async fn a_body_that_never_arrives_is_408() {
     let api = Api::in_memory().await;
     tokio::time::pause();
     let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("{"))]);
@@ -23,7 +23,7 @@ async fn a_body_that_does_not_arrive_is_408() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_504() {
+async fn a_request_that_never_ends_is_504() {
     let options = DatabaseOptions {
         read_delay: Duration::from_secs(60),
         ..patient()

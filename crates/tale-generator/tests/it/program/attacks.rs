@@ -1,4 +1,4 @@
-//! What a stranger with nothing but the port does, and what others notice.
+//! Attacks by clients that can only reach the port, and their effect on others.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -25,12 +25,12 @@ fn serve(directory: &TempDir) -> Command {
     command
 }
 
-/// The same, where it may open so many files.
+/// Returns the same command with this limit of open files.
 fn serve_with_files(directory: &TempDir, files: u32) -> Command {
     serve_within(directory, &format!("ulimit -n {files}"))
 }
 
-/// The same, after the shell did this.
+/// Returns the same command, run after this shell command.
 fn serve_within(directory: &TempDir, limit: &str) -> Command {
     let plain = serve(directory);
     let mut command = Command::new("sh");
@@ -44,11 +44,11 @@ fn serve_within(directory: &TempDir, limit: &str) -> Command {
     command
 }
 
-/// Connections that have each sent this.
+/// Opens connections, each of which sends this text.
 fn crowd(service: &Service, count: usize, sent: &str) -> Vec<TcpStream> {
     let connect = || {
         let mut stream = service.connect();
-        // One that was refused has been answered already.
+        // A refused connection already has its response.
         let _ = stream.write_all(sent.as_bytes());
         stream
     };
@@ -62,7 +62,7 @@ fn seconds(asked: impl FnOnce() -> String) -> (String, f64) {
 }
 
 #[test]
-fn bodies_that_are_sent_byte_by_byte_keep_no_read_waiting() {
+fn bodies_sent_byte_by_byte_delay_no_read() {
     let directory = TempDir::new().unwrap();
     let service = Service::start(&mut serve(&directory));
     let added = service.ask("POST /heroes HTTP/1.1", &hero("Ada").to_string());
@@ -83,7 +83,7 @@ fn bodies_that_are_sent_byte_by_byte_keep_no_read_waiting() {
 }
 
 #[test]
-fn headers_that_never_end_keep_no_others_out() {
+fn endless_headers_exclude_no_other_client() {
     let directory = TempDir::new().unwrap();
     let service = Service::start(&mut serve_with_files(&directory, 256));
     let mut slow = crowd(&service, 300, BEGUN_HEADER);
@@ -100,10 +100,10 @@ fn headers_that_never_end_keep_no_others_out() {
 }
 
 #[test]
-fn two_thousand_idle_connections_keep_no_others_out() {
+fn two_thousand_idle_connections_exclude_no_client() {
     let directory = TempDir::new().unwrap();
     let service = Service::start(&mut serve_with_files(&directory, 1024));
-    // This process has its own limit, and further tests beside this one.
+    // This process has a limit of open files, and runs other tests meanwhile.
     let (mut open, mut count) = (Vec::new(), 0);
     while count < 2000 {
         let Ok(stream) = TcpStream::connect(&service.address) else {
@@ -119,7 +119,7 @@ fn two_thousand_idle_connections_keep_no_others_out() {
 }
 
 #[test]
-fn an_unfinished_header_does_not_hold_up_the_stop() {
+fn an_unfinished_header_does_not_delay_the_stop() {
     for begun in [BEGUN_HEADER, ""] {
         let directory = TempDir::new().unwrap();
         let mut service = Service::start(&mut serve(&directory));
@@ -151,7 +151,7 @@ fn a_token_in_a_query_is_not_logged() {
     assert!(!fs::read_to_string(&log).unwrap().contains("sesame"));
 }
 
-/// As nginx asks with nothing but `proxy_pass http://127.0.0.1:PORT;`.
+/// Sends a request like nginx with only `proxy_pass http://127.0.0.1:PORT;`.
 fn as_nginx(address: &str, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -166,7 +166,7 @@ fn as_nginx(address: &str, method: &str, path: &str) -> String {
 }
 
 #[test]
-fn without_a_token_the_admin_routes_are_not_beside_the_tales() {
+fn without_a_token_the_public_listener_has_no_admin_routes() {
     let directory = TempDir::new().unwrap();
     let service = Service::start(&mut serve(&directory));
     for (method, path) in [
@@ -187,7 +187,7 @@ fn without_a_token_the_admin_routes_are_not_beside_the_tales() {
 }
 
 #[test]
-fn the_admin_listener_answers_this_machine_and_no_proxy() {
+fn the_admin_listener_serves_local_clients_but_no_proxy() {
     let directory = TempDir::new().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
@@ -215,16 +215,16 @@ fn the_admin_listener_answers_this_machine_and_no_proxy() {
     }
     let proxied = as_nginx(&address, "DELETE", "/cache/hero");
     assert!(proxied.contains(" 403 "), "{proxied}");
-    // Nothing else is there.
+    // The listener serves nothing else.
     let tales = ask(&format!("GET /heroes HTTP/1.1\r\n{host}"));
     assert!(tales.starts_with("HTTP/1.1 404"), "{tales}");
 }
 
 #[test]
-fn the_admin_socket_is_for_its_user_and_goes_with_the_service() {
+fn the_admin_socket_is_private_and_removed_at_the_end() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("admin.sock");
-    // Left behind by one that was killed.
+    // A killed service left this socket.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let mut command = serve(&directory);
     let mut service = Service::start(command.env("ADMIN_LISTEN", &path));
@@ -244,7 +244,7 @@ fn the_admin_socket_is_for_its_user_and_goes_with_the_service() {
 }
 
 #[test]
-fn an_admin_listener_that_strangers_reach_is_refused_at_start() {
+fn a_public_admin_listener_is_refused_at_start() {
     let directory = TempDir::new().unwrap();
     for listen in ["0.0.0.0:9090", "[::]:9090", "10.0.0.1:9090", "9090"] {
         let mut command = serve(&directory);
@@ -261,7 +261,7 @@ fn an_admin_listener_that_strangers_reach_is_refused_at_start() {
 fn a_database_that_is_full_is_logged_once() {
     let directory = TempDir::new().unwrap();
     let log = directory.path().join("log");
-    // No file may have more than a megabyte; a write beyond it is an error.
+    // No file may exceed a megabyte; a longer write fails.
     let mut command = serve_within(&directory, "trap '' XFSZ; ulimit -f 2048");
     let service = Service::start_with_log(&mut command, File::create(&log).unwrap());
     let mut body = crate::http::story("A story");
@@ -275,7 +275,7 @@ fn a_database_that_is_full_is_logged_once() {
             answer => panic!("{answer}"),
         }
         assert!(stored < 100, "it never gets full");
-        // Reads go on, and do not begin it anew.
+        // Reads continue, and do not restart the logging.
         let read = service.get("/stories?limit=1");
         assert!(read.starts_with("HTTP/1.1 200"), "{read}");
     }
