@@ -35,8 +35,8 @@ pub(crate) fn create(server: &str) -> io::Result<TempDir> {
 
 /// Creates a directory for a database of `user`, removed when dropped.
 ///
-/// It is in memory if there is room, because a cluster is a thousand files and
-/// writing them to a disk takes ten times as long.
+/// It is in memory if there is room. A cluster is a thousand files, and writing
+/// them to a disk takes ten times as long.
 pub(crate) fn create_for_database(server: &str, user: Option<User>) -> io::Result<TempDir> {
     let directory = match (has_room(MEMORY), user) {
         (true, _) => create_in(Path::new(MEMORY), server)?,

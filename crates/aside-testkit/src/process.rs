@@ -10,8 +10,7 @@
 //! The server itself starts behind a gate: a shell that waits for a line on its
 //! standard input before it becomes the server. The line is written once the
 //! watchdog runs. If the test process dies before that, the gate reads the end
-//! of the file and exits, so there is no moment at which an orphan could
-//! remain.
+//! of the file and exits. There is no moment at which an orphan could remain.
 //!
 //! `PR_SET_PDEATHSIG` was refused. It fires when the *thread* that started the
 //! child ends, and test threads end before the test process. It also needs

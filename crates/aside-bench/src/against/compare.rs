@@ -77,8 +77,8 @@ impl fmt::Display for Verdict {
 /// Draws the ratio of medians from the same rounds again and again. Each drawn
 /// ratio also counts inverted, because either pass could have been the first.
 ///
-/// Ratios of single rounds were refused: they scatter more than medians do, and
-/// more so with more rounds, so that no verdict could be reached.
+/// Ratios of single rounds were refused. They scatter more than medians do, and
+/// more so with more rounds. No verdict could be reached.
 fn of_one_build(this: &[f64], again: &[f64]) -> [f64; 2] {
     let rounds: Vec<(f64, f64)> = this.iter().copied().zip(again.iter().copied()).collect();
     let mut random = fastrand::Rng::with_seed(SEED);

@@ -6,9 +6,9 @@ use super::event::ReadKind;
 
 /// How old a result may be, and how far results may go back.
 ///
-/// Without faults a strict read must see the newest write that returned, and a
-/// lenient read may lag by the bound of the cache; that is [`Bounds::new`].
-/// Scenarios with weaker promises change single fields.
+/// Without faults a strict read must see the newest write that returned. A
+/// lenient read may lag by the bound of the cache. That is [`Bounds::new`];
+/// scenarios with weaker promises change single fields.
 ///
 /// ```
 /// use std::time::Duration;

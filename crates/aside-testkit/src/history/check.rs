@@ -1,7 +1,7 @@
 //! The checks, one key at a time.
 //!
-//! Every key is an independent register and every state of it has a number, so
-//! no search is needed: sorting and one sweep decide each question.
+//! Every key is an independent register and every state of it has a number. No
+//! search is needed, because sorting and one sweep decide each question.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

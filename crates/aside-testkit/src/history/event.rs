@@ -16,7 +16,7 @@ pub enum ReadKind {
 /// The state of a key.
 ///
 /// Every key has a counter that is raised in the transaction of every write. It
-/// must keep counting when the row is deleted and created again: keep it in a
+/// must keep counting when the row is deleted and created again. Keep it in a
 /// separate table, or in the row if rows are only marked as deleted. The
 /// counter makes the order of all writes of a key known, so that checking is
 /// counting.

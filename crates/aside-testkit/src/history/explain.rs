@@ -4,8 +4,8 @@
 //! kinds of results need more care.
 //!
 //! *No row* has no version. It is attributed to the deletion that excuses it
-//! best: the newest deletion begun, when its age is checked; and the oldest
-//! deletion that is not yet too old, when later results are compared with it.
+//! best. To check its age, that is the newest deletion begun. To compare later
+//! results with it, that is the oldest deletion that is not yet too old.
 //!
 //! *An unknown version* can come from a writer that was lost before it learned
 //! its version. Each such writer excuses one version.

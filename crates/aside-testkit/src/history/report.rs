@@ -97,9 +97,9 @@ pub struct Report {
     pub strict_staleness: Duration,
     /// The oldest result of a lenient read, measured in the same manner.
     pub lenient_staleness: Duration,
-    /// How many results could not be checked in full: lists whose members the
-    /// writer did not record, and absences that a lost writer may have caused
-    /// by a deletion.
+    /// How many results could not be checked in full. These are lists whose
+    /// members the writer did not record, and absences that a lost writer may
+    /// have caused by a deletion.
     pub unverified: u64,
     /// How many keys were read after all writes ended.
     pub settled_keys: u64,

@@ -1,8 +1,7 @@
 //! The versions of a key, according to its writes.
 //!
-//! Sorted once, they decide by bisection the questions that otherwise need a
-//! search through all orders of all operations, because the versions are that
-//! order.
+//! The versions are the order of the writes. Sorted once, they decide questions
+//! by bisection that otherwise need a search through all orders of operations.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -65,11 +65,11 @@ fn lock_cache() -> Option<(PathBuf, File)> {
     Some((cache, lock))
 }
 
-/// Returns the target directory that cargo runs the program from, which `cargo
-/// clean` empties.
+/// Returns cargo's target directory that contains this program. `cargo clean`
+/// empties it.
 ///
-/// A program outside of such a directory runs its own `initdb`, because a
-/// template in a directory that others can write to could not be trusted.
+/// A program outside of such a directory runs its own `initdb`. A template in a
+/// directory that others can write to could not be trusted.
 fn cache_directory() -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
     let target = program

@@ -1,6 +1,6 @@
 //! A register that is correct by construction. Every operation happens at one
-//! moment between its start and its end, and lenient readers use a copy whose
-//! lag is less than the bound.
+//! moment between its start and its end. Lenient readers use a copy whose lag
+//! is less than the bound.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The duration of a check. Run with `--release -- --include-ignored
-//! --nocapture`.
+//! The duration of a check. Run with
+//! `--release -- --include-ignored --nocapture`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

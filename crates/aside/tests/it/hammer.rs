@@ -1,5 +1,5 @@
-//! Many readers and writers of few rows on two instances, for some seconds, and
-//! a record of the oldest version that each may still see.
+//! Many readers and writers of few rows on two instances, for some seconds. The
+//! test records the oldest version that each may still see.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,8 @@
 //! The promises of a cached repository, on a real Redis and in memory.
 //!
 //! `world` is the environment: a database with row locks, one Redis for each
-//! test, and as many instances of a service as a test requests. `tap` records
-//! the network traffic. The other modules test promises.
+//! test, and the instances of a service that a test requests. `tap` records the
+//! network traffic. The other modules test promises.
 
 mod database;
 mod entities;

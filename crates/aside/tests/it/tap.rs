@@ -94,9 +94,9 @@ impl Tap {
         self.heard.lock().trips.clear();
     }
 
-    /// Returns one line per trip since the last call: `GET hero:1`; or, for
-    /// several commands at once, `ACQUIRE x4`; or for a command with several
-    /// keys, `QUARANTINE of 4 keys`.
+    /// Returns one line per trip since the last call. Examples are
+    /// `GET hero:1`, `ACQUIRE x4` for several commands at once, and
+    /// `QUARANTINE of 4 keys` for one command with several keys.
     pub(crate) fn trips(&self) -> Vec<String> {
         self.trips_of(|_, _| true)
     }

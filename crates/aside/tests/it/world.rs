@@ -36,8 +36,8 @@ impl World {
     /// Creates a world whose Redis has these settings.
     pub(crate) fn with(options: RedisOptions) -> Self {
         let redis = RedisServer::start_with(options).expect("redis-server is installed");
-        // As in an existing deployment, because the first use of a kind that is
-        // new to a server costs a round trip for its epoch.
+        // As in an existing deployment. The first use of a kind that is new to
+        // a server costs a round trip for its epoch.
         for kind in ["hero", "book"] {
             redis.command(&["HSET", "aside:epochs", kind, "0000000000001"]);
         }

@@ -2,8 +2,8 @@
 //!
 //! Breadth first, because the first bad state found is then among the nearest,
 //! and the path to it is short enough to read. Paths are not stored. A state
-//! records the state it was first reached from, and the descriptions of the
-//! steps between are built again when a path is printed.
+//! records the state it was first reached from. The descriptions of the steps
+//! between are built again when a path is printed.
 
 use std::fmt;
 

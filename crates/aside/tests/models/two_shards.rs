@@ -11,8 +11,8 @@
 //! announces it, and otherwise the step after the commit. No read of Redis may
 //! be older than the announced version. No entry may be older than that version
 //! was at the last answered PING. No read at all may be older than its
-//! instance's own writes, than a version that a poll has shown, or than the
-//! writes that had returned when a suspicion ended.
+//! instance's own writes, or than a version that a poll has shown. It must also
+//! see the writes that had returned when a suspicion ended.
 
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};

@@ -1,5 +1,5 @@
 //! Misses: a crowd for one cold key makes one database read, in one process and
-//! in ten, and a miss costs little more than its read.
+//! in ten. A miss costs little more than its read.
 
 mod cold;
 mod crowd;

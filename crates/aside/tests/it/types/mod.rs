@@ -1,5 +1,5 @@
 //! Rows of every type that serde supports, through both tiers and two
-//! instances: a row is read as it is in the database, or it is not cached.
+//! instances. A row is read as it is in the database, or it is not cached.
 //!
 //! A row must be cached if its JSON alone restores it, according to serde_json.
 //! A build that refuses too many rows therefore fails, like one that serves
