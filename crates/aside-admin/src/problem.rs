@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// A refusal, and what the caller can do about it.
+/// A refusal, and the caller's remedy.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,

@@ -233,7 +233,7 @@ async fn keys_that_redis_cannot_delete_now_are_pending() {
     assert_eq!(instance.name_of("1").await.as_deref(), Some("Grace"));
 
     redis.cont();
-    eventually(SOON, "Redis has forgotten", async || {
+    eventually(SOON, "the deletion in Redis", async || {
         redis.command(&["EXISTS", "hero:1"]).integer() == Some(0)
     })
     .await;

@@ -94,7 +94,7 @@ async fn every_metric_has_its_promised_name_and_labels() {
     }
     let promised: BTreeSet<&str> = PROMISED.iter().map(|(name, _)| *name).collect();
     let unknown = live.keys().find(|name| !promised.contains(name.as_str()));
-    assert_eq!(unknown, None, "a metric that nobody has been told of");
+    assert_eq!(unknown, None, "a metric outside the contract");
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ enum Command {
         /// The file to read; - is standard input
         #[arg(default_value = "-")]
         file: PathBuf,
-        /// Only reads the file and says whether its rows could be added
+        /// Only checks that every line can be read, and adds nothing
         #[arg(long)]
         check: bool,
         #[command(flatten)]

@@ -1,5 +1,5 @@
-//! `/health`: whether the service can take requests, and what is slow or
-//! unavailable.
+//! `/health`: the readiness of the service, and the state of its database and
+//! cache.
 //!
 //! The service works as long as the database replies, so Redis alone never
 //! makes it unhealthy. Otherwise an orchestrator would restart it, and turn an

@@ -1,4 +1,4 @@
-//! Every route does what the contract says, on both databases.
+//! Every route obeys the contract, on both databases.
 
 use serde_json::{Value, json};
 

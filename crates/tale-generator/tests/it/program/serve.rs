@@ -39,7 +39,7 @@ fn a_stop_signal_lets_the_current_request_finish() {
         let body = hero("Ada").to_string();
         let (first, rest) = body.split_at(body.len() / 2);
         let mut stream = service.connect();
-        // A request is under way once its handler waits for the body.
+        // A request is in progress once its handler waits for the body.
         write!(
             stream,
             "POST /heroes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -156,7 +156,7 @@ fn a_database_outage_is_logged_at_its_start_and_end() {
     eventually_blocking(Duration::from_secs(20), "an answer", || {
         service.get("/heroes").starts_with("HTTP/1.1 200")
     });
-    // What is logged is written a moment later, and all of it before the end.
+    // Log lines are written a moment later, and all of them before the end.
     signal(&service.child, Signal::TERM);
     assert_eq!(service.child.wait().unwrap().code(), Some(0));
     let log = fs::read_to_string(&log).unwrap();
