@@ -49,6 +49,13 @@ pub use triggers::Triggers;
 /// Rows of one SELECT.
 const PAGE: i64 = 500;
 
+/// How many characters of a row are read. No row of this library is longer.
+const LONGEST: i64 = 8_193;
+
+/// The journal's ids do not come this far by themselves. A greater one was
+/// chosen by another program, and may leave no ids for the rows that follow.
+const LAST_ID: i64 = 1 << 62;
+
 /// The policy for a write whose keys Redis did not acknowledge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutOfReach {

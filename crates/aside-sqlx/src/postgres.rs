@@ -6,7 +6,7 @@ use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{LAST_ID, LONGEST, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -173,18 +173,32 @@ impl Journal for PostgresJournal {
     type Error = sqlx::Error;
 
     async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
-        sqlx::query_scalar("SELECT max(id) FROM cache_journal")
-            .fetch_one(&self.0)
-            .await
+        const NEWEST: &str = "SELECT max(id) FROM cache_journal";
+        let newest: Option<i64> = sqlx::query_scalar(NEWEST).fetch_one(&self.0).await?;
+        if newest.is_none_or(|newest| newest <= LAST_ID) {
+            return Ok(newest);
+        }
+        // Somebody chose this id. A pass ends with the newest row, and would not
+        // end before rows that come faster than they are worked off.
+        let moved = sqlx::query("UPDATE cache_journal SET id = DEFAULT WHERE $1 < id")
+            .bind(LAST_ID)
+            .execute(&self.0)
+            .await;
+        match moved {
+            Ok(_) => sqlx::query_scalar(NEWEST).fetch_one(&self.0).await,
+            Err(_) => Ok(newest),
+        }
     }
 
     async fn page(&self, after: i64) -> Result<Vec<JournalRow>, sqlx::Error> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT id, key FROM cache_journal WHERE $1 < id ORDER BY id LIMIT $2")
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&self.0)
-                .await?;
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT id, left(key, $3) FROM cache_journal WHERE $1 < id ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(PAGE)
+        .bind(i32::try_from(LONGEST).unwrap_or(i32::MAX))
+        .fetch_all(&self.0)
+        .await?;
         let row = |(id, entry)| JournalRow { id, entry };
         Ok(rows.into_iter().map(row).collect())
     }

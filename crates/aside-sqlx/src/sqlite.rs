@@ -2,14 +2,19 @@
 
 mod triggers;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use aside::{Journal, JournalRow, Unquarantined, Write};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
-use crate::{OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{LAST_ID, LONGEST, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 /// AUTOINCREMENT, so that the id of a deleted row is never reused for another
 /// key.
+///
+/// After the greatest possible id every insert fails, and so does its write;
+/// see [`free_ids`].
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
@@ -142,6 +147,10 @@ impl SqliteJournal {
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
         if is_to_record(left, policy)? {
+            // Before: a database that is "full" ends the transaction.
+            if are_ids_used_up(&mut *connection).await? {
+                free_ids(&mut *connection).await?;
+            }
             for keys in left.keys().chunks(PARAMETERS) {
                 QueryBuilder::<Sqlite>::new("INSERT INTO cache_journal (key) ")
                     .push_values(keys, |mut row, key| {
@@ -162,23 +171,69 @@ impl SqliteJournal {
     }
 }
 
+/// Whether somebody has chosen an id after which there are none left.
+async fn are_ids_used_up(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let last = "SELECT EXISTS (SELECT 1 FROM cache_journal WHERE ?1 < id)
+            OR EXISTS (SELECT 1 FROM sqlite_sequence
+                        WHERE name = 'cache_journal' AND ?1 < seq)";
+    sqlx::query_scalar(last)
+        .bind(LAST_ID)
+        .fetch_one(connection)
+        .await
+}
+
+/// Gives such rows other ids, and lets those that follow come after them: from the
+/// microseconds of now on, which no earlier row has reached. To be called in a
+/// transaction.
+async fn free_ids(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    const MOVE: [&str; 3] = [
+        "INSERT INTO cache_journal (id, key, at)
+         SELECT ?1 + row_number() OVER (ORDER BY id), key, at
+           FROM cache_journal WHERE ?2 < id",
+        "DELETE FROM cache_journal WHERE ?2 < id AND ?1 < id",
+        "UPDATE sqlite_sequence
+            SET seq = max(?1, (SELECT coalesce(max(id), 0) FROM cache_journal))
+          WHERE name = 'cache_journal' AND ?2 < seq",
+    ];
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(0));
+    for statement in MOVE {
+        let statement = sqlx::query(statement).bind(now).bind(LAST_ID);
+        statement.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 impl Journal for SqliteJournal {
     type Error = sqlx::Error;
 
     async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
+        // A table that was made otherwise has no sequence, and needs none.
+        let used_up = are_ids_used_up(&mut *self.0.acquire().await?).await;
+        if used_up.unwrap_or(false) {
+            let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+            free_ids(&mut transaction).await?;
+            transaction.commit().await?;
+        }
         sqlx::query_scalar("SELECT max(id) FROM cache_journal")
             .fetch_one(&self.0)
             .await
     }
 
     async fn page(&self, after: i64) -> Result<Vec<JournalRow>, sqlx::Error> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT id, key FROM cache_journal WHERE ? < id ORDER BY id LIMIT ?")
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(&self.0)
-                .await?;
-        let row = |(id, entry)| JournalRow { id, entry };
+        const ROWS: &str = "SELECT id, CAST(substr(CAST(key AS BLOB), 1, ?3) AS BLOB)
+              FROM cache_journal WHERE ?1 < id ORDER BY id LIMIT ?2";
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(ROWS)
+            .bind(after)
+            .bind(PAGE)
+            .bind(LONGEST)
+            .fetch_all(&self.0)
+            .await?;
+        // What is no text is no key: nothing at all is none either.
+        let row = |(id, entry)| JournalRow {
+            id,
+            entry: String::from_utf8(entry).unwrap_or_default(),
+        };
         Ok(rows.into_iter().map(row).collect())
     }
 

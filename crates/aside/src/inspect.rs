@@ -8,9 +8,11 @@ use crate::answer::Tier;
 use crate::audit::Delay;
 use crate::breaker::BreakerState;
 use crate::entity::IndexShape;
+use crate::key::Key;
 use crate::kind::AnyKind;
 use crate::statistics::{Outcome, Reason};
 use crate::tiers::Tiers;
+use crate::value::{self, Header};
 
 /// How the cache is.
 #[derive(Clone, Debug)]
@@ -237,7 +239,7 @@ impl State {
         }
     }
 
-    pub(crate) fn of(bytes: Option<&[u8]>) -> Self {
+    pub(crate) fn of(key: &Key, bytes: Option<&[u8]>) -> Self {
         use crate::shared::state::State as Held;
         let Some(bytes) = bytes else {
             return Self::Absent;
@@ -249,14 +251,12 @@ impl State {
                 writers: quarantine.records.len(),
                 clean: quarantine.clean,
             },
-            Held::Value => {
-                crate::value::Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
-                    shape: header.circumstance.shape,
-                    fill: header.fill,
-                    version: header.version,
-                    bytes: bytes.len(),
-                })
-            }
+            Held::Value => Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
+                shape: value::mixed(header.circumstance.shape, key),
+                fill: header.fill,
+                version: header.version,
+                bytes: bytes.len(),
+            }),
         }
     }
 }

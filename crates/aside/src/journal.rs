@@ -24,6 +24,8 @@ use std::future::Future;
 
 pub(crate) use drain::{Drain, run};
 
+use crate::key::{Key, is_plain_name};
+
 /// What the row of a whole kind begins with. No key has a blank before its
 /// first colon.
 const ALL_OF: &str = "all of ";
@@ -31,6 +33,35 @@ const ALL_OF: &str = "all of ";
 /// What stands in the journal for a whole kind.
 pub(crate) fn all_of(kind: &str) -> String {
     format!("{ALL_OF}{kind}")
+}
+
+/// No row is longer, in bytes.
+const LONGEST: usize = 8_192;
+
+/// What a row asks to forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    Kind(String),
+    Key(Key),
+}
+
+/// Reads a row; `None` if this library writes no such one. Whether its kind is
+/// cached here does not matter: others may cache it, and Redis needs to know no
+/// kind to forget a key.
+fn read(entry: &str, namespace: &str) -> Option<Asked> {
+    let is_kind = |kind: &str| is_plain_name(kind) && kind != "aside";
+    if LONGEST < entry.len() || entry.chars().any(char::is_control) {
+        return None;
+    }
+    if let Some(kind) = entry.strip_prefix(ALL_OF) {
+        return is_kind(kind).then(|| Asked::Kind(kind.to_owned()));
+    }
+    let in_namespace = match namespace {
+        "" => entry,
+        namespace => entry.strip_prefix(namespace)?.strip_prefix(':')?,
+    };
+    let (kind, rest) = in_namespace.split_once(':')?;
+    (is_kind(kind) && !rest.is_empty()).then(|| Asked::Key(Key::new(entry)))
 }
 
 /// A journal table, as an instance reads it.
@@ -73,6 +104,47 @@ pub struct JournalRow {
     pub id: i64,
     /// What must be forgotten, as
     /// [`Unquarantined::rows`](crate::Unquarantined::rows) wrote it: a key as
-    /// it stands in Redis, or a whole kind.
+    /// it stands in Redis, or a whole kind. What is neither is counted as
+    /// `malformed_journal_row`, and deleted.
     pub entry: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_names_a_key_or_a_kind() {
+        let key = |text| Some(Asked::Key(Key::new(text)));
+        assert_eq!(read("hero:1", ""), key("hero:1"));
+        assert_eq!(read("hero:name:a b%3A", ""), key("hero:name:a b%3A"));
+        assert_eq!(read("prod:hero:1", "prod"), key("prod:hero:1"));
+        let kind = Some(Asked::Kind("hero".to_owned()));
+        assert_eq!(read("all of hero", "prod"), kind);
+    }
+
+    #[test]
+    fn a_row_that_nobody_writes_is_malformed() {
+        let long = format!("hero:{}", "x".repeat(LONGEST));
+        for entry in [
+            "",
+            "hero",
+            "hero:",
+            ":1",
+            "Hero:1",
+            "aside:epochs",
+            "hero:1\nE 0 1 hero",
+            "hero:\u{7f}",
+            "all of ",
+            "all of aside",
+            "all of *",
+            "all of a hero",
+            &long,
+        ] {
+            assert_eq!(read(entry, ""), None, "{entry:?}");
+        }
+        assert_eq!(read("hero:1", "prod"), None);
+        assert_eq!(read("test:hero:1", "prod"), None);
+        assert_eq!(read("prod:aside:epochs", "prod"), None);
+    }
 }

@@ -22,6 +22,7 @@ use crate::clock::{Moment, whole_millis};
 use crate::codec::CodecError;
 use crate::config::CacheConfig;
 use crate::entity::{Entity, IndexShape};
+use crate::key::Key;
 use crate::link::Link;
 use crate::lookup::{Asked, Found};
 use crate::process::{Entry, InProcess};
@@ -154,13 +155,15 @@ impl<E: Entity> Kind<E> {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What a fill that begins now is stamped with, and what a value that is
-    /// asked for now is measured against.
-    pub(crate) fn circumstance(&self) -> Circumstance {
+    /// What a fill of a key that begins now is stamped with, and what a value
+    /// that is asked for now is measured against.
+    pub(crate) fn circumstance(&self, key: &Key) -> Circumstance {
+        // The epoch first: one is lowered only after another era has begun.
+        let epoch = self.epoch();
         Circumstance {
-            tag: self.link.tag(),
-            epoch: self.epoch(),
-            shape: self.shape,
+            tag: self.link.history(),
+            epoch,
+            shape: value::mixed(self.shape, key),
         }
     }
 

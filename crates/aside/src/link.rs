@@ -56,6 +56,8 @@ pub(crate) struct Link {
     undrained: Notify,
     /// The tag of the server's history; zero until it is known.
     tag: watch::Sender<u64>,
+    /// The era of what is cached in it; see `epochs.rs`.
+    era: AtomicU64,
     /// What the log said last, so that it speaks once per change.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
@@ -131,6 +133,7 @@ impl Link {
             journalled: AtomicBool::new(false),
             undrained: Notify::new(),
             tag: watch::Sender::new(0),
+            era: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
             reason: Mutex::new("there was no connection yet".to_owned()),
@@ -290,9 +293,31 @@ impl Link {
         }
     }
 
-    /// The tag of the history that values must come from.
+    /// The tag of the history that the server is in.
     pub(crate) fn tag(&self) -> u64 {
         *self.tag.borrow()
+    }
+
+    /// The tag of the history that values must come from: the server's, in the era
+    /// that it is.
+    pub(crate) fn history(&self) -> u64 {
+        self.tag() ^ self.era.load(Ordering::Acquire)
+    }
+
+    /// Learns which era it is, to be told before a PONG of the same round counts.
+    /// Whether it is another one.
+    pub(crate) fn learn_era(&self, era: u64) -> bool {
+        let before = self.era.swap(era, Ordering::AcqRel);
+        if before != era {
+            // The era first: whoever has the new generation has the new era.
+            self.stripes.lose_touch(self.proved_at());
+        }
+        before != era
+    }
+
+    /// The era that was learnt last; zero for the first.
+    pub(crate) fn era(&self) -> u64 {
+        self.era.load(Ordering::Acquire)
     }
 
     /// Follows the tag as it changes.

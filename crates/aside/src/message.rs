@@ -59,11 +59,16 @@ pub(crate) fn bump(instance: u64) -> String {
     format!("E {instance:016x}")
 }
 
+/// Whether a text has the form of an epoch: 13 digits.
+pub(crate) fn is_epoch(text: &str) -> bool {
+    text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The kind and its epoch that such a message is about.
 pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
     let mut parts = text.strip_prefix("E ")?.splitn(3, ' ');
     u64::from_str_radix(parts.next()?, 16).ok()?;
-    let epoch = parts.next()?.parse().ok()?;
+    let epoch = parts.next().filter(|epoch| is_epoch(epoch))?.parse().ok()?;
     Some((parts.next()?, epoch))
 }
 

@@ -268,6 +268,13 @@ impl<E: Entity> Store for InProcess<E> {
             shard.set_capacity(bytes / SHARDS as u64);
         }
     }
+
+    fn empty(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.clear();
+        }
+    }
 }
 
 #[cfg(test)]

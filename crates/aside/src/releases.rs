@@ -110,7 +110,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
         // Before Redis is told: whoever holds the kind from now on may be
         // about to commit something that this bump comes too early for.
         let holders = tiers.held.holders_of_kind(&prefix);
-        if tiers.bump(&kind, true).await.is_err() {
+        if tiers.raise(&kind).await.is_err() {
             // Behind the others: a server that refuses this may take them.
             ready.rotate_left(1);
             return false;

@@ -1,5 +1,7 @@
 //! The tiers and the connection, shared by every cached repository.
 
+#[cfg(test)]
+mod hearing_tests;
 mod keys;
 mod start;
 
@@ -235,10 +237,11 @@ impl CacheService {
         if kind.is_none() && !key.starts_with(&tiers.prefix("aside")) {
             return Explained::not_ours(key);
         }
-        let held = Key::new(key);
-        let bypass = tiers.closed(&held).map(crate::answer::Bypass::as_str);
-        let state = match self.ask(Op::Get { key: held }).await {
-            Some(Reply::Value(bytes)) => Some(State::of(bytes.as_deref())),
+        let named = Key::new(key);
+        let bypass = tiers.closed(&named).map(crate::answer::Bypass::as_str);
+        let get = Op::Get { key: named.clone() };
+        let state = match self.ask(get).await {
+            Some(Reply::Value(bytes)) => Some(State::of(&named, bytes.as_deref())),
             // No value that would be served.
             Some(Reply::Cut(_)) => Some(State::Foreign),
             _ => None,

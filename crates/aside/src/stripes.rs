@@ -12,7 +12,10 @@
 //! costs a miss and nothing else.
 //!
 //! The connection generation is a stripe over everything: it is raised when
-//! messages may have been missed, and when one may mean anything.
+//! messages may have been missed, and when one may mean anything. It has 32 bits,
+//! since every entry has one, and comes round. So twice a round everything that is
+//! held is thrown away for good (`Tiers::end_round`): what was held half a round
+//! ago is nowhere when its generation comes again.
 
 use super::clock::Moment;
 use super::proofs::Proofs;
@@ -104,6 +107,17 @@ impl Stripes {
             connection: AtomicU32::new(0),
             proofs: Mutex::default(),
         }
+    }
+
+    /// Which half of a round the connection generation is in.
+    pub(crate) fn half(&self) -> u32 {
+        self.connection.load(Ordering::Acquire) >> (u32::BITS - 1)
+    }
+
+    /// As if so many connection generations had been.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&self, connection: u32) {
+        self.connection.store(connection, Ordering::Release);
     }
 
     /// Which stripe a key belongs to, by its hash, and its tag there.

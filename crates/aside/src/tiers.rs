@@ -11,7 +11,7 @@ pub(crate) use gather::Got;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -61,6 +61,8 @@ pub(crate) struct Tiers {
     /// `None` where nothing is audited.
     pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
+    /// In which half of a round of generations everything was thrown away last.
+    half: AtomicU32,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     /// Kinds written here of which no strategy is known; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
@@ -82,6 +84,7 @@ impl Tiers {
         releases: mpsc::UnboundedSender<Pending>,
     ) -> Self {
         let statistics = Arc::new(ServiceStatistics::new());
+        let epochs = Epochs::new(link.is_remote());
         Self {
             tasks: Tasks::new(Arc::clone(&link), Arc::clone(&statistics)),
             statistics,
@@ -93,10 +96,11 @@ impl Tiers {
             stripes,
             held: Held::default(),
             journalled: Arc::default(),
-            epochs: Epochs::default(),
+            epochs,
             teller: Teller::new(),
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
+            half: AtomicU32::new(0),
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
@@ -121,6 +125,16 @@ impl Tiers {
             self.tasks.revive();
         }
         usable
+    }
+
+    /// Throws away what is held in process when the generation over everything
+    /// has gone through half of its bits. Called far more often than it can.
+    pub(crate) fn end_round(&self) {
+        let half = self.stripes.half();
+        if self.half.load(Ordering::Acquire) != half {
+            self.half.store(half, Ordering::Release);
+            self.shares.empty();
+        }
     }
 
     /// Whether this process keeps entries of its own.

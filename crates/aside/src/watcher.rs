@@ -23,7 +23,7 @@
 //! each connection, a PONG does not end it before a harmless write on two keys has
 //! been taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,11 +35,11 @@ use crate::clock::Moment;
 use crate::link::{Link, Suspicion};
 use crate::message;
 use crate::refusal::REPLICA;
-use crate::shared::Reply;
 use crate::shared::lanes::{LaneState, Tended, with_scripts};
 use crate::shared::redis::{Broken, Endpoint, Event, Wire, printable};
 use crate::shared::server::{self, field, info_replication};
 use crate::shared::wire_form::{self, Call, WireReply};
+use crate::shared::{Begin, Bump, Era, Op, Reply};
 use crate::tiers::Tiers;
 
 /// How often the server is asked how it is.
@@ -48,6 +48,9 @@ const ASK_SERVER: Duration = Duration::from_secs(5);
 /// The longest pause between two PINGs, whatever the staleness bound: a
 /// suspicion ends no sooner than with the next one.
 const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
+
+/// The field of the era in the hash of the epochs. No kind may have this name.
+const ERA: &str = "aside";
 
 /// The pause after a connection that could not be had.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -167,11 +170,18 @@ async fn prove(
     let mut seen = BTreeSet::new();
     loop {
         let (suspicions, sent) = (link.suspicions(), Moment::now());
-        let ping = [
+        let Some(kinds) = tiers.upgrade().map(|tiers| tiers.kinds()) else {
+            return;
+        };
+        // Field by field: the hash may hold any number of others.
+        let hget = |field| Call::command("HGET").text(epochs).text(field);
+        let mut ping = vec![
             Call::command("PING"),
             info_replication(),
-            Call::command("HGETALL").text(epochs),
+            Call::command("TIME"),
+            hget(ERA),
         ];
+        ping.extend(kinds.keys().map(|kind| hget(kind)));
         let pong = wire.call(&ping);
         tokio::pin!(pong);
         let in_time = tokio::select! {
@@ -194,12 +204,24 @@ async fn prove(
             }
         };
         match pong.as_deref() {
-            Ok([WireReply::Text(_), server, epochs]) if field(server, "role") == "master" => {
+            Ok([WireReply::Text(_), server, time, era, fields @ ..])
+                if field(server, "role") == "master" =>
+            {
                 let Some(tiers) = tiers.upgrade() else { return };
                 link.learn_tag(server::tag(server));
-                let known = learn_epochs(wire, &tiers, epochs, &mut seen);
-                let known = tokio::time::timeout(silence, known);
-                if let Err(why) = known.await.unwrap_or(Err(Suspicion::TimedOut)) {
+                let found = kinds.keys().copied().zip(fields);
+                let known = async {
+                    learn_time(&tiers, time)?;
+                    learn_era(wire, &tiers, era).await?;
+                    learn_epochs(wire, &tiers, found, &mut seen).await
+                };
+                let known = tokio::time::timeout(silence, known).await;
+                let known = known.unwrap_or(Err(Suspicion::TimedOut));
+                if let Ok(false) = known {
+                    // Another era has begun, and is to be learnt first.
+                    continue;
+                }
+                if let Err(why) = known {
                     link.suspect(&why);
                 } else {
                     // Before the harmless write, which goes out on it.
@@ -216,7 +238,7 @@ async fn prove(
                 [
                     WireReply::Text(_),
                     WireReply::Text(_) | WireReply::Bytes(_),
-                    _,
+                    ..,
                 ],
             ) => {
                 return link.suspect(&Suspicion::NotPrimary);
@@ -243,70 +265,102 @@ async fn prove(
     }
 }
 
-/// Learns the epochs of all kinds from the hash as it stands.
-///
-/// A kind that is cached here and has none there, or an older one than is
-/// known, is given a new one before this round proves anything: the hash was
-/// lost, or came back older, and with it perhaps a bump that nobody here
-/// heard of.
-///
-/// Not so where this connection has `seen` the kind's epoch before. Since then
-/// each bump was heard on it, ahead of the answer that shows the hash, so what is
-/// known is the last one: evicted, it is put back as it was, and the kind stays
-/// warm.
-async fn learn_epochs(
-    wire: &Wire,
-    tiers: &Tiers,
-    hash: &WireReply,
-    seen: &mut BTreeSet<&'static str>,
-) -> Result<(), Suspicion> {
-    let text = |reply: &WireReply| match reply {
-        WireReply::Bytes(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-        _ => None,
-    };
-    let mut found = BTreeMap::new();
-    match hash {
-        WireReply::Array(items) => {
-            for pair in items.chunks_exact(2) {
-                if let (Some(kind), Some(epoch)) = (text(&pair[0]), text(&pair[1]))
-                    && let Ok(epoch) = epoch.parse::<u64>()
-                {
-                    tiers.epochs.adopt(&kind, epoch);
-                    found.insert(kind, epoch);
-                }
-            }
-        }
-        WireReply::Error(code) if code == "WRONGTYPE" => {}
-        refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
-    }
-    for kind in tiers.kinds().into_keys() {
-        let known = tiers.epochs.known(kind);
-        match found.get(kind) {
-            Some(epoch) if *epoch != 0 && known <= *epoch => {
-                seen.insert(kind);
-            }
-            None if seen.contains(kind) && put_back(wire, tiers, kind, known).await? => continue,
-            _ => {}
-        }
-        if found
-            .get(kind)
-            .is_none_or(|epoch| *epoch == 0 || *epoch < known)
-        {
-            let (ops, channel) = (
-                [tiers.bump_op(kind, false)],
-                message::channel(tiers.namespace()),
-            );
-            let calls = wire_form::encode(&ops, &channel);
-            let replies = with_scripts(wire, &calls).await;
-            let replies = replies.map_err(|_| Suspicion::Disconnected)?;
-            match wire_form::decode(&ops, &calls, replies).pop() {
-                Some(Ok(Reply::Epoch(epoch))) => tiers.epochs.adopt(kind, epoch),
-                Some(Err(refused)) => return Err(Suspicion::Refused(refused.code)),
+/// Learns what time the server has, by which epochs are judged.
+fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
+    let millis = server::millis(time);
+    let millis = millis.ok_or_else(|| Suspicion::Refused(code_in(std::slice::from_ref(time))))?;
+    tiers.epochs.learn_time(millis);
+    Ok(())
+}
+
+/// Learns which era it is. Where it was lost, with the hash or by itself, another
+/// one begins: eras are told by no message, so what is known may be an older one.
+async fn learn_era(wire: &Wire, tiers: &Tiers, era: &WireReply) -> Result<(), Suspicion> {
+    match era {
+        WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
+        WireReply::Nil if tiers.link.era() == 0 => {}
+        WireReply::Nil => {
+            let op = Op::History {
+                key: message::epochs_key(tiers.namespace()),
+                era: Some((Era::random(), Begin::IfMissing)),
+                known: None,
+            };
+            match ask(wire, tiers, op).await? {
+                Reply::History { era, .. } => tiers.learn_era(era),
                 _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
             }
         }
+        // Of another type; BUMP makes a hash of it.
+        WireReply::Error(code) if code == "WRONGTYPE" => {}
+        refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
     }
     Ok(())
+}
+
+/// Learns the epochs of the kinds that are cached here, from what was `found` of
+/// them. False if another era has begun, and all must be asked once more.
+///
+/// A kind that has none there, or an older one than is known, is given a new one
+/// before this round proves anything: the hash was lost, or came back older, and
+/// with it perhaps a bump that nobody here heard of. So is one whose epoch, or what
+/// is known of it, no server can have given: the script then begins another era.
+///
+/// Not so where this connection has `seen` the kind's epoch before, and finds none.
+/// Since then each bump was heard on it, ahead of the answer that shows the hash,
+/// so what is known is the last one: evicted, it is put back as it was, and the kind
+/// stays warm.
+async fn learn_epochs(
+    wire: &Wire,
+    tiers: &Tiers,
+    found: impl Iterator<Item = (&'static str, &WireReply)>,
+    seen: &mut BTreeSet<&'static str>,
+) -> Result<bool, Suspicion> {
+    let mut settled = true;
+    for (kind, field) in found {
+        let epoch = match field {
+            WireReply::Bytes(epoch) => std::str::from_utf8(epoch).ok(),
+            _ => None,
+        };
+        let epoch = epoch.filter(|epoch| message::is_epoch(epoch));
+        let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        let believed = tiers.epochs.adopt(kind, epoch).is_ok();
+        let known = tiers.epochs.known(kind).unwrap_or(0);
+        let plausible = tiers.epochs.is_plausible(known);
+        if believed && 0 < epoch && known <= epoch {
+            seen.insert(kind);
+            continue;
+        }
+        let is_missing = *field == WireReply::Nil;
+        if is_missing
+            && plausible
+            && seen.contains(kind)
+            && put_back(wire, tiers, kind, known).await?
+        {
+            continue;
+        }
+        // A missing field is no surprise; whatever else the script does not believe
+        // has begun another era.
+        settled &= believed && plausible;
+        settled &= 0 < epoch || is_missing || matches!(field, WireReply::Error(_));
+        match ask(wire, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
+            Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
+            _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+        }
+    }
+    Ok(settled)
+}
+
+/// Asks one thing of the server on the watcher's own connection.
+async fn ask(wire: &Wire, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
+    let (ops, channel) = ([op], message::channel(tiers.namespace()));
+    let calls = wire_form::encode(&ops, &channel);
+    let replies = with_scripts(wire, &calls).await;
+    let replies = replies.map_err(|_| Suspicion::Disconnected)?;
+    match wire_form::decode(&ops, &calls, replies).pop() {
+        Some(Ok(reply)) => Ok(reply),
+        Some(Err(refused)) => Err(Suspicion::Refused(refused.code)),
+        None => Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+    }
 }
 
 /// Puts an epoch back that was evicted; false if the server refuses that, for
@@ -338,6 +392,7 @@ fn code_in(replies: &[WireReply]) -> String {
 fn meter(link: &Link, tiers: &Weak<Tiers>, last: &mut Instant) {
     if let Some(tiers) = tiers.upgrade() {
         tiers.show_breaker();
+        tiers.end_round();
     }
     if !link.is_usable() {
         link.count_unsynced(last.elapsed());

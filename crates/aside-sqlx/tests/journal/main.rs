@@ -2,6 +2,7 @@
 //! connections to them.
 
 mod commits;
+mod foreign_rows;
 mod notes;
 
 use std::time::Duration;

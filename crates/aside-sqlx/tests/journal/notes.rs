@@ -131,6 +131,14 @@ impl Database {
         on!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await).expect("a journal")
     }
 
+    /// Runs a statement of another program, as SQLite or PostgreSQL has it.
+    pub(crate) async fn foreign(&self, on_sqlite: &'static str, on_postgres: &'static str) {
+        match &self.pool {
+            Pool::Sqlite(pool) => drop(sqlx::query(on_sqlite).execute(pool).await.unwrap()),
+            Pool::Postgres(pool) => drop(sqlx::query(on_postgres).execute(pool).await.unwrap()),
+        }
+    }
+
     pub(crate) async fn lose_the_journal(&self) {
         let sql = "DROP TABLE cache_journal";
         on!(self, pool => sqlx::query(sql).execute(pool).await.map(drop)).expect("a journal");

@@ -22,8 +22,8 @@ use crate::kind::{Failed, Landed, Mark, Stored};
 use crate::lookup::{Asked, Found, Keyed};
 use crate::process::Kept;
 use crate::repository::{Id, Repository, Row};
-use crate::shared::Unanswered;
 use crate::shared::state::State;
+use crate::shared::{Bump, Unanswered};
 #[cfg(test)]
 use crate::simulated::{self, Rule};
 use crate::statistics::{Operation, Outcome};
@@ -244,7 +244,7 @@ impl<R: Repository> CachedRepository<R> {
     pub(super) fn mark(&self, key: &Key) -> Mark {
         Mark {
             stamp: self.tiers().stripes.stamp(key.hash()),
-            circumstance: self.kind.circumstance(),
+            circumstance: self.kind.circumstance(key),
         }
     }
 
@@ -262,7 +262,7 @@ impl<R: Repository> CachedRepository<R> {
         let tiers = self.tiers();
         if self.kind.epoch() == 0 && tiers.is_usable() {
             // Unanswered, this read goes to the database.
-            let _ = tiers.bump(R::Entity::KIND, false).await;
+            let _ = tiers.bump(R::Entity::KIND, Bump::IfOlder).await;
         }
     }
 

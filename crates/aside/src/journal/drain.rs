@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::{ALL_OF, Journal, JournalRow};
+use super::{Asked, Journal, JournalRow, read};
 use crate::journalled::Journalled;
 use crate::key::Key;
 use crate::tiers::Tiers;
@@ -121,21 +121,29 @@ impl<J: Journal> Drain<J> {
         tiers: &Tiers,
         after: i64,
         last: i64,
-        mut page: Vec<JournalRow>,
-    ) -> Vec<JournalRow> {
+        page: Vec<JournalRow>,
+    ) -> Vec<(i64, Asked)> {
         let ids = page.iter().map(|row| row.id).collect();
         self.have_gone(tiers, after, last, &ids);
-        page.retain(|row| !self.acknowledged.contains(&row.id));
-        for row in &page {
-            let key = Key::new(&row.entry);
-            if !row.entry.starts_with(ALL_OF)
-                && !self.held.contains_key(&row.id)
-                && tiers.hold(&key)
-            {
-                self.held.insert(row.id, key);
+        let mut left = Vec::with_capacity(page.len());
+        for JournalRow { id, entry } in page {
+            if self.acknowledged.contains(&id) {
+                continue;
             }
+            let Some(asked) = read(&entry, tiers.namespace()) else {
+                tiers.statistics.error("malformed_journal_row");
+                self.acknowledge(tiers, vec![id]);
+                continue;
+            };
+            if let Asked::Key(key) = &asked
+                && !self.held.contains_key(&id)
+                && tiers.hold(key)
+            {
+                self.held.insert(id, key.clone());
+            }
+            left.push((id, asked));
         }
-        page
+        left
     }
 
     /// Of the rows after `after` and up to `last` only these are left: others
@@ -161,20 +169,20 @@ impl<J: Journal> Drain<J> {
     }
 
     /// Makes every copy of what a page names forget.
-    async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<JournalRow>) -> Forgotten {
+    async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Asked)>) -> Forgotten {
         let (mut kinds, mut keys) = (
             BTreeMap::<String, Vec<i64>>::new(),
             BTreeMap::<Key, Vec<i64>>::new(),
         );
         let mut under_way = false;
-        for JournalRow { id, entry } in page {
+        for (id, asked) in page {
             if tiers.journalled.is_under_way(id) {
                 under_way = true;
                 continue;
             }
-            match entry.strip_prefix(ALL_OF) {
-                Some(kind) => kinds.entry(kind.to_owned()).or_default().push(id),
-                None => keys.entry(Key::new(&entry)).or_default().push(id),
+            match asked {
+                Asked::Kind(kind) => kinds.entry(kind).or_default().push(id),
+                Asked::Key(key) => keys.entry(key).or_default().push(id),
             }
         }
         let (mut forgotten, mut asked) = (0, 0);
@@ -260,11 +268,16 @@ enum Forgotten {
 }
 
 async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
-    let raised = tiers.bump(kind, true).await.is_ok();
-    if raised {
-        tiers.sweep_later(kind, &Arc::default());
-    } else {
-        tiers.hold_kind(kind);
+    match tiers.raise(kind).await {
+        // Nobody has anything of it.
+        Ok(0) => true,
+        Ok(_) => {
+            tiers.sweep_later(kind, &Arc::default());
+            true
+        }
+        Err(_) => {
+            tiers.hold_kind(kind);
+            false
+        }
     }
-    raised
 }

@@ -24,6 +24,8 @@ struct Share {
 /// A store of any kind, as seen by who divides the memory.
 pub(super) trait Store: Send + Sync {
     fn set_capacity(&self, bytes: u64);
+    /// Throws everything away.
+    fn empty(&self);
 }
 
 impl Shares {
@@ -53,6 +55,18 @@ impl Shares {
                 store.set_capacity(u64::try_from(part).unwrap_or(u64::MAX));
             }
         }
+    }
+}
+
+impl Shares {
+    /// Throws away whatever is held in process, of every kind.
+    pub(crate) fn empty(&self) {
+        let stores: Vec<_> = {
+            let stores = self.stores.lock();
+            let stores = stores.values().filter_map(|share| share.store.upgrade());
+            stores.collect()
+        };
+        stores.iter().for_each(|store| store.empty());
     }
 }
 

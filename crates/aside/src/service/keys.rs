@@ -149,6 +149,41 @@ impl CacheService {
         forgotten
     }
 
+    /// Makes every copy of every kind forget, on every instance of this Redis and
+    /// namespace, also of kinds that are not cached here. To be called when the
+    /// database went back: after a restore, or a failover that lost commits.
+    ///
+    /// Others notice within `CACHE_MAX_STALENESS_MS`. Where Redis does not take it,
+    /// [`pending`](Invalidated::pending) is true: the kinds that are cached here are
+    /// read from the database until Redis has forgotten them, and for all others
+    /// it is to be called again.
+    ///
+    /// # Cancellation
+    /// Dropped, it may have been done or not; call it again.
+    pub async fn database_went_back(&self) -> Invalidated {
+        let tiers = self.tiers();
+        if tiers.shared.is_none() {
+            return Invalidated::default();
+        }
+        let told = match tiers.link.is_remote() {
+            true => tiers.is_usable() && tiers.begin_era().await.is_ok(),
+            // Nobody would hear of an era within this process, and its tier forgets
+            // what it is asked to at once.
+            false => false,
+        };
+        let mut pending = false;
+        if !told {
+            for kind in tiers.kinds().into_keys() {
+                pending |= tiers.forget_kind(kind).await.is_none();
+            }
+        }
+        tracing::warn!(pending, "the database went back: everything is forgotten");
+        Invalidated {
+            keys: 0,
+            pending: pending || tiers.link.is_remote() && !told,
+        }
+    }
+
     /// Makes every copy of a key forget, now or when Redis is back.
     pub(crate) async fn forget_key(&self, key: &Key, reason: Reason) -> Invalidated {
         let tiers = self.tiers();

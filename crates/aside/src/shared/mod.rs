@@ -98,14 +98,23 @@ pub(crate) enum Op {
     /// [`Reply::Done`].
     Invalidate { key: Key, message: String },
     /// Raises the epoch of a kind beyond everything known, and tells every
-    /// instance; or, not `raise`, only where the hash under the key has none
-    /// that is at least `known`. [`Reply::Epoch`].
+    /// instance. [`Reply::Epoch`].
     Bump {
         key: Key,
         kind: String,
         known: u64,
-        raise: bool,
+        how: Bump,
         message: String,
+        /// Begins if the epochs are not to be believed any more.
+        era: Era,
+    },
+    /// Reads, and perhaps changes, which era it is and what was last known of the
+    /// database. [`Reply::History`].
+    History {
+        key: Key,
+        era: Option<(Era, Begin)>,
+        /// What must be known for anything to happen, and what is known then.
+        known: Option<(String, String)>,
     },
     /// Stores a raw value under a key of no registered kind. [`Reply::Done`].
     Set {
@@ -128,6 +137,51 @@ pub(crate) enum Op {
         pattern: String,
         count: usize,
     },
+}
+
+/// When BUMP raises the epoch that a kind has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bump {
+    /// Whatever it is.
+    Always,
+    /// Only if there is none, or an older one than is known.
+    IfOlder,
+    /// Only if there is one: where there is none, nobody has anything of the kind.
+    IfThere,
+}
+
+/// When HISTORY begins an era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Always,
+    IfMissing,
+}
+
+/// A random number that tells what was filled since something unheard-of happened
+/// from what was filled before; zero for the first era.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Era(pub(crate) u64);
+
+impl Era {
+    pub(crate) fn random() -> Self {
+        Self(fastrand::u64(1..))
+    }
+
+    /// Reads 16 hex digits; anything else is an era that another version began.
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        if text.is_empty() {
+            return Self::default();
+        }
+        let digits = std::str::from_utf8(text).ok();
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        Self(number.unwrap_or_else(|| xxhash_rust::xxh3::xxh3_64(text)))
+    }
+}
+
+impl fmt::Display for Era {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
 }
 
 impl Op {
@@ -178,7 +232,8 @@ impl Op {
             | Self::Abandon { .. }
             | Self::Quarantine { .. }
             | Self::Release { .. }
-            | Self::Invalidate { .. } => true,
+            | Self::Invalidate { .. }
+            | Self::History { .. } => true,
             // Refused, it leaves its kind held, and nothing else suffers.
             Self::Bump { .. }
             | Self::Set { .. }
@@ -207,6 +262,11 @@ pub(crate) enum Reply {
     Existed(bool),
     /// The epoch that a kind has now, in milliseconds.
     Epoch(u64),
+    History {
+        era: Era,
+        /// What is last known of the database.
+        known: String,
+    },
     Lives(Lives),
     /// The cursor to go on with, zero after the last page, and some keys.
     Page {

@@ -55,7 +55,7 @@ impl fmt::Debug for Script {
 }
 
 /// Every script, to be loaded when a connection opens.
-pub(crate) fn all() -> [&'static Script; 7] {
+pub(crate) fn all() -> [&'static Script; 8] {
     [
         &ACQUIRE,
         &FILL,
@@ -64,6 +64,7 @@ pub(crate) fn all() -> [&'static Script; 7] {
         &RELEASE,
         &INVALIDATE,
         &BUMP,
+        &HISTORY,
     ]
 }
 
@@ -76,6 +77,14 @@ pub(crate) fn all() -> [&'static Script; 7] {
 /// Many writers of one list all stand in its record, and each script looks at
 /// all of them: so a pattern is anchored, which is four times as fast as looking
 /// for the first byte that does not fit, and only records that go are cut out.
+/// What stays is put together once, since each concatenation copies all of it.
+/// Beyond 4,000 records a quarantine is malformed, and no more of it is read; a
+/// writer that finds as many live ones takes the place of the first, whose RELEASE
+/// then finds its record gone.
+///
+/// A record more than eleven minutes ahead of the server is of no writer, or of a
+/// server whose clock was ahead: it counts as over. The longest quarantine takes
+/// ten.
 ///
 /// `each(work)` is the reply to `work(at, key)` for every key: itself if there
 /// is one key, else all of them. What is told about several keys is one message
@@ -111,22 +120,35 @@ local function state(bytes, key, own)
     if #bytes ~= 33 or not bytes:find('^L[0-9a-f]*$') then return '' end
     return 'L', bytes
   end
-  if #bytes == 48 then bytes = call('GET', key) end
-  if (#bytes - 2) % 45 ~= 0 or not bytes:find('^Q[cd][0-9a-f]*$') then return '' end
+  if #bytes == 48 then bytes = call('GETRANGE', key, '0', '180002') end
+  if #bytes > 180002 or (#bytes - 2) % 45 ~= 0 or not bytes:find('^Q[cd][0-9a-f]*$') then return '' end
   local among, mine = own and bytes:find(own, 3, true), false
-  local live, last, time, from = '', '0', nil, 3
+  local kept, last, time, latest, from = nil, '0', nil, nil, 3
   for at = 3, #bytes, 45 do
     local deadline = bytes:sub(at + 32, at + 44)
     if not deadline:find('^%d*$') then return '' end
     local is_own = among and bytes:sub(at, at + 31) == own
-    if is_own then mine = true else time = time or string.format('%013d', now()) end
-    if is_own or deadline <= time then
-      live, from = live .. bytes:sub(from, at - 1), at + 45
+    if is_own then
+      mine = true
+    elseif not time then
+      time, latest = string.format('%013d', now()), string.format('%013d', now() + 660000)
+    end
+    if is_own or deadline <= time or deadline > latest then
+      if from < at then
+        kept = kept or {}
+        kept[#kept + 1] = bytes:sub(from, at - 1)
+      end
+      from = at + 45
     elseif deadline > last then
       last = deadline
     end
   end
-  return 'Q', live .. bytes:sub(from), mine, last, bytes:sub(2, 2)
+  local live = bytes:sub(from)
+  if kept then
+    kept[#kept + 1] = live
+    live = table.concat(kept)
+  end
+  return 'Q', live, mine, last, bytes:sub(2, 2)
 end
 
 local function put(key, bytes, ttl)
@@ -147,6 +169,19 @@ local function each(work)
   return replies
 end
 
+local function own_hash(key)
+  local stored = call('TYPE', key).ok
+  if stored ~= 'hash' and stored ~= 'none' then call('DEL', key) end
+end
+
+local function hset(key, field, value)
+  local set = pcall('HSET', key, field, value)
+  if type(set) ~= 'table' or not set.err then return end
+  if not set.err:find('OOM', 1, true) then return set end
+  call('HDEL', key, field)
+  call('HSET', key, field, value)
+end
+
 local function tell(channel, messages, first)
   call('PUBLISH', channel, table.concat(messages, '\n', first))
 end
@@ -155,6 +190,11 @@ end
         )
     };
 }
+
+// After the prelude that it needs.
+mod history;
+
+pub(crate) use history::{BUMP, HISTORY};
 
 /// `key; token, lease, observed header or ''` -> `{0, value}` a value,
 /// `{1, ''}` granted, `{2, ms left}` wait, `{3, ms left}` quarantined.
@@ -237,6 +277,7 @@ local replies = each(function(at, key)
   if kind ~= 'Q' then
     put(key, 'Qc' .. own, ttl)
   else
+    if #live >= 180000 then live = live:sub(46) end
     put(key, 'Qd' .. live .. own, math.max(last, deadline) - now())
   end
   return 1
@@ -283,7 +324,14 @@ return replies"
 
 /// `keys; channel, then a message for each key` -> 1 for each.
 ///
-/// A live quarantine stays: its writer has not committed yet, or not told.
+/// A live quarantine stays: its writer has not committed yet, or not told. And so
+/// does what the protocol did not write, though it may begin with a `V`: other
+/// programs, and rows of the journal that are not ours, name keys here.
+///
+/// An acknowledgement must come from a server that takes writes: a demoted one,
+/// which holds no value, would otherwise acknowledge for the new primary, which
+/// still does. So if there is nothing to delete, the script tries an `HDEL` of a
+/// field that no hash has.
 pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "invalidate",
@@ -291,50 +339,23 @@ pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
             r"
 local gone = {}
 local replies = each(function(at, key)
-  local kind, live, _, last = state(read(key), key)
+  local bytes = read(key)
+  local kind, live, _, last = state(bytes, key)
   if kind == 'Q' and #live > 0 then
     dirtied(key, live, last)
-  else
+  elseif kind ~= '' and (kind ~= 'V' or #bytes == 48 and bytes:find('^V%x*$')) then
     gone[#gone + 1] = key
   end
   return 1
 end)
-if #gone > 0 then call('DEL', unpack(gone)) end
+if #gone > 0 then
+  call('DEL', unpack(gone))
+else
+  local refused = pcall('HDEL', KEYS[1], ARGV[1])
+  if type(refused) == 'table' and not refused.err:find('WRONGTYPE', 1, true) then return refused end
+end
 tell(ARGV[1], ARGV, 2)
 return replies"
-        ),
-    )
-});
-
-/// `epochs key; kind, known, '1' to raise, channel, message` -> the epoch.
-///
-/// The server's clock, unless somebody was ahead of it: two bumps at once both
-/// count, and a hash that was lost begins beyond all that was stamped before.
-/// What is no epoch (another type, other words) counts as missing. The `HDEL`
-/// is the `DEL` before the `SET`, and comes only where memory is short: a user
-/// who may delete and not set would lose the epoch.
-pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "bump",
-        with_prelude!(
-            r"
-local key, kind, known, channel, message = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[4], ARGV[5]
-local stored = call('TYPE', key).ok
-if stored ~= 'hash' and stored ~= 'none' then call('DEL', key) end
-local field = call('HGET', key, kind)
-if not field or #field ~= 13 or field:find('[^0-9]') then field = '0' end
-field = tonumber(field)
-if ARGV[3] ~= '1' and field > 0 and field >= known then return field end
-local epoch = math.max(now(), field + 1, known + 1)
-local digits = string.format('%013.0f', epoch)
-local set = pcall('HSET', key, kind, digits)
-if type(set) == 'table' and set.err then
-  if not set.err:find('OOM', 1, true) then return set end
-  call('HDEL', key, kind)
-  call('HSET', key, kind, digits)
-end
-call('PUBLISH', channel, message .. ' ' .. digits .. ' ' .. kind)
-return epoch"
         ),
     )
 });

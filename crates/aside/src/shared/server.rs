@@ -39,6 +39,23 @@ pub(crate) fn tag(answer: &WireReply) -> u64 {
     }
 }
 
+/// What time a server has, in milliseconds, by its answer to TIME.
+pub(crate) fn millis(answer: &WireReply) -> Option<u64> {
+    let WireReply::Array(parts) = answer else {
+        return None;
+    };
+    let number = |part: &WireReply| match part {
+        WireReply::Bytes(digits) => std::str::from_utf8(digits).ok()?.parse::<u64>().ok(),
+        _ => None,
+    };
+    let [seconds, micros] = &parts[..] else {
+        return None;
+    };
+    number(seconds)?
+        .checked_mul(1000)?
+        .checked_add(number(micros)? / 1000)
+}
+
 /// Asks a primary for the tag of its history.
 ///
 /// A replica names the same history as its primary, and is behind it.

@@ -41,6 +41,13 @@ const OVERDUE_MILLIS: u64 = 60_000;
 /// The longest quarantine that settings allow.
 const LONGEST_MILLIS: u64 = 600_000;
 
+/// The most writers of one key. More are malformed: a script looks at each record,
+/// and a server does nothing else meanwhile.
+pub(crate) const MOST_RECORDS: usize = 4_000;
+
+/// How much of a value every script reads.
+const READ: usize = 48;
+
 const TOKEN: usize = 32;
 const DEADLINE: usize = 13;
 
@@ -57,6 +64,13 @@ impl<'bytes> State<'bytes> {
     }
 }
 
+/// Whether this is the beginning of a value of this protocol, as far as INVALIDATE
+/// looks. Other programs' texts may begin with a `V` as well.
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    let head = bytes.get(..READ).and_then(|head| head.strip_prefix(b"V"));
+    head.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
 impl Quarantine {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (flag, records) = bytes.split_first()?;
@@ -66,7 +80,7 @@ impl Quarantine {
             _ => return None,
         };
         let (records, rest) = records.as_chunks::<{ TOKEN + DEADLINE }>();
-        if !rest.is_empty() {
+        if !rest.is_empty() || MOST_RECORDS < records.len() {
             return None;
         }
         let records = records.iter().map(|record| Record::read(record));
@@ -105,9 +119,10 @@ impl Quarantine {
 }
 
 impl Record {
-    /// Whether its writer is still to be waited for.
+    /// Whether its writer is still to be waited for. One further ahead than any
+    /// writer's is of none.
     pub(crate) fn lives_at(&self, now: u64) -> bool {
-        now < self.deadline
+        now < self.deadline && self.deadline <= now + LONGEST_MILLIS + OVERDUE_MILLIS
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {

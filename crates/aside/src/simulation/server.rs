@@ -15,7 +15,7 @@ use super::resp::{array, bulk, bulk_text, integer, line, nil};
 use crate::key::Key;
 use crate::shared::memory::snapshot::Snapshot;
 use crate::shared::memory::{MemoryTier, Subscription};
-use crate::shared::{Acquired, Op, Refused, Released, Reply, Token, scripts};
+use crate::shared::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
 use crate::simulated::{Rule, watch, without};
 
 /// Far more than a world writes.
@@ -145,14 +145,14 @@ impl Server {
                      maxmemory_policy:noeviction\r\n"
                 ))
             }
-            "HGETALL" => {
-                let epochs = self.memory.epochs_under(&Key::new(&text(1)));
-                let pairs = epochs.iter().flat_map(|(kind, epoch)| {
-                    [bulk_text(kind), bulk_text(&format!("{epoch:013}"))]
-                });
-                let mut map = format!("%{}\r\n", epochs.len()).into_bytes();
-                pairs.for_each(|item| map.extend(item));
-                map
+            "TIME" => {
+                let now = self.memory.time();
+                let micros = format!("{}000", now % 1000);
+                array([bulk_text(&(now / 1000).to_string()), bulk_text(&micros)])
+            }
+            "HGET" => {
+                let field = self.memory.field_under(&Key::new(&text(1)), &text(2));
+                field.map_or_else(nil, |field| bulk_text(&field))
             }
             "HSETNX" => {
                 let epoch = text(3).parse().unwrap_or(0);
@@ -330,8 +330,24 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op>
             key,
             kind: message(0)?,
             known: number(1)?,
-            raise: text(2)? == "1",
+            how: match text(2)? {
+                "0" => Bump::IfOlder,
+                "1" => Bump::Always,
+                _ => Bump::IfThere,
+            },
             message: message(4)?,
+            era: Era::parse(args.get(5)?),
+        },
+        "history" => Op::History {
+            key,
+            era: (!text(0)?.is_empty()).then_some((
+                Era::parse(args.first()?),
+                match text(1)? {
+                    "1" => Begin::IfMissing,
+                    _ => Begin::Always,
+                },
+            )),
+            known: (!text(3)?.is_empty()).then_some((message(2)?, message(3)?)),
         },
         _ => return None,
     })
@@ -362,6 +378,10 @@ fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
             Released::Stored => 2,
         }),
         Ok(Reply::Epoch(epoch)) => integer(epoch),
+        Ok(Reply::History { era, known }) => {
+            let era = (era != Era::default()).then(|| era.to_string());
+            array([bulk_text(&era.unwrap_or_default()), bulk_text(&known)])
+        }
         Ok(Reply::Lives(_)) => line("-ERR not of this world"),
         Ok(Reply::Page { cursor, keys }) => {
             let keys = array(keys.iter().map(|key| bulk_text(key)));

@@ -11,10 +11,14 @@ use crate::heard::Heard;
 use crate::key::Key;
 use crate::message::{self, Message};
 use crate::pending::Pending;
-use crate::shared::{Op, Reply, Token, Unanswered};
+use crate::shared::{Begin, Bump, Era, Op, Reply, Token, Unanswered};
 
 /// Keys per pipeline when many are forgotten at once.
 const BATCH: usize = 500;
+
+/// Lines of one message that are read. A script tells of fifty keys; what is much
+/// longer was sent by none.
+const MOST_LINES: usize = 1_000;
 
 impl Tiers {
     /// The message that makes every instance forget `key`.
@@ -22,12 +26,26 @@ impl Tiers {
         message::forget(key, self.instance)
     }
 
-    /// Applies a message, whoever sent it.
+    /// Applies a message, whoever sent it. What is not understood of it makes
+    /// this process forget everything once, however many lines that are.
     pub(crate) fn hear(&self, text: &str) {
-        text.split('\n').for_each(|line| self.hear_line(line));
+        let mut lines = text.split('\n');
+        let mut anything = None;
+        for line in lines.by_ref().take(MOST_LINES) {
+            anything = self.hear_line(line).or(anything);
+        }
+        if lines.next().is_some() {
+            anything = Some(Heard::Unknown);
+        }
+        if let Some(heard) = anything {
+            self.stripes.forget_all();
+            self.end_round();
+            self.teller.tell(|| heard);
+        }
     }
 
-    fn hear_line(&self, text: &str) {
+    /// Applies one line; what it says if that may mean any key.
+    fn hear_line(&self, text: &str) -> Option<Heard> {
         match Message::parse(text) {
             Some(message) => {
                 self.stripes.forget(message.hash);
@@ -44,15 +62,17 @@ impl Tiers {
             }
             // In-process entries carry their epoch: an older one is dead.
             None if let Some((kind, epoch)) = message::epoch(text) => {
-                self.epochs.adopt(kind, epoch);
+                // The watcher reads the hash soon, and what time it is with it.
+                if self.epochs.adopt(kind, epoch).is_err() {
+                    self.statistics.error("implausible_epoch");
+                }
                 self.teller.tell(|| Heard::Kind {
                     kind: self.kinds().keys().copied().find(|known| *known == kind),
                 });
             }
             // Many keys, or words of a newer version: forget it all.
             None => {
-                self.stripes.forget_all();
-                self.teller.tell(|| match message::prefix(text) {
+                return Some(match message::prefix(text) {
                     Some(prefix) => Heard::Kind {
                         kind: self.kind_of(prefix),
                     },
@@ -60,6 +80,7 @@ impl Tiers {
                 });
             }
         }
+        None
     }
 
     /// Makes every copy of some keys forget; answers those that Redis did not
@@ -146,26 +167,68 @@ impl Tiers {
     }
 
     /// Raises the epoch of a kind, which makes every copy of it worthless at
-    /// once; or, not `raise`, sees to it that the kind has one.
+    /// once; or sees to it that the kind has one. The epoch it has then.
+    ///
+    /// # Errors
+    /// Redis did not acknowledge it, or gave one that it cannot have given;
+    /// repeating it does no harm.
+    pub(crate) async fn bump(&self, kind: &str, how: Bump) -> Result<u64, Unanswered> {
+        let op = self.bump_op(kind, how);
+        match self.ask_one(self.lane_of_writes(), op).await? {
+            Reply::Epoch(epoch) if self.epochs.adopt(kind, epoch).is_ok() => Ok(epoch),
+            _ => Err(Unanswered::Disconnected),
+        }
+    }
+
+    /// Raises the epoch of a kind, whether it is cached here or not. One that is
+    /// not and has no epoch gets none: whoever has something of it gives it one
+    /// that is greater than any before. The epoch it has then; zero for none.
+    ///
+    /// # Errors
+    /// As of [`bump`](Self::bump).
+    pub(crate) async fn raise(&self, kind: &str) -> Result<u64, Unanswered> {
+        let how = match self.epochs.known(kind) {
+            Some(_) => Bump::Always,
+            None => Bump::IfThere,
+        };
+        self.bump(kind, how).await
+    }
+
+    pub(crate) fn bump_op(&self, kind: &str, how: Bump) -> Op {
+        Op::Bump {
+            key: message::epochs_key(self.namespace()),
+            kind: kind.to_owned(),
+            known: self.epochs.known(kind).unwrap_or(0),
+            how,
+            message: message::bump(self.instance),
+            era: Era::random(),
+        }
+    }
+
+    /// Begins another era, in which nothing is served that was filled before.
     ///
     /// # Errors
     /// Redis did not acknowledge it; repeating it does no harm.
-    pub(crate) async fn bump(&self, kind: &str, raise: bool) -> Result<(), Unanswered> {
-        let op = self.bump_op(kind, raise);
+    pub(crate) async fn begin_era(&self) -> Result<(), Unanswered> {
+        let op = Op::History {
+            key: message::epochs_key(self.namespace()),
+            era: Some((Era::random(), Begin::Always)),
+            known: None,
+        };
         match self.ask_one(self.lane_of_writes(), op).await? {
-            Reply::Epoch(epoch) => self.epochs.adopt(kind, epoch),
+            Reply::History { era, .. } => self.learn_era(era),
             _ => return Err(Unanswered::Disconnected),
         }
         Ok(())
     }
 
-    pub(crate) fn bump_op(&self, kind: &str, raise: bool) -> Op {
-        Op::Bump {
-            key: message::epochs_key(self.namespace()),
-            kind: kind.to_owned(),
-            known: self.epochs.known(kind),
-            raise,
-            message: message::bump(self.instance),
+    /// Learns which era it is.
+    pub(crate) fn learn_era(&self, era: Era) {
+        if self.link.learn_era(era.0) {
+            // Gone before an epoch is lowered: nothing that it made worthless may be
+            // looked at afterwards.
+            self.shares.empty();
+            self.epochs.forget_implausible();
         }
     }
 
@@ -187,7 +250,7 @@ impl Tiers {
     /// The same, and leaves what Redis holds to whoever forgets the kind next.
     /// False for later.
     pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
-        let raised = self.is_usable() && self.bump(kind, true).await.is_ok();
+        let raised = self.is_usable() && self.raise(kind).await.is_ok();
         if !raised && self.shared.is_some() {
             self.hold_kind(kind);
         }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Round, Unquarantined, Write};
 use crate::audit::Event;
 use crate::key::Key;
-use crate::shared::{Op, Token};
+use crate::shared::{Bump, Op, Token};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this forgets whole kinds instead.
@@ -84,14 +84,14 @@ impl Write {
         if tiers.is_usable() {
             // Written before it is read: what it leaves needs an epoch, too.
             for kind in self.counts.keys() {
-                if tiers.epochs.known(kind) == 0 {
-                    let _ = tiers.bump(kind, false).await;
+                if tiers.epochs.known(kind) == Some(0) {
+                    let _ = tiers.bump(kind, Bump::IfOlder).await;
                 }
             }
         }
         for key in &keys {
             if let Some(value) = self.values.get_mut(key) {
-                value.set_stamp();
+                value.set_stamp(key);
             }
         }
         let reachable = tiers.is_usable();

@@ -21,7 +21,7 @@ pub(super) trait NewValue: Send + Sync {
     /// Reads the row back from the database; returns true if it is the same.
     fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool>;
     /// The QUARANTINE of the key is about to be sent.
-    fn set_stamp(&mut self);
+    fn set_stamp(&mut self, key: &Key);
     /// The RELEASE of the key is about to be sent: what Redis is to store, and
     /// for how long.
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)>;
@@ -68,8 +68,8 @@ impl<E: Entity> NewValue for NewRow<E> {
         })
     }
 
-    fn set_stamp(&mut self) {
-        self.stamp = Some(self.kind.circumstance());
+    fn set_stamp(&mut self, key: &Key) {
+        self.stamp = Some(self.kind.circumstance(key));
     }
 
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
@@ -81,7 +81,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let ttl = stored.ttl;
         let mark = Mark {
             stamp: tiers.stripes.stamp(key.hash()),
-            circumstance: self.kind.circumstance(),
+            circumstance: self.kind.circumstance(key),
         };
         // What could not be read from Redis now is not to be had from here.
         if self.kind.in_process.is_some()

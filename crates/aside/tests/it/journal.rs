@@ -167,6 +167,97 @@ async fn a_key_is_released_once_another_instance_deleted_its_row() {
     held(0).await;
 }
 
+#[tokio::test]
+async fn a_row_of_the_journal_deletes_nothing_that_is_not_ours() {
+    let world = World::new();
+    let redis = world.redis();
+    for words in [
+        ["SET", "cart:9", "Vienna"].as_slice(),
+        &["SET", "cart:10", "theirs"],
+        &["HSET", "cart:11", "a", "b"],
+        &["RPUSH", "hero:list", "a"],
+        &["SET", "session:1", "theirs"],
+        &["SET", "other:hero:1", "L0"],
+    ] {
+        redis.command(words);
+    }
+    let keys = world.keys();
+    let rows = [
+        "cart:9",
+        "cart:10",
+        "cart:11",
+        "hero:list",
+        "all of session",
+        "other:hero:1",
+    ];
+    let table = Table::of(rows.len(), |row| rows[row].to_owned());
+    let cache = CacheService::connect(world.config()).await;
+    cache.drain(table.clone()).await;
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+    assert!(cache.is_synced());
+    assert_eq!(world.keys(), keys);
+    let left = redis.command(&["HEXISTS", "aside:epochs", "session"]);
+    assert_eq!(left, aside_testkit::Reply::Integer(0));
+}
+
+#[tokio::test]
+async fn a_malformed_row_of_the_journal_is_dropped_and_counted() {
+    let world = World::new();
+    let rows = [
+        "hero:1\nE 0000000000000000 1700000000000 hero",
+        "all of *",
+        "all of aside",
+        "aside:epochs",
+        "nothing",
+        "",
+    ];
+    world
+        .redis()
+        .command(&["HSET", "aside:epochs", "hero", "0000000000007"]);
+    let table = Table::of(rows.len(), |row| rows[row].to_owned());
+    let cache = CacheService::connect(world.config()).await;
+    cache.drain(table.clone()).await;
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+    let dropped = cache.stats().errors["malformed_journal_row"];
+    assert_eq!(dropped, rows.len() as u64);
+    assert!(cache.is_synced());
+}
+
+/// A worker knows fewer kinds than the fleet, and so does a service that drains
+/// before it makes its repositories.
+#[tokio::test]
+async fn a_row_of_a_kind_that_is_not_cached_here_is_worked_off() {
+    use aside::Repository as _;
+    for row in ["hero:name:Mia", "all of hero"] {
+        let world = World::new();
+        let other = world.instance().await;
+        let mia = crate::entities::hero("Mia", "en");
+        let named = crate::entities::named("Mia");
+        let read = async || other.heroes.find_by(&named).await.unwrap().len();
+        assert_eq!(read().await, 0);
+        world.filled("hero:name:Mia").await;
+        world.heroes.insert(&mia);
+        assert_eq!(read().await, 0);
+        let table = Table::of(1, |_| row.to_owned());
+        let worker = CacheService::connect(world.config()).await;
+        worker.drain(table.clone()).await;
+        eventually(SOON, "an empty journal", async || table.is_empty()).await;
+        eventually(SOON, "the new row", async || read().await == 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_the_greatest_id_is_worked_off_like_any_other() {
+    let world = World::new();
+    let table = Table::of(3, |number| format!("hero:{number}"));
+    let last = "hero:last".to_owned();
+    table.0.rows.lock().insert(i64::MAX, last);
+    let cache = CacheService::connect(world.config()).await;
+    cache.drain(table.clone()).await;
+    eventually(SOON, "an empty journal", async || table.is_empty()).await;
+    assert!(cache.is_synced());
+}
+
 /// Returns how many keys were sent to Redis, measured by the one read per key
 /// in the script. It does not yield the thread.
 fn keys_told(redis: std::net::SocketAddr) -> u64 {

@@ -14,6 +14,7 @@ mod audit;
 mod batches;
 mod flights;
 mod foreign;
+mod forged;
 mod forgetting;
 mod gathering;
 mod good_faith;

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// The scripts in the order in which a connection loads them.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     "ACQUIRE",
     "FILL",
     "ABANDON",
@@ -25,6 +25,7 @@ const SCRIPTS: [&str; 7] = [
     "RELEASE",
     "INVALIDATE",
     "BUMP",
+    "HISTORY",
 ];
 
 pub(crate) struct Tap {
@@ -87,6 +88,17 @@ impl Tap {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://{}/0", self.address)
+    }
+
+    /// Returns true if the epoch of a kind has been read, and another PING sent
+    /// since. The epoch is known then.
+    pub(crate) fn has_learnt(&self, kind: &str) -> bool {
+        let is_asked_for = |words: &Vec<String>| {
+            words[0] == "HGET" && words.last().is_some_and(|field| field == kind)
+        };
+        let heard = self.heard.lock();
+        let commands = heard.trips.iter().flat_map(|trip| &trip.commands);
+        1 < commands.filter(|words| is_asked_for(words)).count()
     }
 
     /// Discards the trips so far.
@@ -162,7 +174,8 @@ fn is_asked(words: &[String]) -> bool {
     let of_connections = [
         "PING",
         "INFO",
-        "HGETALL",
+        "HGET",
+        "TIME",
         "HELLO",
         "CLIENT",
         "SCRIPT",

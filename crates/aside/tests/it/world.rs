@@ -97,6 +97,8 @@ impl World {
             ..config
         };
         let instance = self.instance_with(config).await;
+        // The epochs of kinds that were made after the first PING.
+        eventually(SOON, "epochs", async || tap.has_learnt("book")).await;
         tap.forget();
         (tap, instance)
     }

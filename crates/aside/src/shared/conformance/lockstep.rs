@@ -24,7 +24,7 @@ const BATCH: u64 = 500;
 const KEYS: usize = 3;
 
 /// What others may have put under a key of ours; none of it is state.
-const FOREIGN: [&[u8]; 8] = [
+const FOREIGN: [&[u8]; 9] = [
     b"",
     b"Q",
     b"Qjunk",
@@ -33,11 +33,12 @@ const FOREIGN: [&[u8]; 8] = [
     b"\xff\x00",
     b"Qcaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa999999999999",
     b"v1",
+    b"Vienna",
 ];
 
 /// Few enough writers and tokens that they meet.
 fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op {
-    let value = format!("V{} {step}", random.u8(0..2)).into_bytes();
+    let value = format!("V{}{:046} {step}", random.u8(0..2), 0).into_bytes();
     let message = step.to_string();
     match random.u32(0..100) {
         0..24 => Op::Acquire {
@@ -46,7 +47,7 @@ fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op
             lease: LONG,
             observed: random
                 .bool()
-                .then(|| format!("V{} ", random.u8(0..2)).into()),
+                .then(|| format!("V{}", random.u8(0..2)).into()),
         },
         24..44 => Op::Fill {
             key,
@@ -99,7 +100,7 @@ fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec
                 writer: *writer,
                 value: random
                     .bool()
-                    .then(|| (format!("V0 {message}").into(), LONG)),
+                    .then(|| (format!("V0{:046} {message}", 0).into(), LONG)),
                 message,
             },
             Op::Invalidate { .. } => Op::Invalidate { key, message },

@@ -97,7 +97,16 @@ impl Model {
             (Op::Invalidate { message, .. }, Writers(writers, _)) => {
                 (dirty(writers), Reply::Done, Some(message))
             }
+            (Op::Invalidate { message, .. }, Value(value)) if value.len() < 48 => {
+                (Value(value), Reply::Done, Some(message))
+            }
+            (Op::Invalidate { message, .. }, held @ Foreign(_)) => {
+                (held, Reply::Done, Some(message))
+            }
             (Op::Invalidate { message, .. }, _) => (Nothing, Reply::Done, Some(message)),
+            (Op::Set { value, .. }, _) if value.starts_with(b"V") => {
+                (Value(value.clone()), Reply::Done, None)
+            }
             (Op::Set { value, .. }, _) => (Foreign(value.clone()), Reply::Done, None),
             (Op::Delete { .. }, held) => (Nothing, Reply::Existed(held != Nothing), None),
             (other, _) => panic!("not in the model: {other:?}"),

@@ -159,5 +159,5 @@ async fn a_key_of_another_type_counts_as_absent() {
     assert_eq!(released, Released::Lost);
     hash();
     case.invalidate(&key).await;
-    assert_eq!(SERVER.command(&["TYPE", name]).text(), Some("none"));
+    assert_eq!(SERVER.command(&["TYPE", name]).text(), Some("hash"));
 }

@@ -16,11 +16,12 @@ use tokio::time::Instant;
 
 use super::wire_form::milliseconds;
 use super::{
-    BoxFuture, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply, SharedTier,
-    Unanswered,
+    Begin, BoxFuture, Bump, Era, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
+    SharedTier, Unanswered,
 };
 use crate::clock;
 use crate::key::Key;
+use crate::value::EPOCH_AHEAD_MILLIS;
 
 use self::protocol::Moment;
 use self::store::Store;
@@ -45,8 +46,16 @@ struct Inner {
     store: Store,
     /// By key and kind. Nothing evicts them.
     epochs: HashMap<(Key, String), u64>,
+    histories: HashMap<Key, History>,
     subscribers: Vec<(u64, OnMessage)>,
     subscriptions: u64,
+}
+
+/// What stands beside the epochs.
+#[derive(Clone, Debug, Default)]
+struct History {
+    era: Option<Era>,
+    known: String,
 }
 
 /// Milliseconds like those of a server, carried on by tokio's clock.
@@ -76,6 +85,7 @@ impl MemoryTier {
             inner: Mutex::new(Inner {
                 store: Store::new(limit_bytes),
                 epochs: HashMap::new(),
+                histories: HashMap::new(),
                 subscribers: Vec::new(),
                 subscriptions: 0,
             }),
@@ -192,17 +202,32 @@ impl Inner {
                 key,
                 kind,
                 known,
-                raise,
+                how,
                 message,
+                era,
             } => {
-                let epoch = self.epochs.entry((key.clone(), kind.clone())).or_default();
-                if !*raise && 0 < *epoch && known <= epoch {
-                    return Ok(Reply::Epoch(*epoch));
+                let (epoch, changed) = self.bump((key, kind), (*known, now), *how, *era);
+                if changed {
+                    self.publish(&format!("{message} {epoch:013} {kind}"));
                 }
-                *epoch = now.max(*epoch + 1).max(known + 1);
-                let epoch = *epoch;
-                self.publish(&format!("{message} {epoch:013} {kind}"));
                 Reply::Epoch(epoch)
+            }
+            Op::History { key, era, known } => {
+                let history = self.histories.entry(key.clone()).or_default();
+                if known.as_ref().is_none_or(|known| known.0 == history.known) {
+                    if let Some((era, begin)) = era
+                        && (*begin == Begin::Always || history.era.is_none())
+                    {
+                        history.era = Some(*era);
+                    }
+                    if let Some((_, new)) = known {
+                        history.known.clone_from(new);
+                    }
+                }
+                Reply::History {
+                    era: history.era.unwrap_or_default(),
+                    known: history.known.clone(),
+                }
             }
             Op::Set { key, value, ttl } => {
                 let expires = ttl.map(|ttl| now + milliseconds(ttl));
@@ -225,6 +250,38 @@ impl Inner {
                 Reply::Page { cursor, keys }
             }
         })
+    }
+
+    /// The epoch that a kind has then, and whether it is another one.
+    fn bump(
+        &mut self,
+        (key, kind): (&Key, &str),
+        (known, now): (u64, u64),
+        how: Bump,
+        era: Era,
+    ) -> (u64, bool) {
+        let latest = now + EPOCH_AHEAD_MILLIS;
+        let believed = |epoch: u64| if epoch <= latest { epoch } else { 0 };
+        let epoch = self
+            .epochs
+            .entry((key.clone(), kind.to_owned()))
+            .or_default();
+        let lost = latest < known || latest < *epoch;
+        let (known, before) = (believed(known), believed(*epoch));
+        let stays = match how {
+            Bump::Always => false,
+            Bump::IfOlder => 0 < before && known <= before,
+            Bump::IfThere => before == 0,
+        };
+        if !lost && stays {
+            return (before, false);
+        }
+        *epoch = now.max(before + 1).max(known + 1);
+        let epoch = *epoch;
+        if lost {
+            self.histories.entry(key.clone()).or_default().era = Some(era);
+        }
+        (epoch, true)
     }
 
     fn publish(&self, message: &str) {

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use crate::key::Key;
-use crate::shared::state::{Quarantine, Record, State};
+use crate::shared::state::{MOST_RECORDS, Quarantine, Record, State, is_value};
 use crate::shared::{Acquired, Refused, Released, Token};
 
 /// A store at one moment. Whoever has it also has the lock, so that every
@@ -64,6 +64,9 @@ impl Moment<'_> {
             Some(held) => (false, held.others),
             None => (true, Vec::new()),
         };
+        if MOST_RECORDS <= records.len() {
+            records.remove(0);
+        }
         let deadline = self.now + ttl;
         records.push(Record { writer, deadline });
         self.put_quarantine(key, &Quarantine { clean, records });
@@ -99,6 +102,13 @@ impl Moment<'_> {
     }
 
     pub(super) fn invalidate(&mut self, key: &Key) {
+        let foreign = self.store.get(key, self.now).is_some_and(|slot| {
+            let state = slot.state();
+            state == State::Absent || state == State::Value && !is_value(&slot.bytes)
+        });
+        if foreign {
+            return;
+        }
         let held = self.quarantined(key, "");
         self.leave_dirty(key, held.map(|held| held.others).unwrap_or_default());
     }

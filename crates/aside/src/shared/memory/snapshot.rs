@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::MemoryTier;
 use super::store::Store;
+use super::{History, MemoryTier};
 use crate::key::Key;
 
 /// Everything that was held at one moment.
@@ -11,6 +11,7 @@ use crate::key::Key;
 pub(crate) struct Snapshot {
     store: Store,
     epochs: HashMap<(Key, String), u64>,
+    histories: HashMap<Key, History>,
 }
 
 impl MemoryTier {
@@ -20,6 +21,7 @@ impl MemoryTier {
         Snapshot {
             store: inner.store.clone(),
             epochs: inner.epochs.clone(),
+            histories: inner.histories.clone(),
         }
     }
 
@@ -28,11 +30,14 @@ impl MemoryTier {
         let mut inner = self.inner.lock();
         inner.store = snapshot.store;
         inner.epochs = snapshot.epochs;
+        inner.histories = snapshot.histories;
     }
 
     /// Forgets every epoch, as a server does that evicts their hash.
     pub(crate) fn forget_epochs(&self) {
-        self.inner.lock().epochs.clear();
+        let mut inner = self.inner.lock();
+        inner.epochs.clear();
+        inner.histories.clear();
     }
 
     /// Puts an epoch under a key, unless there is one; whether it did.
@@ -44,14 +49,18 @@ impl MemoryTier {
         is_new
     }
 
-    /// The epochs under a key, in the order of the kinds.
-    pub(crate) fn epochs_under(&self, key: &Key) -> Vec<(String, u64)> {
+    /// What a field of the hash of the epochs holds.
+    pub(crate) fn field_under(&self, key: &Key, field: &str) -> Option<String> {
         let inner = self.inner.lock();
-        let under = inner.epochs.iter().filter(|((under, _), _)| under == key);
-        let mut epochs: Vec<_> = under
-            .map(|((_, kind), epoch)| (kind.clone(), *epoch))
-            .collect();
-        epochs.sort_unstable();
-        epochs
+        if field == "aside" {
+            return Some(inner.histories.get(key)?.era?.to_string());
+        }
+        let epoch = inner.epochs.get(&(key.clone(), field.to_owned()))?;
+        Some(format!("{epoch:013}"))
+    }
+
+    /// What time it is here, in milliseconds.
+    pub(crate) fn time(&self) -> u64 {
+        self.clock.now()
     }
 }

@@ -102,7 +102,8 @@ pub(crate) async fn a_dead_record_goes_with_the_next_write(case: &Case) {
 
 pub(crate) async fn an_invalidation_destroys_the_value(case: &Case) {
     let key = case.key("k");
-    case.store(&key, b"V1").await;
+    case.store(&key, &[b"V".as_slice(), &[b'0'; 116]].concat())
+        .await;
     case.invalidate(&key).await;
     assert_eq!(case.get(&key).await, None);
     case.invalidate(&key).await;

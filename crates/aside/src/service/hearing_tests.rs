@@ -1,0 +1,62 @@
+//! Generations that messages raise until their counter comes round.
+
+use std::time::Duration;
+
+use super::CacheService;
+use crate::clock::Moment;
+use crate::config::CacheConfig;
+use crate::entity::example::Hero;
+use crate::lookup::{Asked, Found, Lookup};
+use crate::process::Entry;
+use crate::secret::Secret;
+
+async fn service() -> CacheService {
+    let config = CacheConfig {
+        redis_url: Secret::new("memory://"),
+        ..CacheConfig::default()
+    };
+    CacheService::connect(config).await
+}
+
+/// A generation comes again after four thousand million messages that may mean
+/// anything, so the counter is set to just before its turns.
+#[tokio::test]
+async fn a_generation_that_comes_round_brings_nothing_back() {
+    let service = service().await;
+    let tiers = service.tiers();
+    let kind = tiers.register::<Hero>(None);
+    let store = kind.in_process.as_ref().expect("a tier in process");
+    let entry = Entry {
+        found: Found::Row(Some(std::sync::Arc::new(Hero(1)))),
+        stamp: tiers.stripes.stamp(1),
+        epoch: 0,
+        deadline: Moment::now().plus(Duration::from_secs(60)),
+        loaded_at: 0,
+        fill: 1,
+        payload_bytes: 100,
+    };
+    store.insert(Lookup::Id(1), entry);
+    let holds = || store.get(Asked::Id(&1), |_| ()).is_some();
+    assert!(holds());
+    for before in [(1 << 31) - 2, u32::MAX - 1] {
+        tiers.stripes.skip_to(before);
+        tiers.hear("what is this?");
+        assert!(!holds());
+        tiers.hear("what is this?");
+    }
+    // The generation of the entry, once more.
+    assert!(!holds());
+}
+
+#[tokio::test]
+async fn a_message_raises_a_generation_once_however_many_lines_it_has() {
+    let service = service().await;
+    let tiers = service.tiers();
+    tiers.stripes.skip_to((1 << 31) - 3);
+    for text in ["\n\n\n\n\n".to_owned(), "\n".repeat(1_000_000)] {
+        tiers.hear(&text);
+    }
+    assert_eq!(tiers.stripes.half(), 0);
+    tiers.hear("x");
+    assert_eq!(tiers.stripes.half(), 1);
+}

@@ -1,0 +1,149 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const OURS: Circumstance = Circumstance {
+    tag: 0xfeed,
+    epoch: 1_700_000_000_000,
+    shape: 42,
+};
+
+fn value(body: &str, compress_above: Option<usize>) -> Vec<u8> {
+    let envelope = Envelope {
+        body,
+        cached_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
+        ttl: Duration::from_secs(3600),
+    };
+    encode(OURS, 7, Member::Entity, envelope, compress_above).bytes
+}
+
+#[test]
+fn a_value_reads_as_a_header_line_and_json() {
+    let text = String::from_utf8(value("{\"id\":1}", None)).unwrap();
+    let (header, payload) = text.split_once('\n').unwrap();
+    assert_eq!(header.len() + 1, HEADER_BYTES);
+    assert!(header.starts_with("V000000000000feed1700000000000000000000000002a"));
+    assert_eq!(
+        payload,
+        r#"{"entity":{"id":1},"cached_at":"2026-01-02T03:04:05.678Z","ttl":3600}"#
+    );
+}
+
+#[test]
+fn a_compressed_size_beyond_the_limit_is_refused_before_it_is_allocated() {
+    let mut bytes = value(&"x".repeat(4096), Some(16));
+    bytes[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let header = Header::parse(&bytes).unwrap();
+    assert_eq!(
+        payload(&header, &bytes, 1 << 20),
+        Err(Unacceptable::TooLarge)
+    );
+}
+
+#[test]
+fn a_value_at_the_limit_that_does_not_compress_is_read_back() {
+    let body: String = (0..4096).map(|_| fastrand::char('\u{1000}'..)).collect();
+    let bytes = value(&body, Some(16));
+    let limit = value(&body, None).len() - HEADER_BYTES;
+    let header = Header::parse(&bytes).unwrap();
+    assert!(payload(&header, &bytes, limit).is_ok());
+}
+
+#[test]
+fn another_history_shape_or_older_epoch_is_unacceptable_and_a_newer_epoch_is_not() {
+    let header = Header::parse(&value("null", None)).unwrap();
+    let now = Timestamp::now();
+    assert_eq!(header.judge(OURS, now), Ok(()));
+    assert_eq!(
+        header.judge(Circumstance { tag: 1, ..OURS }, now),
+        Err(Unacceptable::OtherHistory)
+    );
+    assert_eq!(
+        header.judge(
+            Circumstance {
+                shape: 1 << 60,
+                ..OURS
+            },
+            now
+        ),
+        Err(Unacceptable::OtherShape)
+    );
+    assert_eq!(
+        header.judge(
+            Circumstance {
+                epoch: OURS.epoch + 1,
+                ..OURS
+            },
+            now
+        ),
+        Err(Unacceptable::Forgotten)
+    );
+    assert_eq!(
+        header.judge(
+            Circumstance {
+                epoch: OURS.epoch - 1,
+                ..OURS
+            },
+            now
+        ),
+        Ok(())
+    );
+}
+
+#[test]
+fn a_value_of_another_key_is_misplaced() {
+    let under = |key: &str| Circumstance {
+        shape: mixed(OURS.shape, &Key::new(key)),
+        ..OURS
+    };
+    let header = Header {
+        circumstance: under("hero:lang:en"),
+        ..Header::parse(&value("null", None)).unwrap()
+    };
+    let now = Timestamp::now();
+    assert_eq!(header.judge(under("hero:lang:en"), now), Ok(()));
+    assert_eq!(
+        header.judge(under("hero:all"), now),
+        Err(Unacceptable::Misplaced)
+    );
+}
+
+#[test]
+fn no_epoch_is_too_large_to_be_judged() {
+    let header = Header::parse(&value("null", None)).unwrap();
+    let ours = Circumstance {
+        epoch: u64::MAX,
+        ..OURS
+    };
+    assert_eq!(
+        header.judge(ours, Timestamp::now()),
+        Err(Unacceptable::Forgotten)
+    );
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, flags in 0u8..4) {
+        let mut value = value("null", None);
+        value[HEADER_BYTES - 2] = b'0' + flags;
+        value.truncate(HEADER_BYTES);
+        value.extend(&bytes);
+        for candidate in [&bytes, &value] {
+            if let Some(header) = Header::parse(candidate)
+                && let Ok(text) = payload(&header, candidate, 1 << 16)
+            {
+                let _ = open(&text, Member::Entity);
+            }
+        }
+    }
+
+    #[test]
+    fn any_body_comes_back_as_it_went(body: String, above: Option<u8>) {
+        let bytes = value(&body, above.map(usize::from));
+        let header = Header::parse(&bytes).unwrap();
+        let text = payload(&header, &bytes, 1 << 20).unwrap();
+        let envelope = open(&text, Member::Entity).unwrap();
+        prop_assert_eq!(envelope.body, body);
+        prop_assert_eq!(envelope.ttl, Duration::from_secs(3600));
+    }
+}
