@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use aside::Overloaded;
 use uuid::Uuid;
 
 /// The reason why a read or a write of tales failed.
@@ -53,9 +54,22 @@ pub enum TaleError {
     #[error("too much to do at the moment, try again later")]
     Busy,
 
+    /// The database took longer than a load may take.
+    #[error("the request took too long")]
+    TooSlow,
+
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] Failure),
+}
+
+impl From<Overloaded> for TaleError {
+    fn from(why: Overloaded) -> Self {
+        match why {
+            Overloaded::TooSlow => Self::TooSlow,
+            _ => Self::Busy,
+        }
+    }
 }
 
 /// A field that cannot be stored.

@@ -105,6 +105,7 @@ impl From<TaleError> for Problem {
                 Self::fields(StatusCode::BAD_REQUEST, problems.to_vec())
             }
             TaleError::Busy | TaleError::TooLarge => Self::busy(detail),
+            TaleError::TooSlow => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
             TaleError::Database(_) => {
                 // Either was logged once already, where it was noticed.
                 if sql::is_away(&error) {

@@ -217,8 +217,8 @@ impl Repository for SqlChildren {
         self.delete_if(*id, None, write).await
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> TaleError {
-        TaleError::Busy
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        why.into()
     }
 }
 
