@@ -146,6 +146,10 @@ impl<R: Repository> CachedRepository<R> {
         for ((at, id), key, way) in left {
             let mark = self.mark(&key);
             let keyed = Asked::Id(id).keyed(&key);
+            if self.is_loading(&key) {
+                alone.push((at, id));
+                continue;
+            }
             match self.flights.enter(&keyed, mark, lenient) {
                 Entered::Follow(_) if in_place && self.is_outage(&key, mark) => {
                     alone.push((at, id));

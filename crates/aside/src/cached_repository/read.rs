@@ -183,6 +183,10 @@ impl<R: Repository> CachedRepository<R> {
         freshness: Freshness,
     ) -> Result<Served<R::Entity>, R::Error> {
         let key = asked.key(self.tiers().namespace());
+        if self.is_loading(&key) {
+            let found = self.load(&asked.to_lookup(), operation).await?;
+            return Ok(Served::loaded(found, None, None));
+        }
         let keyed = asked.keyed(&key);
         let lenient = freshness == Freshness::Any && self.kind.in_process.is_some();
         let mut admitted = None;

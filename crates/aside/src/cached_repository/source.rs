@@ -5,7 +5,9 @@
 //! as long as a network can hang, for a result that is no longer wanted.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
@@ -13,23 +15,70 @@ use tokio::time::Instant;
 
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
+use crate::key::Key;
 use crate::kind::Kind;
-use crate::lookup::{Found, Lookup};
+use crate::lookup::{Asked, Found, Lookup};
 use crate::repository::{Id, Overloaded, Repository, Row};
 use crate::statistics::Operation;
 
 /// What a load came to: a result, or the panic of the repository.
 pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
 
+tokio::task_local! {
+    /// What this task is loading.
+    static LOADING: Arc<Loading>;
+}
+
+/// The keys of a load, and of those that it is a part of.
+struct Loading {
+    /// Of which service, by its address.
+    service: usize,
+    keys: BTreeSet<Key>,
+    outer: Option<Arc<Self>>,
+}
+
 impl<R: Repository> CachedRepository<R> {
+    /// Returns true if this read is part of a load of the same key, as where a
+    /// cached repository stands behind another. It would wait for itself.
+    pub(super) fn is_loading(&self, key: &Key) -> bool {
+        let mut loading = LOADING.try_with(Arc::clone).ok();
+        while let Some(load) = loading {
+            if load.service == self.service() && load.keys.contains(key) {
+                return true;
+            }
+            loading = load.outer.clone();
+        }
+        false
+    }
+
+    fn service(&self) -> usize {
+        Arc::as_ptr(self.tiers()) as usize
+    }
+
+    /// Runs a load of `keys`.
+    fn loading<T>(
+        &self,
+        keys: BTreeSet<Key>,
+        load: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        let loading = Loading {
+            service: self.service(),
+            keys,
+            outer: LOADING.try_with(Arc::clone).ok(),
+        };
+        LOADING.scope(Arc::new(loading), load)
+    }
+
     /// Asks the database.
     pub(super) async fn load(
         &self,
         lookup: &Lookup<R::Entity>,
         operation: Operation,
     ) -> Result<Found<R::Entity>, R::Error> {
+        let key = lookup.asked().key(self.tiers().namespace());
         let load = load_from(&*self.inner, &self.kind, lookup, operation);
-        self.in_time(load).await
+        self.in_time(self.loading(BTreeSet::from([key]), load))
+            .await
     }
 
     /// Asks the database for several rows at once.
@@ -41,7 +90,9 @@ impl<R: Repository> CachedRepository<R> {
             self.kind.statistics.source_took(Operation::FindMany, took);
             rows
         };
-        self.in_time(load).await
+        let key = |id| Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+        let keys = ids.iter().map(key).collect();
+        self.in_time(self.loading(keys, load)).await
     }
 
     /// Gives a load up when its limit is over.

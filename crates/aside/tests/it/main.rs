@@ -22,6 +22,7 @@ mod hammer;
 mod instances;
 mod journal;
 mod keys;
+mod layers;
 mod outages;
 mod properties;
 mod races;
