@@ -3,8 +3,9 @@
 //! A row is cached only if it comes back from its text as it went, or the instance
 //! that loaded it and one that reads it from Redis would serve different rows.
 //! Where the types say so, the first rows and a sample of the others are looked
-//! at, in case a type says it wrongly; where they do not, every row is: reading
-//! its text once more costs a small part of the load before it.
+//! at, in case a type says it wrongly, and every row from the first loss on. Where
+//! they do not, every row is: reading its text once more costs a small part of the
+//! load before it.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::de::IgnoredAny;
 
 use super::{Encoded, Kind};
 use crate::clock;
-use crate::codec::{CodecError, Lost, comes_back};
+use crate::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::Entity;
 use crate::lookup::{Asked, Found};
 use crate::uncacheable::Why;
@@ -35,6 +37,8 @@ pub(super) struct Losses {
     written: AtomicU64,
     /// Whether the last row had no text.
     unwritable: AtomicBool,
+    /// Whether a row came back as another, whatever its types say.
+    found: AtomicBool,
     /// The fields that were logged.
     told: Mutex<BTreeSet<&'static str>>,
 }
@@ -117,7 +121,7 @@ impl<E: Entity> Kind<E> {
 
     fn encode_row(&self, row: &E) -> Result<String, Why> {
         let codec = self.strategy.codec();
-        let text = match codec.encode(row) {
+        let text = match codec.encode(row).and_then(|text| as_row(codec, text)) {
             Ok(text) => text,
             Err(error) => {
                 self.say_unwritable(&error);
@@ -137,7 +141,10 @@ impl<E: Entity> Kind<E> {
     /// Whether the next row is compared with what comes back from its text.
     fn is_compared(&self, is_plain: bool) -> bool {
         let written = self.losses.written.fetch_add(1, Ordering::Relaxed);
-        !is_plain || written < FIRST_COMPARED || written.is_multiple_of(ONE_COMPARED_OF)
+        !is_plain
+            || written < FIRST_COMPARED
+            || written.is_multiple_of(ONE_COMPARED_OF)
+            || self.losses.found.load(Ordering::Relaxed)
     }
 
     /// Logs why a value is not cached: once for each reason.
@@ -161,6 +168,7 @@ impl<E: Entity> Kind<E> {
 
     /// Logs each field once.
     fn say_lossy(&self, lost: &Lost) {
+        self.losses.found.store(true, Ordering::Relaxed);
         let field = match lost {
             Lost::Changed { field } => field,
             Lost::Unwritable(_) | Lost::Unreadable(_) => "",
@@ -191,4 +199,17 @@ impl<E: Entity> Kind<E> {
         };
         (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
     }
+}
+
+/// The text of a row, unless it would be read as something else.
+fn as_row<E: Entity>(codec: &dyn Codec<E>, text: String) -> Result<String, CodecError> {
+    if text == "null" {
+        return Err(CodecError::new(
+            "`null` stands for a row that does not exist",
+        ));
+    }
+    if !codec.is_exact() {
+        serde_json::from_str::<IgnoredAny>(&text)?;
+    }
+    Ok(text)
 }
