@@ -12,7 +12,9 @@
 //! many. Values that say that there is nothing must always be shown, since a
 //! soft delete is mostly such a column that changes to or from one of them. So
 //! the first few dozen writes of a kind take a read each, and hardly any later
-//! one does.
+//! one does. A field within a field is a field: a row's state may be an object that
+//! names when it ended. A row that is no object has but one value, of which no
+//! number stands for all.
 //!
 //! Refused: to compare in the background, since a row that reads leave out
 //! would be served until then; and to leave no row at all, which takes a read of
@@ -35,6 +37,12 @@ const ENOUGH: usize = 16;
 
 /// After so many rows in a row that reads did not show, none is left any more.
 const MOST_MISSES: u32 = 16;
+
+/// Fields of a kind that are remembered. A row with others is read back.
+const MOST_FIELDS: usize = 1_024;
+
+/// How deep fields within fields are told apart.
+const DEEPEST: u8 = 8;
 
 /// Values that say that there is nothing, or one of two things.
 const SINGULAR: [&str; 7] = ["null", "true", "false", "\"\"", "[]", "{}", "0"];
@@ -61,10 +69,11 @@ struct Values {
 }
 
 impl Values {
-    fn has(&self, value: &str) -> bool {
+    fn has(&self, value: &str, is_whole: bool) -> bool {
         match singular(value) {
             Some(value) => self.singular.contains(value),
-            None => self.others.len() >= ENOUGH || self.others.contains(&hash(value)),
+            None if !is_whole && ENOUGH <= self.others.len() => true,
+            None => self.others.contains(&hash(value)),
         }
     }
 
@@ -85,15 +94,27 @@ fn hash(value: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-/// The fields of a row's text; the whole text if it is no object.
-fn fields(text: &str) -> BTreeMap<Cow<'_, str>, &str> {
-    let fields: Result<BTreeMap<Cow<'_, str>, &RawValue>, _> = serde_json::from_str(text);
-    match fields {
-        Ok(fields) => {
-            let fields = fields.into_iter();
-            fields.map(|(name, value)| (name, value.get())).collect()
-        }
-        Err(_) => BTreeMap::from([(Cow::Borrowed(""), text)]),
+/// The path of a row that is no object.
+const WHOLE: &str = "";
+
+/// The fields of a row's text, by their paths; the whole text if it is no object.
+fn fields(text: &str) -> Vec<(String, &str)> {
+    let mut fields = Vec::new();
+    add_fields(WHOLE, text, DEEPEST, &mut fields);
+    fields
+}
+
+fn add_fields<'a>(path: &str, text: &'a str, depth: u8, fields: &mut Vec<(String, &'a str)>) {
+    let is_object = 0 < depth && text.starts_with('{');
+    let inner: BTreeMap<Cow<'_, str>, &RawValue> = match is_object {
+        true => serde_json::from_str(text).unwrap_or_default(),
+        false => BTreeMap::new(),
+    };
+    for (name, value) in &inner {
+        add_fields(&format!("{path}.{name}"), value.get(), depth - 1, fields);
+    }
+    if inner.is_empty() {
+        fields.push((path.to_owned(), text));
     }
 }
 
@@ -114,8 +135,9 @@ impl<E: Entity> Shown<E> {
     /// Returns true if reads have shown rows like that of `text`.
     pub(crate) fn has(&self, text: &str) -> bool {
         let shown = self.fields.lock();
-        let is_shown = |(name, value): (Cow<'_, str>, &str)| {
-            shown.get(&*name).is_some_and(|values| values.has(value))
+        let is_shown = |(path, value): (String, &str)| {
+            let values = shown.get(&path);
+            values.is_some_and(|values| values.has(value, path == WHOLE))
         };
         fields(text).into_iter().all(is_shown)
     }
@@ -134,8 +156,10 @@ impl<E: Entity> Shown<E> {
     pub(crate) fn add(&self, text: &str) {
         self.misses.store(0, Ordering::Relaxed);
         let mut shown = self.fields.lock();
-        for (name, value) in fields(text) {
-            shown.entry(name.into_owned()).or_default().add(value);
+        for (path, value) in fields(text) {
+            if shown.len() < MOST_FIELDS || shown.contains_key(&path) {
+                shown.entry(path).or_default().add(value);
+            }
         }
     }
 
@@ -193,6 +217,34 @@ mod tests {
         let all = shown(&texts);
         assert!(all.has(r#"{"n":99}"#));
         assert!(!all.has(r#"{"n":0}"#) && !all.has(r#"{"n":null}"#));
+    }
+
+    #[test]
+    fn a_field_within_a_field_is_a_field() {
+        let texts: Vec<String> = (1..=99)
+            .map(|n| format!(r#"{{"life":{{"begun":{n},"ended":null}},"state":{{"Live":{n}}}}}"#))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = shown(&texts);
+        assert!(shown.has(r#"{"life":{"begun":100,"ended":null},"state":{"Live":100}}"#));
+        assert!(!shown.has(r#"{"life":{"begun":100,"ended":100},"state":{"Live":1}}"#));
+        assert!(!shown.has(r#"{"life":{"begun":100,"ended":null},"state":{"Gone":1}}"#));
+    }
+
+    #[test]
+    fn fields_with_ever_new_names_are_bounded() {
+        let texts: Vec<String> = (0..9_999).map(|n| format!(r#"{{"f{n}":1}}"#)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = shown(&texts);
+        assert!(shown.fields.lock().len() <= MOST_FIELDS);
+        assert!(!shown.has(r#"{"f9998":1}"#));
+    }
+
+    #[test]
+    fn many_texts_that_are_no_objects_stand_for_none() {
+        let texts: Vec<String> = (0..99).map(|n| format!("[{n}]")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert!(!shown(&texts).has("[99]"));
     }
 
     #[test]

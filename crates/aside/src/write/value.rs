@@ -1,8 +1,12 @@
 //! The row that a write leaves behind.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
+use crate::codec::{Codec as _, Json};
 use crate::entity::Entity;
 use crate::key::Key;
 use crate::kind::{Kind, Leaving, Mark};
@@ -36,23 +40,34 @@ pub(super) struct NewRow<E: Entity> {
     pub(super) leaving: Option<Leaving<E>>,
 }
 
+impl<E: Entity> NewRow<E> {
+    /// The row's fields as JSON. A codec may hide them, so its text is taken only
+    /// where serde has none.
+    fn fields(&self) -> Option<String> {
+        let codec = self.kind.strategy.codec();
+        let text = || Json.encode(&*self.row).or_else(|_| codec.encode(&self.row));
+        // A panic fails no write that has been committed.
+        catch_unwind(AssertUnwindSafe(text)).ok()?.ok()
+    }
+}
+
 impl<E: Entity> NewValue for NewRow<E> {
     fn stamp(&self) -> Option<Circumstance> {
         self.stamp
     }
 
     fn is_shown(&self) -> bool {
-        let text = self.kind.strategy.codec().encode(&self.row);
         // What has no text is refused where it would be written.
-        text.map_or(true, |text| self.kind.shown.has(&text))
+        self.fields().is_none_or(|text| self.kind.shown.has(&text))
     }
 
     fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool> {
         Box::pin(async move {
-            let Ok(text) = self.kind.strategy.codec().encode(&self.row) else {
+            let Some(text) = self.fields() else {
                 return false;
             };
-            let Ok(shown) = self.kind.shown.read_back(self.row.id()).await else {
+            let read = self.kind.shown.read_back(self.row.id());
+            let Ok(Ok(shown)) = timeout(self.kind.load_timeout, read).await else {
                 return false;
             };
             let is_hidden = shown.is_none();

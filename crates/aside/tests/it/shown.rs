@@ -5,7 +5,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aside::{CacheStrategy, CachedRepository, Entity, Freshness, Repository, Rows, Tier, Write};
+use aside::{
+    CacheStrategy, CachedRepository, Codec, CodecError, Entity, Freshness, Json, Repository, Rows,
+    Tier, Write,
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -275,4 +278,71 @@ async fn a_write_that_leaves_no_row_reads_nothing_back() {
     let one = one.with_strategy(NoneOnWrite);
     one.save(user(1, "Ann")).await.unwrap();
     assert_eq!(users.loads(), 0);
+}
+
+/// Writes what no one can read without it.
+#[derive(Debug)]
+struct Sealed;
+
+impl Codec<User> for Sealed {
+    fn encode(&self, row: &User) -> Result<String, CodecError> {
+        let plain = Json.encode(row)?;
+        let sealed: String = plain.bytes().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("\"{sealed}\""))
+    }
+
+    fn decode(&self, json: &str) -> Result<User, CodecError> {
+        let sealed = json.trim_matches('"').as_bytes();
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0);
+        let byte = |pair: &[u8]| u8::try_from(digit(&pair[0]) * 16 + digit(&pair[1])).unwrap_or(0);
+        let plain: Vec<u8> = sealed.chunks_exact(2).map(byte).collect();
+        Json.decode(&String::from_utf8_lossy(&plain))
+    }
+}
+
+impl CacheStrategy<User> for Sealed {
+    fn codec(&self) -> &dyn Codec<User> {
+        self
+    }
+}
+
+#[tokio::test]
+async fn a_row_deleted_softly_under_another_codec_is_gone() {
+    let users = Users::seen_by(by_time);
+    let (_world, instances) = two(&users).await;
+    let instances = instances.map(|users| users.with_strategy(Sealed));
+    for id in 1..=20 {
+        instances[0].save(user(id, "Ann")).await.unwrap();
+    }
+    assert!(instances[0].delete(&7).await.unwrap());
+    nothing_else_is_served(&instances, &[6, 7, 8]).await;
+}
+
+/// Fails on every row.
+#[derive(Debug)]
+struct Broken;
+
+impl Codec<User> for Broken {
+    fn encode(&self, _: &User) -> Result<String, CodecError> {
+        panic!("it writes nothing")
+    }
+
+    fn decode(&self, _: &str) -> Result<User, CodecError> {
+        panic!("it reads nothing")
+    }
+}
+
+impl CacheStrategy<User> for Broken {
+    fn codec(&self) -> &dyn Codec<User> {
+        self
+    }
+}
+
+#[tokio::test]
+async fn a_codec_that_panics_fails_no_write() {
+    let users = Users::seen_by(by_time);
+    let (_world, instances) = two(&users).await;
+    let instances = instances.map(|users| users.with_strategy(Broken));
+    instances[0].save(user(1, "Ann")).await.unwrap();
+    nothing_else_is_served(&instances, &[1]).await;
 }
