@@ -45,9 +45,10 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
 
     /// Whether the database finds a row by its id under no other text, as where the
     /// column is compared byte by byte. Default: false. Then the knowledge that a
-    /// row does not exist is not cached where its id has letters, or blanks at an
-    /// end: a row that is written under another spelling would end it, and that
-    /// write does not know the spelling. Ids that are numbers or UUIDs have one.
+    /// row does not exist is not cached, and each read of such an id asks the
+    /// database: a row that is written under another spelling would end it, and
+    /// that write does not know the spelling. Ids that are integers or UUIDs in
+    /// lower case have one, and their absence is cached whatever this says.
     fn ids_are_exact(&self) -> bool {
         false
     }
