@@ -87,6 +87,8 @@ impl Encoded {
 /// One kind of row.
 pub(crate) struct Kind<E: Entity> {
     pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
+    /// The strategy's `Debug` text when it was registered.
+    pub(crate) strategy_text: String,
     pub(crate) statistics: Arc<KindStatistics>,
     pub(crate) in_process: Option<Arc<InProcess<E>>>,
     /// What reads have shown of rows that writes leave.
@@ -135,6 +137,7 @@ impl<E: Entity> Kind<E> {
             load_timeout: strategy.load_timeout().unwrap_or(config.load_timeout),
             overdue: AtomicBool::new(false),
             uncacheable: AtomicU16::new(0),
+            strategy_text: format!("{strategy:?}"),
             strategy,
             statistics,
             in_process,

@@ -9,10 +9,10 @@ use crate::entity::{Dependents, Entity};
 
 /// How the rows of one kind are cached; every method has a safe default.
 ///
-/// A service has one strategy for each kind. One of the same type and the same
-/// `Debug` text is the same strategy, so a repository may be built for each
-/// request. Another one replaces it, which is logged, and the kind's entries in
-/// this process are lost.
+/// A service has one strategy for each kind. One of the same type, whose `Debug`
+/// text is what that of the first was when it was registered, is the same strategy,
+/// so a repository may be built for each request. Another one replaces it, which is
+/// logged, and the kind's entries in this process are lost.
 ///
 /// ```
 /// use std::time::Duration;

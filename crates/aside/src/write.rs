@@ -218,6 +218,10 @@ impl Write {
         };
         let namespace = tiers.namespace();
         let kind = tiers.kind_of_write::<E>();
+        // The rows of another type say nothing of the lists of the cached one.
+        if kind.is_none() && tiers.other_type::<E>().is_some() {
+            self.everything::<E>();
+        }
         // Mostly both rows have one id and stand in the same lists, and making
         // a key costs more than anything else here. Values that are equal, and
         // written otherwise, have two.

@@ -41,12 +41,12 @@ impl Tiers {
         });
         match (&same, &strategy) {
             (Some(kind), None) => return Arc::clone(kind),
-            (Some(kind), Some(strategy)) if is_same(&*kind.strategy, &**strategy) => {
+            (Some(kind), Some(strategy)) if is_same(kind, &**strategy) => {
                 return Arc::clone(kind);
             }
             (Some(kind), Some(strategy)) if !is_default(&*kind.strategy) => tracing::warn!(
                 kind = E::KIND,
-                before = ?kind.strategy,
+                before = kind.strategy_text,
                 after = ?strategy,
                 "another strategy replaces that of a kind, and its entries in this process are \
                  lost: register one strategy for each kind"
@@ -96,13 +96,29 @@ impl Tiers {
         kind.as_any().downcast().ok()
     }
 
+    /// Returns the type that the kind of `E` is cached as, if that is another.
+    pub(crate) fn other_type<E: Entity>(&self) -> Option<&'static str> {
+        let kind = self.kinds.lock().get(E::KIND).cloned()?;
+        let name = kind.type_name();
+        kind.as_any().downcast::<Kind<E>>().err().map(|_| name)
+    }
+
     /// Returns the kind of `E` for a write; one that is not registered here is
     /// counted, and logged once.
     pub(crate) fn kind_of_write<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
         let kind = self.kind::<E>();
         if kind.is_none() && self.shared.is_some() {
             self.statistics.error("unregistered_kind");
-            if self.unregistered.lock().insert(E::KIND) {
+            let first = self.unregistered.lock().insert(E::KIND);
+            if let (true, Some(cached)) = (first, self.other_type::<E>()) {
+                tracing::error!(
+                    kind = E::KIND,
+                    rows = type_name::<E>(),
+                    cached,
+                    "a kind is written through another type than it is cached as: all of the \
+                     kind is forgotten at each such write. Record rows of the cached type"
+                );
+            } else if first {
                 tracing::warn!(
                     kind = E::KIND,
                     rows = type_name::<E>(),
@@ -116,11 +132,13 @@ impl Tiers {
     }
 }
 
-/// Returns true if both are of one type, and in one state as far as their
-/// `Debug` texts tell.
-fn is_same<E: Entity>(one: &dyn CacheStrategy<E>, other: &dyn CacheStrategy<E>) -> bool {
-    let types = (one as &dyn Any).type_id() == (other as &dyn Any).type_id();
-    types && format!("{one:?}") == format!("{other:?}")
+/// Returns true if the kind is cached by such a strategy: of one type, and in one
+/// state as far as the `Debug` texts tell. That of the kind's is of when it was
+/// registered, since a strategy may count in itself what it is asked.
+fn is_same<E: Entity>(kind: &Kind<E>, other: &dyn CacheStrategy<E>) -> bool {
+    let one: &dyn Any = &*kind.strategy;
+    let types = one.type_id() == (other as &dyn Any).type_id();
+    types && kind.strategy_text == format!("{other:?}")
 }
 
 fn is_default<E: Entity>(strategy: &dyn CacheStrategy<E>) -> bool {

@@ -70,6 +70,50 @@ async fn a_strategy_per_request_keeps_the_entries() {
     assert_eq!(world.heroes.queries().by_id, 1);
 }
 
+/// Counts how often it is asked, and shows it.
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicU64);
+
+impl CacheStrategy<Hero> for Counting {
+    fn dependents(&self, _: &Hero, _: &mut Dependents<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_strategy_with_state_keeps_the_entries() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    for request in 0..20 {
+        let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache)
+            .with_strategy(Counting::default());
+        let answer = heroes.find_by_id_with(&mia.id, Freshness::Any).await;
+        let tier = answer.unwrap().tier;
+        assert!(request < 2 || tier == Tier::Process, "{request}: {tier:?}");
+        heroes.save(hero("Leo", "de")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_no_ttl_asks_redis_once() {
+    let world = World::new();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    let heroes = CachedRepository::new(world.heroes.clone(), &instance.cache)
+        .with_strategy(For(Duration::ZERO));
+    heroes.find_by_id(&mia.id).await.unwrap();
+    world.redis().reset_stats();
+    for _ in 0..20 {
+        heroes.find_by_id(&mia.id).await.unwrap();
+    }
+    // The end of the first one's lease may come late.
+    assert!(world.redis().calls("evalsha") <= 1);
+    assert_eq!(world.heroes.queries().by_id, 21);
+}
+
 #[tokio::test]
 async fn requests_with_a_strategy_share_one_load() {
     let world = World::in_memory();
@@ -207,6 +251,26 @@ async fn a_write_of_a_second_type_of_a_kind_counts_an_error() {
         instance.cache.stats().errors.get("unregistered_kind"),
         Some(&1)
     );
+}
+
+#[tokio::test]
+async fn a_write_of_a_second_type_forgets_the_whole_kind() {
+    let world = World::in_memory();
+    let instance = world.instance().await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    instance.heroes.find_by(&speaking("en")).await.unwrap();
+    world.heroes.queries();
+
+    // It knows of no language.
+    let mut write = instance.cache.write();
+    let name = "Mia".to_owned();
+    write.deleted(&HeroName { id: 1, name });
+    write.before_commit().await;
+    write.committed().await;
+
+    instance.heroes.find_by(&speaking("en")).await.unwrap();
+    assert_eq!(world.heroes.queries().by_index, 1);
 }
 
 #[tokio::test]
