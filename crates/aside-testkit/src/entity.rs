@@ -5,7 +5,7 @@ mod keys;
 mod problem;
 mod text;
 
-use aside::Entity;
+use aside::{CacheStrategy, DefaultStrategy, Entity};
 
 pub use problem::{EntityProblem, EntityProblems};
 
@@ -18,7 +18,7 @@ pub use problem::{EntityProblem, EntityProblems};
 ///
 /// - Each row survives its text: a caller cannot distinguish the row that was
 ///   read back from the row that was written. The text is that of
-///   [`aside::Json`].
+///   [`aside::Json`]; for another codec call [`check_entity_with`].
 /// - Each row fits into the default `CACHE_MAX_VALUE_BYTES`, and is nested so
 ///   little that it can be read back in a list.
 /// - Each id and each index value serializes, and its key is the same each time
@@ -55,6 +55,19 @@ pub use problem::{EntityProblem, EntityProblems};
 /// problem how to solve it. Its `Debug` form is the same text, so `unwrap`
 /// shows it.
 pub fn check_entity<E: Entity>(samples: impl IntoIterator<Item = E>) -> Result<(), EntityProblems> {
+    check_entity_with(&DefaultStrategy, samples)
+}
+
+/// Checks the same for rows that are cached by `strategy`, with the text of its
+/// codec.
+///
+/// # Errors
+///
+/// The same.
+pub fn check_entity_with<E: Entity>(
+    strategy: &impl CacheStrategy<E>,
+    samples: impl IntoIterator<Item = E>,
+) -> Result<(), EntityProblems> {
     let rows: Vec<E> = samples.into_iter().collect();
     let mut problems = EntityProblems::new(E::KIND);
     if rows.is_empty() {
@@ -67,7 +80,7 @@ pub fn check_entity<E: Entity>(samples: impl IntoIterator<Item = E>) -> Result<(
     for row in &rows {
         let key = keys::of_id::<E>(row.id());
         keys::check_row(row, &mut problems);
-        if let Some(read) = text::check(row, &key, &mut problems) {
+        if let Some(read) = text::check(strategy.codec(), row, &key, &mut problems) {
             keys::check_after_reading(row, &read, &mut problems);
         }
     }

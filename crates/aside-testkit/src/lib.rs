@@ -66,4 +66,4 @@ pub mod history;
 #[cfg(feature = "entity")]
 mod entity;
 #[cfg(feature = "entity")]
-pub use entity::{EntityProblem, EntityProblems, check_entity};
+pub use entity::{EntityProblem, EntityProblems, check_entity, check_entity_with};

@@ -1,13 +1,18 @@
 //! Checks that a row survives its text.
 
-use aside::{CacheConfig, Codec, Entity, Json};
+use aside::{CacheConfig, Codec, Entity};
 
 use super::problem::{EntityProblem, EntityProblems};
 
 /// Writes a row and reads it back, alone and in a list. Returns the row read.
-pub(super) fn check<E: Entity>(row: &E, key: &str, problems: &mut EntityProblems) -> Option<E> {
+pub(super) fn check<E: Entity>(
+    codec: &dyn Codec<E>,
+    row: &E,
+    key: &str,
+    problems: &mut EntityProblems,
+) -> Option<E> {
     let row_key = || key.to_owned();
-    let text = match Json.encode(row) {
+    let text = match codec.encode(row) {
         Ok(text) => text,
         Err(error) => {
             let (row, reason) = (row_key(), error.to_string());
@@ -25,7 +30,7 @@ pub(super) fn check<E: Entity>(row: &E, key: &str, problems: &mut EntityProblems
         return None;
     }
     // A list nests one level deeper than the row alone, so it is refused first.
-    let list = Codec::<E>::decode_list(&Json, &format!("[{text}]"));
+    let list = codec.decode_list(&format!("[{text}]"));
     let read = match list {
         Ok(mut rows) => rows.pop()?,
         Err(error) => {
