@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aside::Shape;
+use aside::{ExactText, Shape};
 use serde::{Deserialize, Serialize};
 
 /// The gender of a hero or a child.
@@ -27,6 +27,10 @@ pub enum Language {
     /// `ru`
     Ru,
 }
+
+impl ExactText for Gender {}
+
+impl ExactText for Language {}
 
 /// A word that is not a value of the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aside::{CacheConfig, CacheService, Repository as _, Settings};
+use aside::{CacheConfig, CacheService, Entity as _, Repository as _, Settings};
 use aside_testkit::{RedisServer, check_entity, eventually};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
@@ -52,6 +52,16 @@ fn every_kind_passes_the_entity_check() {
     check_entity([told(), deep, Story::new(story_draft("A story"))]).unwrap();
     check_entity([Hero::new(hero_draft("Ада"))]).unwrap();
     check_entity([Child::new(child_draft("Ben"))]).unwrap();
+}
+
+/// Otherwise each row is compared with its text at each fill, and each list is
+/// looked up by the text of its key.
+#[test]
+fn heroes_and_children_are_compared_by_sample() {
+    const {
+        assert!(Hero::IS_PLAIN && Child::IS_PLAIN);
+        assert!(Hero::HAS_EXACT_INDEXES && Child::HAS_EXACT_INDEXES && Story::HAS_EXACT_INDEXES);
+    }
 }
 
 #[tokio::test]
