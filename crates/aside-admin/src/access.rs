@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use aside::Secret;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, ORIGIN, VIA};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, VIA};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,33 +26,41 @@ use crate::problem::Problem;
 /// The minimum length of a token.
 const SHORTEST_TOKEN_BYTES: usize = 16;
 
-/// The headers that proxies and content networks add.
-const PROXY_HEADERS: [HeaderName; 11] = [
-    FORWARDED,
+/// Headers that proxies and content networks add.
+const PROXY_HEADERS: [HeaderName; 6] = [
     VIA,
     HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("x-remote-addr"),
-    HeaderName::from_static("x-remote-ip"),
-    HeaderName::from_static("x-originating-ip"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("client-ip"),
     HeaderName::from_static("cdn-loop"),
+    HeaderName::from_static("x-host"),
+    HeaderName::from_static("x-scheme"),
+    HeaderName::from_static("x-varnish"),
 ];
 
 /// The prefixes of further such headers.
-const PROXY_PREFIXES: [&str; 10] = [
-    "x-forwarded",
+const PROXY_PREFIXES: [&str; 13] = [
     "x-original-",
+    "x-originating-",
     "x-envoy-",
     "x-azure-",
     "x-amzn-",
     "x-appengine-",
-    "x-proxy",
+    "x-arr-",
+    "x-vercel-",
+    "x-akamai-",
+    "x-traefik-",
     "cf-",
     "fastly-",
     "fly-",
+];
+
+/// Parts of the names of further such headers, most of which name the client.
+const PROXY_PARTS: [&str; 6] = [
+    "forwarded",
+    "client-ip",
+    "clientip",
+    "connecting-ip",
+    "x-remote-",
+    "proxy",
 ];
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -251,7 +259,10 @@ fn is_loopback(host: &str) -> bool {
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let begins = |prefix: &&str| name.as_str().starts_with(*prefix);
-        PROXY_PREFIXES.iter().any(begins) || PROXY_HEADERS.iter().any(|known| known == name)
+        let contains = |part: &&str| name.as_str().contains(*part);
+        PROXY_PREFIXES.iter().any(begins)
+            || PROXY_PARTS.iter().any(contains)
+            || PROXY_HEADERS.iter().any(|known| known == name)
     })
 }
 

@@ -27,6 +27,10 @@ pub(crate) fn advice(code: &str) -> &'static str {
             ": it is in cluster mode, which takes the scheme redis+cluster:// and cannot be used yet"
         }
         "READONLY" => ": it is a replica, and REDIS_URL must name the primary",
+        "MISCONF" => ": it cannot save to its disk, and refuses writes until it can",
+        "LOADING" => ": it still loads its data, and is tried again",
+        "DENIED" => ": it is in protected mode: give it a password, or bind it to this machine",
+        "ERR" => ": a command may be renamed or switched off there; docs/operations.md lists all",
         "NOREPLICAS" => ": it has fewer replicas than min-replicas-to-write",
         _ => "",
     }

@@ -145,6 +145,16 @@ async fn without_a_token_forwarded_requests_are_refused() {
         "cf-connecting-ip",
         "true-client-ip",
         "x-original-host",
+        "wl-proxy-client-ip",
+        "x-sucuri-clientip",
+        "do-connecting-ip",
+        "proxy-connection",
+        "x-arr-log-id",
+        "x-akamai-edgescape",
+        "x-host",
+        "x-scheme",
+        "x-varnish",
+        "x-vercel-id",
     ] {
         assert_eq!(
             status_with(name, "for=::1").await,

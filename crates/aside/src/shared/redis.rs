@@ -219,13 +219,19 @@ impl Wire {
 
 fn accepted(reply: &WireReply) -> Result<(), Broken> {
     match reply {
-        WireReply::Error(code) => Err(Broken::because(&format!("the server answered {code}"))),
+        WireReply::Error(code) => {
+            let why = format!("the server answered {code}{}", advice(code));
+            Err(Broken::because(&why))
+        }
         _ => Ok(()),
     }
 }
 
 fn gone(code: &str) -> Broken {
-    let advice = advice(code);
+    let advice = match code {
+        "ERR" => ": it may have as many clients as its maxclients allows",
+        code => advice(code),
+    };
     Broken::because(&format!("the server answered {code} and hung up{advice}"))
 }
 

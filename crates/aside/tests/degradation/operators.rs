@@ -69,6 +69,30 @@ async fn a_server_in_cluster_mode_is_refused_before_the_first_read() {
 }
 
 #[tokio::test]
+async fn a_refused_command_or_connection_says_what_to_do() {
+    for (line, advice) in [
+        ("rename-command EVALSHA \"\"", "renamed or switched off"),
+        ("rename-command SUBSCRIBE \"\"", "renamed or switched off"),
+        ("maxclients 2", "maxclients"),
+    ] {
+        let listener = Listener::of(Level::INFO, OF_REDIS);
+        let _installed = tracing::subscriber::set_default(listener.clone());
+        let options = RedisOptions {
+            config: vec![line.into()],
+            ..RedisOptions::default()
+        };
+        let redis = RedisServer::start_with(options).expect("redis-server or valkey-server");
+        let (instance, errors) = is_refused_with(at(&redis.url()), advice, &listener).await;
+        assert_eq!(errors.len(), 1, "{line}: {errors:?}");
+        let reason = instance.cache.health_check().await.reason;
+        assert!(
+            reason.is_some_and(|reason| reason.contains(advice)),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_that_replaces_the_primary_is_refused() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());

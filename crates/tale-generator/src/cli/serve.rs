@@ -1,9 +1,10 @@
 //! `tales serve`
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use aside_admin::Access;
 use axum::serve::{Listener, ListenerExt as _};
@@ -90,15 +91,9 @@ impl Apart {
             AdminListen::Socket(path) => {
                 let shown = path.display();
                 let cannot = |error| Failure::new(&format!("cannot listen on {shown}"), error);
-                // A killed process leaves its socket behind.
-                let abandoned = UnixStream::connect(path)
-                    .await
-                    .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
-                if abandoned {
-                    std::fs::remove_file(path).map_err(cannot)?;
-                }
+                remove_if_abandoned(path).await.map_err(cannot)?;
                 let listener = UnixListener::bind(path).map_err(cannot)?;
-                std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(cannot)?;
+                fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(cannot)?;
                 tracing::info!(path = %shown, "the admin routes listen");
                 Ok(Self::Socket(listener, path.clone()))
             }
@@ -117,10 +112,29 @@ impl Apart {
             }
             Self::Socket(listener, path) => {
                 let router = http::admin_router(tales, Access::unix_socket());
+                // While it still listens: afterwards the path may belong to
+                // the next service.
+                let stop = stop.map(|()| drop(fs::remove_file(path)));
                 http::serve(listener, router, limits, stop).await;
-                let _ = std::fs::remove_file(path);
             }
         }
+    }
+}
+
+/// Removes a socket that a killed process left behind.
+async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
+    // A connection to a regular file is refused as well.
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let message = "it exists and is no socket: name another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        Ok(_) => {}
+        Err(_) => return Ok(()),
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Ok(()),
     }
 }
 

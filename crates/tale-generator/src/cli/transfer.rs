@@ -1,7 +1,7 @@
 //! `tales export` and `tales import`
 
 use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,6 +72,7 @@ async fn to(database: &Database, file: &Path) -> Result<u64, TransferError> {
 fn file_to_replace(file: &Path) -> io::Result<Option<(PathBuf, Option<u32>)>> {
     match fs::metadata(file) {
         Ok(metadata) if metadata.is_file() => {
+            refuse_a_database(file)?;
             let mode = metadata.permissions().mode() & 0o777;
             Ok(Some((fs::canonicalize(file)?, Some(mode))))
         }
@@ -86,6 +87,19 @@ fn file_to_replace(file: &Path) -> io::Result<Option<(PathBuf, Option<u32>)>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses to replace a SQLite database, which may be the exported one.
+fn refuse_a_database(file: &Path) -> io::Result<()> {
+    const HEADER: &[u8] = b"SQLite format 3\0";
+    let mut begin = Vec::new();
+    // A file that cannot be read may still be replaced.
+    let _ = fs::File::open(file).map(|file| file.take(16).read_to_end(&mut begin));
+    if begin != HEADER {
+        return Ok(());
+    }
+    let message = "it is a SQLite database, which an export never replaces: name another file";
+    Err(io::Error::new(ErrorKind::AlreadyExists, message))
 }
 
 async fn write(

@@ -244,6 +244,24 @@ fn the_admin_socket_is_private_and_removed_at_the_end() {
 }
 
 #[test]
+fn an_admin_socket_replaces_nothing_but_a_dead_socket() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "precious").unwrap();
+    std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
+    for listen in ["unix:file", "unix:link"] {
+        // The listeners come before the database, which it cannot open.
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--database", "sqlite:/"];
+        let mut command = tales(directory.path(), &serve);
+        command.env("REDIS_URL", "memory://");
+        let (code, _, said) = super::run(command.env("ADMIN_LISTEN", listen));
+        assert_eq!(code, 1);
+        assert!(said.contains("is no socket: name another path"), "{said}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    }
+}
+
+#[test]
 fn a_public_admin_listener_is_refused_at_start() {
     let directory = TempDir::new().unwrap();
     for listen in ["0.0.0.0:9090", "[::]:9090", "10.0.0.1:9090", "9090"] {

@@ -120,3 +120,21 @@ fn an_export_to_a_directory_is_refused_and_leaves_nothing() {
     assert_eq!(others(directory.path()), ["rows"]);
     assert_eq!(others(&directory.path().join("rows")), [""; 0]);
 }
+
+#[test]
+fn an_export_never_replaces_a_database() {
+    let directory = seeded();
+    symlink("tales.db", directory.path().join("link")).unwrap();
+    fs::hard_link(
+        directory.path().join("tales.db"),
+        directory.path().join("hard"),
+    )
+    .unwrap();
+    for file in ["tales.db", "link", "hard"] {
+        let (code, said) = export(directory.path(), file);
+        assert_eq!(code, 1, "{file}");
+        assert!(said.contains("is a SQLite database"), "{said}");
+    }
+    assert_eq!(export(directory.path(), "rows").0, 0);
+    assert_eq!(rows(&directory.path().join("rows")), 12);
+}
