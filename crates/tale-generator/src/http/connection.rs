@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -50,11 +50,18 @@ pub(super) async fn converse<S, A>(
         let (router, seat) = (router.clone(), Arc::clone(&answering));
         request.extensions_mut().insert(peer.clone());
         async move {
-            if !seat.is_asked() {
+            let whole = request.body().is_end_stream();
+            if !seat.is_asked(whole) {
                 return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
             }
-            let response: Result<Response<Body>, Infallible> =
-                router.oneshot(request.map(Body::new)).await;
+            let request = request.map(|body| match whole {
+                true => Body::empty(),
+                false => Body::new(Arriving {
+                    body,
+                    seat: Arc::clone(&seat),
+                }),
+            });
+            let response: Result<Response<Body>, Infallible> = router.oneshot(request).await;
             let Ok(response) = response;
             Ok(response.map(|body| Answer { body, seat }))
         }
@@ -79,6 +86,36 @@ pub(super) async fn converse<S, A>(
         _ => Poll::Ready(()),
     });
     last.await;
+}
+
+/// The body of a request. It reports to the seat that all of it has arrived.
+struct Arriving {
+    body: Incoming,
+    seat: Arc<Seat>,
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.seat.has_come_whole();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The body of a response. Its drop reports that all of it was taken.

@@ -51,8 +51,10 @@ impl<S> Patient<S> {
                 let earned = Duration::from_secs_f64(f64::from(bytes) / f64::from(SLOWEST));
                 let later = deadline.deadline() + earned;
                 deadline.as_mut().reset(later);
+                self.seat.is_stuck(false);
             }
             (Poll::Pending, deadline) => {
+                self.seat.is_stuck(true);
                 let until = || Box::pin(sleep_until(Instant::now() + self.patience));
                 ready!(deadline.get_or_insert_with(until).as_mut().poll(context));
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

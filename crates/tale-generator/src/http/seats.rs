@@ -1,10 +1,11 @@
 //! The open connections, and which of them can be closed.
 //!
-//! A connection is *busy* from the end of a request's header until its response
-//! is sent, and *waiting* otherwise. If all seats are taken, a new connection
-//! gets the seat of the connection that has waited longest. So connections that
-//! never complete their header cannot exclude others. If new connections were
-//! refused instead, such connections could exclude them forever.
+//! A connection that waits for its client can be closed: one that has received
+//! no whole request, body included, or whose client reads nothing of a
+//! response. If all seats are taken, a new connection gets the seat of the one
+//! that has waited longest. So clients that never complete a request cannot
+//! exclude others. If new connections were refused instead, such clients could
+//! exclude them forever.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,22 +23,32 @@ pub(super) struct Seats {
 struct Taken {
     /// The number of connections with a seat.
     count: usize,
-    /// The waiting connections, in the order in which they began to wait.
+    /// The connections that wait for their clients, in the order in which they
+    /// began to wait.
     waiting: BTreeMap<u64, Arc<Notify>>,
     turns: u64,
 }
 
 /// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// No complete header has arrived; its turn among those that wait.
-    Waiting(u64),
-    /// A request is in progress.
+enum Phase {
+    /// No complete header has arrived.
+    Idle,
+    /// The header has arrived, and the body has not.
+    Sending,
+    /// A whole request is in progress.
     Busy,
     /// The response is complete, but not yet sent.
     Answered,
-    /// Its seat was given to another connection.
-    Without,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Its turn among those that wait for their clients, if it waits.
+    turn: Option<u64>,
+    /// True if the seat has gone to another connection.
+    lost: bool,
 }
 
 /// The seat of one connection, until it is dropped.
@@ -70,7 +81,11 @@ impl Seats {
         let turn = taken.wait(&spared);
         Some(Arc::new(Seat {
             seats: self.clone(),
-            state: Mutex::new(State::Waiting(turn)),
+            state: Mutex::new(State {
+                phase: Phase::Idle,
+                turn: Some(turn),
+                lost: false,
+            }),
             spared,
         }))
     }
@@ -89,59 +104,87 @@ impl Taken {
 }
 
 impl Seat {
-    /// Records that a request's header was read. Returns true if the connection
-    /// still has its seat.
-    pub(super) fn is_asked(&self) -> bool {
+    /// Records that a request's header was read, and whether the request is
+    /// `whole` with it. Returns true if the connection still has its seat.
+    pub(super) fn is_asked(&self, whole: bool) -> bool {
         let mut state = lock(&self.state);
-        *state = match *state {
-            State::Waiting(turn) if self.seats.lock().waiting.remove(&turn).is_none() => {
-                State::Without
-            }
-            State::Without => State::Without,
-            _ => State::Busy,
-        };
-        *state != State::Without
+        self.goes_on(&mut state);
+        if whole {
+            state.phase = Phase::Busy;
+        } else {
+            state.phase = Phase::Sending;
+            self.waits(&mut state);
+        }
+        !state.lost
+    }
+
+    /// Records that all of the body has arrived.
+    pub(super) fn has_come_whole(&self) {
+        let mut state = lock(&self.state);
+        if state.phase == Phase::Sending {
+            state.phase = Phase::Busy;
+            self.goes_on(&mut state);
+        }
     }
 
     /// Records that the response is complete.
     pub(super) fn has_answered(&self) {
         let mut state = lock(&self.state);
-        if *state == State::Busy {
-            *state = State::Answered;
+        if state.phase != Phase::Idle {
+            state.phase = Phase::Answered;
+        }
+    }
+
+    /// Records whether the client has stopped reading.
+    pub(super) fn is_stuck(&self, stuck: bool) {
+        let mut state = lock(&self.state);
+        match state.phase {
+            Phase::Idle | Phase::Sending => {}
+            Phase::Busy | Phase::Answered if stuck => self.waits(&mut state),
+            Phase::Busy | Phase::Answered => self.goes_on(&mut state),
         }
     }
 
     /// Records that everything written so far is sent.
     pub(super) fn has_sent(&self) {
         let mut state = lock(&self.state);
-        if *state == State::Answered {
-            *state = State::Waiting(self.seats.lock().wait(&self.spared));
+        if state.phase == Phase::Answered {
+            state.phase = Phase::Idle;
+            self.goes_on(&mut state);
+            self.waits(&mut state);
         }
     }
 
     /// Returns true if no request is in progress.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(*lock(&self.state), State::Waiting(_))
+        lock(&self.state).phase == Phase::Idle
     }
 
     /// Completes when the seat has gone to another connection.
     pub(super) async fn given_away(&self) {
         self.spared.notified().await;
     }
+
+    fn waits(&self, state: &mut State) {
+        if state.turn.is_none() && !state.lost {
+            state.turn = Some(self.seats.lock().wait(&self.spared));
+        }
+    }
+
+    fn goes_on(&self, state: &mut State) {
+        if let Some(turn) = state.turn.take() {
+            state.lost |= self.seats.lock().waiting.remove(&turn).is_none();
+        }
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let state = *lock(&self.state);
-        let mut taken = self.seats.lock();
-        let given_away = match state {
-            State::Waiting(turn) => taken.waiting.remove(&turn).is_none(),
-            State::Without => true,
-            State::Busy | State::Answered => false,
-        };
+        let mut state = lock(&self.state);
+        self.goes_on(&mut state);
         // Its count now belongs to the connection that took the seat.
-        if !given_away {
-            taken.count -= 1;
+        if !state.lost {
+            self.seats.lock().count -= 1;
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Slow, numerous and endless clients, on real sockets with short limits.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use aside_admin::Access;
+use axum::Router;
+use axum::routing::get;
 use tale_generator::http::{Limits, router, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::api::{Api, hero, story};
@@ -30,10 +33,15 @@ struct Served {
 
 impl Served {
     async fn start(limits: Limits) -> Self {
+        Self::start_also(limits, Router::new()).await
+    }
+
+    /// The same, with more routes.
+    async fn start_also(limits: Limits, more: Router) -> Self {
         let api = Api::in_memory().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = router(&api.tales, Access::closed("Set a token."));
+        let router = router(&api.tales, Access::closed("Set a token.")).merge(more);
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(serve(listener, router, limits, async move {
             let _ = stopped.await;
@@ -137,16 +145,19 @@ async fn a_response_that_is_not_read_is_abandoned() {
 
 #[tokio::test]
 async fn a_new_connection_is_refused_at_once_if_all_are_busy() {
-    let served = Served::start(SHORT).await;
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let slow = get(async move || {
+        let _ = begun.send(());
+        pending::<()>().await;
+    });
+    let routes = Router::new().route("/slow", slow);
+    let served = Served::start_also(SHORT, routes).await;
     let mut busy = Vec::new();
     for _ in 0..SHORT.connections {
         let mut stream = served.connect().await;
-        let begun = "POST /heroes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
-            Expect: 100-continue\r\nContent-Length: 100\r\n\r\n";
-        stream.write_all(begun.as_bytes()).await.unwrap();
-        // Its handler waits for the body.
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).await.unwrap();
+        let asked = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+        stream.write_all(asked).await.unwrap();
+        begins.recv().await.unwrap();
         busy.push(stream);
     }
     let begun = Instant::now();
@@ -154,6 +165,53 @@ async fn a_new_connection_is_refused_at_once_if_all_are_busy() {
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(2));
     drop(busy);
+    aside_testkit::eventually(PATIENCE, "an answer", async || {
+        served.get("/health/live").await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_arrive_exclude_no_new_connection() {
+    let served = Served::start(SHORT).await;
+    let mut slow = Vec::new();
+    for _ in 0..2 * SHORT.connections {
+        let mut stream = served.connect().await;
+        let begun = "POST /heroes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+            Expect: 100-continue\r\nContent-Length: 100\r\n\r\n";
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        // Its handler waits for the body.
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).await.unwrap();
+        slow.push(stream);
+    }
+    let answer = served.get("/health/live").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(rest_of(&mut slow[0]).await, "");
+}
+
+#[tokio::test]
+async fn responses_that_are_not_read_exclude_no_new_connection() {
+    let served = Served::start(Limits {
+        read_within: PATIENCE * 4,
+        ..SHORT
+    })
+    .await;
+    let mut large = story("A story");
+    large["content"] = "x".repeat(900_000).into();
+    served.api.added("/stories", &large).await;
+    let many = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n".repeat(16);
+    let mut slow = Vec::new();
+    for _ in 0..SHORT.connections {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(served.address).await.unwrap();
+        stream.write_all(many.as_bytes()).await.unwrap();
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        slow.push(stream);
+    }
+    // Until each has filled what the kernel takes by itself, it is busy.
     aside_testkit::eventually(PATIENCE, "an answer", async || {
         served.get("/health/live").await.starts_with("HTTP/1.1 200")
     })

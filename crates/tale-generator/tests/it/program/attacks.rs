@@ -84,9 +84,19 @@ fn bodies_sent_byte_by_byte_delay_no_read() {
 
 #[test]
 fn endless_headers_exclude_no_other_client() {
+    exclude_no_other_client(BEGUN_HEADER);
+}
+
+#[test]
+fn endless_bodies_exclude_no_other_client() {
+    exclude_no_other_client(BEGUN_BODY);
+}
+
+/// Opens more connections than there are seats, and reads meanwhile.
+fn exclude_no_other_client(begun: &str) {
     let directory = TempDir::new().unwrap();
     let service = Service::start(&mut serve_with_files(&directory, 256));
-    let mut slow = crowd(&service, 300, BEGUN_HEADER);
+    let mut slow = crowd(&service, 300, begun);
     for _ in 0..3 {
         for stream in &mut slow {
             let _ = stream.write_all(b"a");
