@@ -96,6 +96,8 @@ impl<R: Repository> Miss<R> {
         let (mut pause, mut refused) = (POLL.0, false);
         // The key's generation when another's lease was seen, and when it had gone.
         let (mut seen, mut gone) = (None, None);
+        // The token of the lease that was seen last.
+        let mut holder = None;
         loop {
             course = match course {
                 Course::Bypass(bypass) => return self.bypass(bypass).await,
@@ -124,7 +126,11 @@ impl<R: Repository> Miss<R> {
                     match self.look_again().await {
                         Err(Next::Hit(stored, mark, step)) => return self.hit(stored, mark, step),
                         Err(Next::Follow(next)) => next,
-                        Ok(()) => {
+                        Ok(Some(token)) if holder.is_none_or(|holder| holder == token) => {
+                            holder = Some(token);
+                            Course::Wait
+                        }
+                        Ok(_) => {
                             gone = seen;
                             Course::Acquire(None)
                         }
@@ -183,6 +189,7 @@ impl<R: Repository> Miss<R> {
                     // shape: two of them would take turns for ever.
                     _ if refused => Course::Bypass(Bypass::OtherShape),
                     Looked::Miss(observed) => Course::Acquire(observed),
+                    Looked::Leased(_) => Course::Acquire(None),
                     Looked::Quarantined | Looked::Failed => {
                         Course::Bypass(Bypass::RedisUnavailable)
                     }
@@ -197,9 +204,9 @@ impl<R: Repository> Miss<R> {
         Err(Next::Follow(next))
     }
 
-    /// Looks whether whoever holds the lease has filled; `Ok` if the lease
-    /// may have gone.
-    async fn look_again(&self) -> Result<(), Next<R>> {
+    /// Looks whether the holder of the lease has filled. Returns the token of the
+    /// lease that stands there, or `None` if there is none.
+    async fn look_again(&self) -> Result<Option<u128>, Next<R>> {
         let mark = self.begin()?;
         let step = self.leader.step();
         let lookup = self.leader.key();
@@ -209,7 +216,8 @@ impl<R: Repository> Miss<R> {
             .await;
         match looked {
             Looked::Hit(stored) => Err(Next::Hit(stored, mark, step)),
-            Looked::Miss(None) => Ok(()),
+            Looked::Miss(None) => Ok(None),
+            Looked::Leased(token) => Ok(Some(token)),
             Looked::Miss(observed) => Err(Next::Follow(Course::Acquire(observed))),
             Looked::Quarantined => Err(Next::Follow(Course::Bypass(Bypass::WriteInFlight))),
             Looked::Failed => Err(Next::Follow(Course::Bypass(Bypass::RedisUnavailable))),

@@ -42,6 +42,8 @@ pub(super) enum Looked<E> {
     Hit(Stored<E>),
     /// Nothing; or a value that must not be served, by its header.
     Miss(Option<Vec<u8>>),
+    /// The lease of another reader, by its token.
+    Leased(u128),
     Quarantined,
     Failed,
 }
@@ -210,6 +212,7 @@ impl<R: Repository> CachedRepository<R> {
                 match self.look(asked, &key, mark, freshness).await {
                     Looked::Hit(stored) => return Ok(Served::stored(stored)),
                     Looked::Miss(observed) => Start::Acquire(observed),
+                    Looked::Leased(_) => Start::Acquire(None),
                     Looked::Quarantined => Start::Bypass(Bypass::WriteInFlight),
                     Looked::Failed => Start::Bypass(Bypass::RedisUnavailable),
                 }
@@ -307,6 +310,7 @@ impl<R: Repository> CachedRepository<R> {
                         return Ok(Served::stored(stored));
                     }
                     Looked::Miss(observed) => self.after_miss(observed),
+                    Looked::Leased(_) => self.after_miss(None),
                     Looked::Quarantined => Course::Bypass(Bypass::WriteInFlight),
                     Looked::Failed => Course::Bypass(Bypass::RedisUnavailable),
                 }
@@ -371,7 +375,10 @@ impl<R: Repository> CachedRepository<R> {
             State::Quarantine(quarantine) if !quarantine.is_implausible() => {
                 return Looked::Quarantined;
             }
-            State::Lease(_) | State::Absent | State::Quarantine(_) => return Looked::Miss(None),
+            State::Lease(token) => {
+                return u128::from_str_radix(token, 16).map_or(Looked::Miss(None), Looked::Leased);
+            }
+            State::Absent | State::Quarantine(_) => return Looked::Miss(None),
         }
         let decoded = self.kind.decode(asked, bytes, mark.circumstance, now);
         let decoded = decoded.and_then(|stored| {

@@ -67,8 +67,11 @@ impl<R: Repository> CachedRepository<R> {
             Looked::Hit(stored) => return Ok(stored),
             Looked::Quarantined => Way::Bypass(Bypass::WriteInFlight),
             Looked::Failed => Way::Bypass(Bypass::RedisUnavailable),
-            Looked::Miss(_) if !self.kind.strategy.cache_on_read() => Way::Bypass(Bypass::Strategy),
+            Looked::Miss(_) | Looked::Leased(_) if !self.kind.strategy.cache_on_read() => {
+                Way::Bypass(Bypass::Strategy)
+            }
             Looked::Miss(observed) => Way::Open(observed),
+            Looked::Leased(_) => Way::Open(None),
         })
     }
 
