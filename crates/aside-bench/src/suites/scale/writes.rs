@@ -26,20 +26,23 @@ async fn by_indexes(url: &str, extent: Extent) -> Table {
     let bound = CacheConfig::default().max_staleness;
     let cache = connect(url, "indexes", bound).await;
     let contenders = vec![
-        of_lists::<0>(&cache, extent),
-        of_lists::<1>(&cache, extent),
-        of_lists::<2>(&cache, extent),
-        of_lists::<4>(&cache, extent),
-        of_lists::<8>(&cache, extent),
+        of_lists::<0, 0>(&cache, extent),
+        of_lists::<1, 1>(&cache, extent),
+        of_lists::<2, 2>(&cache, extent),
+        of_lists::<4, 3>(&cache, extent),
+        of_lists::<8, 4>(&cache, extent),
     ];
     let rows = alternate(extent.rounds, contenders);
     let title = "An update, by indexes (and, with any, the list of all)".to_owned();
     Table::new(title, "0 indexes", rows)
 }
 
-/// All of one kind, and so of one service: they are not used at the same time.
-fn of_lists<const LISTS: usize>(cache: &CacheService, extent: Extent) -> Contender<'static> {
-    let rows = (0..ROWS).map(|number| Record::<LISTS>::new(number, BYTES));
+/// Each type is a kind, because a service refuses two types of one kind.
+fn of_lists<const LISTS: usize, const KIND: usize>(
+    cache: &CacheService,
+    extent: Extent,
+) -> Contender<'static> {
+    let rows = (0..ROWS).map(|number| Record::<LISTS, KIND>::new(number, BYTES));
     let source = InMemory::holding(rows, Duration::ZERO);
     let cached = CachedRepository::new(source, cache);
     let name = format!("{LISTS} indexes");
