@@ -2,7 +2,10 @@
 
 mod triggers;
 
-use aside::{Journal, JournalRow, Unquarantined, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unquarantined, Write};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
@@ -21,13 +24,18 @@ const LOCK: i64 = 0x6173_6964_6500;
 /// The journal of a PostgreSQL database, in the first schema of the search
 /// path.
 #[derive(Clone, Debug)]
-pub struct PostgresJournal(PgPool);
+pub struct PostgresJournal {
+    pool: PgPool,
+    /// When each of [`STATES`] was last refused.
+    untold: Arc<Mutex<[Option<Instant>; 2]>>,
+}
 
 impl PostgresJournal {
     /// Returns the journal of a database whose table is known to exist.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self(pool)
+        let untold = Arc::default();
+        Self { pool, untold }
     }
 
     /// Creates the table `cache_journal` if it is missing.
@@ -39,7 +47,7 @@ impl PostgresJournal {
         lock(&mut transaction).await?;
         sqlx::query(TABLE).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(Self(pool))
+        Ok(Self::new(pool))
     }
 
     /// Begins the transaction of a write. The triggers of
@@ -96,7 +104,7 @@ impl PostgresJournal {
     /// The database's, for example if a column is missing, if an expression
     /// fails for one of those rows, or if its encoding is not UTF-8.
     pub async fn install_triggers(&self, triggers: &Triggers) -> Result<(), sqlx::Error> {
-        triggers::install(&self.0, triggers).await
+        triggers::install(&self.pool, triggers).await
     }
 
     /// Removes the triggers of a table, and their functions.
@@ -104,7 +112,7 @@ impl PostgresJournal {
     /// # Errors
     /// The database's.
     pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
-        triggers::remove(&self.0, table).await
+        triggers::remove(&self.pool, table).await
     }
 
     /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
@@ -169,12 +177,105 @@ async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         .map(drop)
 }
 
+/// What a poll begins with, the most that may be told first: the newest id, the
+/// system and its timeline, how far its log has been flushed, when the server was
+/// started, and the position of its last checkpoint.
+///
+/// Flushed, and not written or inserted: a server that crashes may lose the rest, and
+/// goes on from less without having gone back. At its start a server makes a checkpoint
+/// where its log ended. So a copy of the files is behind there even if the server has
+/// written much since.
+///
+/// During recovery the end of the log is not to be asked for. A replica says nothing
+/// then, and goes on as another timeline once it is promoted.
+const STATES: [&str; 2] = [
+    "SELECT (SELECT max(id) FROM cache_journal),
+            CASE WHEN pg_is_in_recovery() THEN '' ELSE
+                system_identifier || '/' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8)
+            END,
+            CASE WHEN pg_is_in_recovery() THEN NULL ELSE
+                (pg_current_wal_flush_lsn() - '0/0')::bigint
+            END,
+            CASE WHEN pg_is_in_recovery() THEN '' ELSE
+                extract(epoch FROM pg_postmaster_start_time())::text
+            END,
+            (checkpoint_lsn - '0/0')::bigint
+       FROM pg_control_system(), pg_control_checkpoint()",
+    // If the user may not ask for what stands in the control file.
+    "SELECT (SELECT max(id) FROM cache_journal), '',
+            CASE WHEN pg_is_in_recovery() THEN NULL ELSE
+                (pg_current_wal_flush_lsn() - '0/0')::bigint
+            END,
+            '', NULL::bigint",
+];
+
+/// How long a statement of those that failed is not tried again: each failure is a line
+/// in the server's log.
+const UNTOLD_FOR: Duration = Duration::from_secs(60);
+
+type State = (Option<i64>, String, Option<i64>, String, Option<i64>);
+
+impl PostgresJournal {
+    /// Whether a statement may be tried, which failed before.
+    fn is_to_try(&self, statement: usize) -> bool {
+        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold[statement].is_none_or(|at| UNTOLD_FOR <= at.elapsed())
+    }
+
+    fn refused(&self, statement: usize, error: &sqlx::Error) {
+        // A server that starts, stops or has no memory refuses everything for a while.
+        let code = error.as_database_error().and_then(|error| error.code());
+        let for_a_while = ["08", "53", "57"];
+        if code.is_none_or(|code| !for_a_while.iter().any(|class| code.starts_with(class))) {
+            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            untold[statement] = Some(Instant::now());
+        }
+    }
+
+    /// What the database tells of itself; `None` if it tells nothing, as a replica, a
+    /// managed server or one that allows this user nothing.
+    async fn told(&self) -> Result<Option<JournalState>, sqlx::Error> {
+        for (statement, sql) in STATES.into_iter().enumerate() {
+            if !self.is_to_try(statement) {
+                continue;
+            }
+            let row: Result<State, sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.pool).await;
+            match row {
+                Ok((newest, name, flushed, run, run_began)) => {
+                    let position = |position: i64| u64::try_from(position).ok();
+                    let history = Some(DatabaseHistory {
+                        name,
+                        position: flushed.and_then(position),
+                        run,
+                        run_began: run_began.and_then(position),
+                    });
+                    return Ok(Some(JournalState { newest, history }));
+                }
+                // Another statement would wait as long for nothing.
+                Err(error @ (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)) => return Err(error),
+                Err(error) => self.refused(statement, &error),
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Journal for PostgresJournal {
     type Error = sqlx::Error;
 
+    async fn state(&self) -> Result<JournalState, sqlx::Error> {
+        match self.told().await? {
+            Some(state) if state.newest.is_none_or(|newest| newest <= LAST_ID) => Ok(state),
+            told => Ok(JournalState {
+                newest: self.newest().await?,
+                history: told.and_then(|state| state.history),
+            }),
+        }
+    }
+
     async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
         const NEWEST: &str = "SELECT max(id) FROM cache_journal";
-        let newest: Option<i64> = sqlx::query_scalar(NEWEST).fetch_one(&self.0).await?;
+        let newest: Option<i64> = sqlx::query_scalar(NEWEST).fetch_one(&self.pool).await?;
         if newest.is_none_or(|newest| newest <= LAST_ID) {
             return Ok(newest);
         }
@@ -182,10 +283,10 @@ impl Journal for PostgresJournal {
         // end before rows that come faster than they are worked off.
         let moved = sqlx::query("UPDATE cache_journal SET id = DEFAULT WHERE $1 < id")
             .bind(LAST_ID)
-            .execute(&self.0)
+            .execute(&self.pool)
             .await;
         match moved {
-            Ok(_) => sqlx::query_scalar(NEWEST).fetch_one(&self.0).await,
+            Ok(_) => sqlx::query_scalar(NEWEST).fetch_one(&self.pool).await,
             Err(_) => Ok(newest),
         }
     }
@@ -197,7 +298,7 @@ impl Journal for PostgresJournal {
         .bind(after)
         .bind(PAGE)
         .bind(i32::try_from(LONGEST).unwrap_or(i32::MAX))
-        .fetch_all(&self.0)
+        .fetch_all(&self.pool)
         .await?;
         let row = |(id, entry)| JournalRow { id, entry };
         Ok(rows.into_iter().map(row).collect())
@@ -206,7 +307,7 @@ impl Journal for PostgresJournal {
     async fn delete(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM cache_journal WHERE id = ANY($1)")
             .bind(ids)
-            .execute(&self.0)
+            .execute(&self.pool)
             .await?;
         Ok(())
     }

@@ -4,7 +4,7 @@ mod triggers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aside::{Journal, JournalRow, Unquarantined, Write};
+use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unquarantined, Write};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
@@ -21,6 +21,18 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
 )";
 
+/// One row. Its name stays that of the file, and instances raise the number, so a copy
+/// of the file that is put back has a smaller one.
+const HISTORY: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS cache_journal_history (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,
+    renewals INTEGER NOT NULL
+)",
+    "INSERT INTO cache_journal_history VALUES (1, lower(hex(randomblob(16))), 0)
+     ON CONFLICT DO NOTHING",
+];
+
 /// A number of parameters per statement that every SQLite accepts.
 const PARAMETERS: usize = 500;
 
@@ -36,15 +48,20 @@ impl SqliteJournal {
         Self(pool)
     }
 
-    /// Creates the tables `cache_journal` and `cache_journal_writer` if they
-    /// are missing. The second is empty for every connection except one in a
-    /// transaction of [`begin`](Self::begin).
+    /// Creates the tables `cache_journal`, `cache_journal_writer` and
+    /// `cache_journal_history` if they are missing. The second is empty for every
+    /// connection except one in a transaction of [`begin`](Self::begin). Instances
+    /// write the third about once a second, to notice that a copy of the file was
+    /// put back.
     ///
     /// # Errors
     /// The database's.
     pub async fn install(pool: SqlitePool) -> Result<Self, sqlx::Error> {
         pool.execute(TABLE).await?;
         pool.execute(triggers::MARKS).await?;
+        for statement in HISTORY {
+            pool.execute(statement).await?;
+        }
         Ok(Self(pool))
     }
 
@@ -206,6 +223,36 @@ async fn free_ids(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> 
 
 impl Journal for SqliteJournal {
     type Error = sqlx::Error;
+
+    async fn state(&self) -> Result<JournalState, sqlx::Error> {
+        let newest = self.newest().await?;
+        let sql = "SELECT name, renewals FROM cache_journal_history";
+        let row: Result<(String, i64), sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.0).await;
+        let (name, renewals) = match row {
+            Ok(row) => row,
+            // A copy of before there was such a table, or a row, is behind all others.
+            Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => {
+                Default::default()
+            }
+            Err(sqlx::Error::RowNotFound) => Default::default(),
+            Err(_) => {
+                let history = None;
+                return Ok(JournalState { newest, history });
+            }
+        };
+        let history = Some(DatabaseHistory {
+            name,
+            position: u64::try_from(renewals).ok(),
+            ..DatabaseHistory::default()
+        });
+        Ok(JournalState { newest, history })
+    }
+
+    async fn renew(&self, position: u64) -> Result<(), sqlx::Error> {
+        let renew = "UPDATE cache_journal_history SET renewals = renewals + 1 WHERE renewals = ?";
+        let renew = sqlx::query(renew).bind(i64::try_from(position).unwrap_or(i64::MAX));
+        renew.execute(&self.0).await.map(drop)
+    }
 
     async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
         // A table that was made otherwise has no sequence, and needs none.

@@ -17,12 +17,16 @@
 //! out of reach is in the table, so Redis is not trusted again before a
 //! SELECT that began after its PONG has been worked off.
 
+mod history;
+
+mod comparison;
 mod drain;
 
 use std::error::Error;
 use std::future::Future;
 
 pub(crate) use drain::{Drain, run};
+pub use history::DatabaseHistory;
 
 use crate::key::{Key, is_plain_name};
 
@@ -90,11 +94,47 @@ pub trait Journal: Send + Sync + 'static {
     fn page(&self, after: i64)
     -> impl Future<Output = Result<Vec<JournalRow>, Self::Error>> + Send;
 
+    /// What each poll begins with, in one query if possible: the
+    /// [`newest`](Self::newest) id, and how far the database has come. By default the
+    /// latter is not known, and nothing notices that the database went back.
+    ///
+    /// # Errors
+    /// The database's, as of [`page`](Self::page). That it does not tell its history
+    /// is no error: [`history`](JournalState::history) is `None` then.
+    fn state(&self) -> impl Future<Output = Result<JournalState, Self::Error>> + Send {
+        async {
+            Ok(JournalState {
+                newest: self.newest().await?,
+                history: None,
+            })
+        }
+    }
+
+    /// Raises the [`position`](DatabaseHistory::position) by one if it is still this
+    /// one; does nothing by default. A database whose position grows by itself needs
+    /// none. It is called about once a second.
+    ///
+    /// # Errors
+    /// The database's. It is tried again.
+    fn renew(&self, position: u64) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = position;
+        async { Ok(()) }
+    }
+
     /// Deletes rows; those that are gone already do not matter.
     ///
     /// # Errors
     /// The database's. The rows are worked off once more.
     fn delete(&self, ids: &[i64]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// What a database shows at the beginning of a poll.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalState {
+    /// The greatest id in the journal; `None` if it is empty.
+    pub newest: Option<i64>,
+    /// How far the database has come; `None` if it does not tell.
+    pub history: Option<DatabaseHistory>,
 }
 
 /// One row of a journal.

@@ -193,7 +193,7 @@ mod tiers;
 mod releases;
 
 mod journal;
-pub use journal::{Journal, JournalRow};
+pub use journal::{DatabaseHistory, Journal, JournalRow, JournalState};
 
 mod watcher;
 

@@ -3,6 +3,7 @@
 
 mod commits;
 mod foreign_rows;
+mod going_back;
 mod notes;
 
 use std::time::Duration;

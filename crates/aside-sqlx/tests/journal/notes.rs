@@ -14,7 +14,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
-const TABLE: &str = "CREATE TABLE notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)";
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)";
 const UPSERT: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)
      ON CONFLICT (id) DO UPDATE SET text = excluded.text";
 const SELECT: &str = "SELECT id, text FROM notes WHERE id = $1";
@@ -89,7 +89,9 @@ impl Database {
     }
 
     pub(crate) async fn postgres(url: &str) -> Self {
-        let pool = PgPoolOptions::new().connect(url).await;
+        // An attempt to connect waits up to a fifth of this for the next one.
+        let options = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
+        let pool = options.connect(url).await;
         Self::with(Pool::Postgres(pool.expect("a database"))).await
     }
 
@@ -137,6 +139,28 @@ impl Database {
             Pool::Sqlite(pool) => drop(sqlx::query(on_sqlite).execute(pool).await.unwrap()),
             Pool::Postgres(pool) => drop(sqlx::query(on_postgres).execute(pool).await.unwrap()),
         }
+    }
+
+    /// How often a SQLite database was renewed.
+    pub(crate) async fn renewals(&self) -> i64 {
+        let sql = "SELECT renewals FROM cache_journal_history";
+        on!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a history")
+    }
+
+    /// The position that a poll compares.
+    pub(crate) async fn position(&self) -> i64 {
+        match &self.pool {
+            Pool::Sqlite(_) => self.renewals().await,
+            Pool::Postgres(pool) => {
+                let sql = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint";
+                let position = sqlx::query_scalar(sql).fetch_one(pool).await;
+                position.expect("a position")
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        on!(self, pool => pool.close().await);
     }
 
     pub(crate) async fn lose_the_journal(&self) {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::{Asked, Journal, JournalRow, read};
+use super::comparison::Compared;
+use super::{Asked, DatabaseHistory, Journal, JournalRow, read};
 use crate::journalled::Journalled;
 use crate::key::Key;
 use crate::tiers::Tiers;
@@ -29,7 +30,10 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
         // Before the pass begins: it says nothing of what comes later.
         let proved = tiers.link.proved();
         match drain.pass(&tiers).await {
-            Ok(all) => {
+            Ok((all, history)) => {
+                let this = &mut *drain;
+                // Before Redis is trusted: all of it may be of a database that went back.
+                this.compared.compare(history, &this.journal, &tiers).await;
                 if all {
                     tiers.link.drained(proved);
                 }
@@ -65,6 +69,9 @@ pub(crate) struct Drain<J> {
     /// Deletes under way, at most one. They wait for the writers of a busy
     /// database, which the next SELECT must not.
     deleting: JoinSet<Vec<i64>>,
+    compared: Compared,
+    /// The era in which the ids above were read.
+    era: u64,
     failing: bool,
 }
 
@@ -75,18 +82,26 @@ impl<J: Journal> Drain<J> {
             held: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             deleting: JoinSet::new(),
+            compared: Compared::default(),
+            era: 0,
             failing: false,
         }))
     }
 
-    /// Goes through the table once; whether all of it has been forgotten.
+    /// Goes through the table once; whether all of it has been forgotten, and how far
+    /// the database had come.
     ///
     /// It ends with the row that was the newest when it began: during an
     /// outage rows come as fast as they are worked off, and a pass to the end
     /// of the table would find none. What was committed before it began has
     /// no greater id, so no suspicion that this pass ends is owed the rest.
-    async fn pass(&mut self, tiers: &Arc<Tiers>) -> Result<bool, J::Error> {
-        let newest = self.journal.newest().await?.unwrap_or(i64::MIN);
+    async fn pass(
+        &mut self,
+        tiers: &Arc<Tiers>,
+    ) -> Result<(bool, Option<DatabaseHistory>), J::Error> {
+        self.forget_ids(tiers);
+        let state = self.journal.state().await?;
+        let newest = state.newest.unwrap_or(i64::MIN);
         let (mut after, mut rows) = (i64::MIN, 0);
         let (mut all, mut answered) = (true, true);
         loop {
@@ -112,7 +127,17 @@ impl<J: Journal> Drain<J> {
             after = last;
         }
         tiers.statistics.journal_rows.store(rows, Ordering::Relaxed);
-        Ok(all)
+        Ok((all, state.history))
+    }
+
+    /// In another era the database may have gone back. Then its ids come again, for
+    /// rows that are about something else.
+    fn forget_ids(&mut self, tiers: &Tiers) {
+        let era = tiers.link.era();
+        if std::mem::replace(&mut self.era, era) != era {
+            self.have_gone(tiers, i64::MIN, i64::MAX, &BTreeSet::new());
+            self.deleting.abort_all();
+        }
     }
 
     /// Holds the keys of a page at once; answers what of it is not forgotten.

@@ -232,10 +232,11 @@ impl Op {
             | Self::Abandon { .. }
             | Self::Quarantine { .. }
             | Self::Release { .. }
-            | Self::Invalidate { .. }
-            | Self::History { .. } => true,
+            | Self::Invalidate { .. } => true,
             // Refused, it leaves its kind held, and nothing else suffers.
             Self::Bump { .. }
+            // Refused, its caller tries again, or forgets each kind instead.
+            | Self::History { .. }
             | Self::Set { .. }
             | Self::Delete { .. }
             | Self::Exists { .. }

@@ -5,6 +5,7 @@ mod demo;
 mod exports;
 mod jobs;
 mod memory;
+mod restores;
 mod said;
 mod serve;
 mod settings;
