@@ -5,7 +5,7 @@
 //! use aside_admin::{Access, Admin, router};
 //!
 //! # fn app(cache: CacheService, token: Secret) -> Result<axum::Router, aside_admin::WeakToken> {
-//! The token comes from ADMIN_TOKEN, for example; it has at least 16 bytes.
+//! // The token comes from ADMIN_TOKEN, for example; it has at least 16 bytes.
 //! let admin = Admin::new(cache, Access::token(token)?);
 //! let app = axum::Router::new().merge(router(admin));
 //! # Ok(app)

@@ -22,7 +22,6 @@
 //! [`StartError`] that names the package. Without the feature this crate does
 //! not depend on aside. It serves any test, on Linux and macOS, that needs
 //! these servers.
-//! serves any test, on Linux and macOS, that needs these servers.
 //!
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,7 +33,7 @@
 //!
 //! proxy.set(Direction::ToClient, Mode::Blackhole); // replies get lost
 //! redis.reset_stats();
-//! ... and now the code under test must degrade as it promised.
+//! // ... and now the code under test must degrade as it promised.
 //! assert!(redis.calls("get") <= 1);
 //! # Ok(()) }
 //! ```

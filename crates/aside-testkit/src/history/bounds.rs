@@ -14,7 +14,7 @@ use super::event::ReadKind;
 /// use std::time::Duration;
 /// use aside_testkit::history::Bounds;
 ///
-/// A failover may lose writes that Redis had acknowledged, for at most H.
+/// // A failover may lose writes that Redis had acknowledged, for at most H.
 /// let h = Duration::from_millis(500);
 /// let failover = Bounds {
 ///     strict: h,
