@@ -94,11 +94,11 @@ impl PostgresJournal {
     /// writes while triggers are disabled, and writes to a partition by its own
     /// name. Remove them before a migration that changes the columns they read.
     ///
-    /// They refuse no statement of another program. If keys cannot be computed,
-    /// they record the whole kind and raise a WARNING. If the table
-    /// `cache_journal` is missing, they only raise a WARNING. This call
-    /// computes the keys of 100 rows, so that a failing expression is refused
-    /// at once.
+    /// They refuse a statement of another program only if the journal's INSERT
+    /// fails, as on a full disk. If keys cannot be computed, they record the
+    /// whole kind and raise a WARNING. If the table `cache_journal` is missing,
+    /// they only raise a WARNING. This call computes the keys of 100 rows, so
+    /// that a failing expression is refused at once.
     ///
     /// # Errors
     /// The database's, for example if a column is missing, if an expression
