@@ -131,7 +131,7 @@ impl<R: Repository> Miss<R> {
                             Course::Wait
                         }
                         Ok(_) => {
-                            gone = seen;
+                            (holder, gone) = (None, seen);
                             Course::Acquire(None)
                         }
                     }
