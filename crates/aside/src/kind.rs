@@ -102,6 +102,8 @@ pub(crate) struct Kind<E: Entity> {
     pub(crate) load_timeout: Duration,
     /// Whether the last load took longer.
     pub(crate) overdue: AtomicBool,
+    /// Whether `find_many` has returned another number of rows than was asked for.
+    pub(crate) miscounted: AtomicBool,
     /// The reasons for which values could not be cached, as bits.
     uncacheable: AtomicU16,
     max_value_bytes: usize,
@@ -136,6 +138,7 @@ impl<E: Entity> Kind<E> {
                 .unwrap_or_else(|| config.ttl_of(E::KIND)),
             load_timeout: strategy.load_timeout().unwrap_or(config.load_timeout),
             overdue: AtomicBool::new(false),
+            miscounted: AtomicBool::new(false),
             uncacheable: AtomicU16::new(0),
             strategy_text: format!("{strategy:?}"),
             strategy,

@@ -87,12 +87,10 @@ impl<R: Repository> CachedRepository<R> {
         let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
         let mut missing = Vec::new();
         for (at, id) in ids.iter().enumerate() {
-            // Absent until found.
-            let held = self.row_in_process(id, Operation::FindMany);
-            if held.is_none() {
-                missing.push(at);
+            match self.row_in_process(id, Operation::FindMany) {
+                Some(row) => _ = rows.insert(at, row),
+                None => missing.push(at),
             }
-            rows.insert(at, held.flatten());
         }
         for round in missing.chunks(ROUND) {
             let round: Vec<Wanted<'_, R>> = round.iter().map(|at| (*at, ids[*at])).collect();
@@ -100,18 +98,16 @@ impl<R: Repository> CachedRepository<R> {
                 self.make_do(&round, &mut rows).ok_or(error)?;
             }
         }
-        Ok(places
-            .iter()
-            .map(|at| rows.get(at).cloned().flatten())
-            .collect())
+        // By index: a panic is better than an absence that no tier has shown.
+        Ok(places.iter().map(|at| rows[at].clone()).collect())
     }
 
     /// Answers what a failed round has left open by what may be served stale,
     /// if that is all of it.
     fn make_do(&self, round: &[Wanted<'_, R>], rows: &mut Rows<R>) -> Option<()> {
         for (at, id) in round {
-            if let Some(row @ None) = rows.get_mut(at) {
-                *row = self.stale_row(id)?;
+            if !rows.contains_key(at) {
+                rows.insert(*at, self.stale_row(id)?);
             }
         }
         Some(())
@@ -142,18 +138,15 @@ impl<R: Repository> CachedRepository<R> {
         };
         let (mut own, mut others) = (Vec::new(), Vec::new());
         // A read within a load must not wait for those that wait for its place.
-        let (in_place, mut alone) = (self.tiers().origin.has_place(), Vec::new());
+        let in_place = self.tiers().origin.has_place();
         for ((at, id), key, way) in left {
             let mark = self.mark(&key);
             let keyed = Asked::Id(id).keyed(&key);
             if self.is_loading(&key) {
-                alone.push((at, id));
                 continue;
             }
             match self.flights.enter(&keyed, mark, lenient) {
-                Entered::Follow(_) if in_place && self.is_outage(&key, mark) => {
-                    alone.push((at, id));
-                }
+                Entered::Follow(_) if in_place && self.is_outage(&key, mark) => {}
                 Entered::Lead(leader) => {
                     leader.mark(mark);
                     let closed = self.closed(&key, mark).or_else(&mut turned_away);
@@ -190,14 +183,6 @@ impl<R: Repository> CachedRepository<R> {
             let loading = async move { this.load_own(own, caller).await };
             rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
         }
-        if !alone.is_empty() {
-            let ids: Vec<Id<R>> = alone.iter().map(|(_, id)| (*id).clone()).collect();
-            let found = self.load_many(&ids).await?;
-            for ((at, id), row) in alone.into_iter().zip(found) {
-                self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
-                rows.insert(at, row);
-            }
-        }
         self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |(at, id)| {
             // From the top: what the others brought may be held here by now,
@@ -207,6 +192,26 @@ impl<R: Repository> CachedRepository<R> {
             Ok((at, Box::pin(read).await?.found.into_row()))
         });
         rows.extend(try_join_all(rest).await?);
+        self.load_left(wanted, rows).await
+    }
+
+    /// Loads every id that is still without an answer, for this caller alone.
+    async fn load_left(
+        &self,
+        wanted: &[Wanted<'_, R>],
+        rows: &mut Rows<R>,
+    ) -> Result<(), R::Error> {
+        let is_left = |(at, _): &Wanted<'_, R>| !rows.contains_key(at);
+        let left: Vec<_> = wanted.iter().copied().filter(is_left).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Id<R>> = left.iter().map(|(_, id)| (*id).clone()).collect();
+        let loaded = self.load_many(&ids).await?;
+        for ((at, id), row) in left.into_iter().zip(loaded) {
+            self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+            rows.insert(at, row);
+        }
         Ok(())
     }
 
@@ -273,7 +278,10 @@ impl<R: Repository> CachedRepository<R> {
                 place.iter().for_each(|place| place.leave());
                 return tokio::select! {
                     biased;
-                    loaded = load => self.outlast(&ids, &places, loaded),
+                    loaded = load => {
+                        rows.extend(self.outlast(&ids, &places, loaded)?);
+                        Ok(rows)
+                    }
                     () = caller.closed() => Ok(rows),
                 };
             }

@@ -88,11 +88,39 @@ impl<R: Repository> CachedRepository<R> {
             let rows = self.inner.find_many(ids).await;
             let took = begun.elapsed();
             self.kind.statistics.source_took(Operation::FindMany, took);
-            rows
+            let rows = rows?;
+            if rows.len() == ids.len() {
+                return Ok(rows);
+            }
+            self.load_each(ids, rows.len()).await
         };
         let key = |id| Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
         let keys = ids.iter().map(key).collect();
         self.in_time(self.loading(keys, load)).await
+    }
+
+    /// Loads one row at a time, because `find_many` returned too few or too many:
+    /// a place in its result says nothing about an id.
+    async fn load_each(
+        &self,
+        ids: &[Id<R>],
+        returned: usize,
+    ) -> Result<Vec<Option<Row<R>>>, R::Error> {
+        self.tiers().statistics.error("miscounted_rows");
+        if !self.kind.miscounted.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                kind = R::Entity::KIND,
+                asked = ids.len(),
+                returned,
+                "find_many must return one place per id, None if the row is absent; \
+                 the rows are loaded one by one instead"
+            );
+        }
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            rows.push(self.inner.find_by_id(id).await?);
+        }
+        Ok(rows)
     }
 
     /// Gives a load up when its limit is over.

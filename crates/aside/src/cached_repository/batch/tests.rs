@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -12,9 +13,10 @@ use crate::secret::Secret;
 use crate::service::CacheService;
 use crate::write::Write;
 
-/// Every hero there could be; batches wait at a gate.
+/// Every hero there could be; batches wait at a gate, and leave out `left_out`.
 struct Heroes {
     gate: Semaphore,
+    left_out: Option<u32>,
     waiting: AtomicU32,
     loads: AtomicU32,
 }
@@ -31,7 +33,8 @@ impl Repository for Heroes {
     async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Row<Self>>>, Infallible> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let _open = self.gate.acquire().await;
-        Ok(ids.iter().map(|id| Some(Arc::new(Hero(*id)))).collect())
+        let ids = ids.iter().filter(|id| Some(**id) != self.left_out);
+        Ok(ids.map(|id| Some(Arc::new(Hero(*id)))).collect())
     }
 
     async fn find_by(&self, index: &Infallible) -> Result<crate::Rows<Hero>, Infallible> {
@@ -59,29 +62,99 @@ impl Repository for Heroes {
     }
 }
 
-#[tokio::test]
-async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
+/// Heroes behind a cache that keeps its values in this process.
+async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> CachedRepository<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new("memory://"),
+        lease_ttl,
         ..CacheConfig::default()
     };
     let source = Heroes {
         gate: Semaphore::new(0),
+        left_out,
         waiting: AtomicU32::new(0),
         loads: AtomicU32::new(0),
     };
     let heroes = CachedRepository::new(source, &CacheService::connect(config).await);
     heroes.know_epoch().await;
+    heroes
+}
 
-    // Hero 1 is being read by somebody else when the batch comes.
-    let key = Asked::<Hero>::Id(&1).key("");
-    let Entered::Lead(leader) =
-        heroes
-            .flights
-            .enter(&Asked::Id(&1).keyed(&key), heroes.mark(&key), true)
+/// An id that a batch leads, after a look that showed nothing.
+fn own(heroes: &CachedRepository<Heroes>, at: usize, id: u32) -> Own<Heroes> {
+    let key = Asked::<Hero>::Id(&id).key("");
+    let mark = heroes.mark(&key);
+    let Entered::Lead(leader) = heroes
+        .flights
+        .enter(&Asked::Id(&id).keyed(&key), mark, true)
     else {
         panic!("nobody reads yet");
     };
+    Own {
+        at,
+        leader,
+        key,
+        mark,
+        step: 0,
+        again: false,
+        way: Way::Open(None),
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
+    let lease = Duration::from_millis(300);
+    let heroes = heroes(None, lease).await;
+    // Another reader fills hero 1 between the look and the ACQUIRE of the batch.
+    heroes.find_by_id_with(&1, Freshness::Any).await.unwrap();
+    let tiers = Arc::clone(heroes.tiers());
+    let key = Asked::<Hero>::Id(&1).key("");
+    while !matches!(tiers.get_many(vec![key.clone()]).await[..], [Ok(Some(_))]) {
+        tokio::task::yield_now().await;
+    }
+    let both = vec![own(&heroes, 0, 1), own(&heroes, 1, 2)];
+    let (caller, _waiting) = oneshot::channel();
+    let batch = tokio::spawn({
+        let heroes = heroes.clone();
+        async move { heroes.load_own(both, caller).await }
+    });
+    while heroes.source().waiting.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The leases have expired when the refused fill is counted.
+    while tiers.statistics.fill_rejected.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    heroes.source().gate.add_permits(1);
+    let rows = batch.await.unwrap().unwrap();
+
+    assert!(rows[&1].is_some(), "the row that was loaded");
+    assert!(rows[&0].is_some(), "the row that Redis gave");
+}
+
+#[tokio::test]
+async fn a_batch_that_returns_too_few_rows_makes_none_absent() {
+    let heroes = heroes(Some(2), Duration::from_secs(10)).await;
+    heroes.source().gate.add_permits(8);
+
+    let rows = heroes.find_many(&[1, 2, 3]).await.unwrap();
+
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| row.as_ref().map(|row| row.0))
+        .collect();
+    assert_eq!(found, [Some(1), Some(2), Some(3)]);
+    let errors = heroes.tiers().statistics.errors();
+    assert_eq!(errors.get("miscounted_rows"), Some(&1));
+}
+
+#[tokio::test]
+async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
+    let heroes = heroes(None, Duration::from_secs(10)).await;
+
+    // Hero 1 is being read by somebody else when the batch comes.
+    let leader = own(&heroes, 0, 1).leader;
     let batch = tokio::spawn({
         let heroes = heroes.clone();
         async move { heroes.find_many(&[1, 2]).await }
@@ -100,7 +173,14 @@ async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
         tokio::task::yield_now().await;
     }
     let tiers = heroes.tiers();
-    let gone = tiers.ask_one(tiers.lane(), Op::Delete { key }).await;
+    let gone = tiers
+        .ask_one(
+            tiers.lane(),
+            Op::Delete {
+                key: Asked::<Hero>::Id(&1).key(""),
+            },
+        )
+        .await;
     assert_eq!(gone, Ok(Reply::Existed(true)));
     let loads = heroes.source().loads.load(Ordering::SeqCst);
 
