@@ -5,10 +5,10 @@
 //! this order suffices: the machine runs one interleaving at a time, and seldom
 //! a bad one. Here a checker decides which thread runs next, and which of the
 //! values that the memory model permits a load sees. It checks the library's
-//! own files, `stripes.rs` and `flight.rs`, compiled beside a module `sync`
-//! with the checker's types. Production code does not depend on it.
+//! own files, `trust/generations.rs` and `local/flight/mod.rs`, compiled
+//! beside a module `runtime::sync` with the checker's types. Production code does not depend on it.
 //!
-//! - [`stripes`] runs under loom, which tries every interleaving of few
+//! - [`generations`] runs under loom, which tries every interleaving of few
 //!   threads, and the reorderings of weakly ordered memory.
 //! - [`flights`] runs under shuttle, which draws many schedules at random,
 //!   because a flight has too many steps for an exhaustive search.
@@ -21,4 +21,4 @@
 #![cfg(not(test))]
 
 pub mod flights;
-pub mod stripes;
+pub mod generations;

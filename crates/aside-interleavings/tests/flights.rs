@@ -1,4 +1,4 @@
-//! Promises of `flight.rs`, on thousands of schedules each.
+//! Promises of `local/flight`, on thousands of schedules each.
 
 use aside_interleavings::flights::{
     Leaders, Step, a_lead_is_handed_over_while_waiters_go_away,

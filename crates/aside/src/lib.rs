@@ -93,133 +93,64 @@
 //!
 //! The modules stand in reading order; each uses only those above it.
 
-mod secret;
-pub use secret::Secret;
-
-mod settings;
-pub use settings::{ConfigError, Reader, Settings};
-
-mod address;
-
-mod credentials;
-pub use credentials::{Credentials, CredentialsError, CredentialsProvider};
-
-mod key;
-pub use key::KeyWriter;
-
-mod config;
-pub use config::CacheConfig;
-
-#[cfg(test)]
-mod simulated;
-
-mod clock;
-
-mod task;
-
-mod exact;
-pub use exact::ExactText;
-
-#[doc(hidden)]
-pub mod likeness;
+mod runtime;
 
 mod entity;
+pub use entity::codec::{Codec, CodecError, Json, Lost, survives};
+pub use entity::exact::ExactText;
+pub use entity::key::KeyWriter;
+#[doc(hidden)]
+pub use entity::likeness;
+pub use entity::shape::Shape;
+pub use entity::strategy::{CacheStrategy, DefaultStrategy};
 pub use entity::{Dependents, Entity, IndexShape, Rows};
-
-mod shape;
-pub use shape::Shape;
-
-mod codec;
-pub use codec::{Codec, CodecError, Json, Lost, survives};
-
-mod strategy;
-pub use strategy::{CacheStrategy, DefaultStrategy};
 
 mod answer;
 pub use answer::{Answer, Bypass, Freshness, Tier};
 
-mod counters;
+mod config;
+pub use config::CacheConfig;
+pub use config::credentials::{Credentials, CredentialsError, CredentialsProvider};
+pub use config::secret::Secret;
+pub use config::settings::{ConfigError, Reader, Settings};
 
-mod audit;
+mod protocol;
 
-mod statistics;
+mod trust;
+pub use trust::breaker::BreakerState;
 
-mod value;
+mod insight;
 
-mod message;
+mod memory;
 
-mod sync;
-
-mod proofs;
-
-mod stripes;
-
-mod refusal;
-
-mod uncacheable;
-
-mod link;
-
-mod breaker;
-pub use breaker::BreakerState;
-
-mod epochs;
-
-mod shared;
-
-mod flight;
-
-mod lookup;
-
-mod process;
-
-mod held;
-
-mod origin_guard;
-
-mod pending;
-
-mod journalled;
-
-mod kind;
-
-mod heard;
-pub use heard::{Heard, Listener};
-
-mod tasks;
+mod local;
 
 mod tiers;
+pub use tiers::listeners::{Heard, Listener};
 
-mod releases;
+mod redis;
 
-mod journal;
-pub use journal::{DatabaseHistory, Journal, JournalRow, JournalState};
-
-mod watcher;
+mod recovery;
+pub use recovery::journal::{DatabaseHistory, Journal, JournalRow, JournalState};
 
 mod write;
 pub use write::{Unquarantined, Write};
 
 mod repository;
+pub use repository::erased::ErasedRepository;
 pub use repository::{Id, Index, Overloaded, Repository, Row};
 
-mod erased_repository;
-pub use erased_repository::ErasedRepository;
-
-mod inspect;
-pub use inspect::{
+mod service;
+pub use service::report::{
     Explained, Health, HealthStatus, Invalidated, KeyCounts, KindStats, ServiceStats, State,
 };
-
-mod service;
 pub use service::{CacheService, Ttl};
-
-mod named;
-
-mod metrics;
 
 mod cached_repository;
 pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
+
+#[cfg(test)]
+mod conformance;
 
 #[cfg(test)]
 mod simulation;

@@ -62,22 +62,22 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::answer::{Freshness, Tier};
-use crate::audit::{Audit, Begun, Delay};
 use crate::cached_repository::CachedRepository;
+use crate::insight::audit::{Audit, Begun, Delay};
 
 use crate::cached_repository::read::Looked;
 use crate::cached_repository::source::load_from;
-use crate::clock::Moment;
 use crate::entity::Entity;
-use crate::key::Key;
-use crate::kind::{Kind, KindFlights};
-use crate::likeness::number_of_text;
-use crate::lookup::{Asked, Found, Lookup};
-use crate::process::Kept;
+use crate::entity::key::Key;
+use crate::entity::likeness::number_of_text;
+use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::entity::strategy::CacheStrategy;
+use crate::insight::statistics::{Operation, Reason, raise};
+use crate::local::Kept;
 use crate::repository::Repository;
+use crate::runtime::clock::Moment;
 use crate::service::WeakService;
-use crate::statistics::{Operation, Reason, raise};
-use crate::strategy::CacheStrategy;
+use crate::tiers::kind::{Kind, KindFlights};
 
 /// One comparison. It keeps no service alive.
 struct Check<R: Repository> {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::key::Key;
-use crate::pending::Pending;
-use crate::shared::{Op, Token};
+use crate::entity::key::Key;
+use crate::protocol::{Op, Token};
 use crate::tiers::Tiers;
+use crate::tiers::pending::Pending;
 
 /// A lease that Redis has granted, or may have.
 ///

@@ -6,7 +6,7 @@
 //! strategy's limit is over. And it ends early if no caller waits and there are
 //! many such loads ([`OriginGuard::attend`]).
 //!
-//! [`OriginGuard::attend`]: crate::origin_guard::OriginGuard::attend
+//! [`OriginGuard::attend`]: crate::tiers::origin_guard::OriginGuard::attend
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Tier};
-use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::lease::Lease;
 use crate::cached_repository::miss::{Early, Miss};
 use crate::cached_repository::read::Leader;
 use crate::cached_repository::served::Served;
 use crate::cached_repository::source::{Loaded, catch};
-use crate::clock;
-use crate::flight;
-use crate::key::Key;
-use crate::kind::{Failed, Landed, Mark, Stored};
-use crate::lookup::Found;
-use crate::origin_guard;
+use crate::entity::key::Key;
+use crate::entity::lookup::Found;
+use crate::insight::audit::Event;
+use crate::insight::statistics::raise;
+use crate::local::flight;
+use crate::protocol::{Reply, Unanswered};
 use crate::repository::{Overloaded, Repository};
-use crate::shared::{Reply, Unanswered};
-use crate::statistics::raise;
+use crate::runtime::clock;
 use crate::tiers::MUCH;
-use crate::uncacheable::Why;
+use crate::tiers::kind::{Failed, Landed, Mark, Stored};
+use crate::tiers::origin_guard;
+use crate::tiers::uncacheable::Why;
 
 /// The pause between a failed load of a key and the next one.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);

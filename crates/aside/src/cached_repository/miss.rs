@@ -17,16 +17,16 @@ use crate::cached_repository::CachedRepository;
 use crate::cached_repository::lease::Lease;
 use crate::cached_repository::read::{Leader, Looked};
 use crate::cached_repository::served::Served;
-use crate::clock;
-use crate::flight;
-use crate::key::Key;
-use crate::kind::{Landed, Mark, Stored};
-use crate::origin_guard;
+use crate::entity::key::Key;
+use crate::insight::statistics::{Operation, raise};
+use crate::local::flight;
+use crate::protocol::{Acquired, Op, Reply, Token};
 use crate::repository::Repository;
-use crate::shared::{Acquired, Op, Reply, Token};
-use crate::statistics::{Operation, raise};
-use crate::stripes::Stamp;
-use crate::task;
+use crate::runtime::clock;
+use crate::runtime::task;
+use crate::tiers::kind::{Landed, Mark, Stored};
+use crate::tiers::origin_guard;
+use crate::trust::generations::Stamp;
 
 /// The first and the longest pause between two looks at another's lease.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));

@@ -1,18 +1,18 @@
 //! A repository around a repository.
 
-mod audit;
-mod batch;
 mod lease;
-mod load;
-mod miss;
-mod passing;
-mod read;
 mod served;
+mod passing;
 mod shown;
 mod source;
 mod stale;
 mod statistics;
 mod warm_up;
+mod audit;
+mod batch;
+mod load;
+mod miss;
+mod read;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,16 +21,16 @@ pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUp, WarmedUp};
 
 use crate::answer::{Answer, Freshness};
-use crate::audit::Audit;
+use crate::entity::lookup::Asked;
+use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
-use crate::kind::{Kind, KindFlights};
-use crate::lookup::Asked;
+use crate::insight::audit::Audit;
+use crate::insight::statistics::{Operation, Reason};
 use crate::repository::{Id, Index, Overloaded, Repository, Row};
+use crate::runtime::task;
 use crate::service::CacheService;
-use crate::statistics::{Operation, Reason};
-use crate::strategy::CacheStrategy;
-use crate::task;
 use crate::tiers::Tiers;
+use crate::tiers::kind::{Kind, KindFlights};
 use crate::write::Write;
 
 /// A repository around a repository, with a cache in front.

@@ -7,13 +7,13 @@
 use crate::answer::Bypass;
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::served::Served;
-use crate::clock;
-use crate::key::Key;
-use crate::kind::{Encoded, Mark};
-use crate::lookup::{Asked, Found};
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Found};
+use crate::insight::statistics::Operation;
 use crate::repository::Repository;
-use crate::statistics::Operation;
-use crate::uncacheable::{Known, Why};
+use crate::runtime::clock;
+use crate::tiers::kind::{Encoded, Mark};
+use crate::tiers::uncacheable::{Known, Why};
 
 impl<R: Repository> CachedRepository<R> {
     /// Writes an answer in the form of Redis. `again` if what stood there could

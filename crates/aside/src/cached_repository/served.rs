@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::answer::{Answer, Bypass, Freshness, Tier};
-use crate::clock::{self, Moment};
-use crate::kind::{Landed, Stored};
-use crate::lookup::Found;
-use crate::process::Entry;
-use crate::statistics::Outcome;
+use crate::entity::lookup::Found;
+use crate::insight::statistics::Outcome;
+use crate::local::Entry;
+use crate::runtime::clock::{self, Moment};
+use crate::tiers::kind::{Landed, Stored};
 
 /// A read's answer, before anybody has asked for its age.
 pub(super) struct Served<E> {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Weak};
 use futures_util::FutureExt as _;
 
 use crate::entity::Entity;
-use crate::kind::{Kind, ReadBack};
+use crate::protocol::BoxFuture;
 use crate::repository::Repository;
-use crate::shared::BoxFuture;
+use crate::tiers::kind::{Kind, ReadBack};
 
 impl<R: Repository> ReadBack<R::Entity> for R {
     fn read_back<'a>(

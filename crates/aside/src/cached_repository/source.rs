@@ -15,11 +15,11 @@ use tokio::time::Instant;
 
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
-use crate::key::Key;
-use crate::kind::Kind;
-use crate::lookup::{Asked, Found, Lookup};
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::insight::statistics::Operation;
 use crate::repository::{Id, Overloaded, Repository, Row};
-use crate::statistics::Operation;
+use crate::tiers::kind::Kind;
 
 /// What a load came to: a result, or the panic of the repository.
 pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;

@@ -13,12 +13,12 @@
 
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::served::Served;
-use crate::clock::Moment;
-use crate::kind::Kind;
-use crate::lookup::{Asked, Found};
-use crate::process::Entry;
+use crate::entity::lookup::{Asked, Found};
+use crate::insight::statistics::Operation;
+use crate::local::Entry;
 use crate::repository::{Id, Repository, Row};
-use crate::statistics::Operation;
+use crate::runtime::clock::Moment;
+use crate::tiers::kind::Kind;
 
 impl<R: Repository> CachedRepository<R> {
     /// What this process holds, if it may be served for want of a better one.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::cached_repository::CachedRepository;
 use crate::entity::{self, Entity};
-use crate::inspect::KindStats;
 use crate::repository::Repository;
+use crate::service::report::KindStats;
 
 /// What one repository's cache has done so far, and holds now.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
-use crate::key::Key;
-use crate::lookup::{Asked, Lookup};
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Lookup};
+use crate::insight::statistics::Operation;
 use crate::repository::{Id, Index, Repository};
-use crate::statistics::Operation;
 
 /// How a warm-up goes about it.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::address::Address;
+use crate::config::address::Address;
 use crate::config::limits::{self, Limit};
+use crate::config::settings::{ConfigError, shown};
 use crate::config::{CacheConfig, kind_in_a_name};
-use crate::key::is_plain_name;
-use crate::settings::{ConfigError, shown};
+use crate::entity::key::is_plain_name;
 
 pub(super) const CLUSTER: &str = "redis://, rediss://, unix:// or memory://. It names a Redis \
      Cluster, and this version does not speak to one yet: use one primary, or \

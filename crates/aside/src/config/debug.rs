@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::CacheConfig;
-use crate::secret::Secret;
+use crate::config::secret::Secret;
 
 impl fmt::Debug for CacheConfig {
     /// Everything but what may not be printed. By hand because the user's

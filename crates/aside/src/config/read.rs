@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::settings::Reader;
 use crate::config::{CacheConfig, limits};
-use crate::settings::Reader;
 
 impl CacheConfig {
     /// Reads the settings of the cache among others, so that an application's

@@ -1,11 +1,11 @@
 //! The server that a configuration names.
 
-use crate::address::{Address, Target};
 use crate::config::CacheConfig;
+use crate::config::address::{Address, Target};
 use crate::config::check::{CLUSTER, SENTINEL, url_problem};
-use crate::credentials::{Authentication, Credentials};
-use crate::secret::Secret;
-use crate::settings::ConfigError;
+use crate::config::credentials::{Authentication, Credentials};
+use crate::config::secret::Secret;
+use crate::config::settings::ConfigError;
 
 impl CacheConfig {
     /// Where to connect and as whom, with the overrides applied.

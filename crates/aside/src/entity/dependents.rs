@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Entity;
-use crate::key::KeyWriter;
+use crate::entity::key::KeyWriter;
 
 /// Collects the keys that a row's write makes every copy forget as well.
 pub struct Dependents<'a> {

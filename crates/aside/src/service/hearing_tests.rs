@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::CacheService;
-use crate::clock::Moment;
 use crate::config::CacheConfig;
+use crate::config::secret::Secret;
 use crate::entity::example::Hero;
-use crate::lookup::{Asked, Found, Lookup};
-use crate::process::Entry;
-use crate::secret::Secret;
+use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::local::Entry;
+use crate::runtime::clock::Moment;
 
 async fn service() -> CacheService {
     let config = CacheConfig {

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::CacheService;
-use crate::inspect::Invalidated;
-use crate::key::Key;
-use crate::shared::{Lives, Op, Reply, Token};
-use crate::statistics::Reason;
-use crate::value::{HEADER_BYTES, Header};
+use crate::entity::key::Key;
+use crate::insight::statistics::Reason;
+use crate::protocol::value::{HEADER_BYTES, Header};
+use crate::protocol::{Lives, Op, Reply, Token};
+use crate::service::report::Invalidated;
 
 /// How long a key will live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,8 +253,8 @@ mod tests {
 
     use super::*;
     use crate::config::CacheConfig;
+    use crate::config::secret::Secret;
     use crate::entity::example::Hero;
-    use crate::secret::Secret;
 
     /// So many keys are held that their kind is held instead: a key that was
     /// not held once more must not be let go once more.

@@ -6,19 +6,19 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 use super::{CacheService, Service};
-use crate::address::{Address, Target};
 use crate::config::CacheConfig;
-use crate::credentials::{Authentication, Provider};
-use crate::link::Link;
-use crate::message;
-use crate::releases::{self, Queue};
-use crate::shared::lanes::{self, RedisTier};
-use crate::shared::memory::{MemoryTier, Subscription};
-use crate::shared::redis::Endpoint;
-use crate::shared::{OnMessage, SharedTier};
-use crate::stripes::Stripes;
+use crate::config::address::{Address, Target};
+use crate::config::credentials::{Authentication, Provider};
+use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::message;
+use crate::protocol::{OnMessage, SharedTier};
+use crate::recovery::retries::{self, Queue};
+use crate::redis::connection::Endpoint;
+use crate::redis::pool::{self, RedisTier};
+use crate::redis::watcher::{self, SharedInfo};
 use crate::tiers::Tiers;
-use crate::watcher::{self, SharedInfo};
+use crate::trust::generations::Stripes;
+use crate::trust::link::Link;
 
 /// What `memory://` may hold, in bytes.
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
@@ -90,7 +90,7 @@ impl CacheService {
             }
         };
         let (queue, heard) = (Queue::of(arrivals), Arc::downgrade(&tiers));
-        let pending = move || releases::run(Arc::clone(&queue), heard.clone());
+        let pending = move || retries::run(Arc::clone(&queue), heard.clone());
         tiers.tasks.add("the releases", pending);
         Self(Arc::new(Service {
             tiers,
@@ -133,7 +133,7 @@ fn connect(tiers: &Arc<Tiers>, redis: &RedisTier, endpoint: Endpoint, server: &S
         let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
         let endpoint = endpoint.clone();
         tiers.tasks.add("a connection", move || {
-            lanes::keep_open(
+            pool::keep_open(
                 Arc::clone(&lane),
                 endpoint.clone(),
                 Arc::clone(&link),

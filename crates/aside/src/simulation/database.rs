@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::heroes::{Hero, HeroIndex};
 use super::network::Pace;
 use super::{Clock, Trace};
-use crate::journal::{Journal, JournalRow};
+use crate::recovery::journal::{Journal, JournalRow};
 
 /// How long a transaction may last: below the quarantine's 1 s.
 const LONGEST_TRANSACTION: Duration = Duration::from_millis(700);

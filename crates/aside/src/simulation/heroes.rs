@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::database::{Change, Database, Failure, Transaction};
 use crate::entity::Rows;
 use crate::repository::{Repository, Row};
-use crate::simulated::{Rule, without};
+use crate::runtime::simulated::{Rule, without};
 use crate::write::Write;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, crate::Entity)]

@@ -11,9 +11,9 @@ use super::heroes::Heroes;
 use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World, clients};
 use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
-use crate::secret::Secret;
+use crate::config::secret::Secret;
+use crate::runtime::simulated::{Process, Rule, without};
 use crate::service::CacheService;
-use crate::simulated::{Process, Rule, without};
 
 pub(super) struct Instance {
     pub(super) process: Arc<Process>,

@@ -10,15 +10,15 @@
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
 //! --ignored --nocapture` shows one.
 
+mod resp;
+mod server;
+mod network;
 mod clients;
 mod database;
 mod heroes;
 mod instance;
 mod judge;
-mod network;
 mod plan;
-mod resp;
-mod server;
 mod tests;
 
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ use self::judge::Judgement;
 use self::network::Network;
 use self::plan::Scenario;
 use self::server::Server;
-use crate::simulated::{self, Rule};
+use crate::runtime::simulated::{self, Rule};
 
 /// How many processes there are at a time.
 const INSTANCES: usize = 3;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::resp::Commands;
 use super::server::{Push, Server};
 use super::{INSTANCES, Trace};
-use crate::simulated::{Connecting, Process, watch};
+use crate::runtime::simulated::{Connecting, Process, watch};
 
 /// More than a connection ever has under way.
 const BUFFER: usize = 1 << 20;

@@ -12,11 +12,11 @@ use parking_lot::Mutex;
 
 use super::Trace;
 use super::resp::{array, bulk, bulk_text, integer, line, nil};
-use crate::key::Key;
-use crate::shared::memory::snapshot::Snapshot;
-use crate::shared::memory::{MemoryTier, Subscription};
-use crate::shared::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
-use crate::simulated::{Rule, watch, without};
+use crate::entity::key::Key;
+use crate::memory::snapshot::Snapshot;
+use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
+use crate::runtime::simulated::{Rule, watch, without};
 
 /// Far more than a world writes.
 const LIMIT_BYTES: usize = 1 << 24;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::plan::Scenario;
 use super::{Ended, run};
-use crate::simulated::Rule;
+use crate::runtime::simulated::Rule;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;

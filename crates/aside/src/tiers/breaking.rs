@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use super::Tiers;
-use crate::breaker::{Attempt, Ended, Probing};
-use crate::link::Suspicion;
-use crate::shared::{Replies, Unanswered};
+use crate::protocol::{Replies, Unanswered};
+use crate::trust::breaker::{Attempt, Ended, Probing};
+use crate::trust::link::Suspicion;
 
 impl Tiers {
     /// Whether a read that may be answered by Redis should ask it, or leave it

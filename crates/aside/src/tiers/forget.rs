@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicU64;
 use tokio::time::Instant;
 
 use super::Tiers;
-use crate::audit::Event;
-use crate::heard::Heard;
-use crate::key::Key;
-use crate::message::{self, Message};
-use crate::pending::Pending;
-use crate::shared::{Begin, Bump, Era, Op, Reply, Token, Unanswered};
+use crate::entity::key::Key;
+use crate::insight::audit::Event;
+use crate::protocol::message::{self, Message};
+use crate::protocol::{Begin, Bump, Era, Op, Reply, Token, Unanswered};
+use crate::tiers::listeners::Heard;
+use crate::tiers::pending::Pending;
 
 /// Keys per pipeline when many are forgotten at once.
 const BATCH: usize = 500;

@@ -26,9 +26,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Tiers;
-use crate::key::Key;
-use crate::shared::{Lane, Op, Reply, Unanswered};
-use crate::task;
+use crate::entity::key::Key;
+use crate::protocol::{Lane, Op, Reply, Unanswered};
+use crate::runtime::task;
 
 /// Keys in one MGET. More would make a server that has others to serve deaf
 /// for longer, and save nothing.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::Tiers;
 use crate::entity::Entity;
-use crate::key;
-use crate::kind::{AnyKind, Kind};
-use crate::process::InProcess;
-use crate::statistics::KindStatistics;
-use crate::strategy::{CacheStrategy, DefaultStrategy};
+use crate::entity::key;
+use crate::entity::strategy::{CacheStrategy, DefaultStrategy};
+use crate::insight::statistics::KindStatistics;
+use crate::local::InProcess;
+use crate::tiers::kind::{AnyKind, Kind};
 
 impl Tiers {
     /// Returns the kind of `E`, cached by `strategy`; without one, as it is

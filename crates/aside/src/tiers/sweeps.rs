@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Tiers;
-use crate::shared::Unanswered;
-use crate::task;
+use crate::protocol::Unanswered;
+use crate::runtime::task;
 
 /// How long a count may take.
 const LONGEST_COUNT: Duration = Duration::from_secs(10);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Round, Unquarantined, Write};
-use crate::audit::Event;
-use crate::key::Key;
-use crate::shared::{Bump, Op, Token};
+use crate::entity::key::Key;
+use crate::insight::audit::Event;
+use crate::protocol::{Bump, Op, Token};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this forgets whole kinds instead.
@@ -158,10 +158,10 @@ mod tests {
     use super::*;
     use crate::config::CacheConfig;
     use crate::entity::example::Hero;
-    use crate::link::Link;
-    use crate::lookup::Asked;
-    use crate::shared::{BoxFuture, Lane, Replies, Reply, SharedTier, Unanswered};
-    use crate::stripes::Stripes;
+    use crate::entity::lookup::Asked;
+    use crate::protocol::{BoxFuture, Lane, Replies, Reply, SharedTier, Unanswered};
+    use crate::trust::generations::Stripes;
+    use crate::trust::link::Link;
 
     /// Acknowledges everything, tells nobody, and lets something happen before.
     struct Silent<F>(F);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::codec::{Codec as _, Json};
 use crate::entity::Entity;
-use crate::key::Key;
-use crate::kind::{Kind, Leaving, Mark};
-use crate::lookup::{Asked, Found};
-use crate::shared::BoxFuture;
+use crate::entity::codec::{Codec as _, Json};
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Found};
+use crate::protocol::BoxFuture;
+use crate::protocol::value::Circumstance;
 use crate::tiers::Tiers;
-use crate::value::Circumstance;
+use crate::tiers::kind::{Kind, Leaving, Mark};
 
 /// What RELEASE may leave under an id, of whatever kind.
 pub(super) trait NewValue: Send + Sync {

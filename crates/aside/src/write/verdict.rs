@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
 use super::{NewValue, Write};
-use crate::audit::Event;
-use crate::key::Key;
-use crate::pending::Pending;
-use crate::shared::{Op, Released, Reply, Token};
-use crate::statistics::{Reason, raise};
+use crate::entity::key::Key;
+use crate::insight::audit::Event;
+use crate::insight::statistics::{Reason, raise};
+use crate::protocol::{Op, Released, Reply, Token};
+use crate::tiers::pending::Pending;
 use crate::tiers::{MUCH, Tiers};
 
 /// Rows that one write reads back at most; what is left unread is not left.

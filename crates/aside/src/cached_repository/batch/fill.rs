@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::{Own, Way};
 use crate::answer::Tier;
-use crate::audit::Event;
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::lease::Lease;
-use crate::clock;
-use crate::flight;
-use crate::kind::{Landed, Mark, Stored};
-use crate::lookup::Found;
+use crate::entity::lookup::Found;
+use crate::insight::audit::Event;
+use crate::insight::statistics::{Operation, Outcome, raise};
+use crate::local::flight;
+use crate::protocol::{Op, Reply};
 use crate::repository::{Repository, Row};
-use crate::shared::{Op, Reply};
-use crate::statistics::{Operation, Outcome, raise};
+use crate::runtime::clock;
+use crate::tiers::kind::{Landed, Mark, Stored};
 
 /// A row on its way to Redis.
 struct Filling<R: Repository> {

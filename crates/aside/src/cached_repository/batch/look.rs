@@ -8,14 +8,14 @@ use super::{Own, Rows, Wanted, Way};
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::read::Looked;
-use crate::clock;
-use crate::flight;
-use crate::key::Key;
-use crate::kind::{Landed, Mark, Stored};
-use crate::lookup::Asked;
+use crate::entity::key::Key;
+use crate::entity::lookup::Asked;
+use crate::insight::statistics::{Operation, Outcome};
+use crate::local::flight;
 use crate::repository::Repository;
-use crate::statistics::{Operation, Outcome};
+use crate::runtime::clock;
 use crate::tiers::Got;
+use crate::tiers::kind::{Landed, Mark, Stored};
 
 impl<R: Repository> CachedRepository<R> {
     /// One MGET before any flight is entered; what it does not answer is given

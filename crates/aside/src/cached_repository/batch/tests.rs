@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
+use crate::config::secret::Secret;
 use crate::entity::example::Hero;
-use crate::secret::Secret;
 use crate::service::CacheService;
 use crate::write::Write;
 

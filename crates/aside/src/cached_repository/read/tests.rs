@@ -4,12 +4,12 @@ use std::time::Duration;
 use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
+use crate::config::secret::Secret;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
-use crate::kind::Leaving;
 use crate::repository::Row;
-use crate::secret::Secret;
 use crate::service::CacheService;
+use crate::tiers::kind::Leaving;
 use crate::write::Write;
 
 /// Every hero there could be.

@@ -1,0 +1,3 @@
+//! The library's `runtime`, with the types of shuttle.
+
+pub(crate) mod sync;

@@ -1,0 +1,294 @@
+//! Where Redis is: the forms of `REDIS_URL`.
+//!
+//! | form | what it names |
+//! |---|---|
+//! | `redis://[user[:password]@]host[:port][/db]` | one server, port 6379 unless said |
+//! | `rediss://...` | the same over TLS |
+//! | `unix:///path[?db=N&user=U&pass=P]`, `redis+unix://` | one server behind a socket |
+//! | `redis+cluster://h1:p1,h2:p2` | a Redis Cluster, by some of its nodes |
+//! | `redis+sentinel://h1:p1,h2:p2/service[/db]` | whatever the Sentinels call the primary |
+//! | `memory://`, `memory://NAME` | no server: this process alone |
+//!
+//! User, password and path are percent-encoded. Nothing is ignored: a part
+//! that means something elsewhere (`?ssl_cert_reqs=none`, `#insecure`) is
+//! refused, because a reader of the URL would believe in it.
+//!
+//! A refusal is a fixed text, so no part of a URL can stand in one.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use crate::config::secret::Secret;
+
+/// A server to connect to, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    pub(crate) username: Option<Secret>,
+    pub(crate) password: Option<Secret>,
+    /// `None` where nothing is said, which means 0.
+    pub(crate) db: Option<u32>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Tls {
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
+    Cluster(Vec<(String, u16)>),
+    Sentinel {
+        sentinels: Vec<(String, u16)>,
+        service: String,
+    },
+    /// The name under which stores are shared inside the process, if any.
+    Memory(Option<String>),
+}
+
+/// What is wrong with a URL, without any of it.
+type Refusal = &'static str;
+
+const FORMS: Refusal = "redis://, rediss://, unix:// or memory://, followed by where it is";
+const SHAPE: Refusal = "[user[:password]@]host[:port][/db], with every special character of user \
+                        and password percent-encoded";
+const HOST: Refusal = "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 \
+                       address, or an IPv6 address in brackets";
+const PORT: Refusal = "a port from 1 to 65535";
+const DB: Refusal = "a database number after the last slash, 0 to 2147483647";
+const NO_QUERY: Refusal = "nothing after a `?`: such options are settings of their own \
+                           (REDIS_SOCKET_TIMEOUT, REDIS_TLS_CA, ...)";
+const NO_FRAGMENT: Refusal = "nothing after a `#`: a server whose certificate is not checked can \
+                              be anybody's, so trust a private one with REDIS_TLS_CA; a `#` in a \
+                              password is written %23";
+const NO_SPACE: Refusal = "no whitespace or control characters: in a password they are \
+                           percent-encoded, as %20";
+const ENCODING: Refusal = "user, password and path in UTF-8, percent-encoded";
+const SOCKET: Refusal = "an absolute path after three slashes, as in unix:///run/redis.sock";
+const SOCKET_QUERY: Refusal = "db, user and pass, each at most once, after the `?` of a socket";
+const SERVICE: Refusal = "a service name after the Sentinels, as in \
+                          redis+sentinel://host:26379/service/0";
+const CLUSTER_DB: Refusal = "no database but 0: a Redis Cluster has one";
+const MEMORY: Refusal = "memory:// alone, or with a name of ASCII letters, digits, `.`, `-` and \
+                         `_`, which shares it inside the process";
+
+/// The highest number Redis can be told to `SELECT`.
+const MAX_DB: u32 = 2_147_483_647;
+
+impl Target {
+    /// Reads a URL.
+    pub(crate) fn parse(url: &str) -> Result<Self, Refusal> {
+        let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
+        // The URL parser would silently drop some of these.
+        if rest.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            return Err(NO_SPACE);
+        }
+        if rest.contains('#') {
+            return Err(NO_FRAGMENT);
+        }
+        match scheme.to_ascii_lowercase().as_str() {
+            "redis" => Self::server(rest, |host, port| Address::Tcp { host, port }),
+            "rediss" => Self::server(rest, |host, port| Address::Tls { host, port }),
+            "unix" | "redis+unix" => Self::socket(rest),
+            "redis+cluster" => Self::cluster(rest),
+            "redis+sentinel" => Self::sentinel(rest),
+            "memory" => Self::memory(rest),
+            _ => Err(FORMS),
+        }
+    }
+
+    fn server(rest: &str, address: fn(String, u16) -> Address) -> Result<Self, Refusal> {
+        let url = parse(rest)?;
+        if url.query().is_some() {
+            return Err(NO_QUERY);
+        }
+        Ok(Self {
+            address: address(host(&url)?, port(&url, 6379)?),
+            username: secret(url.username())?,
+            password: secret(url.password().unwrap_or_default())?,
+            db: db(url.path().strip_prefix('/').unwrap_or_default())?,
+        })
+    }
+
+    fn socket(rest: &str) -> Result<Self, Refusal> {
+        if !rest.starts_with('/') {
+            return Err(SOCKET);
+        }
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = decode(path)?;
+        if path.ends_with('/') || path.contains('\0') {
+            return Err(SOCKET);
+        }
+        let mut target = Self::at(Address::Unix(PathBuf::from(path)));
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            // Decoded like the rest of a URL, not like a form: a `+` in a
+            // password is a plus.
+            let (name, value) = pair.split_once('=').ok_or(SOCKET_QUERY)?;
+            let repeated = match name {
+                "db" => std::mem::replace(&mut target.db, db(value)?).is_some(),
+                "user" | "username" => {
+                    std::mem::replace(&mut target.username, secret(value)?).is_some()
+                }
+                "pass" | "password" => {
+                    std::mem::replace(&mut target.password, secret(value)?).is_some()
+                }
+                _ => true,
+            };
+            if repeated {
+                return Err(SOCKET_QUERY);
+            }
+        }
+        Ok(target)
+    }
+
+    fn cluster(rest: &str) -> Result<Self, Refusal> {
+        let (target, path) = Self::nodes(rest, 6379, Address::Cluster)?;
+        match db(path)? {
+            None | Some(0) => Ok(target),
+            Some(_) => Err(CLUSTER_DB),
+        }
+    }
+
+    fn sentinel(rest: &str) -> Result<Self, Refusal> {
+        let (target, path) = Self::nodes(rest, 26379, |sentinels| Address::Sentinel {
+            sentinels,
+            service: String::new(),
+        })?;
+        let (name, number) = path.split_once('/').unwrap_or((path, ""));
+        let name = decode(name)?;
+        let Address::Sentinel { sentinels, .. } = target.address else {
+            return Err(SERVICE);
+        };
+        if name.is_empty() {
+            return Err(SERVICE);
+        }
+        Ok(Self {
+            address: Address::Sentinel {
+                sentinels,
+                service: name,
+            },
+            db: db(number)?,
+            ..target
+        })
+    }
+
+    fn memory(rest: &str) -> Result<Self, Refusal> {
+        let name = rest.strip_suffix('/').unwrap_or(rest);
+        if name.is_empty() {
+            return Ok(Self::at(Address::Memory(None)));
+        }
+        if !is_name(name) {
+            return Err(MEMORY);
+        }
+        Ok(Self::at(Address::Memory(Some(name.to_owned()))))
+    }
+
+    /// Several servers, which no URL parser knows: `[user[:password]@]h1,h2`,
+    /// and what stands after the slash.
+    fn nodes(
+        rest: &str,
+        default_port: u16,
+        address: fn(Vec<(String, u16)>) -> Address,
+    ) -> Result<(Self, &str), Refusal> {
+        if rest.contains('?') {
+            return Err(NO_QUERY);
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let nodes = hosts
+            .split(',')
+            .map(|node| {
+                let url = parse(node)?;
+                Ok((host(&url)?, port(&url, default_port)?))
+            })
+            .collect::<Result<Vec<_>, Refusal>>()?;
+        let (username, password) = user.split_once(':').unwrap_or((user, ""));
+        let target = Self {
+            username: secret(username)?,
+            password: secret(password)?,
+            ..Self::at(address(nodes))
+        };
+        Ok((target, path))
+    }
+
+    fn at(address: Address) -> Self {
+        Self {
+            address,
+            username: None,
+            password: None,
+            db: None,
+        }
+    }
+}
+
+/// Reads everything after `redis://`, the one scheme whose parts all forms
+/// share.
+fn parse(rest: &str) -> Result<Url, Refusal> {
+    Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
+        url::ParseError::EmptyHost
+        | url::ParseError::InvalidIpv6Address
+        | url::ParseError::InvalidDomainCharacter => HOST,
+        url::ParseError::InvalidPort => PORT,
+        _ => SHAPE,
+    })
+}
+
+fn host(url: &Url) -> Result<String, Refusal> {
+    match url.host() {
+        Some(Host::Domain(name)) if is_name(name) => Ok(name.to_owned()),
+        Some(Host::Ipv4(address)) => Ok(address.to_string()),
+        Some(Host::Ipv6(address)) => Ok(address.to_string()),
+        Some(Host::Domain(_)) | None => Err(HOST),
+    }
+}
+
+fn port(url: &Url, default: u16) -> Result<u16, Refusal> {
+    match url.port() {
+        None => Ok(default),
+        Some(0) => Err(PORT),
+        Some(port) => Ok(port),
+    }
+}
+
+fn db(text: &str) -> Result<Option<u32>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(DB);
+    }
+    match text.parse() {
+        Ok(number) if number <= MAX_DB => Ok(Some(number)),
+        _ => Err(DB),
+    }
+}
+
+/// A percent-encoded secret; empty is none.
+fn secret(text: &str) -> Result<Option<Secret>, Refusal> {
+    let text = decode(text)?;
+    Ok((!text.is_empty()).then(|| Secret::new(text)))
+}
+
+fn decode(text: &str) -> Result<String, Refusal> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(String::from)
+        .map_err(|_| ENCODING)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests;

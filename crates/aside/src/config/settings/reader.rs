@@ -1,0 +1,163 @@
+//! Typed getters that collect problems instead of stopping at the first.
+
+use crate::config::secret::Secret;
+use crate::config::settings::{Settings, units};
+
+/// Takes settings by name and remembers what is wrong with them; see
+/// [`Settings::read`].
+///
+/// Every getter answers `None` for a setting that is unset, empty or wrong.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    settings: &'a Settings,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_problems(self) -> Vec<String> {
+        self.problems
+    }
+
+    pub(crate) fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// A text, without a comment after it and whitespace around it.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.find(name, without_comment).map(str::to_owned)
+    }
+
+    /// Whatever `parse` makes of the text; `None` refuses it, and `allowed`
+    /// is what the message says then.
+    pub fn parse<T>(
+        &mut self,
+        name: &str,
+        allowed: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.find(name, without_comment)?;
+        let value = parse(text);
+        if value.is_none() {
+            let shown = shown(text);
+            self.problem(format!("{name} is {shown}: {allowed}"));
+        }
+        value
+    }
+
+    /// A whole number, zero or more. Its limits are the caller's to check;
+    /// `allowed` is what is said about a text that is no such number.
+    pub fn number(&mut self, name: &str, allowed: &str) -> Option<u64> {
+        self.parse(name, allowed, units::number)
+    }
+
+    /// `true` or `false`, also `1` `0`, `yes` `no`, `on` `off`, in any case.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.parse(name, "true or false (or 1, 0, yes, no, on, off)", |text| {
+            units::flag(text)
+        })
+    }
+
+    /// A number of bytes: plain, or with a unit, as in `64MiB` or `64 MB`.
+    ///
+    /// `K`, `M`, `G` and `KiB`, `MiB`, `GiB` are powers of 1024; `KB`, `MB`,
+    /// `GB` are powers of 1000.
+    pub fn bytes(&mut self, name: &str, allowed: &str) -> Option<usize> {
+        self.parse(name, allowed, units::bytes)
+    }
+
+    /// A secret, to the letter: a password may hold ` #` and end in a space.
+    ///
+    /// Only a value that is nothing but a comment (`REDIS_PASSWORD=  # none`)
+    /// counts as unset.
+    pub fn secret(&mut self, name: &str) -> Option<Secret> {
+        self.find(name, secret_text).map(Secret::new)
+    }
+
+    /// An address that may hold a password, so it is a secret as a whole.
+    ///
+    /// A comment after it is dropped: no URL holds whitespace. What follows a
+    /// hash without whitespace before it belongs to the URL.
+    pub fn url(&mut self, name: &str) -> Option<Secret> {
+        self.find(name, without_comment).map(Secret::new)
+    }
+
+    /// Refuses a setting for a reason that no getter knows, without showing
+    /// its value.
+    pub fn refuse(&mut self, name: &str, allowed: &str) {
+        self.problem(format!("{name} is refused: {allowed}"));
+    }
+
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    /// The first place's value of which `clean` leaves anything.
+    fn find(&mut self, name: &str, clean: fn(&str) -> &str) -> Option<&'a str> {
+        for layer in &self.settings.layers {
+            match layer.get(name) {
+                None => {}
+                Some(None) => {
+                    self.problem(format!("{name} is not UTF-8: a text in UTF-8"));
+                    return None;
+                }
+                Some(Some(value)) => {
+                    let value = clean(value);
+                    if !value.is_empty() {
+                        return Some(value);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+fn without_comment(value: &str) -> &str {
+    let value = value.trim();
+    let mut after_space = true;
+    for (at, character) in value.char_indices() {
+        if character == '#' && after_space {
+            return value[..at].trim_end();
+        }
+        after_space = character.is_whitespace();
+    }
+    value
+}
+
+fn secret_text(value: &str) -> &str {
+    let text = value.trim();
+    // A template's `NAME=  # what it is for` comes with or without the
+    // whitespace before the hash, depending on who parsed the file.
+    let only_a_comment = text.strip_prefix('#').is_some_and(|rest| {
+        value.starts_with(char::is_whitespace) || rest.starts_with(char::is_whitespace)
+    });
+    if text.is_empty() || only_a_comment {
+        ""
+    } else {
+        value
+    }
+}
+
+/// A value for a message: short, on one line, and no address, which may hold
+/// a password even where a number belongs.
+pub(crate) fn shown(value: &str) -> String {
+    if value.contains("://") || value.contains('@') {
+        return "not shown, for it looks like an address".to_owned();
+    }
+    let mut shown: String = value
+        .chars()
+        .take(60)
+        .flat_map(char::escape_debug)
+        .collect();
+    if value.chars().nth(60).is_some() {
+        shown.push_str("...");
+    }
+    format!("`{shown}`")
+}

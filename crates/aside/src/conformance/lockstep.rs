@@ -1,0 +1,203 @@
+//! A real Redis, `memory://` and the model, driven side by side by the same
+//! random operations: they answer alike, hold alike and say alike.
+//!
+//! A hundred thousand steps, on keys that take turns at random, so that one
+//! that touched another's key would be found as well. What a write sends is
+//! mostly about several keys, even one twice, and goes out in one call. They come from
+//! seeds: what fails names its own, and `ASIDE_LOCKSTEP_SEED` set to it runs
+//! the same operations again. `ASIDE_SOAK=1` draws new seeds, ten times as
+//! many.
+
+use super::model::{Held, Model};
+use super::on_memory::OnMemory;
+use super::on_redis::OnRedis;
+use super::{Case, LONG};
+use crate::entity::key::Key;
+use crate::memory::MemoryTier;
+use crate::protocol::state::State;
+use crate::protocol::{Op, Reply, Token};
+
+const SEEDS: u64 = 10;
+const STEPS: u64 = 10_000;
+/// How many steps travel as one pipeline.
+const BATCH: u64 = 500;
+const KEYS: usize = 3;
+
+/// What others may have put under a key of ours; none of it is state.
+const FOREIGN: [&[u8]; 9] = [
+    b"",
+    b"Q",
+    b"Qjunk",
+    b"L",
+    b"Ljunk",
+    b"\xff\x00",
+    b"Qcaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa999999999999",
+    b"v1",
+    b"Vienna",
+];
+
+/// Few enough writers and tokens that they meet.
+fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op {
+    let value = format!("V{}{:046} {step}", random.u8(0..2), 0).into_bytes();
+    let message = step.to_string();
+    match random.u32(0..100) {
+        0..24 => Op::Acquire {
+            key,
+            token: name,
+            lease: LONG,
+            observed: random
+                .bool()
+                .then(|| format!("V{}", random.u8(0..2)).into()),
+        },
+        24..44 => Op::Fill {
+            key,
+            token: name,
+            value,
+            ttl: LONG,
+        },
+        44..50 => Op::Abandon { key, token: name },
+        50..66 => Op::Quarantine {
+            key,
+            writer: name,
+            ttl: LONG,
+            message,
+        },
+        66..90 => Op::Release {
+            key,
+            writer: name,
+            message,
+            value: random.bool().then_some((value, LONG)),
+        },
+        90..95 => Op::Invalidate { key, message },
+        // An eviction, or a server that lost its memory.
+        95..98 => Op::Delete { key },
+        _ => Op::Set {
+            key,
+            value: FOREIGN[random.usize(0..FOREIGN.len())].to_vec(),
+            ttl: random.bool().then_some(LONG),
+        },
+    }
+}
+
+/// One step: an operation, or the same about several keys.
+fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec<(usize, Op)> {
+    let name = Token::from_number(random.u128(1..5));
+    let chosen = random.usize(0..KEYS);
+    let mut ops = vec![(chosen, random_op(random, keys[chosen].clone(), name, step))];
+    for more in 0..random.u64(0..3) {
+        let another = random.usize(0..KEYS);
+        let message = format!("{step}+{more}");
+        let key = keys[another].clone();
+        let op = match &ops[0].1 {
+            Op::Quarantine { writer, ttl, .. } => Op::Quarantine {
+                key,
+                writer: *writer,
+                ttl: *ttl,
+                message,
+            },
+            Op::Release { writer, .. } => Op::Release {
+                key,
+                writer: *writer,
+                value: random
+                    .bool()
+                    .then(|| (format!("V0{:046} {message}", 0).into(), LONG)),
+                message,
+            },
+            Op::Invalidate { .. } => Op::Invalidate { key, message },
+            _ => break,
+        };
+        ops.push((another, op));
+    }
+    ops
+}
+
+/// The bytes of a key as the model speaks of them: no deadlines.
+fn held(reply: &Reply) -> Held {
+    let Reply::Value(bytes) = reply else {
+        panic!("GET answered {reply:?}");
+    };
+    let Some(bytes) = bytes else {
+        return Held::Nothing;
+    };
+    let token = |hex: &str| Token::from_number(u128::from_str_radix(hex, 16).expect("hex"));
+    match State::of(bytes, true) {
+        State::Absent => Held::Foreign(bytes.to_vec()),
+        State::Value => Held::Value(bytes.to_vec()),
+        State::Lease(name) => Held::Lease(token(name)),
+        State::Quarantine(found) => {
+            let writers = found.records.iter().map(|record| token(&record.writer));
+            Held::Writers(writers.collect(), found.clean)
+        }
+    }
+}
+
+/// The replies to each step, and what every key holds after it, on a tier.
+async fn results(
+    case: &Case,
+    keys: &[Key; KEYS],
+    steps: &[Vec<(usize, Op)>],
+) -> Vec<(Vec<Reply>, [Held; KEYS])> {
+    let pipeline = steps.iter().flat_map(|ops| {
+        let ops = ops.iter().map(|(_, op)| op.clone());
+        ops.chain(keys.iter().map(|key| Op::Get { key: key.clone() }))
+    });
+    let replies = case.pipeline(pipeline.collect()).await;
+    let mut replies = replies.into_iter().map(|reply| reply.expect("no error"));
+    let result = |ops: &Vec<_>| {
+        let said = replies.by_ref().take(ops.len()).collect();
+        let mut next = || held(&replies.next().expect("a reply for each"));
+        (said, std::array::from_fn(|_| next()))
+    };
+    steps.iter().map(result).collect()
+}
+
+/// The seeds to run.
+fn seeds() -> Vec<u64> {
+    let set = |name| std::env::var(name).ok();
+    if let Some(seed) = set("ASIDE_LOCKSTEP_SEED") {
+        return vec![seed.parse().expect("ASIDE_LOCKSTEP_SEED is a number")];
+    }
+    match set("ASIDE_SOAK").as_deref() {
+        Some("1") => (0..10 * SEEDS).map(|_| fastrand::u64(..)).collect(),
+        _ => (1..=SEEDS).collect(),
+    }
+}
+
+#[tokio::test]
+async fn redis_and_memory_do_what_the_protocol_says() {
+    let redis = Case::new(OnRedis::shared());
+    let memory = Case::new(OnMemory::open(MemoryTier::private(1 << 20)));
+    for seed in seeds() {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let keys: [Key; KEYS] =
+            std::array::from_fn(|number| redis.key(&format!("{seed}-{number}")));
+        let mut models: [Model; KEYS] = Default::default();
+        for batch in 0..STEPS / BATCH {
+            let numbers = batch * BATCH..(batch + 1) * BATCH;
+            let steps: Vec<_> = numbers
+                .map(|step| random_step(random, &keys, step))
+                .collect();
+            let on_redis = results(&redis, &keys, &steps).await;
+            let on_memory = results(&memory, &keys, &steps).await;
+            let mut said = Vec::new();
+            for (number, ops) in steps.iter().enumerate() {
+                let before = format!("{:?}", models.each_ref().map(|model| &model.held));
+                let run = |(chosen, op): &(usize, Op)| {
+                    let model = &mut models[*chosen];
+                    let reply = model.run(op);
+                    said.append(&mut model.said);
+                    reply
+                };
+                let replies = ops.iter().map(run).collect();
+                let expected = (replies, models.each_ref().map(|model| model.held.clone()));
+                let place =
+                    || format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}: {ops:?} on {before}");
+                assert_eq!(on_redis[number], expected, "redis, {}", place());
+                assert_eq!(on_memory[number], expected, "memory, {}", place());
+            }
+            let seed = format!("ASIDE_LOCKSTEP_SEED={seed}, batch {batch}");
+            assert_eq!(redis.heard().await, said, "redis, {seed}");
+            assert_eq!(memory.heard().await, said, "memory, {seed}");
+        }
+    }
+}

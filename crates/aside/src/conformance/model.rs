@@ -1,0 +1,125 @@
+//! The protocol once more, as short as it can be said: one key, no time.
+
+use std::mem::take;
+
+use crate::protocol::{Acquired, Op, Released, Reply, Token};
+
+/// What the key holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Held {
+    #[default]
+    Nothing,
+    Foreign(Vec<u8>),
+    Value(Vec<u8>),
+    Lease(Token),
+    Writers(Vec<Token>, bool),
+}
+
+use Held::{Foreign, Lease, Nothing, Value, Writers};
+
+/// One key and what was said about it.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub(super) held: Held,
+    pub(super) said: Vec<String>,
+}
+
+impl Model {
+    pub(super) fn run(&mut self, op: &Op) -> Reply {
+        let held = take(&mut self.held);
+        let (held, reply, said) = match (op, held) {
+            (Op::Acquire { observed, .. }, Value(value))
+                if !observed
+                    .as_ref()
+                    .is_some_and(|header| value.starts_with(header)) =>
+            {
+                let reply = Reply::Acquired(Acquired::Value(value.clone()));
+                (Value(value), reply, None)
+            }
+            (Op::Acquire { .. }, held @ Lease(_)) => (held, Reply::Acquired(Acquired::Wait), None),
+            (Op::Acquire { .. }, held @ Writers(..)) => {
+                (held, Reply::Acquired(Acquired::Quarantined), None)
+            }
+            (Op::Acquire { token, .. }, _) => {
+                (Lease(*token), Reply::Acquired(Acquired::Granted), None)
+            }
+            (Op::Fill { token, value, .. }, held) => match held == Lease(*token) {
+                true => (Value(value.clone()), Reply::Filled(true), None),
+                false => (held, Reply::Filled(false), None),
+            },
+            (Op::Abandon { token, .. }, held) => match held == Lease(*token) {
+                true => (Nothing, Reply::Done, None),
+                false => (held, Reply::Done, None),
+            },
+            (
+                Op::Quarantine {
+                    writer, message, ..
+                },
+                held,
+            ) => {
+                let (mut writers, clean) = match held {
+                    Writers(writers, _) => (writers, false),
+                    _ => (Vec::new(), true),
+                };
+                writers.retain(|other| other != writer);
+                writers.push(*writer);
+                (Writers(writers, clean), Reply::Done, Some(message))
+            }
+            (
+                Op::Release {
+                    writer,
+                    value,
+                    message,
+                    ..
+                },
+                Writers(mut writers, clean),
+            ) => {
+                let before = writers.len();
+                writers.retain(|other| other != writer);
+                let own = writers.len() < before;
+                match (own, clean, value) {
+                    (true, true, Some((value, _))) if writers.is_empty() => (
+                        Value(value.clone()),
+                        Reply::Released(Released::Stored),
+                        None,
+                    ),
+                    (true, ..) => (dirty(writers), Reply::Released(Released::Intact), None),
+                    (false, ..) => (
+                        dirty(writers),
+                        Reply::Released(Released::Lost),
+                        Some(message),
+                    ),
+                }
+            }
+            (Op::Release { message, .. }, _) => {
+                (Nothing, Reply::Released(Released::Lost), Some(message))
+            }
+            (Op::Invalidate { message, .. }, Writers(writers, _)) => {
+                (dirty(writers), Reply::Done, Some(message))
+            }
+            (Op::Invalidate { message, .. }, Value(value)) if value.len() < 48 => {
+                (Value(value), Reply::Done, Some(message))
+            }
+            (Op::Invalidate { message, .. }, held @ Foreign(_)) => {
+                (held, Reply::Done, Some(message))
+            }
+            (Op::Invalidate { message, .. }, _) => (Nothing, Reply::Done, Some(message)),
+            (Op::Set { value, .. }, _) if value.starts_with(b"V") => {
+                (Value(value.clone()), Reply::Done, None)
+            }
+            (Op::Set { value, .. }, _) => (Foreign(value.clone()), Reply::Done, None),
+            (Op::Delete { .. }, held) => (Nothing, Reply::Existed(held != Nothing), None),
+            (other, _) => panic!("not in the model: {other:?}"),
+        };
+        self.held = held;
+        self.said.extend(said.cloned());
+        reply
+    }
+}
+
+fn dirty(writers: Vec<Token>) -> Held {
+    match writers.is_empty() {
+        true => Nothing,
+        false => Writers(writers, false),
+    }
+}

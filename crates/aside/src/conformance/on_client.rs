@@ -1,0 +1,129 @@
+//! The promises on a real Redis, through the client that ships.
+
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aside_testkit::{RedisServer, eventually};
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+use super::{Case, LONG, Subject, conformance_tests, quarantine, tokens};
+use crate::config::address::Target;
+use crate::config::credentials::Authentication;
+use crate::protocol::commands::Call;
+use crate::protocol::{BoxFuture, Reply, SharedTier};
+use crate::redis::connection::{Endpoint, Event, Wire};
+use crate::redis::pool::{self, RedisTier};
+use crate::trust::generations::Stripes;
+use crate::trust::link::Link;
+
+/// One server for all tests of this process: they use keys and channels of
+/// their own.
+static SERVER: LazyLock<RedisServer> =
+    LazyLock::new(|| RedisServer::start().expect("redis-server or valkey-server"));
+
+static CHANNELS: AtomicU64 = AtomicU64::new(0);
+
+/// The lanes of a service, and the connection of its watcher.
+pub(super) struct OnClient {
+    tier: RedisTier,
+    listener: Wire,
+    heard: Arc<Mutex<Vec<String>>>,
+    lanes: Vec<AbortHandle>,
+}
+
+impl Drop for OnClient {
+    fn drop(&mut self) {
+        for lane in &self.lanes {
+            lane.abort();
+        }
+    }
+}
+
+impl OnClient {
+    pub(super) async fn shared() -> Self {
+        Self::open(&SERVER).await
+    }
+
+    async fn open(server: &RedisServer) -> Self {
+        let number = CHANNELS.fetch_add(1, Ordering::Relaxed);
+        let channel = format!("client{number}:aside:invalidate");
+        let endpoint = Endpoint {
+            target: Target::parse(&server.url()).expect("an address"),
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            connect_timeout: LONG,
+            max_value_bytes: 1 << 23,
+            authentication: Authentication::Fixed(None),
+        };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hear = Arc::clone(&heard);
+        let listener = Wire::open(&endpoint, move |event| {
+            if let Event::Message(text) = event {
+                hear.lock().push(text.to_owned());
+            }
+        });
+        let listener = listener.await.expect("a connection");
+        listener.subscribe(&channel).await.expect("a subscription");
+
+        let link = Arc::new(Link::new(Arc::new(Stripes::new()), LONG));
+        link.learn_tag(pool::ask_tag(&listener).await.expect("a tag"));
+        let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
+        let open = |lane: &_| {
+            let (lane, link) = (Arc::clone(lane), Arc::clone(&link));
+            tokio::spawn(pool::keep_open(lane, endpoint.clone(), link, LONG)).abort_handle()
+        };
+        let lanes = tier.lanes().iter().map(open).collect();
+        eventually(LONG, "a lane", async || tier.open() == 1).await;
+        Self {
+            tier,
+            listener,
+            heard,
+            lanes,
+        }
+    }
+}
+
+impl Subject for OnClient {
+    fn tier(&self) -> &dyn SharedTier {
+        &self.tier
+    }
+
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
+    fn heard(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async {
+            // This is the barrier that the watcher relies on: whatever was
+            // published before the PING was handled before its answer came.
+            let ping = Call::command("PING");
+            self.listener.call(&[ping]).await.expect("an answer");
+            std::mem::take(&mut *self.heard.lock())
+        })
+    }
+}
+
+conformance_tests!(super::on_client::OnClient::shared());
+
+#[tokio::test]
+async fn a_server_that_forgot_its_scripts_is_given_them_again() {
+    // Of its own: others would lose their scripts as well.
+    let server = RedisServer::start().expect("redis-server or valkey-server");
+    let case = Case::new(OnClient::open(&server).await);
+    let (key, other) = (case.key("k"), case.key("other"));
+    let [writer, another] = tokens();
+    server.command(&["SCRIPT", "FLUSH"]);
+    let ops = vec![
+        quarantine(&key, writer, LONG),
+        quarantine(&other, another, LONG),
+    ];
+    let replies = case.pipeline(ops).await;
+    assert_eq!(replies, [Ok(Reply::Done), Ok(Reply::Done)]);
+    let own = |writer: super::Token| (true, vec![writer.to_string()]);
+    assert_eq!(case.quarantine(&key).await, own(writer));
+    assert_eq!(case.quarantine(&other).await, own(another));
+}

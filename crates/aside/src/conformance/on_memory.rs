@@ -1,0 +1,187 @@
+//! The promises on `memory://`, and what only it promises.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Case, LONG, SHORT, Subject, conformance_tests, fill, tokens};
+use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::{Acquired, BoxFuture, OnMessage, Op, Released, SharedTier, Token};
+
+/// A tier in memory, and a subscription to it.
+pub(super) struct OnMemory {
+    tier: Arc<MemoryTier>,
+    heard: Arc<Mutex<Vec<String>>>,
+    _subscription: Subscription,
+}
+
+impl OnMemory {
+    pub(super) fn open(tier: Arc<MemoryTier>) -> Self {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&heard);
+        let listen: OnMessage = Arc::new(move |message| into.lock().push(message.to_owned()));
+        Self {
+            _subscription: tier.subscribe(listen),
+            tier,
+            heard,
+        }
+    }
+
+    /// A private tier whose time passes only when it is told to.
+    pub(super) fn paused(limit_bytes: usize) -> Self {
+        tokio::time::pause();
+        Self::open(MemoryTier::private(limit_bytes))
+    }
+}
+
+impl Subject for OnMemory {
+    fn tier(&self) -> &dyn SharedTier {
+        &*self.tier
+    }
+
+    fn pass(&self, time: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::advance(time))
+    }
+
+    fn heard(&self) -> BoxFuture<'_, Vec<String>> {
+        let heard = std::mem::take(&mut *self.heard.lock());
+        Box::pin(async { heard })
+    }
+}
+
+const ROOMY: usize = 1 << 20;
+
+conformance_tests!(async { super::on_memory::OnMemory::paused(super::on_memory::ROOMY) });
+
+#[tokio::test]
+async fn the_values_used_least_recently_make_room() {
+    let case = Case::new(OnMemory::paused(10_000));
+    let keys: Vec<_> = (0..9).map(|number| case.key(&number.to_string())).collect();
+    let value = [b"V".as_slice(), &[b'x'; 1000]].concat();
+    for key in &keys {
+        case.store(key, &value).await;
+        // The first is read all the time.
+        case.get(&keys[0]).await;
+    }
+    let mut left = String::new();
+    for key in &keys {
+        left.push(case.holds(key).await);
+    }
+    assert_eq!(left, "V..VVVVVV");
+}
+
+#[tokio::test]
+async fn protocol_state_is_never_evicted() {
+    let case = Case::new(OnMemory::paused(3_000));
+    let (leased, quarantined) = (case.key("l"), case.key("q"));
+    let [token, writer] = tokens();
+    case.acquire(&leased, token).await;
+    case.quarantined_by(&quarantined, writer, LONG).await;
+    for number in 0..100 {
+        case.store(&case.key(&number.to_string()), &[b'V'; 500])
+            .await;
+    }
+    assert!(case.fill(&leased, token, b"V1").await);
+    let released = case.release(&quarantined, writer, None).await;
+    assert_eq!(released, Released::Intact);
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_fit_is_refused_and_evicts_nothing() {
+    let case = Case::new(OnMemory::paused(3_000));
+    let (small, large) = (case.key("s"), case.key("l"));
+    let [token, writer] = tokens();
+    case.store(&small, b"V1").await;
+
+    case.acquire(&large, token).await;
+    let filled = case
+        .try_run(fill(&large, token, &[b'V'; 3_000], LONG))
+        .await;
+    assert!(filled.unwrap_err().is_out_of_memory());
+    case.quarantined_by(&large, writer, LONG).await;
+    let released = case.release(&large, writer, Some(&[b'V'; 3_000])).await;
+    assert_eq!(released, Released::Intact);
+    assert_eq!(case.holds(&large).await, '.');
+    assert_eq!(case.holds(&small).await, 'V');
+}
+
+#[tokio::test]
+async fn what_has_expired_does_not_pile_up() {
+    tokio::time::pause();
+    let tier = MemoryTier::private(usize::MAX);
+    let case = Case::new(OnMemory::open(Arc::clone(&tier)));
+    for round in 0..100 {
+        for number in 0..10 {
+            let key = case.key(&format!("{round}:{number}"));
+            case.quarantined_by(&key, Token::random(), SHORT).await;
+        }
+        case.pass(SHORT * 2).await;
+    }
+    assert!(tier.used_bytes() < 20 * 500, "{tier:?}");
+}
+
+#[tokio::test]
+async fn memory_is_accounted_for_to_the_last_byte() {
+    tokio::time::pause();
+    let tier = MemoryTier::private(ROOMY);
+    let case = Case::new(OnMemory::open(Arc::clone(&tier)));
+    let key = case.key("k");
+    let [token, writer] = tokens();
+    case.acquire(&key, token).await;
+    case.fill(&key, token, b"V1").await;
+    case.quarantined_by(&key, writer, LONG).await;
+    case.release(&key, writer, Some(b"V2 and more")).await;
+    case.set(&key, b"x", Some(SHORT)).await;
+    case.set(&key, b"xx", None).await;
+    case.release(&key, writer, None).await;
+    assert_eq!(tier.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn services_that_name_the_same_memory_share_it() {
+    let name = "shared-by-two";
+    let one = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
+    let two = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
+    let other = Case::new(OnMemory::open(MemoryTier::named("other", ROOMY)));
+    let key = one.key("k");
+    one.store(&key, b"V1").await;
+    assert_eq!(two.holds(&key).await, 'V');
+    assert_eq!(other.holds(&key).await, '.');
+    two.invalidate(&key).await;
+    assert_eq!(one.heard().await, ["invalidated"]);
+    assert!(other.heard().await.is_empty());
+
+    drop((one, two));
+    let later = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
+    assert_eq!(
+        later.acquire(&key, Token::random()).await,
+        Acquired::Granted
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_ends_when_it_is_dropped() {
+    let tier = MemoryTier::private(ROOMY);
+    let heard = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&heard);
+    let subscription = tier.subscribe(Arc::new(move |_| *count.lock() += 1));
+    let case = Case::new(OnMemory::open(tier));
+    case.invalidate(&case.key("k")).await;
+    drop(subscription);
+    case.invalidate(&case.key("k")).await;
+    assert_eq!(*heard.lock(), 1);
+    assert_eq!(Arc::strong_count(&heard), 1);
+}
+
+#[tokio::test]
+async fn a_message_is_heard_before_the_answer() {
+    let case = Case::new(OnMemory::paused(ROOMY));
+    let key = case.key("k");
+    let op = Op::Invalidate {
+        key,
+        message: "now".to_owned(),
+    };
+    case.run(op).await;
+    assert_eq!(case.heard().await, ["now"]);
+}

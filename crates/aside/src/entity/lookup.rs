@@ -1,0 +1,295 @@
+//! What is asked for, and what is found.
+//!
+//! Two questions are the same where their keys are, whatever `Eq` the type of
+//! an id or an index value has: an entry in process is stamped by the text of its key, and
+//! that is what a write forgets. Where a type says that `Eq` means the same
+//! text, it is asked, and no text is written.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::entity::key::{Key, KeyWriter};
+use crate::entity::{self, Entity, Rows};
+
+/// Which member of the payload holds the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member {
+    Entity,
+    Entities,
+}
+
+impl Member {
+    pub(crate) fn opening(self) -> &'static str {
+        match self {
+            Self::Entity => "{\"entity\":",
+            Self::Entities => "{\"entities\":",
+        }
+    }
+}
+
+/// One question that a repository answers.
+pub(crate) enum Lookup<E: Entity> {
+    Id(E::Id),
+    /// Boxed, so that there is no room for one in the key of every row.
+    Index(Box<E::Index>),
+    All,
+}
+
+/// The same question, borrowed: a hit in process copies nothing.
+pub(crate) enum Asked<'a, E: Entity> {
+    Id(&'a E::Id),
+    Index(&'a E::Index),
+    All,
+}
+
+/// Its answer.
+pub(crate) enum Found<E> {
+    Row(Option<Arc<E>>),
+    List(Rows<E>),
+}
+
+/// A question with its key, by which it is told from others.
+pub(crate) struct Keyed<E: Entity> {
+    key: Key,
+    pub(crate) lookup: Lookup<E>,
+}
+
+/// An id, told from others as their keys are.
+pub(crate) struct Spelled<'a, E: Entity> {
+    id: &'a E::Id,
+    text: Option<String>,
+}
+
+impl<E: Entity> Keyed<E> {
+    #[inline]
+    pub(crate) fn asked(&self) -> Asked<'_, E> {
+        self.lookup.asked()
+    }
+}
+
+impl<'a, E: Entity> Spelled<'a, E> {
+    pub(crate) fn of(id: &'a E::Id) -> Self {
+        let asked = Asked::<E>::Id(id);
+        let text = (!asked.is_exact()).then(|| asked.text());
+        Self { id, text }
+    }
+}
+
+impl<E: Entity> Lookup<E> {
+    #[inline]
+    pub(crate) fn asked(&self) -> Asked<'_, E> {
+        match self {
+            Self::Id(id) => Asked::Id(id),
+            Self::Index(index) => Asked::Index(index.as_ref()),
+            Self::All => Asked::All,
+        }
+    }
+}
+
+impl<E: Entity> Asked<'_, E> {
+    /// Whether `Eq` and `Hash` tell it from others as its text does.
+    #[inline]
+    pub(crate) fn is_exact(self) -> bool {
+        match self {
+            Self::Id(_) => E::HAS_EXACT_ID,
+            Self::Index(_) => E::HAS_EXACT_INDEXES,
+            Self::All => true,
+        }
+    }
+
+    /// The part of its key that tells it from others of the kind.
+    pub(crate) fn text(self) -> String {
+        let mut key = KeyWriter::new("", "");
+        match self {
+            Self::Id(id) => E::write_id(id, &mut key),
+            Self::Index(index) => E::write_index(index, &mut key),
+            Self::All => key.name("all"),
+        }
+        key.into_text()
+    }
+
+    pub(crate) fn keyed(self, key: &Key) -> Keyed<E> {
+        Keyed {
+            key: key.clone(),
+            lookup: self.to_lookup(),
+        }
+    }
+
+    pub(crate) fn to_lookup(self) -> Lookup<E> {
+        match self {
+            Self::Id(id) => Lookup::Id(id.clone()),
+            Self::Index(index) => Lookup::Index(Box::new(index.clone())),
+            Self::All => Lookup::All,
+        }
+    }
+
+    /// The key as it stands in Redis.
+    pub(crate) fn key(self, namespace: &str) -> Key {
+        match self {
+            Self::Id(id) => entity::id_key::<E>(namespace, id),
+            Self::Index(index) => entity::index_key::<E>(namespace, index),
+            Self::All => entity::all_key(namespace, E::KIND),
+        }
+    }
+
+    /// Returns true if `found` is remembered as an absence. An empty table is
+    /// none: its list of all is one key, which no guess makes more of.
+    pub(crate) fn is_absence(self, found: &Found<E>) -> bool {
+        found.is_absence() && !matches!(self, Self::All)
+    }
+
+    pub(crate) fn member(self) -> Member {
+        match self {
+            Self::Id(_) => Member::Entity,
+            Self::Index(_) | Self::All => Member::Entities,
+        }
+    }
+
+    /// Whether a row may stand in the answer.
+    pub(crate) fn admits(self, row: &E) -> bool {
+        match self {
+            Self::Id(id) if E::HAS_EXACT_ID => row.id() == id,
+            Self::Id(_) => Asked::<E>::Id(row.id()).text() == self.text(),
+            Self::Index(index) => {
+                let mut stands = false;
+                let text = (!E::HAS_EXACT_INDEXES).then(|| self.text());
+                row.indexes(&mut |own| {
+                    stands |= match &text {
+                        Some(text) => Asked::<E>::Index(&own).text() == *text,
+                        None => own == *index,
+                    }
+                });
+                stands
+            }
+            Self::All => true,
+        }
+    }
+
+    /// Whether every row may that stands in it.
+    pub(crate) fn admits_all(self, found: &Found<E>) -> bool {
+        match found {
+            Found::Row(row) => row.as_ref().is_none_or(|row| self.admits(row)),
+            Found::List(rows) => rows.iter().all(|row| self.admits(row)),
+        }
+    }
+}
+
+impl<E> Found<E> {
+    /// Returns true if nothing was found: no row, or an empty list.
+    #[inline]
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Row(row) => row.is_none(),
+            Self::List(rows) => rows.is_empty(),
+        }
+    }
+
+    /// The answer to a question about one id.
+    pub(crate) fn into_row(self) -> Option<Arc<E>> {
+        match self {
+            Self::Row(row) => row,
+            Self::List(_) => unreachable!("an id is answered by a row"),
+        }
+    }
+
+    /// The answer to a question about a list.
+    pub(crate) fn into_list(self) -> Rows<E> {
+        match self {
+            Self::List(rows) => rows,
+            Self::Row(_) => unreachable!("an index is answered by a list"),
+        }
+    }
+}
+
+impl<E: Entity> Clone for Lookup<E> {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.asked().to_lookup()
+    }
+}
+
+impl<E: Entity> Clone for Asked<'_, E> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: Entity> Copy for Asked<'_, E> {}
+
+impl<E> Clone for Found<E> {
+    #[inline]
+    fn clone(&self) -> Self {
+        match self {
+            Self::Row(row) => Self::Row(row.clone()),
+            Self::List(rows) => Self::List(Arc::clone(rows)),
+        }
+    }
+}
+
+/// Of exact ones.
+impl<E: Entity> PartialEq for Asked<'_, E> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Id(one), Self::Id(other)) => one == other,
+            (Self::Index(one), Self::Index(other)) => one == other,
+            (Self::All, Self::All) => true,
+            _ => false,
+        }
+    }
+}
+
+impl<E: Entity> Clone for Keyed<E> {
+    fn clone(&self) -> Self {
+        self.asked().keyed(&self.key)
+    }
+}
+
+impl<E: Entity> PartialEq for Keyed<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<E: Entity> Eq for Keyed<E> {}
+
+impl<E: Entity> Hash for Keyed<E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Hash::hash(&self.key, state);
+    }
+}
+
+impl<E: Entity> PartialEq for Spelled<'_, E> {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.text, &other.text) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.id == other.id,
+        }
+    }
+}
+
+impl<E: Entity> Eq for Spelled<'_, E> {}
+
+impl<E: Entity> Hash for Spelled<'_, E> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.text {
+            Some(text) => text.hash(state),
+            None => self.id.hash(state),
+        }
+    }
+}
+
+impl<E: Entity> Hash for Asked<'_, E> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Id(id) => id.hash(state),
+            Self::Index(index) => {
+                state.write_u8(1);
+                index.hash(state);
+            }
+            Self::All => state.write_u8(2),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What is counted and remembered of reads and writes, for operators.
+
+pub(crate) mod counters;
+pub(crate) mod trail;
+pub(crate) mod audit;
+pub(crate) mod statistics;

@@ -1,0 +1,238 @@
+//! What is counted, and how it is counted cheaply.
+//!
+//! The names under which all of it is published stand in `metrics.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::answer::{Bypass, Tier};
+use crate::insight::audit::Delay;
+use crate::insight::counters::Counters;
+
+/// Which read of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    FindById,
+    FindMany,
+    FindBy,
+    ListAll,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 4] = [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::FindById => "find_by_id",
+            Self::FindMany => "find_many",
+            Self::FindBy => "find_by",
+            Self::ListAll => "list_all",
+        }
+    }
+}
+
+/// How a read was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    L1Hit,
+    L2Hit,
+    NegativeHit,
+    StaleHit,
+    Miss,
+    Bypass,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::L1Hit,
+        Self::L2Hit,
+        Self::NegativeHit,
+        Self::StaleHit,
+        Self::Miss,
+        Self::Bypass,
+    ];
+
+    #[inline]
+    pub(crate) fn of(tier: Tier, bypass: Option<Bypass>, absence: bool) -> Self {
+        match (tier, bypass) {
+            (Tier::Process | Tier::Shared, _) if absence => Self::NegativeHit,
+            (Tier::Process, _) => Self::L1Hit,
+            (Tier::Shared, _) => Self::L2Hit,
+            (Tier::Source, None) => Self::Miss,
+            (Tier::Source, Some(_)) => Self::Bypass,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::L1Hit => "l1_hit",
+            Self::L2Hit => "l2_hit",
+            Self::NegativeHit => "negative_hit",
+            Self::StaleHit => "stale_hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+/// Why keys were made to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// A write through a repository.
+    Write,
+    /// Somebody asked for it.
+    Request,
+    /// The audit found a value older than the database.
+    Audit,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Request, Self::Audit];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Request => "request",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// The counters of one kind.
+pub(crate) struct KindStatistics {
+    reads: Counters<{ 4 * 6 }>,
+    pub(crate) read_seconds: [Histogram; 6],
+    pub(crate) source_seconds: [Histogram; 4],
+    invalidations: [AtomicU64; 3],
+    /// Hits that were compared with the database.
+    pub(crate) audit_checks: AtomicU64,
+    /// Hits that were drawn, and not compared for want of room.
+    pub(crate) audit_dropped: Counters<1>,
+    audit_mismatches: [AtomicU64; 3],
+}
+
+impl fmt::Debug for KindStatistics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KindStatistics")
+            .finish_non_exhaustive()
+    }
+}
+
+/// From 50 microseconds to 13 seconds.
+fn seconds() -> Histogram {
+    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(
+        50e-6, 4.0, 10,
+    ))
+}
+
+impl KindStatistics {
+    pub(crate) fn new() -> Self {
+        Self {
+            reads: Counters::new(),
+            read_seconds: std::array::from_fn(|_| seconds()),
+            source_seconds: std::array::from_fn(|_| seconds()),
+            invalidations: Default::default(),
+            audit_checks: AtomicU64::new(0),
+            audit_dropped: Counters::new(),
+            audit_mismatches: Default::default(),
+        }
+    }
+
+    /// Counts a read. In-process hits are not timed: two looks at a precise
+    /// clock would cost more than the hit.
+    #[inline]
+    pub(crate) fn read(&self, operation: Operation, outcome: Outcome) {
+        self.reads.count(operation as usize * 6 + outcome as usize);
+    }
+
+    pub(crate) fn read_took(&self, outcome: Outcome, time: Duration) {
+        self.read_seconds[outcome as usize].observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn source_took(&self, operation: Operation, time: Duration) {
+        self.source_seconds[operation as usize].observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn invalidated(&self, reason: Reason, keys: u64) {
+        self.invalidations[reason as usize].fetch_add(keys, Ordering::Relaxed);
+    }
+
+    /// Counts a value that was still served so long after the database had
+    /// answered otherwise.
+    pub(crate) fn audit_mismatch(&self, delay: Delay) {
+        raise(&self.audit_mismatches[delay as usize]);
+    }
+
+    pub(crate) fn audit_mismatches(&self, delay: Delay) -> u64 {
+        self.audit_mismatches[delay as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn reads(&self, operation: Operation, outcome: Outcome) -> u64 {
+        self.reads.total(operation as usize * 6 + outcome as usize)
+    }
+
+    pub(crate) fn reads_with(&self, outcome: Outcome) -> u64 {
+        Operation::ALL
+            .iter()
+            .map(|operation| self.reads(*operation, outcome))
+            .sum()
+    }
+
+    pub(crate) fn invalidations(&self, reason: Reason) -> u64 {
+        self.invalidations[reason as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one service.
+pub(crate) struct ServiceStatistics {
+    pub(crate) fill_rejected: AtomicU64,
+    pub(crate) lease_waits: AtomicU64,
+    pub(crate) quarantine_bypass: AtomicU64,
+    pub(crate) release_lost: AtomicU64,
+    /// How many rows the journal held when it was last read.
+    pub(crate) journal_rows: AtomicU64,
+    pub(crate) invalidation_lag: Histogram,
+    errors: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl fmt::Debug for ServiceStatistics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ServiceStatistics")
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceStatistics {
+    pub(crate) fn new() -> Self {
+        Self {
+            fill_rejected: AtomicU64::new(0),
+            lease_waits: AtomicU64::new(0),
+            quarantine_bypass: AtomicU64::new(0),
+            release_lost: AtomicU64::new(0),
+            journal_rows: AtomicU64::new(0),
+            invalidation_lag: seconds(),
+            errors: Mutex::default(),
+        }
+    }
+
+    /// Counts an error under one of a bounded number of labels.
+    pub(crate) fn error(&self, label: &'static str) {
+        *self.errors.lock().entry(label).or_default() += 1;
+    }
+
+    pub(crate) fn errors(&self) -> BTreeMap<&'static str, u64> {
+        self.errors.lock().clone()
+    }
+}
+
+/// Raises a counter that is not on a hot path.
+pub(crate) fn raise(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

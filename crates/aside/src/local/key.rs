@@ -1,0 +1,177 @@
+//! The keys of the store, and how they are looked for.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
+
+use super::{Equivalent, SHARDS};
+use crate::entity::Entity;
+use crate::entity::lookup::{Asked, Lookup};
+
+/// A key of the store, which hashes as [`Sought`] does.
+pub(super) enum Name<E: Entity> {
+    /// What `Eq` tells from others as its text does.
+    Exact(Lookup<E>),
+    /// Boxed twice, so that no name has room for a wide pointer.
+    Text(Box<Box<str>>),
+}
+
+/// What is looked for, hashed once for the choice of a shard and the search in
+/// it.
+pub(super) struct Sought<Q> {
+    asked: Q,
+    hash: u64,
+}
+
+/// An id, which is compared with a key in fewer steps than any question is.
+pub(super) struct ById<'a, E: Entity>(&'a E::Id);
+
+/// A text, of a question that is not told from others by `Eq`.
+pub(super) struct ByText<'a>(&'a str);
+
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
+/// Of an exact question.
+#[inline]
+pub(super) fn hash<E: Entity>(asked: Asked<'_, E>) -> u64 {
+    // Here rather than by `Asked`, so that an id's is inlined.
+    match asked {
+        Asked::Id(id) => SEED.hash_one(id),
+        Asked::Index(_) | Asked::All => SEED.hash_one(asked),
+    }
+}
+
+/// Of the text of another.
+pub(super) fn hash_text(text: &str) -> u64 {
+    SEED.hash_one(text)
+}
+
+/// The shard of a hash, by bits that the search in a shard does not look at.
+#[inline]
+pub(super) fn shard(hash: u64) -> usize {
+    hash.to_le_bytes()[4] as usize % SHARDS
+}
+
+impl<'a, E: Entity> Sought<Asked<'a, E>> {
+    #[inline]
+    pub(super) fn asked(asked: Asked<'a, E>, hash: u64) -> Self {
+        Self { asked, hash }
+    }
+}
+
+impl<'a, E: Entity> Sought<ById<'a, E>> {
+    #[inline]
+    pub(super) fn id(id: &'a E::Id, hash: u64) -> Self {
+        let asked = ById(id);
+        Self { asked, hash }
+    }
+}
+
+impl<'a> Sought<ByText<'a>> {
+    pub(super) fn text(text: &'a str, hash: u64) -> Self {
+        let asked = ByText(text);
+        Self { asked, hash }
+    }
+}
+
+impl<E: Entity> Name<E> {
+    pub(super) fn of(lookup: Lookup<E>) -> Self {
+        if lookup.asked().is_exact() {
+            Self::Exact(lookup)
+        } else {
+            Self::Text(Box::new(lookup.asked().text().into()))
+        }
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        match self {
+            Self::Exact(lookup) => hash(lookup.asked()),
+            Self::Text(text) => hash_text(text),
+        }
+    }
+
+    /// What it takes beyond what every name does.
+    pub(super) fn text_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(_) => 0,
+            // With what two allocations round up to.
+            Self::Text(text) => text.len() as u64 + 40,
+        }
+    }
+}
+
+impl<Q> Hash for Sought<Q> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl<E: Entity> Hash for Name<E> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash());
+    }
+}
+
+impl<E: Entity> PartialEq for Name<E> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(other)) => one.asked() == other.asked(),
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl<E: Entity> Eq for Name<E> {}
+
+impl<E: Entity> Equivalent<Name<E>> for Sought<Asked<'_, E>> {
+    #[inline]
+    fn equivalent(&self, name: &Name<E>) -> bool {
+        matches!(name, Name::Exact(lookup) if self.asked == lookup.asked())
+    }
+}
+
+impl<E: Entity> Equivalent<Name<E>> for Sought<ById<'_, E>> {
+    #[inline]
+    fn equivalent(&self, name: &Name<E>) -> bool {
+        matches!(name, Name::Exact(Lookup::Id(id)) if id == self.asked.0)
+    }
+}
+
+impl<E: Entity> Equivalent<Name<E>> for Sought<ByText<'_>> {
+    fn equivalent(&self, name: &Name<E>) -> bool {
+        matches!(name, Name::Text(text) if self.asked.0 == &***text)
+    }
+}
+
+/// Passes on the hash that a key comes with.
+#[derive(Clone, Default)]
+pub(super) struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    #[inline]
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Hashed {
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys write their hash");
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

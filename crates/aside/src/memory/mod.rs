@@ -1,0 +1,349 @@
+//! `memory://`: a shared tier inside one process.
+//!
+//! It keeps the same bytes under a key as a Redis would, and does to them
+//! what the scripts do; the conformance suite and a lock-step test hold the
+//! two together. `memory://NAME` is one tier for every service of the process
+//! that asks for the name, as long as one of them lives; `memory://` is one's
+//! own. Its clock is tokio's, so that a test which pauses time expires keys.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::entity::key::Key;
+use crate::protocol::commands::milliseconds;
+use crate::protocol::value::EPOCH_AHEAD_MILLIS;
+use crate::protocol::{
+    Begin, BoxFuture, Bump, Era, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
+    SharedTier, Unanswered,
+};
+use crate::runtime::clock;
+
+use self::protocol::Moment;
+use self::store::Store;
+
+mod glob;
+mod store;
+mod protocol;
+#[cfg(test)]
+pub(crate) mod snapshot;
+
+static NAMED: LazyLock<Mutex<HashMap<String, Weak<MemoryTier>>>> = LazyLock::new(Mutex::default);
+
+/// A shared tier inside one process.
+pub(crate) struct MemoryTier {
+    clock: Clock,
+    /// One lock for everything: an operation is atomic across keys and
+    /// messages, and nothing here ever waits while holding it.
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    /// By key and kind. Nothing evicts them.
+    epochs: HashMap<(Key, String), u64>,
+    histories: HashMap<Key, History>,
+    subscribers: Vec<(u64, OnMessage)>,
+    subscriptions: u64,
+}
+
+/// What stands beside the epochs.
+#[derive(Clone, Debug, Default)]
+struct History {
+    era: Option<Era>,
+    known: String,
+}
+
+/// Milliseconds like those of a server, carried on by tokio's clock.
+struct Clock {
+    opened: Instant,
+    opened_ms: u64,
+}
+
+impl Clock {
+    fn now(&self) -> u64 {
+        self.opened_ms + milliseconds_of(self.opened.elapsed())
+    }
+}
+
+fn milliseconds_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl MemoryTier {
+    /// A tier of one's own, holding about `limit_bytes`.
+    pub(crate) fn private(limit_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            clock: Clock {
+                opened: Instant::now(),
+                opened_ms: u64::try_from(clock::wall().as_millisecond()).unwrap_or(0),
+            },
+            inner: Mutex::new(Inner {
+                store: Store::new(limit_bytes),
+                epochs: HashMap::new(),
+                histories: HashMap::new(),
+                subscribers: Vec::new(),
+                subscriptions: 0,
+            }),
+        })
+    }
+
+    /// The tier of this name, shared with whoever else in this process asked
+    /// for it and still holds it. The limit is the one that the first gave.
+    pub(crate) fn named(name: &str, limit_bytes: usize) -> Arc<Self> {
+        let mut named = NAMED.lock();
+        if let Some(tier) = named.get(name).and_then(Weak::upgrade) {
+            return tier;
+        }
+        named.retain(|_, tier| tier.strong_count() > 0);
+        let tier = Self::private(limit_bytes);
+        named.insert(name.to_owned(), Arc::downgrade(&tier));
+        tier
+    }
+
+    /// Calls `on_message` with every message from now on, until the returned
+    /// subscription is dropped.
+    ///
+    /// It is called while the lock is held, by whoever caused the message:
+    /// messages then arrive in the order in which operations took effect, and
+    /// before any later operation is answered, which a queue in between would
+    /// not give. So it must be quick, and must not call this tier nor drop a
+    /// subscription to it: it would wait for itself.
+    pub(crate) fn subscribe(self: &Arc<Self>, on_message: OnMessage) -> Subscription {
+        let mut inner = self.inner.lock();
+        inner.subscriptions += 1;
+        let number = inner.subscriptions;
+        inner.subscribers.push((number, on_message));
+        Subscription {
+            tier: Arc::clone(self),
+            number,
+        }
+    }
+
+    /// About how many bytes it holds.
+    #[cfg(test)]
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.inner.lock().store.used_bytes()
+    }
+
+    pub(crate) fn run(&self, op: &Op) -> Result<Reply, Refused> {
+        let mut inner = self.inner.lock();
+        // Read under the lock: two operations in one order must not see two
+        // times in the other.
+        let now = self.clock.now();
+        inner.run(op, now)
+    }
+}
+
+impl Inner {
+    fn run(&mut self, op: &Op, now: u64) -> Result<Reply, Refused> {
+        self.store.sweep(now);
+        let store = &mut self.store;
+        let mut moment = Moment { store, now };
+        Ok(match op {
+            Op::Get { key } => Reply::Value(moment.bytes(key).map(Into::into)),
+            Op::GetMany { keys } => {
+                let value = |key| moment.bytes(key).map(Into::into);
+                Reply::Values(keys.iter().map(value).collect())
+            }
+            Op::Acquire {
+                key,
+                token,
+                lease,
+                observed,
+            } => {
+                let observed = observed.as_deref().unwrap_or_default();
+                Reply::Acquired(moment.acquire(key, *token, milliseconds(*lease), observed))
+            }
+            Op::Fill {
+                key,
+                token,
+                value,
+                ttl,
+            } => Reply::Filled(moment.fill(key, *token, value, milliseconds(*ttl))?),
+            Op::Abandon { key, token } => {
+                moment.abandon(key, *token);
+                Reply::Done
+            }
+            Op::Quarantine {
+                key,
+                writer,
+                ttl,
+                message,
+            } => {
+                moment.quarantine(key, *writer, milliseconds(*ttl));
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Release {
+                key,
+                writer,
+                message,
+                value,
+            } => {
+                let value = value.as_ref();
+                let value = value.map(|(value, ttl)| (value.as_slice(), milliseconds(*ttl)));
+                let released = moment.release(key, *writer, value);
+                if released == Released::Lost {
+                    self.publish(message);
+                }
+                Reply::Released(released)
+            }
+            Op::Invalidate { key, message } => {
+                moment.invalidate(key);
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Bump {
+                key,
+                kind,
+                known,
+                how,
+                message,
+                era,
+            } => {
+                let (epoch, changed) = self.bump((key, kind), (*known, now), *how, *era);
+                if changed {
+                    self.publish(&format!("{message} {epoch:013} {kind}"));
+                }
+                Reply::Epoch(epoch)
+            }
+            Op::History { key, era, known } => {
+                let history = self.histories.entry(key.clone()).or_default();
+                if known.as_ref().is_none_or(|known| known.0 == history.known) {
+                    if let Some((era, begin)) = era
+                        && (*begin == Begin::Always || history.era.is_none())
+                    {
+                        history.era = Some(*era);
+                    }
+                    if let Some((_, new)) = known {
+                        history.known.clone_from(new);
+                    }
+                }
+                Reply::History {
+                    era: history.era.unwrap_or_default(),
+                    known: history.known.clone(),
+                }
+            }
+            Op::Set { key, value, ttl } => {
+                let expires = ttl.map(|ttl| now + milliseconds(ttl));
+                self.store.put(key, value.clone(), expires)?;
+                Reply::Done
+            }
+            Op::Delete { key } => Reply::Existed(self.store.remove(key, now)),
+            Op::Exists { key } => Reply::Existed(self.store.get(key, now).is_some()),
+            Op::Ttl { key } => Reply::Lives(moment.lives_for(key)),
+            Op::Publish { message } => {
+                self.publish(message);
+                Reply::Done
+            }
+            Op::Scan {
+                cursor,
+                pattern,
+                count,
+            } => {
+                let (cursor, keys) = self.store.scan(*cursor, pattern, *count, now);
+                Reply::Page { cursor, keys }
+            }
+        })
+    }
+
+    /// The epoch that a kind has then, and whether it is another one.
+    fn bump(
+        &mut self,
+        (key, kind): (&Key, &str),
+        (known, now): (u64, u64),
+        how: Bump,
+        era: Era,
+    ) -> (u64, bool) {
+        let latest = now + EPOCH_AHEAD_MILLIS;
+        let believed = |epoch: u64| if epoch <= latest { epoch } else { 0 };
+        let epoch = self
+            .epochs
+            .entry((key.clone(), kind.to_owned()))
+            .or_default();
+        let lost = latest < known || latest < *epoch;
+        let (known, before) = (believed(known), believed(*epoch));
+        let stays = match how {
+            Bump::Always => false,
+            Bump::IfOlder => 0 < before && known <= before,
+            Bump::IfThere => before == 0,
+        };
+        if !lost && stays {
+            return (before, false);
+        }
+        *epoch = now.max(before + 1).max(known + 1);
+        let epoch = *epoch;
+        if lost {
+            self.histories.entry(key.clone()).or_default().era = Some(era);
+        }
+        (epoch, true)
+    }
+
+    fn publish(&self, message: &str) {
+        for (_, on_message) in &self.subscribers {
+            on_message(message);
+        }
+    }
+}
+
+impl SharedTier for MemoryTier {
+    fn lane(&self) -> Lane {
+        Lane(0)
+    }
+
+    fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        // Each under a lock of its own: a pipeline is not a transaction.
+        Box::pin(async move { Ok(ops.iter().map(|op| self.run(op)).collect()) })
+    }
+}
+
+impl fmt::Debug for MemoryTier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("MemoryTier");
+        // A subscriber may print us while it is being called.
+        if let Some(inner) = self.inner.try_lock() {
+            shown
+                .field("keys", &inner.store.len())
+                .field("used_bytes", &inner.store.used_bytes())
+                .field("subscribers", &inner.subscribers.len());
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// Ends with itself what [`MemoryTier::subscribe`] began.
+#[derive(Debug)]
+#[must_use = "messages stop when it is dropped"]
+pub(crate) struct Subscription {
+    tier: Arc<MemoryTier>,
+    number: u64,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut inner = self.tier.inner.lock();
+        inner
+            .subscribers
+            .retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl Moment<'_> {
+    fn bytes(&mut self, key: &Key) -> Option<Vec<u8>> {
+        let slot = self.store.get(key, self.now);
+        slot.map(|slot| slot.bytes.clone())
+    }
+
+    fn lives_for(&mut self, key: &Key) -> Lives {
+        match self.store.get(key, self.now).map(|slot| slot.expires) {
+            None => Lives::Absent,
+            Some(None) => Lives::Forever,
+            Some(Some(expires)) => Lives::For(Duration::from_millis(expires - self.now)),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a reply says about the operation that it is to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Call, WireReply};
+use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply};
+
+/// What the replies to `calls` say about `ops`, of which they were made.
+///
+/// An operation is refused with the server's error, or with the code
+/// `UNEXPECTED` where a reply has a shape that no server gives to this call:
+/// whoever answers is not a Redis.
+pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) -> Replies {
+    let mut ops = ops.iter();
+    let mut decoded = Vec::with_capacity(ops.len());
+    for (call, reply) in calls.iter().zip(replies) {
+        let count = call.operations();
+        let each = match reply {
+            WireReply::Array(replies) if count > 1 && replies.len() == count => replies,
+            reply if count == 1 => vec![reply],
+            error @ WireReply::Error(_) => vec![error; count],
+            _ => vec![WireReply::Nil; count],
+        };
+        let read = each.into_iter().zip(&mut ops);
+        decoded.extend(read.map(|(reply, op)| decode_one(op, reply)));
+    }
+    decoded
+}
+
+fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
+    if let WireReply::Error(line) = reply {
+        return refused(op, &line);
+    }
+    let read = match op {
+        Op::Get { .. } => match reply {
+            WireReply::Cut(beginning) => Some(Reply::Cut(beginning)),
+            reply => value(reply).map(Reply::Value),
+        },
+        Op::GetMany { keys } => array(reply)
+            .filter(|found| found.len() == keys.len())
+            .and_then(|found| found.into_iter().map(value).collect())
+            .map(Reply::Values),
+        Op::Acquire { .. } => acquired(reply).map(Reply::Acquired),
+        Op::Fill { .. } => flag(&reply).map(Reply::Filled),
+        Op::Release { .. } => match reply {
+            WireReply::Int(0) => Some(Reply::Released(Released::Lost)),
+            WireReply::Int(1) => Some(Reply::Released(Released::Intact)),
+            WireReply::Int(2) => Some(Reply::Released(Released::Stored)),
+            _ => None,
+        },
+        Op::Abandon { .. } | Op::Quarantine { .. } | Op::Invalidate { .. } => {
+            flag(&reply).map(|_| Reply::Done)
+        }
+        Op::Set { .. } => matches!(reply, WireReply::Text(_)).then_some(Reply::Done),
+        Op::Delete { .. } | Op::Exists { .. } => flag(&reply).map(Reply::Existed),
+        Op::Bump { .. } => match reply {
+            WireReply::Int(epoch) => u64::try_from(epoch).ok().map(Reply::Epoch),
+            _ => None,
+        },
+        Op::History { .. } => history(reply),
+        Op::Ttl { .. } => lives(&reply).map(Reply::Lives),
+        Op::Publish { .. } => matches!(reply, WireReply::Int(_)).then_some(Reply::Done),
+        Op::Scan { .. } => page(reply),
+    };
+    read.ok_or_else(|| Refused {
+        code: "UNEXPECTED".to_owned(),
+    })
+}
+
+/// A key of another type was put there by somebody else and counts as absent;
+/// it says nothing about the server's health.
+fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
+    let code = line.split_whitespace().next().unwrap_or("ERR");
+    match op {
+        Op::Get { .. } if code == "WRONGTYPE" => Ok(Reply::Value(None)),
+        _ => Err(Refused {
+            code: code.to_owned(),
+        }),
+    }
+}
+
+fn value(reply: WireReply) -> Option<Option<Bytes>> {
+    match reply {
+        WireReply::Nil => Some(None),
+        WireReply::Bytes(bytes) | WireReply::Cut(bytes) => Some(Some(bytes)),
+        _ => None,
+    }
+}
+
+fn array(reply: WireReply) -> Option<Vec<WireReply>> {
+    match reply {
+        WireReply::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn flag(reply: &WireReply) -> Option<bool> {
+    match reply {
+        WireReply::Int(0) => Some(false),
+        WireReply::Int(1) => Some(true),
+        _ => None,
+    }
+}
+
+fn acquired(reply: WireReply) -> Option<Acquired> {
+    let [code, detail] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    match (code, detail) {
+        (WireReply::Int(0), WireReply::Bytes(value) | WireReply::Cut(value)) => {
+            Some(Acquired::Value(value.into()))
+        }
+        (WireReply::Int(1), _) => Some(Acquired::Granted),
+        (WireReply::Int(2), _) => Some(Acquired::Wait),
+        (WireReply::Int(3), _) => Some(Acquired::Quarantined),
+        _ => None,
+    }
+}
+
+fn history(reply: WireReply) -> Option<Reply> {
+    let [era, known] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    let (era, known) = (value(era)??, value(known)??);
+    Some(Reply::History {
+        era: Era::parse(&era),
+        // Not text, it is of no instance: the next one that looks replaces it.
+        known: String::from_utf8_lossy(&known).into_owned(),
+    })
+}
+
+fn lives(reply: &WireReply) -> Option<Lives> {
+    match reply {
+        WireReply::Int(-2) => Some(Lives::Absent),
+        WireReply::Int(-1) => Some(Lives::Forever),
+        WireReply::Int(left) => u64::try_from(*left)
+            .ok()
+            .map(|left| Lives::For(Duration::from_millis(left))),
+        _ => None,
+    }
+}
+
+/// A key that is not UTF-8 is none of ours, and a repaired name would be the
+/// name of another key: such keys are left out.
+fn page(reply: WireReply) -> Option<Reply> {
+    let [cursor, keys] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    let WireReply::Bytes(cursor) = cursor else {
+        return None;
+    };
+    let cursor = std::str::from_utf8(&cursor).ok()?.parse().ok()?;
+    let mut named = Vec::new();
+    for key in array(keys)? {
+        named.extend(String::from_utf8(value(key)??.into()).ok());
+    }
+    Some(Reply::Page {
+        cursor,
+        keys: named,
+    })
+}

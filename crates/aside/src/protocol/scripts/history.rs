@@ -1,0 +1,81 @@
+//! The scripts about whole kinds, and about everything at once.
+
+use std::sync::LazyLock;
+
+use super::Script;
+
+/// `epochs key; kind, known, how, channel, message, era` -> the epoch. How: '1'
+/// raises it, '0' only where there is none that is at least `known`, and '2' only
+/// where there is one, else 0.
+///
+/// The server's clock, unless somebody was ahead of it: two bumps at once both
+/// count, and a hash that was lost begins beyond all that was stamped before.
+/// Another type counts as missing. What this script cannot have written, or a
+/// caller cannot have learnt from it, hides which epoch there was: more than a
+/// minute ahead of the clock, or no number at all. Then another era begins; see
+/// `trust/epochs.rs`. Beyond the year 2286 an epoch would not fit into a header.
+///
+/// The `HDEL` is the `DEL` before the `SET`, and comes only where memory is short:
+/// a user who may delete and not set would lose the epoch.
+pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "bump",
+        with_prelude!(
+            r"
+local key, kind, known, how, channel, message = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local latest = now() + 60000
+if latest > 9999999999999 then
+  return redis.error_reply('CLOCK the clock of the server is beyond the year 2286')
+end
+own_hash(key)
+local field, lost = call('HGET', key, kind) or '0', known > latest
+if field ~= '0' and (#field ~= 13 or field:find('[^0-9]') or tonumber(field) > latest) then
+  field, lost = '0', true
+end
+field = tonumber(field)
+if lost then
+  if known > latest then known = 0 end
+  local failed = hset(key, 'aside', ARGV[6])
+  if failed then return failed end
+elseif how == '0' and field > 0 and field >= known or how == '2' and field == 0 then
+  return field
+end
+local epoch = math.max(now(), field + 1, known + 1)
+local digits = string.format('%013.0f', epoch)
+local failed = hset(key, kind, digits)
+if failed then return failed end
+call('PUBLISH', channel, message .. ' ' .. digits .. ' ' .. kind)
+return epoch"
+        ),
+    )
+});
+
+/// `epochs key; era or '', '1' if only a missing one is replaced, expected, new or
+/// ''` -> `{era or '', what is last known of the database}`.
+///
+/// With `new`, nothing is done unless the last known is still the expected one: of
+/// instances that notice the same at once, one begins an era. A field of the kind
+/// `aside`, which no row may be of, cannot be the epoch of any.
+pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "history",
+        with_prelude!(
+            r"
+local key, era, missing, expected, new = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+own_hash(key)
+local last = call('HGET', key, 'aside:database') or ''
+if new == '' or last == expected then
+  if era ~= '' and not (missing == '1' and call('HGET', key, 'aside')) then
+    local failed = hset(key, 'aside', era)
+    if failed then return failed end
+  end
+  if new ~= '' then
+    local failed = hset(key, 'aside:database', new)
+    if failed then return failed end
+    last = new
+  end
+end
+return {call('HGET', key, 'aside') or '', last}"
+        ),
+    )
+});

@@ -1,0 +1,290 @@
+//! The form of a value in Redis: a header line of fixed width, and a payload.
+//!
+//! ```text
+//! V tag16 epoch13 shape16 fill16 version20 refresh32 flags2 \n payload
+//! ```
+//!
+//! (without the blanks). The header says in which history of the server, since
+//! which forgetting of the whole kind, and in which shape of the entity the
+//! value was filled. Nothing read back is trusted: what does not fit is a miss
+//! with a reason, and the next fill replaces it.
+//!
+//! The field of the shape also names the key: the key's hash is mixed into its
+//! lower 48 bits. A value that was copied to another key, or that came in reply
+//! to another GET, would else pass where its rows do: the list of one language
+//! holds no row that the list of all may not hold. The fill was refused for
+//! this, since it tells one fill from another and must be random.
+
+mod limits;
+mod numbers;
+
+pub(crate) use self::limits::{is_cut, swells};
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::numbers::{decimal, hex, time};
+use crate::entity::key::Key;
+use crate::entity::lookup::Member;
+#[cfg(test)]
+use crate::runtime::simulated::{self, Rule};
+
+/// `V`, seven fields, newline.
+pub(crate) const HEADER_BYTES: usize = 1 + 16 + 13 + 16 + 16 + 20 + 32 + 2 + 1;
+
+/// The payload is an LZ4 block with its size before it.
+const COMPRESSED: u8 = 0x01;
+
+/// A value this far ahead of the server's time comes from no server we know.
+pub(crate) const EPOCH_AHEAD_MILLIS: u64 = 60_000;
+
+/// The bits of a shape that a key is mixed into. The others say whether a value of
+/// another shape field is of another shape, or of another key.
+const KEYED: u64 = (1 << 48) - 1;
+
+/// The shape field of a value of this shape under this key; or, of the field, the
+/// shape.
+pub(crate) fn mixed(shape: u64, key: &Key) -> u64 {
+    shape ^ (key.hash() & KEYED)
+}
+
+/// In which circumstances a value is filled, or acceptable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Circumstance {
+    /// The history of the server; zero on `memory://`, which has but one.
+    pub(crate) tag: u64,
+    /// When everything of the kind was last forgotten, in milliseconds.
+    pub(crate) epoch: u64,
+    /// The entity's fingerprint, [`mixed`] with the key.
+    pub(crate) shape: u64,
+}
+
+#[cfg(test)]
+impl Circumstance {
+    /// What a header is measured against where a rule is left out.
+    fn without_rules(self, theirs: Self) -> Self {
+        match () {
+            () if simulated::without(Rule::HistoryTag) => Self {
+                tag: theirs.tag,
+                ..self
+            },
+            () if simulated::without(Rule::Epoch) => Self {
+                epoch: theirs.epoch,
+                ..self
+            },
+            () => self,
+        }
+    }
+}
+
+/// A header as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) circumstance: Circumstance,
+    /// Random; names this fill.
+    pub(crate) fill: u64,
+    /// The row's version, or zero.
+    pub(crate) version: u64,
+    flags: u8,
+}
+
+/// Why a value is a miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unacceptable {
+    /// Not a value, or not one of ours.
+    Malformed,
+    OtherHistory,
+    Forgotten,
+    OtherShape,
+    TooLarge,
+    Undecodable,
+    /// A row that was not asked for, or a value of another key.
+    Misplaced,
+    /// Loaded longer ago than the reader accepts.
+    TooOld,
+}
+
+impl Unacceptable {
+    /// The label it is counted under.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed_value",
+            Self::OtherHistory => "other_history",
+            Self::Forgotten => "forgotten",
+            Self::OtherShape => "other_shape",
+            Self::TooLarge => "value_too_large",
+            Self::Undecodable => "undecodable_value",
+            Self::Misplaced => "misplaced_value",
+            Self::TooOld => "too_old",
+        }
+    }
+}
+
+/// The text around what was cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Envelope<'a> {
+    /// The entity's JSON (`null` for an absence), or the array of a list.
+    pub(crate) body: &'a str,
+    pub(crate) cached_at: Timestamp,
+    pub(crate) ttl: Duration,
+}
+
+const CACHED_AT: &str = "\"cached_at\":\"";
+const TTL: &str = "\"ttl\":";
+
+/// A whole value, as it was written.
+pub(crate) struct Written {
+    pub(crate) bytes: Vec<u8>,
+    /// The id of the fill.
+    pub(crate) fill: u64,
+    /// Before compression.
+    pub(crate) payload_bytes: usize,
+}
+
+/// Writes a whole value.
+pub(crate) fn encode(
+    circumstance: Circumstance,
+    version: u64,
+    member: Member,
+    envelope: Envelope<'_>,
+    compress_above: Option<usize>,
+) -> Written {
+    let mut payload = String::with_capacity(envelope.body.len() + 80);
+    payload.push_str(member.opening());
+    payload.push_str(envelope.body);
+    let (cached_at, ttl) = (envelope.cached_at, envelope.ttl.as_secs());
+    let _ = write!(payload, ",{CACHED_AT}{cached_at:.3}\",{TTL}{ttl}}}");
+
+    // What compression makes larger stays as it is: a reader measures what
+    // it is given against the same limit as the payload.
+    let compressed = compress_above
+        .filter(|above| payload.len() > *above)
+        .map(|_| lz4_flex::block::compress_prepend_size(payload.as_bytes()))
+        .filter(|compressed| compressed.len() < payload.len());
+    let flags = if compressed.is_some() { COMPRESSED } else { 0 };
+    let mut header = String::with_capacity(HEADER_BYTES);
+    let Circumstance { tag, epoch, shape } = circumstance;
+    let fill = fastrand::u64(1..);
+    let _ = writeln!(
+        header,
+        "V{tag:016x}{epoch:013}{shape:016x}{fill:016x}{version:020}{:032}{flags:02x}",
+        0
+    );
+    let mut value = header.into_bytes();
+    match compressed {
+        Some(compressed) => value.extend(compressed),
+        None => value.extend(payload.as_bytes()),
+    }
+    Written {
+        bytes: value,
+        fill,
+        payload_bytes: payload.len(),
+    }
+}
+
+impl Header {
+    /// Reads the header of a value, whoever wrote it.
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
+        let line = value.get(..HEADER_BYTES)?;
+        if line[0] != b'V' || line[HEADER_BYTES - 1] != b'\n' {
+            return None;
+        }
+        let (tag, rest) = line[1..].split_first_chunk::<16>()?;
+        let (epoch, rest) = rest.split_first_chunk::<13>()?;
+        let (shape, rest) = rest.split_first_chunk::<16>()?;
+        let (fill, rest) = rest.split_first_chunk::<16>()?;
+        let (version, rest) = rest.split_first_chunk::<20>()?;
+        let (refresh, rest) = rest.split_first_chunk::<32>()?;
+        let (flags, _) = rest.split_first_chunk::<2>()?;
+        if *refresh != [b'0'; 32] {
+            let (halves, _) = refresh.as_chunks::<16>();
+            halves.iter().try_for_each(|half| hex(half).map(drop))?;
+        }
+        let (tag, shape, fill) = (hex(tag)?, hex(shape)?, hex(fill)?);
+        let (epoch, version) = (decimal(epoch)?, decimal(version)?);
+        let flags = u8::try_from(hex(flags)?).ok()?;
+        let circumstance = Circumstance { tag, epoch, shape };
+        Some(Self {
+            circumstance,
+            fill,
+            version,
+            flags,
+        })
+    }
+
+    /// Whether a value filled in its circumstance may be served in `ours`.
+    pub(crate) fn judge(&self, ours: Circumstance, now: Timestamp) -> Result<(), Unacceptable> {
+        let theirs = self.circumstance;
+        #[cfg(test)]
+        let ours = ours.without_rules(theirs);
+        if theirs.tag != ours.tag {
+            return Err(Unacceptable::OtherHistory);
+        }
+        if theirs.shape != ours.shape {
+            return Err(match (theirs.shape ^ ours.shape) & !KEYED {
+                0 => Unacceptable::Misplaced,
+                _ => Unacceptable::OtherShape,
+            });
+        }
+        let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        let latest = now.max(ours.epoch).saturating_add(EPOCH_AHEAD_MILLIS);
+        if theirs.epoch < ours.epoch || latest < theirs.epoch {
+            return Err(Unacceptable::Forgotten);
+        }
+        Ok(())
+    }
+}
+
+/// The payload after the header, decompressed; `limit` is checked before
+/// anything is allocated.
+pub(crate) fn payload<'a>(
+    header: &Header,
+    value: &'a [u8],
+    limit: usize,
+) -> Result<Cow<'a, str>, Unacceptable> {
+    let bytes = value.get(HEADER_BYTES..).ok_or(Unacceptable::Malformed)?;
+    if bytes.len() > limit {
+        return Err(Unacceptable::TooLarge);
+    }
+    if header.flags & !COMPRESSED != 0 {
+        return Err(Unacceptable::Malformed);
+    }
+    if header.flags & COMPRESSED == 0 {
+        return std::str::from_utf8(bytes)
+            .map(Cow::Borrowed)
+            .map_err(|_| Unacceptable::Malformed);
+    }
+    let (size, block) =
+        lz4_flex::block::uncompressed_size(bytes).map_err(|_| Unacceptable::Malformed)?;
+    if size > limit {
+        return Err(Unacceptable::TooLarge);
+    }
+    let plain = lz4_flex::block::decompress(block, size).map_err(|_| Unacceptable::Malformed)?;
+    String::from_utf8(plain)
+        .map(Cow::Owned)
+        .map_err(|_| Unacceptable::Malformed)
+}
+
+/// Takes a payload apart without parsing the body.
+///
+/// What follows the body has a fixed form, so it is found from the end: a
+/// JSON parser would read the body twice.
+pub(crate) fn open(payload: &str, member: Member) -> Option<Envelope<'_>> {
+    let inside = payload.strip_prefix(member.opening())?.strip_suffix('}')?;
+    // By single characters, which are looked for many at a time.
+    let (inside, ttl) = inside.rsplit_once(',')?;
+    let (body, cached_at) = inside.rsplit_once(',')?;
+    let cached_at = cached_at.strip_prefix(CACHED_AT)?.strip_suffix('"')?;
+    let ttl = ttl.strip_prefix(TTL)?;
+    Some(Envelope {
+        body,
+        cached_at: time(cached_at).or_else(|| cached_at.parse().ok())?,
+        ttl: Duration::from_secs(ttl.parse().ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests;

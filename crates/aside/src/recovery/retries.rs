@@ -1,0 +1,184 @@
+//! Releases that Redis has not taken yet, and never forgets to be asked for.
+//!
+//! A write whose quarantine or release got no acknowledgement returns all the
+//! same. What it owes Redis waits here, and is sent when the link is usable
+//! again; the keys it holds stay held until then. The queue is in memory: a
+//! process that dies takes it along, and CAVEATS.md says what that leaves.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::Instant;
+
+use crate::insight::audit::Event;
+use crate::insight::statistics::raise;
+use crate::protocol::{Op, Released, Reply};
+use crate::tiers::Tiers;
+use crate::tiers::pending::Pending;
+
+/// Releases per pipeline.
+const BATCH: usize = 100;
+
+/// How soon a service without a link looks for it again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The pause after something that Redis did not take.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is pending. It outlives the task that sends it, which may panic, or end
+/// with its runtime.
+pub(crate) struct Queue {
+    arrivals: mpsc::UnboundedReceiver<Pending>,
+    ready: VecDeque<Pending>,
+    delayed: BTreeMap<(Instant, u64), Pending>,
+    order: u64,
+}
+
+impl Queue {
+    pub(crate) fn of(arrivals: mpsc::UnboundedReceiver<Pending>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
+            arrivals,
+            ready: VecDeque::new(),
+            delayed: BTreeMap::new(),
+            order: 0,
+        }))
+    }
+}
+
+/// Sends what is pending until the service is gone.
+pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
+    let mut queue = queue.lock().await;
+    let Queue {
+        arrivals,
+        ready,
+        delayed,
+        order,
+    } = &mut *queue;
+    let mut pause = LOOK_AGAIN;
+    loop {
+        let mut first = None;
+        let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
+        tokio::select! {
+            biased;
+            // First: what is due is finite, and arrivals may not end.
+            () = sleep_until(next_due) => {
+                if let Some((_, pending)) = delayed.pop_first() {
+                    ready.push_back(pending);
+                }
+            }
+            arrived = arrivals.recv() => match arrived {
+                Some(pending) => first = Some(pending),
+                None => return,
+            },
+            () = tokio::time::sleep(pause), if !ready.is_empty() => {}
+        }
+        while let Some(pending) = first.take().or_else(|| arrivals.try_recv().ok()) {
+            match pending.due() {
+                Some(due) => {
+                    *order += 1;
+                    delayed.insert((due, *order), pending);
+                }
+                None => ready.push_back(pending),
+            }
+        }
+        let Some(tiers) = tiers.upgrade() else { return };
+        pause = LOOK_AGAIN;
+        while !ready.is_empty() && tiers.is_usable() {
+            if !settle_some(&tiers, ready).await {
+                pause = PAUSE;
+                break;
+            }
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends one batch; what was not acknowledged goes back to the queue. False
+/// if nothing was.
+async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
+    if let Some(Pending::Everything { kind, .. }) = ready.front() {
+        let kind = kind.clone();
+        let prefix = tiers.prefix(&kind);
+        // Before Redis is told: whoever holds the kind from now on may be
+        // about to commit something that this bump comes too early for.
+        let holders = tiers.held.holders_of_kind(&prefix);
+        if tiers.raise(&kind).await.is_err() {
+            // Behind the others: a server that refuses this may take them.
+            ready.rotate_left(1);
+            return false;
+        }
+        if tiers.held.let_kind_go(&prefix, holders)
+            && let Some(pending) = ready.pop_front()
+        {
+            tiers.sweep_later(&kind, &Arc::default());
+            tiers.paid(&pending);
+        }
+        return true;
+    }
+    let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
+    let count = ready.iter().take(BATCH).take_while(single).count();
+    let batch = ready.iter().take(count);
+    let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
+    // They stay in the queue meanwhile: this task may end here.
+    let Ok(replies) = tiers.ask(tiers.lane_of_writes(), ops).await else {
+        ready.rotate_left(count);
+        return false;
+    };
+    let mut any = false;
+    for reply in replies.into_iter().take(count) {
+        let Some(pending) = ready.pop_front() else {
+            break;
+        };
+        match reply {
+            Ok(reply) => {
+                any = true;
+                acknowledged(tiers, &pending, &reply);
+                tiers.paid(&pending);
+            }
+            Err(_) => ready.push_back(pending),
+        }
+    }
+    any
+}
+
+fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
+    match pending {
+        Pending::Release { key, writer, .. } => Some(Op::Release {
+            key: key.clone(),
+            writer: *writer,
+            message: tiers.message(key),
+            value: None,
+        }),
+        Pending::Abandon { key, token } => Some(Op::Abandon {
+            key: key.clone(),
+            token: *token,
+        }),
+        Pending::Everything { .. } => None,
+    }
+}
+
+fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
+    let Pending::Release { key, held, .. } = pending else {
+        return;
+    };
+    if *reply == Reply::Released(Released::Lost) {
+        raise(&tiers.statistics.release_lost);
+        tiers.note(key, Event::ReleasedLost);
+    } else {
+        tiers.note(key, Event::Released);
+    }
+    // Before the key is let go: whoever reads it then reads under a
+    // generation that nothing older was read under.
+    tiers.stripes.forget(key.hash());
+    if *held {
+        tiers.held.let_go(key);
+    }
+}

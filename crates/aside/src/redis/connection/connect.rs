@@ -1,0 +1,210 @@
+//! The ways to a server: TCP, a unix socket, TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::Endpoint;
+use crate::config::address::Address;
+use crate::redis::broken::Broken;
+
+/// What a connection is made over.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Connects to the one server of an endpoint.
+pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn Stream>, Broken> {
+    match &endpoint.target.address {
+        Address::Tcp { host, port } => {
+            #[cfg(test)]
+            if let Some(connecting) = crate::runtime::simulated::connect() {
+                return Ok(Box::new(connecting.await?));
+            }
+            Ok(Box::new(over_tcp(host, *port).await?))
+        }
+        Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+        Address::Tls { host, port } => {
+            let connector = TlsConnector::from(Arc::new(tls(endpoint).await?));
+            let name = ServerName::try_from(host.clone())
+                .map_err(|_| Broken::because("not a name that a certificate could have"))?;
+            let stream = over_tcp(host, *port).await?;
+            Ok(Box::new(connector.connect(name, stream).await?))
+        }
+        Address::Cluster(_) | Address::Sentinel { .. } | Address::Memory(_) => {
+            Err(Broken::because("not the address of a single server"))
+        }
+    }
+}
+
+/// How long one address of a name may keep the next one waiting.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// The name is resolved at each attempt: a failover may change it.
+async fn over_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    let stream = first_of(alternating(addresses.collect())).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// IPv6 and IPv4 by turns, the kind that the resolver prefers first: where one of
+/// them leads nowhere the second attempt succeeds.
+fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == preferred);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut sorted = Vec::new();
+    loop {
+        let pair = [one.next(), other.next()];
+        if pair == [None, None] {
+            return sorted;
+        }
+        sorted.extend(pair.into_iter().flatten());
+    }
+}
+
+/// The first connection to any of these addresses (RFC 8305): an address that
+/// does not answer costs the next one [`HEAD_START`], and one that refuses
+/// nothing. A crate was refused: those that do this bring an HTTP client.
+async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut rest = addresses.into_iter();
+    let mut trying = FuturesUnordered::new();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        trying.extend(rest.next().map(TcpStream::connect));
+        if trying.is_empty() {
+            return Err(failed);
+        }
+        loop {
+            let others = rest.len() > 0;
+            tokio::select! {
+                biased;
+                connected = trying.next() => match connected {
+                    Some(Ok(stream)) => return Ok(stream),
+                    Some(Err(error)) => failed = error,
+                    None => {}
+                },
+                () = tokio::time::sleep(HEAD_START), if others => {}
+            }
+            if others || trying.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// Whom to trust, and who to be.
+async fn tls(endpoint: &Endpoint) -> Result<ClientConfig, Broken> {
+    // Whoever installed a provider before us has chosen, and that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = RootCertStore::empty();
+    match &endpoint.tls_ca {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(path) => {
+            for certificate in certificates(path).await? {
+                roots.add(certificate).map_err(|_| unusable(path))?;
+            }
+        }
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let (Some(certificate), Some(key)) = (&endpoint.tls_cert, &endpoint.tls_key) else {
+        return Ok(config.with_no_client_auth());
+    };
+    let chain = certificates(certificate).await?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key).await?).map_err(|_| unusable(key))?;
+    config
+        .with_client_auth_cert(chain, secret)
+        .map_err(|_| unusable(certificate))
+}
+
+async fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Broken> {
+    let pem = read(path).await?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    all.map_err(|_| unusable(path))
+}
+
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    tokio::fs::read(path).await
+}
+
+fn unusable(path: &Path) -> Broken {
+    Broken::because(&format!("{} holds nothing usable", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+    /// An address that answers no SYN, as one does behind a firewall: its queue
+    /// is full, and nobody accepts. It lasts as long as what comes with it.
+    async fn dead() -> (SocketAddr, impl Sized) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(ANY.into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        let full = async {
+            loop {
+                queued.push(TcpStream::connect(address).await.unwrap());
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(100), full).await;
+        (address, (listener, queued))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_costs_its_head_start() {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let (dead, _kept) = dead().await;
+        let begun = Instant::now();
+        let stream = first_of(vec![dead, alive]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert!(HEAD_START <= begun.elapsed());
+        assert!(begun.elapsed() < HEAD_START * 3, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_costs_nothing() {
+        let listener = TcpListener::bind(ANY).await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let refusing = TcpListener::bind(ANY).await.unwrap().local_addr().unwrap();
+        let begun = Instant::now();
+        let stream = first_of(vec![refusing, refusing, alive]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), alive);
+        assert!(begun.elapsed() < HEAD_START, "{:?}", begun.elapsed());
+        assert!(first_of(vec![refusing, refusing]).await.is_err());
+        assert!(first_of(Vec::new()).await.is_err());
+    }
+
+    #[test]
+    fn addresses_of_both_kinds_are_tried_by_turns() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let [a, b, c] = ["[::1]:1", "[::2]:1", "[::3]:1"].map(address);
+        let [x, y] = ["1.1.1.1:1", "2.2.2.2:1"].map(address);
+        assert_eq!(alternating(vec![a, b, c, x, y]), [a, x, b, y, c]);
+        assert_eq!(alternating(vec![x, a, b]), [x, a, b]);
+        assert_eq!(alternating(vec![]), []);
+    }
+}

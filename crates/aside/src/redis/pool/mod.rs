@@ -1,0 +1,282 @@
+//! The connections to one Redis, each kept open by a task of its own: the lanes
+//! by those below, and one more by the watcher.
+//!
+//! An operation never waits for a connection: it finds one or learns at once
+//! that there is none. Reconnecting goes on in the background and never ends;
+//! the pause between two attempts stays short, because it is also how long a
+//! service goes on without its cache after Redis has come back.
+
+mod tending;
+
+#[cfg(test)]
+pub(crate) use tending::ask_tag;
+pub(crate) use tending::{Tended, keep_open};
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+
+use crate::protocol::commands::{self, Call, WireReply};
+use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+use crate::redis::broken::Broken;
+use crate::redis::connection::Wire;
+use crate::trust::link::Link;
+
+/// So many bytes that arrive within one deadline are a large value, whose server
+/// is well.
+const MUCH: u64 = 64 * 1024;
+
+/// A Redis behind several connections.
+pub(crate) struct RedisTier {
+    link: Arc<Link>,
+    lanes: Vec<Arc<LaneState>>,
+    /// The connection of the watcher, which keeps it open.
+    watched: Arc<LaneState>,
+    next: AtomicUsize,
+    channel: String,
+    deadline: Duration,
+}
+
+/// One connection, present or not.
+pub(crate) struct LaneState {
+    wire: RwLock<Option<Arc<Wire>>>,
+    /// Whether the last thing asked on it was answered.
+    answering: AtomicBool,
+    /// The tag of the history that its server was last seen in.
+    tag: AtomicU64,
+    trouble: Notify,
+}
+
+impl RedisTier {
+    pub(crate) fn new(lanes: usize, channel: String, deadline: Duration, link: Arc<Link>) -> Self {
+        let lane = || LaneState {
+            wire: RwLock::new(None),
+            answering: AtomicBool::new(false),
+            tag: AtomicU64::new(0),
+            trouble: Notify::new(),
+        };
+        Self {
+            link,
+            lanes: (0..lanes.max(1)).map(|_| Arc::new(lane())).collect(),
+            watched: Arc::new(lane()),
+            next: AtomicUsize::new(0),
+            channel,
+            deadline,
+        }
+    }
+
+    /// The lanes, for the tasks that keep them open.
+    pub(crate) fn lanes(&self) -> &[Arc<LaneState>] {
+        &self.lanes
+    }
+
+    /// The lane of the watcher's connection, for the watcher.
+    pub(crate) fn watched(&self) -> &Arc<LaneState> {
+        &self.watched
+    }
+
+    /// The first lane from `first` on that answers.
+    fn lane_from(&self, first: usize) -> Lane {
+        let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
+        let answering = (0..self.lanes.len())
+            .map(number)
+            .find(|lane| self.lanes[*lane].answering.load(Ordering::Acquire));
+        Lane(answering.unwrap_or_else(|| number(0)))
+    }
+
+    /// How many connections are open, the watcher's apart.
+    pub(crate) fn open(&self) -> usize {
+        self.lanes
+            .iter()
+            .filter(|lane| lane.wire.read().is_some())
+            .count()
+    }
+
+    async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        // One more than there are lanes is the watcher's.
+        let lane = self.lanes.get(lane.0).unwrap_or(&self.watched);
+        let Some(wire) = lane.usable(self.link.tag()) else {
+            return Err(Unanswered::NotSent);
+        };
+        let before = wire.received();
+        let calls = commands::encode(&ops, &self.channel);
+        match tokio::time::timeout(self.deadline, with_scripts(&wire, &calls)).await {
+            Ok(Ok(replies)) => Ok(commands::decode(&ops, &calls, replies)),
+            Ok(Err(_)) => {
+                lane.lost(&wire);
+                Err(Unanswered::Disconnected)
+            }
+            Err(_) => {
+                let unanswered = still_travelling(&wire, before, &ops);
+                if unanswered == Unanswered::TimedOut {
+                    lane.silent(&wire);
+                }
+                Err(unanswered)
+            }
+        }
+    }
+}
+
+/// What it means that `ops` were not answered by their deadline, on a connection
+/// that had received `before` bytes when they were sent.
+fn still_travelling(wire: &Wire, before: u64, ops: &[Op]) -> Unanswered {
+    let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
+    let arrived = wire.received() - before;
+    // Of what is behind a large value, too: only a write that others may not have
+    // heard of leaves a doubt.
+    let arriving = !ops.iter().any(Op::makes_forget) && MUCH <= arrived;
+    let leaving = ops.iter().all(Op::only_reads_or_fills) && wire.is_carrying_much();
+    if arriving || leaving {
+        Unanswered::Travelling
+    } else if ops.iter().all(read) && 0 < arrived {
+        Unanswered::Late
+    } else {
+        Unanswered::TimedOut
+    }
+}
+
+impl LaneState {
+    /// The connection, if it leads to the server that the watcher listens to:
+    /// after a failover the two may be different ones for a while, and what
+    /// one of them forgets the other still has.
+    fn usable(&self, tag: u64) -> Option<Arc<Wire>> {
+        let agrees = self.tag.load(Ordering::Acquire) == tag;
+        (agrees && self.answering.load(Ordering::Acquire))
+            .then(|| self.wire.read().clone())
+            .flatten()
+    }
+
+    /// Takes a connection that has been seen to lead to a server in this history.
+    pub(crate) fn answers(&self, wire: &Arc<Wire>, tag: u64) {
+        self.tag.store(tag, Ordering::Release);
+        let mut current = self.wire.write();
+        if current.is_none() {
+            *current = Some(Arc::clone(wire));
+        }
+        self.answering.store(true, Ordering::Release);
+    }
+
+    /// Passes a connection by until it answers again, unless it has been replaced
+    /// already.
+    fn silent(&self, wire: &Arc<Wire>) {
+        let current = self.wire.read();
+        if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, wire)) {
+            self.answering.store(false, Ordering::Release);
+            self.trouble.notify_one();
+        }
+    }
+
+    /// Waits for somebody who got no answer.
+    pub(crate) async fn trouble(&self) {
+        self.trouble.notified().await;
+    }
+
+    /// Gives a connection up, unless it has been replaced already.
+    fn lost(&self, wire: &Arc<Wire>) {
+        let mut current = self.wire.write();
+        if current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, wire))
+        {
+            *current = None;
+            self.answering.store(false, Ordering::Release);
+            self.trouble.notify_one();
+        }
+    }
+}
+
+impl SharedTier for RedisTier {
+    fn lane(&self) -> Lane {
+        self.lane_from(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn lane_of_rows(&self) -> Lane {
+        self.lane_from(0)
+    }
+
+    fn lane_of_lists(&self) -> Lane {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        match self.lanes.len() - 1 {
+            0 => self.lane_from(0),
+            others => self.lane_from(1 + next % others),
+        }
+    }
+
+    fn lane_of_writes(&self) -> Lane {
+        match self.watched.usable(self.link.tag()) {
+            Some(_) => Lane(self.lanes.len()),
+            None => self.lane(),
+        }
+    }
+
+    fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        Box::pin(self.run(lane, ops))
+    }
+
+    fn is_reachable(&self) -> bool {
+        self.lanes
+            .iter()
+            .any(|lane| lane.answering.load(Ordering::Acquire))
+    }
+
+    fn connections(&self) -> usize {
+        self.open()
+    }
+}
+
+/// Makes the calls; scripts that the server has forgotten are loaded again,
+/// and only the calls that it refused for that are repeated: they did nothing.
+pub(crate) async fn with_scripts(
+    wire: &Wire,
+    calls: &[Call<'_>],
+) -> Result<Vec<WireReply>, Broken> {
+    let mut replies = wire.call(calls).await?;
+    let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
+    let again: Vec<usize> = replies
+        .iter()
+        .enumerate()
+        .filter(|(_, reply)| unknown(reply))
+        .map(|(at, _)| at)
+        .collect();
+    if !again.is_empty() {
+        if let Some(code) = load_scripts(wire).await? {
+            // It says what is missing; that they are unknown says nothing.
+            for at in again {
+                replies[at] = WireReply::Error(code.clone());
+            }
+            return Ok(replies);
+        }
+        let repeated: Vec<Call<'_>> = again.iter().map(|at| calls[*at].clone()).collect();
+        for (at, reply) in again.into_iter().zip(wire.call(&repeated).await?) {
+            replies[at] = reply;
+        }
+    }
+    Ok(replies)
+}
+
+/// Gives the server all scripts; the error's code if it takes one of them not.
+async fn load_scripts(wire: &Wire) -> Result<Option<String>, Broken> {
+    let load =
+        |script: &'static scripts::Script| Call::command("SCRIPT").text("LOAD").text(script.source);
+    let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
+    let replies = wire.call(&calls).await?.into_iter();
+    let mut refused = replies.filter_map(|reply| match reply {
+        WireReply::Error(code) => Some(code),
+        _ => None,
+    });
+    Ok(refused.next())
+}
+
+impl fmt::Debug for RedisTier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RedisTier")
+            .field("lanes", &self.lanes.len())
+            .field("open", &self.open())
+            .finish_non_exhaustive()
+    }
+}

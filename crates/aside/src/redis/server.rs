@@ -1,0 +1,117 @@
+//! What a server says of itself, in answer to HELLO and INFO, and by refusing.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::protocol::commands::{Call, WireReply};
+use crate::redis::broken::Broken;
+use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, refusal};
+
+/// One field of an answer to INFO; empty where there is none.
+pub(crate) fn field(answer: &WireReply, name: &str) -> String {
+    let text = match answer {
+        WireReply::Text(text) => Cow::from(text),
+        WireReply::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        _ => return String::new(),
+    };
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim().to_owned()
+}
+
+/// The call that asks for the part of INFO that [`tag`] reads.
+pub(crate) fn info_replication() -> Call<'static> {
+    Call::command("INFO").text("replication")
+}
+
+/// The tag of the history that a server is in; zero where it does not say.
+///
+/// A `master_replid` is 40 random hex digits, drawn anew whenever a server
+/// starts or is promoted. A run id would not do: a primary that is demoted
+/// and promoted again keeps it, and may have lost writes in between.
+pub(crate) fn tag(answer: &WireReply) -> u64 {
+    match &*field(answer, "master_replid") {
+        "" => 0,
+        // Never zero, which stands for a history that is not known.
+        id => xxh3_64(id.as_bytes()).max(1),
+    }
+}
+
+/// What time a server has, in milliseconds, by its answer to TIME.
+pub(crate) fn millis(answer: &WireReply) -> Option<u64> {
+    let WireReply::Array(parts) = answer else {
+        return None;
+    };
+    let number = |part: &WireReply| match part {
+        WireReply::Bytes(digits) => std::str::from_utf8(digits).ok()?.parse::<u64>().ok(),
+        _ => None,
+    };
+    let [seconds, micros] = &parts[..] else {
+        return None;
+    };
+    number(seconds)?
+        .checked_mul(1000)?
+        .checked_add(number(micros)? / 1000)
+}
+
+/// Why a server cannot be used that says of itself that it is in this mode.
+///
+/// In cluster mode single keys work, and a script over several is refused: a
+/// server that is half usable would leave old values with other instances.
+pub(crate) fn unusable(mode: &str) -> Option<Broken> {
+    match mode {
+        "cluster" => Some(Broken::refused(CLUSTER)),
+        "sentinel" => Some(Broken::refused(SENTINEL)),
+        _ => None,
+    }
+}
+
+/// The mode that a server is in by its answer to HELLO, a map; empty where it
+/// does not say.
+pub(crate) fn mode_by_hello(answer: &WireReply) -> String {
+    let WireReply::Array(pairs) = answer else {
+        return String::new();
+    };
+    let pair = pairs
+        .chunks_exact(2)
+        .find(|pair| matches!(&pair[0], WireReply::Bytes(name) if name == "mode".as_bytes()));
+    match pair.map(|pair| &pair[1]) {
+        Some(WireReply::Bytes(mode)) => String::from_utf8_lossy(mode).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The same by its answer to INFO.
+pub(crate) fn mode_by_info(answer: &WireReply) -> String {
+    match &*field(answer, "cluster_enabled") {
+        "1" => "cluster".to_owned(),
+        _ => field(answer, "redis_mode"),
+    }
+}
+
+/// Says of an answer to HELLO why the server cannot be used, if so.
+pub(crate) fn greeted(answer: &WireReply) -> Result<(), Broken> {
+    match answer {
+        WireReply::Error(code) if ["ERR", "NOPROTO"].contains(&code.as_str()) => Err(
+            Broken::refused(&format!("the server answered {code} {HELLO}")),
+        ),
+        WireReply::Error(code) => Err(Broken::refused(&refusal("HELLO", code))),
+        answer => unusable(&mode_by_hello(answer)).map_or(Ok(()), Err),
+    }
+}
+
+/// A server, or a proxy before it, hung up before it had answered HELLO.
+pub(crate) fn hung_up() -> Broken {
+    Broken::because(&format!("the connection was closed in answer {HELLO}"))
+}
+
+/// Why there is no answer to INFO.
+pub(crate) fn refused_info(answer: Option<&WireReply>) -> Broken {
+    let code = match answer {
+        Some(WireReply::Error(code)) => code,
+        _ => "nothing of use",
+    };
+    Broken::refused(&refusal("INFO", code))
+}

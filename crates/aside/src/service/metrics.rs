@@ -1,0 +1,305 @@
+//! The names under which all that is counted is published.
+//!
+//! Nothing is registered anywhere by itself: a service hands the collector to
+//! the registry it already has. What is counted on hot paths is read at the
+//! scrape, so counting stays cheap.
+
+use std::fmt;
+use std::sync::Weak;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::insight::audit::Delay;
+use crate::insight::statistics::{Operation, Outcome, Reason};
+use crate::redis::watcher::SharedInfo;
+use crate::service::CacheService;
+use crate::tiers::Tiers;
+
+/// Reads the counters of one service at each scrape.
+#[derive(Debug)]
+struct ServiceCollector {
+    tiers: Weak<Tiers>,
+    server: SharedInfo,
+}
+
+impl CacheService {
+    /// Adds the metrics of this service to a registry of yours.
+    ///
+    /// They are called `aside_...`; `docs/operations.md` lists them with
+    /// their labels. In-process hits are counted and not timed:
+    /// `aside_read_seconds` has no `l1_hit`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(ServiceCollector {
+            tiers: std::sync::Arc::downgrade(self.tiers()),
+            server: self.server().clone(),
+        }));
+    }
+}
+
+impl Collector for ServiceCollector {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(tiers) = self.tiers.upgrade() else {
+            return Ok(());
+        };
+        let mut page = Page { encoder };
+        kinds(&mut page, &tiers)?;
+        service(&mut page, &tiers)?;
+        self.redis(&mut page, &tiers)
+    }
+}
+
+/// What is counted per kind.
+fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
+    let kinds = tiers.kinds();
+    let mut reads = Vec::new();
+    let (mut read_seconds, mut source_seconds) = (Vec::new(), Vec::new());
+    let mut invalidations = Vec::new();
+    let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut checks, mut dropped, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
+    for (entity, kind) in &kinds {
+        let statistics = kind.statistics();
+        for operation in Operation::ALL {
+            for outcome in Outcome::ALL {
+                let labels = vec![
+                    ("entity", *entity),
+                    ("operation", operation.as_str()),
+                    ("outcome", outcome.as_str()),
+                ];
+                reads.push((labels, statistics.reads(operation, outcome)));
+            }
+            let labels = vec![("entity", *entity), ("operation", operation.as_str())];
+            source_seconds.push((labels, &statistics.source_seconds[operation as usize]));
+        }
+        for outcome in Outcome::ALL
+            .into_iter()
+            .filter(|outcome| *outcome != Outcome::L1Hit)
+        {
+            let labels = vec![("entity", *entity), ("outcome", outcome.as_str())];
+            read_seconds.push((labels, &statistics.read_seconds[outcome as usize]));
+        }
+        for reason in Reason::ALL {
+            let labels = vec![("entity", *entity), ("reason", reason.as_str())];
+            invalidations.push((labels, statistics.invalidations(reason)));
+        }
+        let (held, weight, evicted) = kind.in_process();
+        entries.push((vec![("entity", *entity)], held));
+        bytes.push((vec![("entity", *entity)], weight));
+        evictions.push((vec![("entity", *entity)], evicted));
+        checks.push((
+            vec![("entity", *entity)],
+            statistics.audit_checks.load(Relaxed),
+        ));
+        dropped.push((vec![("entity", *entity)], statistics.audit_dropped.total(0)));
+        for delay in Delay::ALL {
+            let labels = vec![("entity", *entity), ("delay", delay.as_str())];
+            mismatches.push((labels, statistics.audit_mismatches(delay)));
+        }
+    }
+    page.counters("aside_reads", "Reads by how they were answered", reads)?;
+    page.histograms(
+        "aside_read_seconds",
+        "Time of reads below this process",
+        read_seconds,
+    )?;
+    page.histograms(
+        "aside_source_seconds",
+        "Time of database reads",
+        source_seconds,
+    )?;
+    page.counters(
+        "aside_invalidations",
+        "Keys made to be forgotten",
+        invalidations,
+    )?;
+    page.gauges("aside_l1_entries", "Answers held in process", entries)?;
+    page.gauges("aside_l1_bytes", "Weight of answers held in process", bytes)?;
+    page.counters(
+        "aside_l1_evictions",
+        "Answers pushed out of process",
+        evictions,
+    )?;
+    page.counters(
+        "aside_audit_checks",
+        "Hits compared with the database",
+        checks,
+    )?;
+    page.counters(
+        "aside_audit_dropped",
+        "Hits drawn for the audit and not compared, for want of room",
+        dropped,
+    )?;
+    page.counters(
+        "aside_audit_mismatches",
+        "Values still served so long after the database had answered otherwise",
+        mismatches,
+    )
+}
+
+/// What is counted per service.
+fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
+    let statistics = &tiers.statistics;
+    let rejected = statistics.fill_rejected.load(Relaxed);
+    let waits = statistics.lease_waits.load(Relaxed);
+    let bypassed = statistics.quarantine_bypass.load(Relaxed);
+    let lost = statistics.release_lost.load(Relaxed);
+    page.gauges(
+        "aside_journal_rows",
+        "Rows that the journal held when it was last read",
+        vec![(Vec::new(), statistics.journal_rows.load(Relaxed))],
+    )?;
+    page.counter(
+        "aside_fill_rejected",
+        "Fills that a write had voided",
+        rejected,
+    )?;
+    page.counter(
+        "aside_lease_waits",
+        "Looks at the lease of another reader",
+        waits,
+    )?;
+    page.counter(
+        "aside_quarantine_bypass",
+        "Reads during a write of their key",
+        bypassed,
+    )?;
+    page.counter(
+        "aside_release_lost",
+        "Quarantines lost before their release",
+        lost,
+    )?;
+    let unsynced = tiers.link.unsynced_total().as_secs_f64();
+    let help = "Time in which nothing proved that every message was heard";
+    page.encode("aside_unsynced_seconds", help, &ConstCounter::new(unsynced))?;
+    let lag = vec![(Vec::new(), &statistics.invalidation_lag)];
+    page.histograms(
+        "aside_invalidation_lag_seconds",
+        "Time from sending to hearing",
+        lag,
+    )?;
+    let errors = statistics.errors();
+    let errors = errors
+        .iter()
+        .map(|(kind, count)| (vec![("kind", *kind)], *count))
+        .collect();
+    page.counters("aside_errors", "Errors that no caller saw", errors)
+}
+
+impl ServiceCollector {
+    /// What is known of the server.
+    fn redis(&self, page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
+        let server = self.server.lock().clone().unwrap_or_default();
+        let up = tiers.is_usable();
+        let open = tiers
+            .shared
+            .as_ref()
+            .map_or(0, |shared| shared.connections());
+        let most = tiers.config.redis_max_connections;
+        page.gauge(
+            "aside_redis_up",
+            "Whether values may come from Redis",
+            u64::from(up),
+        )?;
+        page.gauge(
+            "aside_redis_connections",
+            "Open connections for commands",
+            open as u64,
+        )?;
+        page.gauge(
+            "aside_redis_connections_max",
+            "REDIS_MAX_CONNECTIONS",
+            most as u64,
+        )?;
+        page.gauge(
+            "aside_breaker_state",
+            "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
+            u64::from(tiers.breaker.state().number()),
+        )?;
+        let used = server.used_memory_bytes;
+        page.gauge(
+            "aside_redis_used_memory_bytes",
+            "Memory that Redis uses",
+            used,
+        )?;
+        let evicted = server.evicted_keys;
+        page.counter(
+            "aside_redis_evicted_keys",
+            "Keys that Redis threw out",
+            evicted,
+        )
+    }
+}
+
+/// A series: its labels, and its value.
+type Series<V> = (Vec<(&'static str, &'static str)>, V);
+
+/// What one scrape is written to.
+struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl Page<'_> {
+    fn encode(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+        let encoder = self
+            .encoder
+            .encode_descriptor(name, help, None, metric.metric_type())?;
+        metric.encode(encoder)
+    }
+
+    fn family<M: EncodeMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        series: Vec<Series<M>>,
+    ) -> fmt::Result {
+        let mut encoder = self.encoder.encode_descriptor(name, help, None, kind)?;
+        for (labels, metric) in series {
+            if labels.is_empty() {
+                return metric.encode(encoder);
+            }
+            metric.encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn counters(&mut self, name: &str, help: &str, series: Vec<Series<u64>>) -> fmt::Result {
+        let series = series
+            .into_iter()
+            .map(|(labels, value)| (labels, ConstCounter::new(value)));
+        self.family(name, help, MetricType::Counter, series.collect())
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, series: Vec<Series<u64>>) -> fmt::Result {
+        let series = series
+            .into_iter()
+            .map(|(labels, value)| (labels, ConstGauge::new(value)));
+        self.family(name, help, MetricType::Gauge, series.collect())
+    }
+
+    fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: Vec<Series<&Histogram>>,
+    ) -> fmt::Result {
+        let series = series
+            .into_iter()
+            .map(|(labels, metric)| (labels, metric.clone()));
+        self.family(name, help, MetricType::Histogram, series.collect())
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.encode(name, help, &ConstCounter::new(value))
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.encode(name, help, &ConstGauge::new(value))
+    }
+}

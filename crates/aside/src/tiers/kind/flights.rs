@@ -1,0 +1,96 @@
+//! Reads of one kind that are under way, apart by the error type of who reads.
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Kind, Mark, Stored};
+use crate::answer::{Bypass, Tier};
+use crate::entity::Entity;
+use crate::entity::lookup::{Found, Keyed};
+use crate::local::flight::{Flights, Leader, Outcome};
+
+/// Flights of one kind whose loads fail with `X`.
+pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<Landed<E, X>>>;
+
+/// What a flight brings to all who share it.
+pub(crate) struct Landed<E, X> {
+    pub(crate) result: Result<Found<E>, Failed<X>>,
+    pub(crate) tier: Tier,
+    pub(crate) bypass: Option<Bypass>,
+    pub(crate) loaded_at: i64,
+    pub(crate) ttl: Option<Duration>,
+}
+
+impl<E, X> Landed<E, X> {
+    /// Found in Redis.
+    pub(crate) fn stored(stored: &Stored<E>) -> Self {
+        Self {
+            result: Ok(stored.found.clone()),
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: stored.loaded_at,
+            ttl: Some(stored.ttl),
+        }
+    }
+}
+
+/// Why a load brought nothing.
+pub(crate) enum Failed<X> {
+    Error(X),
+    /// The repository panicked; everyone who shares the load does as well.
+    Panicked,
+}
+
+impl<E: Entity> Kind<E> {
+    /// The flights that share errors of type `X`.
+    pub(crate) fn flights<X: Send + Sync + 'static>(&self) -> Arc<KindFlights<E, X>> {
+        let mut flights = self.flights.lock();
+        let any = flights
+            .entry(TypeId::of::<X>())
+            .or_insert_with(|| Arc::new(KindFlights::<E, X>::new()));
+        Arc::clone(any)
+            .as_any()
+            .downcast()
+            .expect("stored under its own type")
+    }
+}
+
+/// The flights of one kind and one error type, for who does not know that.
+pub(super) trait AnyFlights<E: Entity>: Send + Sync {
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// A flight that a RELEASE leads; dropped, it leaves the lead to who waits.
+pub(super) trait Lead<E: Entity>: Send + Sync {
+    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark);
+}
+
+struct Led<E: Entity, X> {
+    leader: Leader<Keyed<E>, Mark, Arc<Landed<E, X>>>,
+    step: u32,
+}
+
+impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>> {
+        let leader = Self::lead(&self, keyed)?;
+        leader.mark(mark);
+        let step = leader.step_fill();
+        Some(Box::new(Led { leader, step }))
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<E: Entity, X: Send + Sync + 'static> Lead<E> for Led<E, X> {
+    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark) {
+        self.leader.finish(Outcome {
+            value: Arc::new(Landed::stored(stored)),
+            step: self.step,
+            shared_under: Some(mark),
+        });
+    }
+}

@@ -1,0 +1,352 @@
+//! One kind of row as the tiers know it: its strategy, its shape, its counters
+//! and what this process holds of it.
+
+mod flights;
+mod leaving;
+mod names;
+mod shown;
+mod writing;
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::config::CacheConfig;
+use crate::entity::codec::CodecError;
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Found};
+use crate::entity::strategy::CacheStrategy;
+use crate::entity::{Entity, IndexShape};
+use crate::insight::statistics::KindStatistics;
+use crate::local::{Entry, InProcess};
+use crate::protocol::value::{self, Circumstance, Header, Unacceptable};
+use crate::runtime::clock::{Moment, whole_millis};
+use crate::trust::generations::Stamp;
+use crate::trust::link::Link;
+
+use flights::AnyFlights;
+pub(crate) use flights::{Failed, KindFlights, Landed};
+pub(crate) use leaving::Leaving;
+use names::Names;
+pub(crate) use shown::{ReadBack, Shown};
+use writing::Losses;
+
+/// The least time to wait for somebody else's load.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Under which generations and in which circumstance a flight runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) stamp: Stamp,
+    pub(crate) circumstance: Circumstance,
+}
+
+/// An answer on its way to a caller.
+pub(crate) struct Stored<E> {
+    pub(crate) found: Found<E>,
+    /// When it was loaded from the database, in Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// How long it may still be kept.
+    pub(crate) ttl: Duration,
+    pub(crate) fill: u64,
+    pub(crate) payload_bytes: usize,
+}
+
+/// A row or a list in the form in which Redis keeps it.
+pub(crate) struct Encoded {
+    pub(crate) value: Vec<u8>,
+    pub(crate) ttl: Duration,
+    pub(crate) fill: u64,
+    /// In Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// Before compression: what it weighs in process.
+    pub(crate) payload_bytes: usize,
+}
+
+impl Encoded {
+    /// What Redis is to keep, and what that is worth here once it does.
+    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Stored<E>) {
+        let stored = Stored {
+            found,
+            loaded_at: self.loaded_at,
+            ttl: self.ttl,
+            fill: self.fill,
+            payload_bytes: self.payload_bytes,
+        };
+        (self.value, stored)
+    }
+}
+
+/// One kind of row.
+pub(crate) struct Kind<E: Entity> {
+    pub(crate) strategy: Arc<dyn CacheStrategy<E>>,
+    /// The strategy's `Debug` text when it was registered.
+    pub(crate) strategy_text: String,
+    pub(crate) statistics: Arc<KindStatistics>,
+    pub(crate) in_process: Option<Arc<InProcess<E>>>,
+    /// What reads have shown of rows that writes leave.
+    pub(crate) shown: Shown<E>,
+    link: Arc<Link>,
+    /// Since when what was filled counts; zero until it is known.
+    epoch: Arc<AtomicU64>,
+    shape: u64,
+    pub(crate) ttl: Duration,
+    /// How long a load may take.
+    pub(crate) load_timeout: Duration,
+    /// Whether the last load took longer.
+    pub(crate) overdue: AtomicBool,
+    /// Whether `find_many` has returned another number of rows than was asked for.
+    pub(crate) miscounted: AtomicBool,
+    /// The reasons for which values could not be cached, as bits.
+    uncacheable: AtomicU16,
+    max_value_bytes: usize,
+    compress_above: Option<usize>,
+    /// What is known of rows that do not come back from their text.
+    losses: Losses,
+    /// What is known of how the database compares names.
+    names: Names,
+    /// Whether the last value read had no form.
+    undecodable: AtomicBool,
+    /// How long loads take, in milliseconds: the slowest, fading.
+    slow_load: AtomicU64,
+    /// Flights by the error type that they share.
+    flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
+}
+
+impl<E: Entity> Kind<E> {
+    pub(crate) fn new(
+        strategy: Arc<dyn CacheStrategy<E>>,
+        in_process: Option<Arc<InProcess<E>>>,
+        statistics: Arc<KindStatistics>,
+        link: Arc<Link>,
+        epoch: Arc<AtomicU64>,
+        config: &CacheConfig,
+    ) -> Self {
+        Self {
+            link,
+            epoch,
+            shape: E::fingerprint(),
+            ttl: strategy
+                .default_ttl()
+                .unwrap_or_else(|| config.ttl_of(E::KIND)),
+            load_timeout: strategy.load_timeout().unwrap_or(config.load_timeout),
+            overdue: AtomicBool::new(false),
+            miscounted: AtomicBool::new(false),
+            uncacheable: AtomicU16::new(0),
+            strategy_text: format!("{strategy:?}"),
+            strategy,
+            statistics,
+            in_process,
+            shown: Shown::new(),
+            max_value_bytes: config.max_value_bytes,
+            compress_above: config.compress_above_bytes,
+            losses: Losses::default(),
+            names: Names::default(),
+            undecodable: AtomicBool::new(false),
+            slow_load: AtomicU64::new(0),
+            flights: Mutex::default(),
+        }
+    }
+
+    /// Since when what was filled counts; zero until it is known.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What a fill of a key that begins now is stamped with, and what a value
+    /// that is asked for now is measured against.
+    pub(crate) fn circumstance(&self, key: &Key) -> Circumstance {
+        // The epoch first: one is lowered only after another era has begun.
+        let epoch = self.epoch();
+        Circumstance {
+            tag: self.link.history(),
+            epoch,
+            shape: value::mixed(self.shape, key),
+        }
+    }
+
+    /// Reads a value, if it may be served `now`.
+    pub(crate) fn decode(
+        &self,
+        asked: Asked<'_, E>,
+        bytes: &[u8],
+        ours: Circumstance,
+        now: Timestamp,
+    ) -> Result<Stored<E>, Unacceptable> {
+        let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
+        header.judge(ours, now)?;
+        let payload = value::payload(&header, bytes, self.max_value_bytes)?;
+        let envelope = value::open(&payload, asked.member()).ok_or(Unacceptable::Malformed)?;
+        if value::swells(envelope.body, self.max_value_bytes) {
+            return Err(Unacceptable::TooLarge);
+        }
+        // A panic of the codec makes the value unreadable, and no read fail.
+        let decode = || self.decode_body(asked, envelope.body);
+        let found =
+            catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Unacceptable::Undecodable))?;
+        let loaded_at = envelope.cached_at.as_millisecond();
+        let age = now.as_millisecond().saturating_sub(loaded_at);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        Ok(Stored {
+            found,
+            loaded_at,
+            ttl: envelope.ttl.saturating_sub(age),
+            fill: header.fill,
+            payload_bytes: payload.len(),
+        })
+    }
+
+    fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
+        let codec = self.strategy.codec();
+        let undecodable = |error: CodecError| {
+            // The first failure after a success, and no other.
+            if !self.undecodable.swap(true, Ordering::Relaxed) {
+                tracing::error!(kind = E::KIND, %error, "a cached value cannot be read; it is passed by");
+            }
+            Unacceptable::Undecodable
+        };
+        let found = match asked {
+            Asked::Id(_) if body == "null" => Found::Row(None),
+            Asked::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
+            Asked::Index(_) | Asked::All => {
+                let rows = codec.decode_list(body).map_err(undecodable)?;
+                Found::List(rows.into_iter().map(Arc::new).collect())
+            }
+        };
+        // Looked at first: other cores read it as well.
+        if self.undecodable.load(Ordering::Relaxed) {
+            self.undecodable.store(false, Ordering::Relaxed);
+        }
+        if asked.admits_all(&found) && !self.is_outdone(asked, &found) {
+            Ok(found)
+        } else {
+            Err(Unacceptable::Misplaced)
+        }
+    }
+
+    /// Keeps an answer in process, under the generations it was read under.
+    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Stored<E>, mark: Mark) {
+        let Some(in_process) = &self.in_process else {
+            return;
+        };
+        let own = self.strategy.in_process_ttl().unwrap_or(Duration::MAX);
+        in_process.insert(
+            asked.to_lookup(),
+            Entry {
+                found: stored.found.clone(),
+                stamp: mark.stamp,
+                epoch: mark.circumstance.epoch,
+                deadline: Moment::now().plus(stored.ttl.min(own)),
+                loaded_at: stored.loaded_at,
+                fill: stored.fill,
+                payload_bytes: u32::try_from(stored.payload_bytes).unwrap_or(u32::MAX),
+            },
+        );
+    }
+
+    /// Whether a caller sees the same in two answers to one question.
+    pub(crate) fn is_same(one: &Found<E>, other: &Found<E>) -> bool {
+        let same = |one: &Arc<E>, other: &Arc<E>| {
+            Arc::ptr_eq(one, other) || one.difference(other).is_none()
+        };
+        match (one, other) {
+            (Found::Row(None), Found::Row(None)) => true,
+            (Found::Row(Some(one)), Found::Row(Some(other))) => same(one, other),
+            (Found::List(one), Found::List(other)) => {
+                one.len() == other.len() && one.iter().zip(&**other).all(|(a, b)| same(a, b))
+            }
+            _ => false,
+        }
+    }
+
+    /// Learns how long a load took.
+    pub(crate) fn load_took(&self, time: Duration) {
+        let millis = whole_millis(time).max(1);
+        let _ = self
+            .slow_load
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
+                Some(millis.max(slow - slow / 8))
+            });
+    }
+
+    /// How long to wait for somebody else's load: twice what a slow one
+    /// takes, and never longer than the lease it runs under. A process that
+    /// has loaded nothing yet waits for half of that: long enough for most loads,
+    /// and its first readers do not pay for a loader's death with a whole lease.
+    pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
+        match self.slow_load.load(Ordering::Relaxed) {
+            0 => lease / 2,
+            slow => (Duration::from_millis(slow) * 2)
+                .max(LEAST_PATIENCE)
+                .min(lease),
+        }
+    }
+}
+
+/// A kind as programs that know no Rust types see it.
+pub(crate) trait AnyKind: Send + Sync {
+    /// The type of its rows.
+    fn type_name(&self) -> &'static str;
+    fn indexes(&self) -> &'static [IndexShape];
+    fn has_list_of_all(&self) -> bool;
+    fn statistics(&self) -> &KindStatistics;
+    fn counters(&self) -> Arc<KindStatistics>;
+    fn ttl(&self) -> Duration;
+    /// Entries in process, their weight, and how many were pushed out.
+    fn in_process(&self) -> (u64, u64, u64);
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<E: Entity> AnyKind for Kind<E> {
+    fn type_name(&self) -> &'static str {
+        type_name::<E>()
+    }
+
+    fn indexes(&self) -> &'static [IndexShape] {
+        E::INDEXES
+    }
+
+    fn has_list_of_all(&self) -> bool {
+        E::LIST_ALL
+    }
+
+    fn statistics(&self) -> &KindStatistics {
+        &self.statistics
+    }
+
+    fn counters(&self) -> Arc<KindStatistics> {
+        Arc::clone(&self.statistics)
+    }
+
+    fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    fn in_process(&self) -> (u64, u64, u64) {
+        let store = self.in_process.as_ref();
+        store.map_or((0, 0, 0), |store| {
+            (store.len(), store.bytes(), store.evictions())
+        })
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl<E: Entity> fmt::Debug for Kind<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Kind")
+            .field("kind", &E::KIND)
+            .finish_non_exhaustive()
+    }
+}

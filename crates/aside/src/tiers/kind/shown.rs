@@ -1,0 +1,255 @@
+//! Which rows a write may leave: those whose like reads have shown.
+//!
+//! A write knows the row that it stored, and not what reads make of it. They may
+//! leave it out (a soft delete), join other tables into it, or return columns
+//! that the write did not. Left under its id, such a row would be served until
+//! its TTL. So a write reads its row back, between COMMIT and RELEASE, where
+//! some field holds a value that no read has shown yet, and leaves it only if
+//! both are the same.
+//!
+//! Of each field the first values must be shown one by one, and after
+//! [`ENOUGH`] of them any will do: a status has few values, and a name has
+//! many. Values that say that there is nothing must always be shown, since a
+//! soft delete is mostly such a column that changes to or from one of them. So
+//! the first few dozen writes of a kind take a read each, and hardly any later
+//! one does. A field within a field is a field: a row's state may be an object that
+//! names when it ended. A row that is no object has but one value, of which no
+//! number stands for all.
+//!
+//! Refused: to compare in the background, since a row that reads leave out
+//! would be served until then; and to leave no row at all, which takes a read of
+//! the database after each write.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+use crate::entity::Entity;
+use crate::protocol::BoxFuture;
+
+/// So many values of a field stand for all of them.
+const ENOUGH: usize = 16;
+
+/// After so many rows in a row that reads did not show, none is left any more.
+const MOST_MISSES: u32 = 16;
+
+/// Fields of a kind that are remembered. A row with others is read back.
+const MOST_FIELDS: usize = 1_024;
+
+/// How deep fields within fields are told apart.
+const DEEPEST: u8 = 8;
+
+/// Values that say that there is nothing, or one of two things.
+const SINGULAR: [&str; 7] = ["null", "true", "false", "\"\"", "[]", "{}", "0"];
+
+/// Reads one row from the database for a write of the kind.
+pub(crate) trait ReadBack<E: Entity>: Send + Sync {
+    /// Returns the row that reads show; `Err` if the database did not answer.
+    fn read_back<'a>(&'a self, id: &'a E::Id) -> BoxFuture<'a, Result<Option<Arc<E>>, ()>>;
+}
+
+/// What reads have shown of the rows of a kind.
+pub(crate) struct Shown<E: Entity> {
+    fields: Mutex<BTreeMap<String, Values>>,
+    /// Weak, since a repository may hold the service that holds the kind.
+    source: Mutex<Option<Weak<dyn ReadBack<E>>>>,
+    misses: AtomicU32,
+}
+
+/// The values of one field, by hash.
+#[derive(Default)]
+struct Values {
+    singular: BTreeSet<&'static str>,
+    others: BTreeSet<u64>,
+}
+
+impl Values {
+    fn has(&self, value: &str, is_whole: bool) -> bool {
+        match singular(value) {
+            Some(value) => self.singular.contains(value),
+            None if !is_whole && ENOUGH <= self.others.len() => true,
+            None => self.others.contains(&hash(value)),
+        }
+    }
+
+    fn add(&mut self, value: &str) {
+        match singular(value) {
+            Some(value) => drop(self.singular.insert(value)),
+            None if self.others.len() < ENOUGH => drop(self.others.insert(hash(value))),
+            None => {}
+        }
+    }
+}
+
+fn singular(value: &str) -> Option<&'static str> {
+    SINGULAR.into_iter().find(|singular| *singular == value)
+}
+
+fn hash(value: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+}
+
+/// The path of a row that is no object.
+const WHOLE: &str = "";
+
+/// The fields of a row's text, by their paths; the whole text if it is no object.
+fn fields(text: &str) -> Vec<(String, &str)> {
+    let mut fields = Vec::new();
+    add_fields(WHOLE, text, DEEPEST, &mut fields);
+    fields
+}
+
+fn add_fields<'a>(path: &str, text: &'a str, depth: u8, fields: &mut Vec<(String, &'a str)>) {
+    let is_object = 0 < depth && text.starts_with('{');
+    let inner: BTreeMap<Cow<'_, str>, &RawValue> = match is_object {
+        true => serde_json::from_str(text).unwrap_or_default(),
+        false => BTreeMap::new(),
+    };
+    for (name, value) in &inner {
+        add_fields(&format!("{path}.{name}"), value.get(), depth - 1, fields);
+    }
+    if inner.is_empty() {
+        fields.push((path.to_owned(), text));
+    }
+}
+
+impl<E: Entity> Shown<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            fields: Mutex::default(),
+            source: Mutex::new(None),
+            misses: AtomicU32::new(0),
+        }
+    }
+
+    /// Says which repository rows are read back from.
+    pub(crate) fn read_by(&self, source: Weak<dyn ReadBack<E>>) {
+        *self.source.lock() = Some(source);
+    }
+
+    /// Returns true if reads have shown rows like that of `text`.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        let shown = self.fields.lock();
+        let is_shown = |(path, value): (String, &str)| {
+            let values = shown.get(&path);
+            values.is_some_and(|values| values.has(value, path == WHOLE))
+        };
+        fields(text).into_iter().all(is_shown)
+    }
+
+    /// Returns the row under `id` as reads show it; `Err` if none can be had,
+    /// or if the last ones were all others than the writes said.
+    pub(crate) async fn read_back(&self, id: &E::Id) -> Result<Option<Arc<E>>, ()> {
+        if MOST_MISSES <= self.misses.load(Ordering::Relaxed) {
+            return Err(());
+        }
+        let source = self.source.lock().as_ref().and_then(Weak::upgrade);
+        source.ok_or(())?.read_back(id).await
+    }
+
+    /// A read has shown the row of `text`.
+    pub(crate) fn add(&self, text: &str) {
+        self.misses.store(0, Ordering::Relaxed);
+        let mut shown = self.fields.lock();
+        for (path, value) in fields(text) {
+            if shown.len() < MOST_FIELDS || shown.contains_key(&path) {
+                shown.entry(path).or_default().add(value);
+            }
+        }
+    }
+
+    /// A read has shown another row, or none if it `is_hidden`. The first time
+    /// is logged, and the last one at which a read is asked.
+    pub(crate) fn miss(&self, is_hidden: bool) {
+        match self.misses.fetch_add(1, Ordering::Relaxed) + 1 {
+            MOST_MISSES => tracing::error!(
+                kind = E::KIND,
+                "no write of a kind leaves its row any more, since reads returned none of the \
+                 last {MOST_MISSES} as their writes recorded them: record rows as reads return \
+                 them, or let `cache_on_write` be false"
+            ),
+            1 if is_hidden => tracing::warn!(
+                kind = E::KIND,
+                "a write recorded a row that reads leave out; it is not cached. After a soft \
+                 delete, say `deleted(&before)`"
+            ),
+            1 => tracing::warn!(
+                kind = E::KIND,
+                "a write recorded a row that reads return otherwise; it is not cached. Record \
+                 rows as reads return them, or let `cache_on_write` be false"
+            ),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::example::Hero;
+
+    fn shown(texts: &[&str]) -> Shown<Hero> {
+        let shown = Shown::new();
+        for text in texts {
+            shown.add(text);
+        }
+        shown
+    }
+
+    #[test]
+    fn a_value_that_no_read_has_shown_is_unknown() {
+        let shown = shown(&[r#"{"name":"Mia","deleted":null}"#]);
+        assert!(shown.has(r#"{"name":"Mia","deleted":null}"#));
+        assert!(!shown.has(r#"{"name":"Mia","deleted":"2026-11-29"}"#));
+        assert!(!shown.has(r#"{"name":"Mia","deleted":null,"more":1}"#));
+    }
+
+    #[test]
+    fn many_values_of_a_field_stand_for_all() {
+        let texts: Vec<String> = (1..=ENOUGH).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert!(!shown(&texts[1..]).has(r#"{"n":99}"#));
+        let all = shown(&texts);
+        assert!(all.has(r#"{"n":99}"#));
+        assert!(!all.has(r#"{"n":0}"#) && !all.has(r#"{"n":null}"#));
+    }
+
+    #[test]
+    fn a_field_within_a_field_is_a_field() {
+        let texts: Vec<String> = (1..=99)
+            .map(|n| format!(r#"{{"life":{{"begun":{n},"ended":null}},"state":{{"Live":{n}}}}}"#))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = shown(&texts);
+        assert!(shown.has(r#"{"life":{"begun":100,"ended":null},"state":{"Live":100}}"#));
+        assert!(!shown.has(r#"{"life":{"begun":100,"ended":100},"state":{"Live":1}}"#));
+        assert!(!shown.has(r#"{"life":{"begun":100,"ended":null},"state":{"Gone":1}}"#));
+    }
+
+    #[test]
+    fn fields_with_ever_new_names_are_bounded() {
+        let texts: Vec<String> = (0..9_999).map(|n| format!(r#"{{"f{n}":1}}"#)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let shown = shown(&texts);
+        assert!(shown.fields.lock().len() <= MOST_FIELDS);
+        assert!(!shown.has(r#"{"f9998":1}"#));
+    }
+
+    #[test]
+    fn many_texts_that_are_no_objects_stand_for_none() {
+        let texts: Vec<String> = (0..99).map(|n| format!("[{n}]")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        assert!(!shown(&texts).has("[99]"));
+    }
+
+    #[test]
+    fn a_text_that_is_no_object_is_one_value() {
+        let shown = shown(&["7"]);
+        assert!(shown.has("7") && !shown.has("8"));
+    }
+}

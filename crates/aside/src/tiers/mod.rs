@@ -1,0 +1,345 @@
+//! The tiers together: what every read and every write of one service shares.
+
+pub(crate) mod listeners;
+pub(crate) mod origin_guard;
+pub(crate) mod own_journal_rows;
+pub(crate) mod pending;
+pub(crate) mod tasks;
+pub(crate) mod uncacheable;
+pub(crate) mod kind;
+
+mod breaking;
+mod forget;
+mod gather;
+mod register;
+mod sweeps;
+
+pub(crate) use gather::Got;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::answer::Bypass;
+use crate::config::CacheConfig;
+use crate::entity::key::Key;
+use crate::insight::audit::{Audit, Event};
+use crate::insight::statistics::ServiceStatistics;
+use crate::local::Shares;
+use crate::protocol::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
+use crate::tiers::kind::AnyKind;
+use crate::tiers::listeners::Teller;
+use crate::tiers::origin_guard::{OriginGuard, Place};
+use crate::tiers::own_journal_rows::Journalled;
+use crate::tiers::pending::Pending;
+use crate::tiers::tasks::Tasks;
+use crate::tiers::uncacheable::Uncacheable;
+use crate::trust::breaker::Breaker;
+use crate::trust::epochs::Epochs;
+use crate::trust::generations::Stripes;
+use crate::trust::link::{Link, Suspicion};
+use crate::trust::unreleased::Held;
+
+/// Values of more bytes keep away from the connection of rows, and from the one
+/// that proves what was heard: a GET or a PING would wait behind them.
+pub(crate) const MUCH: usize = 64 * 1024;
+
+/// What every read and every write of one service shares.
+pub(crate) struct Tiers {
+    pub(crate) config: CacheConfig,
+    /// Names this service among all that share a Redis.
+    pub(crate) instance: u64,
+    /// `None` where caching is switched off.
+    pub(crate) shared: Option<Arc<dyn SharedTier>>,
+    pub(crate) link: Arc<Link>,
+    /// Of the one server that there is; each of several would have its own.
+    pub(crate) breaker: Breaker,
+    pub(crate) stripes: Arc<Stripes>,
+    pub(crate) held: Held,
+    pub(crate) uncacheable: Uncacheable,
+    pub(crate) journalled: Arc<Journalled>,
+    pub(crate) epochs: Epochs,
+    pub(crate) teller: Teller,
+    pub(crate) statistics: Arc<ServiceStatistics>,
+    pub(crate) tasks: Arc<Tasks>,
+    /// `None` where nothing is audited.
+    pub(crate) audit: Option<Arc<Audit>>,
+    shares: Shares,
+    /// In which half of a round of generations everything was thrown away last.
+    half: AtomicU32,
+    kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
+    /// Kinds written here of which no strategy is known; each is logged once.
+    unregistered: Mutex<BTreeSet<&'static str>>,
+    pub(crate) origin: OriginGuard,
+    gathering: Arc<gather::Gathering>,
+    sweeps: sweeps::Sweeps,
+    releases: mpsc::UnboundedSender<Pending>,
+    /// How much was put off, apart from what must wait for its time.
+    owed: AtomicUsize,
+}
+
+impl Tiers {
+    pub(crate) fn new(
+        config: CacheConfig,
+        instance: u64,
+        shared: Option<Arc<dyn SharedTier>>,
+        link: Arc<Link>,
+        stripes: Arc<Stripes>,
+        releases: mpsc::UnboundedSender<Pending>,
+    ) -> Self {
+        let statistics = Arc::new(ServiceStatistics::new());
+        let epochs = Epochs::new(link.is_remote());
+        Self {
+            tasks: Tasks::new(Arc::clone(&link), Arc::clone(&statistics)),
+            statistics,
+            instance,
+            shared,
+            link,
+            breaker: Breaker::new(config.operation_timeout / 2),
+            uncacheable: Uncacheable::new(Arc::clone(&stripes)),
+            stripes,
+            held: Held::default(),
+            journalled: Arc::default(),
+            epochs,
+            teller: Teller::new(),
+            audit: Audit::new(&config),
+            shares: Shares::new(config.l1_capacity_bytes),
+            half: AtomicU32::new(0),
+            kinds: Mutex::default(),
+            unregistered: Mutex::default(),
+            origin: OriginGuard::new(config.source_concurrency),
+            gathering: Arc::default(),
+            sweeps: sweeps::Sweeps::default(),
+            releases,
+            owed: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.config.namespace
+    }
+
+    /// Whether Redis may be asked: this instance is in step with it, and has
+    /// a connection to ask on.
+    pub(crate) fn is_usable(&self) -> bool {
+        let shared = self.shared.as_ref();
+        let usable = shared.is_some_and(|shared| shared.is_reachable()) && self.link.is_usable();
+        if !usable {
+            self.tasks.revive();
+        }
+        usable
+    }
+
+    /// Throws away what is held in process when the generation over everything
+    /// has gone through half of its bits. Called far more often than it can.
+    pub(crate) fn end_round(&self) {
+        let half = self.stripes.half();
+        if self.half.load(Ordering::Acquire) != half {
+            self.half.store(half, Ordering::Release);
+            self.shares.empty();
+        }
+    }
+
+    /// Whether this process keeps entries of its own.
+    pub(crate) fn has_in_process(&self) -> bool {
+        !self.config.max_staleness.is_zero() && self.shared.is_some()
+    }
+
+    /// Why a key may not be read from Redis now, if so. Asked after the stamp
+    /// was taken: whoever has the new generation must see the key held.
+    pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
+        if self.shared.is_none() {
+            Some(Bypass::Disabled)
+        } else if !self.is_usable() {
+            Some(Bypass::RedisUnavailable)
+        } else if self.held.contains(key) {
+            Some(Bypass::Held)
+        } else {
+            None
+        }
+    }
+
+    /// The lane for the next piece of work.
+    pub(crate) fn lane(&self) -> Lane {
+        self.shared.as_ref().map_or(Lane(0), |shared| shared.lane())
+    }
+
+    /// The lane for a list, or for another large value.
+    pub(crate) fn lane_of_lists(&self) -> Lane {
+        let shared = self.shared.as_ref();
+        shared.map_or(Lane(0), |shared| shared.lane_of_lists())
+    }
+
+    /// The lane for a value of so many bytes.
+    pub(crate) fn lane_for(&self, bytes: usize) -> Lane {
+        if bytes <= MUCH {
+            self.lane()
+        } else {
+            self.lane_of_lists()
+        }
+    }
+
+    /// The lane for what makes others forget.
+    pub(crate) fn lane_of_writes(&self) -> Lane {
+        let shared = self.shared.as_ref();
+        shared.map_or(Lane(0), |shared| shared.lane_of_writes())
+    }
+
+    /// Runs `ops` as one pipeline, and draws from what comes back, or does
+    /// not, what it says about the server.
+    pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let attempt = self.breaker.attempt();
+        let replies = self.ask_uncounted(lane, ops).await;
+        self.tell_breaker(&attempt, &replies, of_protocol);
+        replies
+    }
+
+    /// The same without a word to the breaker.
+    async fn ask_uncounted(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let Some(shared) = &self.shared else {
+            return Err(Unanswered::NotSent);
+        };
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let replies = shared.send(lane, ops).await;
+        match &replies {
+            Ok(replies) => {
+                for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
+                    self.judge_refusal(refused, of_protocol);
+                }
+            }
+            Err(Unanswered::TimedOut) => {
+                self.statistics.error("redis_timeout");
+                self.link.suspect(&Suspicion::TimedOut);
+            }
+            // On time, but slow to arrive as a whole.
+            Err(Unanswered::Late | Unanswered::Travelling) => self.statistics.error("redis_late"),
+            // Whoever noticed that the connection went has raised suspicion.
+            Err(Unanswered::Disconnected | Unanswered::NotSent) => {
+                self.statistics.error("redis_disconnected");
+            }
+        }
+        replies
+    }
+
+    /// The same for one operation.
+    pub(crate) async fn ask_one(&self, lane: Lane, op: Op) -> Result<Reply, Unanswered> {
+        let replies = self.ask(lane, vec![op]).await?;
+        // A refusal says that nothing was done, which is all a caller of one
+        // operation wants to know.
+        replies
+            .into_iter()
+            .next()
+            .and_then(Result::ok)
+            .ok_or(Unanswered::Disconnected)
+    }
+
+    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
+        if refused.is_out_of_memory() {
+            self.statistics.error("redis_out_of_memory");
+        } else if refused.code == "WRONGTYPE" {
+            self.statistics.error("redis_wrong_type");
+        } else {
+            // READONLY and NOREPLICAS come from servers that still answer.
+            self.statistics.error("redis_refused");
+            if of_protocol {
+                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            }
+        }
+    }
+
+    /// Whether Redis takes a script that writes, and a read, by trying both
+    /// on keys that nobody reads: on two of them, since a server in cluster mode
+    /// takes what touches one key, and refuses the rest.
+    pub(crate) async fn is_writable(&self) -> bool {
+        let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
+        let keys = vec![key("probe"), key("probe:2")];
+        let mut ops: Vec<Op> = keys
+            .iter()
+            .map(|key| Op::Invalidate {
+                key: key.clone(),
+                message: self.message(key),
+            })
+            .collect();
+        ops.push(Op::GetMany { keys });
+        // Uncounted: it is asked at every PING for as long as Redis refuses.
+        let replies = self.ask_uncounted(self.lane_of_writes(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
+    }
+
+    /// The beginning of every key of a kind.
+    pub(crate) fn prefix(&self, kind: &str) -> String {
+        let separator = if self.namespace().is_empty() { "" } else { ":" };
+        format!("{}{separator}{kind}:", self.namespace())
+    }
+
+    /// Notes what happened to a key, for whoever finds it wrong.
+    pub(crate) fn note(&self, key: &Key, event: Event) {
+        if let Some(audit) = &self.audit {
+            audit.note(key.hash(), event);
+        }
+    }
+
+    /// Puts a release, or an invalidation, off until Redis takes it.
+    pub(crate) fn later(&self, pending: Pending) {
+        self.tasks.revive();
+        if pending.due().is_none() {
+            self.owed.fetch_add(1, Ordering::AcqRel);
+        }
+        // Only a service that has been closed no longer listens, and it
+        // reads nothing from Redis either.
+        let _ = self.releases.send(pending);
+    }
+
+    /// Redis has taken something that was put off.
+    pub(crate) fn paid(&self, pending: &Pending) {
+        if pending.due().is_none() {
+            self.owed.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether nothing is put off that Redis could be told now.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.owed.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits for a place at the database while Redis is away; `None` if there was
+    /// none in time.
+    pub(crate) async fn place_at_source(&self) -> Option<Arc<Place>> {
+        let place = self.origin.place().await;
+        if place.is_none() {
+            self.statistics.error("source_overloaded");
+        }
+        place
+    }
+
+    /// Every kind that is cached here.
+    pub(crate) fn kinds(&self) -> BTreeMap<&'static str, Arc<dyn AnyKind>> {
+        self.kinds.lock().clone()
+    }
+
+    /// The kind that a raw key belongs to, if it is cached here.
+    pub(crate) fn kind_of(&self, key: &str) -> Option<&'static str> {
+        let kinds = self.kinds.lock();
+        kinds
+            .keys()
+            .copied()
+            .find(|kind| key.starts_with(&self.prefix(kind)))
+    }
+}
+
+impl fmt::Debug for Tiers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Tiers")
+            .field("instance", &self.instance)
+            .field("shared", &self.shared)
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}

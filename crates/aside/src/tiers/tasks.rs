@@ -1,0 +1,192 @@
+//! The tasks that keep a service in step with Redis, for as long as there is the
+//! service.
+//!
+//! Nobody waits for them, so nobody would miss one. One that panics is begun
+//! again, after a pause. A runtime that ends takes them all along, as where a
+//! service in a `static` is used by one test after another: they begin again on
+//! the runtime of whoever uses the service next. What they must not lose, such
+//! as what Redis is still to be told, is outside of them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::insight::statistics::ServiceStatistics;
+use crate::protocol::BoxFuture;
+use crate::runtime::task;
+use crate::trust::link::{Link, Suspicion};
+
+/// The shortest and the longest pause after a panic.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The tasks of one service.
+pub(crate) struct Tasks {
+    link: Arc<Link>,
+    statistics: Arc<ServiceStatistics>,
+    known: Mutex<Vec<Task>>,
+    running: Mutex<Vec<AbortHandle>>,
+    /// How often they began.
+    generation: AtomicU64,
+    /// Whether a runtime took along those of this generation.
+    taken: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// One of them, to be begun any number of times.
+#[derive(Clone)]
+struct Task {
+    name: &'static str,
+    begin: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+/// Notices that a runtime takes a task along.
+struct Taken {
+    tasks: Weak<Tasks>,
+    generation: u64,
+}
+
+impl Tasks {
+    pub(crate) fn new(link: Arc<Link>, statistics: Arc<ServiceStatistics>) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            statistics,
+            known: Mutex::default(),
+            running: Mutex::default(),
+            generation: AtomicU64::new(0),
+            taken: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins a task, here and wherever the service goes on. What `begin` makes
+    /// ends with the service alone.
+    pub(crate) fn add<F>(
+        self: &Arc<Self>,
+        name: &'static str,
+        begin: impl Fn() -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let begin = Arc::new(move || Box::pin(begin()) as BoxFuture<'static, ()>);
+        let task = Task { name, begin };
+        let mut known = self.known.lock();
+        self.spawn(&task);
+        known.push(task);
+    }
+
+    fn spawn(self: &Arc<Self>, task: &Task) {
+        let taken = Taken {
+            tasks: Arc::downgrade(self),
+            generation: self.generation.load(Ordering::Acquire),
+        };
+        let running = task::spawn(keep_running(task.clone(), taken)).abort_handle();
+        self.running.lock().push(running);
+    }
+
+    /// Begins them again if a runtime took them along. To be called where Redis
+    /// cannot be used: it costs those a look who can.
+    pub(crate) fn revive(self: &Arc<Self>) {
+        if self.taken.load(Ordering::Acquire) {
+            self.begin_again();
+        }
+    }
+
+    #[cold]
+    fn begin_again(self: &Arc<Self>) {
+        if self.closed.load(Ordering::Acquire) || Handle::try_current().is_err() {
+            return;
+        }
+        let known = self.known.lock();
+        if !self.taken.load(Ordering::Acquire) {
+            return;
+        }
+        // Of the old ones some may be on their way out yet: what they say of
+        // their end is not about the new ones.
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.taken.store(false, Ordering::Release);
+        let old = std::mem::take(&mut *self.running.lock());
+        old.iter().for_each(AbortHandle::abort);
+        known.iter().for_each(|task| self.spawn(task));
+        drop(known);
+        tracing::warn!("the tasks that keep Redis in step begin again on another runtime");
+    }
+
+    /// Ends them for good.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let running = std::mem::take(&mut *self.running.lock());
+        running.iter().for_each(AbortHandle::abort);
+    }
+
+    fn panicked(&self, name: &'static str, is_new: bool) {
+        self.statistics.error("task_panicked");
+        // A log that cannot be written may be why it panicked.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.link.suspect(&Suspicion::TaskPanicked);
+            if is_new {
+                tracing::error!(
+                    task = name,
+                    "a task that keeps Redis in step panicked; it begins again"
+                );
+            }
+        }));
+    }
+}
+
+/// Runs a task to its end, however often it panics.
+async fn keep_running(task: Task, mut taken: Taken) {
+    let mut pause = PAUSE.0;
+    loop {
+        let begun = Instant::now();
+        let running = async { (task.begin)().await };
+        if AssertUnwindSafe(running).catch_unwind().await.is_ok() {
+            break;
+        }
+        if PAUSE.1 < begun.elapsed() {
+            pause = PAUSE.0;
+        }
+        let Some(tasks) = taken.tasks.upgrade() else {
+            break;
+        };
+        tasks.panicked(task.name, pause == PAUSE.0);
+        drop(tasks);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+    taken.tasks = Weak::new();
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let Some(tasks) = self.tasks.upgrade() else {
+            return;
+        };
+        let is_current = tasks.generation.load(Ordering::Acquire) == self.generation;
+        if !is_current || tasks.closed.load(Ordering::Acquire) {
+            return;
+        }
+        if !tasks.taken.swap(true, Ordering::AcqRel) {
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                tasks.link.suspect(&Suspicion::RuntimeEnded);
+            }));
+        }
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.known.lock();
+        formatter
+            .debug_list()
+            .entries(names.iter().map(|task| task.name))
+            .finish()
+    }
+}

@@ -1,0 +1,287 @@
+//! One write: what it changed, and the forgetting around its commit.
+//!
+//! ```text
+//! lock, write     record      quarantine        COMMIT       release
+//! ───────────────────┬───────────┬─────────────────┬────────────┬─────
+//! copies may exist   │           │ none exist, none can be made │
+//! ```
+//!
+//! Between quarantine and release no copy of a changed key exists in Redis and
+//! none can be made, so whoever reads in between reads the database, before or
+//! after the commit, and nobody can keep what they read. A writer that dies in
+//! between leaves its quarantine behind, which expires.
+//!
+//! A write has one of three verdicts. Committed and rolled back are certain,
+//! and release at once. Everything else is ambiguous (the connection broke in
+//! the COMMIT, the future was dropped): the transaction may still commit, so
+//! the quarantine is left to run its time.
+
+mod quarantine;
+mod value;
+mod verdict;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::entity::key::Key;
+use crate::entity::{self, Dependents, Entity};
+use crate::protocol::Token;
+use crate::recovery::journal::all_of;
+use crate::tiers::Tiers;
+use crate::tiers::own_journal_rows::Journalled;
+
+use value::{NewRow, NewValue};
+
+/// One write: what it changed, and the forgetting around its commit.
+///
+/// A repository is handed one by the cache in front of it; a transaction of
+/// your own gets one from [`CacheService::write`](crate::CacheService::write).
+/// Record what the transaction changed, call [`before_commit`](Self::before_commit)
+/// last before the commit, and say how it ended.
+///
+/// # Cancellation
+/// A `Write` dropped after `before_commit` and without a verdict counts as
+/// ambiguous: its keys are read from the database for
+/// `CACHE_QUARANTINE_TTL_MS`, and then forgotten once more.
+pub struct Write {
+    tiers: Option<Arc<Tiers>>,
+    /// Whether new rows may be left in Redis: only where the library itself
+    /// sees the commit.
+    leaves_values: bool,
+    recorded: Vec<Recorded>,
+    known: HashSet<Key>,
+    /// How many keys of each kind.
+    counts: BTreeMap<&'static str, u64>,
+    everything: Vec<&'static str>,
+    values: HashMap<Key, Box<dyn NewValue>>,
+    rounds: Vec<Round>,
+    unquarantined: Vec<String>,
+    /// Rows of whole kinds that this write has put into the journal.
+    journalled: Mutex<Vec<i64>>,
+    attempted: bool,
+    rolled_back: bool,
+}
+
+struct Recorded {
+    key: Key,
+    kind: &'static str,
+}
+
+/// One QUARANTINE pipeline.
+struct Round {
+    writer: Token,
+    begun: Instant,
+    acknowledged: Vec<Key>,
+    /// Held on this instance since the reply failed to come.
+    held: Vec<Key>,
+    /// Sent, and no reply yet.
+    sent: Vec<Key>,
+}
+
+/// Keys whose quarantine Redis did not acknowledge.
+///
+/// They belong in the journal, in the same transaction: without it, other
+/// instances learn of them only when this one reaches Redis again.
+#[derive(Debug)]
+pub struct Unquarantined<'w> {
+    keys: &'w [String],
+    kinds: &'w [&'static str],
+    journalled: &'w Mutex<Vec<i64>>,
+    own: Option<&'w Journalled>,
+}
+
+impl Unquarantined<'_> {
+    /// The keys, as they stand in Redis.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        self.keys
+    }
+
+    /// Whether every key was acknowledged. A write of whole kinds has rows
+    /// for the journal all the same.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// What to insert into the journal for whole kinds, one row each: a crash
+    /// before their second forgetting would leave what was read in between.
+    /// Their ids belong to [`journalled`](Self::journalled).
+    pub fn kinds(&self) -> impl Iterator<Item = String> {
+        self.kinds.iter().map(|kind| all_of(kind))
+    }
+
+    /// All that is to be inserted into the journal, one row each: the keys,
+    /// and the whole kinds.
+    pub fn rows(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().cloned().chain(self.kinds())
+    }
+
+    /// Says which rows hold the whole kinds of this write. They are deleted
+    /// when it has forgotten these after its commit; otherwise they are worked
+    /// off like others, which makes the kinds cold once more.
+    pub fn journalled(&self, ids: &[i64]) {
+        if let Some(own) = self.own {
+            own.begin(ids);
+            self.journalled.lock().extend(ids);
+        }
+    }
+}
+
+impl Write {
+    /// A write that no cache hears of.
+    #[must_use]
+    pub fn uncached() -> Self {
+        Self::new(None, false)
+    }
+
+    /// Whether no cache hears of it: nobody is told what it changes, unless
+    /// the database tells them.
+    #[must_use]
+    pub fn is_uncached(&self) -> bool {
+        self.tiers.is_none()
+    }
+
+    /// A write whose transaction is the caller's own.
+    pub(crate) fn of_caller(tiers: Arc<Tiers>) -> Self {
+        Self::new(Some(tiers), false)
+    }
+
+    /// A write whose end the decorator sees.
+    pub(crate) fn of_repository(tiers: Arc<Tiers>) -> Self {
+        Self::new(Some(tiers), true)
+    }
+
+    fn new(tiers: Option<Arc<Tiers>>, leaves_values: bool) -> Self {
+        Self {
+            tiers,
+            leaves_values,
+            recorded: Vec::new(),
+            known: HashSet::new(),
+            counts: BTreeMap::new(),
+            everything: Vec::new(),
+            values: HashMap::new(),
+            rounds: Vec::new(),
+            unquarantined: Vec::new(),
+            journalled: Mutex::default(),
+            attempted: false,
+            rolled_back: false,
+        }
+    }
+
+    /// Records a row that this transaction added, as the database returned it.
+    pub fn created<E: Entity>(&mut self, after: &E) {
+        self.record(None, Some(after));
+    }
+
+    /// Records a row that this transaction changed: `before` as it was under
+    /// its lock, `after` as the database returned it, and as reads return it.
+    ///
+    /// A row that reads leave out from now on, as after a soft delete, is
+    /// [`deleted`](Self::deleted).
+    pub fn updated<E: Entity>(&mut self, before: &E, after: &E) {
+        self.record(Some(before), Some(after));
+    }
+
+    /// Records a row that this transaction removed, or that reads leave out from
+    /// now on, as it was under its lock.
+    pub fn deleted<E: Entity>(&mut self, before: &E) {
+        self.record(Some(before), None);
+    }
+
+    /// Records a row that an upsert (`ON CONFLICT`) stored: `before` as it was
+    /// under its lock, or `None` if there was none.
+    ///
+    /// Where the statement does not tell what it replaced, lock and read the row
+    /// first; otherwise the lists of the replaced row stay as they were until
+    /// their TTL. [`everything`](Self::everything) is right as well, and costs
+    /// the whole kind.
+    pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
+        self.record(before, Some(after));
+    }
+
+    /// Records that any row of the kind may have changed, as after a
+    /// statement whose rows are not known, or are more than a thousand.
+    pub fn everything<E: Entity>(&mut self) {
+        if !self.everything.contains(&E::KIND) {
+            self.everything.push(E::KIND);
+        }
+    }
+
+    fn record<E: Entity>(&mut self, before: Option<&E>, after: Option<&E>) {
+        let Some(tiers) = self.tiers.clone() else {
+            return;
+        };
+        let namespace = tiers.namespace();
+        let kind = tiers.kind_of_write::<E>();
+        // The rows of another type say nothing of the lists of the cached one.
+        if kind.is_none() && tiers.other_type::<E>().is_some() {
+            self.everything::<E>();
+        }
+        // Mostly both rows have one id and stand in the same lists, and making
+        // a key costs more than anything else here. Values that are equal, and
+        // written otherwise, have two.
+        let (mut stamp, mut lists) = (None, Vec::new());
+        let mut known: Option<(&E::Id, Key)> = None;
+        for row in before.into_iter().chain(after) {
+            let id = match known.take() {
+                Some((id, key)) if E::HAS_EXACT_ID && id == row.id() => key,
+                _ => entity::id_key::<E>(namespace, row.id()),
+            };
+            // The last row recorded under an id is the one that stands.
+            let replaced = self.values.remove(&id);
+            stamp = replaced.and_then(|value| value.stamp()).or(stamp);
+            self.add(id.clone(), E::KIND);
+            known = Some((row.id(), id));
+            row.indexes(&mut |index| {
+                if !(E::HAS_EXACT_INDEXES && lists.contains(&index)) {
+                    self.add(entity::index_key::<E>(namespace, &index), E::KIND);
+                    lists.push(index);
+                }
+            });
+            let mut add = |key: crate::entity::key::KeyWriter| self.add(key.finish(), E::KIND);
+            let mut dependents = Dependents::new(namespace, &mut add);
+            row.dependents(&mut dependents);
+            if let Some(kind) = &kind {
+                kind.strategy.dependents(row, &mut dependents);
+            }
+        }
+        if E::LIST_ALL {
+            self.add(entity::all_key(namespace, E::KIND), E::KIND);
+        }
+        if let (true, Some(kind), Some(row), Some((_, id))) =
+            (self.leaves_values, kind, after, known)
+            && kind.strategy.cache_on_write()
+        {
+            let row = Arc::new(row.clone());
+            let value = NewRow {
+                kind,
+                row,
+                stamp,
+                leaving: None,
+            };
+            self.values.insert(id, Box::new(value));
+        }
+    }
+
+    fn add(&mut self, key: Key, kind: &'static str) {
+        if self.known.insert(key.clone()) {
+            *self.counts.entry(kind).or_default() += 1;
+            self.recorded.push(Recorded { key, kind });
+        }
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Write")
+            .field("keys", &self.known.len())
+            .field("attempted", &self.attempted)
+            .finish_non_exhaustive()
+    }
+}
