@@ -1,9 +1,10 @@
-//! The clock that is read on every in-process hit, and the ones beside it.
+//! Clocks: a coarse one, read on every local hit, and precise ones.
 //!
-//! It is coarse, because a precise one costs more than the hit itself on some
-//! machines: its tick, at most 10 ms, adds to the staleness bound. It is read
-//! and never cached by a ticking thread, because a stopped process (SIGSTOP)
-//! must find itself late the moment it runs again.
+//! The coarse clock's tick is at most 10 ms and adds to the staleness bound. A
+//! precise clock costs more than the hit itself on some machines.
+//!
+//! Suspended process. No thread caches the time, because a process stopped by
+//! SIGSTOP must see how late it is as soon as it runs again.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -18,12 +19,12 @@ use crate::runtime::simulated;
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// Before anything happened.
+    /// Earlier than any event.
     pub(crate) const NEVER: Self = Self(0);
-    /// After everything.
+    /// Later than any event.
     pub(crate) const ALWAYS: Self = Self(u64::MAX);
 
-    /// Now, at most one tick late.
+    /// Returns the current time, at most one tick late.
     #[inline]
     pub(crate) fn now() -> Self {
         #[cfg(test)]
@@ -53,14 +54,16 @@ impl Moment {
         Self(self.0.saturating_add(whole_millis(duration)))
     }
 
-    /// How long after `earlier` this is; zero when it is not.
+    /// Returns the time from `earlier` to this moment; zero if `earlier` is
+    /// later.
     #[inline]
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Now by the wall clock, which is compared with that of other machines.
+/// Returns the wall clock's time, which is compared with other machines'
+/// clocks.
 pub(crate) fn wall() -> Timestamp {
     #[cfg(test)]
     if let Some(wall) = simulated::wall() {
@@ -69,7 +72,8 @@ pub(crate) fn wall() -> Timestamp {
     Timestamp::now()
 }
 
-/// A precise monotonic time that is only ever compared with itself.
+/// Returns a precise monotonic time, comparable only with other results of this
+/// function.
 pub(crate) fn micros() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     #[cfg(test)]
@@ -83,7 +87,7 @@ fn whole_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A duration in milliseconds, as far as 64 bits go.
+/// Returns a duration in milliseconds, saturating at 64 bits.
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_lags_real_time_by_no_more_than_a_tick() {
+    fn the_clock_is_at_most_one_tick_late() {
         let (begin, coarse) = (std::time::Instant::now(), Moment::now());
         while begin.elapsed() < Duration::from_millis(50) {
             std::hint::spin_loop();

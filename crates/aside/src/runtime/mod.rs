@@ -1,5 +1,5 @@
-//! What the library asks of the machine and of its runtime: the time, tasks, and
-//! what threads meet in. In tests all of it can be simulated.
+//! The interface to the machine: the time, tasks, and shared state. Tests can
+//! simulate all of it.
 
 #[cfg(test)]
 pub(crate) mod simulated;

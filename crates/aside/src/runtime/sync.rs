@@ -1,13 +1,12 @@
-//! What threads meet in, for the two modules that are searched for bad
-//! interleavings.
+//! Shared state between threads, for the two modules that are model checked.
 //!
-//! `aside-interleavings` compiles the very files of `stripes` and `flight`
-//! beside another module of this name, whose types let a checker decide who
-//! runs next. Here they are what they are called, at no cost.
+//! `aside-interleavings` compiles the files of `generations` and `flight`
+//! beside another module of this name. The types there let a checker decide
+//! which thread runs next. Here they are the plain types, at no cost.
 
 pub(crate) use std::sync::atomic;
 
 pub(crate) use parking_lot::Mutex;
-/// In tests `flight` takes the one of `simulated`, which wakes in order.
+/// In tests `flight` uses the one of `simulated`, which wakes waiters in order.
 #[cfg(not(test))]
 pub(crate) use tokio::sync::watch;

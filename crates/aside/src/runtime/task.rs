@@ -1,7 +1,7 @@
-//! Starting a task of this process.
+//! Starting a task.
 //!
-//! The one place where that is done, because a simulated world has several
-//! processes in one, and stops and kills them.
+//! The only place that does so, because a simulated world runs several
+//! processes in one and stops and kills them.
 
 use std::panic::resume_unwind;
 
@@ -14,8 +14,8 @@ use tokio::spawn as spawn_pinned;
 
 /// Starts a task.
 ///
-/// What runs a transaction of somebody's is a future of kilobytes, and tokio
-/// moves one as often as five times, to be copied each time. A pointer is not.
+/// The future is boxed: a future that runs a caller's transaction takes
+/// kilobytes, and tokio copies it up to five times.
 pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -23,8 +23,8 @@ where
     spawn_pinned(Box::pin(future))
 }
 
-/// Does some work as a task of its own, so that a caller who goes away does not
-/// take it along; what panics there panics here.
+/// Runs `work` as a separate task, so that it continues if the caller is
+/// cancelled. A panic in the task panics here.
 pub(crate) async fn outlive<F>(work: F) -> F::Output
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -32,7 +32,7 @@ where
     match spawn(work).await {
         Ok(done) => done,
         Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-        // The runtime is shutting down, and this future with it.
+        // The runtime is shutting down and will drop this future as well.
         Err(_) => std::future::pending().await,
     }
 }

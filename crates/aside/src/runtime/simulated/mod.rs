@@ -1,14 +1,14 @@
-//! What a simulated world puts in the place of the machine: clocks, a network,
-//! and processes that stop and die.
+//! The simulated machine: clocks, a network, and processes that stop and die.
 //!
-//! The library asks here, in tests alone, where it would ask the machine:
-//! `clock` for the time, `task` for a task, `shared/redis` for a connection.
-//! Nothing in it is left to chance, the order of those who wait included.
-//! Everything is a thread's own, so that a world, which runs on one thread,
-//! disturbs no other test. Without a world the machine answers.
+//! In tests the library asks this module instead of the machine: `clock` for
+//! the time, `task` for a task, `redis/connection` for a connection. Everything
+//! is deterministic, including the order in which waiters wake.
 //!
-//! A rule of the protocol can be left out as well. A simulation that never
-//! finds anything proves little before it has been seen to find that.
+//! All state is per thread. A world runs on one thread, so it does not disturb
+//! other tests. A thread without a world uses the real machine.
+//!
+//! A rule of the protocol can be left out, because a simulation that finds
+//! nothing proves little until it has been seen to find that.
 
 pub(crate) mod watch;
 
@@ -29,14 +29,14 @@ use tokio::time::Instant;
 /// The tick of the coarse clock.
 const TICK: Duration = Duration::from_millis(4);
 
-/// What the wall clocks say when a world begins, in seconds.
+/// The time of the wall clocks at the beginning of a world, in seconds.
 const BEGINNING: i64 = 1_800_000_000;
 
-/// A connection to the simulated server in the making.
+/// A future that connects to the simulated server.
 pub(crate) type Connecting =
     Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send + 'static>>;
 
-/// Where connections of a process come from.
+/// Opens connections for a process.
 pub(crate) type Network = Arc<dyn Fn(&Arc<Process>) -> Connecting>;
 
 thread_local! {
@@ -51,41 +51,42 @@ thread_local! {
 pub(crate) enum Rule {
     /// Generations are taken before the GET is sent.
     GenerationsBeforeGet,
-    /// Nobody joins a load that began before they asked.
+    /// A reader does not join a load that began before its request.
     JoinInTime,
-    /// A proof is good for H.
+    /// A proof expires after H.
     ProofsAge,
     /// A value of another history is not served.
     HistoryTag,
     /// A value of an older epoch is not served.
     Epoch,
-    /// Nothing is filled without the lease. (The server's.)
+    /// A fill needs the lease. (Left out in the server.)
     LeaseToFill,
-    /// Messages are applied. (The server's: it sends none.)
+    /// Messages are applied. (Left out in the server, which sends none.)
     Messages,
-    /// What the journal holds is worked off. (The instances never ask for it.)
+    /// Journal entries are applied. (Left out in the instances, which do not
+    /// poll.)
     Journal,
-    /// Quarantined before the commit. (The repository's.)
+    /// Keys are quarantined before the commit. (Left out in the repository.)
     QuarantineBeforeCommit,
 }
 
-/// Whether this rule is left out in the world of this thread.
+/// Returns true if this thread's world leaves `rule` out.
 pub(crate) fn without(rule: Rule) -> bool {
     WITHOUT.get() == Some(rule)
 }
 
-/// Makes this thread a world of its own, until the guard is dropped.
+/// Makes this thread a separate world until the guard is dropped.
 pub(crate) fn begin(without: Option<Rule>) -> World {
     BEGUN.set(Some(Instant::now()));
     WITHOUT.set(without);
     World
 }
 
-/// A world as long as it lasts.
+/// Ends the world when dropped.
 pub(crate) struct World;
 
 impl World {
-    /// Gives processes their connections from now on.
+    /// Sets the network that opens connections for processes.
     pub(crate) fn connects_by(&self, network: Network) {
         NETWORK.set(Some(network));
     }
@@ -100,32 +101,32 @@ impl Drop for World {
     }
 }
 
-/// How long the world has lasted.
+/// Returns the time since the world began.
 pub(crate) fn elapsed() -> Option<Duration> {
     BEGUN.get().map(|begun| begun.elapsed())
 }
 
-/// The same by the coarse clock.
+/// Returns the time since the world began by the coarse clock.
 pub(crate) fn coarse() -> Option<Duration> {
     let ticks = elapsed()?.as_millis() / TICK.as_millis();
     Some(TICK * u32::try_from(ticks).ok()?)
 }
 
-/// What the wall clock of the process that runs now says.
+/// Returns the wall clock's time in the process that runs now.
 pub(crate) fn wall() -> Option<Timestamp> {
     let ahead = PROCESS.with_borrow(|process| process.as_ref().map_or(0, |it| it.ahead_millis));
     let elapsed = i64::try_from(elapsed()?.as_millis()).ok()?;
     Timestamp::from_millisecond(BEGINNING * 1000 + elapsed + ahead).ok()
 }
 
-/// A connection for the process that runs now; `None` without a world.
+/// Opens a connection for the process that runs now; `None` without a world.
 pub(crate) fn connect() -> Option<Connecting> {
     let network = NETWORK.with_borrow(Option::clone)?;
     let process = PROCESS.with_borrow(Option::clone)?;
     Some(network(&process))
 }
 
-/// Starts a task, of the process that runs now where there is one.
+/// Starts a task, in the process that runs now if there is one.
 pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -136,14 +137,14 @@ where
     }
 }
 
-/// A process of the world: an instance, with whatever tasks it starts.
+/// A process of the world: one instance and its tasks.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) number: usize,
     /// How far its wall clock is ahead.
     ahead_millis: i64,
     dead: AtomicBool,
-    /// Who is to be woken when it goes on; `None` while it runs.
+    /// Tasks to wake when the process continues; `None` while it runs.
     stopped: Mutex<Option<Vec<Waker>>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
@@ -163,7 +164,7 @@ impl Process {
         self.dead.load(Ordering::Relaxed)
     }
 
-    /// No task of it runs from here on, and its connections end.
+    /// Stops all tasks for good and ends the connections.
     pub(crate) fn kill(&self) {
         self.dead.store(true, Ordering::Relaxed);
         for task in self.tasks.lock().drain(..) {
@@ -171,12 +172,12 @@ impl Process {
         }
     }
 
-    /// No task of it runs until it goes on; its timers and sockets live.
+    /// Suspends all tasks; timers and sockets stay alive.
     pub(crate) fn stop(&self) {
         self.stopped.lock().get_or_insert_default();
     }
 
-    /// Goes on; its tasks find out in an order of `rng`'s.
+    /// Continues the process and wakes its tasks in an order drawn from `rng`.
     pub(crate) fn go_on(&self, rng: &mut fastrand::Rng) {
         let mut sleepers = self.stopped.lock().take().unwrap_or_default();
         rng.shuffle(&mut sleepers);
@@ -202,7 +203,7 @@ impl Process {
         task
     }
 
-    /// Whether nothing may run now; `waker` is called when that is over.
+    /// Returns true if no task may run now; `waker` is called when it may.
     fn is_still(&self, waker: &Waker) -> bool {
         if let Some(sleepers) = &mut *self.stopped.lock() {
             sleepers.push(waker.clone());
@@ -212,7 +213,7 @@ impl Process {
     }
 }
 
-/// A future of one process: it runs while the process does.
+/// A future that is polled only while its process runs.
 struct Within<F> {
     process: Arc<Process>,
     future: Pin<Box<F>>,

@@ -1,7 +1,8 @@
-//! `tokio::sync::watch`, as much of it as is used here, with one difference:
-//! who waits is woken in the order of waiting. Tokio draws that order, from a
-//! number that only an unstable setting can seed, and a world would not happen
-//! twice.
+//! The used part of `tokio::sync::watch`, except that waiters wake in the order
+//! of waiting.
+//!
+//! Tokio picks a random order whose seed only an unstable setting can fix. With
+//! it a world could not be repeated.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 struct Shared<T> {
-    /// How often it was changed, and what it is.
+    /// The number of changes, and the value.
     state: Mutex<(u64, T)>,
     changed: Notify,
     receivers: AtomicUsize,
@@ -24,7 +25,7 @@ pub(crate) struct Receiver<T> {
     seen: u64,
 }
 
-/// What is watched, locked.
+/// The watched value, locked.
 pub(crate) struct Ref<'a, T>(MutexGuard<'a, (u64, T)>);
 
 impl<T> Deref for Ref<'_, T> {
@@ -35,7 +36,7 @@ impl<T> Deref for Ref<'_, T> {
     }
 }
 
-/// Never happens: a receiver keeps what it watches.
+/// Never returned, because a receiver keeps the value alive.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
