@@ -1,15 +1,15 @@
-# What one does with this repository. `make test` is what has to pass.
+# Tasks of this repository. `make test` must pass before a change is merged.
 
 STAGE := @scripts/stage
 
 .PHONY: help
 help:
-	@echo "make test   install what the tests need, then check and test everything"
-	@echo "make check  formatting, lints and documentation, without tests"
+	@echo "make test   install Redis and PostgreSQL, then check and test everything"
+	@echo "make check  formatting, words, lints and documentation, without tests"
 	@echo "make setup  install Redis, PostgreSQL, rustfmt and clippy where missing"
-	@echo "make soak   put real processes to faults for MINUTES (10), and report"
-	@echo "make benchmarks   measure everything again into docs/benchmarks/"
-	@echo "make deny   licences, advisories and bans of the dependencies"
+	@echo "make soak   run real processes under faults for MINUTES (10), and report"
+	@echo "make benchmarks   measure again and rewrite docs/benchmarks/"
+	@echo "make deny   check licences, advisories and bans of the dependencies"
 
 .PHONY: setup
 setup:
@@ -18,6 +18,7 @@ setup:
 .PHONY: check
 check: setup
 	$(STAGE) "formatting" cargo fmt --all --check
+	$(STAGE) "words" scripts/words
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
