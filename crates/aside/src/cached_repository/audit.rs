@@ -141,10 +141,10 @@ impl<R: Repository> CachedRepository<R> {
     /// Where a value is that one fill brought.
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
         let in_process = self.hit(asked, Kept::fill) == Some(fill);
-        if in_process && since < self.tiers().link.proved_at() {
+        let key = asked.key(self.tiers().namespace());
+        if in_process && since < self.tiers().shard_of(&key).link.proved_at() {
             return Place::Served(Tier::Process);
         }
-        let key = asked.key(self.tiers().namespace());
         let mark = self.mark(&key);
         if self.closed(&key, mark).is_none()
             && let Looked::Hit(stored) = self.look(asked, &key, mark, Freshness::Any).await

@@ -28,29 +28,29 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
     loop {
         let Some(tiers) = tiers.upgrade() else { return };
         // Before the pass begins: it says nothing of what comes later.
-        let proved = tiers.link.proved();
+        let proved = tiers.proved();
         match drain.pass(&tiers).await {
             Ok((all, history)) => {
                 let this = &mut *drain;
                 // Before Redis is trusted: all of it may be of a database that went back.
                 this.compared.compare(history, &this.journal, &tiers).await;
                 if all {
-                    tiers.link.drained(proved);
+                    tiers.drained(&proved);
                 }
                 drain.failing = false;
             }
             Err(error) => drain.say(&tiers, &error),
         }
-        let (link, own) = (Arc::clone(&tiers.link), Arc::clone(&tiers.journalled));
-        let poll = tiers.config.journal_poll;
+        let own = Arc::clone(&tiers.journalled);
+        let (poll, undrained) = (tiers.config.journal_poll, tiers.undrained());
         drop(tiers);
         let next = tokio::time::sleep(poll);
-        tokio::pin!(next);
+        tokio::pin!(next, undrained);
         loop {
             tokio::select! {
                 biased;
                 () = &mut next => break,
-                () = link.undrained() => break,
+                () = &mut undrained => break,
                 // Before others read them, and do once more what was done.
                 () = own.wait() => drain.delete_own(&own),
             }
@@ -133,7 +133,7 @@ impl<J: Journal> Drain<J> {
     /// In another era the database may have gone back. Then its ids come again, for
     /// rows that are about something else.
     fn forget_ids(&mut self, tiers: &Tiers) {
-        let era = tiers.link.era();
+        let era = tiers.era();
         if std::mem::replace(&mut self.era, era) != era {
             self.have_gone(tiers, i64::MIN, i64::MAX, &BTreeSet::new());
             self.deleting.abort_all();

@@ -40,7 +40,8 @@ use crate::redis::pool::{LaneState, Tended, with_scripts};
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
 use crate::tiers::Tiers;
-use crate::trust::link::{Link, Suspicion};
+use crate::tiers::shard::Shard;
+use crate::trust::link::Suspicion;
 use crate::trust::refusal::REPLICA;
 
 /// How often the server is asked how it is.
@@ -73,13 +74,13 @@ pub(crate) type SharedInfo = Arc<Mutex<Option<ServerInfo>>>;
 /// Watches until the service is gone.
 pub(crate) async fn run(
     endpoint: Endpoint,
-    link: Arc<Link>,
+    shard: Arc<Shard>,
     lane: Arc<LaneState>,
     tiers: Weak<Tiers>,
     info: SharedInfo,
     silence: Duration,
 ) {
-    let mut last = Instant::now();
+    let (link, mut last) = (&shard.link, Instant::now());
     loop {
         let Some(channel) = tiers
             .upgrade()
@@ -109,7 +110,7 @@ pub(crate) async fn run(
         match watch.await {
             Ok(wire) => {
                 let tended = Tended(&lane, &wire);
-                prove(&tended, &link, &tiers, &info, &gone, silence, &mut last).await;
+                prove(&tended, &shard, &tiers, &info, &gone, silence, &mut last).await;
                 drop(tended);
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
@@ -118,7 +119,7 @@ pub(crate) async fn run(
         }
         *info.lock() = None;
         tokio::time::sleep(PAUSE).await;
-        meter(&link, &tiers, &mut last);
+        meter(&shard, &tiers, &mut last);
     }
 }
 
@@ -148,13 +149,14 @@ async fn open(
 /// Sends PINGs until the connection is gone, or silent for too long.
 async fn prove(
     Tended(lane, wire): &Tended<'_>,
-    link: &Link,
+    shard: &Shard,
     tiers: &Weak<Tiers>,
     info: &SharedInfo,
     gone: &Notify,
     silence: Duration,
     last: &mut Instant,
 ) {
+    let link = &*shard.link;
     let every = (link.bound() / 4).min(MOST_BETWEEN_PINGS);
     let late = (link.bound() / 2).min(silence);
     let mut asked = Instant::now();
@@ -228,7 +230,7 @@ async fn prove(
                     // Before the harmless write, which goes out on it.
                     lane.answers(wire, link.tag());
                     let doubted = !tried || link.was_refused(suspicions);
-                    if tiers.believes_pong(doubted).await {
+                    if tiers.believes_pong(shard, doubted).await {
                         tried = true;
                         link.pong(sent, suspicions);
                     }
@@ -247,7 +249,7 @@ async fn prove(
             Ok(replies) => link.suspect(&Suspicion::Refused(code_in(replies))),
             Err(_) => return,
         }
-        meter(link, tiers, last);
+        meter(shard, tiers, last);
         if asked.elapsed() >= ASK_SERVER {
             asked = Instant::now();
             let answer = tokio::time::timeout(silence, ask_server(wire)).await;
@@ -279,7 +281,7 @@ fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
 async fn learn_era(wire: &Wire, tiers: &Tiers, era: &WireReply) -> Result<(), Suspicion> {
     match era {
         WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
-        WireReply::Nil if tiers.link.era() == 0 => {}
+        WireReply::Nil if tiers.era() == 0 => {}
         WireReply::Nil => {
             let op = Op::History {
                 key: message::epochs_key(tiers.namespace()),
@@ -390,13 +392,13 @@ fn code_in(replies: &[WireReply]) -> String {
 }
 
 /// Counts the time in which nothing was proved.
-fn meter(link: &Link, tiers: &Weak<Tiers>, last: &mut Instant) {
+fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
     if let Some(tiers) = tiers.upgrade() {
-        tiers.show_breaker();
+        shard.show_breaker();
         tiers.end_round();
     }
-    if !link.is_usable() {
-        link.count_unsynced(last.elapsed());
+    if !shard.link.is_usable() {
+        shard.link.count_unsynced(last.elapsed());
     }
     *last = Instant::now();
 }

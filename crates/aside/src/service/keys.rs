@@ -162,10 +162,10 @@ impl CacheService {
     /// Dropped, it may have been done or not; call it again.
     pub async fn database_went_back(&self) -> Invalidated {
         let tiers = self.tiers();
-        if tiers.shared.is_none() {
+        if !tiers.is_enabled() {
             return Invalidated::default();
         }
-        let told = match tiers.link.is_remote() {
+        let told = match tiers.is_remote() {
             true => tiers.is_usable() && tiers.begin_era().await.is_ok(),
             // Nobody would hear of an era within this process, and its tier forgets
             // what it is asked to at once.
@@ -180,14 +180,14 @@ impl CacheService {
         tracing::warn!(pending, "the database went back: everything is forgotten");
         Invalidated {
             keys: 0,
-            pending: pending || tiers.link.is_remote() && !told,
+            pending: pending || tiers.is_remote() && !told,
         }
     }
 
     /// Makes every copy of a key forget, now or when Redis is back.
     pub(crate) async fn forget_key(&self, key: &Key, reason: Reason) -> Invalidated {
         let tiers = self.tiers();
-        if tiers.shared.is_none() {
+        if !tiers.is_enabled() {
             return Invalidated::default();
         }
         let forgotten =

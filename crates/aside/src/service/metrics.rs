@@ -174,7 +174,7 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "Quarantines lost before their release",
         lost,
     )?;
-    let unsynced = tiers.link.unsynced_total().as_secs_f64();
+    let unsynced = tiers.unsynced_total().as_secs_f64();
     let help = "Time in which nothing proved that every message was heard";
     page.encode("aside_unsynced_seconds", help, &ConstCounter::new(unsynced))?;
     let lag = vec![(Vec::new(), &statistics.invalidation_lag)];
@@ -196,10 +196,7 @@ impl ServiceCollector {
     fn redis(&self, page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         let server = self.server.lock().clone().unwrap_or_default();
         let up = tiers.is_usable();
-        let open = tiers
-            .shared
-            .as_ref()
-            .map_or(0, |shared| shared.connections());
+        let open = tiers.connections();
         let most = tiers.config.redis_max_connections;
         page.gauge(
             "aside_redis_up",
@@ -219,7 +216,7 @@ impl ServiceCollector {
         page.gauge(
             "aside_breaker_state",
             "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
-            u64::from(tiers.breaker.state().number()),
+            u64::from(tiers.breaker_state().number()),
         )?;
         let used = server.used_memory_bytes;
         page.gauge(

@@ -104,17 +104,9 @@ impl CacheService {
 
     async fn connect_as(config: CacheConfig, provider: Option<Provider>) -> Self {
         let service = Self::start(&config, provider);
-        let tier = service
-            .tiers()
-            .shared
-            .as_ref()
-            .map(|shared| format!("{shared:?}"));
         let namespace = service.tiers().namespace().to_owned();
-        tracing::info!(
-            shared = tier.as_deref().unwrap_or("none"),
-            namespace,
-            "the cache starts"
-        );
+        let shared = service.tiers().shown();
+        tracing::info!(shared, namespace, "the cache starts");
         service.wait_until_synced().await;
         service
     }
@@ -130,10 +122,10 @@ impl CacheService {
     /// a process needs the database to itself.
     pub async fn drain(&self, journal: impl Journal) {
         let tiers = self.tiers();
-        if tiers.shared.is_none() || !tiers.link.is_remote() {
+        if !tiers.is_enabled() || !tiers.is_remote() {
             return;
         }
-        tiers.link.require_drain();
+        tiers.require_drain();
         let (drain, heard) = (Drain::of(journal), Arc::downgrade(tiers));
         tiers.tasks.add("the journal", move || {
             drain::run(Arc::clone(&drain), heard.clone())
@@ -143,7 +135,7 @@ impl CacheService {
 
     async fn wait_until_synced(&self) {
         let tiers = self.tiers();
-        if tiers.shared.is_none() {
+        if !tiers.is_enabled() {
             return;
         }
         let ready = async {
@@ -200,25 +192,22 @@ impl CacheService {
         let begun = Instant::now();
         let probe = Key::new(&format!("{}health", tiers.prefix("aside")));
         let answered = self.ask(Op::Exists { key: probe }).await.is_some();
-        let status = match (&tiers.shared, answered) {
-            (None, _) => HealthStatus::Disabled,
-            (Some(_), true) => HealthStatus::Healthy,
-            (Some(_), false) => HealthStatus::Unavailable,
+        let status = match (tiers.is_enabled(), answered) {
+            (false, _) => HealthStatus::Disabled,
+            (true, true) => HealthStatus::Healthy,
+            (true, false) => HealthStatus::Unavailable,
         };
         let server = self.0.server.lock().clone().unwrap_or_default();
         Health {
             status,
             latency: answered.then(|| begun.elapsed()),
-            breaker: tiers.breaker.state(),
-            connections: tiers
-                .shared
-                .as_ref()
-                .map_or(0, |shared| shared.connections()),
+            breaker: tiers.breaker_state(),
+            connections: tiers.connections(),
             held_keys: tiers.held.len(),
             server_version: server.version,
             used_memory_bytes: server.used_memory_bytes,
             evicted_keys: server.evicted_keys,
-            reason: (status == HealthStatus::Unavailable).then(|| tiers.link.reason()),
+            reason: (status == HealthStatus::Unavailable).then(|| tiers.reason()),
         }
     }
 
@@ -276,7 +265,7 @@ impl CacheService {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tiers.tasks.close();
-        tiers.link.close();
+        tiers.close_links();
         tiers.teller.close();
     }
 

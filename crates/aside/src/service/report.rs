@@ -299,8 +299,8 @@ impl ServiceStats {
             lease_waits: statistics.lease_waits.load(Relaxed),
             quarantine_bypasses: statistics.quarantine_bypass.load(Relaxed),
             releases_lost: statistics.release_lost.load(Relaxed),
-            unsynced: tiers.link.unsynced_total(),
-            breaker: tiers.breaker.state(),
+            unsynced: tiers.unsynced_total(),
+            breaker: tiers.breaker_state(),
             errors: statistics.errors(),
         }
     }

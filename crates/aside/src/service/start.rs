@@ -17,6 +17,7 @@ use crate::redis::connection::Endpoint;
 use crate::redis::pool::{self, RedisTier};
 use crate::redis::watcher::{self, SharedInfo};
 use crate::tiers::Tiers;
+use crate::tiers::shard::Shard;
 use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
 
@@ -42,9 +43,13 @@ impl CacheService {
         let server = SharedInfo::default();
         let with = |shared, link| {
             let stripes = Arc::clone(&stripes);
-            let config = config.clone();
+            let shard = Shard::new(shared, link, config);
             Arc::new(Tiers::new(
-                config, instance, shared, link, stripes, releases,
+                config.clone(),
+                instance,
+                shard,
+                stripes,
+                releases,
             ))
         };
         let link = || Arc::new(Link::new(Arc::clone(&stripes), bound));
@@ -128,9 +133,10 @@ fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) ->
 
 /// Keeps the lanes open, and watches.
 fn connect(tiers: &Arc<Tiers>, redis: &RedisTier, endpoint: Endpoint, server: &SharedInfo) {
+    let [shard] = tiers.shards() else { return };
     let silence = tiers.config.redis_socket_timeout;
     for lane in redis.lanes() {
-        let (lane, link) = (Arc::clone(lane), Arc::clone(&tiers.link));
+        let (lane, link) = (Arc::clone(lane), Arc::clone(&shard.link));
         let endpoint = endpoint.clone();
         tiers.tasks.add("a connection", move || {
             pool::keep_open(
@@ -141,12 +147,12 @@ fn connect(tiers: &Arc<Tiers>, redis: &RedisTier, endpoint: Endpoint, server: &S
             )
         });
     }
-    let (link, lane) = (Arc::clone(&tiers.link), Arc::clone(redis.watched()));
+    let (shard, lane) = (Arc::clone(shard), Arc::clone(redis.watched()));
     let (heard, info) = (Arc::downgrade(tiers), Arc::clone(server));
     tiers.tasks.add("the watcher", move || {
         watcher::run(
             endpoint.clone(),
-            Arc::clone(&link),
+            Arc::clone(&shard),
             Arc::clone(&lane),
             heard.clone(),
             Arc::clone(&info),

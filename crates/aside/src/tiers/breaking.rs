@@ -1,73 +1,55 @@
-//! What the tiers tell the circuit breaker, and do as it says.
+//! What the circuit breakers of the shards decide.
 
 use tokio::time::Instant;
 
 use super::Tiers;
-use crate::protocol::{Replies, Unanswered};
-use crate::trust::breaker::{Attempt, Ended, Probing};
-use crate::trust::link::Suspicion;
+use crate::entity::key::Key;
+use crate::protocol::Op;
+use crate::tiers::shard::Shard;
+use crate::trust::breaker::Probing;
 
 impl Tiers {
-    /// Whether a read that may be answered by Redis should ask it, or leave it
-    /// to come to itself. To be asked once per read, and only where nothing
-    /// else closes the key.
+    /// Returns true if a read that may be answered by Redis should ask it, and
+    /// false to let a slow server recover. To be asked once per read, and only
+    /// where nothing else closes the key.
     pub(crate) fn admits_read(&self) -> bool {
-        self.breaker.admits()
+        self.shard.breaker.admits()
     }
 
-    /// Counts what became of a pipeline.
-    pub(super) fn tell_breaker(
-        &self,
-        attempt: &Attempt,
-        replies: &Result<Replies, Unanswered>,
-        of_protocol: bool,
-    ) {
-        // A tier inside this process neither fails nor is slow, and has no
-        // watcher that would probe it.
-        if !self.link.is_remote() {
-            return;
-        }
-        let ended = match replies {
-            // Redis saw nothing of it, or the network is at work.
-            Err(Unanswered::NotSent | Unanswered::Travelling) => return,
-            Err(Unanswered::TimedOut | Unanswered::Disconnected) => Ended::Failed,
-            Err(Unanswered::Late) => Ended::Late,
-            Ok(replies) => {
-                let refused = replies.iter().filter_map(|reply| reply.as_ref().err());
-                if of_protocol && refused.into_iter().any(|refused| !refused.is_harmless()) {
-                    Ended::Failed
-                } else {
-                    Ended::Answered
-                }
-            }
-        };
-        if self.breaker.ended(attempt, ended) {
-            self.link.suspect(&Suspicion::BreakerOpen);
-        }
-    }
-
-    /// Lets the breaker see whether Redis could be asked.
-    pub(crate) fn show_breaker(&self) {
-        if self.breaker.saw(self.is_usable()) {
-            self.link.suspect(&Suspicion::BreakerOpen);
-        }
-    }
-
-    /// Whether a PONG, which has just come, may end suspicions: a server that
-    /// refused something, or for which the breaker is open, has to take a write
-    /// and a read before. `refused` says of the suspicions whether one was
-    /// raised by a refusal.
-    pub(crate) async fn believes_pong(&self, refused: bool) -> bool {
-        match self.breaker.probing() {
-            Probing::NotNeeded => !refused || self.is_writable().await,
+    /// Returns true if a PONG that has just come from a shard may end suspicions: a
+    /// server that refused something, or for which the breaker is open, has to take
+    /// a write and a read before. `refused` is true if a refusal raised one of the
+    /// suspicions.
+    pub(crate) async fn believes_pong(&self, shard: &Shard, refused: bool) -> bool {
+        match shard.breaker.probing() {
+            Probing::NotNeeded => !refused || self.is_writable(shard).await,
             Probing::NotYet => false,
             Probing::Due => {
                 let begun = Instant::now();
-                let succeeded = self.is_writable().await;
+                let succeeded = self.is_writable(shard).await;
                 // Before the PONG counts: the first reads find the ramp.
-                self.breaker.probed(succeeded, begun.elapsed());
-                self.breaker.probing() == Probing::NotNeeded
+                shard.breaker.probed(succeeded, begun.elapsed());
+                shard.breaker.probing() == Probing::NotNeeded
             }
         }
+    }
+
+    /// Returns true if a shard takes a script that writes, and a read. Tries both
+    /// on two keys that nothing else uses, since a server in cluster mode accepts a
+    /// call on one key, and refuses the rest.
+    async fn is_writable(&self, shard: &Shard) -> bool {
+        let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
+        let keys = vec![key("probe"), key("probe:2")];
+        let mut ops: Vec<Op> = keys
+            .iter()
+            .map(|key| Op::Invalidate {
+                key: key.clone(),
+                message: self.message(key),
+            })
+            .collect();
+        ops.push(Op::GetMany { keys });
+        // Uncounted: it is asked at every PING for as long as Redis refuses.
+        let replies = shard.send_uncounted(self.lane_of_writes(), ops).await;
+        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 }

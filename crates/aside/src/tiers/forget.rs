@@ -224,7 +224,9 @@ impl Tiers {
 
     /// Learns which era it is.
     pub(crate) fn learn_era(&self, era: Era) {
-        if self.link.learn_era(era.0) {
+        let shards = self.shards().iter();
+        // Each of them, and not up to the first that did not know.
+        if shards.filter(|shard| shard.link.learn_era(era.0)).count() > 0 {
             // Gone before an epoch is lowered: nothing that it made worthless may be
             // looked at afterwards.
             self.shares.empty();
@@ -237,7 +239,7 @@ impl Tiers {
     /// in what it answers.
     pub(crate) async fn forget_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
         let freed = Arc::new(AtomicU64::new(0));
-        if self.shared.is_none() {
+        if !self.is_enabled() {
             return Some(freed);
         }
         let forgotten = self.raise_epoch(kind).await;
@@ -251,7 +253,7 @@ impl Tiers {
     /// False for later.
     pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
         let raised = self.is_usable() && self.raise(kind).await.is_ok();
-        if !raised && self.shared.is_some() {
+        if !raised && self.is_enabled() {
             self.hold_kind(kind);
         }
         raised
@@ -274,7 +276,7 @@ impl Tiers {
     /// many keys: Redis will then forget the kind, and nothing is owed to it
     /// for the key.
     pub(crate) fn hold(&self, key: &Key) -> bool {
-        if self.shared.is_none() {
+        if !self.is_enabled() {
             return false;
         }
         if self.held.is_full()

@@ -115,7 +115,7 @@ impl Tiers {
     /// generations that the caller has taken stay those of before the GET.
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
         let alone = self.gathering.begin_alone();
-        if alone.is_some() || !self.link.is_remote() {
+        if alone.is_some() || !self.is_remote() {
             return self.get(self.lane_of_rows(), key.clone()).await;
         }
         let (answer, answered) = oneshot::channel();
@@ -150,8 +150,8 @@ impl Tiers {
     }
 
     fn lane_of_rows(&self) -> Lane {
-        let shared = self.shared.as_ref();
-        shared.map_or(Lane(0), |shared| shared.lane_of_rows())
+        let tier = self.shard.tier.as_ref();
+        tier.map_or(Lane(0), |tier| tier.lane_of_rows())
     }
 
     /// What stands under the keys of several rows, as one MGET.

@@ -4,6 +4,7 @@ pub(crate) mod listeners;
 pub(crate) mod origin_guard;
 pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
+pub(crate) mod shard;
 pub(crate) mod tasks;
 pub(crate) mod uncacheable;
 pub(crate) mod kind;
@@ -12,6 +13,7 @@ mod breaking;
 mod forget;
 mod gather;
 mod register;
+mod shards;
 mod sweeps;
 
 pub(crate) use gather::Got;
@@ -30,18 +32,17 @@ use crate::entity::key::Key;
 use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
 use crate::local::Shares;
-use crate::protocol::{Lane, Op, Refused, Replies, Reply, SharedTier, Unanswered};
+use crate::protocol::{Lane, Op, Replies, Reply, Unanswered};
 use crate::tiers::kind::AnyKind;
 use crate::tiers::listeners::Teller;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
 use crate::tiers::pending::Pending;
+use crate::tiers::shard::Shard;
 use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
-use crate::trust::breaker::Breaker;
 use crate::trust::epochs::Epochs;
 use crate::trust::generations::Stripes;
-use crate::trust::link::{Link, Suspicion};
 use crate::trust::unreleased::Held;
 
 /// Values of more bytes keep away from the connection of rows, and from the one
@@ -53,11 +54,7 @@ pub(crate) struct Tiers {
     pub(crate) config: CacheConfig,
     /// Names this service among all that share a Redis.
     pub(crate) instance: u64,
-    /// `None` where caching is switched off.
-    pub(crate) shared: Option<Arc<dyn SharedTier>>,
-    pub(crate) link: Arc<Link>,
-    /// Of the one server that there is; each of several would have its own.
-    pub(crate) breaker: Breaker,
+    shard: Arc<Shard>,
     pub(crate) stripes: Arc<Stripes>,
     pub(crate) held: Held,
     pub(crate) uncacheable: Uncacheable,
@@ -86,20 +83,17 @@ impl Tiers {
     pub(crate) fn new(
         config: CacheConfig,
         instance: u64,
-        shared: Option<Arc<dyn SharedTier>>,
-        link: Arc<Link>,
+        shard: Shard,
         stripes: Arc<Stripes>,
         releases: mpsc::UnboundedSender<Pending>,
     ) -> Self {
-        let statistics = Arc::new(ServiceStatistics::new());
-        let epochs = Epochs::new(link.is_remote());
+        let statistics = Arc::clone(&shard.statistics);
+        let epochs = Epochs::new(shard.link.is_remote());
         Self {
-            tasks: Tasks::new(Arc::clone(&link), Arc::clone(&statistics)),
+            tasks: Tasks::new(Arc::clone(&shard.link), Arc::clone(&statistics)),
             statistics,
             instance,
-            shared,
-            link,
-            breaker: Breaker::new(config.operation_timeout / 2),
+            shard: Arc::new(shard),
             uncacheable: Uncacheable::new(Arc::clone(&stripes)),
             stripes,
             held: Held::default(),
@@ -124,17 +118,6 @@ impl Tiers {
         &self.config.namespace
     }
 
-    /// Whether Redis may be asked: this instance is in step with it, and has
-    /// a connection to ask on.
-    pub(crate) fn is_usable(&self) -> bool {
-        let shared = self.shared.as_ref();
-        let usable = shared.is_some_and(|shared| shared.is_reachable()) && self.link.is_usable();
-        if !usable {
-            self.tasks.revive();
-        }
-        usable
-    }
-
     /// Throws away what is held in process when the generation over everything
     /// has gone through half of its bits. Called far more often than it can.
     pub(crate) fn end_round(&self) {
@@ -147,15 +130,15 @@ impl Tiers {
 
     /// Whether this process keeps entries of its own.
     pub(crate) fn has_in_process(&self) -> bool {
-        !self.config.max_staleness.is_zero() && self.shared.is_some()
+        !self.config.max_staleness.is_zero() && self.is_enabled()
     }
 
     /// Why a key may not be read from Redis now, if so. Asked after the stamp
     /// was taken: whoever has the new generation must see the key held.
     pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
-        if self.shared.is_none() {
+        if !self.is_enabled() {
             Some(Bypass::Disabled)
-        } else if !self.is_usable() {
+        } else if !self.is_usable_for(key) {
             Some(Bypass::RedisUnavailable)
         } else if self.held.contains(key) {
             Some(Bypass::Held)
@@ -166,13 +149,13 @@ impl Tiers {
 
     /// The lane for the next piece of work.
     pub(crate) fn lane(&self) -> Lane {
-        self.shared.as_ref().map_or(Lane(0), |shared| shared.lane())
+        self.shard.tier.as_ref().map_or(Lane(0), |tier| tier.lane())
     }
 
     /// The lane for a list, or for another large value.
     pub(crate) fn lane_of_lists(&self) -> Lane {
-        let shared = self.shared.as_ref();
-        shared.map_or(Lane(0), |shared| shared.lane_of_lists())
+        let tier = self.shard.tier.as_ref();
+        tier.map_or(Lane(0), |tier| tier.lane_of_lists())
     }
 
     /// The lane for a value of so many bytes.
@@ -186,45 +169,13 @@ impl Tiers {
 
     /// The lane for what makes others forget.
     pub(crate) fn lane_of_writes(&self) -> Lane {
-        let shared = self.shared.as_ref();
-        shared.map_or(Lane(0), |shared| shared.lane_of_writes())
+        let tier = self.shard.tier.as_ref();
+        tier.map_or(Lane(0), |tier| tier.lane_of_writes())
     }
 
-    /// Runs `ops` as one pipeline, and draws from what comes back, or does
-    /// not, what it says about the server.
+    /// Runs `ops` as one pipeline.
     pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let of_protocol = ops.iter().all(Op::is_of_protocol);
-        let attempt = self.breaker.attempt();
-        let replies = self.ask_uncounted(lane, ops).await;
-        self.tell_breaker(&attempt, &replies, of_protocol);
-        replies
-    }
-
-    /// The same without a word to the breaker.
-    async fn ask_uncounted(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let Some(shared) = &self.shared else {
-            return Err(Unanswered::NotSent);
-        };
-        let of_protocol = ops.iter().all(Op::is_of_protocol);
-        let replies = shared.send(lane, ops).await;
-        match &replies {
-            Ok(replies) => {
-                for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
-                    self.judge_refusal(refused, of_protocol);
-                }
-            }
-            Err(Unanswered::TimedOut) => {
-                self.statistics.error("redis_timeout");
-                self.link.suspect(&Suspicion::TimedOut);
-            }
-            // On time, but slow to arrive as a whole.
-            Err(Unanswered::Late | Unanswered::Travelling) => self.statistics.error("redis_late"),
-            // Whoever noticed that the connection went has raised suspicion.
-            Err(Unanswered::Disconnected | Unanswered::NotSent) => {
-                self.statistics.error("redis_disconnected");
-            }
-        }
-        replies
+        self.shard.send(lane, ops).await
     }
 
     /// The same for one operation.
@@ -237,39 +188,6 @@ impl Tiers {
             .next()
             .and_then(Result::ok)
             .ok_or(Unanswered::Disconnected)
-    }
-
-    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
-        if refused.is_out_of_memory() {
-            self.statistics.error("redis_out_of_memory");
-        } else if refused.code == "WRONGTYPE" {
-            self.statistics.error("redis_wrong_type");
-        } else {
-            // READONLY and NOREPLICAS come from servers that still answer.
-            self.statistics.error("redis_refused");
-            if of_protocol {
-                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
-            }
-        }
-    }
-
-    /// Whether Redis takes a script that writes, and a read, by trying both
-    /// on keys that nobody reads: on two of them, since a server in cluster mode
-    /// takes what touches one key, and refuses the rest.
-    pub(crate) async fn is_writable(&self) -> bool {
-        let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
-        let keys = vec![key("probe"), key("probe:2")];
-        let mut ops: Vec<Op> = keys
-            .iter()
-            .map(|key| Op::Invalidate {
-                key: key.clone(),
-                message: self.message(key),
-            })
-            .collect();
-        ops.push(Op::GetMany { keys });
-        // Uncounted: it is asked at every PING for as long as Redis refuses.
-        let replies = self.ask_uncounted(self.lane_of_writes(), ops).await;
-        replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 
     /// The beginning of every key of a kind.
@@ -338,8 +256,7 @@ impl fmt::Debug for Tiers {
         formatter
             .debug_struct("Tiers")
             .field("instance", &self.instance)
-            .field("shared", &self.shared)
-            .field("link", &self.link)
+            .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
 }

@@ -73,7 +73,7 @@ impl Tiers {
         let in_process = (share > 0 && self.has_in_process()).then(|| {
             Arc::new(InProcess::new(
                 Arc::clone(&self.stripes),
-                Arc::clone(&self.link),
+                Arc::clone(&self.shard.link),
                 self.epochs.of(E::KIND),
             ))
         });
@@ -84,7 +84,7 @@ impl Tiers {
             strategy,
             in_process,
             statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
-            Arc::clone(&self.link),
+            Arc::clone(&self.shard.link),
             self.epochs.of(E::KIND),
             &self.config,
         ))
@@ -107,7 +107,7 @@ impl Tiers {
     /// counted, and logged once.
     pub(crate) fn kind_of_write<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
         let kind = self.kind::<E>();
-        if kind.is_none() && self.shared.is_some() {
+        if kind.is_none() && self.is_enabled() {
             self.statistics.error("unregistered_kind");
             let first = self.unregistered.lock().insert(E::KIND);
             if let (true, Some(cached)) = (first, self.other_type::<E>()) {

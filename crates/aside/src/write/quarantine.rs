@@ -54,7 +54,7 @@ impl Write {
             journalled: &self.journalled,
             own: self.tiers.as_ref().and_then(|tiers| {
                 // Where nobody drains the journal, nobody would delete them.
-                let drained = tiers.link.is_journalled();
+                let drained = tiers.is_journalled();
                 drained.then_some(&*tiers.journalled)
             }),
         }
@@ -160,6 +160,7 @@ mod tests {
     use crate::entity::example::Hero;
     use crate::entity::lookup::Asked;
     use crate::protocol::{BoxFuture, Lane, Replies, Reply, SharedTier, Unanswered};
+    use crate::tiers::shard::Shard;
     use crate::trust::generations::Stripes;
     use crate::trust::link::Link;
 
@@ -194,11 +195,11 @@ mod tests {
             move || *read.lock() = Some(stripes.stamp(key.hash()))
         });
         let link = Arc::new(Link::always(Arc::clone(&stripes)));
+        let config = CacheConfig::default();
         let tiers = Arc::new(Tiers::new(
-            CacheConfig::default(),
+            config.clone(),
             1,
-            Some(Arc::new(shared)),
-            link,
+            Shard::new(Some(Arc::new(shared)), link, &config),
             Arc::clone(&stripes),
             mpsc::unbounded_channel().0,
         ));

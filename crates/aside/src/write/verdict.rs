@@ -196,7 +196,7 @@ impl Write {
 
     /// Forgets what a repository changed without asking for the quarantine.
     async fn forget_unquarantined(&mut self, tiers: &Arc<Tiers>) {
-        if self.recorded.is_empty() || tiers.shared.is_none() {
+        if self.recorded.is_empty() || !tiers.is_enabled() {
             return;
         }
         tiers.statistics.error("no_before_commit");
@@ -246,7 +246,7 @@ impl Drop for Write {
             return;
         };
         self.leave_journalled(&tiers, false);
-        if self.attempted && !self.rolled_back && tiers.shared.is_some() {
+        if self.attempted && !self.rolled_back && tiers.is_enabled() {
             let due = Some(Instant::now() + tiers.config.quarantine_ttl);
             // Recorded too late for the quarantine, or never given one.
             self.widen();

@@ -1,0 +1,148 @@
+//! A shard: one Redis, and what this service knows of it.
+//!
+//! Trust is in one server: it has one history, answers or does not, and proves what
+//! it published itself. So a shard has its own link, breaker and connections, and
+//! one that is away closes its keys and no others. A single primary is one shard.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::CacheConfig;
+use crate::insight::statistics::ServiceStatistics;
+use crate::protocol::{Lane, Op, Refused, Replies, SharedTier, Unanswered};
+use crate::trust::breaker::{Attempt, Breaker, Ended};
+use crate::trust::link::{Link, Suspicion};
+
+/// One Redis that owns keys.
+pub(crate) struct Shard {
+    /// `None` if caching is switched off.
+    pub(crate) tier: Option<Arc<dyn SharedTier>>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) breaker: Breaker,
+    /// Those of the service.
+    pub(super) statistics: Arc<ServiceStatistics>,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        tier: Option<Arc<dyn SharedTier>>,
+        link: Arc<Link>,
+        config: &CacheConfig,
+    ) -> Self {
+        Self {
+            tier,
+            link,
+            breaker: Breaker::new(config.operation_timeout / 2),
+            statistics: Arc::new(ServiceStatistics::new()),
+        }
+    }
+
+    /// Returns true if Redis may be asked: this instance is in step with it, and
+    /// has a connection to ask on.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.tier.as_ref().is_some_and(|tier| tier.is_reachable()) && self.link.is_usable()
+    }
+
+    /// Sends `ops` as one pipeline. Counts for the breaker, and for the link, what
+    /// the replies or their absence say about the server.
+    pub(crate) async fn send(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let attempt = self.breaker.attempt();
+        let replies = self.send_uncounted(lane, ops).await;
+        self.tell_breaker(&attempt, &replies, of_protocol);
+        replies
+    }
+
+    /// The same without a word to the breaker.
+    pub(super) async fn send_uncounted(
+        &self,
+        lane: Lane,
+        ops: Vec<Op>,
+    ) -> Result<Replies, Unanswered> {
+        let Some(tier) = &self.tier else {
+            return Err(Unanswered::NotSent);
+        };
+        let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let replies = tier.send(lane, ops).await;
+        match &replies {
+            Ok(replies) => {
+                for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
+                    self.judge_refusal(refused, of_protocol);
+                }
+            }
+            Err(Unanswered::TimedOut) => {
+                self.statistics.error("redis_timeout");
+                self.link.suspect(&Suspicion::TimedOut);
+            }
+            // On time, but slow to arrive as a whole.
+            Err(Unanswered::Late | Unanswered::Travelling) => self.statistics.error("redis_late"),
+            // The task of the connection has raised suspicion.
+            Err(Unanswered::Disconnected | Unanswered::NotSent) => {
+                self.statistics.error("redis_disconnected");
+            }
+        }
+        replies
+    }
+
+    fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
+        if refused.is_out_of_memory() {
+            self.statistics.error("redis_out_of_memory");
+        } else if refused.code == "WRONGTYPE" {
+            self.statistics.error("redis_wrong_type");
+        } else {
+            // READONLY and NOREPLICAS come from servers that still answer.
+            self.statistics.error("redis_refused");
+            if of_protocol {
+                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+            }
+        }
+    }
+
+    /// Counts how a pipeline ended.
+    fn tell_breaker(
+        &self,
+        attempt: &Attempt,
+        replies: &Result<Replies, Unanswered>,
+        of_protocol: bool,
+    ) {
+        // A tier inside this process neither fails nor is slow, and has no
+        // watcher that would probe it.
+        if !self.link.is_remote() {
+            return;
+        }
+        let ended = match replies {
+            // Redis saw nothing of it, or the network is at work.
+            Err(Unanswered::NotSent | Unanswered::Travelling) => return,
+            Err(Unanswered::TimedOut | Unanswered::Disconnected) => Ended::Failed,
+            Err(Unanswered::Late) => Ended::Late,
+            Ok(replies) => {
+                let refused = replies.iter().filter_map(|reply| reply.as_ref().err());
+                if of_protocol && refused.into_iter().any(|refused| !refused.is_harmless()) {
+                    Ended::Failed
+                } else {
+                    Ended::Answered
+                }
+            }
+        };
+        if self.breaker.ended(attempt, ended) {
+            self.link.suspect(&Suspicion::BreakerOpen);
+        }
+    }
+
+    /// Lets the breaker see if Redis could be asked.
+    pub(crate) fn show_breaker(&self) {
+        if self.breaker.saw(self.is_usable()) {
+            self.link.suspect(&Suspicion::BreakerOpen);
+        }
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Shard")
+            .field("tier", &self.tier)
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,138 @@
+//! All shards together. This file alone knows how many there are: one.
+//!
+//! Above it, a caller with a key asks for the shard of that key, and a caller that
+//! means all of Redis asks all shards at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Tiers;
+use crate::entity::key::Key;
+use crate::tiers::shard::Shard;
+use crate::trust::breaker::BreakerState;
+
+/// How many suspicions each shard's PONGs had answered at one moment.
+pub(crate) struct Proved(Vec<u64>);
+
+impl Tiers {
+    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
+        std::slice::from_ref(&self.shard)
+    }
+
+    /// Returns the shard that owns a key.
+    #[inline]
+    pub(crate) fn shard_of(&self, _: &Key) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// Returns true if caching is switched on.
+    #[inline]
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.shard.tier.is_some()
+    }
+
+    /// Returns true if values are shared through a server.
+    #[inline]
+    pub(crate) fn is_remote(&self) -> bool {
+        self.shard.link.is_remote()
+    }
+
+    /// Returns true if every shard may be asked.
+    pub(crate) fn is_usable(&self) -> bool {
+        let is_usable = self.shards().iter().all(|shard| shard.is_usable());
+        if !is_usable {
+            self.tasks.revive();
+        }
+        is_usable
+    }
+
+    /// Returns true if the shard of a key may be asked.
+    pub(super) fn is_usable_for(&self, key: &Key) -> bool {
+        let is_usable = self.shard_of(key).is_usable();
+        if !is_usable {
+            self.tasks.revive();
+        }
+        is_usable
+    }
+
+    /// Returns the shared tier as the log names it.
+    pub(crate) fn shown(&self) -> String {
+        let tier = self.shard.tier.as_ref();
+        tier.map_or_else(|| "none".to_owned(), |tier| format!("{tier:?}"))
+    }
+
+    /// Returns why a shard is not used, or was not when it was last not used.
+    pub(crate) fn reason(&self) -> String {
+        let shards = self.shards();
+        let away = shards.iter().find(|shard| !shard.is_usable());
+        away.unwrap_or(&shards[0]).link.reason()
+    }
+
+    /// Returns the state of the breaker that is the farthest from closed.
+    pub(crate) fn breaker_state(&self) -> BreakerState {
+        let states = self.shards().iter().map(|shard| shard.breaker.state());
+        let worst = states.max_by_key(|state| state.number());
+        worst.unwrap_or(BreakerState::Closed)
+    }
+
+    /// Returns how many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        let tiers = self.shards().iter().filter_map(|shard| shard.tier.as_ref());
+        tiers.map(|tier| tier.connections()).sum()
+    }
+
+    /// Returns how long the shard that was without a proof for the longest was.
+    pub(crate) fn unsynced_total(&self) -> Duration {
+        let times = self
+            .shards()
+            .iter()
+            .map(|shard| shard.link.unsynced_total());
+        times.max().unwrap_or_default()
+    }
+
+    /// From now on a suspicion ends only when the journal has been drained as well.
+    pub(crate) fn require_drain(&self) {
+        for shard in self.shards() {
+            shard.link.require_drain();
+        }
+    }
+
+    /// Returns true if a journal is drained here.
+    pub(crate) fn is_journalled(&self) -> bool {
+        self.shards().iter().any(|shard| shard.link.is_journalled())
+    }
+
+    /// Returns how many suspicions PONGs have answered: to be asked before the
+    /// SELECT that drains the journal begins; see [`Tiers::drained`].
+    pub(crate) fn proved(&self) -> Proved {
+        let proved = self.shards().iter().map(|shard| shard.link.proved());
+        Proved(proved.collect())
+    }
+
+    /// Every row that the journal held has been worked off.
+    pub(crate) fn drained(&self, proved: &Proved) {
+        for (shard, proved) in self.shards().iter().zip(&proved.0) {
+            shard.link.drained(*proved);
+        }
+    }
+
+    /// Returns a future that waits for a PONG that only the journal keeps from
+    /// ending a suspicion. It holds no service.
+    pub(crate) fn undrained(&self) -> impl Future<Output = ()> + use<> {
+        let link = Arc::clone(&self.shard.link);
+        async move { link.undrained().await }
+    }
+
+    /// Returns the era that was learnt last; zero for the first.
+    pub(crate) fn era(&self) -> u64 {
+        self.shard.link.era()
+    }
+
+    /// Ends trust for good.
+    pub(crate) fn close_links(&self) {
+        for shard in self.shards() {
+            shard.link.close();
+        }
+    }
+}
