@@ -1,19 +1,19 @@
-//! How a row becomes text in Redis, and comes back.
+//! Codecs: conversion between a row and its text in Redis.
 
 use serde_json::value::RawValue;
 
 use crate::entity::Entity;
 
-/// A row could not be written, or what was read is no row.
+/// A row could not be encoded, or a text could not be decoded.
 ///
-/// On a write the row is answered but not cached; on a read it is a counted
-/// miss, and the next fill replaces it. Neither reaches the caller.
+/// On a write the row is returned but not cached. On a read it counts as a
+/// miss, and the next fill replaces the value. The caller sees neither.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct CodecError(String);
 
 impl CodecError {
-    /// An error that says what was wrong, without the row's own data.
+    /// Describes the problem; `what` must not contain data of the row.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -21,7 +21,7 @@ impl CodecError {
 
 impl From<serde_json::Error> for CodecError {
     fn from(error: serde_json::Error) -> Self {
-        // serde's own message may quote the row; its place does not.
+        // serde's own message may quote the row, its position does not.
         Self(format!(
             "{:?} error at line {} column {}",
             error.classify(),
@@ -31,32 +31,33 @@ impl From<serde_json::Error> for CodecError {
     }
 }
 
-/// Why a row does not come back from its text as it went. It is answered, and
-/// not cached.
+/// The reason why a row does not survive the round trip through its text. Such
+/// a row is returned to the caller but not cached.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// It has no text.
-    #[error("it cannot be written: {0}")]
+    /// It cannot be encoded.
+    #[error("it cannot be encoded: {0}")]
     Unwritable(CodecError),
-    /// Its text is no row: a number that is not finite, say, or a document
-    /// nested deeper than 128.
-    #[error("what is written of it cannot be read: {0}")]
+    /// Its text cannot be decoded: it contains a number that is not finite, for
+    /// example, or nests deeper than 128 levels.
+    #[error("its text cannot be decoded: {0}")]
     Unreadable(CodecError),
-    /// Another row came back.
-    #[error("its `{field}` comes back from its text as another")]
+    /// The decoded row differs.
+    #[error("its `{field}` differs after a round trip through its text")]
     Changed {
-        /// The first field that differs; `row` where an
-        /// [`Entity`] written by hand does not say which.
+        /// The first field that differs; `row` if an [`Entity`] written by hand
+        /// does not name it.
         field: &'static str,
     },
 }
 
-/// Whether a row can be cached: that it comes back from its JSON as it went.
+/// Checks that a row can be cached: that it survives the round trip through
+/// JSON unchanged.
 ///
-/// The cache looks by itself before it stores a row, and stores none that does
-/// not. A test that calls this with typical rows says so before production does;
-/// `check_entity` of `aside-testkit` does more of this.
+/// The cache checks this itself before it stores a row, and does not store one
+/// that fails. A test that calls this with typical rows finds the problem
+/// before production does. `check_entity` of `aside-testkit` checks more.
 ///
 /// ```
 /// # use aside::Entity;
@@ -75,13 +76,13 @@ pub enum Lost {
 /// ```
 ///
 /// # Errors
-/// What becomes of the row.
+/// Returns how the row changes.
 pub fn survives<E: Entity>(row: &E) -> Result<(), Lost> {
     let text = Json.encode(row).map_err(Lost::Unwritable)?;
     comes_back(&Json, row, &text)
 }
 
-/// Whether `text`, which the codec wrote, is the row.
+/// Checks that `text`, written by the codec, decodes to the row.
 pub(crate) fn comes_back<E: Entity>(codec: &dyn Codec<E>, row: &E, text: &str) -> Result<(), Lost> {
     let other = codec.decode(text).map_err(Lost::Unreadable)?;
     match row.difference(&other) {
@@ -90,42 +91,43 @@ pub(crate) fn comes_back<E: Entity>(codec: &dyn Codec<E>, row: &E, text: &str) -
     }
 }
 
-/// The text form of a row: JSON, since the payload around it is.
+/// The text form of a row: a JSON value, because the payload around it is JSON.
 ///
-/// The default is [`Json`]. Another codec must write JSON values as well, so
-/// that `redis-cli GET` stays readable and the payload can be taken apart.
+/// The default is [`Json`]. Another codec must also write JSON values, so that
+/// `redis-cli GET` stays readable and the payload can be parsed.
 pub trait Codec<E: Entity>: Send + Sync + 'static {
-    /// Writes one row as a JSON value.
+    /// Encodes one row as a JSON value.
     ///
     /// # Errors
-    /// When the row has no such form; it is then answered but not cached.
+    /// If the row has no such form; it is then returned but not cached.
     fn encode(&self, row: &E) -> Result<String, CodecError>;
 
-    /// Reads what `encode` wrote.
+    /// Decodes a text that `encode` wrote.
     ///
     /// # Errors
-    /// When the text is no such row; the lookup is then a miss.
+    /// If the text is not such a row; the lookup is then a miss.
     fn decode(&self, json: &str) -> Result<E, CodecError>;
 
-    /// Whether `decode` gives back what `encode` was given wherever the types of
-    /// the fields do so with serde's JSON: then rows of
-    /// [`IS_PLAIN`](Entity::IS_PLAIN) kinds are compared by sample alone. Default:
-    /// false, each row is compared before it is cached.
+    /// Returns true if `decode` inverts `encode` wherever serde's JSON does so
+    /// for the types of the fields.
+    ///
+    /// Rows of [`IS_PLAIN`](Entity::IS_PLAIN) kinds are then checked by sample.
+    /// Default: false, which checks each row before it is cached.
     fn is_exact(&self) -> bool {
         false
     }
 
-    /// Reads a JSON array of rows.
+    /// Decodes a JSON array of rows.
     ///
     /// # Errors
-    /// When any element is no such row; the lookup is then a miss.
+    /// If any element is not such a row; the lookup is then a miss.
     fn decode_list(&self, json: &str) -> Result<Vec<E>, CodecError> {
         let rows: Vec<&RawValue> = serde_json::from_str(json)?;
         rows.into_iter().map(|row| self.decode(row.get())).collect()
     }
 }
 
-/// The row as serde writes it in JSON.
+/// Encodes rows with serde's JSON.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 

@@ -1,11 +1,11 @@
-//! What else changes with a row.
+//! Dependent keys: keys of other kinds that change with a row.
 
 use std::fmt;
 
 use super::Entity;
 use crate::entity::key::KeyWriter;
 
-/// Collects the keys that a row's write makes every copy forget as well.
+/// Collects the keys that a write of a row invalidates as well.
 pub struct Dependents<'a> {
     namespace: &'a str,
     each: &'a mut dyn FnMut(KeyWriter),
@@ -22,21 +22,21 @@ impl<'a> Dependents<'a> {
         Self { namespace, each }
     }
 
-    /// The row of another kind that has this id.
+    /// Adds the row of another kind that has this id.
     pub fn row<E: Entity>(&mut self, id: &E::Id) {
         let mut key = KeyWriter::new(self.namespace, E::KIND);
         E::write_id(id, &mut key);
         (self.each)(key);
     }
 
-    /// The list of another kind that has this index value.
+    /// Adds the list of another kind that has this index value.
     pub fn list<E: Entity>(&mut self, index: &E::Index) {
         let mut key = KeyWriter::new(self.namespace, E::KIND);
         E::write_index(index, &mut key);
         (self.each)(key);
     }
 
-    /// The list of all rows of another kind.
+    /// Adds the list of all rows of another kind.
     pub fn all<E: Entity>(&mut self) {
         let mut key = KeyWriter::new(self.namespace, E::KIND);
         key.name("all");

@@ -1,4 +1,4 @@
-//! Types whose values are equal exactly where their texts are.
+//! Types whose values are equal exactly if their texts are.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::{
@@ -8,18 +8,18 @@ use std::num::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A type whose values are equal exactly where serde writes the same JSON for
-/// them, and whose JSON brings back an equal value.
+/// A type whose values are equal exactly if serde writes the same JSON for
+/// them, and whose JSON decodes to an equal value.
 ///
-/// Two entries of one key must not lie side by side in process, whatever `Eq` a
-/// type has: a path is equal to another that is written otherwise, and so is a
-/// name that is compared without regard to case. So an id or an index value
-/// is looked for in process by the text of its key, unless its type says that
-/// `Eq` means the same. Looking by `Eq` is cheaper: it writes no text.
+/// The local tier must not hold two entries for one key, and `Eq` may disagree
+/// with the key: two spellings of one path are equal, and so are names compared
+/// without case. So ids and index values are compared by the text of their
+/// keys, unless their type implements this trait. Comparing by `Eq` is cheaper
+/// because it writes no text.
 ///
-/// Integers, `bool`, `char`, `String`, the times of `jiff` without a zone, `Uuid`
-/// (feature `uuid`, on by default), and `Option`s, sequences and tuples of them
-/// say so. A type of your own says so in one line:
+/// Integers, `bool`, `char`, `String`, the times of `jiff` without a zone,
+/// `Uuid` (feature `uuid`, on by default), and `Option`s, sequences and tuples
+/// of them implement it. Your types need one line:
 ///
 /// ```
 /// use aside::ExactText;
@@ -33,20 +33,21 @@ use std::time::Duration;
 /// impl ExactText for HeroId {}
 /// ```
 ///
-/// Say it only where `PartialEq`, `Hash`, `Serialize` and `Deserialize` are derived,
-/// without `with` and its like, and every part is such a type itself. A row all
-/// of whose fields are is compared with what comes back from its text by sample
-/// alone; see [`Entity::IS_PLAIN`](crate::Entity::IS_PLAIN).
+/// Implement it only if `PartialEq`, `Hash`, `Serialize` and `Deserialize` are
+/// derived, without `with` and similar attributes, and every part is such a
+/// type. If all fields of a row are, only a sample of its rows is checked
+/// before caching; see [`Entity::IS_PLAIN`](crate::Entity::IS_PLAIN).
 #[diagnostic::on_unimplemented(
-    message = "whether two equal `{Self}` have one text is not known",
+    message = "equal values of `{Self}` are not known to have equal texts",
     note = "if they do, write `impl aside::ExactText for {Self} {{}}`"
 )]
 pub trait ExactText: PartialEq {
-    /// Whether it is so: of a type that is made of others, as they are.
+    /// True if the property holds; for a composed type, if it holds for its
+    /// parts.
     const IS_EXACT: bool = true;
 
-    /// Whether a value may be written as `null`, which a second `Option` around
-    /// it could not tell from its own.
+    /// True if a value may be written as `null`, which an `Option` around it
+    /// could not tell from its own `None`.
     const MAY_BE_NULL: bool = false;
 }
 
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_in_an_option_is_not_exact() {
+    fn a_nested_option_is_not_exact() {
         assert!(is_exact::<Option<String>>());
         assert!(is_exact::<Vec<Option<(u8, Arc<str>)>>>());
         assert!(!is_exact::<Option<Option<u8>>>());

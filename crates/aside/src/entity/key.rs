@@ -1,10 +1,10 @@
-//! Keys: how a lookup becomes the string under which Redis holds its answer.
+//! Keys: the strings under which Redis holds rows and lists.
 //!
-//! A key is the kind and then one segment after another, joined by `:`, as in
-//! `hero:lang:en`. Whatever a value holds is escaped, so a segment never
-//! contains a `:` of its own and two different lookups never share a key.
-//! The writer hashes a finished key with a fixed seed, because the hash
-//! travels between instances: it names the stripe that an invalidation bumps.
+//! A key is the kind followed by segments, joined by `:`, as in `hero:lang:en`.
+//! Values are escaped, so a segment never contains a `:` and two different
+//! lookups never share a key. The hash of a key has a fixed seed because it
+//! travels between instances: it selects the generation that an invalidation
+//! increments.
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -48,14 +48,14 @@ impl Key {
     }
 }
 
-/// The hash of a key, equal in every process and every build.
+/// Returns the hash of a key, equal in every process and every build.
 pub(crate) fn hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }
 
 /// Writes one key, segment by segment.
 ///
-/// `#[derive(Entity)]` calls it; a hand-written `Entity` does the same:
+/// `#[derive(Entity)]` calls it; an `Entity` written by hand does the same:
 ///
 /// ```
 /// use aside::KeyWriter;
@@ -72,7 +72,7 @@ pub struct KeyWriter {
 }
 
 impl KeyWriter {
-    /// Begins a key of `kind`; an empty `namespace` puts nothing before it.
+    /// Begins a key of `kind`; an empty `namespace` adds no prefix.
     #[must_use]
     pub fn new(namespace: &str, kind: &str) -> Self {
         let mut text = String::with_capacity(64);
@@ -84,7 +84,7 @@ impl KeyWriter {
         Self { text, segments: 0 }
     }
 
-    /// Appends the fixed name of an index, such as `lang`, as it stands.
+    /// Appends the fixed name of an index, such as `lang`, without escaping.
     pub fn name(&mut self, name: &str) {
         self.text.push(':');
         self.text.push_str(name);
@@ -93,18 +93,17 @@ impl KeyWriter {
 
     /// Appends a value, escaped.
     ///
-    /// A string stands as it is, a number or a boolean as JSON writes it, and
-    /// anything else as `^` and its JSON text. Two values of one type that
-    /// serialize differently are two segments, with one exception: a type
-    /// that holds texts and numbers alike, such as an untagged enum, has one
-    /// segment for `"5"` and `5`, and must not identify anything.
+    /// A string is written verbatim, a number or a boolean as in JSON, and any
+    /// other value as `^` and its JSON text. Two values of one type that
+    /// serialize differently get two segments. The exception is a type that
+    /// holds both texts and numbers, such as an untagged enum: `"5"` and `5`
+    /// share a segment, so it must not identify anything.
     ///
-    /// A value that refuses to serialize gets a segment of its own each time:
-    /// its lookups are answered and never share an answer, so they are not
-    /// cached either.
+    /// A value that fails to serialize gets a new segment each time. Its
+    /// lookups are never shared and never cached.
     pub fn segment<T: Serialize + ?Sized>(&mut self, value: &T) {
-        // The text and not `serde_json::Value`, which knows no `u128` and
-        // orders an object's fields by a feature that any crate can turn on.
+        // Not `serde_json::Value`, which has no `u128` and whose order of
+        // fields depends on a feature that any crate can enable.
         let mut short = Short::default();
         let written = serde_json::to_writer(&mut short, value);
         if let (Ok(()), Ok(json)) = (written, std::str::from_utf8(short.written())) {
@@ -118,7 +117,7 @@ impl KeyWriter {
 
     fn json_segment(&mut self, json: &str) {
         match json.as_bytes() {
-            // Nothing in it is escaped, so it stands there as it is.
+            // Nothing in it is escaped.
             [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => {
                 self.text_segment(&json[1..json.len() - 1]);
             }
@@ -133,7 +132,7 @@ impl KeyWriter {
 
     /// Appends the plain text of a value, escaped.
     pub(crate) fn text_segment(&mut self, plain: &str) {
-        // `{kind}:all` is the list of all, so an id of that name steps aside.
+        // `{kind}:all` is the list of all, so this id is written differently.
         if self.segments == 0 && plain == "all" {
             self.text.push_str(":%61ll");
             self.segments += 1;
@@ -142,10 +141,10 @@ impl KeyWriter {
         }
     }
 
-    /// Appends one segment: `mark` as it stands, and `plain` escaped.
+    /// Appends one segment: `mark` verbatim, and `plain` escaped.
     ///
-    /// Neither `^` nor `#` comes out of escaping, so a marked segment and a
-    /// digest equal no plain one.
+    /// Escaping never produces `^` or `#`, so a marked segment or a digest
+    /// never equals a plain one.
     fn push(&mut self, mark: &str, plain: &str) {
         self.text.push(':');
         let begin = self.text.len();
@@ -163,7 +162,7 @@ impl KeyWriter {
         self.segments += 1;
     }
 
-    /// The key as far as it is written.
+    /// Returns the key written so far.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -178,7 +177,7 @@ impl KeyWriter {
     }
 }
 
-/// Room for the JSON of most values, where it costs no allocation.
+/// A buffer on the stack, large enough for the JSON of most values.
 struct Short {
     bytes: [u8; 128],
     length: usize,
@@ -214,10 +213,10 @@ impl io::Write for Short {
     }
 }
 
-/// Percent-encodes what separates segments, what a pattern or a cluster gives
-/// a meaning, and what a terminal would act on.
+/// Percent-encodes separators, characters special to patterns or clusters, and
+/// control characters.
 fn escape(plain: &str, into: &mut String) {
-    // As ids are, mostly. Without an early end, many bytes are looked at at once.
+    // Most ids are plain. A loop without an early exit is vectorised.
     let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_alphanumeric();
     if plain.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         into.push_str(plain);
@@ -239,7 +238,7 @@ fn escape(plain: &str, into: &mut String) {
     }
 }
 
-/// Whether `name` may be a namespace or a kind: `[a-z0-9_-]+`.
+/// Returns true if `name` may be a namespace or a kind: `[a-z0-9_-]+`.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -258,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn an_id_named_all_does_not_take_the_place_of_the_list_of_all() {
+    fn an_id_named_all_is_not_the_list_of_all() {
         assert_eq!(id_key("all"), "hero:%61ll");
         assert_ne!(id_key("%61ll"), "hero:%61ll");
     }
 
     #[test]
-    fn spaces_and_cyrillic_stay_as_they_are() {
+    fn spaces_and_cyrillic_are_kept() {
         assert_eq!(id_key("Маша и медведь"), "hero:Маша и медведь");
     }
 
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_booleans_stand_as_they_are_however_large() {
+    fn numbers_of_any_size_and_booleans_are_kept() {
         assert_eq!(of(&-7), "hero:-7");
         assert_eq!(of(&true), "hero:true");
         assert_eq!(of(&u128::MAX), format!("hero:{}", u128::MAX));
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_several_parts_is_marked_json_in_declared_order() {
+    fn a_composed_value_is_marked_json_in_declared_order() {
         #[derive(Serialize)]
         struct Place {
             shelf: u8,
@@ -325,8 +324,8 @@ mod tests {
     }
 
     #[test]
-    fn values_that_refuse_to_serialize_never_share_a_key() {
-        // JSON has no name for a key that is a tuple.
+    fn values_that_fail_to_serialize_never_share_a_key() {
+        // JSON object keys cannot be tuples.
         let refusing = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert_ne!(of(&refusing), of(&refusing));
     }

@@ -1,11 +1,11 @@
-//! Whether two rows are the same as callers see them.
+//! Equality of rows as callers see them.
 //!
-//! Their text does not say it: where serde writes a field otherwise than it is,
-//! a masked hash or a time in whole seconds, what comes back from the text is
-//! written alike. So fields are compared by what their types offer. The derive
-//! knows the types, and asks [`Of`] each of them what it can do: an inherent
-//! function is preferred to that of the trait [`Unable`], and exists only where its
-//! bounds hold.
+//! The serialized text cannot decide it. If serde writes a field lossily, such
+//! as a masked hash or a time in whole seconds, the decoded value serializes to
+//! the same text. So fields are compared by the traits of their types. [`Of`]
+//! finds out which of them a type implements: an inherent function takes
+//! precedence over that of the trait [`Unable`], but exists only if its bounds
+//! hold.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Debug;
@@ -17,21 +17,22 @@ use serde_json::Value;
 
 use crate::entity::exact::ExactText;
 
-/// What a type can do, for the code that `#[derive(Entity)]` writes.
+/// The comparison traits of a type, for the code that `#[derive(Entity)]`
+/// writes.
 #[derive(Debug)]
 pub struct Of<T: ?Sized>(PhantomData<T>);
 
-/// What stands for those that cannot.
+/// Fallback for types that lack a trait.
 pub trait Unable<T: ?Sized> {
-    /// The type does not say that its equality is that of texts.
+    /// The type does not implement `ExactText`.
     const IS_EXACT: bool = false;
 
-    /// It has no equality.
+    /// The type does not implement `PartialEq`.
     fn is_equal(_: &T, _: &T) -> Option<bool> {
         None
     }
 
-    /// It cannot be printed.
+    /// The type does not implement `Debug`.
     fn prints(_: &T, _: &T) -> Option<(String, String)> {
         None
     }
@@ -40,41 +41,40 @@ pub trait Unable<T: ?Sized> {
 impl<T: ?Sized> Unable<T> for Of<T> {}
 
 impl<T: ExactText + ?Sized> Of<T> {
-    /// Whether equality is that of texts.
+    /// True if equality is equality of texts.
     pub const IS_EXACT: bool = T::IS_EXACT;
 }
 
 impl<T: PartialEq + ?Sized> Of<T> {
-    /// Whether the type takes both for the same.
+    /// Compares by `PartialEq`.
     pub fn is_equal(one: &T, other: &T) -> Option<bool> {
         Some(one == other)
     }
 }
 
 impl<T: Debug + ?Sized> Of<T> {
-    /// Both as they are printed.
+    /// Returns both as `Debug` prints them.
     pub fn prints(one: &T, other: &T) -> Option<(String, String)> {
         Some((format!("{one:?}"), format!("{other:?}")))
     }
 }
 
-/// What comparing two values of a field came to.
+/// The result of comparing two values of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
     /// A caller cannot tell them apart.
     Same,
-    /// A caller can.
+    /// A caller can tell them apart.
     Different,
-    /// The type offers nothing that tells.
+    /// The type implements no trait that decides it.
     Unknown,
 }
 
-/// Compares two values of a field whose type has an equality, or can be
-/// printed, or both.
+/// Compares two values of a field by `PartialEq`, by `Debug`, or by both.
 ///
-/// Where it has both, both must agree: an equality that ignores case or a
-/// zone says too little. What is printed may come in another order, as a hash map's
-/// entries do.
+/// If the type has both, both must agree, because an equality may ignore case
+/// or a zone. `Debug` may print parts in another order, as for the entries of a
+/// hash map.
 pub fn compare(
     is_exact: bool,
     is_equal: Option<bool>,
@@ -83,7 +83,7 @@ pub fn compare(
 ) -> Likeness {
     let is_equal = match is_equal {
         Some(true) if is_exact => return Likeness::Same,
-        // What is not even equal to itself, such as a NaN, has no equality.
+        // A value that does not equal itself, such as NaN, has no equality.
         Some(false) if is_equal_to_itself() => return Likeness::Different,
         Some(false) => None,
         other => other,
@@ -107,19 +107,19 @@ fn has_same_bytes(one: &str, other: &str) -> bool {
     counts.iter().all(|count| *count == 0)
 }
 
-/// Whether serde writes the same of both, in whatever order.
+/// Returns true if serde writes the same for both, in any order.
 pub fn is_written_alike<T: Serialize>(one: &T, other: &T) -> bool {
     let texts = (serde_json::to_string(one), serde_json::to_string(other));
     let (Ok(one), Ok(other)) = texts else {
         return false;
     };
-    // The second compares numbers as far as they fit into 64 bits.
+    // The second test compares numbers only up to 64 bits.
     one == other
         || has_same_bytes(&one, &other)
             && number_of_text(&one).is_some_and(|one| Some(one) == number_of_text(&other))
 }
 
-/// A number for what a JSON text says, whatever its order; `None` if it is no JSON.
+/// Returns a hash of a JSON text that ignores order; `None` if it is not JSON.
 pub(crate) fn number_of_text(text: &str) -> Option<u64> {
     let value: Value = serde_json::from_str(text).ok()?;
     Some(number_of(&value))
@@ -137,12 +137,12 @@ fn number_of(value: &Value) -> u64 {
     }
 }
 
-/// A number for several, whatever their order.
+/// Combines hashes regardless of their order.
 fn unordered(numbers: impl IntoIterator<Item = u64>) -> u64 {
     let (mut sum, mut count) = (0u64, 0u64);
     for number in numbers {
-        // Hashed once more, or the sums of what two rows have would say the
-        // same of what they have exchanged.
+        // Hash again: otherwise two rows that swapped a field would have the
+        // same sum.
         sum = sum.wrapping_add(hash_of(&number));
         count += 1;
     }
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_makes_no_difference_and_content_does() {
+    fn content_matters_and_order_does_not() {
         let number = |value: Value| number_of(&value);
         assert_eq!(
             number(json!({"a": [1, 2], "b": 3})),
@@ -182,7 +182,7 @@ mod tests {
                 "{other}"
             );
         }
-        // Two rows that exchange a field are not what they were.
+        // Two rows that swap a field have changed.
         assert_ne!(
             number(json!([{"a": 1, "b": 1}, {"a": 2, "b": 2}])),
             number(json!([{"a": 1, "b": 2}, {"a": 2, "b": 1}]))
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_compared_by_all_that_it_offers() {
+    fn a_type_is_compared_by_every_trait_it_implements() {
         use Likeness::{Different, Same, Unknown};
 
         assert_eq!(likeness!(String: "a".into(), "a".into()), Same);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_in_another_order_is_written_alike() {
+    fn serialized_order_makes_no_difference() {
         assert!(is_written_alike(&[1, 2], &[2, 1]));
         assert!(!is_written_alike(&["12"], &["21"]));
         assert!(!is_written_alike(&u128::MAX, &(u128::MAX - 1)));

@@ -1,9 +1,9 @@
-//! What is asked for, and what is found.
+//! Lookups and their results.
 //!
-//! Two questions are the same where their keys are, whatever `Eq` the type of
-//! an id or an index value has: an entry in process is stamped by the text of its key, and
-//! that is what a write forgets. Where a type says that `Eq` means the same
-//! text, it is asked, and no text is written.
+//! Two lookups are the same if their keys are, even if `Eq` of an id or an
+//! index value disagrees: local entries carry the generation of the key's text,
+//! and writes invalidate by that text. If a type promises that `Eq` means equal
+//! texts, `Eq` is used and no text is written.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::entity::key::{Key, KeyWriter};
 use crate::entity::{self, Entity, Rows};
 
-/// Which member of the payload holds the body.
+/// The member of the payload that holds the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
     Entity,
@@ -27,34 +27,34 @@ impl Member {
     }
 }
 
-/// One question that a repository answers.
+/// A lookup of a repository.
 pub(crate) enum Lookup<E: Entity> {
     Id(E::Id),
-    /// Boxed, so that there is no room for one in the key of every row.
+    /// Boxed, so that the key of a row reserves no space for an index value.
     Index(Box<E::Index>),
     All,
 }
 
-/// The same question, borrowed: a hit in process copies nothing.
+/// The same lookup, borrowed: a local hit copies nothing.
 pub(crate) enum Asked<'a, E: Entity> {
     Id(&'a E::Id),
     Index(&'a E::Index),
     All,
 }
 
-/// Its answer.
+/// The result of a lookup.
 pub(crate) enum Found<E> {
     Row(Option<Arc<E>>),
     List(Rows<E>),
 }
 
-/// A question with its key, by which it is told from others.
+/// A lookup with its key, by which it is compared.
 pub(crate) struct Keyed<E: Entity> {
     key: Key,
     pub(crate) lookup: Lookup<E>,
 }
 
-/// An id, told from others as their keys are.
+/// An id, compared as its key would be.
 pub(crate) struct Spelled<'a, E: Entity> {
     id: &'a E::Id,
     text: Option<String>,
@@ -87,7 +87,7 @@ impl<E: Entity> Lookup<E> {
 }
 
 impl<E: Entity> Asked<'_, E> {
-    /// Whether `Eq` and `Hash` tell it from others as its text does.
+    /// Returns true if `Eq` and `Hash` agree with the text of the key.
     #[inline]
     pub(crate) fn is_exact(self) -> bool {
         match self {
@@ -97,7 +97,7 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
-    /// The part of its key that tells it from others of the kind.
+    /// Returns the part of the key that identifies it within the kind.
     pub(crate) fn text(self) -> String {
         let mut key = KeyWriter::new("", "");
         match self {
@@ -123,7 +123,7 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
-    /// The key as it stands in Redis.
+    /// Returns the key in Redis.
     pub(crate) fn key(self, namespace: &str) -> Key {
         match self {
             Self::Id(id) => entity::id_key::<E>(namespace, id),
@@ -132,8 +132,8 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
-    /// Returns true if `found` is remembered as an absence. An empty table is
-    /// none: its list of all is one key, which no guess makes more of.
+    /// Returns true if `found` is cached as an absence. An empty list of all is
+    /// not: it is one key, and guessing ids adds no further ones.
     pub(crate) fn is_absence(self, found: &Found<E>) -> bool {
         found.is_absence() && !matches!(self, Self::All)
     }
@@ -145,7 +145,7 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
-    /// Whether a row may stand in the answer.
+    /// Returns true if the row belongs to this lookup's result.
     pub(crate) fn admits(self, row: &E) -> bool {
         match self {
             Self::Id(id) if E::HAS_EXACT_ID => row.id() == id,
@@ -165,7 +165,7 @@ impl<E: Entity> Asked<'_, E> {
         }
     }
 
-    /// Whether every row may that stands in it.
+    /// Returns true if every row in `found` belongs to it.
     pub(crate) fn admits_all(self, found: &Found<E>) -> bool {
         match found {
             Found::Row(row) => row.as_ref().is_none_or(|row| self.admits(row)),
@@ -184,19 +184,19 @@ impl<E> Found<E> {
         }
     }
 
-    /// The answer to a question about one id.
+    /// Returns the row found by a lookup of one id.
     pub(crate) fn into_row(self) -> Option<Arc<E>> {
         match self {
             Self::Row(row) => row,
-            Self::List(_) => unreachable!("an id is answered by a row"),
+            Self::List(_) => unreachable!("a lookup of an id returns a row"),
         }
     }
 
-    /// The answer to a question about a list.
+    /// Returns the rows found by a lookup of a list.
     pub(crate) fn into_list(self) -> Rows<E> {
         match self {
             Self::List(rows) => rows,
-            Self::Row(_) => unreachable!("an index is answered by a list"),
+            Self::Row(_) => unreachable!("a lookup of a list returns a list"),
         }
     }
 }
@@ -227,7 +227,7 @@ impl<E> Clone for Found<E> {
     }
 }
 
-/// Of exact ones.
+/// For exact lookups only.
 impl<E: Entity> PartialEq for Asked<'_, E> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {

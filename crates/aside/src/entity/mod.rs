@@ -1,4 +1,4 @@
-//! What can be cached: a row with an identity, and the lists it stands in.
+//! Entities: rows with an identity, and the lists that contain them.
 
 pub(crate) mod codec;
 pub(crate) mod exact;
@@ -22,20 +22,20 @@ use crate::entity::likeness::is_written_alike;
 
 pub use dependents::Dependents;
 
-/// A list as it is handed out: one reference count for all of it.
+/// A list as callers receive it: a clone copies one reference count.
 pub type Rows<E> = Arc<[Arc<E>]>;
 
-/// A row type that a cache may hold, and the keys it is held under.
+/// A row type that can be cached, with its keys.
 ///
-/// [`#[derive(Entity)]`](macro@crate::Entity) writes this impl. Written by
-/// hand it must keep these promises:
+/// [`#[derive(Entity)]`](macro@crate::Entity) writes this impl. An impl by hand
+/// must keep these promises:
 ///
-/// - `indexes` names every list that the row stands in;
-/// - `write_id` appends one segment, and `write_index` the index's own name
-///   and then its values, so that two lookups never share a key; the names
-///   are `[a-z0-9_-]+`, each used once, and none is `all`;
+/// - `indexes` names every list that contains the row;
+/// - `write_id` appends one segment, and `write_index` the name of the index
+///   and then its values, so that two lookups never share a key; each name is
+///   used once, matches `[a-z0-9_-]+`, and is not `all`;
 /// - `fingerprint` changes whenever the serialized form does;
-/// - a row comes back from its text as it went: see
+/// - a row survives the round trip through its text unchanged: see
 ///   [`difference`](Self::difference).
 ///
 /// ```
@@ -55,7 +55,7 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 /// }
 ///
 /// impl CountryIndex {
-///     /// The database compares names without regard to case, and so do we.
+///     /// Lower case, because the database compares names without regard to case.
 ///     pub fn name(name: &str) -> Self {
 ///         Self::Name(name.to_lowercase())
 ///     }
@@ -101,92 +101,97 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no entity, so it cannot be cached",
+    message = "`{Self}` is not an entity, so it cannot be cached",
     note = "derive it with `#[derive(aside::Entity)]`, or implement `aside::Entity` by hand"
 )]
 pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The first part of every key: `[a-z0-9_-]+`, not `aside`.
     const KIND: &'static str;
 
-    /// Whether the kind has a list of all its rows, `{kind}:all`.
+    /// True if the kind has a list of all its rows, `{kind}:all`.
     const LIST_ALL: bool = true;
 
-    /// The indexes, as programs that know no Rust types see them.
+    /// Describes the indexes to programs that do not know the Rust types.
     const INDEXES: &'static [IndexShape];
 
-    /// Whether two ids are equal exactly where their segments of a key are:
-    /// then they are looked for in process by `Eq`, which is cheaper. Where it
-    /// is false, the default, by the text of the key. See
+    /// True if two ids are equal exactly if their key segments are.
+    ///
+    /// The local tier then compares ids with `Eq`, which is cheaper. If false,
+    /// the default, it compares the text of their keys. See
     /// [`ExactText`](crate::ExactText).
     const HAS_EXACT_ID: bool = false;
 
-    /// The same of index values.
+    /// The same for index values.
     const HAS_EXACT_INDEXES: bool = false;
 
-    /// Whether it is known of every row that it comes back from its JSON as it
-    /// went. Then the first rows and a sample of the others are compared with what
-    /// comes back; where it is false, the default, every row is that is to be
-    /// cached.
+    /// True if every row of the type is known to survive the round trip through
+    /// JSON.
+    ///
+    /// Then only the first rows and a sample of the others are checked before
+    /// they are cached. If false, the default, every row is checked.
     const IS_PLAIN: bool = false;
 
-    /// What identifies a row.
+    /// Identifies a row.
     type Id: Clone + Eq + Hash + Debug + Send + Sync + 'static;
 
-    /// One value of one index. Two values are one list where their keys are the
-    /// same: normalise what the database compares without case.
+    /// One value of one index. Two values name the same list if their keys are
+    /// equal, so normalise values that the database compares without case.
     type Index: Clone + Eq + Hash + Debug + Send + Sync + 'static;
 
-    /// The identity of this row.
+    /// Returns the id of this row.
     fn id(&self) -> &Self::Id;
 
-    /// Calls `each` with every list this row stands in, the list of all
-    /// apart. An optional index that is `None` stands in no list.
+    /// Calls `each` with every list that contains this row, except the list of
+    /// all. An optional index that is `None` is in no list.
     fn indexes(&self, each: &mut dyn FnMut(Self::Index));
 
     /// Appends the id to a key, as one segment.
     fn write_id(id: &Self::Id, key: &mut KeyWriter);
 
-    /// Appends an index value to a key: the index's name, then its values.
+    /// Appends an index value to a key: the name of the index, then its values.
     fn write_index(index: &Self::Index, key: &mut KeyWriter);
 
-    /// A number that differs between two shapes of the serialized row.
+    /// Returns a number that differs between two shapes of the serialized row.
     fn fingerprint() -> u64;
 
-    /// Adds the keys of other kinds that change with this row and can be
-    /// computed from it alone. Called with the row before and the row after, by
-    /// every process that writes the type; [`#[derive(Entity)]`](macro@crate::Entity)
-    /// takes it as `dependents = "function"`. Default: none.
+    /// Adds keys of other kinds that change with this row and can be computed
+    /// from it alone. Default: none.
+    ///
+    /// Called with the row before and the row after, by every process that
+    /// writes the type. [`#[derive(Entity)]`](macro@crate::Entity) takes it as
+    /// `dependents = "function"`.
     fn dependents(&self, keys: &mut Dependents<'_>) {
         let _ = keys;
     }
 
-    /// The row's version, if it has one that only grows.
+    /// Returns the row's version, if it has one that only grows.
     fn version(&self) -> Option<u64> {
         None
     }
 
-    /// The first field in which `other` is not what a caller sees here; `None`
-    /// if there is none.
+    /// Returns the first field that differs from `other` as callers see it;
+    /// `None` if there is none.
     ///
-    /// By this a row is compared with what comes back from its text, before it
-    /// is cached, and with the database's, by the audit. The derive compares field
-    /// by field: a type's equality and what `Debug` prints of it must both say the
-    /// same. By hand, compare the fields. The default compares what serde writes
-    /// of both rows, and so cannot see what serde leaves out or rounds.
+    /// It compares a row with its round trip through text before caching it,
+    /// and with the database's row during an audit. The derive compares field
+    /// by field: `PartialEq` and `Debug` of a field must agree. By hand,
+    /// compare the fields. The default compares the serialized rows, so it
+    /// cannot see fields that serde skips or rounds.
     fn difference(&self, other: &Self) -> Option<&'static str> {
         (!is_written_alike(self, other)).then_some("row")
     }
 }
 
-/// One index of an entity, described for programs that know no Rust types.
+/// Describes one index of an entity to programs that do not know the Rust
+/// types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IndexShape {
-    /// The index's name in keys, as in `hero:lang:en`.
+    /// The name of the index in keys, as `lang` in `hero:lang:en`.
     pub segment: &'static str,
-    /// The fields whose values follow, in the order of the key.
+    /// The fields whose values follow the name, in the order of the key.
     pub fields: &'static [&'static str],
-    /// Whether at most one row stands in each of its lists.
+    /// True if each of its lists contains at most one row.
     pub unique: bool,
 }
 
@@ -202,28 +207,28 @@ impl IndexShape {
     }
 }
 
-/// The key of one row.
+/// Returns the key of one row.
 pub(crate) fn id_key<E: Entity>(namespace: &str, id: &E::Id) -> Key {
     let mut key = KeyWriter::new(namespace, E::KIND);
     E::write_id(id, &mut key);
     key.finish()
 }
 
-/// The key of one list.
+/// Returns the key of one list.
 pub(crate) fn index_key<E: Entity>(namespace: &str, index: &E::Index) -> Key {
     let mut key = KeyWriter::new(namespace, E::KIND);
     E::write_index(index, &mut key);
     key.finish()
 }
 
-/// The key of the list of all.
+/// Returns the key of the list of all.
 pub(crate) fn all_key(namespace: &str, kind: &str) -> Key {
     let mut key = KeyWriter::new(namespace, kind);
     key.name("all");
     key.finish()
 }
 
-/// A kind for the tests of other modules.
+/// An entity for the tests of other modules.
 #[cfg(test)]
 pub(crate) mod example {
     use std::convert::Infallible;

@@ -1,12 +1,12 @@
-//! The serialized form of a type, as a number.
+//! Shapes: the serialized form of a type, as a number.
 //!
-//! An entity's fingerprint sees the names of its fields' types and not what
-//! those types look like inside. A type with a shape lets it look inside:
-//! when the type changes, so do the shape, the fingerprint and the verdict on
-//! every value that was cached before.
+//! An entity's fingerprint includes the names of its fields' types, not their
+//! parts. If a type has a shape, the fingerprint includes that too. When the
+//! type changes, so do its shape and the fingerprint, and values cached before
+//! are not used.
 //!
-//! Shapes are kept in Redis by way of the fingerprint, so a number given out
-//! here never changes.
+//! Redis stores shapes as part of fingerprints, so a number defined here never
+//! changes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, LinkedList, VecDeque};
@@ -20,11 +20,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// A type whose serialized form takes part in an entity's fingerprint.
+/// A type whose serialized form is part of an entity's fingerprint.
 ///
-/// `#[derive(Shape)]` writes it for types that stand inside an entity; a
-/// field asks for it with `#[entity(nested)]`. By hand it is a number that
-/// changes with the form; a type of another crate stands in a wrapper for it:
+/// `#[derive(Shape)]` implements it for types inside an entity; a field
+/// includes it with `#[entity(nested)]`. By hand, return a number that changes
+/// with the form. A type of another crate needs a wrapper:
 ///
 /// ```
 /// use aside::Shape;
@@ -42,12 +42,12 @@ use std::time::{Duration, SystemTime};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no shape that a fingerprint could take in",
+    message = "`{Self}` has no shape to include in a fingerprint",
     note = "derive it with `#[derive(aside::Shape)]`, or take `nested` away from the field and \
             raise `#[entity(shape = N)]` when the type's serialized form changes"
 )]
 pub trait Shape {
-    /// A number that differs between two serialized forms of the type.
+    /// Returns a number that differs between two serialized forms of the type.
     fn shape() -> u64;
 }
 
@@ -76,7 +76,7 @@ whole! {
     serde_json::Value => "json",
 }
 
-/// Shapes of pointers, which serde looks through.
+/// Shapes of pointers, which serde serializes as their target.
 macro_rules! seen_through {
     ($($ty:ty),*) => {$(
         impl<T: Shape + ?Sized> Shape for $ty {
@@ -119,7 +119,7 @@ impl<T: Shape, const N: usize> Shape for [T; N] {
     }
 }
 
-/// Shapes of collections, which serde writes as lists of their elements.
+/// Shapes of collections, which serde serializes as lists.
 macro_rules! lists {
     ($($collection:ident),*) => {$(
         impl<T: Shape> Shape for $collection<T> {
@@ -150,7 +150,7 @@ impl<K: Shape, V: Shape, S> Shape for HashMap<K, V, S> {
     }
 }
 
-/// Shapes of tuples, which serde writes as lists of fixed length.
+/// Shapes of tuples, which serde serializes as lists of fixed length.
 macro_rules! tuples {
     ($(($($part:ident),+))*) => {$(
         impl<$($part: Shape),+> Shape for ($($part,)+) {
@@ -166,7 +166,7 @@ tuples! {
     (A, B, C, D, E, F, G) (A, B, C, D, E, F, G, H)
 }
 
-/// FNV-1a of a name.
+/// Returns the FNV-1a hash of a name.
 const fn named(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let mut hash = 0xcbf2_9ce4_8422_2325;
@@ -178,8 +178,8 @@ const fn named(name: &str) -> u64 {
     hash
 }
 
-/// The shape of something named that holds `parts`. Each step is a bijection
-/// in either of its inputs, so one changed part always changes the result.
+/// Returns the shape of a named type with `parts`. Each step is a bijection in
+/// either of its inputs, so one changed part always changes the result.
 fn around(name: &str, parts: &[u64]) -> u64 {
     parts.iter().fold(named(name), |shape, part| {
         (shape.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_holds_a_type_and_what_it_holds_both_count() {
+    fn a_shape_depends_on_the_container_and_its_parts() {
         let shapes = [
             u8::shape(),
             u16::shape(),
