@@ -1,4 +1,4 @@
-//! What a configuration may hold, whoever wrote it.
+//! Validation of a configuration, read or literal.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,11 +18,11 @@ pub(super) const SENTINEL: &str = "redis://, rediss://, unix:// or memory://. It
      address that follows it, or REDIS_ENABLED=false to run without a cache";
 
 impl CacheConfig {
-    /// Whether this can work: every field within its limits, and together.
+    /// Checks every field against its limits, and fields against each other.
     ///
-    /// The files that TLS needs are opened, nothing else is touched.
-    /// Configurations that were read are checked already, except for what
-    /// [`with_ttl_default`](Self::with_ttl_default) added.
+    /// Opens the files that TLS needs and touches nothing else. A configuration
+    /// that was read is valid already, except for values added by
+    /// [`with_ttl_default`](Self::with_ttl_default).
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl CacheConfig {
         match self.resolve() {
             Err(allowed) => problems.push(url_problem(allowed)),
             Ok(target) => {
-                // Whoever switches the cache off need not change the address.
+                // With the cache disabled, any address is accepted.
                 match target.address {
                     Address::Cluster(_) if self.redis_enabled => {
                         problems.push(url_problem(CLUSTER))
@@ -62,12 +62,12 @@ impl CacheConfig {
                     ),
                     _ => {}
                 }
-                // Redis is told a name only together with a password, so the
-                // connection would silently be the default user's.
+                // AUTH sends the user only together with a password, so the
+                // connection would silently use the default user.
                 let has_password = target.password.is_some() || self.redis_password_file.is_some();
                 if target.username.is_some() && !has_password {
                     problems.push(
-                        "REDIS_USERNAME (or the user in REDIS_URL) is set without a password: \
+                        "REDIS_USERNAME (or the user in REDIS_URL) is set without a password: set \
                          REDIS_PASSWORD or REDIS_PASSWORD_FILE as well"
                             .to_owned(),
                     );
@@ -163,8 +163,8 @@ impl CacheConfig {
         ] {
             check(problems, name, limit, whole_millis(value));
         }
-        // A quarantine that runs out while its own request may still be under
-        // way protects nothing.
+        // A quarantine must not expire while its own request may still be in
+        // flight.
         let both_allowed = limits::OPERATION_TIMEOUT.allows(whole_millis(self.operation_timeout))
             && limits::QUARANTINE_TTL.allows(whole_millis(self.quarantine_ttl));
         if both_allowed && self.quarantine_ttl <= self.operation_timeout {
@@ -206,7 +206,7 @@ impl CacheConfig {
     fn check_namespace(&self, problems: &mut Vec<String>) {
         let namespace = self.namespace.as_str();
         let well_formed = namespace.is_empty() || is_plain_name(namespace);
-        // `aside:` is where the empty namespace keeps the library's own keys.
+        // With an empty namespace, the library's own keys start with `aside:`.
         if !well_formed || namespace == "aside" {
             problems.push(format!(
                 "CACHE_NAMESPACE is {}: letters a to z, digits, `_` and `-`, or empty, and not \

@@ -1,10 +1,9 @@
-//! As whom a connection authenticates: asked anew for each one, so that a
-//! password can change while the service runs.
+//! Credentials, fetched anew for each connection, so that a password can change
+//! while the service runs.
 //!
-//! A connection that is authenticated stays so: servers do not ask again when a
-//! password changes or a token expires, or they close the connection, and then
-//! the next one authenticates with what is valid by then. So nothing is sent
-//! again on a connection that is open.
+//! Nothing is sent again on an open connection. If a password changes or a
+//! token expires, a server either keeps an authenticated connection or closes
+//! it. In the second case the next connection uses the new credentials.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 
 use crate::config::secret::Secret;
 
-/// As whom to authenticate at Redis.
+/// A user and password for Redis.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     pub(crate) username: Option<Secret>,
@@ -21,7 +20,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The user `default` with this password, or token.
+    /// Creates credentials of the user `default` with this password or token.
     pub fn of_default_user(password: impl Into<String>) -> Self {
         Self {
             username: None,
@@ -29,7 +28,7 @@ impl Credentials {
         }
     }
 
-    /// A user with this password, or token.
+    /// Creates credentials of a user with this password or token.
     pub fn of_user(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self {
             username: Some(Secret::new(username)),
@@ -38,10 +37,11 @@ impl Credentials {
     }
 }
 
-/// Why there are no credentials. Its text is logged, so it must hold no secret.
+/// The reason why there are no credentials. Its text is logged, so it must not
+/// contain a secret.
 pub type CredentialsError = Box<dyn Error + Send + Sync>;
 
-/// Gives credentials that do not last, such as the tokens of a cloud; for
+/// Provides credentials that expire, such as a cloud's tokens; for
 /// [`CacheService::connect_with`](crate::CacheService::connect_with).
 ///
 /// ```
@@ -57,23 +57,24 @@ pub type CredentialsError = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 pub trait CredentialsProvider: Send + Sync + 'static {
-    /// Asked at each connection, of which a service opens five, and whenever
-    /// one is opened again.
+    /// Returns the credentials for a new connection. A service opens five at
+    /// start, and replaces each that closes.
     ///
-    /// It has `REDIS_SOCKET_TIMEOUT` together with the connection; then it is
-    /// dropped, and asked again by the next attempt. An error is logged once and
-    /// tried again at least once a second; reads come from the database
-    /// meanwhile.
+    /// The call shares `REDIS_SOCKET_TIMEOUT` with connecting; after that it is
+    /// dropped, and the next attempt calls again. An error is logged once and
+    /// retried at least once per second; until it succeeds, reads come from the
+    /// database.
     ///
     /// # Errors
-    /// There are none now. The text is logged, so it must hold no secret.
+    /// If there are none now. The text is logged, so it must not contain a
+    /// secret.
     fn credentials(&self) -> impl Future<Output = Result<Credentials, CredentialsError>> + Send;
 }
 
 type Asked<'a> =
     std::pin::Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + 'a>>;
 
-/// A provider without its type.
+/// A provider with its type erased.
 trait AnyProvider: Send + Sync {
     fn ask(&self) -> Asked<'_>;
 }
@@ -84,12 +85,12 @@ impl<P: CredentialsProvider> AnyProvider for P {
     }
 }
 
-/// Where credentials come from.
+/// The source of credentials.
 #[derive(Clone)]
 pub(crate) enum Authentication {
-    /// They are known once and for all, or there are none.
+    /// Fixed for the life of the service, or absent.
     Fixed(Option<Credentials>),
-    /// The password stands in a file.
+    /// A file contains the password.
     File {
         username: Option<Secret>,
         path: PathBuf,
@@ -97,7 +98,7 @@ pub(crate) enum Authentication {
     Provider(Provider),
 }
 
-/// Somebody who is asked for credentials.
+/// A provider of credentials.
 #[derive(Clone)]
 pub(crate) struct Provider(Arc<dyn AnyProvider>);
 
@@ -108,7 +109,8 @@ impl Provider {
 }
 
 impl Authentication {
-    /// What is valid now, or why that is not known.
+    /// Returns the credentials that are valid now, or the reason why there are
+    /// none.
     pub(crate) async fn credentials(&self) -> Result<Option<Credentials>, String> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
@@ -129,7 +131,7 @@ impl Authentication {
     }
 }
 
-/// The password that a file holds: all of it, but the end of its last line.
+/// Returns the password in a file: the whole text without the final line end.
 fn password_of(path: &Path, mut text: String) -> Result<Secret, String> {
     if text.ends_with('\n') {
         text.pop();
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_of_a_file_is_all_of_it_but_the_last_line_end() {
+    fn a_password_file_loses_only_its_last_line_end() {
         let path = Path::new("password");
         for (text, password) in [
             ("open sesame", "open sesame"),

@@ -1,4 +1,4 @@
-//! A configuration for the log.
+//! `Debug` of a configuration, for logs.
 
 use std::fmt;
 
@@ -6,9 +6,11 @@ use crate::config::CacheConfig;
 use crate::config::secret::Secret;
 
 impl fmt::Debug for CacheConfig {
-    /// Everything but what may not be printed. By hand because the user's
-    /// name, a plain text, is among that; taken apart so that a new field
-    /// cannot be forgotten.
+    /// Prints everything except secrets.
+    ///
+    /// Not derived, because the user's name is a plain `String` and must not be
+    /// printed. The struct is destructured so that a new field cannot be
+    /// forgotten.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             redis_url,

@@ -1,5 +1,4 @@
-//! What each number may be, written once: the reader quotes it, the check
-//! applies it.
+//! The limits of each number, used by both the reader's messages and the check.
 
 use std::ops::RangeInclusive;
 
@@ -7,9 +6,9 @@ use std::ops::RangeInclusive;
 pub(super) struct Limit {
     least: u64,
     most: u64,
-    /// Whether zero has a meaning of its own outside the range.
+    /// True if zero is allowed although it is outside the range.
     or_zero: bool,
-    /// The range in words, with the unit and the reason.
+    /// The range in words, with its unit and reason.
     pub(super) allowed: &'static str,
 }
 
@@ -46,7 +45,7 @@ pub(super) const MAX_CONNECTIONS: Limit = Limit::new(
 /// In milliseconds.
 pub(super) const SOCKET_TIMEOUT: Limit = Limit::new(1, 600_000, "seconds, 0.001 to 600");
 pub(super) const OPERATION_TIMEOUT: Limit = Limit::new(1, 60_000, "milliseconds, 1 to 60000");
-/// Ten years: longer is a unit mistaken, and overflows what Redis counts in.
+/// Ten years: a longer one is a mistaken unit, and overflows Redis's counter.
 pub(super) const TTL: Limit = Limit::new(1, 315_360_000, "seconds, 1 to 315360000 (ten years)");
 pub(super) const MAX_STALENESS: Limit = Limit::new(
     50,

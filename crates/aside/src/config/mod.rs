@@ -1,9 +1,9 @@
 //! Settings of one cache service.
 //!
-//! The struct is plain, so that a test writes it down and a service reads it.
-//! `read` goes from variables to fields and knows only how things are spelled;
-//! `check` holds every configuration, read or written down, to `limits`, and
-//! speaks of fields by their variables' names, which is what operators know.
+//! The struct is plain, so tests write it as a literal and services read it.
+//! `read` converts variables to fields and knows only their spelling. `check`
+//! applies `limits` to every configuration, read or literal, and names fields
+//! by their variables, which operators know.
 
 pub(crate) mod secret;
 pub(crate) mod address;
@@ -25,10 +25,10 @@ use crate::config::settings::{ConfigError, Settings};
 
 /// Settings of one cache service.
 ///
-/// Every field has a default that is safe in production; see [`Default`].
-/// Build one with struct update syntax and let [`CacheConfig::validate`]
-/// reject what cannot work, or read one with [`CacheConfig::from_env`], from
-/// the environment, `.env` and a file (see [`Settings`]):
+/// Every field has a default that is safe in production; see [`Default`]. Build
+/// one with struct update syntax and check it with [`CacheConfig::validate`].
+/// Or read one with [`CacheConfig::from_env`] from the environment, `.env` and
+/// a file (see [`Settings`]):
 ///
 /// | variable | default | allowed |
 /// |---|---|---|
@@ -55,8 +55,8 @@ use crate::config::settings::{ConfigError, Settings};
 /// | `CACHE_NAMESPACE` | empty | `[a-z0-9_-]+`, not `aside` |
 /// | `CACHE_AUDIT_SHARE` | 0 | 0 to 1 |
 ///
-/// Two things cannot be told from a wrong value: a misspelled name, which is
-/// not read, and a wrong host, behind which a Redis may yet appear.
+/// Two mistakes cannot be detected: a misspelled name, which is never read, and
+/// a wrong host, which may be a Redis that is not up yet.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,41 +88,39 @@ use crate::config::settings::{ConfigError, Settings};
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct CacheConfig {
-    /// Where Redis is: `REDIS_URL`. It may hold a password, so it is a secret
-    /// as a whole; user and password in it are percent-encoded.
+    /// The address of Redis: `REDIS_URL`. It may contain a password, so all of
+    /// it is secret. User and password in it are percent-encoded.
     ///
-    /// Default: `redis://localhost:6379/0`. A wrong host is not noticed here:
-    /// the service starts and answers from the database.
+    /// Default: `redis://localhost:6379/0`. A wrong host is not detected: the
+    /// service starts and reads from the database.
     pub redis_url: Secret,
 
     /// The user to authenticate as: `REDIS_USERNAME`; overrides the URL's.
     ///
-    /// Default: the URL's, else Redis's own `default`. Never printed. Without
-    /// a password it would have no effect, which is refused.
+    /// Default: the URL's, else Redis's own `default`. Never printed. Refused
+    /// without a password, because it would have no effect.
     pub redis_username: Option<String>,
 
-    /// The password: `REDIS_PASSWORD`, taken to the letter; overrides the
-    /// URL's.
+    /// The password: `REDIS_PASSWORD`, taken verbatim; overrides the URL's.
     ///
-    /// Default: the URL's, else none. A wrong one makes Redis unavailable.
+    /// Default: the URL's, else none. With a wrong one Redis is unavailable.
     pub redis_password: Option<Secret>,
 
     /// A file with the password: `REDIS_PASSWORD_FILE`; overrides the URL's.
     ///
-    /// Default: none. It is read again at each connection, so that the password
-    /// can change while the service runs; a line end after it does not belong
-    /// to it. Together with [`redis_password`](Self::redis_password) it is
-    /// refused.
+    /// Default: none. It is read again for each connection, so the password can
+    /// change while the service runs. A final line end is removed. Refused
+    /// together with [`redis_password`](Self::redis_password).
     pub redis_password_file: Option<PathBuf>,
 
     /// The certificate authority that signed the server's certificate:
     /// `REDIS_TLS_CA`, a file in PEM.
     ///
-    /// Default: the public authorities. With a `redis://` address it is
-    /// refused, because the connection would not be encrypted at all.
+    /// Default: the public authorities. Refused with a `redis://` address,
+    /// because the connection would not be encrypted.
     pub redis_tls_ca: Option<PathBuf>,
 
-    /// The certificate this process shows: `REDIS_TLS_CERT`, a file in PEM.
+    /// The client certificate of this process: `REDIS_TLS_CERT`, a file in PEM.
     ///
     /// Default: none. Needs [`redis_tls_key`](Self::redis_tls_key).
     pub redis_tls_cert: Option<PathBuf>,
@@ -134,142 +132,141 @@ pub struct CacheConfig {
 
     /// The number of the database: `REDIS_DB`; overrides the URL's.
     ///
-    /// Default: the URL's, else 0. Two instances of one service with different
-    /// numbers share no values, and a write by one leaves the other's stale
-    /// until their TTL.
+    /// Default: the URL's, else 0. Instances of one service with different
+    /// numbers share no values: after a write by one, the other serves its old
+    /// values until their TTL ends.
     pub redis_db: Option<u32>,
 
-    /// Whether anything is cached: `REDIS_ENABLED`.
+    /// Enables the cache: `REDIS_ENABLED`.
     ///
-    /// Default: true. With false every read goes to the database, and other
-    /// instances do not hear of the writes made here: what they hold lives
-    /// until its TTL. A service started so says that in its log.
+    /// Default: true. If false, every read goes to the database, and other
+    /// instances receive no invalidations for writes made here: their copies
+    /// live until their TTL ends. The service logs this at start.
     pub redis_enabled: bool,
 
-    /// The most connections this process opens: `REDIS_MAX_CONNECTIONS`, 2 to
-    /// 10000.
+    /// The maximum number of connections of this process:
+    /// `REDIS_MAX_CONNECTIONS`, 2 to 10000.
     ///
-    /// Default: 10. One is kept for hearing invalidations. Too few make
-    /// operations wait for each other; too many, times the instances, run into
+    /// Default: 10. One is reserved for receiving invalidations. With too few,
+    /// operations wait for each other. Too many, times the instances, exceed
     /// the server's `maxclients`.
     pub redis_max_connections: usize,
 
-    /// How long connecting may take, and after how long a silent connection
-    /// is given up: `REDIS_SOCKET_TIMEOUT` in seconds, 0.001 to 600, fractions
-    /// allowed.
+    /// The timeout for connecting, and for a connection without replies:
+    /// `REDIS_SOCKET_TIMEOUT` in seconds, 0.001 to 600, fractions allowed.
     ///
-    /// Default: 5 s. Too short, and a busy server is taken for a dead one; too
-    /// long, and a dead one is noticed late. No caller waits for it: they have
-    /// [`operation_timeout`](Self::operation_timeout).
+    /// Default: 5 s. If too short, a busy server is treated as dead; if too
+    /// long, a dead one is noticed late. Callers do not wait for it: their
+    /// limit is [`operation_timeout`](Self::operation_timeout).
     pub redis_socket_timeout: Duration,
 
-    /// How long one cache operation may take, whatever it retries:
+    /// The timeout of one cache operation, retries included:
     /// `CACHE_OPERATION_TIMEOUT_MS`, 1 to 60000.
     ///
-    /// Default: 250 ms. It is what a slow Redis can add to a read before the
-    /// database is asked. Too short, and a healthy Redis under load is
-    /// bypassed; must be below [`quarantine_ttl`](Self::quarantine_ttl).
+    /// Default: 250 ms. A slow Redis delays a read by at most this before the
+    /// database is queried. If too short, a healthy Redis under load is
+    /// bypassed. Must be below [`quarantine_ttl`](Self::quarantine_ttl).
     pub operation_timeout: Duration,
 
-    /// How long a value is kept in Redis where nothing else is said:
-    /// `CACHE_DEFAULT_TTL` in seconds, 1 to 315360000 (ten years).
+    /// The default TTL of values in Redis: `CACHE_DEFAULT_TTL` in seconds, 1 to
+    /// 315360000 (ten years).
     ///
-    /// Default: 3600 s. It bounds how long a write made behind the cache's
-    /// back, by a program that reports nothing, can go unnoticed.
+    /// Default: 3600 s. It bounds how long a write by another program, which
+    /// sends no invalidation, can go unnoticed.
     pub default_ttl: Duration,
 
-    /// The same by kind, as an operator set it: `CACHE_{KIND}_TTL`, where
-    /// `{KIND}` is the kind in upper case with `_` for `-`.
+    /// TTLs by kind, set by an operator: `CACHE_{KIND}_TTL`, where `{KIND}` is
+    /// the kind in upper case with `_` for `-`.
     ///
     /// Default: empty. Read it through [`ttl_of`](Self::ttl_of).
     pub ttls: BTreeMap<String, Duration>,
 
-    /// The same by kind, as the application has it where the operator says
-    /// nothing; see [`with_ttl_default`](Self::with_ttl_default).
+    /// TTLs by kind, set by the application, for kinds without an operator's
+    /// setting; see [`with_ttl_default`](Self::with_ttl_default).
     ///
     /// Default: empty.
     pub ttl_defaults: BTreeMap<String, Duration>,
 
-    /// The age that an in-process hit can reach when invalidation messages
-    /// are lost: `CACHE_MAX_STALENESS_MS`, 50 to 60000, or 0 for no in-process
-    /// tier.
+    /// The maximum staleness of a local hit if invalidations are lost:
+    /// `CACHE_MAX_STALENESS_MS`, 50 to 60000, or 0 for no local tier.
     ///
-    /// Default: 500 ms. Longer serves older values after a lost message;
-    /// shorter asks Redis more often whether messages still come.
+    /// Default: 500 ms. A longer limit serves older values after a loss. A
+    /// shorter one checks the connection to Redis more often.
     pub max_staleness: Duration,
 
-    /// How long a key that is being written stays closed to fills:
+    /// How long a key that is being written refuses fills:
     /// `CACHE_QUARANTINE_TTL_MS`, 1000 to 600000.
     ///
-    /// Default: 30 s. It must outlive the longest write transaction, so keep
-    /// the database's own timeouts below it: where it is too short, a slow
-    /// writer's old row can be cached after its commit. Where it is long, the
-    /// keys of a writer that died are read from the database for that long.
+    /// Default: 30 s. It must be longer than the longest write transaction, so
+    /// keep the database's own timeouts below it. If too short, a slow writer's
+    /// old row can be cached after its commit. If long, the keys of a crashed
+    /// writer are read from the database for that long.
     pub quarantine_ttl: Duration,
 
-    /// How long others wait for the one that loads a key:
+    /// How long readers wait for the leader that loads a key:
     /// `CACHE_LEASE_TTL_MS`, 100 to 60000.
     ///
-    /// Default: 3 s. Shorter than a load, and the database is asked by several
-    /// at once; longer, and the key of a loader that died is loaded late.
+    /// Default: 3 s. If shorter than a load, several instances query the
+    /// database at once. If longer, the key of a crashed leader is loaded late.
     pub lease_ttl: Duration,
 
-    /// How long a load from the database may take: `CACHE_LOAD_TIMEOUT_MS`, 1 to
-    /// 600000. A strategy may set its own.
+    /// The timeout of a load from the database: `CACHE_LOAD_TIMEOUT_MS`, 1 to
+    /// 600000. A strategy may set another.
     ///
-    /// Default: 10 s. Shorter than the slowest query, and its callers always get
-    /// the repository's [`overloaded`](crate::Repository::overloaded) error; longer,
-    /// and a query whose connection has died keeps its caller waiting for that long.
+    /// Default: 10 s. If shorter than the slowest query, its callers always get
+    /// the repository's [`overloaded`](crate::Repository::overloaded) error. If
+    /// longer, callers of a query with a dead connection wait that long.
     pub load_timeout: Duration,
 
-    /// How often the journal in the database is read:
+    /// The interval between polls of the journal in the database:
     /// `CACHE_JOURNAL_POLL_MS`, 50 to 60000.
     ///
-    /// Default: 500 ms. It bounds how late a write is heard of that could not
-    /// be told to Redis; each poll of each instance is one query.
+    /// Default: 500 ms. It bounds the delay of invalidations that could not be
+    /// sent to Redis. Each poll of each instance is one query.
     pub journal_poll: Duration,
 
-    /// How many loads may run at once while Redis is away:
-    /// `CACHE_SOURCE_CONCURRENCY`, 1 to 100000.
+    /// The maximum number of concurrent loads while Redis is unavailable (a
+    /// bulkhead): `CACHE_SOURCE_CONCURRENCY`, 1 to 100000.
     ///
-    /// Default: 64. Above what the database bears, an outage of Redis becomes
-    /// one of the database; far below, reads are turned away needlessly.
+    /// Default: 64. If the database cannot handle as many, an outage of Redis
+    /// becomes one of the database. If far too low, reads are rejected
+    /// needlessly.
     pub source_concurrency: usize,
 
-    /// The largest value that is cached, decompressed:
-    /// `CACHE_MAX_VALUE_BYTES`, 1 to 512 MiB (Redis's own limit).
+    /// The largest cached value, decompressed: `CACHE_MAX_VALUE_BYTES`, 1 to
+    /// 512 MiB (Redis's own limit).
     ///
-    /// Default: 8 MiB. Larger values are answered but not cached, and one
-    /// found in Redis is not decompressed.
+    /// Default: 8 MiB. Larger values are returned but not cached, and one found
+    /// in Redis is not decompressed.
     pub max_value_bytes: usize,
 
-    /// From which size on values are compressed:
+    /// The size above which values are compressed:
     /// `CACHE_COMPRESS_ABOVE_BYTES`, up to 512 MiB, or `off`.
     ///
-    /// Default: off. Compression saves memory and network for processor time,
+    /// Default: off. Compression trades processor time for memory and network,
     /// and makes values unreadable with `redis-cli GET`.
     pub compress_above_bytes: Option<usize>,
 
-    /// Memory for in-process entries of the whole process, shared out over
-    /// the kinds: `CACHE_L1_CAPACITY` in bytes, 1 to 1024 GiB.
+    /// Memory for local entries of the whole process, divided among the kinds:
+    /// `CACHE_L1_CAPACITY` in bytes, 1 to 1024 GiB.
     ///
-    /// Default: 64 MiB. Too little, and hot rows are fetched from Redis again;
-    /// too much, and the process is killed for it.
+    /// Default: 64 MiB. If too small, hot rows are fetched from Redis again; if
+    /// too large, the process may run out of memory.
     pub l1_capacity_bytes: usize,
 
-    /// What stands, with a colon, before every key: `CACHE_NAMESPACE`,
+    /// The prefix of every key, followed by a colon: `CACHE_NAMESPACE`,
     /// `[a-z0-9_-]+` or empty, and not `aside`.
     ///
-    /// Default: empty. Two services on one Redis need two namespaces; two
-    /// instances of one service need the same.
+    /// Default: empty. Two services on one Redis need different namespaces;
+    /// instances of one service need the same one.
     pub namespace: String,
 
-    /// Which share of the hits is compared with the database afterwards:
+    /// The share of hits that are compared with the database afterwards:
     /// `CACHE_AUDIT_SHARE`, 0 to 1.
     ///
-    /// Default: 0, no audit. At most ten comparisons begin in a second and
-    /// eight are under way, whatever the share; each is one read of the
-    /// database, and up to four where it finds a difference.
+    /// Default: 0, no audit. Regardless of the share, at most ten comparisons
+    /// start per second and at most eight run at once. Each is one read of the
+    /// database, and up to four if it finds a difference.
     pub audit_share: f64,
 }
 
@@ -278,13 +275,13 @@ impl CacheConfig {
     ///
     /// # Errors
     ///
-    /// Every problem of every setting at once. A service should print them
-    /// and not start.
+    /// Every problem of every setting at once. A service should print them and
+    /// exit.
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_settings(&Settings::load()?)
     }
 
-    /// Reads the settings of the cache among `settings`.
+    /// Reads the settings of the cache from `settings`.
     ///
     /// # Errors
     ///
@@ -293,9 +290,8 @@ impl CacheConfig {
         settings.read(Self::read)
     }
 
-    /// Says how long values of `kind` are kept where no `CACHE_{KIND}_TTL`
-    /// does. It stands above `CACHE_DEFAULT_TTL`, which is for kinds that
-    /// nobody has thought about.
+    /// Sets the TTL of `kind` unless the operator sets `CACHE_{KIND}_TTL`. It
+    /// overrides `CACHE_DEFAULT_TTL`, which covers all other kinds.
     ///
     /// ```
     /// use std::time::Duration;
@@ -316,8 +312,8 @@ impl CacheConfig {
         self
     }
 
-    /// How long values of `kind` are kept: its own setting, else the
-    /// application's default for it, else [`default_ttl`](Self::default_ttl).
+    /// Returns the TTL of `kind`: its own setting, else the application's
+    /// default for it, else [`default_ttl`](Self::default_ttl).
     #[must_use]
     pub fn ttl_of(&self, kind: &str) -> Duration {
         by_kind(&self.ttls, kind)
@@ -326,8 +322,8 @@ impl CacheConfig {
     }
 }
 
-/// Looks a kind up the way its variable's name spells it, so that `tale-hero`
-/// and `tale_hero` are one, whoever wrote the map.
+/// Looks a kind up by the spelling of its variable, so that `tale-hero` and
+/// `tale_hero` are the same in any map.
 fn by_kind(ttls: &BTreeMap<String, Duration>, kind: &str) -> Option<Duration> {
     let spelled = kind_in_a_name(kind);
     ttls.iter()

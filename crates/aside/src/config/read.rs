@@ -1,4 +1,4 @@
-//! From names to fields.
+//! Reading a configuration from settings.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +8,9 @@ use crate::config::settings::Reader;
 use crate::config::{CacheConfig, limits};
 
 impl CacheConfig {
-    /// Reads the settings of the cache among others, so that an application's
-    /// problems and the cache's are reported together; see [`Settings`].
+    /// Reads the settings of the cache together with others, so that the
+    /// application's problems and the cache's are reported together; see
+    /// [`Settings`].
     ///
     /// [`Settings`]: crate::Settings
     #[must_use]
@@ -110,7 +111,7 @@ impl CacheConfig {
     }
 }
 
-/// Every `CACHE_{KIND}_TTL`, for kinds that the library need not know.
+/// Reads every `CACHE_{KIND}_TTL`, including those of unknown kinds.
 fn ttls(reader: &mut Reader<'_>) -> BTreeMap<String, Duration> {
     let mut ttls = BTreeMap::new();
     for name in reader.settings().names() {
@@ -122,7 +123,7 @@ fn ttls(reader: &mut Reader<'_>) -> BTreeMap<String, Duration> {
     ttls
 }
 
-/// The kind that a variable's name speaks of, in lower case.
+/// Returns the kind in a variable's name, in lower case.
 fn kind_of(name: &str) -> Option<String> {
     let kind = name.strip_prefix("CACHE_")?.strip_suffix("_TTL")?;
     let spelled = !kind.is_empty()
@@ -134,7 +135,7 @@ fn kind_of(name: &str) -> Option<String> {
 
 fn compress_above_bytes(reader: &mut Reader<'_>) -> Option<usize> {
     const NAME: &str = "CACHE_COMPRESS_ABOVE_BYTES";
-    // `off` is needed to switch off what a file switched on.
+    // `off` can override a value set in a file.
     if reader
         .text(NAME)
         .is_some_and(|text| text.eq_ignore_ascii_case("off"))

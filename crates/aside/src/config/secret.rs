@@ -1,13 +1,13 @@
-//! Text that must not be printed.
+//! Secrets: texts that must not be printed.
 
 use std::fmt;
 
-/// A text that is never printed: a password, a token, an address that may
-/// hold either.
+/// A text that is never printed: a password, a token, or an address that may
+/// contain either.
 ///
-/// There is no `Display`, and `Debug` says only that something is there, so a
-/// secret inside a logged struct stays a secret. Whoever needs the text asks
-/// for it by name, which is easy to search for.
+/// It has no `Display`, and `Debug` shows only that it exists, so a secret in a
+/// logged struct stays secret. Reading the text takes an explicit call, which
+/// is easy to search for.
 ///
 /// ```
 /// use aside::Secret;
@@ -20,12 +20,12 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` out of every log and message.
+    /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -34,7 +34,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not even its length, which narrows a password down.
+        // Not even the length, which would make a password easier to guess.
         formatter.write_str("Secret(...)")
     }
 }

@@ -8,12 +8,12 @@ use crate::config::secret::Secret;
 use crate::config::settings::ConfigError;
 
 impl CacheConfig {
-    /// Where to connect and as whom, with the overrides applied.
+    /// Returns the address and user to connect with, overrides applied.
     ///
     /// # Errors
     ///
-    /// When the address cannot be read, or this version does not speak to
-    /// such a server; [`CacheConfig::validate`] says the same.
+    /// If the address cannot be parsed, or this version does not support such a
+    /// server; [`CacheConfig::validate`] reports the same.
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let resolved = self.resolve().and_then(|target| match target.address {
             Address::Cluster(_) => Err(CLUSTER),
@@ -26,7 +26,7 @@ impl CacheConfig {
         }
     }
 
-    /// How connections to `target` authenticate.
+    /// Returns how connections to `target` authenticate.
     pub(crate) fn authentication(&self, target: &Target) -> Authentication {
         let username = target.username.clone();
         match (&self.redis_password_file, &target.password) {

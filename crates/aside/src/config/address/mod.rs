@@ -1,19 +1,19 @@
-//! Where Redis is: the forms of `REDIS_URL`.
+//! Addresses of Redis: the forms of `REDIS_URL`.
 //!
-//! | form | what it names |
+//! | form | meaning |
 //! |---|---|
-//! | `redis://[user[:password]@]host[:port][/db]` | one server, port 6379 unless said |
+//! | `redis://[user[:password]@]host[:port][/db]` | one server, by default on port 6379 |
 //! | `rediss://...` | the same over TLS |
-//! | `unix:///path[?db=N&user=U&pass=P]`, `redis+unix://` | one server behind a socket |
+//! | `unix:///path[?db=N&user=U&pass=P]`, `redis+unix://` | one server on a Unix socket |
 //! | `redis+cluster://h1:p1,h2:p2` | a Redis Cluster, by some of its nodes |
-//! | `redis+sentinel://h1:p1,h2:p2/service[/db]` | whatever the Sentinels call the primary |
+//! | `redis+sentinel://h1:p1,h2:p2/service[/db]` | the primary that Sentinels report |
 //! | `memory://`, `memory://NAME` | no server: this process alone |
 //!
-//! User, password and path are percent-encoded. Nothing is ignored: a part
-//! that means something elsewhere (`?ssl_cert_reqs=none`, `#insecure`) is
-//! refused, because a reader of the URL would believe in it.
+//! User, password and path are percent-encoded. Nothing is ignored: a part that
+//! other libraries interpret (`?ssl_cert_reqs=none`, `#insecure`) is refused,
+//! because the operator would expect it to work.
 //!
-//! A refusal is a fixed text, so no part of a URL can stand in one.
+//! A refusal is a fixed text, so it never contains part of a URL.
 
 use std::path::PathBuf;
 
@@ -22,17 +22,17 @@ use url::{Host, Url};
 
 use crate::config::secret::Secret;
 
-/// A server to connect to, and as whom.
+/// A server to connect to, and the user to connect as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) address: Address,
     pub(crate) username: Option<Secret>,
     pub(crate) password: Option<Secret>,
-    /// `None` where nothing is said, which means 0.
+    /// `None` if the URL has none, which means 0.
     pub(crate) db: Option<u32>,
 }
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp {
@@ -49,24 +49,24 @@ pub(crate) enum Address {
         sentinels: Vec<(String, u16)>,
         service: String,
     },
-    /// The name under which stores are shared inside the process, if any.
+    /// The name under which the process shares a store, if any.
     Memory(Option<String>),
 }
 
-/// What is wrong with a URL, without any of it.
+/// The mistake in a URL, without any part of the URL.
 type Refusal = &'static str;
 
-const FORMS: Refusal = "redis://, rediss://, unix:// or memory://, followed by where it is";
+const FORMS: Refusal = "redis://, rediss://, unix:// or memory://, followed by an address";
 const SHAPE: Refusal = "[user[:password]@]host[:port][/db], with every special character of user \
                         and password percent-encoded";
 const HOST: Refusal = "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 \
                        address, or an IPv6 address in brackets";
 const PORT: Refusal = "a port from 1 to 65535";
 const DB: Refusal = "a database number after the last slash, 0 to 2147483647";
-const NO_QUERY: Refusal = "nothing after a `?`: such options are settings of their own \
+const NO_QUERY: Refusal = "nothing after a `?`: such options are separate settings \
                            (REDIS_SOCKET_TIMEOUT, REDIS_TLS_CA, ...)";
 const NO_FRAGMENT: Refusal = "nothing after a `#`: a server whose certificate is not checked can \
-                              be anybody's, so trust a private one with REDIS_TLS_CA; a `#` in a \
+                              be any server, so trust a private one with REDIS_TLS_CA; a `#` in a \
                               password is written %23";
 const NO_SPACE: Refusal = "no whitespace or control characters: in a password they are \
                            percent-encoded, as %20";
@@ -79,11 +79,11 @@ const CLUSTER_DB: Refusal = "no database but 0: a Redis Cluster has one";
 const MEMORY: Refusal = "memory:// alone, or with a name of ASCII letters, digits, `.`, `-` and \
                          `_`, which shares it inside the process";
 
-/// The highest number Redis can be told to `SELECT`.
+/// The highest database number that Redis accepts.
 const MAX_DB: u32 = 2_147_483_647;
 
 impl Target {
-    /// Reads a URL.
+    /// Parses a URL.
     pub(crate) fn parse(url: &str) -> Result<Self, Refusal> {
         let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
         // The URL parser would silently drop some of these.
@@ -129,7 +129,7 @@ impl Target {
         let mut target = Self::at(Address::Unix(PathBuf::from(path)));
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             // Decoded like the rest of a URL, not like a form: a `+` in a
-            // password is a plus.
+            // password stays a plus.
             let (name, value) = pair.split_once('=').ok_or(SOCKET_QUERY)?;
             let repeated = match name {
                 "db" => std::mem::replace(&mut target.db, db(value)?).is_some(),
@@ -190,8 +190,8 @@ impl Target {
         Ok(Self::at(Address::Memory(Some(name.to_owned()))))
     }
 
-    /// Several servers, which no URL parser knows: `[user[:password]@]h1,h2`,
-    /// and what stands after the slash.
+    /// Parses `[user[:password]@]h1,h2`, which the URL parser does not support,
+    /// and returns the rest after the slash.
     fn nodes(
         rest: &str,
         default_port: u16,
@@ -228,8 +228,8 @@ impl Target {
     }
 }
 
-/// Reads everything after `redis://`, the one scheme whose parts all forms
-/// share.
+/// Parses the part after the scheme as a `redis://` URL, because all forms
+/// share its syntax.
 fn parse(rest: &str) -> Result<Url, Refusal> {
     Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
         url::ParseError::EmptyHost
@@ -270,7 +270,7 @@ fn db(text: &str) -> Result<Option<u32>, Refusal> {
     }
 }
 
-/// A percent-encoded secret; empty is none.
+/// Decodes a percent-encoded secret; an empty one is `None`.
 fn secret(text: &str) -> Result<Option<Secret>, Refusal> {
     let text = decode(text)?;
     Ok((!text.is_empty()).then(|| Secret::new(text)))

@@ -14,7 +14,7 @@ fn secret(text: &str) -> Option<Secret> {
 }
 
 #[test]
-fn missing_parts_have_the_usual_values() {
+fn missing_parts_get_defaults() {
     assert_eq!(
         Target::parse("redis://localhost"),
         Ok(tcp("localhost", 6379))
@@ -84,7 +84,7 @@ fn user_and_password_are_percent_decoded() {
 }
 
 #[test]
-fn a_server_that_cannot_be_is_refused() {
+fn an_impossible_server_is_refused() {
     for (url, refusal) in [
         ("", FORMS),
         ("localhost:6379", FORMS),
@@ -178,7 +178,7 @@ fn a_cluster_is_several_nodes() {
 }
 
 #[test]
-fn sentinels_know_a_service() {
+fn sentinels_need_a_service_name() {
     assert_eq!(
         Target::parse("redis+sentinel://:pw@s1,s2:26380/mymaster/2"),
         Ok(Target {
@@ -235,7 +235,7 @@ proptest! {
     }
 
     #[test]
-    fn a_percent_encoded_password_arrives_as_it_was(password in ".+") {
+    fn a_percent_encoded_password_is_decoded_exactly(password in ".+") {
         let encoded = percent_encoding::utf8_percent_encode(&password, percent_encoding::NON_ALPHANUMERIC);
         for url in [
             format!("redis://:{encoded}@h"),

@@ -1,22 +1,22 @@
-//! The two files that settings are read from.
+//! The two files that contain settings.
 //!
-//! Their parsers' own messages quote the line at fault, which may hold a
-//! password; the messages here say where it is instead.
+//! The parsers' own messages quote the faulty line, which may contain a
+//! password. The messages here name its position instead.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::config::settings::Layer;
 
-/// The values of a `.env` file; none where there is no such file.
+/// Reads a `.env` file; empty if there is none.
 ///
-/// The last of several values of one name stands, as in a shell.
+/// The last of several values of one name wins, as in a shell.
 pub(super) fn dotenv(path: &Path, problems: &mut Vec<String>) -> Layer {
     let mut layer = Layer::new();
     let Some(mut text) = contents(path, false, problems) else {
         return layer;
     };
-    // Without it, dotenvy refuses a last line that ends in a space.
+    // dotenvy refuses a last line that ends in a space.
     text.push('\n');
     let text = text.trim_start_matches('\u{feff}');
 
@@ -44,7 +44,7 @@ pub(super) fn dotenv(path: &Path, problems: &mut Vec<String>) -> Layer {
     layer
 }
 
-/// The values of a TOML file, by names in upper case.
+/// Reads a TOML file; names become upper case.
 pub(super) fn toml(path: &Path, required: bool, problems: &mut Vec<String>) -> Layer {
     let mut layer = Layer::new();
     let Some(text) = contents(path, required, problems) else {

@@ -1,12 +1,11 @@
-//! Named settings, wherever they were written down.
+//! Named settings from the environment and files.
 //!
-//! Two of the rules follow from how people write such files. Empty means
-//! unset, so `REDIS_PASSWORD=` in a template is no empty password. And a
-//! comment may follow a value (`3600  # one hour`), because `docker run
-//! --env-file` hands it over as part of the value.
+//! Two rules follow from how such files are written. Empty means unset, so
+//! `REDIS_PASSWORD=` in a template is not an empty password. A comment may
+//! follow a value (`3600  # one hour`), because `docker run --env-file` passes
+//! it on as part of the value.
 //!
-//! Everything wrong is reported at once: a service that is refused at start
-//! should be refused once, not once per mistake.
+//! All problems are reported at once, so an operator fixes them in one go.
 
 mod files;
 mod units;
@@ -20,17 +19,17 @@ use std::path::Path;
 pub use self::reader::Reader;
 pub(crate) use self::reader::shown;
 
-/// Every problem of a configuration, one per line.
+/// All problems of a configuration, one per line.
 ///
-/// Each names its setting and says what is allowed; none holds a secret, nor
-/// any part of a URL.
+/// Each names its setting and the allowed values. None contains a secret or any
+/// part of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<String>,
 }
 
 impl ConfigError {
-    /// `Ok` when there is nothing to complain about.
+    /// Returns `Ok` if there are no problems.
     pub(crate) fn unless_none(problems: Vec<String>) -> Result<(), Self> {
         let mut seen = BTreeSet::new();
         let problems: Vec<String> = problems
@@ -50,7 +49,7 @@ impl ConfigError {
         }
     }
 
-    /// The problems, in the order in which they were met; at least one.
+    /// Returns the problems in the order they were found; at least one.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
@@ -67,26 +66,25 @@ impl std::error::Error for ConfigError {}
 
 /// Named settings: environment over `.env` over a file.
 ///
-/// A setting is looked for in the environment, then in `.env` in the working
-/// directory, then in a TOML file; the first place that holds more than
-/// nothing decides, and without one the reader's default stands. The file is
-/// the one that `ASIDE_CONFIG` names, or `aside.toml` in the working directory
-/// if there is one. It is flat, and its keys are the variables' names, in
-/// upper or in lower case:
+/// A setting is looked up in the environment, then in `.env` in the working
+/// directory, then in a TOML file. The first non-empty value wins; without one
+/// the reader's default applies. The file is the one that `ASIDE_CONFIG` names,
+/// or `aside.toml` in the working directory if it exists. It is flat, and its
+/// keys are the variables' names, in upper or lower case:
 ///
 /// ```toml
 /// redis_url = "redis://localhost:6379/0"
 /// cache_hero_ttl = 3600
 /// ```
 ///
-/// A comment after a value is dropped if whitespace stands before its hash;
-/// the `#` of a URL stays. Secrets are taken to the letter, whatever they
-/// hold, except that `.env` has quotes and substitution: there, a password
-/// with a `$`, a space or a hash stands in single quotes.
+/// A comment after a value is dropped if whitespace precedes its hash; the `#`
+/// of a URL stays. Secrets are taken verbatim, with one exception: `.env` has
+/// quotes and substitution, so quote a password with a `$`, a space or a hash
+/// there with single quotes.
 ///
-/// The library reads its own through [`CacheConfig`](crate::CacheConfig); an
-/// application reads the rest through the same type, so that both follow the
-/// same rules and complain together:
+/// [`CacheConfig`](crate::CacheConfig) reads the library's settings. An
+/// application reads its own through the same type, so that both follow the
+/// same rules and report problems together:
 ///
 /// ```
 /// use aside::{CacheConfig, ConfigError, Secret, Settings};
@@ -122,7 +120,7 @@ impl std::error::Error for ConfigError {}
 ///     })
 /// }
 ///
-/// // A service calls `Settings::load()?`; a test says what is set.
+/// // A service calls `Settings::load()?`; a test passes the values.
 /// let config = configure(&Settings::from_pairs([("LOG_FORMAT", "json")]))?;
 /// assert!(config.json_logs);
 ///
@@ -136,30 +134,29 @@ impl std::error::Error for ConfigError {}
 /// ```
 #[derive(Clone)]
 pub struct Settings {
-    /// The places a setting is looked for in, the deciding one first.
+    /// The places to look a setting up in, by precedence.
     layers: Vec<Layer>,
 }
 
-/// One place's values by name; `None` is a value that is not UTF-8, which is
-/// a problem only for whoever reads it.
+/// The values of one place by name; `None` is a value that is not UTF-8, which
+/// is a problem only if it is read.
 type Layer = BTreeMap<String, Option<String>>;
 
 impl Settings {
     /// Reads the environment of this process, `.env` and the settings file.
     ///
-    /// The environment itself is left as it is.
+    /// Does not change the environment.
     ///
     /// # Errors
     ///
-    /// When `.env` or the settings file is there but cannot be read or does
-    /// not parse, or `ASIDE_CONFIG` names a file that is not there. Values are
-    /// not looked at yet.
+    /// If `.env` or the settings file exists but cannot be read or parsed, or
+    /// if `ASIDE_CONFIG` names a missing file. Values are not checked yet.
     pub fn load() -> Result<Self, ConfigError> {
         Self::load_from(std::env::vars_os(), Path::new(""))
     }
 
-    /// Settings that stand nowhere but here: nothing is read from the process
-    /// or its working directory.
+    /// Creates settings from pairs alone: the process's environment and working
+    /// directory are not read.
     pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -174,16 +171,15 @@ impl Settings {
         }
     }
 
-    /// Lets `read` take what it needs, and answers with what it made, or with
-    /// everything that was wrong.
+    /// Calls `read` and returns its result, or all problems if there are any.
     ///
-    /// A getter of [`Reader`] answers `None` for a setting that is unset and
-    /// for one that is wrong; in the second case the result of `read` is
-    /// dropped, so it may go on with a default.
+    /// A getter of [`Reader`] returns `None` for a setting that is unset or
+    /// wrong. If one is wrong, the result of `read` is dropped, so `read` may
+    /// continue with a default.
     ///
     /// # Errors
     ///
-    /// Every problem that `read` met, at once.
+    /// All problems that `read` found.
     pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, ConfigError> {
         let mut reader = Reader::new(self);
         let value = read(&mut reader);
@@ -191,8 +187,8 @@ impl Settings {
         Ok(value)
     }
 
-    /// The names that are written down anywhere, even if with nothing after
-    /// them, each once.
+    /// Returns the names that appear anywhere, even with an empty value, each
+    /// once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.layers
             .iter()
@@ -230,7 +226,7 @@ impl Settings {
 }
 
 impl fmt::Debug for Settings {
-    /// Names only: which of the values are secrets is known to their readers.
+    /// Prints names only: only their readers know which values are secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.names()).finish()
     }

@@ -1,12 +1,11 @@
-//! Typed getters that collect problems instead of stopping at the first.
+//! Typed getters that collect all problems.
 
 use crate::config::secret::Secret;
 use crate::config::settings::{Settings, units};
 
-/// Takes settings by name and remembers what is wrong with them; see
-/// [`Settings::read`].
+/// Reads settings by name and collects problems; see [`Settings::read`].
 ///
-/// Every getter answers `None` for a setting that is unset, empty or wrong.
+/// Every getter returns `None` for a setting that is unset, empty or wrong.
 #[derive(Debug)]
 pub struct Reader<'a> {
     settings: &'a Settings,
@@ -29,13 +28,13 @@ impl<'a> Reader<'a> {
         self.settings
     }
 
-    /// A text, without a comment after it and whitespace around it.
+    /// Returns a text, without a trailing comment and surrounding whitespace.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.find(name, without_comment).map(str::to_owned)
     }
 
-    /// Whatever `parse` makes of the text; `None` refuses it, and `allowed`
-    /// is what the message says then.
+    /// Returns the result of `parse`. If it is `None`, the problem's message
+    /// says `allowed`.
     pub fn parse<T>(
         &mut self,
         name: &str,
@@ -51,20 +50,22 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// A whole number, zero or more. Its limits are the caller's to check;
-    /// `allowed` is what is said about a text that is no such number.
+    /// Returns a whole number, zero or more. The caller checks its limits;
+    /// `allowed` is the message for a text that is not such a number.
     pub fn number(&mut self, name: &str, allowed: &str) -> Option<u64> {
         self.parse(name, allowed, units::number)
     }
 
-    /// `true` or `false`, also `1` `0`, `yes` `no`, `on` `off`, in any case.
+    /// Returns a boolean: `true` or `false`, also `1` `0`, `yes` `no`, `on`
+    /// `off`, in any case.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         self.parse(name, "true or false (or 1, 0, yes, no, on, off)", |text| {
             units::flag(text)
         })
     }
 
-    /// A number of bytes: plain, or with a unit, as in `64MiB` or `64 MB`.
+    /// Returns a number of bytes: plain, or with a unit, as in `64MiB` or `64
+    /// MB`.
     ///
     /// `K`, `M`, `G` and `KiB`, `MiB`, `GiB` are powers of 1024; `KB`, `MB`,
     /// `GB` are powers of 1000.
@@ -72,24 +73,25 @@ impl<'a> Reader<'a> {
         self.parse(name, allowed, units::bytes)
     }
 
-    /// A secret, to the letter: a password may hold ` #` and end in a space.
+    /// Returns a secret, verbatim: a password may contain ` #` and end in a
+    /// space.
     ///
-    /// Only a value that is nothing but a comment (`REDIS_PASSWORD=  # none`)
+    /// Only a value that consists of a comment (`REDIS_PASSWORD=  # none`)
     /// counts as unset.
     pub fn secret(&mut self, name: &str) -> Option<Secret> {
         self.find(name, secret_text).map(Secret::new)
     }
 
-    /// An address that may hold a password, so it is a secret as a whole.
+    /// Returns an address; as it may contain a password, all of it is secret.
     ///
-    /// A comment after it is dropped: no URL holds whitespace. What follows a
+    /// A comment after it is dropped, because URLs contain no whitespace. A
     /// hash without whitespace before it belongs to the URL.
     pub fn url(&mut self, name: &str) -> Option<Secret> {
         self.find(name, without_comment).map(Secret::new)
     }
 
-    /// Refuses a setting for a reason that no getter knows, without showing
-    /// its value.
+    /// Refuses a setting for a reason that no getter knows, without showing its
+    /// value.
     pub fn refuse(&mut self, name: &str, allowed: &str) {
         self.problem(format!("{name} is refused: {allowed}"));
     }
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
-    /// The first place's value of which `clean` leaves anything.
+    /// Returns the first value, by precedence, that `clean` leaves non-empty.
     fn find(&mut self, name: &str, clean: fn(&str) -> &str) -> Option<&'a str> {
         for layer in &self.settings.layers {
             match layer.get(name) {
@@ -133,8 +135,8 @@ fn without_comment(value: &str) -> &str {
 
 fn secret_text(value: &str) -> &str {
     let text = value.trim();
-    // A template's `NAME=  # what it is for` comes with or without the
-    // whitespace before the hash, depending on who parsed the file.
+    // A template's `NAME=  # description` arrives with or without the
+    // whitespace before the hash, depending on the parser of the file.
     let only_a_comment = text.strip_prefix('#').is_some_and(|rest| {
         value.starts_with(char::is_whitespace) || rest.starts_with(char::is_whitespace)
     });
@@ -145,11 +147,11 @@ fn secret_text(value: &str) -> &str {
     }
 }
 
-/// A value for a message: short, on one line, and no address, which may hold
-/// a password even where a number belongs.
+/// Formats a value for a message: short, on one line, and never an address,
+/// because it may contain a password.
 pub(crate) fn shown(value: &str) -> String {
     if value.contains("://") || value.contains('@') {
-        return "not shown, for it looks like an address".to_owned();
+        return "not shown because it looks like an address".to_owned();
     }
     let mut shown: String = value
         .chars()

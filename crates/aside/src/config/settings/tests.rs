@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::secret::Secret;
 
-/// Settings as a process would see them that is started in `directory`.
+/// Loads settings as a process started in `directory` would.
 fn load(environment: &[(&str, &str)], directory: &Path) -> Result<Settings, ConfigError> {
     Settings::load_from(
         environment
@@ -33,7 +33,7 @@ fn one(value: &str) -> Settings {
 }
 
 #[test]
-fn the_environment_wins_over_dotenv_and_that_over_the_file() {
+fn the_environment_overrides_dotenv_and_dotenv_the_file() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(".env"), "A=dotenv\nB=dotenv\n").unwrap();
     fs::write(
@@ -51,7 +51,7 @@ fn the_environment_wins_over_dotenv_and_that_over_the_file() {
 }
 
 #[test]
-fn an_empty_value_leaves_the_decision_to_the_next_place() {
+fn an_empty_value_falls_through_to_the_next_place() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(".env"), "A=\nB=  # unset\nC=c\n").unwrap();
     fs::write(directory.path().join("aside.toml"), "a = 'file'\nb = ''\n").unwrap();
@@ -64,7 +64,7 @@ fn an_empty_value_leaves_the_decision_to_the_next_place() {
 }
 
 #[test]
-fn aside_config_names_the_file_that_is_read_instead() {
+fn aside_config_replaces_the_default_file() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("aside.toml"), "a = 1").unwrap();
     fs::write(directory.path().join("other.toml"), "a = 2").unwrap();
@@ -88,7 +88,7 @@ fn a_file_that_is_named_but_missing_is_refused() {
 }
 
 #[test]
-fn a_file_that_does_not_parse_is_refused_by_place_and_without_its_text() {
+fn a_parse_error_names_the_position_and_quotes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(
         directory.path().join(".env"),
@@ -110,7 +110,7 @@ fn a_file_that_does_not_parse_is_refused_by_place_and_without_its_text() {
 }
 
 #[test]
-fn a_file_holds_strings_numbers_and_booleans_and_no_tables() {
+fn a_toml_file_may_not_contain_tables_or_lists() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("aside.toml");
     fs::write(&file, "a = 'x # y'\nb = 2\nc = true\nd = 0.5\n").unwrap();
@@ -169,7 +169,7 @@ fn a_url_keeps_its_hash_and_loses_its_comment() {
 }
 
 #[test]
-fn a_secret_is_taken_to_the_letter() {
+fn a_secret_is_taken_verbatim() {
     for value in ["pass # word", "#1", "#", "trailing ", "a#b"] {
         assert_eq!(secret(&one(value), "NAME").as_deref(), Some(value));
     }
@@ -179,7 +179,7 @@ fn a_secret_is_taken_to_the_letter() {
 }
 
 #[test]
-fn a_truth_is_said_in_any_of_the_usual_ways() {
+fn a_flag_accepts_the_usual_spellings() {
     let read = |value| one(value).read(|reader| reader.flag("NAME"));
     for value in ["true", "TRUE", "1", "yes", "On # of course"] {
         assert_eq!(read(value), Ok(Some(true)), "{value}");
@@ -250,7 +250,7 @@ fn every_problem_is_reported_once() {
 }
 
 #[test]
-fn a_value_in_a_message_is_short_on_one_line_and_no_address() {
+fn a_value_in_a_message_is_short_and_never_an_address() {
     let message = |value: &str| {
         one(value)
             .read(|reader| reader.number("NAME", "a number"))
@@ -265,7 +265,7 @@ fn a_value_in_a_message_is_short_on_one_line_and_no_address() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_not_utf_8_is_refused_by_whoever_reads_it() {
+fn a_value_that_is_not_utf_8_is_refused_when_read() {
     use std::os::unix::ffi::OsStringExt;
 
     let directory = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! What people write for a number, a truth and an amount of memory.
+//! Spellings of numbers, booleans and amounts of memory.
 
 pub(super) fn number(text: &str) -> Option<u64> {
-    // `u64::from_str` would take `+5`, which looks like a mistake.
+    // `u64::from_str` would accept `+5`, which looks like a mistake.
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())

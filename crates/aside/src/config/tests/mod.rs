@@ -24,10 +24,10 @@ fn millis(millis: u64) -> Duration {
 }
 
 #[test]
-fn the_defaults_are_what_nothing_says_and_work() {
+fn an_empty_environment_gives_the_defaults() {
     assert_eq!(CacheConfig::default().validate(), Ok(()));
     assert_eq!(read(&[]), Ok(CacheConfig::default()));
-    // As `docker run --env-file` hands a commented template over.
+    // As `docker run --env-file` passes on a commented template.
     let block = [
         ("REDIS_URL", "redis://localhost:6379/0"),
         ("REDIS_PASSWORD", "  # optional"),
@@ -115,7 +115,7 @@ fn every_variable_reaches_its_field() {
 }
 
 #[test]
-fn a_kind_lives_as_long_as_its_own_setting_says_then_the_application_then_the_default() {
+fn the_operators_ttl_overrides_the_applications_and_the_default() {
     let config = read(&[
         ("CACHE_DEFAULT_TTL", "10"),
         ("CACHE_HERO_TTL", "20"),
@@ -133,7 +133,7 @@ fn a_kind_lives_as_long_as_its_own_setting_says_then_the_application_then_the_de
 }
 
 #[test]
-fn settings_that_end_in_ttl_by_chance_are_no_kinds() {
+fn other_settings_ending_in_ttl_are_not_kinds() {
     let config = read(&[
         ("CACHE_DEFAULT_TTL", "10"),
         ("CACHE_QUARANTINE_TTL_MS", "5000"),
@@ -239,7 +239,7 @@ fn numbers_stay_within_their_limits() {
 }
 
 #[test]
-fn every_problem_is_named_with_its_value_and_what_is_allowed() {
+fn every_problem_shows_the_value_and_the_allowed_range() {
     assert_eq!(
         refusal(&[
             ("REDIS_MAX_CONNECTIONS", "1"),
@@ -348,7 +348,7 @@ fn a_user_without_a_password_is_refused() {
 }
 
 #[test]
-fn clusters_and_sentinels_are_refused_for_now_unless_nothing_is_cached() {
+fn clusters_and_sentinels_are_refused_unless_disabled() {
     for (url, said) in [
         (
             "redis+cluster://h1:7001,h2:7002",
@@ -380,7 +380,7 @@ fn an_unchecked_certificate_is_refused() {
 }
 
 #[test]
-fn a_configuration_by_hand_is_held_to_the_same_limits() {
+fn a_literal_configuration_has_the_same_limits() {
     let config = CacheConfig {
         redis_max_connections: 1,
         l1_capacity_bytes: 0,
@@ -396,7 +396,7 @@ fn a_configuration_by_hand_is_held_to_the_same_limits() {
 }
 
 #[test]
-fn from_env_reads_what_the_process_was_started_with() {
+fn from_env_reads_the_environment_of_the_process() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(
         directory.path().join(".env"),
@@ -429,7 +429,7 @@ fn from_env_reads_what_the_process_was_started_with() {
     );
 }
 
-/// The child process of the test above, whose environment is not this one's.
+/// The child process of the test above, with a different environment.
 #[test]
 #[ignore = "run by another test"]
 fn print_from_env() {

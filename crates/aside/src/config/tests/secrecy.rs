@@ -59,7 +59,7 @@ fn everything_said(pairs: &[(&str, &str)]) -> String {
 
 proptest! {
     #[test]
-    fn no_value_of_any_variable_panics_or_gives_the_password_away(
+    fn no_value_panics_or_reveals_the_password(
         at in 0..NAMES.len(),
         value in ".*|[0-9]{1,25}|[0-9]{1,4} ?[kKmMgG]?i?[bB]?|redis://.*",
     ) {
@@ -70,13 +70,13 @@ proptest! {
     }
 
     #[test]
-    fn no_broken_url_gives_its_password_away(
+    fn no_broken_url_reveals_its_password(
         scheme in "redis|rediss|unix|redis\\+cluster|redis\\+sentinel|memory|http|",
         before in "[:/@?#&= a-z]{0,8}",
         after in "[:/@?#&= a-z0-9\\[\\]%]{0,12}",
     ) {
         let url = format!("{scheme}://{before}hunter2{after}");
-        // What stands where the host does is no secret to a logged target.
+        // Not its target, because a logged target shows the host.
         let said = match read(&[("REDIS_URL", &url)]) {
             Ok(config) => format!("{config:?}"),
             Err(error) => format!("{error} {error:?}"),
