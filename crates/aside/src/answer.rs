@@ -1,46 +1,46 @@
-//! How fresh a read must be, and how it was answered.
+//! The result of a read, and the freshness it must have.
 
 use std::time::Duration;
 
-/// What a read accepts.
+/// The freshness that a read requires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Freshness {
-    /// Any valid copy, the process's own included: at most
-    /// `CACHE_MAX_STALENESS_MS` behind, and normally not at all.
+    /// Any valid copy, including a local one: at most `CACHE_MAX_STALENESS_MS`
+    /// stale, and normally current.
     #[default]
     Any,
-    /// Redis or the database, not this process: never behind a commit that
-    /// Redis knew of when the read reached it.
+    /// Redis or the database, never a local copy. The value includes every
+    /// commit that Redis had been notified of when the read reached it.
     Shared,
-    /// A copy that was loaded from the database at most this long ago.
+    /// A copy loaded from the database at most this long ago.
     AtMost(Duration),
-    /// The database; nothing is filled.
+    /// The database; the cache is not filled.
     Source,
 }
 
-/// A read's value, and how it came about.
+/// The value of a read, and its provenance.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Answer<T> {
-    /// What was asked for.
+    /// The value.
     pub value: T,
-    /// Who answered.
+    /// The tier that returned it.
     pub tier: Tier,
-    /// Why the cache was not used, where it was passed by.
+    /// The reason why the cache was bypassed, if it was.
     pub bypass: Option<Bypass>,
-    /// How long ago the value was loaded from the database.
+    /// The time since the value was loaded from the database.
     pub age: Option<Duration>,
-    /// How long the value may still be kept, where that is known.
+    /// The remaining time to live of the value, if known.
     pub ttl: Option<Duration>,
-    /// How far behind the value may be at most, where it was served although
-    /// it could not be asked for; see [`CacheStrategy::stale_if_error`].
+    /// The maximum staleness of a value served despite a failing database; see
+    /// [`CacheStrategy::stale_if_error`].
     ///
     /// [`CacheStrategy::stale_if_error`]: crate::CacheStrategy::stale_if_error
     pub stale: Option<Duration>,
 }
 
 impl<T> Answer<T> {
-    /// The same answer about something else: a part of the value, say.
+    /// Applies `make` to the value and keeps the provenance.
     #[must_use]
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
         let Self {
@@ -62,10 +62,10 @@ impl<T> Answer<T> {
     }
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
-    /// This process.
+    /// Local memory of this process.
     Process,
     /// Redis.
     Shared,
@@ -73,48 +73,50 @@ pub enum Tier {
     Source,
 }
 
-/// Why a read went to the database without asking, or without filling, Redis.
+/// The reason why a read went to the database without reading, or without
+/// filling, Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bypass {
-    /// Caching is switched off.
+    /// The cache is disabled.
     Disabled,
-    /// Redis is away, slow, or not yet known to be in step.
+    /// Redis is unreachable or slow, or this process does not trust its
+    /// connection yet.
     RedisUnavailable,
-    /// A write of this key is under way.
+    /// A write of this key is in progress.
     WriteInFlight,
-    /// A write of this key has not reached Redis yet.
+    /// Redis has not acknowledged a write of this key yet.
     Held,
-    /// Somebody else is loading the key and took too long.
+    /// Another reader is loading the key and took too long.
     LeaseWait,
-    /// Two shapes of the entity are deployed and the other one is cached.
+    /// Two shapes of the entity are deployed, and the other one is cached.
     OtherShape,
-    /// The caller asked for the database.
+    /// The caller requested the database.
     Requested,
     /// The strategy does not cache reads.
     Strategy,
-    /// The answer has more bytes than are cached.
+    /// The value is larger than the cache accepts.
     TooLarge,
-    /// The answer cannot be cached: its codec does not write it, or does not read
-    /// back what it wrote, or it takes too long to travel, or the strategy gives it
-    /// no time to live.
+    /// The value cannot be cached: its codec fails to encode it or to decode
+    /// its own text, sending it takes too long, or the strategy gives it no
+    /// time to live.
     NotCacheable,
 }
 
 impl Bypass {
-    /// Whether it is one in which the database must be protected from the
-    /// load that Redis no longer takes off it.
+    /// Returns true if the cause is an outage, in which the database must be
+    /// protected from the load that Redis no longer absorbs.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::RedisUnavailable | Self::Held)
     }
 
-    /// Whether the key is known not to be cacheable: what this process held of it
-    /// was forgotten when that was found out.
+    /// Returns true if the key is known to be uncacheable. The local entry was
+    /// removed when that was found out.
     pub(crate) fn is_uncacheable(self) -> bool {
         matches!(self, Self::TooLarge | Self::NotCacheable)
     }
 
-    /// The word for it in `Cache-Status` and in logs.
+    /// Returns the name used in `Cache-Status` and in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
