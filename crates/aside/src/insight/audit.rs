@@ -1,17 +1,17 @@
-//! The books of the audit: which hits it looks at, how much of it runs at
-//! once, and what happened lately to the keys that are written.
+//! Scheduling of the audit: which hits are compared with the database, and how
+//! many comparisons run at once.
 //!
 //! A share of the hits is compared with the database after the reader has its
-//! answer; what a comparison does, and why it cannot cry wolf, stands in
-//! `cached_repository/audit.rs`. Here it is bounded. Comparisons are drawn by
-//! chance and begun at a steady rate, whatever the share: a hit that finds the
-//! rate used up, or as many comparisons under way as there may be, is counted
-//! and let go, and waits for nothing. Queueing them was refused: what waits
-//! for a busy database makes it busier.
+//! answer. `cached_repository/audit.rs` describes a comparison and why it
+//! reports no false positives. This module bounds the work: hits are drawn at
+//! random and comparisons start at a steady rate, whatever the share. If the
+//! rate is used up, or the maximum number of comparisons is running, the hit is
+//! counted as dropped and nothing waits. A queue was rejected, because it would
+//! add load to a busy database.
 //!
-//! The idea is that of Polaris, which holds Meta's caches to their databases
-//! at several timescales, and of the consistency tracing beside it (Meta,
-//! "Cache made consistent", 2022).
+//! The audit follows Polaris, which checks Meta's caches against their
+//! databases at several timescales, and the consistency tracing beside it
+//! (Meta, "Cache made consistent", 2022).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,15 +28,14 @@ use super::trail::Events;
 use crate::config::CacheConfig;
 use crate::runtime::clock::{Moment, whole_millis};
 
-/// How many comparisons may be under way.
+/// The maximum number of concurrent comparisons.
 const MOST_AT_ONCE: usize = 8;
 
-/// Comparisons begin this far apart; so many may be made up for at once after
-/// a quiet time.
+/// The interval between comparisons; unused slots accumulate up to the burst.
 const EVERY: Duration = Duration::from_millis(100);
 const AT_A_BURST: u32 = 10;
 
-/// How long after the database's answer the cache is looked at again.
+/// The time between the database's reply and the second look at the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delay {
     TenthOfASecond,
@@ -64,23 +63,23 @@ impl Delay {
     }
 }
 
-/// The audit of one service, where it has one.
+/// The audit of one service.
 #[derive(Debug)]
 pub(crate) struct Audit {
     share: f64,
-    /// What the service promises where Redis fails or messages are lost.
+    /// The staleness bound if Redis fails or messages are lost.
     bound: Duration,
-    /// When the next comparison is due by the rate, in milliseconds; see
+    /// The time of the next comparison at the steady rate, in milliseconds; see
     /// [`Audit::is_due`].
     next: AtomicU64,
-    /// The fills that are looked at. One finding is enough for each.
+    /// The fills under comparison. One finding per fill is enough.
     fills: Mutex<HashSet<u64>>,
     tasks: Mutex<Tasks>,
     events: Events,
 }
 
-/// Apart from the fills: a runtime that is shutting down drops a task, and
-/// its slot, inside of the call that spawns it.
+/// Locked separately from the fills, because a runtime that shuts down drops a
+/// task, and its slot, inside the call that spawns it.
 #[derive(Debug, Default)]
 struct Tasks {
     running: JoinSet<()>,
@@ -99,18 +98,18 @@ impl Drop for Slot {
     }
 }
 
-/// What became of a hit that was drawn.
+/// The result for a hit that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     Yes,
-    /// The same fill is looked at already, or the service is closed.
+    /// The same fill is already under comparison, or the service is closed.
     Needless,
-    /// There is too much to do.
+    /// The limits are reached.
     Dropped,
 }
 
 impl Audit {
-    /// The audit that the settings ask for.
+    /// Creates the audit, if the settings enable one.
     pub(crate) fn new(config: &CacheConfig) -> Option<Arc<Self>> {
         let share = config.audit_share;
         (share > 0.0 && config.redis_enabled).then(|| {
@@ -125,18 +124,17 @@ impl Audit {
         })
     }
 
-    /// Whether chance picks this hit.
+    /// Returns true if this hit is drawn.
     pub(crate) fn draws(&self) -> bool {
         self.share >= 1.0 || fastrand::f64() < self.share
     }
 
-    /// Runs the comparison that `check` makes, of the value that `fill`
-    /// brought, beside whoever asked.
+    /// Spawns the comparison that `check` returns, for the value of `fill`.
     pub(crate) fn begin<F>(self: &Arc<Self>, fill: u64, check: impl FnOnce() -> F) -> Begun
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // Hits are served on any executor; a task needs one of tokio's.
+        // Hits are served on any executor, but the task needs tokio's.
         let Ok(runtime) = Handle::try_current() else {
             return Begun::Dropped;
         };
@@ -159,8 +157,8 @@ impl Audit {
     }
 
     fn slot(self: &Arc<Self>, fill: u64, now: Moment) -> Result<Slot, Begun> {
-        // Without a lock first, and then without waiting for it: a busy
-        // service turns nearly all of its hits away here.
+        // First without the lock, then without waiting for it: a busy service
+        // rejects nearly all of its hits here.
         if !self.is_due(now) {
             return Err(Begun::Dropped);
         }
@@ -171,8 +169,8 @@ impl Audit {
         if fills.len() >= MOST_AT_ONCE || !self.is_due(now) {
             return Err(Begun::Dropped);
         }
-        // Only now: a hot row that is looked at already leaves the others
-        // their turn.
+        // Counted only now, so that a hot row under comparison does not use up
+        // the slots of others.
         self.count_begun(now);
         fills.insert(fill);
         Ok(Slot {
@@ -181,24 +179,24 @@ impl Audit {
         })
     }
 
-    /// Whether the rate permits another one at `now`.
+    /// Returns true if the rate permits a comparison at `now`.
     ///
-    /// One number, the time at which the next is due, which may lie a burst
-    /// ahead (the generic cell rate algorithm).
+    /// The state is one number, the time at which the next comparison is due.
+    /// It may lie a burst ahead (the generic cell rate algorithm).
     fn is_due(&self, now: Moment) -> bool {
         let ahead = whole_millis(EVERY) * u64::from(AT_A_BURST - 1);
         self.next.load(Ordering::Relaxed) <= now.millis() + ahead
     }
 
-    /// Counts one against the rate, under the lock of the fills.
+    /// Counts one comparison against the rate, under the lock of the fills.
     fn count_begun(&self, now: Moment) {
         let next = self.next.load(Ordering::Relaxed).max(now.millis());
         self.next
             .store(next + whole_millis(EVERY), Ordering::Relaxed);
     }
 
-    /// How long after the database's answer the look of `delay` is. The last
-    /// one waits until what is promised under faults is over as well.
+    /// Returns the wait between the database's reply and the look of `delay`.
+    /// The last look also waits until the staleness bound is over.
     pub(crate) fn wait(&self, delay: Delay) -> Duration {
         match delay {
             Delay::TenSeconds => delay.time().max(self.bound),
@@ -206,23 +204,23 @@ impl Audit {
         }
     }
 
-    /// Whether what is still served at `delay` is a finding: up to the bound
-    /// a fault of Redis excuses it.
+    /// Returns true if an old value at `delay` is a finding. Before the
+    /// staleness bound is over, a fault of Redis may explain it.
     pub(crate) fn is_finding(&self, delay: Delay) -> bool {
         self.wait(delay) >= self.bound
     }
 
-    /// Notes what happened to the key of this hash.
+    /// Records an event of the key with this hash.
     pub(crate) fn note(&self, hash: u64, event: Event) {
         self.events.note(hash, event, Moment::now());
     }
 
-    /// What happened to it lately, oldest first, in words.
+    /// Formats the key's latest events, oldest first.
     pub(crate) fn tell(&self, hash: u64) -> String {
         self.events.tell(hash, Moment::now())
     }
 
-    /// Ends what is under way, and begins nothing any more.
+    /// Ends all comparisons and starts no more.
     pub(crate) fn close(&self) {
         let mut tasks = self.tasks.lock();
         tasks.closed = true;
@@ -240,11 +238,11 @@ mod tests {
             max_staleness,
             ..CacheConfig::default()
         };
-        Audit::new(&config).expect("it is switched on")
+        Audit::new(&config).expect("the audit is enabled")
     }
 
     #[test]
-    fn the_rate_holds_after_a_burst_and_a_quiet_time_is_made_up_for_once() {
+    fn the_rate_allows_one_burst_after_a_quiet_time() {
         let audit = audit(Duration::from_millis(500));
         let mut now = Moment::from_millis(1_000_000);
         let begun = |now| {
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_is_beyond_the_bound_however_long_that_is() {
+    fn a_finding_is_always_beyond_the_bound() {
         let usual = audit(Duration::from_millis(500));
         assert!(!usual.is_finding(Delay::TenthOfASecond));
         assert!(usual.is_finding(Delay::Second) && usual.is_finding(Delay::TenSeconds));
@@ -270,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_audit_where_none_is_asked_for() {
+    fn no_audit_runs_by_default() {
         assert!(Audit::new(&CacheConfig::default()).is_none());
     }
 }

@@ -1,40 +1,40 @@
-//! Counters that threads raise without meeting each other.
+//! Striped counters: each thread increments its own block, so threads never
+//! contend.
 //!
-//! Every thread has a block of its own, and so raises a number by a load and a
-//! store. A read-modify-write that the processor must lock costs as much as
-//! looking the entry of a hit up.
+//! An increment is then a load and a store. An atomic read-modify-write costs
+//! as much as the lookup of a hit.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-/// One of them is shared by the threads that found all others taken.
+/// The last block is shared by the threads that found all others taken.
 const BLOCKS: usize = 32;
 
 const SHARED: usize = BLOCKS - 1;
 
 const NONE_YET: usize = usize::MAX;
 
-/// `N` numbers that only go up.
+/// `N` counters.
 pub(crate) struct Counters<const N: usize> {
     blocks: [Block<N>; BLOCKS],
 }
 
-/// Two cache lines, since processors fetch them in pairs.
+/// Two cache lines, because processors fetch them in pairs.
 #[repr(align(128))]
 struct Block<const N: usize>([AtomicU64; N]);
 
-/// The blocks that belong to a living thread, a bit each.
+/// The blocks owned by living threads, one bit each.
 static TAKEN: Mutex<u32> = Mutex::new(1 << SHARED);
 
 thread_local! {
-    // Without a destructor of its own, so that looking at it is one load.
+    // Has no destructor, so that reading it is one load.
     static OWN: Cell<usize> = const { Cell::new(NONE_YET) };
     static LEASE: Lease = Lease::take();
 }
 
-/// A thread's right to its block.
+/// A thread's ownership of its block.
 struct Lease(usize);
 
 impl Lease {
@@ -57,7 +57,7 @@ impl Drop for Lease {
     }
 }
 
-/// Which block is this thread's.
+/// Returns the index of this thread's block.
 #[inline]
 fn own_block() -> usize {
     match OWN.get() {
@@ -68,7 +68,7 @@ fn own_block() -> usize {
 
 #[cold]
 fn take_block() -> usize {
-    // In a thread that is ending there is none to be had.
+    // A thread that is ending owns no block.
     let own = LEASE.try_with(|lease| lease.0).unwrap_or(SHARED);
     OWN.set(own);
     own
@@ -89,8 +89,8 @@ impl<const N: usize> Counters<N> {
         if own == SHARED {
             number.fetch_add(1, Ordering::Relaxed);
         } else {
-            // Nobody else stores here: the lock on `TAKEN` stands between this
-            // thread and the one that had the block before.
+            // Only this thread stores here: the lock on `TAKEN` orders it after
+            // the block's previous owner.
             number.store(number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_count_is_lost_among_more_threads_than_blocks_and_threads_that_follow_each_other() {
+    fn no_count_is_lost_when_threads_outnumber_blocks() {
         let counters = Counters::<2>::new();
         for _ in 0..3 {
             std::thread::scope(|scope| {

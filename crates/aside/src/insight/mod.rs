@@ -1,4 +1,4 @@
-//! What is counted and remembered of reads and writes, for operators.
+//! Counters, event trails and the audit of reads and writes, for operators.
 
 pub(crate) mod counters;
 pub(crate) mod trail;

@@ -1,6 +1,6 @@
-//! What is counted, and how it is counted cheaply.
+//! Statistics of kinds and services.
 //!
-//! The names under which all of it is published stand in `metrics.rs`.
+//! `service/metrics.rs` defines the names under which they are published.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::answer::{Bypass, Tier};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
 
-/// Which read of a repository.
+/// The kinds of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     FindById,
@@ -36,7 +36,7 @@ impl Operation {
     }
 }
 
-/// How a read was answered.
+/// The outcomes of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     L1Hit,
@@ -80,12 +80,12 @@ impl Outcome {
     }
 }
 
-/// Why keys were made to be forgotten.
+/// The reason why keys were invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// A write through a repository.
     Write,
-    /// Somebody asked for it.
+    /// A request by the application.
     Request,
     /// The audit found a value older than the database.
     Audit,
@@ -111,7 +111,7 @@ pub(crate) struct KindStatistics {
     invalidations: [AtomicU64; 3],
     /// Hits that were compared with the database.
     pub(crate) audit_checks: AtomicU64,
-    /// Hits that were drawn, and not compared for want of room.
+    /// Hits that were drawn, but not compared because a limit was reached.
     pub(crate) audit_dropped: Counters<1>,
     audit_mismatches: [AtomicU64; 3],
 }
@@ -144,8 +144,8 @@ impl KindStatistics {
         }
     }
 
-    /// Counts a read. In-process hits are not timed: two looks at a precise
-    /// clock would cost more than the hit.
+    /// Counts a read. Local hits are not timed, because two readings of a
+    /// precise clock cost more than the hit.
     #[inline]
     pub(crate) fn read(&self, operation: Operation, outcome: Outcome) {
         self.reads.count(operation as usize * 6 + outcome as usize);
@@ -163,8 +163,8 @@ impl KindStatistics {
         self.invalidations[reason as usize].fetch_add(keys, Ordering::Relaxed);
     }
 
-    /// Counts a value that was still served so long after the database had
-    /// answered otherwise.
+    /// Counts a value that was still served `delay` after the database had
+    /// returned a newer one.
     pub(crate) fn audit_mismatch(&self, delay: Delay) {
         raise(&self.audit_mismatches[delay as usize]);
     }
@@ -195,7 +195,7 @@ pub(crate) struct ServiceStatistics {
     pub(crate) lease_waits: AtomicU64,
     pub(crate) quarantine_bypass: AtomicU64,
     pub(crate) release_lost: AtomicU64,
-    /// How many rows the journal held when it was last read.
+    /// The number of journal rows at the last poll.
     pub(crate) journal_rows: AtomicU64,
     pub(crate) invalidation_lag: Histogram,
     errors: Mutex<BTreeMap<&'static str, u64>>,
@@ -232,7 +232,7 @@ impl ServiceStatistics {
     }
 }
 
-/// Raises a counter that is not on a hot path.
+/// Increments a counter outside hot paths.
 pub(crate) fn raise(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,9 +1,9 @@
-//! What happened to the keys that were written within the last minute.
+//! The latest events of keys written within the last minute.
 //!
-//! Kept only for the case that one of them is found wrong, so it is bounded
-//! twice: so many keys, and the latest events of each. Keys are known by their
-//! hash, which is all that a message need be asked for; names would be a copy
-//! of what users typed.
+//! Needed only if the audit finds such a key to be wrong, so memory is bounded
+//! twice: by a number of keys, and by a number of events per key. Keys are
+//! identified by their hash, which every message carries. Names would be copies
+//! of user input.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -13,18 +13,18 @@ use parking_lot::Mutex;
 
 use crate::runtime::clock::Moment;
 
-/// For so long after its last write a key is remembered.
+/// How long a key is remembered after its last write.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 const MOST_KEYS: usize = 4096;
 const EVENTS_PER_KEY: usize = 16;
 
-/// Something that happened to a key, as this instance saw it.
+/// An event of a key, as this instance saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// QUARANTINE was acknowledged.
     Quarantined,
-    /// QUARANTINE was not acknowledged: the key is held here.
+    /// QUARANTINE was not acknowledged: the key is unreleased here.
     Unquarantined,
     /// RELEASE left the new row.
     ReleasedWithValue,
@@ -32,9 +32,9 @@ pub(crate) enum Event {
     Released,
     /// RELEASE found its quarantine gone.
     ReleasedLost,
-    /// RELEASE was not acknowledged, and is repeated.
+    /// RELEASE was not acknowledged, and is retried.
     Unreleased,
-    /// A message: some instance writes the key, or makes it forgotten.
+    /// A message arrived: some instance writes or invalidates the key.
     Heard,
     Filled,
     FillRefused,
@@ -55,7 +55,8 @@ impl Event {
         }
     }
 
-    /// Whether the key is being written, and so to be remembered.
+    /// Returns true if the event belongs to a write, so that the key is
+    /// remembered.
     fn is_of_a_write(self) -> bool {
         matches!(self, Self::Quarantined | Self::Unquarantined | Self::Heard)
     }
@@ -69,7 +70,8 @@ pub(crate) struct Events {
 #[derive(Debug, Default)]
 struct Kept {
     trails: HashMap<u64, Trail, foldhash::fast::RandomState>,
-    /// Each key once, by a write of it; it may have been written since.
+    /// The keys in the order of a write; each once, and perhaps written again
+    /// since.
     order: VecDeque<(Moment, u64)>,
 }
 
@@ -104,7 +106,7 @@ impl Events {
         trail.events.push_back((now, event));
     }
 
-    /// The events of a key, oldest first.
+    /// Formats the events of a key, oldest first.
     pub(crate) fn tell(&self, hash: u64, now: Moment) -> String {
         let mut kept = self.kept.lock();
         kept.forget_old(now);
@@ -123,7 +125,7 @@ impl Events {
 }
 
 impl Kept {
-    /// Forgets the keys that were not written for a minute.
+    /// Removes the keys that were not written for a minute.
     fn forget_old(&mut self, now: Moment) {
         while let Some((looked, hash)) = self.order.front().copied()
             && now.since(looked) > REMEMBERED
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_events_of_a_written_key_are_told_in_order_with_their_times() {
+    fn events_of_a_written_key_are_listed_in_order() {
         let events = Events::default();
         events.note(7, Event::Quarantined, at(0));
         events.note(7, Event::Heard, at(5));
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_nobody_wrote_is_not_remembered() {
+    fn a_key_without_a_write_is_not_remembered() {
         let events = Events::default();
         events.note(7, Event::Filled, at(0));
         assert!(events.tell(7, at(0)).starts_with("none"));
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_in_keys_and_in_events_of_each() {
+    fn memory_is_bounded_by_keys_and_by_events_per_key() {
         let events = Events::default();
         for step in 0..10 * MOST_KEYS as u64 {
             events.note(step, Event::Heard, at(0));
