@@ -1,15 +1,15 @@
-//! Patterns as `SCAN ... MATCH` reads them.
+//! Glob patterns of `SCAN ... MATCH`.
 //!
-//! `*` is any bytes, `?` any one byte, `[a-c]` and `[^x]` a class, `\` takes
-//! the next byte as it stands. Bytes, not characters, and no error for a
-//! pattern that ends early: both as a Redis has it.
+//! `*` matches any bytes, `?` any one byte, `[a-c]` and `[^x]` a class, and `\`
+//! takes the next byte literally. As in Redis, patterns match bytes rather than
+//! characters, and a pattern that ends early is not an error.
 
-/// Whether the whole of `text` matches `pattern`.
+/// Returns true if all of `text` matches `pattern`.
 pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut read) = (0, 0);
-    // Where to resume when the last star has to take one byte more. Only the
-    // last one matters: whatever an earlier star could take besides, the last
-    // can take as well. So a hostile pattern costs a product, not a power.
+    // Where to resume if the last star has to take one byte more. Only the last
+    // star matters, because it can take any bytes that an earlier one could. So
+    // a hostile pattern costs a product of the lengths, not a power.
     let mut star = None;
     loop {
         if pattern.get(at) == Some(&b'*') {
@@ -40,8 +40,8 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether `byte` fits the first element of `pattern`, and that element's
-/// length.
+/// Returns whether `byte` matches the first element of `pattern`, and that
+/// element's length.
 fn one(pattern: &[u8], byte: u8) -> (bool, usize) {
     match pattern {
         [b'?', ..] => (true, 1),
@@ -55,8 +55,8 @@ fn one(pattern: &[u8], byte: u8) -> (bool, usize) {
     }
 }
 
-/// The same for a class after its bracket; one that is never closed ends with
-/// the pattern.
+/// The same for a class, after its bracket. A class without an end extends to
+/// the end of the pattern.
 fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
     let negated = class.first() == Some(&b'^');
     let mut at = usize::from(negated);
@@ -90,7 +90,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn patterns_match_what_they_match_in_redis() {
+    fn patterns_match_as_in_redis() {
         for (pattern, text) in [
             ("*", ""),
             ("hero:*", "hero:1"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_pattern_does_not_take_for_ever() {
+    fn a_hostile_pattern_ends_in_time() {
         let pattern = "*a".repeat(40) + "b";
         assert!(!matches(pattern.as_bytes(), &[b'a'; 4000]));
     }

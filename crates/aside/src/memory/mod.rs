@@ -1,10 +1,10 @@
 //! `memory://`: a shared tier inside one process.
 //!
-//! It keeps the same bytes under a key as a Redis would, and does to them
-//! what the scripts do; the conformance suite and a lock-step test hold the
-//! two together. `memory://NAME` is one tier for every service of the process
-//! that asks for the name, as long as one of them lives; `memory://` is one's
-//! own. Its clock is tokio's, so that a test which pauses time expires keys.
+//! It stores the same bytes under a key as Redis and applies the rules of the
+//! scripts. The conformance suite and a lock-step test compare the two. All
+//! services of the process that use `memory://NAME` share one tier for as long
+//! as one of them lives; `memory://` is private. Its clock is tokio's, so a
+//! test that pauses time can expire keys.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,27 +38,27 @@ static NAMED: LazyLock<Mutex<HashMap<String, Weak<MemoryTier>>>> = LazyLock::new
 pub(crate) struct MemoryTier {
     clock: Clock,
     /// One lock for everything: an operation is atomic across keys and
-    /// messages, and nothing here ever waits while holding it.
+    /// messages, and nothing waits while holding it.
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     store: Store,
-    /// By key and kind. Nothing evicts them.
+    /// Epochs by hash key and kind. They are never evicted.
     epochs: HashMap<(Key, String), u64>,
     histories: HashMap<Key, History>,
     subscribers: Vec<(u64, OnMessage)>,
     subscriptions: u64,
 }
 
-/// What stands beside the epochs.
+/// The fields stored beside the epochs.
 #[derive(Clone, Debug, Default)]
 struct History {
     era: Option<Era>,
     known: String,
 }
 
-/// Milliseconds like those of a server, carried on by tokio's clock.
+/// Milliseconds like a server's, advanced by tokio's clock.
 struct Clock {
     opened: Instant,
     opened_ms: u64,
@@ -75,7 +75,7 @@ fn milliseconds_of(duration: Duration) -> u64 {
 }
 
 impl MemoryTier {
-    /// A tier of one's own, holding about `limit_bytes`.
+    /// Creates a private tier of about `limit_bytes`.
     pub(crate) fn private(limit_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             clock: Clock {
@@ -92,8 +92,8 @@ impl MemoryTier {
         })
     }
 
-    /// The tier of this name, shared with whoever else in this process asked
-    /// for it and still holds it. The limit is the one that the first gave.
+    /// Returns the process's tier of this name, creating it if no service holds
+    /// one. The first caller sets the limit.
     pub(crate) fn named(name: &str, limit_bytes: usize) -> Arc<Self> {
         let mut named = NAMED.lock();
         if let Some(tier) = named.get(name).and_then(Weak::upgrade) {
@@ -108,11 +108,11 @@ impl MemoryTier {
     /// Calls `on_message` with every message from now on, until the returned
     /// subscription is dropped.
     ///
-    /// It is called while the lock is held, by whoever caused the message:
-    /// messages then arrive in the order in which operations took effect, and
-    /// before any later operation is answered, which a queue in between would
-    /// not give. So it must be quick, and must not call this tier nor drop a
-    /// subscription to it: it would wait for itself.
+    /// The operation that caused the message makes the call while holding the
+    /// lock. So messages arrive in the order in which operations took effect,
+    /// and before any later operation returns; a queue would not guarantee
+    /// that. `on_message` must be quick. It must neither call this tier nor
+    /// drop a subscription to it, because it would deadlock.
     pub(crate) fn subscribe(self: &Arc<Self>, on_message: OnMessage) -> Subscription {
         let mut inner = self.inner.lock();
         inner.subscriptions += 1;
@@ -124,7 +124,7 @@ impl MemoryTier {
         }
     }
 
-    /// About how many bytes it holds.
+    /// Returns about how many bytes are stored.
     #[cfg(test)]
     pub(crate) fn used_bytes(&self) -> usize {
         self.inner.lock().store.used_bytes()
@@ -132,8 +132,8 @@ impl MemoryTier {
 
     pub(crate) fn run(&self, op: &Op) -> Result<Reply, Refused> {
         let mut inner = self.inner.lock();
-        // Read under the lock: two operations in one order must not see two
-        // times in the other.
+        // Read under the lock, so that operations see the time in their own
+        // order.
         let now = self.clock.now();
         inner.run(op, now)
     }
@@ -252,7 +252,7 @@ impl Inner {
         })
     }
 
-    /// The epoch that a kind has then, and whether it is another one.
+    /// Returns the epoch of a kind after a bump, and whether it changed.
     fn bump(
         &mut self,
         (key, kind): (&Key, &str),
@@ -297,7 +297,7 @@ impl SharedTier for MemoryTier {
     }
 
     fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
-        // Each under a lock of its own: a pipeline is not a transaction.
+        // Each under its own lock, because a pipeline is not a transaction.
         Box::pin(async move { Ok(ops.iter().map(|op| self.run(op)).collect()) })
     }
 }
@@ -305,7 +305,7 @@ impl SharedTier for MemoryTier {
 impl fmt::Debug for MemoryTier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("MemoryTier");
-        // A subscriber may print us while it is being called.
+        // A subscriber may print the tier while the tier calls it.
         if let Some(inner) = self.inner.try_lock() {
             shown
                 .field("keys", &inner.store.len())
@@ -316,7 +316,7 @@ impl fmt::Debug for MemoryTier {
     }
 }
 
-/// Ends with itself what [`MemoryTier::subscribe`] began.
+/// Ends a [`MemoryTier::subscribe`] when dropped.
 #[derive(Debug)]
 #[must_use = "messages stop when it is dropped"]
 pub(crate) struct Subscription {

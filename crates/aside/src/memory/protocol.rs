@@ -1,12 +1,12 @@
-//! The scripts of the protocol, in Rust: see `scripts.rs`, case by case.
+//! The scripts of the protocol, in Rust; `protocol/scripts` is the reference.
 
 use super::store::Store;
 use crate::entity::key::Key;
 use crate::protocol::state::{MOST_RECORDS, Quarantine, Record, State, is_value};
 use crate::protocol::{Acquired, Refused, Released, Token};
 
-/// A store at one moment. Whoever has it also has the lock, so that every
-/// method is atomic, like a script.
+/// A locked store at one point in time, so each method is atomic, like a
+/// script.
 pub(super) struct Moment<'store> {
     pub(super) store: &'store mut Store,
     pub(super) now: u64,
@@ -88,8 +88,8 @@ impl Moment<'_> {
             && let Some((value, ttl)) = value.filter(|(value, _)| !value.is_empty())
         {
             let expires = Some(self.now + ttl);
-            // A value that is refused for want of memory still ends the
-            // quarantine, below.
+            // A value refused for lack of memory still ends the quarantine,
+            // below.
             if self.store.put(key, value.to_vec(), expires).is_ok() {
                 return Released::Stored;
             }
@@ -127,7 +127,7 @@ impl Moment<'_> {
         slot.is_some_and(|slot| slot.state() == State::Lease(&token.to_string()))
     }
 
-    /// The key's quarantine as `writer` sees it.
+    /// Returns the key's quarantine from the perspective of `writer`.
     fn quarantined(&mut self, key: &Key, writer: &str) -> Option<Held> {
         let now = self.now;
         let State::Quarantine(mut held) = self.store.get(key, now)?.state() else {
@@ -154,12 +154,12 @@ impl Moment<'_> {
     }
 }
 
-/// A quarantine as one writer sees it.
+/// A quarantine from the perspective of one writer.
 struct Held {
     clean: bool,
-    /// Whether the writer has a record, live or not: as long as it stands,
-    /// nobody has filled.
+    /// True if the writer has a record, expired or not. While it exists, no
+    /// reader has filled.
     own: bool,
-    /// The live records of others.
+    /// The live records of other writers.
     others: Vec<Record>,
 }

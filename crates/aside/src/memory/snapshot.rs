@@ -1,4 +1,4 @@
-//! A server that remembers and forgets: what a simulated one is made of.
+//! Snapshots, with which the simulation makes a server lose or restore data.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::store::Store;
 use super::{History, MemoryTier};
 use crate::entity::key::Key;
 
-/// Everything that was held at one moment.
+/// All state at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     store: Store,
@@ -15,7 +15,7 @@ pub(crate) struct Snapshot {
 }
 
 impl MemoryTier {
-    /// Everything that is held now.
+    /// Copies the current state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let inner = self.inner.lock();
         Snapshot {
@@ -25,7 +25,7 @@ impl MemoryTier {
         }
     }
 
-    /// Goes back to what was held then; who listens still does.
+    /// Restores a snapshot; subscriptions stay.
     pub(crate) fn restore(&self, snapshot: Snapshot) {
         let mut inner = self.inner.lock();
         inner.store = snapshot.store;
@@ -33,14 +33,14 @@ impl MemoryTier {
         inner.histories = snapshot.histories;
     }
 
-    /// Forgets every epoch, as a server does that evicts their hash.
+    /// Removes every epoch, as a server does that evicts their hash.
     pub(crate) fn forget_epochs(&self) {
         let mut inner = self.inner.lock();
         inner.epochs.clear();
         inner.histories.clear();
     }
 
-    /// Puts an epoch under a key, unless there is one; whether it did.
+    /// Stores an epoch, unless there is one. Returns true if it was stored.
     pub(crate) fn put_epoch(&self, key: &Key, kind: &str, epoch: u64) -> bool {
         let mut inner = self.inner.lock();
         let under = (key.clone(), kind.to_owned());
@@ -49,7 +49,7 @@ impl MemoryTier {
         is_new
     }
 
-    /// What a field of the hash of the epochs holds.
+    /// Returns a field of the hash of epochs.
     pub(crate) fn field_under(&self, key: &Key, field: &str) -> Option<String> {
         let inner = self.inner.lock();
         if field == "aside" {
@@ -59,7 +59,7 @@ impl MemoryTier {
         Some(format!("{epoch:013}"))
     }
 
-    /// What time it is here, in milliseconds.
+    /// Returns the tier's time, in milliseconds.
     pub(crate) fn time(&self) -> u64 {
         self.clock.now()
     }

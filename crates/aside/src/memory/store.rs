@@ -1,8 +1,8 @@
 //! The keys of one `memory://`, bounded in bytes.
 //!
-//! Values go when memory runs out, least recently used first. Protocol state
-//! never goes: a quarantine that vanishes lets an old row back in, and leases
-//! and quarantines are small and expire by themselves.
+//! If memory runs out, values are evicted, least recently used first. Protocol
+//! state is never evicted: losing a quarantine would let an old row back in,
+//! and leases and quarantines are small and expire.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +12,15 @@ use crate::entity::key::Key;
 use crate::protocol::Refused;
 use crate::protocol::state::State;
 
-/// What one key costs besides its own bytes: its places in three trees.
+/// The size of a key beyond its own bytes: its nodes in three trees.
 const OVERHEAD_BYTES: usize = 250;
 
-/// How many expired keys each call removes at most. More than a call can add,
-/// so they never pile up; few, so that no call waits for a crowd.
+/// The maximum number of expired keys that a call removes: more than a call can
+/// add, so they never accumulate, and few enough to keep each call short.
 const SWEPT_AT_ONCE: usize = 16;
 
-/// A key in the order of a scan: by hash, so that a cursor is a position that
-/// outlives any key, and a scan ends however many keys are added meanwhile.
+/// A key in the order of a scan. Ordered by hash, so that a cursor stays valid
+/// when its key is removed, and a scan ends even if keys are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     hash: u64,
@@ -54,7 +54,7 @@ pub(super) struct Slot {
     pub(super) bytes: Vec<u8>,
     /// The last millisecond in which the key exists.
     pub(super) expires: Option<u64>,
-    /// Its turn among what may be evicted; nothing for protocol state.
+    /// Its position in the order of eviction; `None` for protocol state.
     turn: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ impl Store {
         self.slots.len()
     }
 
-    /// The key's slot, which becomes the most recently used.
+    /// Returns the key's slot and makes it the most recently used.
     pub(super) fn get(&mut self, key: &Key, now: u64) -> Option<&Slot> {
         let place = Place::of(key);
         if self.slots.get(&place)?.is_over(now) {
@@ -115,12 +115,12 @@ impl Store {
         Some(slot)
     }
 
-    /// Replaces what the key holds, until the end of the millisecond `expires`.
+    /// Replaces the key's bytes until the end of the millisecond `expires`.
     ///
     /// # Errors
     ///
-    /// A value that would not fit even alone is refused, as a full server
-    /// refuses it, and the key stays as it was.
+    /// If a value would not even fit alone. It is refused as by a full server,
+    /// and the key is unchanged.
     pub(super) fn put(
         &mut self,
         key: &Key,
@@ -155,13 +155,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether there was such a key.
+    /// Removes a key. Returns true if it existed.
     pub(super) fn remove(&mut self, key: &Key, now: u64) -> bool {
         let gone = self.take_out(&Place::of(key));
         gone.is_some_and(|slot| !slot.is_over(now))
     }
 
-    /// Removes some of what has expired.
+    /// Removes some expired keys.
     pub(super) fn sweep(&mut self, now: u64) {
         for _ in 0..SWEPT_AT_ONCE {
             match self.by_expiry.first() {
@@ -174,8 +174,8 @@ impl Store {
         }
     }
 
-    /// Looks at `count` keys from `cursor` on: the next cursor, zero at the
-    /// end, and those that match.
+    /// Visits `count` keys from `cursor` on. Returns the next cursor, which is
+    /// zero at the end, and the matching keys.
     pub(super) fn scan(
         &self,
         cursor: u64,
@@ -190,8 +190,8 @@ impl Store {
         let mut keys = Vec::new();
         let mut last = None;
         for (seen, (place, slot)) in self.slots.range(from..).enumerate() {
-            // A page never ends between two keys of one hash, since the
-            // cursor could not say which of them was seen.
+            // A page never ends between two keys with equal hashes, because the
+            // cursor could not tell which of them was visited.
             if seen >= count.max(1) && last != Some(place.hash) {
                 return (place.hash, keys);
             }
