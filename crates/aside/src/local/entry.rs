@@ -1,10 +1,10 @@
-//! The form in which an answer is kept in process.
+//! The packed form of a local entry.
 //!
-//! A hit reads all that it is judged by, and so the fewer lines of the
-//! processor's cache that takes, the better; and what each of a million
-//! entries could do without is a megabyte. So every number has only the bytes
-//! that it can need, and where one does not fit after all, the entry is worth
-//! less than it might be, and never more: it ends early, or is not served.
+//! Every hit reads all validity fields, so they should fit in few CPU cache
+//! lines; and every byte saved per entry is a megabyte per million entries. So
+//! each number has only the bytes it normally needs. A number that does not fit
+//! makes the entry less useful, never wrong: it expires early, or is not
+//! served.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use crate::entity::lookup::Found;
 use crate::runtime::clock::Moment;
 use crate::trust::generations::Stamp;
 
-/// An answer, and what it takes to serve it again, in 48 bytes.
+/// An entry in 48 bytes.
 pub(crate) enum Kept<E> {
     Row(Option<Arc<E>>, Seal),
-    /// Boxed, since a pointer to a slice is twice as large.
+    /// Boxed, because a pointer to a slice is twice as large.
     List(Box<Rows<E>>, Seal),
 }
 
-/// What an answer is judged by, and what else is known of it.
+/// The validity fields and metadata of an entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Seal {
     stamp: Stamp,
-    /// In milliseconds, as the header of a value has room for.
+    /// In milliseconds; as wide as in the header of a value.
     epoch: Narrow<6>,
     /// In milliseconds since boot: 34 years.
     deadline: Narrow<5>,
-    /// In units of 16 bytes, the allocator's own: 256 MiB.
+    /// In units of 16 bytes, the allocator's granularity: up to 256 MiB.
     payload: Narrow<3>,
     /// In Unix milliseconds.
     loaded_at: Narrow<6>,
@@ -38,14 +38,14 @@ pub(crate) struct Seal {
 
 const PAYLOAD_UNIT: u64 = 16;
 
-/// A number of so many bytes, which may lie anywhere.
+/// An unaligned number of `BYTES` bytes.
 #[derive(Clone, Copy)]
 struct Narrow<const BYTES: usize>([u8; BYTES]);
 
 impl<const BYTES: usize> Narrow<BYTES> {
     const MOST: u64 = u64::MAX >> (64 - 8 * BYTES);
 
-    /// The number, or the greatest that there is room for.
+    /// Packs the number, or the largest that fits.
     fn of(number: u64) -> Self {
         let bytes = number.min(Self::MOST).to_le_bytes();
         Self(std::array::from_fn(|at| bytes[at]))
@@ -81,28 +81,28 @@ impl<E> Kept<E> {
         seal
     }
 
-    /// Whether the answer is that there is nothing.
+    /// Returns true if the entry is an absence.
     #[inline]
     pub(crate) fn is_absence(&self) -> bool {
         matches!(self, Self::Row(None, _))
     }
 
-    /// The answer to a question about one id.
+    /// Returns the row of a lookup by id.
     #[inline]
     pub(crate) fn row(&self) -> Option<Arc<E>> {
         match self {
             Self::Row(row, _) => row.clone(),
-            Self::List(..) => unreachable!("an id is answered by a row"),
+            Self::List(..) => unreachable!("a lookup of an id returns a row"),
         }
     }
 
-    /// The fill it came from.
+    /// Returns the id of its fill.
     #[inline]
     pub(crate) fn fill(&self) -> u64 {
         self.seal().fill.get()
     }
 
-    /// When it was loaded from the database, in Unix milliseconds.
+    /// Returns when it was loaded from the database, in Unix milliseconds.
     pub(crate) fn loaded_at(&self) -> i64 {
         self.seal().loaded_at.get().cast_signed()
     }
@@ -126,7 +126,7 @@ impl<E> Kept<E> {
         self.seal().payload.get() * PAYLOAD_UNIT
     }
 
-    /// All of it, to go on with.
+    /// Unpacks the entry.
     pub(crate) fn entry(&self) -> Entry<E> {
         Entry {
             found: match self {
@@ -162,12 +162,12 @@ mod tests {
 
     #[test]
     #[cfg(target_pointer_width = "64")]
-    fn an_answer_is_kept_in_48_bytes() {
+    fn a_packed_entry_takes_48_bytes() {
         assert_eq!(size_of::<Kept<String>>(), 48);
     }
 
     #[test]
-    fn what_is_known_of_an_answer_comes_back_as_it_went() {
+    fn packing_an_entry_loses_nothing() {
         let entry = kept(|entry| entry).entry();
         assert_eq!(entry.stamp, Stripes::new().stamp(7));
         assert_eq!(entry.epoch, 1_800_000_000_000);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_makes_an_entry_end_early_and_weigh_what_it_may() {
+    fn numbers_that_do_not_fit_are_saturated() {
         let most = kept(|entry| Entry {
             epoch: u64::MAX,
             deadline: Moment::ALWAYS,

@@ -1,4 +1,4 @@
-//! The keys of the store, and how they are looked for.
+//! The keys of the local store, and how they are looked up.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -9,45 +9,46 @@ use super::{Equivalent, SHARDS};
 use crate::entity::Entity;
 use crate::entity::lookup::{Asked, Lookup};
 
-/// A key of the store, which hashes as [`Sought`] does.
+/// A key of the store; it hashes as [`Sought`] does.
 pub(super) enum Name<E: Entity> {
-    /// What `Eq` tells from others as its text does.
+    /// A lookup whose `Eq` agrees with the text of its key.
     Exact(Lookup<E>),
-    /// Boxed twice, so that no name has room for a wide pointer.
+    /// Boxed twice, so that no key reserves space for a wide pointer.
     Text(Box<Box<str>>),
 }
 
-/// What is looked for, hashed once for the choice of a shard and the search in
-/// it.
+/// A borrowed key with its hash, which selects the shard and serves the search
+/// in it.
 pub(super) struct Sought<Q> {
     asked: Q,
     hash: u64,
 }
 
-/// An id, which is compared with a key in fewer steps than any question is.
+/// An id: comparing it with a key takes fewer steps than comparing a lookup.
 pub(super) struct ById<'a, E: Entity>(&'a E::Id);
 
-/// A text, of a question that is not told from others by `Eq`.
+/// The text of a lookup that `Eq` cannot compare.
 pub(super) struct ByText<'a>(&'a str);
 
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
-/// Of an exact question.
+/// Returns the hash of an exact lookup.
 #[inline]
 pub(super) fn hash<E: Entity>(asked: Asked<'_, E>) -> u64 {
-    // Here rather than by `Asked`, so that an id's is inlined.
+    // Here and not in `Asked`, so that the hash of an id is inlined.
     match asked {
         Asked::Id(id) => SEED.hash_one(id),
         Asked::Index(_) | Asked::All => SEED.hash_one(asked),
     }
 }
 
-/// Of the text of another.
+/// Returns the hash of the text of any other lookup.
 pub(super) fn hash_text(text: &str) -> u64 {
     SEED.hash_one(text)
 }
 
-/// The shard of a hash, by bits that the search in a shard does not look at.
+/// Returns the shard of a hash, from bits that the search in a shard does not
+/// use.
 #[inline]
 pub(super) fn shard(hash: u64) -> usize {
     hash.to_le_bytes()[4] as usize % SHARDS
@@ -91,11 +92,11 @@ impl<E: Entity> Name<E> {
         }
     }
 
-    /// What it takes beyond what every name does.
+    /// Returns its size beyond the size of every key.
     pub(super) fn text_bytes(&self) -> u64 {
         match self {
             Self::Exact(_) => 0,
-            // With what two allocations round up to.
+            // Includes the rounding of two allocations.
             Self::Text(text) => text.len() as u64 + 40,
         }
     }
@@ -147,7 +148,7 @@ impl<E: Entity> Equivalent<Name<E>> for Sought<ByText<'_>> {
     }
 }
 
-/// Passes on the hash that a key comes with.
+/// A hasher that returns the hash stored in the key.
 #[derive(Clone, Default)]
 pub(super) struct Hashed(u64);
 

@@ -1,12 +1,11 @@
-//! The in-process tier: typed entries, served without asking anybody.
+//! The local tier: a near cache of typed entries, served without a round trip.
 //!
-//! An entry is never removed by an invalidation. It carries the generations
-//! it was read under, the epoch of the value it came from and a deadline, and
-//! it is looked at again on every hit: what has been forgotten since, or can
-//! no longer be proved fresh, is passed over and replaced by the next read. So
-//! there is no race between an insert and an invalidation, and no lock on the
-//! way of either. The store only bounds memory; which entries it keeps is its
-//! business (S3-FIFO).
+//! An invalidation never removes an entry. Each entry carries the generations
+//! under which it was read, the epoch of its value and a deadline, and every
+//! hit checks them. An entry that has been invalidated, or can no longer be
+//! proved fresh, is ignored and replaced by the next read. So inserts and
+//! invalidations do not race, and neither takes a lock of the other. The store
+//! only bounds memory, and decides which entries to keep (S3-FIFO).
 
 pub(crate) mod flight;
 
@@ -35,28 +34,28 @@ use crate::runtime::simulated::{self, Rule};
 use crate::trust::generations::{Stamp, Stripes};
 use crate::trust::link::Link;
 
-/// What an entry weighs beyond its payload: key and entry, a row's reference
-/// counts, and what tables and allocations have free.
+/// The size of an entry beyond its payload: key and entry, a row's reference
+/// counts, and unused capacity of tables and allocations.
 const OVERHEAD_BYTES: u64 = 160;
 
-/// What a payload is taken to weigh where none is known yet.
+/// The assumed size of a payload before any is known.
 const TYPICAL_PAYLOAD_BYTES: u64 = 256;
 
-/// What a store is made for before its kind's share is known. The store
-/// remembers keys that it has pushed out, half as many as it holds; how many
-/// that are it scales with its capacity from here, and cannot from zero.
+/// The capacity of a store before its kind's share is known. The store also
+/// remembers evicted keys, half as many as it holds. It scales that number with
+/// its capacity from this value, and could not scale it from zero.
 const FIRST_CAPACITY_BYTES: u64 = 1 << 30;
 
-/// Few, because a shard's part of the capacity bounds the largest entry; and
-/// more than one, because nobody reads a shard while its tables grow.
+/// Few, because a shard's capacity bounds the largest entry. More than one,
+/// because a shard cannot be read while its tables grow.
 const SHARDS: usize = 4;
 
-/// For how many entries the shards have room at first, in proportion. What entries
-/// lie in doubles as it grows: beginning alike, all would at once, and just after
-/// it an entry would have the room of two. So they do one after the other.
+/// The relative initial capacities of the shards. A shard's table doubles when
+/// full. With equal capacities all would double at once, and an entry would
+/// briefly occupy twice its memory. So they double one after the other.
 const FIRST_ROOM: [usize; SHARDS] = [4, 5, 6, 7];
 
-/// One answer, and what it takes to serve it again.
+/// A cached result and its validity fields.
 pub(crate) struct Entry<E> {
     pub(crate) found: Found<E>,
     pub(crate) stamp: Stamp,
@@ -64,23 +63,23 @@ pub(crate) struct Entry<E> {
     pub(crate) deadline: Moment,
     /// When it was loaded from the database, in Unix milliseconds.
     pub(crate) loaded_at: i64,
-    /// The fill it came from.
+    /// The id of its fill.
     pub(crate) fill: u64,
     pub(crate) payload_bytes: u32,
 }
 
-/// The in-process entries of one kind.
+/// The local entries of one kind.
 pub(crate) struct InProcess<E: Entity> {
     shards: [Shard<E>; SHARDS],
     evictions: Evictions,
     stripes: Arc<Stripes>,
     link: Arc<Link>,
-    /// The kind's, as it is known.
+    /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
 }
 
-/// Its lock is one of several locks for whoever reads, by thread, and all of
-/// them for whoever writes: readers write to no memory that others read.
+/// A reader takes one of several locks, chosen by thread; a writer takes all.
+/// So readers never write to memory that other threads read.
 type Shard<E> = ShardedLock<Cache<Name<E>, Kept<E>, Bytes, Hashed, Evictions>>;
 
 #[derive(Clone)]
@@ -92,9 +91,9 @@ impl<E: Entity> Weighter<Name<E>, Kept<E>> for Bytes {
     }
 }
 
-/// Counts what was pushed out, or was too large to come in. The store says as
-/// much of an entry that another takes the place of; that one has been
-/// forgotten before, which tells them apart.
+/// Counts entries that were evicted or too large to insert. The store also
+/// reports entries that were replaced. Those were invalidated before, which
+/// distinguishes them.
 #[derive(Clone)]
 struct Evictions {
     count: Arc<AtomicU64>,
@@ -102,7 +101,7 @@ struct Evictions {
 }
 
 impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
-    /// What left the store, to be dropped when the lock is free again.
+    /// Entries that left the store, to be dropped after the lock is released.
     type RequestState = Vec<(Name<E>, Kept<E>)>;
 
     fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: Kept<E>) {
@@ -115,7 +114,7 @@ impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
 
 impl<E: Entity> InProcess<E> {
     pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>, epoch: Arc<AtomicU64>) -> Self {
-        // The capacity comes with the kind's share; see `Shares`.
+        // The capacity follows with the kind's share; see `Shares`.
         let bytes = FIRST_CAPACITY_BYTES / SHARDS as u64;
         let items = bytes / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
         let options = OptionsBuilder::new()
@@ -143,8 +142,8 @@ impl<E: Entity> InProcess<E> {
         }
     }
 
-    /// What `take` makes of the entry, if it may be served now. It is lent
-    /// under the lock of its shard, so `take` does little.
+    /// Returns the result of `take` on the entry, if it may be served now.
+    /// `take` runs under the lock of the shard, so it must be quick.
     #[inline]
     pub(crate) fn get<T>(
         &self,
@@ -171,11 +170,11 @@ impl<E: Entity> InProcess<E> {
         self.is_valid(kept).then(|| take(kept))
     }
 
-    /// Whether an entry may be served now.
+    /// Returns true if an entry may be served now.
     #[inline]
     fn is_valid(&self, kept: &Kept<E>) -> bool {
-        // The proof before the generations: one of a later connection comes
-        // after that has raised its own, which is seen then.
+        // The proof comes before the generations. A later connection's proof
+        // follows its own increment of the generations, which is then visible.
         let now = Moment::now();
         self.link.is_synced(now)
             && now < kept.deadline()
@@ -192,16 +191,17 @@ impl<E: Entity> InProcess<E> {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The entry and how far behind it may be, if nothing was heard that may
-    /// mean it, and both that and the time since its TTL are within `limit`.
+    /// Returns an entry and its staleness, if no invalidation of it was
+    /// received, and both its staleness and the time since its TTL are within
+    /// `limit`.
     pub(crate) fn stale(
         &self,
         asked: Asked<'_, E>,
         now: Moment,
         limit: Duration,
     ) -> Option<(Entry<E>, Duration)> {
-        // Before the generations are looked at: a proof that comes meanwhile
-        // may be of a later one.
+        // Read before the generations, because a proof that arrives in between
+        // may belong to a later one.
         let proved = self.link.proved_at();
         let entry = self.held(asked)?;
         let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
@@ -211,15 +211,15 @@ impl<E: Entity> InProcess<E> {
         allowed.then_some((entry, behind))
     }
 
-    /// What is held, valid or not.
+    /// Returns an entry, valid or not.
     pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
         let name = Name::of(asked.to_lookup());
         let shard = read(&self.shards[key::shard(name.hash())]);
         shard.get(&name).map(Kept::entry)
     }
 
-    /// Keeps an answer. It is worth nothing if its stripe has been forgotten;
-    /// if only the connection was lost, it is what is newest of the row here.
+    /// Stores an entry, unless it was invalidated. If only the connection was
+    /// lost, it is still the newest copy here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
             let name = Name::of(lookup);
@@ -232,7 +232,7 @@ impl<E: Entity> InProcess<E> {
         }
     }
 
-    /// Holds nothing any more.
+    /// Removes all entries.
     pub(crate) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -240,24 +240,24 @@ impl<E: Entity> InProcess<E> {
         }
     }
 
-    /// How many answers are held, valid or not.
+    /// Returns the number of entries, valid or not.
     pub(crate) fn len(&self) -> u64 {
         let held = self.shards.iter().map(|shard| read(shard).len() as u64);
         held.sum()
     }
 
-    /// What they weigh.
+    /// Returns their size.
     pub(crate) fn bytes(&self) -> u64 {
         self.shards.iter().map(|shard| read(shard).weight()).sum()
     }
 
-    /// How many were pushed out, or were too large to come in.
+    /// Returns how many were evicted or too large to insert.
     pub(crate) fn evictions(&self) -> u64 {
         self.evictions.count.load(Ordering::Relaxed)
     }
 }
 
-/// A shard whose lock somebody's panic left is as good as it was.
+/// Locks a shard for reading. A panic under its lock leaves the shard intact.
 #[inline]
 fn read<T>(shard: &ShardedLock<T>) -> ShardedLockReadGuard<'_, T> {
     shard.read().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! How the memory for in-process entries is divided.
+//! Division of the memory for local entries.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,22 +9,22 @@ use parking_lot::Mutex;
 use super::InProcess;
 use crate::entity::Entity;
 
-/// Divides the memory for in-process entries among the kinds.
+/// Divides the memory for local entries among the kinds.
 pub(crate) struct Shares {
     capacity_bytes: u64,
     stores: Mutex<BTreeMap<&'static str, Share>>,
 }
 
-/// The store of one kind, and how much it asks for.
+/// The store of one kind, and its relative share.
 struct Share {
     parts: u32,
     store: Weak<dyn Store>,
 }
 
-/// A store of any kind, as seen by who divides the memory.
+/// A store of any kind.
 pub(super) trait Store: Send + Sync {
     fn set_capacity(&self, bytes: u64);
-    /// Throws everything away.
+    /// Removes all entries.
     fn empty(&self);
 }
 
@@ -36,8 +36,8 @@ impl Shares {
         }
     }
 
-    /// Gives a kind's store its share, which the others' shares shrink for.
-    /// A store that the kind had before is left without any.
+    /// Gives a kind's store its share and shrinks the other shares. The kind's
+    /// previous store gets none.
     pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<InProcess<E>>) {
         let mut stores = self.stores.lock();
         let store: Weak<dyn Store> = Arc::downgrade(store) as _;
@@ -59,7 +59,7 @@ impl Shares {
 }
 
 impl Shares {
-    /// Throws away whatever is held in process, of every kind.
+    /// Removes the local entries of every kind.
     pub(crate) fn empty(&self) {
         let stores: Vec<_> = {
             let stores = self.stores.lock();

@@ -42,7 +42,7 @@ impl Stage {
 }
 
 #[test]
-fn an_entry_is_served_until_its_stripe_is_forgotten() {
+fn an_entry_is_served_until_its_key_is_invalidated() {
     let stage = stage(1 << 20);
     stage.keep(1, 100);
     assert!(stage.holds(1));
@@ -51,7 +51,7 @@ fn an_entry_is_served_until_its_stripe_is_forgotten() {
 }
 
 #[test]
-fn an_entry_that_is_replaced_was_not_pushed_out() {
+fn a_replaced_entry_is_not_an_eviction() {
     let stage = stage(1 << 20);
     for _ in 0..100 {
         stage.keep(1, 100);
@@ -61,7 +61,7 @@ fn an_entry_that_is_replaced_was_not_pushed_out() {
 }
 
 #[test]
-fn what_is_held_never_weighs_more_than_its_share() {
+fn entries_never_exceed_their_share() {
     let stage = stage(64 * 1024);
     for id in 0..10_000 {
         stage.keep(id, 400);
@@ -82,7 +82,7 @@ fn what_is_held_never_weighs_more_than_its_share() {
 }
 
 #[test]
-fn a_store_that_takes_a_kinds_place_takes_its_whole_share() {
+fn a_new_store_of_a_kind_takes_over_its_share() {
     let stripes = Arc::new(Stripes::new());
     let link = Arc::new(Link::always(Arc::clone(&stripes)));
     let store = || {

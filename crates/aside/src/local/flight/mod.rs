@@ -1,19 +1,20 @@
-//! One read of a key at a time, shared by those who may share it.
+//! Single flight: one read of a key at a time, shared by concurrent readers.
 //!
-//! The first to ask leads a flight; who comes while it is under way joins it,
-//! but only where its answer is as fresh as one of its own would be. A flight
-//! counts its observations (a GET, a load, a FILL) as steps, each counted
-//! just before it is sent. Who joined before the step that the answer rests on
-//! saw the answer made after it asked, and takes it. Who joined later takes it
-//! only if the in-process tier would serve it as well: filled or found in
-//! Redis, under generations that were still current when the reader came.
+//! The first reader leads a flight. Readers that arrive while it is in progress
+//! join it, but only if its result is as fresh as their own read would be. A
+//! flight counts its observations (a GET, a load, a FILL) as steps, each just
+//! before it is sent. A reader that joined before the step that produced the
+//! result may use it, because the result was observed after the reader's
+//! request. A reader that joined later may use it only if the local tier would
+//! serve it as well: filled or found in Redis, under generations that were
+//! still current when the reader arrived.
 //!
-//! Everybody else waits for the *next* flight, which starts when this one
+//! All other readers wait for the *next* flight, which starts when this one
 //! ends. Joining a load that began before one's own write returned is the bug
 //! that most single-flight maps ship.
 //!
-//! The map holds only flights under way. Remembering answers is the tiers'
-//! work; done here as well it would give a row two lifetimes.
+//! The map holds only flights in progress. Caching results is the work of the
+//! tiers; a second cache here would give a row two lifetimes.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry as Slotted, VacantEntry};
@@ -30,7 +31,7 @@ use super::super::runtime::sync::watch;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule, watch};
 
-/// Flights by key. `M` marks the generations a flight runs under.
+/// Flights by key. `M` identifies the generations that a flight runs under.
 pub(crate) struct Flights<K, M, T> {
     slots: Mutex<Slots<K, M, T>>,
 }
@@ -45,55 +46,55 @@ struct Slot<M, T> {
 }
 
 struct Flight<M, T> {
-    /// How many observations have begun.
+    /// The number of observations begun.
     steps: AtomicU32,
     openness: AtomicU8,
     mark: Mutex<Option<M>>,
     state: watch::Sender<State<M, T>>,
 }
 
-/// Anybody whose mark fits may join.
+/// Any reader with the same mark may join.
 const OPEN: u8 = 0;
-/// The FILL is on its way: only who would accept an in-process entry.
+/// The FILL is in progress: only readers that accept a local entry may join.
 const FILLING: u8 = 1;
-/// A load that fills nothing has begun: nobody.
+/// A load that fills nothing has begun: no reader may join.
 const CLOSED: u8 = 2;
 
 #[derive(Clone)]
 enum State<M, T> {
-    /// Another flight of this key is under way.
+    /// Another flight of this key is in progress.
     Waiting,
-    /// Somebody must lead.
+    /// A reader must take the lead.
     Ready,
     Led,
     Done(Outcome<M, T>),
 }
 
-/// How a follower hears of its flight, by which it is counted as well.
+/// A follower's subscription to its flight; it also counts the follower.
 type Place<M, T> = watch::Receiver<State<M, T>>;
 
-/// What a flight brought.
+/// The result of a flight.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome<M, T> {
     pub(crate) value: T,
-    /// The step that the value rests on; see the module's introduction.
+    /// The step that produced the value; see the head of this module.
     pub(crate) step: u32,
-    /// The mark under which the in-process tier may hold the value.
+    /// The mark under which the local tier may hold the value.
     pub(crate) shared_under: Option<M>,
 }
 
-/// How a reader takes part.
+/// The role of a reader.
 pub(crate) enum Entered<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
     Lead(Leader<K, M, T>),
     Follow(Follower<K, M, T>),
 }
 
-/// What waiting for a flight came to.
+/// The result of waiting for a flight.
 pub(crate) enum Waited<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
     Answer(T),
-    /// Its leader went away: it is the reader's turn.
+    /// Its leader was dropped, and this reader leads now.
     Lead(Leader<K, M, T>),
-    /// Its answer is too old for this reader, who asks again.
+    /// Its result is too old for this reader, which must enter again.
     Again,
 }
 
@@ -104,8 +105,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         }
     }
 
-    /// Leads a flight of `key`, or joins one. `lenient` readers accept what an
-    /// in-process entry under `mark` would give them.
+    /// Leads a flight of `key`, or joins one. `lenient` readers accept the
+    /// result that a local entry under `mark` would give them.
     pub(crate) fn enter(self: &Arc<Self>, key: &K, mark: M, lenient: bool) -> Entered<K, M, T> {
         let mut slots = self.slots.lock();
         let slot = match slots.entry(key.clone()) {
@@ -132,7 +133,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         })
     }
 
-    /// Leads a flight of `key`, if none is under way.
+    /// Leads a flight of `key`, if none is in progress.
     pub(crate) fn lead(self: &Arc<Self>, key: &K) -> Option<Leader<K, M, T>> {
         match self.slots.lock().entry(key.clone()) {
             Slotted::Vacant(vacant) => Some(self.begin(vacant)),
@@ -150,7 +151,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         leader
     }
 
-    /// How many keys are being read: for tests, here and elsewhere.
+    /// Returns the number of keys being read; for tests here and in other
+    /// crates.
     #[allow(dead_code)]
     pub(crate) fn len(&self) -> usize {
         self.slots.lock().len()
@@ -165,14 +167,14 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         }
     }
 
-    /// Makes room for the next flight of the key.
+    /// Removes an ended flight and starts the next one of the key.
     fn land(&self, key: &K, flight: &Arc<Flight<M, T>>) {
         Self::make_room(&mut self.slots.lock(), key, flight);
     }
 
-    /// The leader has gone without an outcome: somebody who waits leads. As
-    /// readers join under the same lock, none joins a flight that is just
-    /// being taken away, and then waits for nobody.
+    /// Passes the lead of a flight without a result to a waiting reader.
+    /// Readers join under the same lock, so none can join a flight that is
+    /// being removed and wait forever.
     fn give_up(&self, key: &K, flight: &Arc<Flight<M, T>>) {
         let mut slots = self.slots.lock();
         if flight.state.receiver_count() > 0 {
@@ -183,15 +185,16 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         }
     }
 
-    /// A follower goes: the last one must not leave a flight that nobody will
-    /// lead, nor take one away that somebody has just begun to lead. Its place
-    /// is given up under the lock, or a leader who gives up meanwhile would
-    /// hand the lead to somebody who is no longer there.
+    /// Removes a follower. The last one must not leave a flight without a
+    /// leader in the map, nor remove one that another reader has begun to lead.
+    ///
+    /// The subscription ends under the lock. Otherwise a leader that gives up
+    /// meanwhile could pass the lead to a follower that is gone.
     fn leave(&self, key: &K, flight: &Arc<Flight<M, T>>, place: Option<Place<M, T>>) {
         let mut slots = self.slots.lock();
         drop(place);
-        // Who has just taken the lead is counted still: its place, too, it can
-        // only give up under the lock.
+        // A follower that has just taken the lead still counts, because its
+        // subscription, too, can only end under the lock.
         if flight.state.receiver_count() == 0 && flight.is_leaderless() {
             Self::make_room(&mut slots, key, flight);
         }
@@ -258,9 +261,8 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
     }
 }
 
-/// The right and the duty to bring a flight to its end.
-///
-/// Dropped without one, it passes the lead to somebody who waits.
+/// The right and the duty to end a flight with a result. If dropped without
+/// one, the lead passes to a waiting reader.
 pub(crate) struct Leader<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
     flights: Arc<Flights<K, M, T>>,
     key: K,
@@ -277,7 +279,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
         self.flight.state.receiver_count() > 0
     }
 
-    /// Says under which generations the flight goes on from here.
+    /// Sets the generations under which the flight continues.
     pub(crate) fn mark(&self, mark: M) {
         *self.flight.mark.lock() = Some(mark);
     }
@@ -300,12 +302,12 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
         step
     }
 
-    /// Hands the outcome to everybody who waits.
+    /// Sends the result to all waiting readers.
     pub(crate) fn finish(mut self, outcome: Outcome<M, T>) {
         self.finished = true;
-        // Who comes from here on waits for the next flight. Joining this one
-        // it would be told to ask again, again and again without a pause, for
-        // as long as this thread does not get to the landing.
+        // From here on, readers wait for the next flight. A reader that joined
+        // this one would retry in a busy loop until this thread removes the
+        // flight from the map.
         self.flight.openness.store(CLOSED, Ordering::SeqCst);
         self.flight.state.send_replace(State::Done(outcome));
         self.flights.land(&self.key, &self.flight);
@@ -318,7 +320,7 @@ where
     M: Copy + PartialEq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// Hands out the outcome, and lets the next flight start after a pause.
+    /// Sends the result, and starts the next flight after a pause.
     pub(crate) async fn finish_and_pause(mut self, outcome: Outcome<M, T>, pause: Duration) {
         self.flight.openness.store(CLOSED, Ordering::SeqCst);
         self.finished = true;
@@ -331,7 +333,8 @@ where
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, T> {
     fn drop(&mut self) {
         if self.finished {
-            // Ends a pause that was cut short, and is nothing otherwise.
+            // Ends a pause early if the task is cancelled; otherwise does
+            // nothing.
             self.flights.land(&self.key, &self.flight);
         } else {
             self.flights.give_up(&self.key, &self.flight);
@@ -339,12 +342,12 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, 
     }
 }
 
-/// A place among those who wait for a flight.
+/// A reader that waits for a flight.
 pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
     flights: Arc<Flights<K, M, T>>,
     key: K,
     flight: Arc<Flight<M, T>>,
-    /// Given up with the follower, and not before.
+    /// Dropped with the follower, under the lock.
     place: Option<Place<M, T>>,
     joined_at: u32,
     mark: M,
@@ -352,7 +355,7 @@ pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> 
 }
 
 impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
-    /// Waits for the flight's end.
+    /// Waits for the end of the flight.
     pub(crate) async fn wait(mut self) -> Waited<K, M, T> {
         while let Some(place) = &mut self.place {
             let outcome = match &*place.borrow_and_update() {
@@ -396,6 +399,6 @@ impl<K, M, T> fmt::Debug for Flights<K, M, T> {
     }
 }
 
-// By its path, so that it is found from `aside-interleavings` as well.
+// With this path so that `aside-interleavings` finds it as well.
 #[cfg(test)]
 mod tests;

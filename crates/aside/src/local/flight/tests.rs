@@ -9,14 +9,14 @@ fn book() -> Book {
 fn lead(book: &Book) -> Leader<&'static str, u32, u64> {
     match book.enter(&"key", 1, true) {
         Entered::Lead(leader) => leader,
-        Entered::Follow(_) => panic!("somebody else leads"),
+        Entered::Follow(_) => panic!("another reader leads"),
     }
 }
 
 fn follow(book: &Book, mark: u32, lenient: bool) -> Follower<&'static str, u32, u64> {
     match book.enter(&"key", mark, lenient) {
         Entered::Follow(follower) => follower,
-        Entered::Lead(_) => panic!("nobody leads"),
+        Entered::Lead(_) => panic!("no reader leads"),
     }
 }
 
@@ -30,7 +30,7 @@ fn answered(waited: Waited<&'static str, u32, u64>) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn who_came_before_the_load_takes_its_row_and_who_came_after_does_not() {
+async fn only_readers_that_joined_before_the_load_get_its_row() {
     let book = book();
     let leader = lead(&book);
     leader.mark(1);
@@ -48,7 +48,7 @@ async fn who_came_before_the_load_takes_its_row_and_who_came_after_does_not() {
 }
 
 #[tokio::test]
-async fn a_late_reader_takes_what_the_in_process_tier_would_serve_it() {
+async fn a_late_reader_gets_a_row_the_local_tier_would_serve() {
     let book = book();
     let leader = lead(&book);
     leader.mark(1);
@@ -65,7 +65,7 @@ async fn a_late_reader_takes_what_the_in_process_tier_would_serve_it() {
 }
 
 #[tokio::test]
-async fn a_reader_who_comes_after_an_invalidation_waits_for_the_next_flight() {
+async fn a_reader_after_an_invalidation_waits_for_the_next_flight() {
     let book = book();
     let leader = lead(&book);
     leader.mark(1);
@@ -120,7 +120,7 @@ async fn bypass_loads_that_wait_share_the_next_one() {
                 assert_eq!(value, 2);
                 answers += 1;
             }
-            Waited::Again => panic!("the next flight answers all who waited for it"),
+            Waited::Again => panic!("the next flight serves every waiting reader"),
         }
     }
     assert_eq!((leaders, answers), (1, 63));
@@ -128,20 +128,20 @@ async fn bypass_loads_that_wait_share_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_leader_that_goes_away_passes_the_lead_on() {
+async fn a_dropped_leader_passes_the_lead_on() {
     let book = book();
     let leader = lead(&book);
     let follower = follow(&book, 1, true);
     drop(leader);
     let Waited::Lead(leader) = follower.wait().await else {
-        panic!("nobody leads")
+        panic!("no reader leads")
     };
     drop(leader);
     assert_eq!(book.len(), 0);
 }
 
 #[tokio::test]
-async fn a_flight_that_everybody_left_leaves_nothing_behind() {
+async fn an_abandoned_flight_leaves_the_map() {
     let book = book();
     let leader = lead(&book);
     let follower = follow(&book, 1, true);
@@ -151,7 +151,7 @@ async fn a_flight_that_everybody_left_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_failed_load_the_next_one_waits_a_moment() {
+async fn the_next_flight_starts_after_the_pause() {
     let book = book();
     let leader = lead(&book);
     let step = leader.step_bypass();
@@ -172,10 +172,10 @@ async fn after_a_failed_load_the_next_one_waits_a_moment() {
     failed.await.unwrap();
 }
 
-/// The leader goes away without an outcome while a reader joins: whichever
-/// comes first, the reader leads or is answered, and never waits for nobody.
+/// The leader is dropped without a result while a reader joins. In either
+/// order, the reader leads or gets a result, and never waits forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_who_joins_while_the_leader_gives_up_is_not_left_waiting() {
+async fn a_reader_joining_a_dropped_leader_does_not_hang() {
     for _ in 0..20_000 {
         let book = book();
         let leader = lead(&book);
