@@ -1,24 +1,24 @@
-//! What instances tell each other when a key is forgotten.
+//! Invalidation messages between instances.
 //!
-//! A message is a line, or several about as many keys. A line about a key is:
-//! `K`, the key's hash in 16 hex digits, the sending instance in 16, the sender's
-//! own clock in microseconds in 16, and the key.
-//! Receivers need the hash alone. The key is there for people who watch, and
-//! the clock is only ever compared with itself: an instance that hears its own
-//! message knows how long messages take, whatever the clocks of others say.
+//! A message is one line, or several lines for several keys. A line for a key
+//! contains `K`, the key's hash, the sending instance, the sender's clock in
+//! microseconds (each in 16 hex digits), and the key. Receivers need only the
+//! hash; the key is for people who watch the channel. A clock is compared only
+//! with itself: an instance that receives its own message learns the delay of
+//! messages, regardless of other clocks.
 
 use std::time::Duration;
 
 use crate::entity::key::Key;
 use crate::runtime::clock::micros;
 
-/// The channel on which messages travel.
+/// Returns the channel that carries the messages.
 pub(crate) fn channel(namespace: &str) -> String {
     let separator = if namespace.is_empty() { "" } else { ":" };
     format!("{namespace}{separator}aside:invalidate")
 }
 
-/// A message as it is read.
+/// A parsed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
     pub(crate) hash: u64,
@@ -27,10 +27,10 @@ pub(crate) struct Message<'a> {
     pub(crate) key: &'a str,
 }
 
-/// The message that makes every instance forget `key`.
+/// Returns the message that invalidates `key`.
 pub(crate) fn forget(key: &Key, instance: u64) -> String {
-    // A key of somebody else's may hold anything, and what follows the end of a
-    // line would be another.
+    // A foreign key may contain any bytes, and a line end would begin another
+    // message.
     let shown = key.as_str().split('\n').next().unwrap_or_default();
     format!(
         "K {:016x} {instance:016x} {:016x} {shown}",
@@ -39,32 +39,32 @@ pub(crate) fn forget(key: &Key, instance: u64) -> String {
     )
 }
 
-/// The message that makes every instance forget whatever begins so: `A`, the
-/// sending instance and the beginning. Who does not understand it forgets
-/// everything, which is as right.
+/// Returns the message that invalidates all keys with a prefix: `A`, the
+/// sending instance and the prefix. A receiver that does not know it
+/// invalidates everything, which is also correct.
 pub(crate) fn forget_all(prefix: &str, instance: u64) -> String {
     format!("A {instance:016x} {prefix}")
 }
 
-/// The beginning that such a message is about.
+/// Parses the prefix of such a message.
 pub(crate) fn prefix(text: &str) -> Option<&str> {
     let (instance, prefix) = text.strip_prefix("A ")?.split_once(' ')?;
     u64::from_str_radix(instance, 16).ok()?;
     Some(prefix)
 }
 
-/// The beginning of the message that a kind has a new epoch: `E` and the
-/// sending instance. The server adds the epoch in 13 digits, and the kind.
+/// Returns the beginning of the message about a new epoch: `E` and the sending
+/// instance. The server appends the epoch in 13 digits, and the kind.
 pub(crate) fn bump(instance: u64) -> String {
     format!("E {instance:016x}")
 }
 
-/// Whether a text has the form of an epoch: 13 digits.
+/// Returns true if a text has the form of an epoch: 13 digits.
 pub(crate) fn is_epoch(text: &str) -> bool {
     text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The kind and its epoch that such a message is about.
+/// Parses the kind and epoch of such a message.
 pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
     let mut parts = text.strip_prefix("E ")?.splitn(3, ' ');
     u64::from_str_radix(parts.next()?, 16).ok()?;
@@ -72,7 +72,7 @@ pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
     Some((parts.next()?, epoch))
 }
 
-/// The key of the hash that holds the epochs.
+/// Returns the key of the hash that holds the epochs.
 pub(crate) fn epochs_key(namespace: &str) -> Key {
     let separator = if namespace.is_empty() { "" } else { ":" };
     Key::new(&format!("{namespace}{separator}aside:epochs"))
@@ -91,7 +91,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// How long the message took, if `instance` sent it itself.
+    /// Returns the delay of the message, if `instance` sent it.
     pub(crate) fn lag(&self, instance: u64) -> Option<Duration> {
         let took = micros().saturating_sub(self.micros);
         (self.instance == instance).then(|| Duration::from_micros(took))
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_names_the_stripe_the_sender_and_the_key() {
+    fn a_message_names_the_hash_the_sender_and_the_key() {
         let key = Key::new("hero:name:Маша и медведь");
         let text = forget(&key, 7);
         let message = Message::parse(&text).unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_holds_the_end_of_a_line_says_nothing_else() {
+    fn a_key_with_a_line_end_adds_no_message() {
         let key = Key::new("hero:x\nE 0000000000000007 9999999999999 hero");
         let text = forget(&key, 7);
         assert!(!text.contains('\n'));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_about_many_keys_names_their_beginning() {
+    fn a_message_about_many_keys_names_their_prefix() {
         let text = forget_all("prod:hero:", 7);
         assert_eq!(prefix(&text), Some("prod:hero:"));
         assert_eq!(Message::parse(&text), None);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_message_is_not_understood() {
+    fn a_foreign_message_is_not_parsed() {
         for text in ["", "K", "K 12", "K zz zz zz k", "X 1 2 3 k"] {
             assert_eq!(Message::parse(text), None, "{text}");
         }

@@ -1,11 +1,10 @@
-//! The shared tier: what can be asked of it, and what it answers.
+//! The protocol of the shared tier: operations and replies.
 //!
-//! Every operation touches one key and is atomic there. A real Redis runs it
-//! as a command or a script, `memory://` runs it under a lock, and a simulated
-//! world runs it whenever it likes: they share this vocabulary and the
-//! conformance suite over it, and nothing above knows which of them it talks
-//! to. Operations are data, so that several travel as one pipeline and a test
-//! can drive them in lock step with a model.
+//! Every operation affects one key, atomically. Redis runs it as a command or a
+//! script, `memory://` under a lock, and the simulation at any time it chooses.
+//! All three share this vocabulary and the conformance suite, and callers do
+//! not know which one they use. Operations are data, so that several travel as
+//! one pipeline and a test can run them in lock step with a model.
 
 pub(crate) mod message;
 pub(crate) mod value;
@@ -18,17 +17,17 @@ use bytes::Bytes;
 
 use crate::entity::key::Key;
 
-/// A future that the caller of a shared tier awaits.
+/// A future returned by a shared tier.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What a pipeline brought: one result for each operation, in order.
+/// The replies to a pipeline: one result per operation, in order.
 pub(crate) type Replies = Vec<Result<Reply, Refused>>;
 
-/// 128 random bits that name one fill or one writer, once.
+/// 128 random bits that identify one fill or one writer.
 ///
-/// A token goes out in exactly one ACQUIRE, and a writer in exactly one
-/// QUARANTINE: a packet that stalled on a connection given up may still be
-/// executed, and repeated under its old name it would destroy a newer value.
+/// A token is sent in exactly one ACQUIRE, and a writer in exactly one
+/// QUARANTINE. A packet delayed on an abandoned connection may still be
+/// executed; under a reused token it would destroy a newer value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Token(u128);
 
@@ -44,7 +43,7 @@ impl Token {
 }
 
 impl fmt::Display for Token {
-    /// 32 hex digits, as scripts compare them.
+    /// Formats 32 hex digits, as scripts compare them.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
     }
@@ -56,21 +55,21 @@ impl fmt::Debug for Token {
     }
 }
 
-/// One operation on one key, or one page of a scan.
+/// An operation on one key, or one page of a scan.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// Reads whatever state the key holds. [`Reply::Value`], or [`Reply::Cut`].
+    /// Reads the key. [`Reply::Value`], or [`Reply::Cut`].
     Get { key: Key },
-    /// Reads several keys at once. [`Reply::Values`]; what is too large is cut
-    /// there, to as many bytes as a header has.
+    /// Reads several keys. [`Reply::Values`]; a value that is too large is cut
+    /// to the size of a header.
     GetMany { keys: Vec<Key> },
-    /// Asks for the right to fill. [`Reply::Acquired`].
+    /// Requests the right to fill. [`Reply::Acquired`].
     Acquire {
         key: Key,
         token: Token,
         lease: Duration,
-        /// The header of the value that the caller judged unacceptable; a
-        /// value that begins with it may be replaced.
+        /// The header of the value that the caller rejected; a value that
+        /// begins with it may be replaced.
         observed: Option<Vec<u8>>,
     },
     /// Stores a value if the key still holds this token. [`Reply::Filled`].
@@ -80,27 +79,27 @@ pub(crate) enum Op {
         value: Vec<u8>,
         ttl: Duration,
     },
-    /// Gives the right to fill back. [`Reply::Done`].
+    /// Gives up the right to fill. [`Reply::Done`].
     Abandon { key: Key, token: Token },
-    /// Destroys value and lease and keeps others from filling until the
-    /// writer is released or its deadline has passed. [`Reply::Done`].
+    /// Removes value and lease, and prevents other fills until the writer
+    /// releases the key or its deadline passes. [`Reply::Done`].
     Quarantine {
         key: Key,
         writer: Token,
         ttl: Duration,
         message: String,
     },
-    /// Ends a quarantine, perhaps leaving a value. [`Reply::Released`].
+    /// Ends a quarantine, perhaps storing a value. [`Reply::Released`].
     Release {
         key: Key,
         writer: Token,
         message: String,
         value: Option<(Vec<u8>, Duration)>,
     },
-    /// Destroys value and lease; a quarantine stays and is marked dirty.
+    /// Removes value and lease; a quarantine stays and is marked dirty.
     /// [`Reply::Done`].
     Invalidate { key: Key, message: String },
-    /// Raises the epoch of a kind beyond everything known, and tells every
+    /// Raises the epoch of a kind above every known one, and notifies every
     /// instance. [`Reply::Epoch`].
     Bump {
         key: Key,
@@ -108,33 +107,33 @@ pub(crate) enum Op {
         known: u64,
         how: Bump,
         message: String,
-        /// Begins if the epochs are not to be believed any more.
+        /// The era that begins if the epochs can no longer be trusted.
         era: Era,
     },
-    /// Reads, and perhaps changes, which era it is and what was last known of the
+    /// Reads, and perhaps changes, the era and the last known state of the
     /// database. [`Reply::History`].
     History {
         key: Key,
         era: Option<(Era, Begin)>,
-        /// What must be known for anything to happen, and what is known then.
+        /// The state required for a change, and the new state.
         known: Option<(String, String)>,
     },
-    /// Stores a raw value under a key of no registered kind. [`Reply::Done`].
+    /// Stores a raw value under a key of an unregistered kind. [`Reply::Done`].
     Set {
         key: Key,
         value: Vec<u8>,
         ttl: Option<Duration>,
     },
-    /// Removes a key of no registered kind. [`Reply::Existed`].
+    /// Removes a key of an unregistered kind. [`Reply::Existed`].
     Delete { key: Key },
-    /// Whether the key exists, in whatever state. [`Reply::Existed`].
+    /// Checks if the key exists, in any state. [`Reply::Existed`].
     Exists { key: Key },
-    /// How long the key will live. [`Reply::Lives`].
+    /// Reads the key's time to live. [`Reply::Lives`].
     Ttl { key: Key },
-    /// Tells every instance something that is about no single key.
+    /// Sends every instance a message that concerns no single key.
     /// [`Reply::Done`].
     Publish { message: String },
-    /// One page of the keys that match a glob pattern. [`Reply::Page`].
+    /// Reads one page of the keys that match a glob pattern. [`Reply::Page`].
     Scan {
         cursor: u64,
         pattern: String,
@@ -142,26 +141,26 @@ pub(crate) enum Op {
     },
 }
 
-/// When BUMP raises the epoch that a kind has.
+/// The condition under which BUMP raises an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bump {
-    /// Whatever it is.
+    /// Unconditionally.
     Always,
-    /// Only if there is none, or an older one than is known.
+    /// Only if there is none, or it is older than the known one.
     IfOlder,
-    /// Only if there is one: where there is none, nobody has anything of the kind.
+    /// Only if there is one; without one, no instance has cached the kind.
     IfThere,
 }
 
-/// When HISTORY begins an era.
+/// The condition under which HISTORY begins an era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
     Always,
     IfMissing,
 }
 
-/// A random number that tells what was filled since something unheard-of happened
-/// from what was filled before; zero for the first era.
+/// A random number that separates values filled after an anomaly from those
+/// filled before it; zero for the first era.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Era(pub(crate) u64);
 
@@ -170,7 +169,7 @@ impl Era {
         Self(fastrand::u64(1..))
     }
 
-    /// Reads 16 hex digits; anything else is an era that another version began.
+    /// Parses 16 hex digits; any other text is an era begun by another version.
     pub(crate) fn parse(text: &[u8]) -> Self {
         if text.is_empty() {
             return Self::default();
@@ -188,9 +187,9 @@ impl fmt::Display for Era {
 }
 
 impl Op {
-    /// Whether no copy is older for its not having been answered: it reads, or
-    /// concerns the right to fill, which ends by itself. A write that others may
-    /// not have heard of is not one.
+    /// Returns true if a missing reply leaves no copy stale: the operation
+    /// reads, or concerns the right to fill, which expires. A write that other
+    /// instances may not have been notified of does not qualify.
     pub(crate) fn only_reads_or_fills(&self) -> bool {
         matches!(
             self,
@@ -202,7 +201,7 @@ impl Op {
         )
     }
 
-    /// How many bytes of values `ops` bring to the server.
+    /// Returns the number of value bytes that `ops` send to the server.
     pub(crate) fn value_bytes(ops: &[Self]) -> usize {
         let bytes = |op: &Self| match op {
             Self::Fill { value, .. } => value.len(),
@@ -212,7 +211,7 @@ impl Op {
         ops.iter().map(bytes).sum()
     }
 
-    /// Whether others forget what they hold because of it.
+    /// Returns true if it invalidates copies of other instances.
     pub(crate) fn makes_forget(&self) -> bool {
         matches!(
             self,
@@ -224,8 +223,8 @@ impl Op {
         )
     }
 
-    /// Whether the protocol rests on it. Another may be refused to a user who
-    /// is allowed all that keeps copies in step.
+    /// Returns true if the protocol depends on it. The server may refuse any
+    /// other operation to a user with all rights that consistency needs.
     pub(crate) fn is_of_protocol(&self) -> bool {
         match self {
             Self::Get { .. }
@@ -236,9 +235,9 @@ impl Op {
             | Self::Quarantine { .. }
             | Self::Release { .. }
             | Self::Invalidate { .. } => true,
-            // Refused, it leaves its kind held, and nothing else suffers.
+            // If refused, its kind stays unreleased; nothing else is affected.
             Self::Bump { .. }
-            // Refused, its caller tries again, or forgets each kind instead.
+            // If refused, its caller retries, or invalidates each kind instead.
             | Self::History { .. }
             | Self::Set { .. }
             | Self::Delete { .. }
@@ -250,52 +249,52 @@ impl Op {
     }
 }
 
-/// What one operation answered.
+/// The reply to one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Done,
     Value(Option<Bytes>),
-    /// What the key holds is larger than anybody could use. It was not received,
-    /// but for as many bytes as a header has.
+    /// The key's value is too large to be usable. Only as many bytes as a
+    /// header has were received.
     Cut(Bytes),
     Values(Vec<Option<Bytes>>),
     Acquired(Acquired),
-    /// Whether the fill was accepted.
+    /// True if the fill was accepted.
     Filled(bool),
     Released(Released),
     Existed(bool),
-    /// The epoch that a kind has now, in milliseconds.
+    /// The current epoch of a kind, in milliseconds.
     Epoch(u64),
     History {
         era: Era,
-        /// What is last known of the database.
+        /// The last known state of the database.
         known: String,
     },
     Lives(Lives),
-    /// The cursor to go on with, zero after the last page, and some keys.
+    /// The next cursor, zero after the last page, and some keys.
     Page {
         cursor: u64,
         keys: Vec<String>,
     },
 }
 
-/// What ACQUIRE found.
+/// The result of ACQUIRE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Acquired {
     /// A value, filled since the caller looked.
     Value(Vec<u8>),
-    /// Nothing: the caller holds the right to fill.
+    /// No value: the caller holds the right to fill.
     Granted,
-    /// Somebody else holds it.
+    /// Another reader holds the right to fill.
     Wait,
-    /// A write is under way.
+    /// A write is in progress.
     Quarantined,
 }
 
-/// What RELEASE found.
+/// The result of RELEASE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
-    /// The quarantine had been lost; whatever stood there is gone now.
+    /// The quarantine had been lost; the key is empty now.
     Lost,
     /// The quarantine was intact.
     Intact,
@@ -303,7 +302,7 @@ pub(crate) enum Released {
     Stored,
 }
 
-/// How long a key will live.
+/// The time to live of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lives {
     Absent,
@@ -311,88 +310,88 @@ pub(crate) enum Lives {
     For(Duration),
 }
 
-/// The server answered one operation with an error.
+/// The server returned an error for one operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}")]
 pub(crate) struct Refused {
-    /// The error's first word, such as `OOM` or `READONLY`.
+    /// The first word of the error, such as `OOM` or `READONLY`.
     pub(crate) code: String,
 }
 
 impl Refused {
-    /// Memory is full: the server is alive, and did nothing.
+    /// Returns true if memory is full: the server is alive and did nothing.
     pub(crate) fn is_out_of_memory(&self) -> bool {
         self.code == "OOM"
     }
 
-    /// It says nothing about the server's health.
+    /// Returns true if the error says nothing about the server's health.
     pub(crate) fn is_harmless(&self) -> bool {
         self.is_out_of_memory() || self.code == "WRONGTYPE"
     }
 }
 
-/// No reply came: the operations may or may not have been executed.
+/// No reply arrived: the operations may or may not have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unanswered {
-    #[error("there is no connection to send it on")]
+    #[error("no connection to send it on")]
     NotSent,
     #[error("the connection was lost")]
     Disconnected,
     #[error("no reply within the deadline")]
     TimedOut,
-    /// The server is answering, but the whole of it did not come in time.
+    /// The server is replying, but the reply was incomplete at the deadline.
     #[error("the reply was still arriving at the deadline")]
     Late,
-    /// A large value, this one or one ahead of it, takes longer than the deadline
-    /// to travel. It says nothing about the server.
-    #[error("a large value was still on its way at the deadline")]
+    /// A large value, this one or an earlier one, takes longer than the
+    /// deadline to travel. It says nothing about the server.
+    #[error("a large value was still in transit at the deadline")]
     Travelling,
 }
 
-/// One of the connections to a server; operations on one lane keep order.
+/// A connection to a server; operations on one lane keep their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane(pub(crate) usize);
 
-/// Where values are shared between processes.
+/// A store of values shared between processes.
 pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
-    /// The lane that the next piece of work should use.
+    /// Returns the lane for the next piece of work.
     fn lane(&self) -> Lane;
 
-    /// The lane that rows are read on: the same for all, as far as it can be,
-    /// because what travels on one connection shares its system calls.
+    /// Returns the lane for reading rows: if possible the same for all, because
+    /// requests on one connection share system calls.
     fn lane_of_rows(&self) -> Lane {
         self.lane()
     }
 
-    /// The lane for values that may be large, apart from that of rows where it can
-    /// be: a row's GET would wait behind all of their bytes.
+    /// Returns the lane for values that may be large; if possible not the lane
+    /// of rows, because a row's GET would wait behind all of their bytes.
     fn lane_of_lists(&self) -> Lane {
         self.lane()
     }
 
-    /// The lane on which a write makes others forget: where it can be the one on
-    /// which this process is told so as well, since a message then comes in one
-    /// packet with the reply to what caused it.
+    /// Returns the lane for invalidating writes: if possible the one that also
+    /// receives invalidations, because the message then arrives in one packet
+    /// with the reply.
     fn lane_of_writes(&self) -> Lane {
         self.lane()
     }
 
-    /// Runs `ops` as one pipeline on one lane, within the deadline of one
-    /// cache operation. Dropping the future may leave any of them executed.
+    /// Runs `ops` as one pipeline on one lane, within the deadline of one cache
+    /// operation. If the future is dropped, any of them may still be executed.
     fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
 
-    /// Whether an operation on any lane would find a way to the server now.
+    /// Returns true if an operation on some lane would reach the server now.
     fn is_reachable(&self) -> bool {
         true
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     fn connections(&self) -> usize {
         0
     }
 }
 
-/// What is told to every instance, in the order in which it happened.
+/// Receives every message in the order of publication.
 pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 pub(crate) mod scripts;

@@ -1,4 +1,4 @@
-//! What the bytes under a key mean to the protocol.
+//! The state of a key, encoded in its bytes.
 //!
 //! ```text
 //! V...                                      a value; only its reader knows more
@@ -6,26 +6,26 @@
 //! Q c|d  n x (writer32 deadline13)          writers in flight, clean or dirty
 //! ```
 //!
-//! Anything else, and an `L` or `Q` that would never expire, counts as absent.
+//! Any other bytes, and an `L` or `Q` without a TTL, count as absent.
 
-/// One writer's claim on a key, until its deadline.
+/// A writer's claim on a key, until its deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The writer, as its token is displayed.
+    /// The writer's token, in text form.
     pub(crate) writer: String,
-    /// Milliseconds on the clock of whoever wrote the record.
+    /// In milliseconds, on the clock of the store.
     pub(crate) deadline: u64,
 }
 
-/// Writers in flight.
+/// Writers in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quarantine {
-    /// Whether its one writer has been alone since the quarantine began.
+    /// True if its one writer has been alone since the quarantine began.
     pub(crate) clean: bool,
     pub(crate) records: Vec<Record>,
 }
 
-/// What a key holds.
+/// The state of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State<'bytes> {
     Absent,
@@ -35,24 +35,24 @@ pub(crate) enum State<'bytes> {
     Quarantine(Quarantine),
 }
 
-/// How far apart two clocks may reasonably be.
+/// The largest plausible difference between two clocks.
 const OVERDUE_MILLIS: u64 = 60_000;
 
 /// The longest quarantine that settings allow.
 const LONGEST_MILLIS: u64 = 600_000;
 
-/// The most writers of one key. More are malformed: a script looks at each record,
-/// and a server does nothing else meanwhile.
+/// The maximum number of writers of one key; more are malformed. A script
+/// visits each record, and blocks the server meanwhile.
 pub(crate) const MOST_RECORDS: usize = 4_000;
 
-/// How much of a value every script reads.
+/// The number of bytes of a value that every script reads.
 const READ: usize = 48;
 
 const TOKEN: usize = 32;
 const DEADLINE: usize = 13;
 
 impl<'bytes> State<'bytes> {
-    /// Reads the bytes of a key that will expire, or will not.
+    /// Parses the bytes of a key; `expires` is true if it has a TTL.
     pub(crate) fn of(bytes: &'bytes [u8], expires: bool) -> Self {
         let read = match bytes.split_first() {
             Some((b'V', _)) => Some(Self::Value),
@@ -64,8 +64,8 @@ impl<'bytes> State<'bytes> {
     }
 }
 
-/// Whether this is the beginning of a value of this protocol, as far as INVALIDATE
-/// looks. Other programs' texts may begin with a `V` as well.
+/// Returns true if this is the beginning of a value of this protocol, by the
+/// test of INVALIDATE. Other programs' texts may begin with a `V` as well.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     let head = bytes.get(..READ).and_then(|head| head.strip_prefix(b"V"));
     head.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -90,9 +90,10 @@ impl Quarantine {
         })
     }
 
-    /// Whether its deadline fits no write under way, whatever the difference
-    /// between two clocks: its writers are long gone, or it was never written
-    /// by any. One without a TTL, which a `GET` does not show, ends so.
+    /// Returns true if its deadline fits no write in progress, for any
+    /// plausible difference between two clocks. Its writers are long gone, or
+    /// it was never written by one. This also ends a quarantine without a TTL,
+    /// which a `GET` does not show.
     pub(crate) fn is_implausible(&self) -> bool {
         let now = crate::runtime::clock::wall().as_millisecond();
         let now = u64::try_from(now).unwrap_or(0);
@@ -100,7 +101,7 @@ impl Quarantine {
         last + OVERDUE_MILLIS < now || now + LONGEST_MILLIS + OVERDUE_MILLIS < last
     }
 
-    /// The bytes that [`State::of`] reads.
+    /// Encodes the bytes that [`State::of`] parses.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = String::with_capacity(2 + self.records.len() * (TOKEN + DEADLINE));
         bytes.push_str(if self.clean { "Qc" } else { "Qd" });
@@ -111,7 +112,7 @@ impl Quarantine {
         bytes.into_bytes()
     }
 
-    /// When the last record ends, zero without any.
+    /// Returns the deadline of the last record to expire, zero without any.
     pub(crate) fn last_deadline(&self) -> u64 {
         let deadlines = self.records.iter().map(|record| record.deadline);
         deadlines.max().unwrap_or_default()
@@ -119,8 +120,8 @@ impl Quarantine {
 }
 
 impl Record {
-    /// Whether its writer is still to be waited for. One further ahead than any
-    /// writer's is of none.
+    /// Returns true if the writer may still be active. A deadline further ahead
+    /// than any quarantine belongs to no writer.
     pub(crate) fn lives_at(&self, now: u64) -> bool {
         now < self.deadline && self.deadline <= now + LONGEST_MILLIS + OVERDUE_MILLIS
     }
@@ -128,8 +129,8 @@ impl Record {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (writer, deadline) = bytes.split_at(TOKEN);
         let writer = hex(writer)?.to_owned();
-        // Digits only: a number may be parsed with a sign, and a script would
-        // not take that.
+        // Digits only: a number may be parsed with a sign, and the scripts
+        // reject signs.
         if !deadline.iter().all(u8::is_ascii_digit) {
             return None;
         }
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quarantine_reads_as_it_was_written() {
+    fn a_quarantine_survives_a_round_trip() {
         let quarantine = Quarantine {
             clean: false,
             records: vec![
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn protocol_state_that_would_stand_forever_counts_as_absent() {
+    fn protocol_state_without_a_ttl_counts_as_absent() {
         let lease = format!("L{}", "0".repeat(32));
         assert_eq!(State::of(lease.as_bytes(), false), State::Absent);
         assert_ne!(State::of(lease.as_bytes(), true), State::Absent);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_protocol_did_not_write_counts_as_absent() {
+    fn foreign_bytes_count_as_absent() {
         let record = format!("Qc{}+000000000001", "0".repeat(32));
         for bytes in [
             &b""[..],

@@ -1,7 +1,7 @@
-//! How an operation looks on the wire, and how its answer reads.
+//! Encoding of operations as Redis commands, and decoding of replies.
 //!
-//! This is all of Redis that the protocol knows, in terms of no client
-//! library: a command or a script with its arguments in, a plain reply out.
+//! Independent of any client library: a command or a script with its arguments
+//! goes out, a plain reply comes in.
 
 mod replies;
 
@@ -18,32 +18,32 @@ use crate::entity::key::Key;
 
 /// The longest TTL that is sent: a century.
 ///
-/// A deadline has 13 digits, which last until the year 2286, and servers
-/// refuse times that overflow.
+/// A deadline has 13 digits, which last until the year 2286, and servers refuse
+/// times that overflow.
 const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// What to call.
+/// The command or script of a call.
 #[derive(Clone, Copy, Debug)]
 enum Verb {
-    /// A command of this name.
+    /// A command by name.
     Command(&'static str),
-    /// A script, over the keys of the call.
+    /// A script, which runs over the keys of the call.
     Script(&'static Script),
 }
 
-/// One call, without regard to the client that makes it.
+/// A call, independent of the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Call<'op> {
     verb: Verb,
-    /// The keys of a script; of a command, none: they are among `args`.
+    /// The keys of a script; empty for a command, whose keys are in `args`.
     keys: Vec<Cow<'op, [u8]>>,
     pub(crate) args: Vec<Cow<'op, [u8]>>,
-    /// What follows for each key, of a script that takes several.
+    /// The arguments per key, of a script that takes several keys.
     each: Vec<Cow<'op, [u8]>>,
 }
 
-/// How many keys one call of a script is given: a server does nothing else
-/// until it is done.
+/// The maximum number of keys per script call, because a script blocks the
+/// server.
 const MOST_KEYS: usize = 50;
 
 impl<'op> Call<'op> {
@@ -66,7 +66,7 @@ impl<'op> Call<'op> {
         }
     }
 
-    /// Ends what is said once, of a script that takes several keys.
+    /// Moves the arguments that `rest` appends to `each`.
     fn for_each_key(mut self, rest: impl FnOnce(Self) -> Self) -> Self {
         let args = std::mem::take(&mut self.args);
         let mut call = rest(self);
@@ -74,7 +74,8 @@ impl<'op> Call<'op> {
         call
     }
 
-    /// Takes the key of another call over, if one call can do the work of both.
+    /// Adds another call's key, if one call can serve both. A script reads all
+    /// of its keys before it deletes any.
     fn join(&mut self, other: Self) -> Result<(), Self> {
         let same_script = match (self.verb, other.verb) {
             (Verb::Script(one), Verb::Script(other)) => std::ptr::eq(one, other),
@@ -94,7 +95,7 @@ impl<'op> Call<'op> {
         Ok(())
     }
 
-    /// How many words the call has.
+    /// Returns the number of words of the call.
     pub(crate) fn count(&self) -> usize {
         let verb = match self.verb {
             Verb::Command(_) => 1,
@@ -103,7 +104,7 @@ impl<'op> Call<'op> {
         verb + self.keys.len() + self.args.len() + self.each.len()
     }
 
-    /// The words of the call, one after the other.
+    /// Calls `word` with each word of the call.
     pub(crate) fn words(&self, mut word: impl FnMut(&[u8])) {
         match self.verb {
             Verb::Command(name) => word(name.as_bytes()),
@@ -117,7 +118,7 @@ impl<'op> Call<'op> {
         words.for_each(|text| word(text));
     }
 
-    /// How many operations it runs.
+    /// Returns the number of operations it runs.
     fn operations(&self) -> usize {
         self.keys.len().max(1)
     }
@@ -138,7 +139,7 @@ impl<'op> Call<'op> {
     }
 }
 
-/// A reply, without regard to the client that received it.
+/// A reply, independent of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WireReply {
     Nil,
@@ -153,20 +154,18 @@ pub(crate) enum WireReply {
     Array(Vec<Self>),
 }
 
-/// A TTL in whole milliseconds, as every tier counts it: a key that is meant
-/// to live for less lives for one.
+/// Returns a TTL in whole milliseconds, at least one, as every tier counts it.
 pub(crate) fn milliseconds(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis())
         .unwrap_or(u64::MAX)
         .clamp(1, LONGEST_TTL_MS)
 }
 
-/// The calls that run `ops` in their order; scripts that tell others do so on
-/// `channel`. Operations that follow each other and differ in their keys alone
-/// share a call.
+/// Encodes `ops` as calls in their order; scripts publish on `channel`.
+/// Consecutive operations that differ only in their keys share a call.
 ///
-/// A [`Op::GetMany`] must name at least one key: a server refuses an empty
-/// `MGET`.
+/// A [`Op::GetMany`] must name at least one key, because servers refuse an
+/// empty `MGET`.
 pub(crate) fn encode<'op>(ops: &'op [Op], channel: &'op str) -> Vec<Call<'op>> {
     let mut calls: Vec<Call<'op>> = Vec::with_capacity(ops.len());
     for op in ops {

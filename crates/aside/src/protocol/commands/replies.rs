@@ -1,4 +1,4 @@
-//! What a reply says about the operation that it is to.
+//! Decoding of replies.
 
 use std::time::Duration;
 
@@ -7,11 +7,10 @@ use bytes::Bytes;
 use super::{Call, WireReply};
 use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply};
 
-/// What the replies to `calls` say about `ops`, of which they were made.
+/// Decodes the replies to `calls` into results of `ops`.
 ///
 /// An operation is refused with the server's error, or with the code
-/// `UNEXPECTED` where a reply has a shape that no server gives to this call:
-/// whoever answers is not a Redis.
+/// `UNEXPECTED` if no Redis would send such a reply to this call.
 pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) -> Replies {
     let mut ops = ops.iter();
     let mut decoded = Vec::with_capacity(ops.len());
@@ -69,7 +68,7 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
     })
 }
 
-/// A key of another type was put there by somebody else and counts as absent;
+/// A key of another type was written by another program and counts as absent;
 /// it says nothing about the server's health.
 fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
     let code = line.split_whitespace().next().unwrap_or("ERR");
@@ -122,7 +121,8 @@ fn history(reply: WireReply) -> Option<Reply> {
     let (era, known) = (value(era)??, value(known)??);
     Some(Reply::History {
         era: Era::parse(&era),
-        // Not text, it is of no instance: the next one that looks replaces it.
+        // If it is not UTF-8, no instance wrote it, and the next one to read it
+        // replaces it.
         known: String::from_utf8_lossy(&known).into_owned(),
     })
 }
@@ -138,8 +138,8 @@ fn lives(reply: &WireReply) -> Option<Lives> {
     }
 }
 
-/// A key that is not UTF-8 is none of ours, and a repaired name would be the
-/// name of another key: such keys are left out.
+/// Skips keys that are not UTF-8: the library never writes them, and a repaired
+/// name would be the name of another key.
 fn page(reply: WireReply) -> Option<Reply> {
     let [cursor, keys] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
     let WireReply::Bytes(cursor) = cursor else {

@@ -1,22 +1,23 @@
-//! The scripts about whole kinds, and about everything at once.
+//! Scripts about whole kinds, and about the history of all keys.
 
 use std::sync::LazyLock;
 
 use super::Script;
 
 /// `epochs key; kind, known, how, channel, message, era` -> the epoch. How: '1'
-/// raises it, '0' only where there is none that is at least `known`, and '2' only
-/// where there is one, else 0.
+/// raises it, '0' only if it is missing or below `known`, '2' only if there is
+/// one, else 0.
 ///
-/// The server's clock, unless somebody was ahead of it: two bumps at once both
-/// count, and a hash that was lost begins beyond all that was stamped before.
-/// Another type counts as missing. What this script cannot have written, or a
-/// caller cannot have learnt from it, hides which epoch there was: more than a
-/// minute ahead of the clock, or no number at all. Then another era begins; see
-/// `trust/epochs.rs`. Beyond the year 2286 an epoch would not fit into a header.
+/// The epoch is the server's clock, or one more than a known later epoch: two
+/// concurrent bumps both count, and a lost hash begins above all earlier
+/// stamps. A key of another type counts as missing. An epoch that is not a
+/// number, or is more than a minute ahead of the clock, cannot be the script's
+/// own and hides the true one. Then another era begins; see `trust/epochs.rs`.
+/// Beyond the year 2286 an epoch would not fit into a header.
 ///
-/// The `HDEL` is the `DEL` before the `SET`, and comes only where memory is short:
-/// a user who may delete and not set would lose the epoch.
+/// If memory is full, `HDEL` before `HSET` makes room, as `DEL` does before
+/// `SET`. It is used only then, because a user who may delete but not set would
+/// lose the epoch.
 pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "bump",
@@ -50,12 +51,13 @@ return epoch"
     )
 });
 
-/// `epochs key; era or '', '1' if only a missing one is replaced, expected, new or
-/// ''` -> `{era or '', what is last known of the database}`.
+/// `epochs key; era or '', '1' if only a missing one is replaced, expected, new
+/// or ''` -> `{era or '', the last known state of the database}`.
 ///
-/// With `new`, nothing is done unless the last known is still the expected one: of
-/// instances that notice the same at once, one begins an era. A field of the kind
-/// `aside`, which no row may be of, cannot be the epoch of any.
+/// With `new`, the script changes nothing unless the last known state is the
+/// expected one. So only one of several instances that notice a change begins
+/// an era. The field `aside` cannot be the epoch of a kind, because no kind may
+/// have that name.
 pub(crate) static HISTORY: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "history",

@@ -1,26 +1,26 @@
-//! The scripts of the protocol, as a Redis runs them.
+//! The Lua scripts of the protocol.
 //!
-//! Each works on one key at a time, and reads the server's clock, so no two
-//! clocks are compared. Those that a write sends take several keys and treat
-//! one after the other, as several calls would: calling a script costs the
-//! server more than what it does to a key. (A cluster would be sent one call
-//! per slot.) What they do is written in Rust once more for `memory://`, and
-//! the conformance suite holds both to it.
+//! Each works on one key at a time and uses the server's clock, so no two
+//! clocks are compared. Scripts of a write take several keys and treat them one
+//! by one, like several calls, because calling a script costs the server more
+//! than its work on a key. (A cluster would need one call per slot.)
+//! `memory://` implements them again in Rust, and the conformance suite checks
+//! both.
 //!
-//! Two orders matter. Protocol state is stored whatever the memory: what a
-//! full server under `noeviction` refuses it takes after a `DEL`, and a writer
-//! that could not quarantine would have to be refused. A value is stored
-//! without that: a full server should refuse values. And `PUBLISH` comes last,
-//! so that whoever hears of a change finds it done.
+//! Two orders matter. Protocol state is stored even if memory is full: a server
+//! under `noeviction` accepts a `SET` after a `DEL`, and a writer without a
+//! quarantine would have to be refused. A value is stored without the `DEL`,
+//! because a full server should refuse values. `PUBLISH` comes last, so that a
+//! receiver finds the change in effect.
 //!
-//! A call from Lua costs a server several times what the command does, so they
-//! make as few as they can, and with texts: a number is written out first, with
+//! A call from Lua costs several times as much as the command itself, so the
+//! scripts make few. Arguments are strings, because Lua formats a number with
 //! seventeen digits.
 //!
-//! Whatever the protocol did not write counts as absent: another type, an
-//! unknown first byte, a malformed `L` or `Q`, or one without a TTL, which
-//! would stand forever. Numbers come back as integers, and times are asked for
-//! with `TIME` rather than taken from the caller.
+//! Any bytes of another origin count as absent: another type, an unknown first
+//! byte, a malformed `L` or `Q`, or one without a TTL, which would never end.
+//! Numbers are returned as integers, and times come from `TIME`, not from the
+//! caller.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -28,13 +28,13 @@ use std::sync::LazyLock;
 
 use sha1::{Digest, Sha1};
 
-/// One script, under the name by which a server remembers it.
+/// A script and the name under which a server caches it.
 pub(crate) struct Script {
-    /// What people call it, in logs and metrics.
+    /// Its name in logs and metrics.
     pub(crate) name: &'static str,
     /// The Lua text: keys, then arguments.
     pub(crate) source: &'static str,
-    /// What `EVALSHA` asks for: the source's SHA-1 in lowercase hex.
+    /// The argument of `EVALSHA`: the source's SHA-1 in lowercase hex.
     pub(crate) sha1: String,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Script {
     }
 }
 
-/// Every script, to be loaded when a connection opens.
+/// Returns every script, to be loaded when a connection opens.
 pub(crate) fn all() -> [&'static Script; 8] {
     [
         &ACQUIRE,
@@ -68,27 +68,27 @@ pub(crate) fn all() -> [&'static Script; 8] {
     ]
 }
 
-/// `state(bytes, key, own)` says what a key with those bytes holds: 'V'; 'L' and
-/// its bytes; or 'Q', the live records of others than `own`, whether `own` has
-/// one (live or not: as long as it stands nobody has filled), the last deadline
-/// and the flag. Anything else is ''. `read(key)` is as many bytes as one record
-/// takes, because a value may be large.
+/// `state(bytes, key, own)` returns the state encoded in the bytes: 'V'; 'L'
+/// and its bytes; or 'Q', the live records of writers other than `own`, whether
+/// `own` has one (expired or not: while it exists, no reader has filled), the
+/// last deadline and the flag. Any other state is ''. `read(key)` returns at
+/// most one record's bytes, because a value may be large.
 ///
-/// Many writers of one list all stand in its record, and each script looks at
-/// all of them: so a pattern is anchored, which is four times as fast as looking
-/// for the first byte that does not fit, and only records that go are cut out.
-/// What stays is put together once, since each concatenation copies all of it.
-/// Beyond 4,000 records a quarantine is malformed, and no more of it is read; a
-/// writer that finds as many live ones takes the place of the first, whose RELEASE
-/// then finds its record gone.
+/// The record of a list contains all of its concurrent writers, and each script
+/// visits all of them. So patterns are anchored, which is four times as fast as
+/// searching for the first byte that does not match, and only expired records
+/// are cut out. The rest is concatenated once, because each concatenation
+/// copies all of it. Beyond 4,000 records a quarantine is malformed and not
+/// read further. A writer that finds 4,000 live ones replaces the first, whose
+/// RELEASE then finds its record gone.
 ///
-/// A record more than eleven minutes ahead of the server is of no writer, or of a
-/// server whose clock was ahead: it counts as over. The longest quarantine takes
-/// ten.
+/// A record more than eleven minutes ahead of the server counts as expired,
+/// because the longest quarantine takes ten. It belongs to no writer, or to a
+/// server whose clock was ahead.
 ///
-/// `each(work)` is the reply to `work(at, key)` for every key: itself if there
-/// is one key, else all of them. What is told about several keys is one message
-/// of as many lines.
+/// `each(work)` returns the reply to `work(at, key)` for every key: the reply
+/// itself for one key, else a list. Messages about several keys are published
+/// as one message with a line per key.
 macro_rules! with_prelude {
     ($body:literal) => {
         concat!(
@@ -191,7 +191,7 @@ end
     };
 }
 
-// After the prelude that it needs.
+// Declared after the prelude, which it uses.
 mod history;
 
 pub(crate) use history::{BUMP, HISTORY};
@@ -200,7 +200,7 @@ pub(crate) use history::{BUMP, HISTORY};
 /// `{1, ''}` granted, `{2, ms left}` wait, `{3, ms left}` quarantined.
 ///
 /// A value is replaced only if it begins with the header that the caller
-/// judged: another reader may have filled since.
+/// rejected, because another reader may have filled since.
 pub(crate) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "acquire",
@@ -225,8 +225,8 @@ return {1, ''}"
 
 /// `key; token, value, ttl` -> 1 stored, 0 the token is gone.
 ///
-/// The error is made anew because older servers wrap it, and its first word
-/// is what tells a full server from a broken one.
+/// The error is created anew because older servers wrap it, and its first word
+/// distinguishes a full server from a broken one.
 pub(crate) static FILL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "fill",
@@ -262,8 +262,8 @@ return 1"
 
 /// `keys; writer, ttl, channel, then a message for each key` -> 1 for each.
 ///
-/// The flag is `c` only where no quarantine stood: any earlier one, even the
-/// writer's own, may hide a commit newer than the value that RELEASE brings.
+/// The flag is `c` only if there was no quarantine: any earlier one, even the
+/// writer's own, may hide a commit newer than the value of RELEASE.
 pub(crate) static QUARANTINE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "quarantine",
@@ -291,8 +291,8 @@ return replies"
 /// `keys; writer, channel, then for each key: message, value or '', ttl` -> for
 /// each: 2 value stored, 1 the quarantine was intact, 0 it had been lost.
 ///
-/// A value refused for want of memory still ends the quarantine. A `Q` that
-/// stays is marked dirty: a write has passed under it.
+/// A value refused for lack of memory still ends the quarantine. A remaining
+/// `Q` is marked dirty, because a write was completed under it.
 pub(crate) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "release",
@@ -324,14 +324,14 @@ return replies"
 
 /// `keys; channel, then a message for each key` -> 1 for each.
 ///
-/// A live quarantine stays: its writer has not committed yet, or not told. And so
-/// does what the protocol did not write, though it may begin with a `V`: other
-/// programs, and rows of the journal that are not ours, name keys here.
+/// A live quarantine stays, because its writer has not committed or not
+/// released yet. Foreign bytes stay too, even if they begin with a `V`: other
+/// programs, and foreign rows of the journal, may name keys here.
 ///
-/// An acknowledgement must come from a server that takes writes: a demoted one,
-/// which holds no value, would otherwise acknowledge for the new primary, which
-/// still does. So if there is nothing to delete, the script tries an `HDEL` of a
-/// field that no hash has.
+/// Failover. An acknowledgement must come from a server that accepts writes. A
+/// demoted one, which holds no value, would otherwise acknowledge for the new
+/// primary, which still holds one. So if there is nothing to delete, the script
+/// tries an `HDEL` of a field that no hash has.
 pub(crate) static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "invalidate",
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_script_has_a_name_of_its_own() {
+    fn every_script_has_a_distinct_name() {
         let mut hashes: Vec<_> = all().iter().map(|script| script.sha1.clone()).collect();
         hashes.sort_unstable();
         hashes.dedup();

@@ -1,31 +1,31 @@
-//! What is too large to be read, and what would become so.
+//! Limits on the size of values, stored and decoded.
 
 use super::HEADER_BYTES;
 
-/// Whether these are the first bytes of something too large. Whatever is written
-/// under a key of a kind is longer than a header, or shorter.
+/// Returns true if these bytes are the beginning of a value that is too large.
+/// No stored value has exactly the length of a header.
 pub(crate) fn is_cut(bytes: &[u8]) -> bool {
     bytes.len() == HEADER_BYTES
 }
 
-/// What an object or an array takes in memory, where a row has free JSON: one of
-/// a single field was measured at 600 bytes.
+/// The memory of an object or array in a row with free-form JSON: 600 bytes
+/// were measured for one with a single field.
 const OF_A_CONTAINER: usize = 512;
 
-/// What any other part takes.
+/// The memory of any other part.
 const OF_A_PART: usize = 32;
 
-/// How many times the largest value a value may become in memory.
+/// The allowed memory of a decoded value, as a multiple of the largest value.
 const TIMES: usize = 20;
 
-/// What any value may become.
+/// The memory that is always allowed.
 const LEAST: usize = 80 * 1024 * 1024;
 
-/// Whether a body of JSON would become many times as large in memory: a million
+/// Returns true if the decoded body would be many times as large: a million
 /// empty objects, which compress to nothing, take hundreds of megabytes.
 ///
-/// What begins or separates a part is counted, in texts as well: that is a look
-/// at each byte, and only at bodies of more than 150 KB.
+/// Counts the bytes that begin or separate parts, including those inside
+/// strings. That reads each byte once, and only for bodies of more than 150 KB.
 pub(crate) fn swells(body: &str, limit: usize) -> bool {
     let most = LEAST.max(limit.saturating_mul(TIMES));
     if body.len() <= most / (OF_A_CONTAINER + OF_A_PART) {
@@ -36,8 +36,8 @@ pub(crate) fn swells(body: &str, limit: usize) -> bool {
     most < containers * OF_A_CONTAINER + parts * OF_A_PART
 }
 
-/// By few bytes at a time, so that their count fits into a byte, and many of
-/// them into one instruction.
+/// Counts in small chunks, so that a chunk's count fits into a byte and the
+/// loop is vectorised.
 fn count(body: &str, counts: impl Fn(u8) -> bool) -> usize {
     let chunks = body.as_bytes().chunks(usize::from(u8::MAX));
     let of_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(counts(*byte))).sum::<u8>();
@@ -57,7 +57,7 @@ mod tests {
         let arrays = format!("[{}0]", "[],".repeat(2_000_000));
         assert!(swells(&arrays, LIMIT));
         assert!(swells(&"[".repeat(1_000_000), LIMIT));
-        // Whoever wants it raises the limit.
+        // A service that needs such values raises the limit.
         assert!(!swells(&objects, 5 * LIMIT));
     }
 
@@ -67,7 +67,7 @@ mod tests {
         assert!(!swells(&row.repeat(LIMIT / row.len()), LIMIT));
         let numbers = "0.25,".repeat(LIMIT / 5);
         assert!(!swells(&numbers, LIMIT));
-        // However small the limit is: a list of the smallest rows.
+        // With any limit, however small: a list of the smallest rows.
         assert!(!swells(&r#"{"id":1},"#.repeat(100_000), 1));
     }
 }

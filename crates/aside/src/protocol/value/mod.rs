@@ -1,19 +1,19 @@
-//! The form of a value in Redis: a header line of fixed width, and a payload.
-//!
+//! Values in Redis: a header line of fixed width, and a payload.
 //! ```text
 //! V tag16 epoch13 shape16 fill16 version20 refresh32 flags2 \n payload
 //! ```
 //!
-//! (without the blanks). The header says in which history of the server, since
-//! which forgetting of the whole kind, and in which shape of the entity the
-//! value was filled. Nothing read back is trusted: what does not fit is a miss
-//! with a reason, and the next fill replaces it.
+//! (without the blanks). The header names the server's history, the epoch of
+//! the kind, and the shape of the entity at the time of the fill. Nothing read
+//! back is trusted: a value that does not fit is a miss with a reason, and the
+//! next fill replaces it.
 //!
-//! The field of the shape also names the key: the key's hash is mixed into its
-//! lower 48 bits. A value that was copied to another key, or that came in reply
-//! to another GET, would else pass where its rows do: the list of one language
-//! holds no row that the list of all may not hold. The fill was refused for
-//! this, since it tells one fill from another and must be random.
+//! The shape field also identifies the key: the key's hash is mixed into its
+//! lower 48 bits. Otherwise a value copied to another key, or received as the
+//! reply to another GET, could pass wherever its rows are valid. A list of one
+//! language, for example, contains only rows that the list of all may contain.
+//! The fill was not used for this, because it identifies a fill and must be
+//! random.
 
 mod limits;
 mod numbers;
@@ -35,28 +35,28 @@ use crate::runtime::simulated::{self, Rule};
 /// `V`, seven fields, newline.
 pub(crate) const HEADER_BYTES: usize = 1 + 16 + 13 + 16 + 16 + 20 + 32 + 2 + 1;
 
-/// The payload is an LZ4 block with its size before it.
+/// The payload is an LZ4 block, preceded by its size.
 const COMPRESSED: u8 = 0x01;
 
-/// A value this far ahead of the server's time comes from no server we know.
+/// A value further ahead of the server's time is not from a known server.
 pub(crate) const EPOCH_AHEAD_MILLIS: u64 = 60_000;
 
-/// The bits of a shape that a key is mixed into. The others say whether a value of
-/// another shape field is of another shape, or of another key.
+/// The bits of a shape that the key is mixed into. The other bits tell if a
+/// value with another shape field has another shape, or another key.
 const KEYED: u64 = (1 << 48) - 1;
 
-/// The shape field of a value of this shape under this key; or, of the field, the
-/// shape.
+/// Returns the shape field for a shape under this key; applied to the field,
+/// the shape.
 pub(crate) fn mixed(shape: u64, key: &Key) -> u64 {
     shape ^ (key.hash() & KEYED)
 }
 
-/// In which circumstances a value is filled, or acceptable.
+/// The conditions under which a value is filled, or acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Circumstance {
-    /// The history of the server; zero on `memory://`, which has but one.
+    /// The server's history; zero on `memory://`, which has only one.
     pub(crate) tag: u64,
-    /// When everything of the kind was last forgotten, in milliseconds.
+    /// The last invalidation of the whole kind, in milliseconds.
     pub(crate) epoch: u64,
     /// The entity's fingerprint, [`mixed`] with the key.
     pub(crate) shape: u64,
@@ -64,7 +64,7 @@ pub(crate) struct Circumstance {
 
 #[cfg(test)]
 impl Circumstance {
-    /// What a header is measured against where a rule is left out.
+    /// Returns the conditions for a header if a rule is left out.
     fn without_rules(self, theirs: Self) -> Self {
         match () {
             () if simulated::without(Rule::HistoryTag) => Self {
@@ -80,7 +80,7 @@ impl Circumstance {
     }
 }
 
-/// A header as it is read.
+/// A parsed header. Random; identifies this fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) circumstance: Circumstance,
@@ -91,24 +91,24 @@ pub(crate) struct Header {
     flags: u8,
 }
 
-/// Why a value is a miss.
+/// The reason why a value is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unacceptable {
-    /// Not a value, or not one of ours.
+    /// Not a value of this library.
     Malformed,
     OtherHistory,
     Forgotten,
     OtherShape,
     TooLarge,
     Undecodable,
-    /// A row that was not asked for, or a value of another key.
+    /// A row that does not belong to the lookup, or a value of another key.
     Misplaced,
     /// Loaded longer ago than the reader accepts.
     TooOld,
 }
 
 impl Unacceptable {
-    /// The label it is counted under.
+    /// Returns its label in statistics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed_value",
@@ -123,7 +123,7 @@ impl Unacceptable {
     }
 }
 
-/// The text around what was cached.
+/// The payload: the body and its metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
     /// The entity's JSON (`null` for an absence), or the array of a list.
@@ -135,7 +135,7 @@ pub(crate) struct Envelope<'a> {
 const CACHED_AT: &str = "\"cached_at\":\"";
 const TTL: &str = "\"ttl\":";
 
-/// A whole value, as it was written.
+/// An encoded value.
 pub(crate) struct Written {
     pub(crate) bytes: Vec<u8>,
     /// The id of the fill.
@@ -144,7 +144,7 @@ pub(crate) struct Written {
     pub(crate) payload_bytes: usize,
 }
 
-/// Writes a whole value.
+/// Encodes a value.
 pub(crate) fn encode(
     circumstance: Circumstance,
     version: u64,
@@ -158,8 +158,8 @@ pub(crate) fn encode(
     let (cached_at, ttl) = (envelope.cached_at, envelope.ttl.as_secs());
     let _ = write!(payload, ",{CACHED_AT}{cached_at:.3}\",{TTL}{ttl}}}");
 
-    // What compression makes larger stays as it is: a reader measures what
-    // it is given against the same limit as the payload.
+    // If compression makes it larger, it stays uncompressed: readers apply the
+    // same limit to the stored value as to the payload.
     let compressed = compress_above
         .filter(|above| payload.len() > *above)
         .map(|_| lz4_flex::block::compress_prepend_size(payload.as_bytes()))
@@ -186,7 +186,7 @@ pub(crate) fn encode(
 }
 
 impl Header {
-    /// Reads the header of a value, whoever wrote it.
+    /// Parses the header of a value of any origin.
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let line = value.get(..HEADER_BYTES)?;
         if line[0] != b'V' || line[HEADER_BYTES - 1] != b'\n' {
@@ -215,7 +215,7 @@ impl Header {
         })
     }
 
-    /// Whether a value filled in its circumstance may be served in `ours`.
+    /// Checks if a value with this header may be served under `ours`.
     pub(crate) fn judge(&self, ours: Circumstance, now: Timestamp) -> Result<(), Unacceptable> {
         let theirs = self.circumstance;
         #[cfg(test)]
@@ -238,8 +238,8 @@ impl Header {
     }
 }
 
-/// The payload after the header, decompressed; `limit` is checked before
-/// anything is allocated.
+/// Returns the payload after the header, decompressed; `limit` is checked
+/// before memory is allocated.
 pub(crate) fn payload<'a>(
     header: &Header,
     value: &'a [u8],
@@ -268,13 +268,13 @@ pub(crate) fn payload<'a>(
         .map_err(|_| Unacceptable::Malformed)
 }
 
-/// Takes a payload apart without parsing the body.
+/// Splits a payload without parsing the body.
 ///
-/// What follows the body has a fixed form, so it is found from the end: a
+/// The text after the body has a fixed form, so it is found from the end. A
 /// JSON parser would read the body twice.
 pub(crate) fn open(payload: &str, member: Member) -> Option<Envelope<'_>> {
     let inside = payload.strip_prefix(member.opening())?.strip_suffix('}')?;
-    // By single characters, which are looked for many at a time.
+    // Searches for single characters are vectorised.
     let (inside, ttl) = inside.rsplit_once(',')?;
     let (body, cached_at) = inside.rsplit_once(',')?;
     let cached_at = cached_at.strip_prefix(CACHED_AT)?.strip_suffix('"')?;

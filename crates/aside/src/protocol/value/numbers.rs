@@ -1,10 +1,10 @@
-//! The numbers in a value, which are read in every hit.
+//! The numbers in a value, which every hit parses.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// What a character is worth as a digit; 16 where it is none.
+/// The value of a character as a digit; 16 if it is not one.
 const DIGITS: [u8; 256] = {
     let mut digits = [16; 256];
     let mut value = 0;
@@ -16,8 +16,8 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// The number that up to 16 hex digits say. There are some in every value that
-/// is read, so nothing is asked about a digit before the last one.
+/// Parses up to 16 hex digits. Every read parses several, so digits are checked
+/// only once at the end.
 pub(super) fn hex(digits: &[u8]) -> Option<u64> {
     let (mut number, mut all) = (0, 0);
     for digit in digits {
@@ -28,7 +28,7 @@ pub(super) fn hex(digits: &[u8]) -> Option<u64> {
     (all < 16).then_some(number)
 }
 
-/// The number that digits say, if 64 bits hold it.
+/// Parses a decimal number, if it fits into 64 bits.
 pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     let (sure, rest) = digits.split_at(digits.len().min(19));
     let (mut number, mut largest) = (0, 0);
@@ -45,8 +45,8 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
     (largest < 10).then_some(number)
 }
 
-/// The time that values are written with, as `2026-01-02T03:04:05.678Z`. A parser of
-/// all that a time may look like takes as long as that of a small row.
+/// Parses a time in the form that values use, `2026-01-02T03:04:05.678Z`. A
+/// parser of every valid form takes as long as parsing a small row.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     let text: &[u8; 24] = text.as_bytes().try_into().ok()?;
     let marks = [4, 7, 10, 13, 16, 19, 23].map(|at| text[at]);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_numbers_that_do_not_exist_are_refused() {
+    fn invalid_times_and_numbers_are_refused() {
         for text in [
             "2026-02-29T00:00:00.000Z",
             "2026-13-01T00:00:00.000Z",
@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_is_read_as_it_was_written(millis in -62_167_219_200_000..253_402_207_200_000_i64) {
+        fn a_time_survives_a_round_trip(millis in -62_167_219_200_000..253_402_207_200_000_i64) {
             let at = Timestamp::from_millisecond(millis).unwrap();
             prop_assert_eq!(time(&format!("{at:.3}")), Some(at));
         }

@@ -18,7 +18,7 @@ fn value(body: &str, compress_above: Option<usize>) -> Vec<u8> {
 }
 
 #[test]
-fn a_value_reads_as_a_header_line_and_json() {
+fn a_value_is_a_header_line_and_json() {
     let text = String::from_utf8(value("{\"id\":1}", None)).unwrap();
     let (header, payload) = text.split_once('\n').unwrap();
     assert_eq!(header.len() + 1, HEADER_BYTES);
@@ -50,7 +50,7 @@ fn a_value_at_the_limit_that_does_not_compress_is_read_back() {
 }
 
 #[test]
-fn another_history_shape_or_older_epoch_is_unacceptable_and_a_newer_epoch_is_not() {
+fn a_header_must_match_history_shape_and_epoch() {
     let header = Header::parse(&value("null", None)).unwrap();
     let now = Timestamp::now();
     assert_eq!(header.judge(OURS, now), Ok(()));
@@ -109,7 +109,7 @@ fn a_value_of_another_key_is_misplaced() {
 }
 
 #[test]
-fn no_epoch_is_too_large_to_be_judged() {
+fn the_largest_epoch_can_be_judged() {
     let header = Header::parse(&value("null", None)).unwrap();
     let ours = Circumstance {
         epoch: u64::MAX,
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn any_body_comes_back_as_it_went(body: String, above: Option<u8>) {
+    fn any_body_survives_a_round_trip(body: String, above: Option<u8>) {
         let bytes = value(&body, above.map(usize::from));
         let header = Header::parse(&bytes).unwrap();
         let text = payload(&header, &bytes, 1 << 20).unwrap();
