@@ -3,28 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside_testkit::history::{Read, ReadKind, State};
+use aside_testkit::history::{Read, ReadKind, State, Time};
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
 use super::World;
 use super::database::{Change, Failure};
-use super::heroes::{Hero, HeroIndex};
-use super::instance::Instance;
+use super::hero::{Hero, KEYS};
+use super::instance::{Instance, row};
 use crate::answer::Freshness;
 use crate::cached_repository::Forget;
-use crate::entity::Rows;
-use crate::repository::{Repository, Row};
-
-/// Everything that is ever read, as histories name it.
-pub(super) const KEYS: [&str; 6] = [
-    "hero:1",
-    "hero:2",
-    "hero:3",
-    "hero:name:a",
-    "hero:name:b",
-    "hero:all",
-];
+use crate::repository::Repository;
 
 const IDS: [u64; 3] = [1, 2, 3];
 const NAMES: [&str; 2] = ["a", "b"];
@@ -51,38 +40,6 @@ struct Client {
     world: Arc<World>,
     instance: Arc<Instance>,
     rng: Rng,
-}
-
-/// Reads what a key of the history holds.
-pub(super) async fn read(
-    instance: &Instance,
-    key: &str,
-    freshness: Freshness,
-) -> Result<State, Failure> {
-    let name = key.strip_prefix("hero:name:");
-    let heroes = &instance.heroes;
-    if let Some(name) = name {
-        let index = HeroIndex::Name(name.to_owned());
-        let answer = heroes.find_by_with(&index, freshness).await?;
-        Ok(list(&answer.value))
-    } else if key == "hero:all" {
-        Ok(list(&heroes.list_all_with(freshness).await?.value))
-    } else {
-        let id = key["hero:".len()..].parse().expect("an id");
-        Ok(row(heroes.find_by_id_with(&id, freshness).await?.value))
-    }
-}
-
-fn row(found: Option<Row<super::heroes::Heroes>>) -> State {
-    State::from(found.map(|row| row.version))
-}
-
-/// Nothing, where a list is empty: it cannot say at which version.
-fn list(rows: &Rows<Hero>) -> State {
-    match rows.first() {
-        Some(first) => State::list(first.list, rows.iter().map(|row| row.member())),
-        None => State::Absent(None),
-    }
 }
 
 impl Client {
@@ -125,7 +82,7 @@ impl Client {
             _ => ReadKind::Strict,
         };
         let start = self.world.clock.now();
-        let answer = read(&self.instance, key, freshness).await;
+        let answer = self.instance.read(key, freshness).await;
         self.record(key, kind, start, answer);
     }
 
@@ -143,13 +100,7 @@ impl Client {
         }
     }
 
-    fn record(
-        &self,
-        key: &str,
-        kind: ReadKind,
-        start: aside_testkit::history::Time,
-        answer: Result<State, Failure>,
-    ) {
+    fn record(&self, key: &str, kind: ReadKind, start: Time, answer: Result<State, Failure>) {
         let end = self.world.clock.now();
         let name = Instance::name(self.instance.process.number);
         self.world.trace.note(|text| {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::heroes::{Hero, HeroIndex};
+use super::hero::{Hero, HeroIndex, list_key, stands_in};
 use super::network::Pace;
 use super::{Clock, Trace};
 use crate::recovery::journal::{Journal, JournalRow};
@@ -201,14 +201,6 @@ impl Database {
     }
 }
 
-/// The key of a list, as the history names it.
-pub(super) fn list_key(index: Option<&HeroIndex>) -> String {
-    match index {
-        Some(HeroIndex::Name(name)) => format!("hero:name:{name}"),
-        None => "hero:all".to_owned(),
-    }
-}
-
 impl Tables {
     fn list(&self, key: &str) -> Arc<[Arc<Hero>]> {
         let list = self.lists.get(key).copied().unwrap_or(0);
@@ -263,10 +255,6 @@ impl Tables {
         self.commits.push(commit);
         self.commits.len() - 1
     }
-}
-
-fn stands_in(row: &Hero, key: &str) -> bool {
-    key == "hero:all" || key.strip_prefix("hero:name:") == Some(&row.name)
 }
 
 /// A transaction; dropped, it is rolled back.

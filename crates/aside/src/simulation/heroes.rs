@@ -1,45 +1,13 @@
-//! The rows of the world, and the repository that an instance puts a cache
-//! around.
+//! The repository that an instance puts a cache around.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::database::{Change, Database, Failure, Transaction};
+use super::hero::{Hero, HeroIndex};
 use crate::entity::Rows;
 use crate::repository::{Repository, Row};
 use crate::runtime::simulated::{Rule, without};
 use crate::write::Write;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, crate::Entity)]
-#[entity(kind = "hero", crate = "crate")]
-pub(super) struct Hero {
-    #[entity(id)]
-    pub(super) id: u64,
-    #[entity(index)]
-    pub(super) name: String,
-    #[entity(version)]
-    pub(super) version: u64,
-    /// Which version of the list it was read in; zero outside of lists. So a
-    /// list says how old it is, wherever it was kept meanwhile.
-    pub(super) list: u64,
-}
-
-impl Hero {
-    pub(super) fn new(id: u64, name: &str) -> Self {
-        Self {
-            id,
-            name: name.to_owned(),
-            version: 0,
-            list: 0,
-        }
-    }
-
-    /// As a member of a list.
-    pub(super) fn member(&self) -> String {
-        format!("{}@{}", self.id, self.version)
-    }
-}
 
 /// The heroes, as one process reads and writes them.
 pub(super) struct Heroes {

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside_testkit::history::{Settled, State};
-use fastrand::Rng;
 
-use super::database::JournalTable;
+use super::database::{Database, Failure, JournalTable};
+use super::hero::{Hero, HeroIndex, KEYS};
 use super::heroes::Heroes;
-use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World, clients};
+use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World};
+use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
 use crate::config::secret::Secret;
+use crate::entity::Rows;
+use crate::repository::Row;
 use crate::runtime::simulated::{Process, Rule, without};
 use crate::service::CacheService;
 
@@ -22,6 +25,23 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// Connects the library within a process, which must be the running one.
+    pub(super) async fn connect(database: &Arc<Database>, process: Arc<Process>) -> Self {
+        let cache = CacheService::connect(config()).await;
+        if !without(Rule::Journal) {
+            cache.drain(JournalTable(Arc::clone(database))).await;
+        }
+        let heroes = Heroes {
+            database: Arc::clone(database),
+            process: process.number,
+        };
+        Self {
+            heroes: CachedRepository::new(heroes, &cache),
+            cache,
+            process,
+        }
+    }
+
     /// As histories name it: one for every process that ever was.
     pub(super) fn name(process: usize) -> String {
         format!("{}.{}", process % INSTANCES, process / INSTANCES)
@@ -31,6 +51,34 @@ impl Instance {
     pub(super) fn is_at_peace(&self) -> bool {
         let tiers = self.cache.tiers();
         tiers.is_usable() && tiers.owes_nothing() && tiers.held.len() == 0
+    }
+
+    /// Reads the state that a key of the history has here.
+    pub(super) async fn read(&self, key: &str, freshness: Freshness) -> Result<State, Failure> {
+        let name = key.strip_prefix("hero:name:");
+        let heroes = &self.heroes;
+        if let Some(name) = name {
+            let index = HeroIndex::Name(name.to_owned());
+            let answer = heroes.find_by_with(&index, freshness).await?;
+            Ok(list(&answer.value))
+        } else if key == "hero:all" {
+            Ok(list(&heroes.list_all_with(freshness).await?.value))
+        } else {
+            let id = key["hero:".len()..].parse().expect("an id");
+            Ok(row(heroes.find_by_id_with(&id, freshness).await?.value))
+        }
+    }
+}
+
+pub(super) fn row(found: Option<Row<Heroes>>) -> State {
+    State::from(found.map(|row| row.version))
+}
+
+/// Nothing, where a list is empty: it cannot say at which version.
+fn list(rows: &Rows<Hero>) -> State {
+    match rows.first() {
+        Some(first) => State::list(first.list, rows.iter().map(|row| row.member())),
+        None => State::Absent(None),
     }
 }
 
@@ -50,36 +98,6 @@ fn config() -> CacheConfig {
     }
 }
 
-/// Starts a process at `place`, the successor of what was there before.
-pub(super) fn start(world: &Arc<World>, place: usize, rng: &mut Rng) {
-    let number = match world.instance(place) {
-        Some(before) => before.process.number + INSTANCES,
-        None => place,
-    };
-    // Wall clocks differ, by less than a quarantine may be implausible.
-    let process = Process::new(number, rng.i64(-20_000..20_000));
-    let (world, clients_rng) = (Arc::clone(world), rng.fork());
-    let within = Arc::clone(&process);
-    process.spawn(async move {
-        let cache = CacheService::connect(config()).await;
-        if !without(Rule::Journal) {
-            let table = JournalTable(Arc::clone(&world.database));
-            cache.drain(table).await;
-        }
-        let heroes = Heroes {
-            database: Arc::clone(&world.database),
-            process: number,
-        };
-        let instance = Arc::new(Instance {
-            heroes: CachedRepository::new(heroes, &cache),
-            cache,
-            process: within,
-        });
-        world.instances.lock()[place] = Some(Arc::clone(&instance));
-        clients::start(&world, &instance, clients_rng);
-    });
-}
-
 /// Lets every instance say what it knows, now that nothing is written.
 pub(super) async fn look_around(world: &Arc<World>) {
     for place in 0..INSTANCES {
@@ -90,8 +108,8 @@ pub(super) async fn look_around(world: &Arc<World>) {
         let looking = Arc::clone(&instance);
         let world_there = Arc::clone(world);
         let looks = instance.process.spawn(async move {
-            for key in clients::KEYS {
-                let seen = match clients::read(&looking, key, crate::Freshness::Any).await {
+            for key in KEYS {
+                let seen = match looking.read(key, Freshness::Any).await {
                     Ok(seen) => seen,
                     Err(_) => continue,
                 };

@@ -13,12 +13,13 @@
 mod resp;
 mod server;
 mod network;
-mod clients;
+mod hero;
 mod database;
 mod heroes;
 mod instance;
-mod judge;
+mod clients;
 mod plan;
+mod judge;
 mod tests;
 
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ use self::judge::Judgement;
 use self::network::Network;
 use self::plan::Scenario;
 use self::server::Server;
-use crate::runtime::simulated::{self, Rule};
+use crate::runtime::simulated::{self, Process, Rule};
 
 /// How many processes there are at a time.
 const INSTANCES: usize = 3;
@@ -127,6 +128,24 @@ impl World {
         self.instances.lock()[place].clone()
     }
 
+    /// Starts a process at `place`, the successor of the one before, and its
+    /// clients.
+    fn start(self: &Arc<Self>, place: usize, rng: &mut Rng) {
+        let number = match self.instance(place) {
+            Some(before) => before.process.number + INSTANCES,
+            None => place,
+        };
+        // Wall clocks differ, by less than a quarantine may be implausible.
+        let process = Process::new(number, rng.i64(-20_000..20_000));
+        let (world, clients_rng) = (Arc::clone(self), rng.fork());
+        let within = Arc::clone(&process);
+        process.spawn(async move {
+            let instance = Arc::new(Instance::connect(&world.database, within).await);
+            world.instances.lock()[place] = Some(Arc::clone(&instance));
+            clients::start(&world, &instance, clients_rng);
+        });
+    }
+
     /// Waits until everybody is in step with Redis, and owes it nothing.
     async fn settled(&self) {
         let peaceful = |instance: &Option<Arc<Instance>>| {
@@ -195,7 +214,7 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             until: now + LASTING,
         });
         for place in 0..INSTANCES {
-            instance::start(&world, place, &mut rng);
+            world.start(place, &mut rng);
         }
         plan::rage(&world, scenario, &mut rng).await;
         tokio::time::sleep_until(world.until + SETTLING).await;

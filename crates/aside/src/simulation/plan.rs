@@ -6,8 +6,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
+use super::hero::KEYS;
 use super::network::{Pace, Passage};
-use super::{INSTANCES, MAX_STALENESS, World, clients, instance};
+use super::{INSTANCES, MAX_STALENESS, World};
 
 /// Which faults come; each kind of world has promises of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,7 @@ async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
     instance.process.kill();
     drop(instance);
     pause(rng, 0..200).await;
-    instance::start(world, place, rng);
+    world.start(place, rng);
 }
 
 /// Stopped for so long that nothing it holds may be served when it goes on.
@@ -159,7 +160,7 @@ fn evict(world: &World, rng: &mut Rng) {
         }
         _ => {
             for _ in 0..rng.u32(1..4) {
-                let key = rng.choice(clients::KEYS).expect("some");
+                let key = rng.choice(KEYS).expect("some");
                 world.fault(&format!("evicted: {key}"));
                 world.server.evict(key);
             }
