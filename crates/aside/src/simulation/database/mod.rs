@@ -1,0 +1,203 @@
+//! A versioned database in memory: row locks, transactions that time out, the
+//! journal beside the data, and the truth about everything that was committed.
+//!
+//! A statement takes a way there and a way back. A COMMIT that has left its
+//! process is executed whatever becomes of that.
+
+mod tables;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside_testkit::history::State;
+use fastrand::Rng;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use self::tables::Tables;
+pub(super) use self::tables::{Change, Commit};
+pub(super) use self::transaction::Transaction;
+use super::hero::{Hero, HeroIndex, list_key};
+use super::network::Pace;
+use super::{Clock, Trace};
+use crate::recovery::journal::{Journal, JournalRow};
+
+/// How long a transaction may last: below the quarantine's 1 s.
+const LONGEST_TRANSACTION: Duration = Duration::from_millis(700);
+
+/// Why the database did not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("there is such a row already")]
+    Exists,
+    /// Certainly nothing was changed.
+    #[error("the transaction took too long and was rolled back")]
+    RolledBack,
+    /// The connection broke in the COMMIT.
+    #[error("the answer was lost")]
+    Ambiguous,
+    #[error("too many wait for the database")]
+    Overloaded,
+}
+
+pub(super) struct Database {
+    tables: Mutex<Tables>,
+    unlocked: Notify,
+    pace: Pace,
+    rng: Mutex<Rng>,
+    /// How often a COMMIT's answer is lost, in thousandths.
+    loses_answers: u32,
+    clock: Clock,
+    trace: Trace,
+}
+
+impl Database {
+    pub(super) fn new(
+        pace: Pace,
+        loses_answers: u32,
+        rng: Rng,
+        clock: Clock,
+        trace: Trace,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            tables: Mutex::default(),
+            unlocked: Notify::new(),
+            pace,
+            rng: Mutex::new(rng),
+            loses_answers,
+            clock,
+            trace,
+        })
+    }
+
+    async fn trip(&self) {
+        let takes = self.pace.draw(&mut self.rng.lock());
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
+    }
+
+    /// Reads something at one moment.
+    async fn read<T>(&self, read: impl FnOnce(&Tables) -> T) -> T {
+        self.trip().await;
+        let found = read(&self.tables.lock());
+        self.trip().await;
+        found
+    }
+
+    pub(super) async fn rows(&self, ids: &[u64]) -> Vec<Option<Arc<Hero>>> {
+        let row = |tables: &Tables, id| tables.rows.get(id).cloned().map(Arc::new);
+        self.read(|tables| ids.iter().map(|id| row(tables, id)).collect())
+            .await
+    }
+
+    /// The rows of a list; each says which version of it they were read at.
+    pub(super) async fn list(&self, index: Option<&HeroIndex>) -> Arc<[Arc<Hero>]> {
+        self.read(|tables| tables.list(&list_key(index))).await
+    }
+
+    pub(super) async fn begin(self: &Arc<Self>) -> Transaction {
+        self.trip().await;
+        let mut tables = self.tables.lock();
+        tables.transactions += 1;
+        Transaction {
+            database: Arc::clone(self),
+            number: tables.transactions,
+            until: Instant::now() + LONGEST_TRANSACTION,
+            committing: false,
+        }
+    }
+
+    fn unlock(&self, number: u64) {
+        self.tables
+            .lock()
+            .locks
+            .retain(|_, (owner, _)| *owner != number);
+        self.unlocked.notify_waiters();
+    }
+
+    /// Says that the writer of a commit was answered.
+    pub(super) fn returned(&self, commit: usize) {
+        let now = self.clock.now();
+        self.tables.lock().commits[commit].returned = Some(now);
+    }
+
+    /// The latest commit that left this state under a key.
+    pub(super) fn commit_of(&self, key: &str, like: impl Fn(&State) -> bool) -> Option<usize> {
+        let tables = self.tables.lock();
+        tables.commits.iter().rposition(|commit| {
+            let mut states = commit.states.iter();
+            states.any(|(of, state)| of == key && like(state))
+        })
+    }
+
+    /// Says that a process was answered that it deleted a row, in a commit
+    /// since that many; which of several does not matter to who waits for the
+    /// newest.
+    pub(super) fn deletion_returned(&self, process: usize, id: u64, since: usize) {
+        let now = self.clock.now();
+        let key = format!("hero:{id}");
+        let mut tables = self.tables.lock();
+        let deletes = |commit: &&mut Commit| {
+            let mut states = commit.states.iter();
+            commit.process == process
+                && commit.returned.is_none()
+                && states.any(|(of, state)| *of == key && matches!(state, State::Absent(_)))
+        };
+        let commit = tables.commits[since..].iter_mut().find(deletes);
+        commit.expect("what was answered was committed").returned = Some(now);
+    }
+
+    pub(super) fn commits(&self) -> Vec<Commit> {
+        self.tables.lock().commits.clone()
+    }
+
+    /// What a key holds, without a way there.
+    pub(super) fn truth(&self, key: &str) -> State {
+        let tables = self.tables.lock();
+        match key.strip_prefix("hero:").map(str::parse::<u64>) {
+            Some(Ok(id)) => match tables.rows.get(&id) {
+                Some(row) => State::Row(row.version),
+                None => State::Absent(tables.versions.get(&id).copied()),
+            },
+            _ => tables.list_state(key),
+        }
+    }
+}
+
+/// The journal as one instance reads it.
+pub(super) struct JournalTable(pub(super) Arc<Database>);
+
+impl Journal for JournalTable {
+    type Error = Failure;
+
+    async fn newest(&self) -> Result<Option<i64>, Failure> {
+        let newest = self
+            .0
+            .read(|tables| tables.journal.keys().next_back().copied());
+        Ok(newest.await)
+    }
+
+    async fn page(&self, after: i64) -> Result<Vec<JournalRow>, Failure> {
+        let row = |(id, entry): (&i64, &String)| JournalRow {
+            id: *id,
+            entry: entry.clone(),
+        };
+        let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+        let page = self
+            .0
+            .read(|tables| tables.journal.range(later).map(row).take(8).collect());
+        Ok(page.await)
+    }
+
+    async fn delete(&self, ids: &[i64]) -> Result<(), Failure> {
+        self.0.trip().await;
+        let mut tables = self.0.tables.lock();
+        for id in ids {
+            tables.journal.remove(id);
+        }
+        Ok(())
+    }
+}
