@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::Wrong;
+use crate::error::Wrong;
 
 /// Opens a connection with the same options as the library's own.
 pub(crate) async fn connect(url: &str) -> Result<MultiplexedConnection, Wrong> {

@@ -3,22 +3,23 @@
 //! Every figure is a ratio between subjects measured alternately in one run. A
 //! suite checks its own results, and fails on a wrong one.
 
-mod against;
+mod error;
 mod bare;
 mod cores;
 mod heroes;
-mod machine;
 #[cfg(feature = "peers")]
 mod peers;
-mod plot;
 mod records;
 mod rounds;
 mod servers;
+mod machine;
 mod socket;
 mod stories;
-mod suites;
 mod table;
+mod against;
+mod plot;
 mod zipf;
+mod suites;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,19 +28,9 @@ use clap::{Parser, Subcommand};
 use serde_json::json;
 
 use crate::against::Passes;
+use crate::error::Wrong;
 use crate::machine::Machine;
 use crate::table::Table;
-
-/// A wrong result.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Wrong(pub(crate) String);
-
-impl From<std::io::Error> for Wrong {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
 
 #[derive(Parser)]
 #[command(about = "Measures aside against the code it replaces")]

@@ -6,7 +6,7 @@ use hitbox::{CachePolicy, CacheValue, CacheableResponse, EntityPolicyConfig, Pre
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::Hero;
 
 /// Converts the errors of all crates.

@@ -6,7 +6,7 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::rounds::{Measured, spread};
 use crate::table::{Body, Table, Unit, ratios};
 

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use crate::Wrong;
+use crate::error::Wrong;
 
 /// The most lists that may contain a record, without the list of all.
 const MOST_LISTS: usize = 8;

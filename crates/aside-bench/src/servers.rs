@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use aside_testkit::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
 
-use crate::Wrong;
+use crate::error::Wrong;
 
 /// The names and versions of the started servers, as they report them.
 static STARTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

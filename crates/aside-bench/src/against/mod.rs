@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::rounds::{Measured, spread};
 use crate::table::{Cell, Table, Unit};
 use compare::Comparison;

@@ -15,11 +15,12 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, id};
 use crate::peers::{Cacheable, by_name, wrong};
 use crate::rounds::{Contender, alternate};
 use crate::table::Table;
-use crate::{Wrong, bare, servers};
+use crate::{bare, servers};
 
 /// How many rows are read, and their size.
 const ROWS: u64 = 1_000;

@@ -13,10 +13,11 @@ use aside_testkit::RedisServer;
 use tokio::runtime::Builder;
 use uuid::Uuid;
 
+use crate::error::Wrong;
 use crate::heroes::{Hero, HeroIndex, Heroes, id};
 use crate::rounds::{Contender, alternate};
+use crate::servers;
 use crate::table::{self, Bound, Table, Unit};
-use crate::{Wrong, servers};
 
 /// The length of a hero's appearance; the rest of its JSON is as long again.
 const BYTES: usize = 56;

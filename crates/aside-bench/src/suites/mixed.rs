@@ -11,12 +11,13 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
+use crate::error::Wrong;
 use crate::heroes::id;
 use crate::records::{Record, SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate};
+use crate::servers;
 use crate::table::{Bound, Table, Unit};
 use crate::zipf::Zipf;
-use crate::{Wrong, servers};
 
 const NONE: &str = "no cache";
 const SHARED: &str = "Redis alone";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aside::{KindStats, Repository};
 use ruzstd::decoding::StreamingDecoder;
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
 use crate::table::{Cell, Table};
 

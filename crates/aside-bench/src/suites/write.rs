@@ -8,11 +8,12 @@ use aside_testkit::{PostgresServer, RedisServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
+use crate::error::Wrong;
 use crate::heroes::id;
 use crate::records::{Record, SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Cell, Table};
-use crate::{Wrong, bare, cores, servers};
+use crate::{bare, cores, servers};
 
 const BARE: &str = "PostgreSQL alone";
 const REFERENCE: &str = "and two round trips to Redis";

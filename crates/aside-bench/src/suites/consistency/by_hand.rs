@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use super::TTL;
 use super::database::Database;
 use super::workload::{Node, Refused};
-use crate::Wrong;
+use crate::error::Wrong;
 
 pub(super) struct ByHand {
     database: Database,

@@ -6,13 +6,13 @@
 //! were older than a write that had returned. The suite fails if aside breaks a
 //! promise; the results of the others are only reported.
 
-mod by_hand;
 mod database;
+mod workload;
+mod by_hand;
 #[cfg(feature = "peers")]
 mod with_amalgam;
 mod with_aside;
 mod with_moka;
-mod workload;
 
 use std::time::Duration;
 
@@ -27,8 +27,9 @@ use self::with_amalgam::Amalgam;
 use self::with_aside::Aside;
 use self::with_moka::{Moka, MokaInTurns};
 use self::workload::{Node, Setting};
+use crate::error::Wrong;
+use crate::servers;
 use crate::table::{Cell, Table};
-use crate::{Wrong, servers};
 
 /// How long every candidate keeps its entries: longer than a run, so that no
 /// stale entry is repaired by expiring.

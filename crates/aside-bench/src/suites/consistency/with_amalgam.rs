@@ -12,7 +12,7 @@ use aside_testkit::history::PendingWrite;
 use super::TTL;
 use super::database::Database;
 use super::workload::{Node, Refused};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::peers::wrong;
 
 pub(super) struct Amalgam {

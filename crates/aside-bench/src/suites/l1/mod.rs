@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Table};

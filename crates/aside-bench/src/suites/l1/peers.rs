@@ -18,7 +18,7 @@ use multi_tier_cache::{CacheManager, CacheStrategy, CacheTier, MokaCache, MokaCa
 use uuid::Uuid;
 
 use super::{contender, finished};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::Hero;
 use crate::peers::{Cacheable, by_name, wrong};
 use crate::rounds::Contender;

@@ -12,11 +12,12 @@ use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::{HEROES, Stage, hero_key, on_one_core};
+use crate::bare;
+use crate::error::Wrong;
 use crate::heroes::{Hero, InMemory, id};
 use crate::rounds::{Contender, alternate_figures, percentiles};
 use crate::socket::Socket;
 use crate::table::{Bound, Table};
-use crate::{Wrong, bare};
 
 const SOCKET: &str = "blocking socket";
 const SOCKET_DECODED: &str = "blocking socket, decoded";

@@ -9,11 +9,12 @@ use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, 
 use aside_testkit::RedisServer;
 use uuid::Uuid;
 
+use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, InMemory, id};
 use crate::rounds::undisturbed;
 use crate::stories::Story;
 use crate::table::Table;
-use crate::{Wrong, cores, servers};
+use crate::{cores, servers};
 
 /// How many heroes there are: the length of the list.
 const HEROES: u64 = 1_000;

@@ -9,10 +9,11 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use super::{HEROES, Stage, hero_key, on_one_core};
+use crate::error::Wrong;
 use crate::heroes::{Hero, id};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Table, Unit};
-use crate::{Wrong, bare, cores};
+use crate::{bare, cores};
 
 const BARE: &str = "redis, one GET per hit";
 const ASIDE: &str = "aside";

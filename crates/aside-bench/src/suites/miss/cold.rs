@@ -8,7 +8,7 @@ use aside_testkit::{PostgresServer, RedisServer};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::id;
 use crate::records::{Record, SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate_figures, percentiles};

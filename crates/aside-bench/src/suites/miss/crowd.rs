@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::{ALONE, READ, bypasses};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{Heroes, cached, id};
 use crate::rounds::{Contender, alternate, undisturbed};
 use crate::table::Table;

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use super::{ALONE, READ, bypasses};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{Hero, HeroIndex, id};
 use crate::rounds::{Contender, alternate, undisturbed};
 use crate::table::Table;

@@ -12,8 +12,9 @@ use aside::{CachedRepository, Repository};
 
 pub(crate) use processes::read as read_in_this_process;
 
+use crate::error::Wrong;
+use crate::servers;
 use crate::table::Table;
-use crate::{Wrong, servers};
 
 /// The duration of a database read.
 const READ: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
 use super::{ALONE, bypasses};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::id;
 use crate::records::SqlRecords;
 use crate::rounds::{Contender, alternate, undisturbed};

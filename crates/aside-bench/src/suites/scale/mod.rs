@@ -12,9 +12,10 @@ use aside::{CacheConfig, CacheService, Secret};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
+use crate::error::Wrong;
 use crate::rounds::{Contender, undisturbed};
+use crate::servers;
 use crate::table::Table;
-use crate::{Wrong, servers};
 
 /// How long each measurement takes.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use aside::{CacheConfig, CacheService, CachedRepository, Repository};
 use uuid::Uuid;
 
 use super::{Extent, connect, contender};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{InMemory, id};
 use crate::records::Record;
 use crate::rounds::{Contender, alternate};

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::{Extent, connect, contender};
-use crate::Wrong;
+use crate::error::Wrong;
 use crate::heroes::{InMemory, id};
 use crate::records::Record;
 use crate::rounds::{Contender, alternate};
