@@ -10,14 +10,14 @@
 //! a number. `generate` writes the code. Every module reports mistakes to
 //! `errors`, so that one build shows all of them.
 
-mod attribute;
 mod errors;
+mod attribute;
 mod fingerprint;
-mod generate;
 mod index;
-mod model;
 mod serde_attributes;
+mod model;
 mod shape;
+mod generate;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

@@ -44,9 +44,9 @@ pub use wait::{Outcome, eventually, eventually_blocking};
 mod error;
 pub use error::StartError;
 
-mod directory;
 mod port;
 mod process;
+mod directory;
 
 mod redis;
 pub use redis::{RedisOptions, RedisServer, Reply};

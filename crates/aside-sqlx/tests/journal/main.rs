@@ -2,9 +2,9 @@
 //! connections to them.
 
 mod commits;
+mod notes;
 mod foreign_rows;
 mod going_back;
-mod notes;
 
 use std::time::Duration;
 

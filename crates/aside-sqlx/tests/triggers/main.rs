@@ -1,9 +1,9 @@
 //! Triggers on real databases that programs without any cache write.
 
 mod books;
-mod collations;
 mod postgres;
 mod recording;
+mod collations;
 mod sqlite;
 
 use std::time::Duration;

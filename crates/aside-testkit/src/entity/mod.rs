@@ -1,8 +1,8 @@
 //! Checks if a type may be cached, by testing rows of the user's against the
 //! assumptions of the library.
 
-mod keys;
 mod problem;
+mod keys;
 mod text;
 
 use aside::{CacheStrategy, DefaultStrategy, Entity};

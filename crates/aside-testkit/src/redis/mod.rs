@@ -1,7 +1,7 @@
 //! A private Redis, or Valkey, for one test.
 
-mod launch;
 mod resp;
+mod launch;
 
 use std::collections::BTreeMap;
 use std::io;

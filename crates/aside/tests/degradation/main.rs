@@ -4,14 +4,14 @@
 //! in its row of `docs/faults.md`.
 
 mod another_process;
-mod audit;
 mod breaker;
 mod endings;
 mod histories;
+mod library;
 mod killed_writer;
 mod large_values;
-mod library;
 mod listener;
+mod audit;
 mod loads;
 mod mute_server;
 mod nested;

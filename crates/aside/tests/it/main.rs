@@ -6,9 +6,9 @@
 
 mod database;
 mod entities;
-mod epochs;
 mod tap;
 mod world;
+mod epochs;
 
 mod audit;
 mod batches;

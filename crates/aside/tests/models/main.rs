@@ -15,8 +15,8 @@
 //! A pass says that the rules are right. It does not say that the library
 //! follows them: the conformance suite and the tests under faults check that.
 
-mod explore;
 mod nibbles;
+mod explore;
 mod scripts;
 
 mod epochs;

@@ -5,9 +5,9 @@
 //! A build that refuses too many rows therefore fails, like one that serves
 //! another row.
 
+mod values;
 mod draws;
 mod rows;
-mod values;
 
 use std::cell::Cell;
 use std::sync::Arc;
