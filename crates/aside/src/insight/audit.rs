@@ -4,10 +4,10 @@
 //! A share of the hits is compared with the database after the reader has its
 //! answer. `cached_repository/audit.rs` describes a comparison and why it
 //! reports no false positives. This module bounds the work: hits are drawn at
-//! random and comparisons start at a steady rate, whatever the share. If the
-//! rate is used up, or the maximum number of comparisons is running, the hit is
-//! counted as dropped and nothing waits. A queue was rejected, because it would
-//! add load to a busy database.
+//! random and comparisons start at a steady rate, regardless of the share. If
+//! the rate is used up, or the maximum number of comparisons is running, the
+//! hit is counted as dropped and nothing waits. A queue was rejected, because
+//! it would add load to a busy database.
 //!
 //! The audit follows Polaris, which checks Meta's caches against their
 //! databases at several timescales, and the consistency tracing beside it

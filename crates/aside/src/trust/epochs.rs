@@ -1,29 +1,29 @@
-//! Epochs: forgetting a whole kind at once.
+//! Epochs: invalidation of a whole kind at once.
 //!
-//! Every kind has an epoch, the moment at which all of it was last forgotten,
-//! in milliseconds of the server's clock. Values are stamped with the epoch
-//! that was known before they were asked for, and one of an older epoch is not
-//! served, neither from Redis nor in process. So forgetting a kind is raising
-//! one number, however many keys there are; freeing their memory comes later.
+//! The epoch of a kind is the time of its last complete invalidation, in
+//! milliseconds of the server's clock. A value is stamped with the epoch known
+//! before it was requested. A value of an older epoch is not served, neither
+//! from Redis nor locally. So invalidating a kind raises one number, however
+//! many keys there are; memory is freed later.
 //!
-//! The numbers stand in one hash in Redis. Instances learn a new one from its
-//! message, and from the watcher, which reads the fields of its kinds with every
-//! PING. A number is adopted only if it is greater: a hash that was lost, or came
-//! back older, is raised again beyond what anybody knew.
+//! One hash in Redis holds all epochs. Instances learn a new one from its
+//! message, and from the watcher, which reads the fields of its kinds with
+//! every PING. An instance adopts only greater epochs. If the hash was lost or
+//! restored to an older state, it is raised again above every known epoch.
 //!
-//! Nor is it adopted if it is more than a minute ahead of the server's clock. No
-//! server wrote such a one, or one whose clock was wrong, and it would make every
-//! value of the kind worthless until that time comes.
+//! An epoch more than a minute ahead of the server's clock is not adopted
+//! either. It comes from no server, or from one with a wrong clock, and would
+//! make every value of the kind worthless until that time.
 //!
-//! An epoch that is not believed any more cannot simply be lowered: what it made
-//! worthless would be worth something again. So the same hash names an *era*, at
-//! random, which is part of the history that values are stamped with. The script
-//! that finds an epoch which it cannot have written begins another era in the same
-//! step, and no value of an earlier era is served. A database that went back does
-//! the same, since it concerns kinds that no instance here may know.
+//! An epoch that is no longer trusted cannot be lowered, because the values it
+//! invalidated would be valid again. So the same hash holds an *era*, a random
+//! number that is part of the history in every stamp. If the script finds an
+//! epoch that it cannot have written, it begins another era in the same step,
+//! and no value of an earlier era is served. A database that went back also
+//! begins one, because it affects kinds that no instance may know.
 //!
-//! An epoch in the name of the key was refused: a writer that knows the old
-//! name would quarantine a key that no reader of the new one looks at.
+//! An epoch in the name of the key was rejected: a writer that knows the old
+//! name would quarantine a key that readers of the new name do not use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,24 +33,24 @@ use parking_lot::RwLock;
 
 use crate::protocol::value::EPOCH_AHEAD_MILLIS;
 
-/// The last moment that a header has room for, in the year 2286.
+/// The last moment that fits into a header, in the year 2286.
 const LAST: u64 = 9_999_999_999_999;
 
-/// The epochs that this instance knows, of the kinds cached here.
+/// The known epochs of the kinds cached here.
 #[derive(Debug)]
 pub(crate) struct Epochs {
     known: RwLock<BTreeMap<&'static str, Arc<AtomicU64>>>,
-    /// What no epoch can be later than, by the server's clock.
+    /// The latest plausible epoch, by the server's clock.
     latest: AtomicU64,
 }
 
-/// An epoch that no server can have given now.
+/// An epoch that no server can have given by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Implausible;
 
 impl Epochs {
-    /// Nothing is plausible before the clock of a server is known; a tier in this
-    /// process has no other clock.
+    /// Creates epochs, none of which is plausible until a server's clock is
+    /// known. A tier inside this process has no other clock.
     pub(crate) fn new(of_server: bool) -> Self {
         Self {
             known: RwLock::default(),
@@ -58,22 +58,22 @@ impl Epochs {
         }
     }
 
-    /// The epoch of a kind that is cached here, as it is known and will be; zero
-    /// until then.
+    /// Returns the epoch of a kind cached here, updated as it changes; zero
+    /// until it is known.
     pub(crate) fn of(&self, kind: &'static str) -> Arc<AtomicU64> {
         let mut known = self.known.write();
         Arc::clone(known.entry(kind).or_default())
     }
 
-    /// What is known of a kind; zero for nothing yet, `None` for a kind that is
-    /// not cached here.
+    /// Returns the known epoch of a kind: zero if none yet, `None` if the kind
+    /// is not cached here.
     pub(crate) fn known(&self, kind: &str) -> Option<u64> {
         let known = self.known.read();
         Some(known.get(kind)?.load(Ordering::Acquire))
     }
 
-    /// Learns an epoch, unless a greater one is known, or the kind is not cached
-    /// here.
+    /// Adopts an epoch, unless a greater one is known, or the kind is not
+    /// cached here.
     pub(crate) fn adopt(&self, kind: &str, epoch: u64) -> Result<(), Implausible> {
         if !self.is_plausible(epoch) {
             return Err(Implausible);
@@ -84,19 +84,19 @@ impl Epochs {
         Ok(())
     }
 
-    /// Whether a server can have given this epoch.
+    /// Returns true if a server can have given this epoch.
     pub(crate) fn is_plausible(&self, epoch: u64) -> bool {
         epoch <= self.latest.load(Ordering::Acquire)
     }
 
-    /// Learns what time the server has, in milliseconds.
+    /// Records the server's time, in milliseconds.
     pub(crate) fn learn_time(&self, now: u64) {
         let latest = now.saturating_add(EPOCH_AHEAD_MILLIS).min(LAST);
         self.latest.store(latest, Ordering::Release);
     }
 
-    /// Forgets epochs that are not plausible any more, since the server's clock
-    /// was set right. For the beginning of an era alone; see above.
+    /// Resets epochs that are no longer plausible after the server's clock was
+    /// corrected. Only for the beginning of an era; see above.
     pub(crate) fn forget_implausible(&self) {
         for known in self.known.read().values() {
             let lower = |epoch| (!self.is_plausible(epoch)).then_some(0);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_of_a_clock_that_was_ahead_is_forgotten() {
+    fn an_epoch_of_a_clock_that_was_ahead_is_reset() {
         let epochs = epochs();
         epochs.of("hero");
         epochs.adopt("hero", 1_050_000).unwrap();

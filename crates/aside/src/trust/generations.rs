@@ -1,55 +1,55 @@
-//! Forgetting without looking anything up: one counter per stripe of keys.
+//! Generations: invalidation without a lookup, by striped counters.
 //!
-//! Every in-process entry remembers the generation its stripe had *before*
-//! the read that brought it was sent. To forget a key is to raise its
-//! stripe's generation: whatever was held under the old one is dead, and so is
-//! an insert still on its way, without any lock to race for.
+//! Each local entry stores the generation that its stripe had *before* its read
+//! was sent. Invalidating a key increments the generation of its stripe.
+//! Entries of older generations are then invalid, including inserts still in
+//! progress, without a lock.
 //!
-//! Keys share stripes, and where all of a stripe were forgotten with any, an
-//! update would cost a read of every row that shares its stripe. So a stripe
-//! remembers a tag of each of the keys that raised it last, and an entry outlives
-//! as many that were not its own. Two keys of one tag forget together, which
-//! costs a miss and nothing else.
+//! Keys share stripes. If each invalidation affected all keys of a stripe, an
+//! update would cost a read of every row in it. So a stripe remembers tags of
+//! the last keys that incremented it, and an entry survives that many
+//! increments by other keys. Two keys with the same tag invalidate each other,
+//! which only costs a miss.
 //!
-//! The connection generation is a stripe over everything: it is raised when
-//! messages may have been missed, and when one may mean anything. It has 32 bits,
-//! since every entry has one, and comes round. So twice a round everything that is
-//! held is thrown away for good (`Tiers::end_round`): what was held half a round
-//! ago is nowhere when its generation comes again.
+//! The connection generation is a stripe over all keys. It is incremented if
+//! messages may have been missed, or if a message may concern any key. It has
+//! only 32 bits, because every entry stores it, and so it wraps around. Twice
+//! per round all local entries are removed (`Tiers::end_round`), so none of
+//! half a round ago is left when its generation returns.
 
 use super::super::runtime::clock::Moment;
 use super::super::runtime::sync::Mutex;
 use super::super::runtime::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::proofs::Proofs;
 
-/// 256 KiB. A hit in process looks at one of them, so they share the processor's
-/// cache with the entries.
+/// 256 KiB. A local hit reads one of them, so they share the CPU cache with the
+/// entries.
 const STRIPES: usize = 1 << 15;
 
-/// The generations that in-process entries are checked against.
+/// The generations that local entries are checked against.
 pub(crate) struct Stripes {
     words: Box<[AtomicU64]>,
     connection: AtomicU32,
-    /// Of earlier connection generations. Locked by who ends one.
+    /// Of earlier connection generations. Locked by the thread that ends one.
     proofs: Mutex<Proofs>,
 }
 
-/// What stands in a stripe: its generation in the lower bits, and above it the
-/// tags of the keys that raised it, the last one lowest.
+/// A stripe: its generation in the lower bits, above it the tags of the keys
+/// that incremented it, the latest lowest.
 #[derive(Clone, Copy)]
 struct Word(u64);
 
-/// Bits of a generation; when it has been raised through all of them, everything
-/// is forgotten once.
+/// The bits of a generation; when it wraps around, everything is invalidated
+/// once.
 const GENERATION: u32 = 24;
-/// Bits of a tag.
+/// The bits of a tag.
 const TAG: u32 = 8;
 const MOST: u32 = (1 << GENERATION) - 1;
-/// How many tags there is room for.
+/// The number of tags in a stripe.
 const REMEMBERED: u32 = (u64::BITS - GENERATION) / TAG;
 
-/// The generations of one key at one moment; eleven bytes, since every entry has
-/// one.
+/// The generations of one key at one moment, in eleven bytes, because every
+/// entry stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(1))]
 pub(crate) struct Stamp {
@@ -71,13 +71,13 @@ impl Word {
         Self(tags << GENERATION | u64::from(generation))
     }
 
-    /// Whether nothing of the stamp's key has raised the stripe since.
+    /// Returns true if no increment since the stamp was for its key.
     #[inline]
     fn passes(self, stamp: Stamp) -> bool {
         self.generation() == stamp.generation || self.passes_others(stamp)
     }
 
-    /// Out of the way of the hit that nothing has happened to.
+    /// Kept out of line, so that the usual hit stays short.
     #[cold]
     fn passes_others(self, stamp: Stamp) -> bool {
         let since = self.generation().wrapping_sub(stamp.generation) & MOST;
@@ -100,7 +100,7 @@ impl Stripes {
         Self::of(STRIPES)
     }
 
-    /// Stripes of another number, a power of two.
+    /// Creates stripes of another number, a power of two.
     pub(crate) fn of(count: usize) -> Self {
         Self {
             words: (0..count).map(|_| AtomicU64::new(0)).collect(),
@@ -109,22 +109,22 @@ impl Stripes {
         }
     }
 
-    /// Which half of a round the connection generation is in.
+    /// Returns the half of a round that the connection generation is in.
     pub(crate) fn half(&self) -> u32 {
         self.connection.load(Ordering::Acquire) >> (u32::BITS - 1)
     }
 
-    /// As if so many connection generations had been.
+    /// Sets the connection generation.
     #[cfg(test)]
     pub(crate) fn skip_to(&self, connection: u32) {
         self.connection.store(connection, Ordering::Release);
     }
 
-    /// Which stripe a key belongs to, by its hash, and its tag there.
+    /// Returns the stripe of a key, by its hash, and its tag there.
     fn place(&self, hash: u64) -> (u16, u8) {
         let [low, high, tag, ..] = hash.to_le_bytes();
         let last = self.words.len() - 1;
-        // No more than all the stripes that there may be.
+        // The maximum number of stripes.
         let last = u16::try_from(last).unwrap_or(u16::MAX);
         (u16::from_le_bytes([low, high]) & last, tag)
     }
@@ -134,7 +134,7 @@ impl Stripes {
         Word(self.words[usize::from(stripe)].load(Ordering::Acquire))
     }
 
-    /// The stamp that an entry gets if it is read from now on.
+    /// Returns the stamp of an entry whose read begins now.
     pub(crate) fn stamp(&self, hash: u64) -> Stamp {
         let (stripe, tag) = self.place(hash);
         Stamp {
@@ -145,28 +145,28 @@ impl Stripes {
         }
     }
 
-    /// Whether nothing that may mean the key was forgotten since the stamp was
-    /// taken.
+    /// Returns true if nothing that may concern the key was invalidated since
+    /// the stamp.
     #[inline]
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
         self.word(stamp.stripe).passes(stamp)
             && self.connection.load(Ordering::Acquire) == stamp.connection
     }
 
-    /// Forgets a key, and what shares its stripe and its tag.
+    /// Invalidates a key, and keys of its stripe with the same tag.
     pub(crate) fn forget(&self, hash: u64) {
         let (stripe, tag) = self.place(hash);
         self.raise(stripe, tag, |_| true);
     }
 
-    /// Raises a stripe in the name of a tag if what stands there is `fit`;
-    /// answers its new generation.
+    /// Increments a stripe with a tag if `fit` accepts its word. Returns the
+    /// new generation.
     fn raise(&self, stripe: u16, tag: u8, fit: impl Fn(Word) -> bool) -> Option<u32> {
         let raise = |word| {
             let word = Word(word);
             let fits = fit(word);
-            // What was held under the generations that will come again must be
-            // dead by another sign before the first of them does.
+            // Entries of the generations that will be reused must be invalid by
+            // another sign before the first reuse.
             if fits && word.generation() == MOST {
                 self.forget_all();
             }
@@ -179,9 +179,9 @@ impl Stripes {
             .map(|before| Word(before).raised(tag).generation())
     }
 
-    /// Forgets the key of a stamp but for what has the stamp, for which a new one
-    /// is given; `None`, and nothing is forgotten, if it had been forgotten
-    /// before.
+    /// Invalidates the key of a stamp except for the copy that has the stamp,
+    /// and returns a new stamp for that copy. Returns `None`, and invalidates
+    /// nothing, if the key was invalidated before.
     pub(crate) fn renew(&self, stamp: Stamp) -> Option<Stamp> {
         let current = |word: Word| word.generation() < MOST && word.passes(stamp);
         let generation = self.raise(stamp.stripe, stamp.tag, current)?;
@@ -191,24 +191,24 @@ impl Stripes {
         })
     }
 
-    /// Forgets everything, because of what was heard.
+    /// Invalidates everything, because of a message.
     pub(crate) fn forget_all(&self) {
         let mut proofs = self.proofs.lock();
         proofs.heard();
         self.connection.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Forgets everything, because messages may have been missed since the
-    /// proof given at `proved`.
+    /// Invalidates everything, because messages may have been missed since the
+    /// proof of `proved`.
     pub(crate) fn lose_touch(&self, proved: Moment) {
         let mut proofs = self.proofs.lock();
         let ended = self.connection.fetch_add(1, Ordering::AcqRel);
         proofs.deaf(ended, proved);
     }
 
-    /// Since when what has the stamp may be behind; `None` if something was
-    /// heard since that may mean it. `proved` is the date of the last proof,
-    /// looked up before.
+    /// Returns since when a copy with the stamp may be stale; `None` if a
+    /// message since then may concern it. `proved` is the date of the last
+    /// proof, read before.
     pub(crate) fn proved(&self, stamp: Stamp, proved: Moment) -> Option<Moment> {
         let proofs = self.proofs.lock();
         let unheard = self.word(stamp.stripe).passes(stamp);
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generation_that_comes_again_brings_nothing_back() {
+    fn a_reused_generation_revives_nothing() {
         let stripes = Stripes::new();
         let old = stripes.stamp(7);
         stripes.words[7].store(MOST.into(), Ordering::Release);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_taken_before_the_forgetting_is_dead_on_arrival() {
+    fn a_stamp_taken_before_an_invalidation_is_invalid() {
         let stripes = Stripes::new();
         let before = stripes.stamp(7);
         stripes.forget(7);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_outlives_some_of_the_others_of_its_stripe_and_never_itself() {
+    fn an_entry_survives_other_keys_of_its_stripe_only() {
         let key = |tag: u64| 7 | tag << 16;
         let stripes = Stripes::new();
         let held = stripes.stamp(key(1));
@@ -252,7 +252,7 @@ mod tests {
             stripes.forget(key(other));
             assert!(stripes.is_current(held), "after {other}");
         }
-        // Who was the first is not known any more.
+        // The first tag has been replaced.
         stripes.forget(key(9));
         assert!(!stripes.is_current(held));
 
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn who_went_deaf_knows_since_when_until_something_is_heard() {
+    fn a_lost_connection_keeps_its_date_until_a_message() {
         let stripes = Stripes::new();
         let (early, late) = (Moment::from_millis(1), Moment::from_millis(2));
         let (one, other) = (stripes.stamp(1), stripes.stamp(2));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_renewed_while_the_others_of_its_stripe_pass() {
+    fn renewing_a_stamp_spares_the_rest_of_its_stripe() {
         let stripes = Stripes::new();
         let (kept, passing) = (stripes.stamp(1), stripes.stamp(1));
         let renewed = stripes.renew(kept).unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_all_reaches_every_stripe() {
+    fn invalidating_all_reaches_every_stripe() {
         let stripes = Stripes::new();
         let (one, other) = (stripes.stamp(1), stripes.stamp(2));
         stripes.forget_all();

@@ -1,19 +1,19 @@
-//! Whether this instance may trust what Redis and its own memory hold.
+//! The link: may this instance trust Redis and its local copies?
 //!
-//! Trust is a proof with a date. A PONG to a PING that was sent at `t`, on the
-//! connection that carries the invalidations, proves that every message
-//! published before `t` has been applied here; it is good for H, the staleness
-//! bound. Nothing has to notice a loss for the trust to end.
+//! Trust is a proof with a date. If a PING was sent at `t` on the connection
+//! that carries the invalidations, its PONG proves that every message published
+//! before `t` has been applied here. The proof lasts for H, the staleness
+//! bound. Trust ends with time, even if no loss is detected.
 //!
-//! Suspicion ends it at once: an operation that got no answer may have been a
-//! quarantine, and what is read afterwards proves nothing. It is over when a
-//! PING sent *after* it was raised has been answered; suspicions are counted
-//! rather than timed, so no clock takes part.
+//! A suspicion ends trust at once. An operation without a reply may have been a
+//! quarantine, so later reads prove nothing. The suspicion ends when a PING
+//! sent *after* it is answered. Suspicions are counted rather than timed, so no
+//! clock is involved.
 //!
-//! And trust is in one history. A server that restarts, is restored or is
-//! promoted may have lost what it had acknowledged, and begins another
-//! history, which it names (`master_replid`). Values are stamped with the tag
-//! of the history they were filled in, and none from another is served.
+//! Failover. Trust belongs to one history. A server that is restarted, restored
+//! or promoted may have lost acknowledged writes, and begins another history,
+//! identified by `master_replid`. Values are stamped with the history of their
+//! fill, and values of another history are not served.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,40 +32,40 @@ use crate::runtime::simulated::{self, Rule, watch};
 use crate::trust::generations::Stripes;
 use crate::trust::refusal::advice;
 
-/// The most reasons that are told apart: an impostor may give another one each
-/// time.
+/// The maximum number of distinct reasons, because a hostile server may send a
+/// new one each time.
 const MOST_REASONS: usize = 16;
 
 /// The state of the link to one primary.
 pub(crate) struct Link {
     stripes: Arc<Stripes>,
-    /// H: how long one proof lasts.
+    /// H: how long a proof lasts.
     bound: Duration,
-    /// The same as it is compared with on every hit.
+    /// The same in milliseconds, compared on every hit.
     bound_millis: u64,
     /// When the last answered PING was sent, in milliseconds.
     synced: AtomicU64,
     raised: AtomicU64,
     cleared: AtomicU64,
-    /// The latest suspicion that an error reply raised.
+    /// The number of the latest suspicion caused by an error reply.
     refused: AtomicU64,
     /// How many suspicions a PONG has answered.
     proved: AtomicU64,
-    /// Whether a journal must be drained as well before they are over.
+    /// True if ending a suspicion also requires draining a journal.
     journalled: AtomicBool,
     undrained: Notify,
-    /// The tag of the server's history; zero until it is known.
+    /// The server's history; zero until it is known.
     tag: watch::Sender<u64>,
-    /// The era of what is cached in it; see `trust/epochs.rs`.
+    /// The era of the values cached in it; see `trust/epochs.rs`.
     era: AtomicU64,
-    /// What the log said last, so that it speaks once per change.
+    /// The state last logged, so that each change is logged once.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
-    /// Why Redis is not used, or was not.
+    /// The reason why Redis is bypassed, or last was.
     reason: Mutex<String>,
-    /// For which reasons there was no connection since there was one.
+    /// The reasons why connecting failed since the last success.
     unreachable: Mutex<BTreeSet<String>>,
-    /// Since when no proof has been good, for `aside_unsynced_seconds_total`.
+    /// The time without a valid proof, for `aside_unsynced_seconds_total`.
     unsynced_millis: AtomicU64,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Debug for Link {
     }
 }
 
-/// Why the link is suspect.
+/// The cause of a suspicion.
 #[derive(Clone, Debug)]
 pub(crate) enum Suspicion {
     TimedOut,
@@ -95,23 +95,22 @@ pub(crate) enum Suspicion {
 impl fmt::Display for Suspicion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut => formatter.write_str("an operation was not answered in time"),
-            Self::Disconnected => formatter.write_str("the connection is lost"),
-            Self::LatePong => formatter.write_str("Redis answers too slowly"),
+            Self::TimedOut => formatter.write_str("no reply within the operation timeout"),
+            Self::Disconnected => formatter.write_str("the connection was lost"),
+            Self::LatePong => formatter.write_str("Redis replies too slowly"),
             Self::Refused(code) => {
                 let advice = advice(code);
                 write!(formatter, "Redis refused an operation with {code}{advice}")
             }
             Self::NotPrimary => formatter.write_str("the server is not a primary"),
             Self::OtherHistory => {
-                formatter.write_str("its connections lead to servers of different histories")
+                formatter.write_str("its connections reach servers with different histories")
             }
             Self::TaskPanicked => {
-                formatter.write_str("a task that keeps this instance in step panicked")
+                formatter.write_str("a background task of this instance panicked")
             }
             Self::RuntimeEnded => formatter.write_str(
-                "the runtime that this service was connected on has ended; it goes on with its \
-                 next use on another one",
+                "the runtime of this service has ended; the next use moves it to another one",
             ),
             Self::BreakerOpen => formatter.write_str("the circuit breaker is open"),
         }
@@ -119,7 +118,7 @@ impl fmt::Display for Suspicion {
 }
 
 impl Link {
-    /// A link that starts suspect.
+    /// Creates a link that starts suspect.
     pub(crate) fn new(stripes: Arc<Stripes>, bound: Duration) -> Self {
         Self {
             stripes,
@@ -136,13 +135,13 @@ impl Link {
             era: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
-            reason: Mutex::new("there was no connection yet".to_owned()),
+            reason: Mutex::new("no connection yet".to_owned()),
             unreachable: Mutex::default(),
             unsynced_millis: AtomicU64::new(0),
         }
     }
 
-    /// A link to a tier inside this process, which no message can miss.
+    /// Creates a link to a tier inside this process, which misses no message.
     pub(crate) fn always(stripes: Arc<Stripes>) -> Self {
         let link = Self::new(stripes, Duration::MAX);
         link.cleared.store(1, Ordering::Release);
@@ -152,7 +151,7 @@ impl Link {
         link
     }
 
-    /// Whether there is a server at its other end.
+    /// Returns true if the link leads to a server.
     pub(crate) fn is_remote(&self) -> bool {
         self.bound < Duration::MAX
     }
@@ -161,8 +160,8 @@ impl Link {
         self.bound
     }
 
-    /// Whether an in-process entry may be served at `now`. Suspicion needs no
-    /// look here: it has raised the connection generation.
+    /// Returns true if a local entry may be served at `now`. Suspicions need no
+    /// check here, because each increments the connection generation.
     #[inline]
     pub(crate) fn is_synced(&self, now: Moment) -> bool {
         #[cfg(test)]
@@ -172,25 +171,26 @@ impl Link {
         now.millis().saturating_sub(self.proved_at().millis()) <= self.bound_millis
     }
 
-    /// Before when every message has been applied here.
+    /// Returns the time before which every message has been applied here.
     #[inline]
     pub(crate) fn proved_at(&self) -> Moment {
         Moment::from_millis(self.synced.load(Ordering::Acquire))
     }
 
-    /// Whether Redis may be asked.
+    /// Returns true if Redis may be used.
     pub(crate) fn is_usable(&self) -> bool {
         self.cleared.load(Ordering::Acquire) == self.raised.load(Ordering::Acquire)
             && self.is_synced(Moment::now())
     }
 
-    /// The number that a PING takes along; see [`Link::pong`].
+    /// Returns the number of suspicions before a PING; see [`Link::pong`].
     pub(crate) fn suspicions(&self) -> u64 {
         self.raised.load(Ordering::Acquire)
     }
 
-    /// Whether one of the first `suspicions`, not ended yet, was raised by an
-    /// error reply: the server answers, so a PONG alone says nothing.
+    /// Returns true if one of the first `suspicions` is still active and was
+    /// caused by an error reply. Such a server is alive, so a PONG alone proves
+    /// nothing.
     pub(crate) fn was_refused(&self, suspicions: u64) -> bool {
         let refused = self.refused.load(Ordering::Acquire);
         self.cleared.load(Ordering::Acquire) < refused && refused <= suspicions
@@ -202,48 +202,54 @@ impl Link {
         if matches!(why, Suspicion::Refused(_)) {
             self.refused.fetch_max(number, Ordering::AcqRel);
         }
-        // After the raise: who took a stamp in between finds itself
-        // suspect, who takes one later finds a new generation.
+        // After the suspicion is counted: a reader with an earlier stamp finds
+        // itself suspect, and a later one finds a new generation.
         self.stripes.lose_touch(self.proved_at());
         let reason = why.to_string();
         if self.reported_up.swap(false, Ordering::AcqRel) {
             self.is_new(&reason);
-            tracing::error!(reason, "Redis is not used until it answers again");
+            tracing::error!(
+                reason,
+                "Redis bypassed until it answers again: reads go to the database"
+            );
         } else if matches!(why, Suspicion::Refused(_) | Suspicion::RuntimeEnded)
             && self.is_new(&reason)
         {
-            tracing::error!(reason, "Redis is not used before it answers otherwise");
+            tracing::error!(
+                reason,
+                "Redis bypassed until the cause is fixed: reads go to the database"
+            );
         } else if !self.ever_up.load(Ordering::Acquire) {
-            tracing::debug!(reason, "Redis is not used yet");
+            tracing::debug!(reason, "Redis not used yet");
         }
         *self.reason.lock() = reason;
     }
 
-    /// There is no connection, and why; the log says it once for as long as
-    /// there is none, since it is tried several times a second.
+    /// Records why there is no connection. Each reason is logged once per
+    /// outage, because connecting is retried several times per second.
     pub(crate) fn cannot_connect(&self, reason: &str) {
         if self.is_new(reason) {
             tracing::error!(
                 error = %reason,
-                "no connection to Redis; it is tried again"
+                "no connection to Redis; retrying"
             );
         }
         reason.clone_into(&mut self.reason.lock());
     }
 
-    /// Whether a reason was not given since Redis was last used.
+    /// Returns true if the reason is new since Redis was last used.
     fn is_new(&self, reason: &str) -> bool {
         let mut known = self.unreachable.lock();
         known.len() < MOST_REASONS && known.insert(reason.to_owned())
     }
 
-    /// Why Redis is not used, or was not when it was last not used.
+    /// Returns the reason why Redis is bypassed, or last was.
     pub(crate) fn reason(&self) -> String {
         self.reason.lock().clone()
     }
 
-    /// Takes a PONG to the PING sent at `sent`, before which `suspicions`
-    /// had been raised.
+    /// Applies a PONG to the PING sent at `sent`, when `suspicions` had been
+    /// counted.
     pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
         self.synced.fetch_max(sent.millis(), Ordering::AcqRel);
         self.proved.fetch_max(suspicions, Ordering::AcqRel);
@@ -255,32 +261,32 @@ impl Link {
         self.report();
     }
 
-    /// From now on a suspicion is over only when the journal has been drained
-    /// as well, which nobody has done yet.
+    /// Makes every suspicion, including a first one, last until the journal has
+    /// been drained as well.
     pub(crate) fn require_drain(&self) {
         self.journalled.store(true, Ordering::Release);
         self.raised.fetch_add(1, Ordering::AcqRel);
         self.stripes.lose_touch(self.proved_at());
     }
 
-    /// Whether a journal is drained here.
+    /// Returns true if a journal is drained here.
     pub(crate) fn is_journalled(&self) -> bool {
         self.journalled.load(Ordering::Acquire)
     }
 
-    /// How many suspicions a PONG has answered: to be asked before the SELECT
-    /// that drains the journal begins; see [`Link::drained`].
+    /// Returns how many suspicions a PONG has answered. Read it before the
+    /// SELECT that drains the journal; see [`Link::drained`].
     pub(crate) fn proved(&self) -> u64 {
         self.proved.load(Ordering::Acquire)
     }
 
-    /// Every row that the journal held has been worked off.
+    /// Records that every row in the journal has been applied.
     pub(crate) fn drained(&self, proved: u64) {
         self.cleared.fetch_max(proved, Ordering::AcqRel);
         self.report();
     }
 
-    /// Waits for a PONG that only the journal keeps from ending a suspicion.
+    /// Waits for a PONG whose suspicion lasts only because of the journal.
     pub(crate) async fn undrained(&self) {
         self.undrained.notified().await;
     }
@@ -289,58 +295,60 @@ impl Link {
         if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
             self.ever_up.store(true, Ordering::Release);
             self.unreachable.lock().clear();
-            tracing::info!("Redis is used: this instance is in step with it");
+            tracing::info!("Redis is used: this instance is connected and up to date");
         }
     }
 
-    /// The tag of the history that the server is in.
+    /// Returns the server's history.
     pub(crate) fn tag(&self) -> u64 {
         *self.tag.borrow()
     }
 
-    /// The tag of the history that values must come from: the server's, in the era
-    /// that it is.
+    /// Returns the history that values must have: the server's, combined with
+    /// its era.
     pub(crate) fn history(&self) -> u64 {
         self.tag() ^ self.era.load(Ordering::Acquire)
     }
 
-    /// Learns which era it is, to be told before a PONG of the same round counts.
-    /// Whether it is another one.
+    /// Records the era, before the PONG of the same round counts. Returns true
+    /// if it changed.
     pub(crate) fn learn_era(&self, era: u64) -> bool {
         let before = self.era.swap(era, Ordering::AcqRel);
         if before != era {
-            // The era first: whoever has the new generation has the new era.
+            // The era first: a reader of the new generation also sees the new
+            // era.
             self.stripes.lose_touch(self.proved_at());
         }
         before != era
     }
 
-    /// The era that was learnt last; zero for the first.
+    /// Returns the last known era; zero for the first.
     pub(crate) fn era(&self) -> u64 {
         self.era.load(Ordering::Acquire)
     }
 
-    /// Follows the tag as it changes.
+    /// Subscribes to the server's history.
     pub(crate) fn tags(&self) -> watch::Receiver<u64> {
         self.tag.subscribe()
     }
 
-    /// Learns which history the server is in, to be told before a PONG of the
-    /// same round counts.
+    /// Records the server's history, before the PONG of the same round counts.
     pub(crate) fn learn_tag(&self, tag: u64) {
         let before = self.tag.send_replace(tag);
         if before != tag {
-            // The tag first: whoever has the new generation has the new tag.
+            // The history first: a reader of the new generation also sees the
+            // new history.
             self.stripes.lose_touch(self.proved_at());
             if before != 0 {
                 tracing::warn!(
-                    "Redis began another history: what it cached before is not served any more"
+                    "Redis has a new history: values cached before are no longer served"
                 );
             }
         }
     }
 
-    /// The proofs of an earlier connection say nothing about this one.
+    /// Discards the proofs of an earlier connection, which say nothing about
+    /// this one.
     pub(crate) fn unsync(&self) {
         let proved = self.synced.swap(Moment::NEVER.millis(), Ordering::AcqRel);
         self.stripes.lose_touch(Moment::from_millis(proved));
@@ -348,12 +356,12 @@ impl Link {
 
     /// Ends trust for good.
     pub(crate) fn close(&self) {
-        // Out of reach of every PONG, with room for operations that fail yet.
+        // Beyond every PONG, with room for further suspicions.
         self.raised.store(u64::MAX / 2, Ordering::Release);
         self.unsync();
     }
 
-    /// Adds to the time without a good proof.
+    /// Adds to the time without a valid proof.
     pub(crate) fn count_unsynced(&self, time: Duration) {
         self.unsynced_millis
             .fetch_add(whole_millis(time), Ordering::Relaxed);
@@ -388,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspicion_forgets_what_this_process_holds() {
+    fn a_suspicion_invalidates_local_copies() {
         let (stripes, link) = link();
         link.pong(Moment::now(), link.suspicions());
         let stamp = stripes.stamp(1);
@@ -397,14 +405,14 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_a_journal_a_suspicion_ends_when_it_has_been_drained_since() {
+    fn with_a_journal_a_suspicion_ends_after_a_drain() {
         let (_, link) = link();
         link.pong(Moment::now(), link.suspicions());
         link.require_drain();
         assert!(!link.is_usable());
         let early = link.proved();
         link.pong(Moment::now(), link.suspicions());
-        // A SELECT that began before the PONG says nothing.
+        // A SELECT that began before the PONG proves nothing.
         link.drained(early);
         assert!(!link.is_usable());
         link.drained(link.proved());
@@ -412,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_good_for_the_bound_and_no_longer() {
+    fn a_proof_expires_after_the_bound() {
         let link = Link::new(Arc::new(Stripes::new()), Duration::from_millis(500));
         let sent = Moment::from_millis(10_000);
         link.pong(sent, link.suspicions());

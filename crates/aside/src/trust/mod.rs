@@ -1,8 +1,8 @@
-//! May a copy be used now?
+//! Trust: may a copy be used now?
 //!
-//! A copy in process is valid while its generations are what they were when it was
-//! taken, and while the link has proved recently that nothing was missed. A value in
-//! Redis is valid in the epoch of its kind, unless its key is not released yet.
+//! A local copy is valid while its generations are unchanged since it was taken
+//! and the link has recently proved that no message was missed. A value in
+//! Redis is valid in the epoch of its kind, unless its key is unreleased.
 
 pub(crate) mod breaker;
 pub(crate) mod epochs;

@@ -1,27 +1,26 @@
-//! Until when what was held under an earlier connection generation was proved
-//! to be the newest.
+//! Last proofs of ended connection generations.
 //!
-//! A connection generation ends for one of two reasons. Something was heard
-//! that may mean any entry, and then none of them may be served again. Or this
-//! instance has gone deaf: it may have missed a message, and does not know
-//! which. What it held then was the newest when the last proof was given, and
-//! is no further behind than that. Nothing serves it for that by itself; a
-//! strategy that allows stale values on errors does.
+//! A connection generation ends for one of two reasons. A message concerned any
+//! entry: then no entry may be served again. Or the connection was lost: this
+//! instance may have missed a message about any entry. Its entries were current
+//! at the last proof, and are at most as stale as that. By default they are not
+//! served either, but a strategy may allow stale values on errors.
 
 use std::collections::VecDeque;
 
 use super::super::runtime::clock::Moment;
 
-/// Changes of the last proof that are remembered. One is added each time the
-/// proofs go on after a silence, so this is hours of a bad connection.
+/// The maximum number of remembered proofs. One is added each time a connection
+/// is lost after a new proof, so this covers hours of a bad connection.
 const MOST: usize = 64;
 
-/// The last proofs of the generations that ended in deafness, oldest first.
+/// The last proofs of the generations that ended with a lost connection, oldest
+/// first.
 #[derive(Debug, Default)]
 pub(crate) struct Proofs(VecDeque<Ended>);
 
-/// Generations, one after the other, that ended with the same last proof: an
-/// outage makes many.
+/// Consecutive generations that ended with the same last proof; an outage
+/// causes many.
 #[derive(Debug)]
 struct Ended {
     first: u32,
@@ -30,7 +29,7 @@ struct Ended {
 }
 
 impl Proofs {
-    /// `generation` ends in deafness, and was last proved at `proved`.
+    /// Ends `generation` because of a lost connection, last proved at `proved`.
     pub(crate) fn deaf(&mut self, generation: u32, proved: Moment) {
         match self.0.back_mut() {
             Some(ended)
@@ -51,13 +50,13 @@ impl Proofs {
         }
     }
 
-    /// A generation ends because of what was heard.
+    /// Ends a generation because of a message.
     pub(crate) fn heard(&mut self) {
         self.0.clear();
     }
 
-    /// When what was held under `generation` was last proved to be the newest,
-    /// if nothing has been heard since that may mean any of it.
+    /// Returns when entries of `generation` were last proved current, if no
+    /// message since then may concern them.
     pub(crate) fn of(&self, generation: u32) -> Option<Moment> {
         let ended = self.0.iter().find(|ended| generation <= ended.last)?;
         (ended.first <= generation).then_some(ended.proved)
@@ -72,7 +71,7 @@ mod tests {
     const LATE: Moment = Moment::from_millis(20);
 
     #[test]
-    fn a_generation_keeps_its_own_last_proof_through_an_outage_of_any_length() {
+    fn a_generation_keeps_its_last_proof_in_a_long_outage() {
         let mut proofs = Proofs::default();
         proofs.deaf(3, EARLY);
         for generation in 4..10_000 {
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_ends_all_that_was_held_before() {
+    fn a_message_ends_all_earlier_generations() {
         let mut proofs = Proofs::default();
         proofs.deaf(3, EARLY);
         proofs.heard();
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_proofs_is_bounded() {
         let mut proofs = Proofs::default();
         for generation in 0..1_000 {
             proofs.deaf(generation, Moment::from_millis(generation.into()));

@@ -1,12 +1,11 @@
-//! Keys that this instance does not trust Redis with.
+//! Unreleased keys: keys for which this instance does not trust Redis.
 //!
-//! A key is held from the moment a write could not have its quarantine
-//! acknowledged until Redis has acknowledged the release that followed the
-//! verdict. Meanwhile the value in Redis may be older than the database, so
-//! reads of the key pass Redis by.
+//! A key is unreleased from a write whose quarantine was not acknowledged until
+//! Redis acknowledges the release after the verdict. In between, the value in
+//! Redis may be older than the database, so reads of the key bypass Redis.
 //!
-//! A long outage with many writes must not grow memory for ever: beyond a
-//! bound a whole kind is held instead of its keys.
+//! A long outage with many writes must not grow memory without limit: above a
+//! bound, whole kinds are tracked instead of keys.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,17 +15,17 @@ use parking_lot::Mutex;
 
 use crate::entity::key::Key;
 
-/// Beyond this many held keys, kinds are held as a whole.
+/// Above this number of keys, kinds are tracked as a whole.
 const MOST_KEYS: usize = 100_000;
 
-/// The held keys, with how many writes hold each.
+/// The unreleased keys, with the number of writes of each.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Zero in the normal case, which then costs one load.
+    /// Normally zero, so that a check costs one load.
     count: AtomicUsize,
     keys: Mutex<HashMap<Key, u32>>,
-    /// Kinds held as a whole, as the beginning of their keys, with how many
-    /// writes asked for it.
+    /// Kinds tracked as a whole, by the prefix of their keys, with the number
+    /// of writes.
     kinds: Mutex<HashMap<String, u64>>,
 }
 
@@ -41,14 +40,14 @@ impl Held {
                     .any(|kind| key.as_str().starts_with(kind)))
     }
 
-    /// Holds a key once more. The stripe must be bumped afterwards: whoever
-    /// sees the new generation must see the key held.
+    /// Adds a write of a key. Its generation must be incremented afterwards: a
+    /// reader that sees the new generation must see the key as unreleased.
     pub(crate) fn hold(&self, key: &Key) {
         *self.keys.lock().entry(key.clone()).or_default() += 1;
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Ends one holding of a key.
+    /// Removes a write of a key.
     pub(crate) fn let_go(&self, key: &Key) {
         if let Entry::Occupied(mut held) = self.keys.lock().entry(key.clone()) {
             *held.get_mut() -= 1;
@@ -59,7 +58,7 @@ impl Held {
         }
     }
 
-    /// Holds every key that begins with `prefix`; false if that is so already.
+    /// Adds every key with `prefix`; returns false if they were added already.
     pub(crate) fn hold_kind(&self, prefix: &str) -> bool {
         let mut kinds = self.kinds.lock();
         let writes = kinds.entry(prefix.to_owned()).or_default();
@@ -71,15 +70,15 @@ impl Held {
         new
     }
 
-    /// How many writes hold a kind; to be asked before Redis is made to
-    /// forget it, for [`Held::let_kind_go`].
+    /// Returns how many writes made a kind unreleased. Read it before Redis
+    /// invalidates the kind, for [`Held::let_kind_go`].
     pub(crate) fn holders_of_kind(&self, prefix: &str) -> u64 {
         self.kinds.lock().get(prefix).copied().unwrap_or(0)
     }
 
-    /// Ends the holding of a kind that Redis has forgotten for the first
-    /// `holders` writes; false if one came later, for which it must forget
-    /// the kind once more.
+    /// Removes a kind that Redis has invalidated for the first `holders`
+    /// writes. Returns false if there was a later one, for which Redis must
+    /// invalidate the kind again.
     pub(crate) fn let_kind_go(&self, prefix: &str, holders: u64) -> bool {
         let mut kinds = self.kinds.lock();
         let now = kinds.get(prefix).copied().unwrap_or(0);
@@ -89,12 +88,12 @@ impl Held {
         now == holders
     }
 
-    /// Whether keys should no longer be held one by one.
+    /// Returns true if single keys should no longer be added.
     pub(crate) fn is_full(&self) -> bool {
         self.count.load(Ordering::Acquire) >= MOST_KEYS
     }
 
-    /// How many holdings there are.
+    /// Returns the number of writes and kinds.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_held_by_two_writes_is_held_until_both_let_go() {
+    fn a_key_is_unreleased_until_all_its_writes_are() {
         let (held, key) = (Held::default(), Key::new("hero:1"));
         held.hold(&key);
         held.hold(&key);
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_kind_holds_its_keys_and_no_other() {
+    fn an_unreleased_kind_covers_exactly_its_keys() {
         let held = Held::default();
         assert!(held.hold_kind("hero:") && !held.hold_kind("hero:"));
         assert!(held.contains(&Key::new("hero:1")) && !held.contains(&Key::new("heroine:1")));
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_stays_held_for_a_write_that_came_while_redis_forgot_it() {
+    fn a_kind_stays_unreleased_for_a_later_write() {
         let held = Held::default();
         held.hold_kind("hero:");
         let holders = held.holders_of_kind("hero:");

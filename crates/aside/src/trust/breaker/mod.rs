@@ -1,28 +1,28 @@
 //! The circuit breaker of one server: closed, open, half-open.
 //!
-//! The link ends trust at a single operation without an answer, and trusts
-//! again with the next PONG. That is right for a server that is there or is
-//! not, and wrong for two others: one that answers PINGs and lets what matters
-//! run into the deadline, for which a read would wait again after every PONG,
-//! and one that answers everything, slowly. So what became of each operation
-//! is counted over a rolling window, and where too much of it failed or was
-//! slow, the breaker opens: a suspicion that no PONG ends by itself.
+//! The link ends trust after a single operation without a reply, and restores
+//! it with the next PONG. That suits a server that is either up or down. It
+//! does not suit a server that replies to PINGs while other operations time
+//! out, because a read would wait again after every PONG, nor a server that
+//! answers everything slowly. So the results of operations are counted over a
+//! rolling window. If too many failed or were slow, the breaker opens: a
+//! suspicion that a PONG alone does not end.
 //!
-//! It also opens where the link has been without trust for as long as the
-//! window, whatever the traffic: a busy service sees only as many failures as
-//! it had operations in flight, few beside the successes before them, and is
-//! the one that must not come back all at once.
+//! It also opens if the link was untrusted for as long as the window,
+//! regardless of traffic. A busy service sees only as many failures as it had
+//! operations in flight, few compared with the successes before. That service
+//! in particular must not resume all at once.
 //!
-//! After a pause a write and a read of a key that nobody reads are tried, and
-//! their success half-opens it. Writes then do the whole protocol, and of the
-//! reads a share that grows until it is all of them; the others pass Redis by,
-//! through the guard in front of the database. So neither meets everybody in
-//! the same instant, and as pauses, ramps and draws are random, many instances
-//! do not come back in step. A failure meanwhile opens it again; a ramp that
-//! came to its end closes it.
+//! After a pause, a write and a read of an unused key probe the server, and
+//! their success half-opens the breaker. Writes then follow the whole protocol,
+//! and a growing share of reads uses Redis. The other reads bypass it, through
+//! the bulkhead in front of the database. So neither Redis nor the database
+//! gets the full load at once. Pauses, ramps and draws are random, so instances
+//! do not resume in step. A failure during the ramp opens the breaker again;
+//! the end of the ramp closes it.
 //!
-//! A read that is not admitted goes the way of any bypass, so no rule of the
-//! protocol depends on a draw.
+//! A read that is not admitted is a normal bypass, so no rule of the protocol
+//! depends on a draw.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,40 +30,40 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What the rolling window is made of: five seconds.
+/// The number of slots in the rolling window of five seconds.
 const SLOTS: usize = 10;
 const SLOT: Duration = Duration::from_millis(500);
 
-/// How long a link may be without trust before the breaker opens.
+/// How long a link may be untrusted before the breaker opens.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// Fewer failed or slow operations within the window say nothing; so many
-/// open the breaker if they are at least half of all.
+/// The minimum number of failed or slow operations in the window; they open the
+/// breaker if they are at least half of all.
 const LEAST_BAD: u32 = 5;
 
-/// The shortest and the longest time for which it stays open unprobed. Short,
-/// because it is also how long a server that is well again goes unused.
+/// The range of the pause before a probe. Short, because a recovered server
+/// also stays unused for that long.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(750));
 
-/// The shortest and the longest time from the first admitted reads to all.
+/// The range of the time from the first admitted reads to all.
 const RAMP: (Duration, Duration) = (Duration::from_millis(750), Duration::from_millis(1250));
 
-/// The share of reads that is admitted first.
+/// The share of reads admitted first.
 const FIRST_SHARE: f64 = 0.1;
 
-/// What a circuit breaker lets through.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Everything.
+    /// Everything uses Redis.
     Closed,
-    /// Writes, and a growing share of reads.
+    /// Writes and a growing share of reads use Redis.
     HalfOpen,
-    /// Nothing: the server fails too often, or is too slow.
+    /// Nothing uses Redis, because it fails too often or is too slow.
     Open,
 }
 
 impl BreakerState {
-    /// The word for it in `/health`.
+    /// Returns its name in `/health`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl BreakerState {
         }
     }
 
-    /// The number for it in `aside_breaker_state`.
+    /// Returns its number in `aside_breaker_state`.
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::Closed => 0,
@@ -87,9 +87,9 @@ impl BreakerState {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     slow_from: Duration,
-    /// The state's number, for readers who then need no lock: nearly all.
+    /// The state's number, so that readers rarely need the lock.
     state: AtomicU8,
-    /// Raised by every change that makes what was begun before say nothing.
+    /// Incremented by every change that makes earlier operations irrelevant.
     period: AtomicU64,
     course: Mutex<Course>,
 }
@@ -114,7 +114,7 @@ enum Phase {
     },
 }
 
-/// An operation under way.
+/// An operation in progress.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Attempt {
@@ -122,16 +122,16 @@ pub(crate) struct Attempt {
     period: u64,
 }
 
-/// What became of it.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Answered,
-    /// Answered, but not as a whole before the deadline.
+    /// Answered, but incomplete at the deadline.
     Late,
     Failed,
 }
 
-/// Whether a PONG may be taken at its word.
+/// How far a PONG may be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probing {
     NotNeeded,
@@ -140,7 +140,8 @@ pub(crate) enum Probing {
 }
 
 impl Breaker {
-    /// A closed one, for a server whose answers are slow from `slow_from` on.
+    /// Creates a closed breaker; replies that take `slow_from` or longer are
+    /// slow.
     pub(crate) fn new(slow_from: Duration) -> Self {
         Self {
             slow_from,
@@ -164,8 +165,8 @@ impl Breaker {
         }
     }
 
-    /// Whether a read that could go through Redis should. To be asked once
-    /// per read: two draws would admit the square of the share.
+    /// Returns true if a read that could use Redis should. Call it once per
+    /// read, because two draws would admit the square of the share.
     pub(crate) fn admits(&self) -> bool {
         if self.state.load(Ordering::Acquire) == BreakerState::Closed.number() {
             return true;
@@ -183,7 +184,7 @@ impl Breaker {
         }
     }
 
-    /// An operation is about to be sent.
+    /// Registers an operation that is about to be sent.
     pub(crate) fn attempt(&self) -> Attempt {
         Attempt {
             begun: Instant::now(),
@@ -191,12 +192,12 @@ impl Breaker {
         }
     }
 
-    /// Counts what became of an operation; true if that opened the breaker,
-    /// upon which the link must be made suspect.
+    /// Counts the result of an operation. Returns true if that opened the
+    /// breaker; then the caller must suspect the link.
     pub(crate) fn ended(&self, attempt: &Attempt, ended: Ended) -> bool {
         let mut course = self.course.lock();
-        // Sent to a server that was still thought well, or thought ill: it
-        // says nothing of the present one.
+        // Sent before the last change of state, so it says nothing about the
+        // server now.
         if attempt.period != self.period.load(Ordering::Acquire) {
             return false;
         }
@@ -214,14 +215,14 @@ impl Breaker {
         opens.is_some_and(|why| self.open(&mut course, why))
     }
 
-    /// Learns whether the link has trust now, which somebody must look at a
-    /// few times a second; true if it has had none for so long that the
-    /// breaker opened.
+    /// Records whether the link is trusted; call it a few times per second.
+    /// Returns true if the breaker opened because trust was missing for too
+    /// long.
     pub(crate) fn saw(&self, trusted: bool) -> bool {
         let mut course = self.course.lock();
         self.end_ramp(&mut course);
         let since = match &mut course.phase {
-            // Where nobody reads, the ramp ends all the same.
+            // Without reads the ramp ends all the same.
             Phase::HalfOpen { begun, .. } if trusted => {
                 begun.get_or_insert_with(Instant::now);
                 None
@@ -234,10 +235,10 @@ impl Breaker {
         };
         course.without_trust_since = since;
         since.is_some_and(|since| since.elapsed() >= AWAY)
-            && self.open(&mut course, "it has been away")
+            && self.open(&mut course, "untrusted for too long")
     }
 
-    /// Whether a PONG proves as much as it says.
+    /// Returns how far a PONG may be trusted.
     pub(crate) fn probing(&self) -> Probing {
         match self.course.lock().phase {
             Phase::Closed | Phase::HalfOpen { .. } => Probing::NotNeeded,
@@ -246,7 +247,7 @@ impl Breaker {
         }
     }
 
-    /// A probe that was due came to its end, after so long.
+    /// Records the result of a probe that was due, and its duration.
     pub(crate) fn probed(&self, succeeded: bool, took: Duration) {
         let mut course = self.course.lock();
         if !matches!(course.phase, Phase::Open { .. }) {
@@ -297,7 +298,8 @@ impl Breaker {
             Phase::Open { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
         };
-        // What is under way when the ramp ends was sent to the same server.
+        // Operations in progress when the ramp ends were sent to the same
+        // server.
         if state != BreakerState::Closed {
             self.period.fetch_add(1, Ordering::AcqRel);
         }
@@ -312,7 +314,7 @@ fn between((least, most): (Duration, Duration)) -> Duration {
     least + (most - least).mul_f64(fastrand::f64())
 }
 
-/// How many operations there were of late, and how many failed or were slow.
+/// Recent operations: how many there were, and how many failed or were slow.
 #[derive(Debug)]
 struct Window {
     origin: Instant,
@@ -334,7 +336,7 @@ impl Window {
         }
     }
 
-    /// The number of the slot that it is now.
+    /// Returns the number of the current slot.
     fn number(&self) -> u64 {
         let passed = self.origin.elapsed().as_millis() / SLOT.as_millis();
         u64::try_from(passed).unwrap_or(u64::MAX)

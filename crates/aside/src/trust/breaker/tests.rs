@@ -6,7 +6,8 @@ fn breaker() -> Breaker {
     Breaker::new(DEADLINE / 2)
 }
 
-/// So many operations that take so long; whether any opened the breaker.
+/// Runs `count` operations that take `took` each; returns true if any opened
+/// the breaker.
 async fn operations(breaker: &Breaker, count: u32, took: Duration, ended: Ended) -> bool {
     let mut opened = false;
     for _ in 0..count {
@@ -17,14 +18,14 @@ async fn operations(breaker: &Breaker, count: u32, took: Duration, ended: Ended)
     opened
 }
 
-/// One that has just opened.
+/// Creates a breaker that has just opened.
 async fn open() -> Breaker {
     let breaker = breaker();
     assert!(operations(&breaker, LEAST_BAD, DEADLINE, Ended::Failed).await);
     breaker
 }
 
-/// One whose ramp has just begun.
+/// Creates a breaker whose ramp has just begun.
 async fn half_open() -> Breaker {
     let breaker = open().await;
     tokio::time::advance(PAUSE.1).await;
@@ -33,13 +34,13 @@ async fn half_open() -> Breaker {
     breaker
 }
 
-/// The part of many reads that is admitted now, in percent.
+/// Returns the percentage of reads that is admitted now.
 fn admitted(breaker: &Breaker) -> usize {
     (0..10_000).filter(|_| breaker.admits()).count() / 100
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_lets_every_operation_run_into_the_deadline_opens_it() {
+async fn operations_without_replies_open_it() {
     let breaker = breaker();
     assert!(!operations(&breaker, LEAST_BAD - 1, DEADLINE, Ended::Failed).await);
     assert_eq!(breaker.state(), BreakerState::Closed);
@@ -49,7 +50,7 @@ async fn a_server_that_lets_every_operation_run_into_the_deadline_opens_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_answers_everything_slowly_opens_it() {
+async fn slow_replies_open_it() {
     let breaker = breaker();
     assert!(operations(&breaker, LEAST_BAD, DEADLINE / 2, Ended::Answered).await);
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -62,7 +63,7 @@ async fn large_values_that_arrive_too_late_count_as_slow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fewer_bad_operations_than_good_ones_leave_it_closed() {
+async fn fewer_bad_operations_than_good_leave_it_closed() {
     let breaker = breaker();
     let quick = Duration::from_millis(1);
     operations(&breaker, LEAST_BAD * 4 + 1, quick, Ended::Answered).await;
@@ -72,14 +73,14 @@ async fn fewer_bad_operations_than_good_ones_leave_it_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_longer_ago_than_the_window_is_not_counted() {
+async fn operations_older_than_the_window_do_not_count() {
     let breaker = breaker();
     let failed = Ended::Failed;
     operations(&breaker, LEAST_BAD - 1, Duration::ZERO, failed).await;
-    // More than once around, so that their slot has not been used again.
+    // More than one round, so that their slot has not been reused.
     tokio::time::advance(SLOT * 13).await;
     assert!(!operations(&breaker, LEAST_BAD - 1, Duration::ZERO, failed).await);
-    // Good ones pass out of the window as well.
+    // Successes leave the window as well.
     operations(&breaker, 100, Duration::ZERO, Ended::Answered).await;
     tokio::time::advance(SLOT * 13).await;
     assert!(operations(&breaker, LEAST_BAD, Duration::ZERO, failed).await);
@@ -92,12 +93,12 @@ async fn failures_are_counted_across_the_slots_of_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_without_trust_for_as_long_as_the_window_opens_it_whatever_was_asked() {
+async fn a_link_untrusted_for_the_window_opens_it() {
     let breaker = breaker();
     assert!(!breaker.saw(false));
     tokio::time::advance(AWAY - Duration::from_millis(1)).await;
     assert!(!breaker.saw(false));
-    // A moment of trust in between begins it anew.
+    // A moment of trust restarts the time.
     assert!(!breaker.saw(true));
     assert!(!breaker.saw(false));
     tokio::time::advance(AWAY).await;
@@ -129,7 +130,7 @@ async fn a_probe_that_fails_or_is_slow_begins_another_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_share_of_admitted_reads_grows_until_it_is_all_of_them() {
+async fn the_share_of_admitted_reads_grows_to_all() {
     fastrand::seed(7);
     let breaker = half_open().await;
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
@@ -147,12 +148,12 @@ async fn the_share_of_admitted_reads_grows_until_it_is_all_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ramp_begins_when_reads_can_be_admitted_and_not_with_the_probe() {
+async fn the_ramp_begins_with_the_first_admissible_read() {
     fastrand::seed(7);
     let breaker = open().await;
     tokio::time::advance(PAUSE.1).await;
     breaker.probed(true, Duration::ZERO);
-    // The journal takes its time.
+    // The journal is still being drained.
     for _ in 0..10 {
         tokio::time::advance(RAMP.1).await;
         assert!(!breaker.saw(false));
@@ -163,7 +164,7 @@ async fn the_ramp_begins_when_reads_can_be_admitted_and_not_with_the_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_closes_though_nobody_reads() {
+async fn it_closes_without_reads() {
     let breaker = half_open().await;
     tokio::time::advance(RAMP.1).await;
     assert!(!breaker.saw(true));
@@ -186,7 +187,7 @@ async fn slow_answers_on_the_ramp_open_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_before_it_opened_says_nothing_about_the_server_that_came_back() {
+async fn replies_from_before_it_opened_do_not_count() {
     let breaker = breaker();
     let stragglers: Vec<Attempt> = (0..20).map(|_| breaker.attempt()).collect();
     operations(&breaker, LEAST_BAD, DEADLINE, Ended::Failed).await;
@@ -199,7 +200,7 @@ async fn what_was_sent_before_it_opened_says_nothing_about_the_server_that_came_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_one_starts_from_nothing() {
+async fn closing_it_clears_the_window() {
     let breaker = half_open().await;
     operations(&breaker, LEAST_BAD - 1, DEADLINE / 2, Ended::Answered).await;
     tokio::time::advance(RAMP.1).await;
@@ -208,7 +209,7 @@ async fn a_closed_one_starts_from_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_and_ramps_differ_so_that_instances_do_not_come_back_in_step() {
+async fn pauses_and_ramps_vary_between_instances() {
     let lengths: Vec<Duration> = (0..50).map(|_| between(RAMP)).collect();
     assert!(lengths.iter().all(|one| (RAMP.0..=RAMP.1).contains(one)));
     assert!(lengths.iter().any(|one| *one != lengths[0]));
