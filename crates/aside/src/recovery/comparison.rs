@@ -1,17 +1,18 @@
-//! Noticing that the database went back.
+//! Detection of a database that went back, by a restore or a failover.
 //!
-//! What was last seen of the database is stored in Redis, beside the epochs: it must
-//! outlive every instance, and it is about what is cached there. Each poll compares
-//! the database with it. If the database went back, the step that stores what is seen
-//! now begins another era. That step compares what is stored, so of several instances
-//! that notice at once only one begins an era.
+//! Redis stores the last known state of the database beside the epochs, because
+//! it must survive every instance and concerns the cached values. Each poll
+//! compares the database with it. If the database went back, the step that
+//! stores its new state also begins another era. That step compares the stored
+//! state first, so only one of several instances begins an era.
 //!
-//! What is compared was stored before the database was asked, so a database that goes
-//! on is never behind it. A position that instances renew is renewed only after it was
-//! stored. So a copy that is put back is compared before it can catch up.
+//! The stored state is read before the database is queried, so a database that
+//! advances is never behind it. A position that instances renew is renewed only
+//! after it was stored. So a restored copy is compared before it can catch up.
 //!
-//! Nothing here keeps Redis from being trusted: a database that does not tell, or a
-//! Redis that does not store, leaves everything as it was before.
+//! None of this affects trust in Redis: if the database does not report its
+//! state, or Redis does not store it, everything works as without the
+//! comparison.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,48 +25,49 @@ use crate::protocol::{Begin, Era, Op, Reply};
 use crate::recovery::journal::{DatabaseHistory, Journal};
 use crate::tiers::Tiers;
 
-/// How long a position stands that does not grow by itself.
+/// The renewal interval of a position that does not grow by itself.
 const RENEW: Duration = Duration::from_secs(1);
 
-/// How long it is believed that Redis still has what was stored: after it has lost
-/// that, an instance that starts has nothing to compare with.
+/// How long Redis is assumed to still have the stored state. Once it is lost, a
+/// starting instance has nothing to compare with.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
-/// The time between two eras of one instance. Without it, services that share a
-/// namespace and not the database would begin one with each poll.
+/// The minimum time between two eras begun by one instance. Otherwise services
+/// that share a namespace but not a database would begin one with each poll.
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// How often the outcome of one comparison is tried while others store.
+/// The maximum number of attempts if other instances store concurrently.
 const ATTEMPTS: usize = 5;
 
-/// What Redis has stored after a comparison.
+/// The state that Redis has after a comparison.
 enum Stored {
-    /// What this instance saw.
+    /// The state that this instance saw.
     This,
-    /// What another instance saw.
+    /// The state that another instance saw.
     Another,
     Unknown,
 }
 
-/// What an instance compares the database with.
+/// The state that the database is compared with.
 #[derive(Default)]
 pub(crate) struct Compared {
-    /// What Redis has stored, as far as is known.
+    /// The state in Redis, as far as known.
     stored: Option<String>,
-    /// The era in which it was.
+    /// The era in which it was stored.
     era: Era,
-    /// When Redis was asked last.
+    /// When Redis was last queried.
     asked: Option<Instant>,
     /// When this instance last began an era.
     noticed: Option<Instant>,
     renewed: Option<Instant>,
-    /// Under way, at most one: it waits for the writers of a busy database.
+    /// At most one renewal in progress; it waits for the writers of a busy
+    /// database.
     renewing: JoinSet<()>,
     said: bool,
 }
 
 impl Compared {
-    /// Compares what the database showed with what was stored before.
+    /// Compares the state of the database with the stored one.
     pub(crate) async fn compare<J: Journal>(
         &mut self,
         shown: Option<DatabaseHistory>,
@@ -81,7 +83,7 @@ impl Compared {
                     return;
                 };
                 self.learn(told);
-                // What is stored may be ahead of what was shown before.
+                // The stored state may be newer than the one passed in.
                 match shown_now(journal).await {
                     Some(now) => history = now,
                     None => return,
@@ -94,9 +96,9 @@ impl Compared {
             }
             match self.store(&history, stored, follows, tiers).await {
                 Stored::This => return self.renew(&history, journal),
-                // What is known stays: it is tried again.
+                // The known state stays, and the next poll retries.
                 Stored::Unknown => return,
-                // It is compared with what the next poll shows.
+                // Compared with the database at the next poll.
                 Stored::Another if follows => return,
                 Stored::Another => match shown_now(journal).await {
                     Some(now) => history = now,
@@ -106,7 +108,7 @@ impl Compared {
         }
     }
 
-    /// Stores what is seen in place of what was stored.
+    /// Stores the current state in place of the old one.
     async fn store(
         &mut self,
         history: &DatabaseHistory,
@@ -114,7 +116,8 @@ impl Compared {
         follows: bool,
         tiers: &Tiers,
     ) -> Stored {
-        // What a database that went back does not tell is not known of it.
+        // After the database went back, unreported parts are unknown, not
+        // inherited.
         let seen = history.after(if follows { &expected } else { "" });
         let due = self.asked.is_none_or(|at| ASK_AGAIN <= at.elapsed());
         if seen == expected && !due {
@@ -128,8 +131,9 @@ impl Compared {
             if told.begun {
                 self.notice(tiers);
             }
-            // Redis lost it, or others stored what they saw and began no era: what this
-            // instance knew is still ahead of the database.
+            // Redis lost the state, or other instances stored theirs without a
+            // new era: this instance's last known state is still ahead of the
+            // database.
             let begins = told.stored.is_empty() || told.era == self.era;
             if follows || told.begun || !begins {
                 let is_this = told.stored == seen;
@@ -153,8 +157,8 @@ impl Compared {
         self.noticed = Some(Instant::now());
         tiers.statistics.error("database_went_back");
         tracing::error!(
-            "the database went back, or is another one: every copy of every kind is forgotten. \
-             If this is said again and again, two databases share this Redis and namespace: \
+            "the database went back, or is another one: all cached copies are invalidated. \
+             If this message repeats, two databases share this Redis and namespace: \
              give each its own CACHE_NAMESPACE"
         );
     }
@@ -173,7 +177,7 @@ impl Compared {
             self.renewed = Some(Instant::now());
             let journal = Arc::clone(journal);
             self.renewing.spawn(async move {
-                // Not renewed, it is tried again.
+                // If not renewed, the next poll retries.
                 let _ = journal.renew(position).await;
             });
         }
@@ -182,28 +186,28 @@ impl Compared {
     fn say_unknown(&mut self) {
         if !std::mem::replace(&mut self.said, true) {
             tracing::warn!(
-                "the database does not tell how far it has come: after a restore or a failover \
+                "the database does not report its position: after a restore or a failover \
                  that lost commits, call CacheService::database_went_back()"
             );
         }
     }
 }
 
-/// Asks once more. A failure is one of the next poll as well, which says so.
+/// Queries the database again. The next poll reports a failure.
 async fn shown_now<J: Journal>(journal: &Arc<J>) -> Option<DatabaseHistory> {
     journal.state().await.ok()?.history
 }
 
-/// What Redis has stored.
+/// The state stored in Redis.
 struct Told {
     stored: String,
     era: Era,
-    /// Whether this step began the era.
+    /// True if this step began the era.
     begun: bool,
 }
 
-/// Stores what is seen if what was expected is stored still. Returns what is stored
-/// then, `None` without an answer.
+/// Stores a state if the expected one is still stored. Returns the state stored
+/// afterwards, `None` without a reply.
 async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -> Option<Told> {
     let next = went_back.then(Era::random);
     let op = Op::History {
@@ -213,8 +217,8 @@ async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -
     };
     match tiers.ask_one(tiers.lane_of_writes(), op).await {
         Ok(Reply::History { era, known }) => {
-            // One that was lost is for the watcher to begin: learnt as none, it would
-            // revive what was filled before the first.
+            // If the era was lost, the watcher begins one. Recording it as none
+            // would revive values from before the first.
             if era != Era::default() {
                 tiers.learn_era(era);
             }

@@ -1,4 +1,4 @@
-//! Working the journal off, page by page.
+//! Draining of the journal, page by page.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::error::Error;
@@ -15,24 +15,26 @@ use crate::recovery::journal::{Asked, DatabaseHistory, Journal, JournalRow, read
 use crate::tiers::Tiers;
 use crate::tiers::own_journal_rows::Journalled;
 
-/// Rows of one DELETE.
+/// The maximum number of rows per DELETE.
 const MOST_DELETED: usize = 5_000;
 
-/// Rows that are remembered until they are deleted. One that is not is worked
-/// off once more.
+/// The maximum number of rows remembered until deletion. Further ones are
+/// applied again.
 const MOST_ACKNOWLEDGED: usize = 100_000;
 
-/// Reads the journal until the service is gone.
+/// Drains the journal until the service ends.
 pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tiers>) {
     let mut drain = drain.lock().await;
     loop {
         let Some(tiers) = tiers.upgrade() else { return };
-        // Before the pass begins: it says nothing of what comes later.
+        // Read before the pass begins, which says nothing about later
+        // suspicions.
         let proved = tiers.proved();
         match drain.pass(&tiers).await {
             Ok((all, history)) => {
                 let this = &mut *drain;
-                // Before Redis is trusted: all of it may be of a database that went back.
+                // Before Redis is trusted, because all of it may belong to a
+                // database that went back.
                 this.compared.compare(history, &this.journal, &tiers).await;
                 if all {
                     tiers.drained(&proved);
@@ -51,23 +53,24 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
                 biased;
                 () = &mut next => break,
                 () = &mut undrained => break,
-                // Before others read them, and do once more what was done.
+                // Deleted early, so that other instances do not apply them
+                // again.
                 () = own.wait() => drain.delete_own(&own),
             }
         }
     }
 }
 
-/// How far the journal has been worked off. It outlives the task that does so,
-/// which may panic, or end with its runtime: what it holds must be let go.
+/// The progress of draining. It outlives its task, which may panic or end with
+/// its runtime, because its unreleased keys must be released.
 pub(crate) struct Drain<J> {
     journal: Arc<J>,
     /// The keys of rows that Redis has not acknowledged, by id.
     held: BTreeMap<i64, Key>,
-    /// Rows that it has, and that are not deleted yet.
+    /// Acknowledged rows that are not deleted yet.
     acknowledged: BTreeSet<i64>,
-    /// Deletes under way, at most one. They wait for the writers of a busy
-    /// database, which the next SELECT must not.
+    /// At most one delete in progress. It waits for the writers of a busy
+    /// database, which the next SELECT must not do.
     deleting: JoinSet<Vec<i64>>,
     compared: Compared,
     /// The era in which the ids above were read.
@@ -88,13 +91,13 @@ impl<J: Journal> Drain<J> {
         }))
     }
 
-    /// Goes through the table once; whether all of it has been forgotten, and how far
-    /// the database had come.
+    /// Goes through the table once. Returns whether all of it has been applied,
+    /// and the state of the database.
     ///
-    /// It ends with the row that was the newest when it began: during an
-    /// outage rows come as fast as they are worked off, and a pass to the end
-    /// of the table would find none. What was committed before it began has
-    /// no greater id, so no suspicion that this pass ends is owed the rest.
+    /// The pass ends with the newest row at its beginning. During an outage
+    /// rows arrive as fast as they are applied, so a pass over the whole table
+    /// would not end. Rows committed before the pass have no greater id, so it
+    /// covers every suspicion that it ends.
     async fn pass(
         &mut self,
         tiers: &Arc<Tiers>,
@@ -110,14 +113,14 @@ impl<J: Journal> Drain<J> {
                 false => Vec::new(),
             };
             let Some(last) = page.last().map(|row| row.id) else {
-                // Rows known from before that are newer than the newest.
+                // Remembered rows above the newest.
                 self.have_gone(tiers, after, i64::MAX, &BTreeSet::new());
                 break;
             };
             rows += page.len() as u64;
             let page = self.hold(tiers, after, last, page);
-            // After one deadline without an answer the other pages are held,
-            // and no more is said to a server that does not listen.
+            // After one timeout the remaining pages are only marked unreleased,
+            // and nothing more is sent to a server that does not reply.
             if answered {
                 let forgotten = self.forget(tiers, page).await;
                 all &= forgotten == Forgotten::All;
@@ -130,8 +133,8 @@ impl<J: Journal> Drain<J> {
         Ok((all, state.history))
     }
 
-    /// In another era the database may have gone back. Then its ids come again, for
-    /// rows that are about something else.
+    /// Discards ids of another era. The database may have gone back, and reuse
+    /// them for other rows.
     fn forget_ids(&mut self, tiers: &Tiers) {
         let era = tiers.era();
         if std::mem::replace(&mut self.era, era) != era {
@@ -140,7 +143,8 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Holds the keys of a page at once; answers what of it is not forgotten.
+    /// Marks the keys of a page as unreleased at once. Returns the rows still
+    /// to be applied.
     fn hold(
         &mut self,
         tiers: &Tiers,
@@ -171,8 +175,8 @@ impl<J: Journal> Drain<J> {
         left
     }
 
-    /// Of the rows after `after` and up to `last` only these are left: others
-    /// were worked off by somebody else.
+    /// Discards rows in the range after `after` up to `last` that are not in
+    /// `left`, because other instances applied them.
     fn have_gone(&mut self, tiers: &Tiers, after: i64, last: i64, left: &BTreeSet<i64>) {
         let range = (Bound::Excluded(after), Bound::Included(last));
         let held = self.held.range(range).map(|(id, _)| *id);
@@ -193,7 +197,7 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Makes every copy of what a page names forget.
+    /// Invalidates the keys and kinds of a page.
     async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Asked)>) -> Forgotten {
         let (mut kinds, mut keys) = (
             BTreeMap::<String, Vec<i64>>::new(),
@@ -211,7 +215,8 @@ impl<J: Journal> Drain<J> {
             }
         }
         let (mut forgotten, mut asked) = (0, 0);
-        // Once for all rows of a kind: each time makes it cold.
+        // Once for all rows of a kind, because each time empties the kind's
+        // cache.
         for (kind, ids) in kinds {
             asked += 1;
             if forget_kind(tiers, &kind).await {
@@ -244,7 +249,7 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Deletes rows that Redis has acknowledged, in a task of its own.
+    /// Deletes acknowledged rows in a separate task.
     fn delete_later(&mut self) {
         while let Some(deleted) = self.deleting.try_join_next() {
             for id in deleted.unwrap_or_default() {
@@ -255,7 +260,7 @@ impl<J: Journal> Drain<J> {
             let ids = self.acknowledged.iter().copied().take(MOST_DELETED);
             let ids: Vec<i64> = ids.collect();
             let journal = Arc::clone(&self.journal);
-            // Not deleted, they are tried again after the next page.
+            // If not deleted, they are retried after the next page.
             self.deleting.spawn(async move {
                 match journal.delete(&ids).await {
                     Ok(()) => ids,
@@ -265,7 +270,7 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Deletes rows of this instance's own writes, which are over.
+    /// Deletes journal rows of this instance's own completed writes.
     fn delete_own(&mut self, own: &Journalled) {
         self.acknowledged.extend(own.take_done());
         self.delete_later();
@@ -277,14 +282,14 @@ impl<J: Journal> Drain<J> {
             let error: &dyn Error = error;
             tracing::error!(
                 error,
-                "the cache journal cannot be read: what others wrote while they did not reach \
-                 Redis is not heard of"
+                "the cache journal cannot be read: writes of instances that could not reach Redis \
+                 are not applied here"
             );
         }
     }
 }
 
-/// What Redis has acknowledged of a page.
+/// How much of a page Redis has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forgotten {
     All,
@@ -294,7 +299,7 @@ enum Forgotten {
 
 async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
     match tiers.raise(kind).await {
-        // Nobody has anything of it.
+        // No instance has cached the kind.
         Ok(0) => true,
         Ok(_) => {
             tiers.sweep_later(kind, &Arc::default());

@@ -1,8 +1,9 @@
-//! What Redis has not been told yet, and how it is told later.
+//! Delivery of invalidations and releases that Redis has not acknowledged.
 //!
-//! Releases that failed are retried from memory. What must outlive the process is in
-//! the journal, a transactional outbox: the write commits its keys with its rows, and
-//! any instance that reaches Redis invalidates them and deletes the journal's rows.
+//! Failed releases are retried from memory. Keys that must survive the process
+//! are in the journal, a transactional outbox: a write commits its keys
+//! together with its rows. Any instance that reaches Redis invalidates them and
+//! deletes the journal's rows.
 
 pub(crate) mod journal;
 pub(crate) mod comparison;

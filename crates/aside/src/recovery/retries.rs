@@ -1,9 +1,9 @@
-//! Releases that Redis has not taken yet, and never forgets to be asked for.
+//! Retries of invalidations and releases that Redis has not acknowledged.
 //!
-//! A write whose quarantine or release got no acknowledgement returns all the
-//! same. What it owes Redis waits here, and is sent when the link is usable
-//! again; the keys it holds stay held until then. The queue is in memory: a
-//! process that dies takes it along, and CAVEATS.md says what that leaves.
+//! A write returns even if its quarantine or release was not acknowledged. The
+//! missing operation waits here until the link is usable, and its keys stay
+//! unreleased until then. The queue is in memory: a crash loses it, and
+//! CAVEATS.md describes the consequences.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -21,13 +21,13 @@ use crate::tiers::pending::Pending;
 /// Releases per pipeline.
 const BATCH: usize = 100;
 
-/// How soon a service without a link looks for it again.
+/// The interval at which an untrusted link is checked.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The pause after something that Redis did not take.
+/// The pause after an operation that Redis did not acknowledge.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What is pending. It outlives the task that sends it, which may panic, or end
+/// The pending operations. The queue outlives its task, which may panic or end
 /// with its runtime.
 pub(crate) struct Queue {
     arrivals: mpsc::UnboundedReceiver<Pending>,
@@ -47,7 +47,7 @@ impl Queue {
     }
 }
 
-/// Sends what is pending until the service is gone.
+/// Sends pending operations until the service ends.
 pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
     let mut queue = queue.lock().await;
     let Queue {
@@ -62,7 +62,7 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
         let next_due = delayed.first_key_value().map(|((due, _), _)| *due);
         tokio::select! {
             biased;
-            // First: what is due is finite, and arrivals may not end.
+            // First, because due operations are finite and arrivals may not be.
             () = sleep_until(next_due) => {
                 if let Some((_, pending)) = delayed.pop_first() {
                     ready.push_back(pending);
@@ -101,17 +101,18 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// Sends one batch; what was not acknowledged goes back to the queue. False
-/// if nothing was.
+/// Sends one batch and keeps operations that were not acknowledged. Returns
+/// false if none was.
 async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
     if let Some(Pending::Everything { kind, .. }) = ready.front() {
         let kind = kind.clone();
         let prefix = tiers.prefix(&kind);
-        // Before Redis is told: whoever holds the kind from now on may be
-        // about to commit something that this bump comes too early for.
+        // Read before the bump: a later write of the kind may commit after it,
+        // so this bump does not cover that write.
         let holders = tiers.held.holders_of_kind(&prefix);
         if tiers.raise(&kind).await.is_err() {
-            // Behind the others: a server that refuses this may take them.
+            // Moved behind the others: a server that refuses this may accept
+            // them.
             ready.rotate_left(1);
             return false;
         }
@@ -127,7 +128,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
     let count = ready.iter().take(BATCH).take_while(single).count();
     let batch = ready.iter().take(count);
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
-    // They stay in the queue meanwhile: this task may end here.
+    // They stay in the queue meanwhile, because this task may end here.
     let Ok(replies) = tiers.ask(tiers.lane_of_writes(), ops).await else {
         ready.rotate_left(count);
         return false;
@@ -175,8 +176,8 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     } else {
         tiers.note(key, Event::Released);
     }
-    // Before the key is let go: whoever reads it then reads under a
-    // generation that nothing older was read under.
+    // Invalidated locally before the key is released, so that later reads use a
+    // generation under which no older value was read.
     tiers.stripes.forget(key.hash());
     if *held {
         tiers.held.let_go(key);

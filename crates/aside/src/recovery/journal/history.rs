@@ -1,47 +1,48 @@
-//! How far a database has come, and in which history.
+//! The history and position of a database.
 
-/// How far a database has come, and in which history. What is not known is empty or
-/// `None`, and is not compared.
+/// The history and position of a database. Unknown parts are empty or `None`,
+/// and not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseHistory {
-    /// Names the history, such as a system and its timeline, without blanks. Another
-    /// name is another history.
+    /// Identifies the history, such as a system and its timeline, without
+    /// blanks. Another name is another history.
     pub name: String,
-    /// Grows with what is committed, or with [`Journal::renew`](crate::Journal::renew). A smaller one went
-    /// back.
+    /// Grows with commits, or with [`Journal::renew`](crate::Journal::renew).
+    /// If it is smaller, the database went back.
     pub position: Option<u64>,
-    /// Names the run of the server, such as the time of its start, without blanks.
+    /// Identifies the run of the server, such as the time of its start, without
+    /// blanks.
     pub run: String,
-    /// A position that the database had reached when this run began, or later in it. If it is
-    /// less than a position of another run, the database went back, even if it has
-    /// grown beyond that position since.
+    /// A position that the database had reached when this run began, or later
+    /// in it. If it is smaller than a position of another run, the database
+    /// went back, even if it has grown beyond that position since.
     pub run_began: Option<u64>,
 }
 
-/// The name, the position and the run that are stored; each is empty if it is not
-/// known. Parts that a later version adds are passed over.
+/// Splits a stored state into name, position and run; each is empty if unknown.
+/// Parts added by a later version are ignored.
 fn parts(stored: &str) -> [&str; 3] {
     let mut parts = stored.split(' ');
     [(); 3].map(|()| parts.next().unwrap_or(""))
 }
 
 impl DatabaseHistory {
-    /// What is to be stored in place of `stored`. What is not known here stays: another
-    /// instance's database user may be told more.
+    /// Returns the state to store in place of `stored`. Parts unknown here are
+    /// kept, because another instance's database user may see more.
     pub(crate) fn after(&self, stored: &str) -> String {
         let [name, position, run] = parts(stored);
         let name = match self.name.is_empty() {
             true => name,
             false => &self.name,
         };
-        // A run says something about its own positions alone.
+        // A run applies only to its own positions.
         match self.position {
             Some(position) => format!("{name} {position} {}", self.run),
             None => format!("{name} {position} {run}"),
         }
     }
 
-    /// Whether this is the database that was stored, or what it has become.
+    /// Returns true if this database is the stored one, or a later state of it.
     pub(crate) fn follows(&self, stored: &str) -> bool {
         let [name, position, run] = parts(stored);
         let behind = |now: Option<u64>| {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_compared() {
+    fn unknown_parts_are_not_compared() {
         let stored = history("a", 7, "r1", 2).after("");
         let nothing = DatabaseHistory::default();
         assert!(nothing.follows(&stored));
@@ -98,13 +99,13 @@ mod tests {
             position: Some(8),
             ..DatabaseHistory::default()
         };
-        // The run is not that of this position.
+        // The run does not belong to this position.
         assert_eq!(position.after(&stored), "a 8 ");
         assert!(history("a", 8, "r2", 7).follows("a 8 "));
     }
 
     #[test]
-    fn parts_that_a_later_version_stores_are_passed_over() {
+    fn parts_of_a_later_version_are_ignored() {
         assert!(history("a", 7, "r1", 2).follows("a 7 r1 more"));
         assert!(!history("a", 6, "r1", 2).follows("a 7 r1 more"));
     }

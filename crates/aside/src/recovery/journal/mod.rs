@@ -1,21 +1,21 @@
-//! The journal: what Redis could not be told of a write, told by the database.
+//! The journal, a transactional outbox: keys whose quarantine Redis did not
+//! acknowledge.
 //!
-//! A write whose quarantine Redis did not acknowledge stores its keys in a
-//! table beside the data, in its own transaction. Every instance that reaches
-//! Redis reads that table again and again: a key found there is held at once,
-//! then forgotten in Redis, and only then its row is deleted. So what a writer
-//! that was cut off committed, or that died afterwards, reaches the others
-//! through the one thing that all of them share.
+//! A write stores these keys in a table beside the data, in its own
+//! transaction. Every instance that reaches Redis polls that table. It marks a
+//! key found there as unreleased at once, then invalidates it in Redis, and
+//! only then deletes the row. So writes committed by an instance that was cut
+//! off from Redis, or crashed, reach the others through the database.
 //!
-//! Nothing of that is exclusive. Several instances may read one row, forget
-//! its key and delete it, each of which may be repeated; so the SELECT takes
-//! no locks, where one that skips locked rows would show an empty table to
-//! the second reader. Rows are deleted by id and not remembered by a cursor:
-//! ids commit out of order, and a cursor would pass one that comes late.
+//! Nothing of this is exclusive. Several instances may read a row, invalidate
+//! its key and delete it, because each step is idempotent. So the SELECT takes
+//! no locks; one that skips locked rows would show an empty table to a second
+//! reader. Rows are deleted by id instead of tracked by a cursor, because ids
+//! commit out of order and a cursor would skip late ones.
 //!
-//! It also decides when a suspicion ends: what was written while Redis was
-//! out of reach is in the table, so Redis is not trusted again before a
-//! SELECT that began after its PONG has been worked off.
+//! The journal also determines when a suspicion ends. Writes made while Redis
+//! was unreachable are in the table, so Redis is trusted only after the rows of
+//! a SELECT that began after its PONG have been applied.
 
 mod history;
 
@@ -26,28 +26,28 @@ pub use history::DatabaseHistory;
 
 use crate::entity::key::{Key, is_plain_name};
 
-/// What the row of a whole kind begins with. No key has a blank before its
-/// first colon.
+/// The prefix of an entry for a whole kind. No key has a blank before its first
+/// colon.
 const ALL_OF: &str = "all of ";
 
-/// What stands in the journal for a whole kind.
+/// Returns the journal entry for a whole kind.
 pub(crate) fn all_of(kind: &str) -> String {
     format!("{ALL_OF}{kind}")
 }
 
-/// No row is longer, in bytes.
+/// The maximum length of an entry, in bytes.
 const LONGEST: usize = 8_192;
 
-/// What a row asks to forget.
+/// The target of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Kind(String),
     Key(Key),
 }
 
-/// Reads a row; `None` if this library writes no such one. Whether its kind is
-/// cached here does not matter: others may cache it, and Redis needs to know no
-/// kind to forget a key.
+/// Parses an entry; `None` if this library writes no such entry. The kind need
+/// not be cached here, because other instances may cache it, and Redis
+/// invalidates keys of any kind.
 pub(crate) fn read(entry: &str, namespace: &str) -> Option<Asked> {
     let is_kind = |kind: &str| is_plain_name(kind) && kind != "aside";
     if LONGEST < entry.len() || entry.chars().any(char::is_control) {
@@ -64,39 +64,40 @@ pub(crate) fn read(entry: &str, namespace: &str) -> Option<Asked> {
     (is_kind(kind) && !rest.is_empty()).then(|| Asked::Key(Key::new(entry)))
 }
 
-/// A journal table, as an instance reads it.
+/// The journal table, as an instance reads it.
 ///
-/// `aside-sqlx` has it for SQLite and PostgreSQL. One table serves one Redis
-/// and one namespace: rows are deleted once *that* Redis has forgotten the
-/// keys.
+/// `aside-sqlx` implements it for SQLite and PostgreSQL. One table serves one
+/// Redis and one namespace, because rows are deleted once *that* Redis has
+/// invalidated the keys.
 pub trait Journal: Send + Sync + 'static {
-    /// Why the database did not answer.
+    /// The error of a query.
     type Error: Error + Send + Sync + 'static;
 
-    /// The greatest id that there is, without any lock; `None` if there is no
+    /// Returns the greatest id, without taking a lock; `None` if there is no
     /// row.
     ///
     /// # Errors
     /// The database's, as of [`page`](Self::page).
     fn newest(&self) -> impl Future<Output = Result<Option<i64>, Self::Error>> + Send;
 
-    /// Some rows whose id is greater than `after`, by ascending id, without
-    /// any lock; none if there are no more. A few hundred are a good page:
-    /// one is in memory at a time.
+    /// Returns some rows with ids greater than `after`, by ascending id,
+    /// without taking a lock; none if there are no more. A page of a few
+    /// hundred is good: one is in memory at a time.
     ///
     /// # Errors
-    /// The database's. Nothing is taken for drained then, and it is asked
-    /// again after `CACHE_JOURNAL_POLL_MS`.
+    /// The database's. Nothing counts as drained then, and the query is retried
+    /// after `CACHE_JOURNAL_POLL_MS`.
     fn page(&self, after: i64)
     -> impl Future<Output = Result<Vec<JournalRow>, Self::Error>> + Send;
 
-    /// What each poll begins with, in one query if possible: the
-    /// [`newest`](Self::newest) id, and how far the database has come. By default the
-    /// latter is not known, and nothing notices that the database went back.
+    /// Returns the [`newest`](Self::newest) id and the state of the database,
+    /// in one query if possible. Each poll begins with it. By default the state
+    /// is unknown, and a database that went back is not detected.
     ///
     /// # Errors
-    /// The database's, as of [`page`](Self::page). That it does not tell its history
-    /// is no error: [`history`](JournalState::history) is `None` then.
+    /// The database's, as of [`page`](Self::page). A database that does not
+    /// report its state is no error: [`history`](JournalState::history) is
+    /// `None` then.
     fn state(&self) -> impl Future<Output = Result<JournalState, Self::Error>> + Send {
         async {
             Ok(JournalState {
@@ -106,42 +107,42 @@ pub trait Journal: Send + Sync + 'static {
         }
     }
 
-    /// Raises the [`position`](DatabaseHistory::position) by one if it is still this
-    /// one; does nothing by default. A database whose position grows by itself needs
-    /// none. It is called about once a second.
+    /// Increments the [`position`](DatabaseHistory::position) if it still
+    /// equals the argument; does nothing by default. A database whose position
+    /// grows by itself does not need it. Called about once per second.
     ///
     /// # Errors
-    /// The database's. It is tried again.
+    /// The database's. The call is retried.
     fn renew(&self, position: u64) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let _ = position;
         async { Ok(()) }
     }
 
-    /// Deletes rows; those that are gone already do not matter.
+    /// Deletes rows; ids without a row are ignored.
     ///
     /// # Errors
-    /// The database's. The rows are worked off once more.
+    /// The database's. The rows are applied again.
     fn delete(&self, ids: &[i64]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// What a database shows at the beginning of a poll.
+/// The state of a database at the beginning of a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
     /// The greatest id in the journal; `None` if it is empty.
     pub newest: Option<i64>,
-    /// How far the database has come; `None` if it does not tell.
+    /// The history and position of the database; `None` if it does not report
+    /// them.
     pub history: Option<DatabaseHistory>,
 }
 
-/// One row of a journal.
+/// A row of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalRow {
     /// Its id, greater than that of any row inserted before.
     pub id: i64,
-    /// What must be forgotten, as
-    /// [`Unquarantined::rows`](crate::Unquarantined::rows) wrote it: a key as
-    /// it stands in Redis, or a whole kind. What is neither is counted as
-    /// `malformed_journal_row`, and deleted.
+    /// The key or whole kind to invalidate, as
+    /// [`Unquarantined::rows`](crate::Unquarantined::rows) returned it. Any
+    /// other text is counted as `malformed_journal_row`, and its row deleted.
     pub entry: String,
 }
 
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_nobody_writes_is_malformed() {
+    fn a_row_of_another_form_is_malformed() {
         let long = format!("hero:{}", "x".repeat(LONGEST));
         for entry in [
             "",
