@@ -1,5 +1,5 @@
-//! Arbitrary bytes under a key of ours: no script fails on them, and Redis
-//! and `memory://` take them for the same.
+//! Arbitrary bytes under a cached key: no script fails on them, and Redis and
+//! `memory://` treat them alike.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::memory::MemoryTier;
 use crate::protocol::state::State;
 use crate::protocol::{Acquired, Op, Reply, Token};
 
-/// The writer and token that the scripts are called with.
+/// The writer and token of all operations.
 fn ours() -> Token {
     Token::from_number(7)
 }
 
-/// Bytes that are nearly a quarantine, to reach the far corners of reading
-/// one: records right and wrong, long dead and far from their deadline.
+/// Generates bytes close to a quarantine, to reach the corner cases of its
+/// parser: valid and malformed records, expired and far from their deadline.
 fn nearly_a_quarantine() -> impl Strategy<Value = Vec<u8>> {
     let record = prop_oneof![
         8 => Just(format!("{}9000000000000", ours())),
         8 => Just(format!("{}0000000000001", ours())),
-        // Twice, as no writer leaves it, and where no record begins.
+        // Twice, which no writer produces, and shifted.
         2 => Just(format!("{0}9000000000000{0}9000000000001", ours())),
         2 => "0[0-9a-f]{31}9[0-9]{12}",
         8 => "[0-9a-f]{32}9[0-9]{12}",
@@ -76,7 +76,7 @@ fn every_script(key: &Key) -> [Op; 8] {
     ]
 }
 
-/// What a script made of it, but for the deadlines it may have drawn.
+/// Formats the state after an operation, without its deadlines.
 async fn outcome(
     case: &Case,
     key: &Key,
@@ -100,7 +100,7 @@ async fn outcome(
 }
 
 #[test]
-fn no_bytes_under_a_key_confuse_a_script() {
+fn scripts_agree_on_arbitrary_bytes() {
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
     let redis = Case::new(OnRedis::shared());
@@ -120,7 +120,7 @@ fn no_bytes_under_a_key_confuse_a_script() {
     });
 }
 
-/// Whether a scan for `pattern` comes upon the one key there is.
+/// Returns true if a scan for `pattern` finds the only key.
 async fn found(case: &Case, key: &Key, pattern: &Key) -> bool {
     case.set(key, b"x", None).await;
     let scan = Op::Scan {
@@ -136,7 +136,7 @@ async fn found(case: &Case, key: &Key, pattern: &Key) -> bool {
 }
 
 #[test]
-fn a_pattern_finds_in_memory_what_it_finds_in_redis() {
+fn patterns_match_alike_in_memory_and_redis() {
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
     let server = RedisServer::start().expect("redis-server or valkey-server");

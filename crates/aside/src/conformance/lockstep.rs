@@ -1,12 +1,11 @@
-//! A real Redis, `memory://` and the model, driven side by side by the same
-//! random operations: they answer alike, hold alike and say alike.
+//! Lock-step test: Redis, `memory://` and the model run the same random
+//! operations. Replies, stored states and messages must be equal.
 //!
-//! A hundred thousand steps, on keys that take turns at random, so that one
-//! that touched another's key would be found as well. What a write sends is
-//! mostly about several keys, even one twice, and goes out in one call. They come from
-//! seeds: what fails names its own, and `ASIDE_LOCKSTEP_SEED` set to it runs
-//! the same operations again. `ASIDE_SOAK=1` draws new seeds, ten times as
-//! many.
+//! A hundred thousand steps, each on a random key, so that an effect on another
+//! key is found as well. Operations of a write mostly concern several keys,
+//! sometimes one key twice, in one call. A failure names its seed, and
+//! `ASIDE_LOCKSTEP_SEED` repeats it. `ASIDE_SOAK=1` draws ten times as many new
+//! seeds.
 
 use super::model::{Held, Model};
 use super::on_memory::OnMemory;
@@ -19,11 +18,11 @@ use crate::protocol::{Op, Reply, Token};
 
 const SEEDS: u64 = 10;
 const STEPS: u64 = 10_000;
-/// How many steps travel as one pipeline.
+/// The number of steps per pipeline.
 const BATCH: u64 = 500;
 const KEYS: usize = 3;
 
-/// What others may have put under a key of ours; none of it is state.
+/// Bytes of other programs; none is valid state.
 const FOREIGN: [&[u8]; 9] = [
     b"",
     b"Q",
@@ -36,7 +35,8 @@ const FOREIGN: [&[u8]; 9] = [
     b"Vienna",
 ];
 
-/// Few enough writers and tokens that they meet.
+/// Returns a random operation with few writers and tokens, so that they
+/// interact.
 fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op {
     let value = format!("V{}{:046} {step}", random.u8(0..2), 0).into_bytes();
     let message = step.to_string();
@@ -69,7 +69,7 @@ fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op
             value: random.bool().then_some((value, LONG)),
         },
         90..95 => Op::Invalidate { key, message },
-        // An eviction, or a server that lost its memory.
+        // An eviction, or a server that lost its data.
         95..98 => Op::Delete { key },
         _ => Op::Set {
             key,
@@ -79,7 +79,7 @@ fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op
     }
 }
 
-/// One step: an operation, or the same about several keys.
+/// Returns one step: an operation, or the same one on several keys.
 fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec<(usize, Op)> {
     let name = Token::from_number(random.u128(1..5));
     let chosen = random.usize(0..KEYS);
@@ -111,7 +111,7 @@ fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec
     ops
 }
 
-/// The bytes of a key as the model speaks of them: no deadlines.
+/// Converts a key's bytes to the model's form, without deadlines.
 fn held(reply: &Reply) -> Held {
     let Reply::Value(bytes) = reply else {
         panic!("GET answered {reply:?}");
@@ -131,7 +131,7 @@ fn held(reply: &Reply) -> Held {
     }
 }
 
-/// The replies to each step, and what every key holds after it, on a tier.
+/// Returns the replies to each step, and the state of every key after it.
 async fn results(
     case: &Case,
     keys: &[Key; KEYS],
@@ -151,7 +151,7 @@ async fn results(
     steps.iter().map(result).collect()
 }
 
-/// The seeds to run.
+/// Returns the seeds to run.
 fn seeds() -> Vec<u64> {
     let set = |name| std::env::var(name).ok();
     if let Some(seed) = set("ASIDE_LOCKSTEP_SEED") {
@@ -164,7 +164,7 @@ fn seeds() -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn redis_and_memory_do_what_the_protocol_says() {
+async fn redis_and_memory_follow_the_model() {
     let redis = Case::new(OnRedis::shared());
     let memory = Case::new(OnMemory::open(MemoryTier::private(1 << 20)));
     for seed in seeds() {

@@ -1,12 +1,12 @@
-//! What every shared tier promises, checked on each.
+//! The conformance suite: the promises of a shared tier, tested on each tier.
 //!
-//! A promise is a function over a [`Case`]: a tier, some keys that nobody
-//! else uses, and a way to let time pass and to hear messages. The macro
-//! [`conformance_tests`] makes one test of each for whatever tier it is given.
+//! A promise is a function over a [`Case`]: a tier, unused keys, a way to let
+//! time pass, and the received messages. The macro [`conformance_tests`] turns
+//! each promise into a test of a tier.
 //!
-//! The promises are those of the protocol. A short TTL is only ever waited
-//! for, and what must still stand stands for a minute, so that a slow machine
-//! fails nothing.
+//! The promises are those of the protocol. Tests only wait for short TTLs, and
+//! state that must remain has a TTL of a minute, so a slow machine causes no
+//! failures.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +24,7 @@ mod on_redis;
 mod foreign;
 mod lockstep;
 
-/// Long enough to stand through any test.
+/// Longer than any test.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Short enough to wait for.
 pub(crate) const SHORT: Duration = Duration::from_millis(20);
@@ -33,15 +33,15 @@ pub(crate) const SHORT: Duration = Duration::from_millis(20);
 pub(crate) trait Subject: Send + Sync {
     fn tier(&self) -> &dyn SharedTier;
 
-    /// Lets so much time pass for the tier.
+    /// Lets `time` pass for the tier.
     fn pass(&self, time: Duration) -> BoxFuture<'_, ()>;
 
-    /// The messages heard since the subject was opened or last asked, which
-    /// include those of every operation already answered.
+    /// Returns the messages received since the last call, including those of
+    /// every operation that has returned.
     fn heard(&self) -> BoxFuture<'_, Vec<String>>;
 }
 
-/// A subject and keys of its own.
+/// A subject and keys used by no other test.
 pub(crate) struct Case {
     subject: Box<dyn Subject>,
     prefix: String,
@@ -98,13 +98,13 @@ impl Case {
         }
     }
 
-    /// The key's first byte, or a dot where it holds nothing.
+    /// Returns the key's first byte, or a dot if it is absent.
     pub(crate) async fn holds(&self, key: &Key) -> char {
         let bytes = self.get(key).await.unwrap_or_default();
         bytes.first().map_or('.', |byte| char::from(*byte))
     }
 
-    /// The writers of the key's quarantine, and whether it is clean.
+    /// Returns whether the key's quarantine is clean, and its writers.
     pub(crate) async fn quarantine(&self, key: &Key) -> (bool, Vec<String>) {
         let bytes = self.get(key).await.unwrap_or_default();
         match State::of(&bytes, true) {
@@ -179,7 +179,7 @@ impl Case {
     }
 }
 
-/// Names of writers and of fills.
+/// Tokens for writers and fills.
 pub(crate) fn tokens<const N: usize>() -> [Token; N] {
     std::array::from_fn(|_| Token::random())
 }
@@ -218,64 +218,63 @@ pub(crate) fn invalidate(key: &Key) -> Op {
     }
 }
 
-/// One test for each promise, on the subject that `$open` gives.
-///
-/// `$open` is an expression of a future of a [`Subject`].
+/// Defines a test for each promise. `$open` is an expression of a future of a
+/// [`Subject`].
 macro_rules! conformance_tests {
     ($open:expr) => {
         $crate::conformance::conformance_tests! { $open;
             two_bumps_at_once_both_count,
-            an_epoch_that_is_there_is_only_asked_for,
-            an_epoch_goes_beyond_whatever_the_caller_knew,
-            everybody_hears_of_a_new_epoch,
-            an_epoch_that_nobody_can_have_learnt_begins_an_era,
-            an_epoch_of_a_kind_that_nobody_has_is_not_raised,
-            of_two_that_begin_an_era_at_once_one_does,
-            an_era_that_is_there_is_not_begun_for_want_of_one,
+            an_existing_epoch_is_only_read,
+            a_new_epoch_exceeds_the_callers,
+            a_new_epoch_is_published,
+            an_implausible_epoch_begins_an_era,
+            a_missing_epoch_is_not_raised_if_there,
+            of_two_concurrent_eras_only_one_begins,
+            an_existing_era_is_not_replaced_as_missing,
             an_absent_key_is_granted_to_the_first_reader,
             a_second_reader_waits_while_the_first_fills,
-            a_value_filled_meanwhile_is_handed_over,
-            a_value_judged_unacceptable_is_replaced_and_no_other,
-            a_reader_is_turned_away_while_a_write_is_under_way,
+            a_value_filled_meanwhile_is_returned,
+            only_the_rejected_value_is_replaced,
+            a_reader_is_refused_during_a_write,
             an_expired_lease_is_granted_anew_and_its_fill_refused,
             only_the_holder_of_the_token_fills,
             a_lease_fills_once,
             a_filled_value_expires,
             an_abandoned_lease_is_granted_to_the_next,
-            abandoning_late_destroys_nothing,
-            a_quarantine_destroys_the_value,
-            a_quarantine_refuses_the_fill_of_a_load_that_began_before,
-            a_key_holds_exactly_what_is_written_down,
-            only_a_quarantine_that_found_none_is_clean,
+            a_late_abandon_removes_nothing,
+            a_quarantine_removes_the_value,
+            a_quarantine_refuses_fills_of_earlier_loads,
+            a_quarantine_has_the_documented_format,
+            only_the_first_quarantine_is_clean,
             a_refreshed_quarantine_is_dirty,
             a_quarantine_ends_at_its_deadline,
             a_quarantine_lasts_until_the_latest_deadline,
-            a_dead_record_goes_with_the_next_write,
+            the_next_write_removes_an_expired_record,
             a_sole_writer_leaves_its_value,
             a_value_left_by_a_writer_expires,
             a_release_without_a_value_leaves_nothing,
-            a_release_keeps_the_other_writers_and_marks_them_dirty,
+            a_release_marks_the_other_writers_dirty,
             a_writer_that_was_not_alone_leaves_no_value,
             a_writer_that_refreshed_leaves_no_value,
-            a_lost_quarantine_takes_the_value_with_it,
-            a_lost_quarantine_takes_the_lease_with_it,
-            a_lost_quarantine_marks_those_that_followed,
+            releasing_a_lost_quarantine_removes_the_value,
+            releasing_a_lost_quarantine_removes_the_lease,
+            releasing_a_lost_quarantine_marks_later_ones_dirty,
             a_repeated_release_finds_its_record_gone,
-            an_invalidation_destroys_the_value,
-            an_invalidation_refuses_the_fill_of_a_load_that_began_before,
-            an_invalidation_leaves_the_quarantine_and_marks_it,
-            every_change_is_told_in_the_order_it_happened,
+            an_invalidation_removes_the_value,
+            an_invalidation_refuses_fills_of_earlier_loads,
+            an_invalidation_marks_the_quarantine_dirty,
+            changes_are_published_in_order,
             foreign_bytes_count_as_absent,
-            an_invalidation_leaves_what_the_protocol_did_not_write,
+            an_invalidation_keeps_foreign_bytes,
             a_quarantine_of_too_many_writers_counts_as_absent,
             a_full_quarantine_makes_room_for_its_next_writer,
-            a_writer_far_ahead_of_the_clock_counts_as_over,
+            a_writer_far_ahead_of_the_clock_counts_as_expired,
             state_without_a_ttl_counts_as_absent,
             a_ttl_below_a_millisecond_is_one,
             a_century_is_the_longest_ttl,
             raw_values_are_stored_read_and_removed,
-            many_keys_are_read_in_the_order_asked_for,
-            a_key_says_how_long_it_lives,
+            many_keys_are_read_in_the_requested_order,
+            a_key_reports_its_ttl,
             a_scan_visits_every_key_that_stays,
             a_scan_finds_only_what_matches,
         }

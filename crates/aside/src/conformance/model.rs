@@ -1,10 +1,10 @@
-//! The protocol once more, as short as it can be said: one key, no time.
+//! A minimal model of the protocol: one key, no time.
 
 use std::mem::take;
 
 use crate::protocol::{Acquired, Op, Released, Reply, Token};
 
-/// What the key holds.
+/// The state of the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Held {
     #[default]
@@ -17,7 +17,7 @@ pub(super) enum Held {
 
 use Held::{Foreign, Lease, Nothing, Value, Writers};
 
-/// One key and what was said about it.
+/// One key and its messages.
 #[derive(Debug, Default)]
 pub(super) struct Model {
     pub(super) held: Held,

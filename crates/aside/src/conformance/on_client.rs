@@ -1,4 +1,4 @@
-//! The promises on a real Redis, through the client that ships.
+//! The promises on Redis, through the production client.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -19,14 +19,14 @@ use crate::redis::pool::{self, RedisTier};
 use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
 
-/// One server for all tests of this process: they use keys and channels of
-/// their own.
+/// One server for all tests of this process; each test uses its own keys and
+/// channels.
 static SERVER: LazyLock<RedisServer> =
     LazyLock::new(|| RedisServer::start().expect("redis-server or valkey-server"));
 
 static CHANNELS: AtomicU64 = AtomicU64::new(0);
 
-/// The lanes of a service, and the connection of its watcher.
+/// The lanes of a service, and its watcher's connection.
 pub(super) struct OnClient {
     tier: RedisTier,
     listener: Wire,
@@ -98,8 +98,8 @@ impl Subject for OnClient {
 
     fn heard(&self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async {
-            // This is the barrier that the watcher relies on: whatever was
-            // published before the PING was handled before its answer came.
+            // The barrier that the watcher relies on: a message published
+            // before the PING is handled before its reply.
             let ping = Call::command("PING");
             self.listener.call(&[ping]).await.expect("an answer");
             std::mem::take(&mut *self.heard.lock())
@@ -110,8 +110,8 @@ impl Subject for OnClient {
 conformance_tests!(super::on_client::OnClient::shared());
 
 #[tokio::test]
-async fn a_server_that_forgot_its_scripts_is_given_them_again() {
-    // Of its own: others would lose their scripts as well.
+async fn lost_scripts_are_loaded_again() {
+    // A separate server, because other tests would lose their scripts as well.
     let server = RedisServer::start().expect("redis-server or valkey-server");
     let case = Case::new(OnClient::open(&server).await);
     let (key, other) = (case.key("k"), case.key("other"));

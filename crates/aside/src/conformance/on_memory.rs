@@ -1,4 +1,4 @@
-//! The promises on `memory://`, and what only it promises.
+//! The promises on `memory://`, and additional ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl OnMemory {
         }
     }
 
-    /// A private tier whose time passes only when it is told to.
+    /// Opens a private tier with a paused clock.
     pub(super) fn paused(limit_bytes: usize) -> Self {
         tokio::time::pause();
         Self::open(MemoryTier::private(limit_bytes))
@@ -55,13 +55,13 @@ const ROOMY: usize = 1 << 20;
 conformance_tests!(async { super::on_memory::OnMemory::paused(super::on_memory::ROOMY) });
 
 #[tokio::test]
-async fn the_values_used_least_recently_make_room() {
+async fn the_least_recently_used_values_are_evicted() {
     let case = Case::new(OnMemory::paused(10_000));
     let keys: Vec<_> = (0..9).map(|number| case.key(&number.to_string())).collect();
     let value = [b"V".as_slice(), &[b'x'; 1000]].concat();
     for key in &keys {
         case.store(key, &value).await;
-        // The first is read all the time.
+        // The first one is read repeatedly.
         case.get(&keys[0]).await;
     }
     let mut left = String::new();
@@ -107,7 +107,7 @@ async fn a_value_that_cannot_fit_is_refused_and_evicts_nothing() {
 }
 
 #[tokio::test]
-async fn what_has_expired_does_not_pile_up() {
+async fn expired_keys_do_not_accumulate() {
     tokio::time::pause();
     let tier = MemoryTier::private(usize::MAX);
     let case = Case::new(OnMemory::open(Arc::clone(&tier)));
@@ -122,7 +122,7 @@ async fn what_has_expired_does_not_pile_up() {
 }
 
 #[tokio::test]
-async fn memory_is_accounted_for_to_the_last_byte() {
+async fn used_memory_returns_to_zero() {
     tokio::time::pause();
     let tier = MemoryTier::private(ROOMY);
     let case = Case::new(OnMemory::open(Arc::clone(&tier)));
@@ -139,7 +139,7 @@ async fn memory_is_accounted_for_to_the_last_byte() {
 }
 
 #[tokio::test]
-async fn services_that_name_the_same_memory_share_it() {
+async fn services_with_the_same_memory_name_share_it() {
     let name = "shared-by-two";
     let one = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
     let two = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
@@ -175,7 +175,7 @@ async fn a_subscription_ends_when_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_message_is_heard_before_the_answer() {
+async fn a_message_arrives_before_the_reply() {
     let case = Case::new(OnMemory::paused(ROOMY));
     let key = case.key("k");
     let op = Op::Invalidate {

@@ -1,4 +1,4 @@
-//! The promises on a real Redis, and what only a real one can be put to.
+//! The promises on Redis, and additional ones.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +12,8 @@ use super::{Case, LONG, Subject, conformance_tests, fill, tokens};
 use crate::protocol::commands::WireReply;
 use crate::protocol::{Acquired, BoxFuture, Op, Released, Reply, SharedTier, Token};
 
-/// One server for all tests of this process: they use keys and channels of
-/// their own.
+/// One server for all tests of this process; each test uses its own keys and
+/// channels.
 static SERVER: LazyLock<RedisServer> =
     LazyLock::new(|| RedisServer::start().expect("redis-server or valkey-server"));
 
@@ -54,13 +54,13 @@ impl Subject for OnRedis {
     fn heard(&self) -> BoxFuture<'_, Vec<String>> {
         let mut listener = self.listener.lock();
         let mut heard = Vec::new();
-        // Whatever was published before the PING comes before its answer.
+        // Messages published before the PING arrive before its reply.
         let mut reply = listener.ask("PING", &[]);
         while let WireReply::Array(parts) = &reply
             && let [WireReply::Bytes(kind), .., WireReply::Bytes(text)] = &parts[..]
             && kind == "message"
         {
-            heard.push(String::from_utf8(text.to_vec()).expect("our own message"));
+            heard.push(String::from_utf8(text.to_vec()).expect("a message of the library"));
             reply = listener.receive();
         }
         Box::pin(async { heard })
@@ -69,7 +69,7 @@ impl Subject for OnRedis {
 
 conformance_tests!(async { super::on_redis::OnRedis::shared() });
 
-/// A server that has no memory left, and refuses to evict.
+/// Starts a server with its memory exhausted and `noeviction`.
 fn full() -> RedisServer {
     let server = RedisServer::start_with(RedisOptions {
         maxmemory_policy: Some("noeviction".into()),
@@ -85,7 +85,7 @@ fn full() -> RedisServer {
 }
 
 #[tokio::test]
-async fn a_full_server_refuses_values_and_says_so() {
+async fn a_full_server_refuses_values_with_an_error() {
     let server = full();
     let case = Case::new(OnRedis::open(&server));
     let key = case.key("k");
@@ -119,7 +119,7 @@ async fn a_full_server_still_quarantines_releases_and_invalidates() {
 }
 
 #[tokio::test]
-async fn a_release_whose_value_finds_no_memory_is_still_a_release() {
+async fn a_release_without_memory_for_its_value_still_counts() {
     let server = full();
     let case = Case::new(OnRedis::open(&server));
     let key = case.key("k");

@@ -1,7 +1,7 @@
-//! The least client that can run an operation on a real server.
+//! A minimal client for operations on a real server.
 //!
-//! It blocks, and knows nothing of deadlines or reconnection: the promises
-//! are about the server, and the client that ships has tests of its own.
+//! It blocks, and has no deadlines or reconnection: the promises are about the
+//! server, and the production client has its own tests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::protocol::commands::{Call, WireReply, decode, encode};
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
 
-/// One connection.
+/// A connection.
 #[derive(Debug)]
 pub(super) struct Connection(BufReader<TcpStream>);
 
@@ -78,8 +78,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects and loads the scripts; the server must agree about their
-    /// names.
+    /// Connects and loads the scripts. Panics if the server computes other
+    /// hashes for them.
     pub(super) fn open(address: SocketAddr, channel: &str) -> Self {
         let mut connection = Connection::open(address);
         for script in scripts::all() {

@@ -1,4 +1,4 @@
-//! BUMP: the epochs.
+//! BUMP and HISTORY: epochs and eras.
 
 use crate::conformance::Case;
 use crate::entity::key::Key;
@@ -33,7 +33,7 @@ pub(crate) async fn two_bumps_at_once_both_count(case: &Case) {
     assert!(bump(case, &key, "hero", 0, false).await == second && 0 < other);
 }
 
-pub(crate) async fn an_epoch_that_is_there_is_only_asked_for(case: &Case) {
+pub(crate) async fn an_existing_epoch_is_only_read(case: &Case) {
     let key = case.key("epochs");
     let first = bump(case, &key, "hero", 0, false).await;
     case.heard().await;
@@ -41,14 +41,14 @@ pub(crate) async fn an_epoch_that_is_there_is_only_asked_for(case: &Case) {
     assert_eq!(case.heard().await, [""; 0]);
 }
 
-pub(crate) async fn an_epoch_goes_beyond_whatever_the_caller_knew(case: &Case) {
+pub(crate) async fn a_new_epoch_exceeds_the_callers(case: &Case) {
     let key = case.key("epochs");
     let ahead = bump(case, &key, "hero", 0, true).await + 10_000;
     assert_eq!(bump(case, &key, "hero", ahead, false).await, ahead + 1);
     assert_eq!(bump(case, &key, "hero", ahead, true).await, ahead + 2);
 }
 
-pub(crate) async fn everybody_hears_of_a_new_epoch(case: &Case) {
+pub(crate) async fn a_new_epoch_is_published(case: &Case) {
     let key = case.key("epochs");
     case.heard().await;
     let epoch = bump(case, &key, "hero", 0, true).await;
@@ -73,7 +73,7 @@ async fn history(
     }
 }
 
-pub(crate) async fn an_epoch_that_nobody_can_have_learnt_begins_an_era(case: &Case) {
+pub(crate) async fn an_implausible_epoch_begins_an_era(case: &Case) {
     let key = case.key("epochs");
     let first = bump(case, &key, "hero", 0, true).await;
     assert_eq!(history(case, &key, None, None).await.0, 0);
@@ -81,13 +81,13 @@ pub(crate) async fn an_epoch_that_nobody_can_have_learnt_begins_an_era(case: &Ca
     let healed = bump(case, &key, "hero", ahead, false).await;
     assert!(first < healed && healed < ahead, "{first} {healed}");
     assert_eq!(history(case, &key, None, None).await.0, 0xe4a);
-    // And what is plausible again begins none.
+    // A plausible epoch begins no era.
     history(case, &key, Some((7, Begin::Always)), None).await;
     bump(case, &key, "hero", healed, true).await;
     assert_eq!(history(case, &key, None, None).await.0, 7);
 }
 
-pub(crate) async fn an_epoch_of_a_kind_that_nobody_has_is_not_raised(case: &Case) {
+pub(crate) async fn a_missing_epoch_is_not_raised_if_there(case: &Case) {
     let key = case.key("epochs");
     case.heard().await;
     assert_eq!(bump_as(case, &key, "hero", 0, Bump::IfThere).await, 0);
@@ -97,7 +97,7 @@ pub(crate) async fn an_epoch_of_a_kind_that_nobody_has_is_not_raised(case: &Case
     assert_eq!(case.heard().await.len(), 2);
 }
 
-pub(crate) async fn of_two_that_begin_an_era_at_once_one_does(case: &Case) {
+pub(crate) async fn of_two_concurrent_eras_only_one_begins(case: &Case) {
     let key = case.key("epochs");
     let begin = |era| Some((era, Begin::Always));
     let one = history(case, &key, begin(1), Some(("", "a"))).await;
@@ -109,7 +109,7 @@ pub(crate) async fn of_two_that_begin_an_era_at_once_one_does(case: &Case) {
     assert_eq!(history(case, &key, None, Some(("c", "d"))).await.0, 3);
 }
 
-pub(crate) async fn an_era_that_is_there_is_not_begun_for_want_of_one(case: &Case) {
+pub(crate) async fn an_existing_era_is_not_replaced_as_missing(case: &Case) {
     let key = case.key("epochs");
     let missing = |era| Some((era, Begin::IfMissing));
     assert_eq!(history(case, &key, missing(1), None).await.0, 1);

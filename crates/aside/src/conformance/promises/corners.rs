@@ -1,4 +1,4 @@
-//! What others put under a key of ours, and times at their limits.
+//! Foreign bytes under cached keys, and extreme times.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(crate) async fn foreign_bytes_count_as_absent(case: &Case) {
     }
 }
 
-pub(crate) async fn an_invalidation_leaves_what_the_protocol_did_not_write(case: &Case) {
+pub(crate) async fn an_invalidation_keeps_foreign_bytes(case: &Case) {
     let key = case.key("k");
     let foreign: [&[u8]; 5] = [b"", b"hello", b"Vienna", b"Lisbon", b"Qc"];
     for foreign in foreign {
@@ -58,13 +58,13 @@ pub(crate) async fn an_invalidation_leaves_what_the_protocol_did_not_write(case:
     }
 }
 
-/// A quarantine of so many writers.
+/// Encodes a quarantine of `writers` writers.
 fn crowd(writers: usize, deadline: u64) -> Vec<u8> {
     let records = (0..writers).map(|writer| format!("{writer:032x}{deadline:013}"));
     format!("Qd{}", records.collect::<String>()).into_bytes()
 }
 
-/// What a server's clock says, about.
+/// Returns about the server's time plus a minute.
 async fn later(case: &Case) -> u64 {
     let key = case.key("clock");
     case.quarantined_by(&key, Token::random(), LONG).await;
@@ -99,7 +99,7 @@ pub(crate) async fn a_full_quarantine_makes_room_for_its_next_writer(case: &Case
     assert_eq!(writers.last(), Some(&writer.to_string()));
 }
 
-pub(crate) async fn a_writer_far_ahead_of_the_clock_counts_as_over(case: &Case) {
+pub(crate) async fn a_writer_far_ahead_of_the_clock_counts_as_expired(case: &Case) {
     let key = case.key("k");
     let [token] = tokens();
     case.set(&key, &crowd(2, 9_999_999_999_999), Some(LONG))
@@ -138,7 +138,7 @@ pub(crate) async fn a_century_is_the_longest_ttl(case: &Case) {
     let key = case.key("k");
     let [one, two] = tokens();
     case.quarantined_by(&key, one, Duration::MAX).await;
-    // So far ahead it is over for others; see above.
+    // So far ahead it counts as expired for other writers; see above.
     case.quarantined_by(&key, two, LONG).await;
     assert_eq!(case.quarantine(&key).await, (false, vec![two.to_string()]));
     case.set(&key, b"x", Some(Duration::MAX)).await;

@@ -1,4 +1,4 @@
-//! The promises, by who relies on them.
+//! The promises, by operation.
 
 mod bumping;
 mod corners;

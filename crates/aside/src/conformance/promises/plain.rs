@@ -1,4 +1,4 @@
-//! What is no script: raw values, several keys, scans.
+//! Operations without scripts: raw values, several keys, scans.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(crate) async fn raw_values_are_stored_read_and_removed(case: &Case) {
     assert_eq!(case.get(&key).await, None);
 }
 
-pub(crate) async fn many_keys_are_read_in_the_order_asked_for(case: &Case) {
+pub(crate) async fn many_keys_are_read_in_the_requested_order(case: &Case) {
     let [one, two, absent] = ["one", "two", "absent"].map(|name| case.key(name));
     case.set(&one, b"1", None).await;
     case.set(&two, b"2", None).await;
@@ -30,7 +30,7 @@ pub(crate) async fn many_keys_are_read_in_the_order_asked_for(case: &Case) {
     assert_eq!(read, Reply::Values(values.to_vec()));
 }
 
-pub(crate) async fn a_key_says_how_long_it_lives(case: &Case) {
+pub(crate) async fn a_key_reports_its_ttl(case: &Case) {
     let key = case.key("k");
     let ttl = || case.run(Op::Ttl { key: key.clone() });
     assert_eq!(ttl().await, Reply::Lives(Lives::Absent));
@@ -41,12 +41,12 @@ pub(crate) async fn a_key_says_how_long_it_lives(case: &Case) {
         panic!("a key with a TTL lives for some time");
     };
     assert!(LONG / 2 < left && left <= LONG);
-    // The last one counts.
+    // The last TTL counts.
     case.set(&key, b"x", None).await;
     assert_eq!(ttl().await, Reply::Lives(Lives::Forever));
 }
 
-/// The keys of a whole scan; `between` runs after every page.
+/// Returns the keys of a whole scan; `between` runs after every page.
 async fn scan(case: &Case, pattern: &str, mut between: impl AsyncFnMut()) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut cursor = 0;
@@ -84,7 +84,7 @@ pub(crate) async fn a_scan_visits_every_key_that_stays(case: &Case) {
     let mut turn = 0;
     let pattern = case.key("*");
     let found = scan(case, pattern.as_str(), async || {
-        // Keys come and go while the scan is under way.
+        // Keys are added and removed during the scan.
         turn += 1;
         let key = case.key(&format!("goes{turn}"));
         case.run(Op::Delete { key }).await;

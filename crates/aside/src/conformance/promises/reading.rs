@@ -15,7 +15,7 @@ pub(crate) async fn a_second_reader_waits_while_the_first_fills(case: &Case) {
     assert_eq!(case.acquire(&key, Token::random()).await, Acquired::Wait);
 }
 
-pub(crate) async fn a_value_filled_meanwhile_is_handed_over(case: &Case) {
+pub(crate) async fn a_value_filled_meanwhile_is_returned(case: &Case) {
     let key = case.key("k");
     case.store(&key, b"V1").await;
     assert_eq!(
@@ -24,7 +24,7 @@ pub(crate) async fn a_value_filled_meanwhile_is_handed_over(case: &Case) {
     );
 }
 
-pub(crate) async fn a_value_judged_unacceptable_is_replaced_and_no_other(case: &Case) {
+pub(crate) async fn only_the_rejected_value_is_replaced(case: &Case) {
     let key = case.key("k");
     case.store(&key, b"Vnew payload").await;
 
@@ -45,7 +45,7 @@ pub(crate) async fn a_value_judged_unacceptable_is_replaced_and_no_other(case: &
     assert!(case.fill(&key, token, b"Vnewer").await);
 }
 
-pub(crate) async fn a_reader_is_turned_away_while_a_write_is_under_way(case: &Case) {
+pub(crate) async fn a_reader_is_refused_during_a_write(case: &Case) {
     let key = case.key("k");
     case.quarantined_by(&key, Token::random(), LONG).await;
     let acquired = case.acquire(&key, Token::random()).await;
@@ -105,7 +105,7 @@ pub(crate) async fn an_abandoned_lease_is_granted_to_the_next(case: &Case) {
     assert!(!case.fill(&key, token, b"Vold").await);
 }
 
-pub(crate) async fn abandoning_late_destroys_nothing(case: &Case) {
+pub(crate) async fn a_late_abandon_removes_nothing(case: &Case) {
     let (absent, filled, leased) = (case.key("a"), case.key("f"), case.key("l"));
     let quarantined = case.key("q");
     let late = Token::random();

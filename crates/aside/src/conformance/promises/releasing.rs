@@ -36,7 +36,7 @@ pub(crate) async fn a_release_without_a_value_leaves_nothing(case: &Case) {
     assert_eq!(case.get(&key).await, None);
 }
 
-pub(crate) async fn a_release_keeps_the_other_writers_and_marks_them_dirty(case: &Case) {
+pub(crate) async fn a_release_marks_the_other_writers_dirty(case: &Case) {
     let key = case.key("k");
     let [one, two] = tokens();
     case.quarantined_by(&key, one, LONG).await;
@@ -69,7 +69,7 @@ pub(crate) async fn a_writer_that_refreshed_leaves_no_value(case: &Case) {
     assert_eq!(case.get(&key).await, None);
 }
 
-pub(crate) async fn a_lost_quarantine_takes_the_value_with_it(case: &Case) {
+pub(crate) async fn releasing_a_lost_quarantine_removes_the_value(case: &Case) {
     let key = case.key("k");
     let [writer] = tokens();
     case.quarantined_by(&key, writer, SHORT).await;
@@ -81,7 +81,7 @@ pub(crate) async fn a_lost_quarantine_takes_the_value_with_it(case: &Case) {
     assert_eq!(case.heard().await, ["quarantined", "lost"]);
 }
 
-pub(crate) async fn a_lost_quarantine_takes_the_lease_with_it(case: &Case) {
+pub(crate) async fn releasing_a_lost_quarantine_removes_the_lease(case: &Case) {
     let key = case.key("k");
     let [writer, token] = tokens();
     case.quarantined_by(&key, writer, SHORT).await;
@@ -92,7 +92,7 @@ pub(crate) async fn a_lost_quarantine_takes_the_lease_with_it(case: &Case) {
     assert!(!case.fill(&key, token, b"Vold").await);
 }
 
-pub(crate) async fn a_lost_quarantine_marks_those_that_followed(case: &Case) {
+pub(crate) async fn releasing_a_lost_quarantine_marks_later_ones_dirty(case: &Case) {
     let key = case.key("k");
     let [lost, other] = tokens();
     case.quarantined_by(&key, other, LONG).await;

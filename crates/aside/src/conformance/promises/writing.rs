@@ -4,14 +4,14 @@ use crate::conformance::{Case, LONG, SHORT, invalidate, quarantine, release, tok
 use crate::protocol::state::State;
 use crate::protocol::{Acquired, Op, Released, Token};
 
-pub(crate) async fn a_quarantine_destroys_the_value(case: &Case) {
+pub(crate) async fn a_quarantine_removes_the_value(case: &Case) {
     let key = case.key("k");
     case.store(&key, b"V1").await;
     case.quarantined_by(&key, Token::random(), LONG).await;
     assert_eq!(case.holds(&key).await, 'Q');
 }
 
-pub(crate) async fn a_quarantine_refuses_the_fill_of_a_load_that_began_before(case: &Case) {
+pub(crate) async fn a_quarantine_refuses_fills_of_earlier_loads(case: &Case) {
     let key = case.key("k");
     let [token, writer] = tokens();
     case.acquire(&key, token).await;
@@ -21,7 +21,7 @@ pub(crate) async fn a_quarantine_refuses_the_fill_of_a_load_that_began_before(ca
     assert!(!case.fill(&key, token, b"Vold").await);
 }
 
-pub(crate) async fn a_key_holds_exactly_what_is_written_down(case: &Case) {
+pub(crate) async fn a_quarantine_has_the_documented_format(case: &Case) {
     let (leased, quarantined) = (case.key("l"), case.key("q"));
     let [one, two] = [Token::from_number(0xabc), Token::from_number(u128::MAX)];
     case.acquire(&leased, one).await;
@@ -46,7 +46,7 @@ pub(crate) async fn a_key_holds_exactly_what_is_written_down(case: &Case) {
     assert!(second.deadline - first.deadline < 30_000);
 }
 
-pub(crate) async fn only_a_quarantine_that_found_none_is_clean(case: &Case) {
+pub(crate) async fn only_the_first_quarantine_is_clean(case: &Case) {
     let key = case.key("k");
     let [one, two] = tokens();
     case.store(&key, b"V1").await;
@@ -89,7 +89,7 @@ pub(crate) async fn a_quarantine_lasts_until_the_latest_deadline(case: &Case) {
     }
 }
 
-pub(crate) async fn a_dead_record_goes_with_the_next_write(case: &Case) {
+pub(crate) async fn the_next_write_removes_an_expired_record(case: &Case) {
     let key = case.key("k");
     let [long, short, last] = tokens();
     case.quarantined_by(&key, long, LONG).await;
@@ -100,7 +100,7 @@ pub(crate) async fn a_dead_record_goes_with_the_next_write(case: &Case) {
     assert_eq!(case.quarantine(&key).await, (false, living));
 }
 
-pub(crate) async fn an_invalidation_destroys_the_value(case: &Case) {
+pub(crate) async fn an_invalidation_removes_the_value(case: &Case) {
     let key = case.key("k");
     case.store(&key, &[b"V".as_slice(), &[b'0'; 116]].concat())
         .await;
@@ -110,7 +110,7 @@ pub(crate) async fn an_invalidation_destroys_the_value(case: &Case) {
     assert_eq!(case.heard().await, ["invalidated", "invalidated"]);
 }
 
-pub(crate) async fn an_invalidation_refuses_the_fill_of_a_load_that_began_before(case: &Case) {
+pub(crate) async fn an_invalidation_refuses_fills_of_earlier_loads(case: &Case) {
     let key = case.key("k");
     let [token] = tokens();
     case.acquire(&key, token).await;
@@ -119,7 +119,7 @@ pub(crate) async fn an_invalidation_refuses_the_fill_of_a_load_that_began_before
     assert_eq!(case.get(&key).await, None);
 }
 
-pub(crate) async fn an_invalidation_leaves_the_quarantine_and_marks_it(case: &Case) {
+pub(crate) async fn an_invalidation_marks_the_quarantine_dirty(case: &Case) {
     let key = case.key("k");
     let [writer] = tokens();
     case.quarantined_by(&key, writer, LONG).await;
@@ -130,7 +130,7 @@ pub(crate) async fn an_invalidation_leaves_the_quarantine_and_marks_it(case: &Ca
     assert_eq!(released, Released::Intact);
 }
 
-pub(crate) async fn every_change_is_told_in_the_order_it_happened(case: &Case) {
+pub(crate) async fn changes_are_published_in_order(case: &Case) {
     let key = case.key("k");
     let [writer, reader] = tokens();
     let replies = case
