@@ -1,4 +1,4 @@
-//! A repository behind a pointer, for those who choose one at run time.
+//! Type-erased repositories, for a choice at run time.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use crate::protocol::BoxFuture;
 use crate::repository::{Id, Index, Overloaded, Repository, Row};
 use crate::write::Write;
 
-/// The dyn-compatible form of [`Repository`], which every repository has.
+/// The dyn-compatible form of [`Repository`], implemented for every repository.
 ///
-/// `Arc<dyn ErasedRepository<E, X>>` is a [`Repository`] again, so nothing
-/// but the type of a field changes; each call costs one allocation.
+/// `Arc<dyn ErasedRepository<E, X>>` is a [`Repository`] again, so only the
+/// type of a field changes; each call costs one allocation.
 ///
 /// ```
 /// use std::sync::Arc;
