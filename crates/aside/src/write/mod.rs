@@ -1,4 +1,4 @@
-//! One write: what it changed, and the forgetting around its commit.
+//! A write: its changes, and the invalidation around its commit.
 //!
 //! ```text
 //! lock, write     record      quarantine        COMMIT       release
@@ -6,15 +6,15 @@
 //! copies may exist   │           │ none exist, none can be made │
 //! ```
 //!
-//! Between quarantine and release no copy of a changed key exists in Redis and
-//! none can be made, so whoever reads in between reads the database, before or
-//! after the commit, and nobody can keep what they read. A writer that dies in
-//! between leaves its quarantine behind, which expires.
+//! Between quarantine and release no copy of a changed key exists in Redis, and
+//! none can be made. A reader in between reads the database, before or after
+//! the commit, and cannot cache the result. A writer that crashes in between
+//! leaves its quarantine behind, which expires.
 //!
 //! A write has one of three verdicts. Committed and rolled back are certain,
-//! and release at once. Everything else is ambiguous (the connection broke in
-//! the COMMIT, the future was dropped): the transaction may still commit, so
-//! the quarantine is left to run its time.
+//! and release the keys at once. Any other end is ambiguous (the connection
+//! broke during the COMMIT, the future was dropped): the transaction may still
+//! commit, so the quarantine is left to expire.
 
 mod quarantine;
 mod value;
@@ -36,31 +36,32 @@ use crate::tiers::own_journal_rows::Journalled;
 
 use value::{NewRow, NewValue};
 
-/// One write: what it changed, and the forgetting around its commit.
+/// One write: its changes, and the invalidation around its commit.
 ///
-/// A repository is handed one by the cache in front of it; a transaction of
-/// your own gets one from [`CacheService::write`](crate::CacheService::write).
-/// Record what the transaction changed, call [`before_commit`](Self::before_commit)
-/// last before the commit, and say how it ended.
+/// A repository receives one from the cache in front of it. For your own
+/// transaction, create one with
+/// [`CacheService::write`](crate::CacheService::write). Record every change,
+/// call [`before_commit`](Self::before_commit) last before the commit, and
+/// report the result.
 ///
 /// # Cancellation
 /// A `Write` dropped after `before_commit` and without a verdict counts as
 /// ambiguous: its keys are read from the database for
-/// `CACHE_QUARANTINE_TTL_MS`, and then forgotten once more.
+/// `CACHE_QUARANTINE_TTL_MS`, and then invalidated once more.
 pub struct Write {
     tiers: Option<Arc<Tiers>>,
-    /// Whether new rows may be left in Redis: only where the library itself
-    /// sees the commit.
+    /// True if new rows may be left in Redis, which requires that the library
+    /// itself sees the commit.
     leaves_values: bool,
     recorded: Vec<Recorded>,
     known: HashSet<Key>,
-    /// How many keys of each kind.
+    /// The number of keys of each kind.
     counts: BTreeMap<&'static str, u64>,
     everything: Vec<&'static str>,
     values: HashMap<Key, Box<dyn NewValue>>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
-    /// Rows of whole kinds that this write has put into the journal.
+    /// Ids of journal rows for whole kinds of this write.
     journalled: Mutex<Vec<i64>>,
     attempted: bool,
     rolled_back: bool,
@@ -76,15 +77,15 @@ struct Round {
     writer: Token,
     begun: Instant,
     acknowledged: Vec<Key>,
-    /// Held on this instance since the reply failed to come.
+    /// Unreleased on this instance because no reply arrived.
     held: Vec<Key>,
-    /// Sent, and no reply yet.
+    /// Sent, without a reply yet.
     sent: Vec<Key>,
 }
 
 /// Keys whose quarantine Redis did not acknowledge.
 ///
-/// They belong in the journal, in the same transaction: without it, other
+/// They belong in the journal, in the same transaction. Otherwise other
 /// instances learn of them only when this one reaches Redis again.
 #[derive(Debug)]
 pub struct Unquarantined<'w> {
@@ -95,35 +96,35 @@ pub struct Unquarantined<'w> {
 }
 
 impl Unquarantined<'_> {
-    /// The keys, as they stand in Redis.
+    /// Returns the keys as they are in Redis.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         self.keys
     }
 
-    /// Whether every key was acknowledged. A write of whole kinds has rows
-    /// for the journal all the same.
+    /// Returns true if every key was acknowledged. A write of whole kinds has
+    /// journal entries even then.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// What to insert into the journal for whole kinds, one row each: a crash
-    /// before their second forgetting would leave what was read in between.
-    /// Their ids belong to [`journalled`](Self::journalled).
+    /// Returns the journal entries for whole kinds, one row each. Without them,
+    /// a crash before the second invalidation would leave values read in
+    /// between. Pass the ids of their rows to [`journalled`](Self::journalled).
     pub fn kinds(&self) -> impl Iterator<Item = String> {
         self.kinds.iter().map(|kind| all_of(kind))
     }
 
-    /// All that is to be inserted into the journal, one row each: the keys,
-    /// and the whole kinds.
+    /// Returns all journal entries, one row each: the keys and the whole kinds.
     pub fn rows(&self) -> impl Iterator<Item = String> {
         self.keys.iter().cloned().chain(self.kinds())
     }
 
-    /// Says which rows hold the whole kinds of this write. They are deleted
-    /// when it has forgotten these after its commit; otherwise they are worked
-    /// off like others, which makes the kinds cold once more.
+    /// Records the ids of the journal rows for whole kinds. They are deleted
+    /// after this write has invalidated the kinds following its commit.
+    /// Otherwise they are applied like any other row, which empties the kinds'
+    /// caches once more.
     pub fn journalled(&self, ids: &[i64]) {
         if let Some(own) = self.own {
             own.begin(ids);
@@ -133,25 +134,25 @@ impl Unquarantined<'_> {
 }
 
 impl Write {
-    /// A write that no cache hears of.
+    /// Creates a write that affects no cache.
     #[must_use]
     pub fn uncached() -> Self {
         Self::new(None, false)
     }
 
-    /// Whether no cache hears of it: nobody is told what it changes, unless
-    /// the database tells them.
+    /// Returns true if the write affects no cache: instances learn of its
+    /// changes only if the database notifies them.
     #[must_use]
     pub fn is_uncached(&self) -> bool {
         self.tiers.is_none()
     }
 
-    /// A write whose transaction is the caller's own.
+    /// Creates a write for the caller's own transaction.
     pub(crate) fn of_caller(tiers: Arc<Tiers>) -> Self {
         Self::new(Some(tiers), false)
     }
 
-    /// A write whose end the decorator sees.
+    /// Creates a write whose end the decorator observes.
     pub(crate) fn of_repository(tiers: Arc<Tiers>) -> Self {
         Self::new(Some(tiers), true)
     }
@@ -173,7 +174,8 @@ impl Write {
         }
     }
 
-    /// Records a row that this transaction added, as the database returned it.
+    /// Records a row that this transaction inserted, as the database returned
+    /// it.
     pub fn created<E: Entity>(&mut self, after: &E) {
         self.record(None, Some(after));
     }
@@ -181,14 +183,14 @@ impl Write {
     /// Records a row that this transaction changed: `before` as it was under
     /// its lock, `after` as the database returned it, and as reads return it.
     ///
-    /// A row that reads leave out from now on, as after a soft delete, is
+    /// A row that reads omit from now on, as after a soft delete, is
     /// [`deleted`](Self::deleted).
     pub fn updated<E: Entity>(&mut self, before: &E, after: &E) {
         self.record(Some(before), Some(after));
     }
 
-    /// Records a row that this transaction removed, or that reads leave out from
-    /// now on, as it was under its lock.
+    /// Records a row that this transaction deleted, or that reads omit from now
+    /// on, as it was under its lock.
     pub fn deleted<E: Entity>(&mut self, before: &E) {
         self.record(Some(before), None);
     }
@@ -196,16 +198,16 @@ impl Write {
     /// Records a row that an upsert (`ON CONFLICT`) stored: `before` as it was
     /// under its lock, or `None` if there was none.
     ///
-    /// Where the statement does not tell what it replaced, lock and read the row
-    /// first; otherwise the lists of the replaced row stay as they were until
-    /// their TTL. [`everything`](Self::everything) is right as well, and costs
-    /// the whole kind.
+    /// If the statement does not return the replaced row, lock and read it
+    /// first. Otherwise the lists that contained it stay stale until their TTL.
+    /// [`everything`](Self::everything) is also correct, but invalidates the
+    /// whole kind.
     pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
         self.record(before, Some(after));
     }
 
-    /// Records that any row of the kind may have changed, as after a
-    /// statement whose rows are not known, or are more than a thousand.
+    /// Records that any row of the kind may have changed, as after a statement
+    /// that changes unknown rows, or more than a thousand.
     pub fn everything<E: Entity>(&mut self) {
         if !self.everything.contains(&E::KIND) {
             self.everything.push(E::KIND);
@@ -218,13 +220,14 @@ impl Write {
         };
         let namespace = tiers.namespace();
         let kind = tiers.kind_of_write::<E>();
-        // The rows of another type say nothing of the lists of the cached one.
+        // The rows of another type do not determine the lists of the cached
+        // one.
         if kind.is_none() && tiers.other_type::<E>().is_some() {
             self.everything::<E>();
         }
-        // Mostly both rows have one id and stand in the same lists, and making
-        // a key costs more than anything else here. Values that are equal, and
-        // written otherwise, have two.
+        // Usually both rows have one id and are in the same lists, and creating
+        // keys is the most expensive part here. Equal values with different
+        // texts have different keys.
         let (mut stamp, mut lists) = (None, Vec::new());
         let mut known: Option<(&E::Id, Key)> = None;
         for row in before.into_iter().chain(after) {
@@ -232,7 +235,7 @@ impl Write {
                 Some((id, key)) if E::HAS_EXACT_ID && id == row.id() => key,
                 _ => entity::id_key::<E>(namespace, row.id()),
             };
-            // The last row recorded under an id is the one that stands.
+            // The last row recorded under an id replaces earlier ones.
             let replaced = self.values.remove(&id);
             stamp = replaced.and_then(|value| value.stamp()).or(stamp);
             self.add(id.clone(), E::KIND);

@@ -1,4 +1,4 @@
-//! Before the commit: no copy exists any more, and none can be made.
+//! Quarantine, before the commit: no copy exists, and none can be made.
 
 use std::sync::Arc;
 
@@ -10,28 +10,29 @@ use crate::insight::audit::Event;
 use crate::protocol::{Bump, Op, Token};
 use crate::tiers::Tiers;
 
-/// A write of more keys than this forgets whole kinds instead.
+/// A write of more keys than this invalidates whole kinds instead.
 const MOST_KEYS: usize = 1_000;
 
 impl Write {
     /// Quarantines every key recorded so far: call it last before the commit.
     ///
-    /// It answers within the deadline of one cache operation
+    /// It returns within the timeout of one cache operation
     /// (`CACHE_OPERATION_TIMEOUT_MS`), and at once while Redis is known to be
-    /// away. It cannot fail; the keys it answers belong in the journal, in
-    /// this same transaction. The transaction must end within
+    /// unavailable. It cannot fail; the keys it returns belong in the journal,
+    /// in the same transaction. The transaction must end within
     /// `CACHE_QUARANTINE_TTL_MS`.
     ///
-    /// A statement that is a transaction of its own has its commit inside. Have
-    /// its connection in hand, record the row that it will change, call this, run
-    /// the statement, and record what it returned, or [`deleted`](Self::deleted)
-    /// where it found no row; say [`rolled_back`](Self::rolled_back) where the
-    /// server refused it. That takes a row whose lists are known beforehand, as
-    /// where it stands in none, and leaves no place for the journal.
+    /// A statement without an explicit transaction commits by itself. Acquire
+    /// its connection, record the row that it will change, call this, and run
+    /// the statement. Then record the row it returned, or
+    /// [`deleted`](Self::deleted) if it found none, or call
+    /// [`rolled_back`](Self::rolled_back) if the server refused it. This
+    /// requires a row whose lists are known beforehand, such as a row in no
+    /// list, and cannot use the journal.
     pub async fn before_commit(&mut self) -> Unquarantined<'_> {
         self.attempted = true;
-        // What follows a rollback is another transaction, and as long as the
-        // first: the keys that the first one quarantined are again.
+        // After a rollback another transaction follows, which may take as long.
+        // So the keys of the first one are quarantined again.
         let again = std::mem::take(&mut self.rolled_back);
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
@@ -53,7 +54,7 @@ impl Write {
             kinds: &self.everything,
             journalled: &self.journalled,
             own: self.tiers.as_ref().and_then(|tiers| {
-                // Where nobody drains the journal, nobody would delete them.
+                // If no journal is drained, nothing would delete the rows.
                 let drained = tiers.is_journalled();
                 drained.then_some(&*tiers.journalled)
             }),
@@ -82,7 +83,7 @@ impl Write {
             sent: keys.clone(),
         });
         if tiers.is_usable() {
-            // Written before it is read: what it leaves needs an epoch, too.
+            // Every kind written here needs an epoch, even before it is read.
             for kind in self.counts.keys() {
                 if tiers.epochs.known(kind) == Some(0) {
                     let _ = tiers.bump(kind, Bump::IfOlder).await;
@@ -121,9 +122,8 @@ impl Write {
         for key in keys {
             let acknowledged = replies.next().is_some_and(|reply| reply.is_ok());
             if acknowledged {
-                // Not before the acknowledgement: a GET of our own sent in
-                // between could still see the old value, under the new
-                // generation.
+                // After the acknowledgement: a GET of this instance sent before
+                // it could read the old value under the new generation.
                 tiers.stripes.forget(key.hash());
                 tiers.note(&key, Event::Quarantined);
                 round.acknowledged.push(key);
@@ -138,8 +138,8 @@ impl Write {
             }
         }
         round.sent.clear();
-        // Held as a whole only until Redis has forgotten it, which may be
-        // before the commit: it must be forgotten after it as well.
+        // The kind stays unreleased only until Redis has invalidated it, which
+        // may be before the commit, so it must be invalidated after it again.
         for kind in widened {
             if !self.everything.contains(&kind) {
                 self.everything.push(kind);
@@ -164,7 +164,8 @@ mod tests {
     use crate::trust::generations::Stripes;
     use crate::trust::link::Link;
 
-    /// Acknowledges everything, tells nobody, and lets something happen before.
+    /// A tier that acknowledges everything, sends no messages, and calls a
+    /// function first.
     struct Silent<F>(F);
 
     impl<F: Fn() + Send + Sync> SharedTier for Silent<F> {
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_read_before_the_quarantine_is_acknowledged_is_not_served_afterwards() {
+    async fn reads_before_the_acknowledgement_are_not_served_later() {
         let stripes = Arc::new(Stripes::new());
         let read = Arc::new(Mutex::new(None));
         let shared = Silent({
@@ -208,7 +209,7 @@ mod tests {
 
         assert!(write.before_commit().await.is_empty());
 
-        let read = read.lock().expect("the quarantine was asked for");
+        let read = read.lock().expect("a quarantine was sent");
         assert!(!stripes.is_current(read));
     }
 }

@@ -1,4 +1,4 @@
-//! The row that a write leaves behind.
+//! The new row that a write leaves in the cache.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::protocol::value::Circumstance;
 use crate::tiers::Tiers;
 use crate::tiers::kind::{Kind, Leaving, Mark};
 
-/// What RELEASE may leave under an id, of whatever kind.
+/// A new row of any kind, which RELEASE may store under its id.
 pub(super) trait NewValue: Send + Sync {
-    /// Known before the QUARANTINE of the key: the value is older than
-    /// whatever was forgotten, or begun, after that.
+    /// Returns the conditions at the QUARANTINE of the key. The value is older
+    /// than any invalidation or fill that began later.
     fn stamp(&self) -> Option<Circumstance>;
-    /// Returns true if reads have shown rows like this one.
+    /// Returns true if reads have returned rows like this one.
     fn is_shown(&self) -> bool;
-    /// Reads the row back from the database; returns true if it is the same.
+    /// Reads the row from the database. Returns true if it is the same.
     fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool>;
-    /// The QUARANTINE of the key is about to be sent.
+    /// Takes the stamp, just before the QUARANTINE of the key is sent.
     fn set_stamp(&mut self, key: &Key);
-    /// The RELEASE of the key is about to be sent: what Redis is to store, and
-    /// for how long.
+    /// Encodes the value and its TTL, just before the RELEASE of the key is
+    /// sent.
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)>;
-    /// Redis has stored it.
+    /// Keeps the row locally after Redis has stored it.
     fn stored(self: Box<Self>);
 }
 
@@ -41,12 +41,12 @@ pub(super) struct NewRow<E: Entity> {
 }
 
 impl<E: Entity> NewRow<E> {
-    /// The row's fields as JSON. A codec may hide them, so its text is taken only
-    /// where serde has none.
+    /// Returns the row's fields as JSON. A codec may hide fields, so its text
+    /// is used only if serde has none.
     fn fields(&self) -> Option<String> {
         let codec = self.kind.strategy.codec();
         let text = || Json.encode(&*self.row).or_else(|_| codec.encode(&self.row));
-        // A panic fails no write that has been committed.
+        // A panic must not fail a committed write.
         catch_unwind(AssertUnwindSafe(text)).ok()?.ok()
     }
 }
@@ -57,7 +57,7 @@ impl<E: Entity> NewValue for NewRow<E> {
     }
 
     fn is_shown(&self) -> bool {
-        // What has no text is refused where it would be written.
+        // A row without a text is rejected when it is encoded.
         self.fields().is_none_or(|text| self.kind.shown.has(&text))
     }
 
@@ -98,7 +98,8 @@ impl<E: Entity> NewValue for NewRow<E> {
             stamp: tiers.stripes.stamp(key.hash()),
             circumstance: self.kind.circumstance(key),
         };
-        // What could not be read from Redis now is not to be had from here.
+        // If reads of the key must bypass Redis now, the row is not kept
+        // locally either.
         if self.kind.in_process.is_some()
             && mark.circumstance == stamp
             && tiers.closed(key).is_none()

@@ -1,4 +1,4 @@
-//! After the commit, or instead of it: what Redis is told of the keys.
+//! Verdict, after the commit or instead of it: releasing the keys.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use crate::protocol::{Op, Released, Reply, Token};
 use crate::tiers::pending::Pending;
 use crate::tiers::{MUCH, Tiers};
 
-/// Rows that one write reads back at most; what is left unread is not left.
+/// The maximum number of rows that one write reads back; further rows are not
+/// left in the cache.
 const MOST_PROOFS: usize = 8;
 
 /// How a write ended.
@@ -23,31 +24,31 @@ enum Verdict {
 }
 
 impl Write {
-    /// Says that the transaction certainly did not commit.
+    /// Reports that the transaction certainly did not commit.
     ///
-    /// Certain is: `ROLLBACK` succeeded on its connection, or the server
-    /// refused the commit with an error that is not about the connection.
-    /// When in doubt, say nothing. Another attempt of the same write begins
-    /// with its [`before_commit`](Self::before_commit), and has a verdict of
-    /// its own.
+    /// It is certain if `ROLLBACK` succeeded on its connection, or if the
+    /// server refused the commit with an error unrelated to the connection. If
+    /// in doubt, do not call it. Another attempt of the same write begins with
+    /// its [`before_commit`](Self::before_commit), and has a separate verdict.
     pub fn rolled_back(&mut self) {
         self.rolled_back = true;
-        // Rows that were never committed.
+        // These rows were never committed.
         self.values.clear();
     }
 
-    /// Says that the caller's own transaction certainly committed.
+    /// Reports that the caller's own transaction certainly committed.
     ///
     /// # Cancellation
-    /// Dropped half-way, it counts as ambiguous, which is safe and slower.
+    /// If dropped early, the write counts as ambiguous, which is safe but
+    /// slower.
     pub async fn committed(mut self) {
         self.end(Verdict::Committed).await;
     }
 
-    /// Ends the write as its repository's result says.
+    /// Ends the write according to its repository's result.
     pub(crate) async fn ended(mut self, succeeded: bool) {
-        // What the repository said itself comes first: it may answer a
-        // transaction that it rolled back as a row that was not there.
+        // The repository's own report takes precedence: it may return a rolled
+        // back transaction as an absent row.
         if self.rolled_back {
             self.end(Verdict::RolledBack).await;
         } else if succeeded {
@@ -62,8 +63,8 @@ impl Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
-        // Keys, kinds and rounds leave their lists when Redis has been told,
-        // or will be: a write dropped in between forgets none.
+        // Keys, kinds and rounds leave their lists once Redis has been notified
+        // or the operation is queued, so a write dropped in between loses none.
         if verdict == Verdict::Committed {
             self.attempted = true;
             self.forget_unquarantined(&tiers).await;
@@ -80,7 +81,7 @@ impl Write {
         self.leave_journalled(&tiers, forgotten);
         while let Some(round) = self.rounds.last_mut() {
             let writer = round.writer;
-            // Left over where the future of `before_commit` was dropped.
+            // Not empty if the future of `before_commit` was dropped.
             for key in std::mem::take(&mut round.sent) {
                 tiers.hold_until_released(key, writer, None);
             }
@@ -109,7 +110,8 @@ impl Write {
                 value: value.as_mut().and_then(|value| value.encode(&tiers, key)),
             };
             let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
-            // Chosen now: of those that answered before the commit one may be gone.
+            // Chosen now, because a lane that replied before the commit may be
+            // gone.
             let lane = match Op::value_bytes(&ops) > MUCH {
                 true => tiers.lane_of_lists(),
                 false => tiers.lane_of_writes(),
@@ -133,9 +135,9 @@ impl Write {
                         }
                     }
                     Some(Ok(_)) => {}
-                    // The quarantine probably stands and closes the key. But
-                    // Redis may have lost it, and an older row have been
-                    // filled since, which nobody has deleted yet.
+                    // The quarantine probably still closes the key. But Redis
+                    // may have lost it, and an older row may have been filled
+                    // since and not deleted.
                     _ => {
                         let held = tiers.hold(&key);
                         tiers.later(Pending::Release {
@@ -152,11 +154,11 @@ impl Write {
         self.attempted = false;
     }
 
-    /// Keeps of the new rows those that reads show. Until RELEASE every read
-    /// comes from the database, so that none is served before.
+    /// Keeps the new rows that reads return unchanged. Until RELEASE every read
+    /// comes from the database, so no other row is served meanwhile.
     async fn prove_values(&mut self, tiers: &Tiers) {
         let begun = Instant::now();
-        // In this order, since the order of a map is not the same twice.
+        // In this order, because the order of a map varies.
         let keys = self.rounds.iter().flat_map(|round| &round.acknowledged);
         let (mut proofs, mut unproven) = (0, Vec::new());
         for key in keys {
@@ -182,8 +184,9 @@ impl Write {
         }
     }
 
-    /// Has the rows of whole kinds deleted, if they have been `forgotten`
-    /// after the commit; else whoever reads them works them off.
+    /// Schedules the deletion of the journal rows for whole kinds, if they were
+    /// `forgotten` after the commit; otherwise they are applied when the
+    /// journal is drained.
     fn leave_journalled(&mut self, tiers: &Tiers, forgotten: bool) {
         let ids = std::mem::take(self.journalled.get_mut());
         if ids.is_empty() {
@@ -194,7 +197,7 @@ impl Write {
         }
     }
 
-    /// Forgets what a repository changed without asking for the quarantine.
+    /// Invalidates changes that a repository committed without a quarantine.
     async fn forget_unquarantined(&mut self, tiers: &Arc<Tiers>) {
         if self.recorded.is_empty() || !tiers.is_enabled() {
             return;
@@ -202,8 +205,8 @@ impl Write {
         tiers.statistics.error("no_before_commit");
         tracing::error!(
             keys = self.recorded.len(),
-            "a write committed without `before_commit`: it was forgotten afterwards, \
-             which a crash in between would have prevented"
+            "a write committed without `before_commit`: its keys were invalidated \
+             afterwards, which a crash in between would have prevented"
         );
         let keys: Vec<Key> = self
             .recorded
@@ -224,11 +227,11 @@ impl Write {
             }
             tracing::info!(kind, operation = "write", count = keys, "invalidated");
         }
-        tracing::debug!(keys = ?self.known, "forgot what a write changed");
+        tracing::debug!(keys = ?self.known, "invalidated the keys of a write");
     }
 }
 
-/// What the reply to a RELEASE is called in the books of the audit.
+/// Returns the audit event for the reply to a RELEASE.
 fn event_of(reply: Option<&Reply>) -> Event {
     match reply {
         Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue,
@@ -239,8 +242,8 @@ fn event_of(reply: Option<&Reply>) -> Event {
 }
 
 impl Drop for Write {
-    /// Without a verdict the transaction may still commit: its quarantine
-    /// runs its time, and only then are the keys released.
+    /// Handles a write without a verdict. The transaction may still commit, so
+    /// its keys are released only after the quarantine has expired.
     fn drop(&mut self) {
         let Some(tiers) = self.tiers.clone() else {
             return;
@@ -248,7 +251,7 @@ impl Drop for Write {
         self.leave_journalled(&tiers, false);
         if self.attempted && !self.rolled_back && tiers.is_enabled() {
             let due = Some(Instant::now() + tiers.config.quarantine_ttl);
-            // Recorded too late for the quarantine, or never given one.
+            // Recorded too late for the quarantine, or never quarantined.
             self.widen();
             for recorded in self.recorded.drain(..) {
                 tiers.hold_until_released(recorded.key, Token::random(), due);
