@@ -1,12 +1,12 @@
-//! A cache in front of the repositories a service already has: reads come from
-//! this process, then from Redis, then from the database; writes make every
-//! copy forget; when Redis fails, the service goes on from the database.
+//! A cache in front of a service's existing repositories. Reads come from this
+//! process, then from Redis, then from the database; writes invalidate every
+//! copy; if Redis fails, the service continues with the database.
 //!
-//! A read is never behind a write that had returned `CACHE_MAX_STALENESS_MS`
-//! (500 ms) before, whatever was lost meanwhile, and normally not behind at
-//! all. The cache adds no error: [`CachedRepository`] fails only where the
-//! [`Repository`] it wraps does. What this rests on, and what it does not
-//! cover, stands in `docs/consistency.md` and `CAVEATS.md`.
+//! A read reflects every write that had returned `CACHE_MAX_STALENESS_MS` (500
+//! ms) before it, even if messages were lost, and normally every write that had
+//! returned at all. The cache adds no errors: [`CachedRepository`] fails only
+//! if the [`Repository`] it wraps does. `docs/consistency.md` and `CAVEATS.md`
+//! describe the guarantees and their limits.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -82,16 +82,17 @@
 //! let again = heroes.find_by_id(&1).await?.expect("it is cached");
 //! assert!(Arc::ptr_eq(&hero, &again));
 //!
-//! heroes.update(Hero { id: 1, name: "Maria".into() }).await?; // every copy forgets
+//! heroes.update(Hero { id: 1, name: "Maria".into() }).await?; // every copy is invalidated
 //! assert!(heroes.find_by(&HeroIndex::Name("Ivan".into())).await?.is_empty());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Repository`] is the seam to the source of truth, [`Entity`] says what can
-//! be cached and under which keys (derive it), [`CacheStrategy`] says how.
+//! [`Repository`] is the interface to the database, [`Entity`] defines which
+//! rows can be cached and under which keys (derive it), [`CacheStrategy`]
+//! defines how.
 //!
-//! The modules stand in reading order; each uses only those above it.
+//! The modules are in reading order; each uses only those above it.
 
 mod runtime;
 
