@@ -1,8 +1,9 @@
-//! Forgetting, and counting, by name: for programs that know no Rust types.
+//! Invalidation and counts by name, for programs that do not know the Rust
+//! types.
 //!
-//! What a user typed is a text, so it becomes a key the way the plain text of
-//! a value does. A value that is no string, number or boolean, such as an id
-//! of several parts, has no plain text: its kind is forgotten as a whole.
+//! A text from a user becomes a key like the plain text of a value. A value
+//! that is not a string, number or boolean, such as an id of several parts, has
+//! no plain text; invalidate its whole kind instead.
 
 use std::time::Duration;
 
@@ -15,24 +16,23 @@ use crate::runtime::task;
 use crate::service::CacheService;
 use crate::service::report::{Invalidated, KeyCounts};
 
-/// How long counts of keys are returned again.
+/// How long a count of keys is reused.
 const COUNTS_LAST: Duration = Duration::from_secs(30);
 
 impl CacheService {
-    /// Makes every copy of one row forget; `None` if no repository of the
-    /// kind is cached here. Lists that the row stands in are not forgotten.
+    /// Invalidates one row; returns `None` if the kind is not cached here.
+    /// Lists that contain the row are not invalidated.
     ///
     /// `id` is the id as a text, unescaped: the id `all` is the row of that
-    /// name and not the list of all rows.
+    /// name, not the list of all rows.
     pub async fn invalidate_id(&self, kind: &str, id: &str) -> Option<Invalidated> {
         let mut key = self.key_of(kind)?;
         key.text_segment(id);
         Some(self.forget_key(&key.finish(), Reason::Request).await)
     }
 
-    /// Makes every copy of one list forget; `None` if no repository of the
-    /// kind is cached here, or it has no index of that segment and that many
-    /// fields.
+    /// Invalidates one list; returns `None` if the kind is not cached here, or
+    /// has no index with that segment and that many fields.
     ///
     /// `segment` and the order of `values` are those of an
     /// [`IndexShape`](crate::IndexShape); the values are texts, unescaped.
@@ -54,20 +54,19 @@ impl CacheService {
         Some(self.forget_key(&key.finish(), Reason::Request).await)
     }
 
-    /// Makes every copy of a whole kind forget; `None` if no repository of it
-    /// is cached here.
+    /// Invalidates a whole kind; returns `None` if it is not cached here.
     pub async fn invalidate_kind(&self, kind: &str) -> Option<Invalidated> {
         self.key_of(kind)?;
         Some(self.forget_kind(kind).await)
     }
 
-    /// How many keys of each kind Redis holds; `None` while Redis is away.
+    /// Returns the number of keys of each kind in Redis; `None` while Redis is
+    /// unavailable.
     ///
-    /// They are counted by SCAN of everything that is there, for at most ten
-    /// seconds, in pages of 500 of which each may take
-    /// `CACHE_OPERATION_TIMEOUT_MS`. One walk counts all kinds, one runs at a
-    /// time, and what it found is returned for 30 seconds. If this future is
-    /// dropped the walk goes on, for whoever asks next.
+    /// A SCAN of all keys counts them, for at most ten seconds, in pages of 500
+    /// that may take `CACHE_OPERATION_TIMEOUT_MS` each. One scan counts all
+    /// kinds, one runs at a time, and its result is reused for 30 seconds. If
+    /// this future is dropped, the scan continues for the next caller.
     pub async fn count_keys(&self) -> Option<KeyCounts> {
         let service = self.clone();
         task::outlive(async move { service.count_keys_anew().await }).await
@@ -97,14 +96,14 @@ impl CacheService {
         Some(counts)
     }
 
-    /// The key of a kind's list of all rows, as it stands in Redis.
+    /// Returns the key of a kind's list of all rows, as it is in Redis.
     #[must_use]
     pub fn list_all_key(&self, kind: &str) -> String {
         let key: Key = entity::all_key(self.tiers().namespace(), kind);
         key.as_str().to_owned()
     }
 
-    /// The beginning of a key of a kind that is cached here.
+    /// Begins a key of a kind cached here.
     fn key_of(&self, kind: &str) -> Option<KeyWriter> {
         let namespace = self.tiers().namespace();
         self.tiers()

@@ -1,4 +1,4 @@
-//! What people on call ask: is it well, what does it do, why this answer?
+//! Reports for operators: health, statistics, and the state of a key.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -14,45 +14,46 @@ use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
 use crate::trust::breaker::BreakerState;
 
-/// How the cache is.
+/// The state of the cache.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether values come from Redis, and if not, why.
+    /// Whether Redis is used; `reason` says why not.
     pub status: HealthStatus,
-    /// How long Redis took to answer just now; `None` if it did not.
+    /// The time of a reply just now; `None` if Redis did not reply.
     pub latency: Option<Duration>,
-    /// What the circuit breaker of Redis lets through.
+    /// The state of Redis's circuit breaker.
     pub breaker: BreakerState,
-    /// Open connections, the one that hears invalidations apart.
+    /// Open connections, without the one that receives invalidations.
     pub connections: usize,
-    /// Keys, or whole kinds, that are read from the database until Redis has
-    /// taken what is still owed to it.
+    /// Keys, or whole kinds, that are read from the database until Redis
+    /// acknowledges pending operations.
     pub held_keys: usize,
-    /// What the server said it is, such as `7.2.4`; empty if unknown.
+    /// The server's version, such as `7.2.4`; empty if unknown.
     pub server_version: String,
-    /// What the server said it uses.
+    /// The memory use that the server reports.
     pub used_memory_bytes: u64,
-    /// What the server said it threw out for want of memory.
+    /// The number of evicted keys that the server reports.
     pub evicted_keys: u64,
-    /// Why Redis is not used, where it is unavailable: a sentence without
-    /// secrets, as the log has it.
+    /// The reason why Redis is bypassed, if it is unavailable: a sentence
+    /// without secrets, as in the log.
     pub reason: Option<String>,
 }
 
-/// Whether values come from Redis.
+/// Whether Redis is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthStatus {
-    /// They do.
+    /// Redis is used.
     Healthy,
-    /// Redis is away, slow, or not yet known to be in step.
+    /// Redis is unreachable or slow, or this process does not trust its
+    /// connection yet.
     Unavailable,
-    /// Caching is switched off.
+    /// The cache is disabled.
     Disabled,
 }
 
 impl HealthStatus {
-    /// The word for it in `/health`.
+    /// Returns its name in `/health`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,21 +68,21 @@ impl HealthStatus {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServiceStats {
-    /// One entry for each kind that is cached.
+    /// One entry for each cached kind.
     pub kinds: Vec<KindStats>,
-    /// Fills that came too late: something was written meanwhile.
+    /// Fills that were rejected because of a write in between.
     pub fills_rejected: u64,
-    /// Looks at another's lease.
+    /// Waits for another reader's lease.
     pub lease_waits: u64,
-    /// Reads that went to the database because a write was under way.
+    /// Reads that went to the database because a write was in progress.
     pub quarantine_bypasses: u64,
-    /// Quarantines that Redis had lost when their write was over.
+    /// Quarantines that were lost before their release.
     pub releases_lost: u64,
-    /// The time in which nothing proved that every message was heard.
+    /// The time without proof that every message was received.
     pub unsynced: Duration,
-    /// What the circuit breaker of Redis lets through.
+    /// The state of Redis's circuit breaker.
     pub breaker: BreakerState,
-    /// Errors by label; none of them reached a caller.
+    /// Errors by label; none was returned to a caller.
     pub errors: BTreeMap<&'static str, u64>,
 }
 
@@ -91,39 +92,39 @@ pub struct ServiceStats {
 pub struct KindStats {
     /// The kind.
     pub kind: &'static str,
-    /// Reads answered by this process.
+    /// Reads served from local entries.
     pub l1_hits: u64,
-    /// Reads answered by Redis.
+    /// Reads served from Redis.
     pub l2_hits: u64,
-    /// Reads answered by the cached knowledge that there is nothing.
+    /// Reads served from a cached absence.
     pub negative_hits: u64,
-    /// Reads answered by this process for want of a better answer; see
+    /// Reads served from stale local entries because the database failed; see
     /// [`CacheStrategy::stale_if_error`](crate::CacheStrategy::stale_if_error).
     pub stale_hits: u64,
-    /// Reads answered by the database and cached.
+    /// Reads served from the database and cached.
     pub misses: u64,
-    /// Reads answered by the database that the cache was passed by for.
+    /// Reads served from the database that bypassed the cache.
     pub bypasses: u64,
-    /// Keys made to be forgotten.
+    /// Keys invalidated.
     pub invalidations: u64,
-    /// Answers held in process, valid or not.
+    /// Local entries, valid or not.
     pub l1_entries: u64,
-    /// What they weigh.
+    /// The size of the local entries.
     pub l1_bytes: u64,
-    /// Answers pushed out of this process for want of memory.
+    /// Local entries evicted for lack of memory.
     pub l1_evictions: u64,
     /// Hits that the audit compared with the database.
     pub audit_checks: u64,
-    /// Hits that the audit drew and let go, because it was at its limits.
+    /// Hits that the audit drew but did not compare, because of its limits.
     pub audit_dropped: u64,
-    /// Values that were still served 100 ms, 1 s and 10 s after the database
-    /// had answered otherwise.
+    /// Old values that were still served 100 ms, 1 s and 10 s after the
+    /// database had returned another one.
     pub audit_mismatches: [u64; 3],
-    /// How long Redis keeps a value.
+    /// The TTL of values in Redis.
     pub ttl: Duration,
     /// The indexes of the kind.
     pub indexes: &'static [IndexShape],
-    /// Whether it has a list of all its rows.
+    /// True if it has a list of all its rows.
     pub has_list_of_all: bool,
 }
 
@@ -153,31 +154,31 @@ impl KindStats {
         }
     }
 
-    /// The part of all reads that the cache answered, stale answers apart, 0.0 to 1.0; `None`
-    /// before the first read.
+    /// Returns the share of reads served from the cache, stale hits excluded,
+    /// 0.0 to 1.0; `None` before the first read.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {
         let hits = self.l1_hits + self.l2_hits + self.negative_hits;
         let reads = hits + self.stale_hits + self.misses + self.bypasses;
-        // Beyond 2^53 reads the rate is no less right for being rounded.
+        // Beyond 2^53 reads the rounding does not matter.
         #[allow(clippy::cast_precision_loss)]
         (reads > 0).then(|| hits as f64 / reads as f64)
     }
 }
 
-/// What is known of one key.
+/// The state of one key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The key, as it stands in Redis.
+    /// The key as it is in Redis.
     pub key: String,
-    /// The registered kind it belongs to.
+    /// The registered kind of the key.
     pub kind: Option<&'static str>,
-    /// What it holds in Redis; `None` while Redis is away.
+    /// Its state in Redis; `None` while Redis is unavailable.
     pub state: Option<State>,
-    /// How long Redis will keep it.
+    /// Its time to live in Redis.
     pub ttl: Option<Duration>,
-    /// Whether a read of it would pass Redis by now, and why.
+    /// The reason why a read of it would bypass Redis now, if so.
     pub bypass: Option<&'static str>,
 }
 
@@ -193,40 +194,40 @@ impl Explained {
     }
 }
 
-/// What a key holds in Redis.
+/// The state of a key in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// It is a key of no kind that is cached here: nothing is said of it.
+    /// A key of a kind that is not cached here; its state is not reported.
     NotOurs,
-    /// Nothing.
+    /// No such key.
     Absent,
-    /// Something that this protocol did not write.
+    /// Bytes that this protocol did not write.
     Foreign,
     /// A value.
     Value {
-        /// The shape it was written in.
+        /// The shape of its row.
         shape: u64,
-        /// Which fill wrote it.
+        /// The id of its fill.
         fill: u64,
-        /// The row's version, zero where it has none.
+        /// The row's version, zero without one.
         version: u64,
-        /// Its size with its header.
+        /// Its size, header included.
         bytes: usize,
     },
-    /// Somebody is loading it.
+    /// A reader is loading it.
     Lease,
-    /// Writes are under way.
+    /// Writes are in progress.
     Quarantine {
-        /// How many.
+        /// The number of writers.
         writers: usize,
-        /// Whether nobody else has written since it began.
+        /// True if there has been only one writer since it began.
         clean: bool,
     },
 }
 
 impl State {
-    /// One word for it.
+    /// Returns its name.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -261,27 +262,27 @@ impl State {
     }
 }
 
-/// What came of making every copy forget.
+/// The result of an invalidation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
-    /// How many keys Redis has forgotten.
+    /// The number of keys removed from Redis.
     pub keys: u64,
-    /// Redis could not be reached, and forgets as soon as it can. Until then
-    /// this instance reads from the database, and others are not told.
+    /// True if Redis could not be reached. It will be notified as soon as
+    /// possible; until then this instance reads from the database, and other
+    /// instances do not know.
     pub pending: bool,
 }
 
-/// How many keys of each kind Redis holds.
+/// The number of keys of each kind in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyCounts {
-    /// The keys of each kind that is cached here, leases and quarantines
-    /// included.
+    /// The keys of each kind cached here, including leases and quarantines.
     pub kinds: BTreeMap<&'static str, u64>,
-    /// Whether those are all; if not, there are at least so many.
+    /// True if the counts are complete; otherwise there are at least as many.
     pub complete: bool,
-    /// How long ago they were counted: at most 30 seconds.
+    /// The age of the counts: at most 30 seconds.
     pub age: Duration,
 }
 
@@ -307,7 +308,7 @@ impl ServiceStats {
 }
 
 impl Tier {
-    /// One word for it.
+    /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
