@@ -6,7 +6,7 @@
 //! stores its new state also begins another era. That step compares the stored
 //! state first, so only one of several instances begins an era.
 //!
-//! The stored state is read before the database is queried, so a database that
+//! The compared state was stored before the database is queried, so one that
 //! advances is never behind it. A position that instances renew is renewed only
 //! after it was stored. So a restored copy is compared before it can catch up.
 //!

@@ -1,49 +1,50 @@
-//! What this instance hears others forget, told on to people who watch.
+//! Events for operators: the invalidations that this instance receives.
 //!
-//! Hearing happens on the task that reads the socket, and a PONG waits behind
-//! it. So telling is bounded and never waits: who is too slow to listen loses
-//! the oldest, and is told how much was lost.
+//! The task that reads the socket applies messages, and a PONG waits behind it.
+//! So sending an event is bounded and never waits: a slow subscriber loses the
+//! oldest events and learns how many.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender};
 
-/// How much a listener may be behind.
+/// The maximum number of events that a subscriber may lag behind.
 const LISTENER_QUEUE: usize = 1024;
 
-/// Something that was made to be forgotten, on whichever instance.
+/// An invalidation by any instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Heard {
-    /// One key, as it stands in Redis.
+    /// One key, as it is in Redis.
     Key {
-        /// The kind that it belongs to, where that is cached here.
+        /// The kind of the key, if it is cached here.
         kind: Option<&'static str>,
         /// The key.
         key: String,
     },
     /// A kind as a whole.
     Kind {
-        /// The kind, where that is cached here.
+        /// The kind, if it is cached here.
         kind: Option<&'static str>,
     },
-    /// Words of another version of this library; everything was forgotten.
+    /// A message from another version of this library; the whole local tier was
+    /// invalidated.
     Unknown,
-    /// So many were heard and not told, because this listener was too slow.
+    /// The number of events lost because this subscriber was too slow.
     Missed(u64),
 }
 
-/// Hears what is made to be forgotten, from now on; see
+/// Receives invalidations; see
 /// [`CacheService::listen`](crate::CacheService::listen).
 #[derive(Debug)]
 pub struct Listener(Receiver<Option<Heard>>);
 
 impl Listener {
-    /// What is heard next; `None` when the service is closed.
+    /// Returns the next invalidation; `None` after the service is closed.
     ///
     /// # Cancellation
-    /// Nothing is lost when the future is dropped.
+    /// No event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.0.recv().await {
             Ok(heard) => heard,
@@ -53,7 +54,7 @@ impl Listener {
     }
 }
 
-/// Tells the listeners of one service.
+/// Sends events to the subscribers of one service.
 #[derive(Debug)]
 pub(crate) struct Teller {
     sender: Sender<Option<Heard>>,
@@ -70,22 +71,22 @@ impl Teller {
 
     pub(crate) fn listener(&self) -> Listener {
         let listener = Listener(self.sender.subscribe());
-        // After subscribing: whoever comes too late for the end of `close`
-        // sees that it has begun.
+        // Checked after subscribing: a subscriber that misses the end marker of
+        // `close` sees the flag.
         if self.closed.load(Ordering::Acquire) {
             let _ = self.sender.send(None);
         }
         listener
     }
 
-    /// Tells what `heard` makes, if anybody listens.
+    /// Sends the event that `heard` creates, if there is a subscriber.
     pub(crate) fn tell(&self, heard: impl FnOnce() -> Heard) {
         if self.sender.receiver_count() > 0 {
             let _ = self.sender.send(Some(heard()));
         }
     }
 
-    /// Lets the listeners go, and those to come.
+    /// Ends all subscriptions, current and future.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let _ = self.sender.send(None);
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_listener_is_told_how_much_it_missed() {
+    async fn a_slow_subscriber_learns_how_many_events_it_lost() {
         let teller = Teller::new();
         let mut listener = teller.listener();
         for _ in 0..LISTENER_QUEUE + 3 {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_lets_listeners_go() {
+    async fn closing_ends_subscriptions() {
         let teller = Teller::new();
         let mut listener = teller.listener();
         teller.tell(|| Heard::Unknown);

@@ -1,13 +1,13 @@
-//! The origin guard: how many loads may run at once while Redis is away, and how
-//! many for callers that have all gone away (a bulkhead).
+//! The origin guard, a bulkhead: it limits concurrent loads while Redis is
+//! unavailable, and loads whose callers are all gone.
 //!
-//! A repository's load may read from another cached repository. That read takes
-//! over the place of the load around it, and several at once share it. If it had
-//! to wait for one of the same places, as many loads as there are places would
-//! wait for each other until all of them are turned away.
+//! A repository's load may read from another cached repository. That read uses
+//! the slot of the load around it, and several at once share it. If it needed
+//! another slot, as many loads as there are slots could wait for each other
+//! until all time out.
 //!
-//! The place goes with the task. A read in a task that the repository starts by
-//! itself (`tokio::spawn`) waits for a place like any other.
+//! The slot belongs to the task. A read in a task that the repository spawns
+//! itself (`tokio::spawn`) waits for a slot like any other.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,34 +16,34 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// How long a load may wait for its place while Redis is away.
+/// How long a load may wait for a slot while Redis is unavailable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 tokio::task_local! {
-    /// The place of the load that this task runs.
+    /// The slot of the load that this task runs.
     static PLACE: Option<Arc<Place>>;
 }
 
-/// The places of one service.
+/// The slots of one service.
 #[derive(Debug)]
 pub(crate) struct OriginGuard {
     places: Arc<Semaphore>,
-    /// Places of loads that no caller waits for.
+    /// Slots of loads without waiting callers.
     unattended: Semaphore,
 }
 
-/// A place, for as long as it is kept.
+/// A slot, occupied until dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Semaphore>,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
-    /// The place of another service, whose load this one runs in.
+    /// The slot of another service, inside whose load this one runs.
     outer: Option<Arc<Self>>,
 }
 
 impl Place {
-    /// Lets another load have it, though this one goes on: it takes so long that
-    /// the database hardly works on it.
+    /// Frees the slot although the load continues: it takes so long that the
+    /// database hardly works on it.
     pub(crate) fn leave(&self) {
         *self.permit.lock() = None;
     }
@@ -57,7 +57,7 @@ impl OriginGuard {
         }
     }
 
-    /// Returns true if this task runs a load that has a place here.
+    /// Returns true if this task runs a load that has a slot here.
     pub(crate) fn has_place(&self) -> bool {
         let current = current();
         let mut place = current.as_ref();
@@ -70,8 +70,8 @@ impl OriginGuard {
         false
     }
 
-    /// Waits for a place, unless this task has one already; `None` if there was
-    /// none in time. The load is to run [`within`] it.
+    /// Waits for a slot, unless this task has one; `None` if none became free
+    /// in time. Run the load [`within`] it.
     pub(crate) async fn place(&self) -> Option<Arc<Place>> {
         let outer = current();
         if self.has_place() {
@@ -86,12 +86,12 @@ impl OriginGuard {
         }))
     }
 
-    /// Runs a load to its end if callers wait for it, or if there is a place for
-    /// one without callers when `deserted` ends. `None` if there is not: the load
-    /// is then to be dropped.
+    /// Runs a load to its end if callers wait for it, or if a slot without
+    /// callers is free when `deserted` resolves. Returns `None` if not; then
+    /// drop the load.
     ///
-    /// Callers that give up and come back again and again would otherwise keep as
-    /// many loads running as they make within the load's limit.
+    /// Otherwise callers that repeatedly give up and retry could keep an
+    /// unlimited number of loads running.
     pub(crate) async fn attend<T>(
         &self,
         load: impl Future<Output = T>,
@@ -108,13 +108,12 @@ impl OriginGuard {
     }
 }
 
-/// The place of the load that this task runs, for another task that goes on with
-/// it.
+/// Returns the slot of this task's load, for another task that continues it.
 pub(crate) fn current() -> Option<Arc<Place>> {
     PLACE.try_with(Clone::clone).ok().flatten()
 }
 
-/// Does some work in `place`.
+/// Runs a future in `place`.
 pub(crate) fn within<F: Future>(
     place: Option<Arc<Place>>,
     work: F,
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_load_within_a_load_takes_over_its_place() {
+    async fn a_nested_load_shares_the_slot() {
         let guard = OriginGuard::new(1);
         let place = guard.place().await;
         assert!(place.is_some());
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_of_another_service_does_not_count() {
+    async fn a_slot_of_another_service_does_not_count() {
         let (one, other) = (OriginGuard::new(1), OriginGuard::new(1));
         let place = one.place().await;
         within(place, async {

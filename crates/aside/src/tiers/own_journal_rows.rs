@@ -1,17 +1,17 @@
-//! Rows of the journal that this instance's own writes put there.
+//! Journal rows of this instance's own writes.
 //!
-//! A write of a whole kind forgets it before its commit and after it, and
-//! leaves a row for the case that it dies in between. Worked off like any
-//! other, that row would make the kind cold a third time, so the instance
-//! passes its own rows by while their writes are under way, and deletes them
-//! when these have done what the rows ask for.
+//! A write of a whole kind invalidates it before and after its commit, and
+//! leaves a journal row in case the process crashes in between. Applied like
+//! any other, that row would empty the kind's cache a third time. So the
+//! instance skips its own rows while their writes are in progress, and deletes
+//! them once the writes have invalidated the kind.
 
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Ids of such rows.
+/// The ids of such rows.
 #[derive(Debug, Default)]
 pub(crate) struct Journalled {
     rows: Mutex<Rows>,
@@ -25,12 +25,12 @@ struct Rows {
 }
 
 impl Journalled {
-    /// A write has stored these rows, in a transaction that is not over.
+    /// Records rows of a write whose transaction is in progress.
     pub(crate) fn begin(&self, ids: &[i64]) {
         self.rows.lock().under_way.extend(ids);
     }
 
-    /// What they ask for has been done.
+    /// Records that the rows need not be applied any more.
     pub(crate) fn done(&self, ids: &[i64]) {
         let mut rows = self.rows.lock();
         for id in ids {
@@ -42,7 +42,7 @@ impl Journalled {
         self.done.notify_one();
     }
 
-    /// What they ask for is left to whoever reads them.
+    /// Leaves the rows to be applied like any other.
     pub(crate) fn leave(&self, ids: &[i64]) {
         let mut rows = self.rows.lock();
         for id in ids {
@@ -54,12 +54,12 @@ impl Journalled {
         self.rows.lock().under_way.contains(&id)
     }
 
-    /// Rows to be deleted, each once.
+    /// Returns the rows to delete, each once.
     pub(crate) fn take_done(&self) -> Vec<i64> {
         std::mem::take(&mut self.rows.lock().done)
     }
 
-    /// Waits for rows to be deleted.
+    /// Waits for rows to delete.
     pub(crate) async fn wait(&self) {
         self.done.notified().await;
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_passed_by_until_its_write_is_over_and_deleted_only_if_it_did_what_it_asks() {
+    fn own_journal_rows_are_skipped_until_done_then_deleted() {
         let journalled = Journalled::default();
         journalled.begin(&[1, 2]);
         assert!(journalled.is_under_way(1) && journalled.is_under_way(2));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_was_left_to_others_is_not_deleted_afterwards() {
+    fn a_row_left_to_be_applied_is_not_deleted() {
         let journalled = Journalled::default();
         journalled.begin(&[1]);
         journalled.leave(&[1]);

@@ -1,4 +1,4 @@
-//! Which kinds this process knows, and how it caches them.
+//! Registration of kinds and their strategies.
 
 use std::any::{Any, type_name};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::local::InProcess;
 use crate::tiers::kind::{AnyKind, Kind};
 
 impl Tiers {
-    /// Returns the kind of `E`, cached by `strategy`; without one, as it is
-    /// registered already, or by the settings.
+    /// Returns the kind of `E`, cached by `strategy`; without one, by its
+    /// registered strategy, or else by the settings.
     pub(crate) fn register<E: Entity>(
         &self,
         strategy: Option<Arc<dyn CacheStrategy<E>>>,
@@ -28,8 +28,7 @@ impl Tiers {
         let same = known.clone().map(|known| {
             let name = known.type_name();
             let kind = known.as_any().downcast::<Kind<E>>().ok();
-            // They would read each other's values, and one would miss the
-            // lists of the other.
+            // Each would read the other's values, and miss the other's lists.
             kind.unwrap_or_else(|| {
                 panic!(
                     "two types are cached as the kind `{}`: {name} and {}. Give one of them \
@@ -48,12 +47,12 @@ impl Tiers {
                 kind = E::KIND,
                 before = kind.strategy_text,
                 after = ?strategy,
-                "another strategy replaces that of a kind, and its entries in this process are \
+                "a new strategy replaces that of a kind, and its local entries are \
                  lost: register one strategy for each kind"
             ),
             _ => {}
         }
-        // Counters go on where a kind gets another strategy.
+        // The counters of a kind survive a change of its strategy.
         let statistics = same.as_ref().map(|kind| kind.counters());
         let kind = self.new_kind(strategy, statistics);
         if same.is_none() {
@@ -96,15 +95,16 @@ impl Tiers {
         kind.as_any().downcast().ok()
     }
 
-    /// Returns the type that the kind of `E` is cached as, if that is another.
+    /// Returns the type that the kind of `E` is cached as, if it is a different
+    /// one.
     pub(crate) fn other_type<E: Entity>(&self) -> Option<&'static str> {
         let kind = self.kinds.lock().get(E::KIND).cloned()?;
         let name = kind.type_name();
         kind.as_any().downcast::<Kind<E>>().err().map(|_| name)
     }
 
-    /// Returns the kind of `E` for a write; one that is not registered here is
-    /// counted, and logged once.
+    /// Returns the kind of `E` for a write. An unregistered kind is counted,
+    /// and logged once.
     pub(crate) fn kind_of_write<E: Entity>(&self) -> Option<Arc<Kind<E>>> {
         let kind = self.kind::<E>();
         if kind.is_none() && self.is_enabled() {
@@ -132,9 +132,9 @@ impl Tiers {
     }
 }
 
-/// Returns true if the kind is cached by such a strategy: of one type, and in one
-/// state as far as the `Debug` texts tell. That of the kind's is of when it was
-/// registered, since a strategy may count in itself what it is asked.
+/// Returns true if the kind is cached by such a strategy: of the same type, and
+/// with the same `Debug` text as at registration. The text at registration
+/// counts, because a strategy may count calls in its state.
 fn is_same<E: Entity>(kind: &Kind<E>, other: &dyn CacheStrategy<E>) -> bool {
     let one: &dyn Any = &*kind.strategy;
     let types = one.type_id() == (other as &dyn Any).type_id();

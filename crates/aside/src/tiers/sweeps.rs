@@ -1,9 +1,9 @@
-//! Going through all keys: to free what was forgotten, and to count.
+//! Sweeps: scans of all keys, to remove invalidated values and to count keys.
 //!
-//! A walk is work for the server in proportion to everything that it holds, other
-//! programs' keys included. So of one kind one sweep runs at a time, and if it is
-//! asked for meanwhile, however often, one more runs after it; before that one it
-//! rests as long as it took. What nobody sweeps leaves with its TTL.
+//! A scan costs the server work in proportion to all of its keys, other
+//! programs' included. So each kind has at most one sweep at a time. Requests
+//! during a sweep are served by one more sweep after it, following a pause as
+//! long as the sweep. Without a sweep, values remain until their TTL ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,20 +17,20 @@ use super::Tiers;
 use crate::protocol::Unanswered;
 use crate::runtime::task;
 
-/// How long a count may take.
+/// The time limit of a count.
 const LONGEST_COUNT: Duration = Duration::from_secs(10);
 
-/// The most who are told what one sweep has freed.
+/// The maximum number of requests that receive the counts of one sweep.
 const MOST_TOLD: usize = 1_000;
 
-/// The counts of those who asked for a sweep.
+/// The counters of the requests for a sweep.
 type Told = Vec<Arc<AtomicU64>>;
 
-/// The kinds that are being swept, and who has asked for it since.
+/// The kinds being swept, and the requests since.
 #[derive(Default)]
 pub(super) struct Sweeps(Mutex<BTreeMap<String, Told>>);
 
-/// The sweeps of one kind, one after the other.
+/// The consecutive sweeps of one kind.
 struct UnderWay {
     tiers: Weak<Tiers>,
     kind: String,
@@ -38,8 +38,8 @@ struct UnderWay {
 }
 
 impl Tiers {
-    /// Frees the memory of a kind in a task of its own; `freed` counts on the
-    /// way, and is dropped when that is over.
+    /// Sweeps a kind in a separate task. `freed` counts removed keys, and is
+    /// dropped at the end.
     pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
         {
             let mut sweeps = self.sweeps.0.lock();
@@ -59,9 +59,9 @@ impl Tiers {
         task::spawn(under_way.run(vec![Arc::clone(freed)]));
     }
 
-    /// Deletes what Redis holds of a kind, to free the memory of what an
-    /// epoch has made worthless: by SCAN, in batches of 500, so that no other
-    /// operation waits long.
+    /// Deletes a kind's keys from Redis, to free the memory of invalidated
+    /// values: by SCAN, in batches of 500, so that other operations do not wait
+    /// long.
     async fn sweep(&self, kind: &str, told: &[Arc<AtomicU64>]) {
         let pattern = format!("{}*", glob(&self.prefix(kind)));
         let swept = self.scan(&pattern, |keys| async move {
@@ -74,13 +74,13 @@ impl Tiers {
         if swept.await.is_err() {
             tracing::debug!(
                 kind,
-                "what is left of the kind in Redis leaves it with its TTL"
+                "the remaining keys of the kind stay in Redis until their TTL ends"
             );
         }
     }
 
-    /// Counts the keys of every kind that is cached here, in one walk; also
-    /// returns whether it saw them all before it had taken too long.
+    /// Counts the keys of every kind cached here in one scan. Also returns
+    /// whether it was complete when the time limit ended.
     pub(crate) async fn count(&self) -> Result<(BTreeMap<&'static str, u64>, bool), Unanswered> {
         let kinds: Vec<_> = self.kinds().into_keys().collect();
         let prefixes: Vec<_> = kinds.iter().map(|kind| self.prefix(kind)).collect();
@@ -140,7 +140,7 @@ impl UnderWay {
 }
 
 impl Drop for UnderWay {
-    /// It may end in the middle: with its runtime, or with a panic.
+    /// Also runs if the task ends early, with its runtime or a panic.
     fn drop(&mut self) {
         if !self.over
             && let Some(tiers) = self.tiers.upgrade()
@@ -150,7 +150,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// Escapes what a glob pattern gives a meaning.
+/// Escapes the special characters of a glob pattern.
 fn glob(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

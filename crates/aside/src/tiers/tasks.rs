@@ -1,11 +1,10 @@
-//! The tasks that keep a service in step with Redis, for as long as there is the
-//! service.
+//! Background tasks of a service.
 //!
-//! Nobody waits for them, so nobody would miss one. One that panics is begun
-//! again, after a pause. A runtime that ends takes them all along, as where a
-//! service in a `static` is used by one test after another: they begin again on
-//! the runtime of whoever uses the service next. What they must not lose, such
-//! as what Redis is still to be told, is outside of them.
+//! No caller awaits them, so a failure would go unnoticed. A task that panics
+//! is restarted after a pause. If the runtime ends, all tasks end with it, as
+//! when successive tests share a service in a `static`: they restart on the
+//! runtime of the next caller. State that must survive, such as pending
+//! operations, is kept outside the tasks.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +23,7 @@ use crate::protocol::BoxFuture;
 use crate::runtime::task;
 use crate::trust::link::{Link, Suspicion};
 
-/// The shortest and the longest pause after a panic.
+/// The range of the pause after a panic.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The tasks of one service.
@@ -33,21 +32,21 @@ pub(crate) struct Tasks {
     statistics: Arc<ServiceStatistics>,
     known: Mutex<Vec<Task>>,
     running: Mutex<Vec<AbortHandle>>,
-    /// How often they began.
+    /// The number of starts.
     generation: AtomicU64,
-    /// Whether a runtime took along those of this generation.
+    /// True if a runtime ended while it ran the tasks of this generation.
     taken: AtomicBool,
     closed: AtomicBool,
 }
 
-/// One of them, to be begun any number of times.
+/// A task that can be started any number of times.
 #[derive(Clone)]
 struct Task {
     name: &'static str,
     begin: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
-/// Notices that a runtime takes a task along.
+/// Detects that a runtime ended a task.
 struct Taken {
     tasks: Weak<Tasks>,
     generation: u64,
@@ -66,8 +65,8 @@ impl Tasks {
         })
     }
 
-    /// Begins a task, here and wherever the service goes on. What `begin` makes
-    /// ends with the service alone.
+    /// Starts a task, here and on later runtimes. The future of `begin` ends
+    /// only with the service.
     pub(crate) fn add<F>(
         self: &Arc<Self>,
         name: &'static str,
@@ -91,8 +90,8 @@ impl Tasks {
         self.running.lock().push(running);
     }
 
-    /// Begins them again if a runtime took them along. To be called where Redis
-    /// cannot be used: it costs those a look who can.
+    /// Restarts the tasks if a runtime ended them. Call it when Redis is
+    /// unusable, so that it costs nothing otherwise.
     pub(crate) fn revive(self: &Arc<Self>) {
         if self.taken.load(Ordering::Acquire) {
             self.begin_again();
@@ -108,18 +107,18 @@ impl Tasks {
         if !self.taken.load(Ordering::Acquire) {
             return;
         }
-        // Of the old ones some may be on their way out yet: what they say of
-        // their end is not about the new ones.
+        // Some old tasks may still be ending; their reports must not concern
+        // the new ones.
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.taken.store(false, Ordering::Release);
         let old = std::mem::take(&mut *self.running.lock());
         old.iter().for_each(AbortHandle::abort);
         known.iter().for_each(|task| self.spawn(task));
         drop(known);
-        tracing::warn!("the tasks that keep Redis in step begin again on another runtime");
+        tracing::warn!("the tasks of this service restart on another runtime");
     }
 
-    /// Ends them for good.
+    /// Ends the tasks for good.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let running = std::mem::take(&mut *self.running.lock());
@@ -128,20 +127,17 @@ impl Tasks {
 
     fn panicked(&self, name: &'static str, is_new: bool) {
         self.statistics.error("task_panicked");
-        // A log that cannot be written may be why it panicked.
+        // A log that cannot be written may have caused the panic.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             self.link.suspect(&Suspicion::TaskPanicked);
             if is_new {
-                tracing::error!(
-                    task = name,
-                    "a task that keeps Redis in step panicked; it begins again"
-                );
+                tracing::error!(task = name, "a background task panicked; it restarts");
             }
         }));
     }
 }
 
-/// Runs a task to its end, however often it panics.
+/// Runs a task to its end, restarting it after each panic.
 async fn keep_running(task: Task, mut taken: Taken) {
     let mut pause = PAUSE.0;
     loop {

@@ -1,18 +1,17 @@
-//! Keys whose value cannot be cached, remembered for a while (hit-for-pass).
+//! Hit-for-pass: keys whose value cannot be cached, remembered for a while.
 //!
-//! A key that is filled in vain costs more than no cache: a GET, an ACQUIRE, an
-//! encoding, an ABANDON, and every other instance waits for a lease that brings
-//! no value. So the first load that finds it out calls [`Uncacheable::remember`].
-//! Until that ends, reads of the key go to the database at once, side by side,
-//! and ask neither Redis nor a flight.
+//! A fill that fails costs more than no cache: a GET, an ACQUIRE, an encoding
+//! and an ABANDON, and every other instance waits for a lease that brings no
+//! value. So the first load that fails calls [`Uncacheable::remember`]. From
+//! then on, reads of the key go directly to the database, concurrently, without
+//! Redis or a flight.
 //!
-//! It ends with the next write of the key, since the entry is stamped with the
-//! key's generation, and a write raises that on every instance. It is looked at
-//! again after [`PASSED_FOR`]: one of the reads then also tries whether its value
-//! could be cached by now.
+//! The next write of the key ends this, because the entry carries the key's
+//! generation and a write increments that on every instance. After
+//! [`PASSED_FOR`], one of the reads also checks if the value can be cached now.
 //!
-//! Refused: a mark in Redis, so that an instance learns it from another. It would
-//! be a fourth state of a key, and saves each instance one load.
+//! A mark in Redis, to inform other instances, was rejected: it would be a
+//! fourth state of a key, and save each instance one load.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,36 +26,36 @@ use crate::entity::key::Key;
 use crate::runtime::clock::Moment;
 use crate::trust::generations::{Stamp, Stripes};
 
-/// How long a key is passed by before its value is tried again. A try costs up to
-/// one deadline of an operation (250 ms), which is 2.5 % of it.
+/// How long a key bypasses the cache before its value is tried again. A try
+/// costs at most one operation timeout (250 ms), 2.5 % of that.
 const PASSED_FOR: Duration = Duration::from_secs(10);
 
-/// The most keys that are remembered, about half a megabyte. Beyond that another
-/// key is forgotten, and found out again by its next load.
+/// The maximum number of remembered keys, about half a megabyte. Beyond it
+/// another key is dropped, and its next load finds out again.
 const MOST: usize = 8_192;
 
-/// Why a value cannot be cached.
+/// The reason why a value cannot be cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// Its strategy keeps it for no time, such as absences.
+    /// Its strategy gives it no time to live, as for absences.
     Strategy,
     TooLarge,
     /// Its codec fails or panics.
     Unencodable,
-    /// What its codec writes is not what it reads.
+    /// Its codec does not decode its own text.
     Unreadable,
-    /// A row in it does not come back from its text as it went.
+    /// A row changes in the round trip through its text.
     Lossy,
-    /// A row in it has not the id or the value that was asked for.
+    /// A row has another id or value than requested.
     Misplaced,
-    /// A row that is written under another name may end it.
+    /// A write of a row under another name may end it.
     Unsure,
-    /// It takes longer to travel than an operation may take.
+    /// Sending it takes longer than an operation may take.
     TooSlow,
 }
 
 impl Why {
-    /// How a read says it.
+    /// Returns the bypass that reads report.
     pub(crate) fn bypass(self) -> Bypass {
         match self {
             Self::TooLarge => Bypass::TooLarge,
@@ -70,7 +69,7 @@ impl Why {
         }
     }
 
-    /// The label it is counted under as an error, unless it is as it was asked for.
+    /// Returns its label as an error, unless the strategy asked for it.
     pub(crate) fn label(self) -> Option<&'static str> {
         match self {
             Self::Strategy | Self::Unsure => None,
@@ -82,26 +81,26 @@ impl Why {
         }
     }
 
-    /// Why, in words for the log.
+    /// Returns the reason in words, for the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Strategy => "its strategy gives it no time to live",
             Self::TooLarge => "it is too large",
-            Self::Unencodable => "its codec cannot write it",
-            Self::Unreadable => "its codec does not read back what it writes",
-            Self::Lossy => "a row does not come back from its text as it went",
-            Self::Misplaced => "a row has not the id or the value that was asked for",
-            Self::Unsure => "a row that is written under another spelling may end it",
-            Self::TooSlow => "it takes too long to travel",
+            Self::Unencodable => "its codec cannot encode it",
+            Self::Unreadable => "its codec does not decode its own text",
+            Self::Lossy => "a row changes in a round trip through its text",
+            Self::Misplaced => "a row has another id or value than requested",
+            Self::Unsure => "a write under another spelling may end it",
+            Self::TooSlow => "sending it takes too long",
         }
     }
 }
 
-/// What is known of a key.
+/// The information about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) why: Why,
-    /// Whether this read must try the value again: one of the readers is told so.
+    /// True if this read must try the value again; set for one reader.
     pub(crate) is_due: bool,
 }
 
@@ -112,11 +111,11 @@ struct Entry {
     due: Moment,
 }
 
-/// The keys that are known not to be cacheable.
+/// The keys known to be uncacheable.
 pub(crate) struct Uncacheable {
     stripes: Arc<Stripes>,
     entries: Mutex<BTreeMap<u64, Entry>>,
-    /// How many there are. Reads look at no more where there is none.
+    /// The number of keys. If it is zero, a read checks nothing else.
     count: AtomicUsize,
 }
 
@@ -129,15 +128,16 @@ impl Uncacheable {
         }
     }
 
-    /// Remembers that the value of `key` cannot be cached, as far as is known
-    /// from a load that began under `stamp`. `ttl` is the strategy's: nothing is
-    /// remembered for longer without being tried again.
+    /// Remembers that the value of `key` cannot be cached, according to a load
+    /// that began under `stamp`. `ttl` is the strategy's: nothing is remembered
+    /// longer without another try.
     ///
-    /// Forgets what this process holds under the key: a read that passes it by
-    /// may see a newer row. So it need not be forgotten by each of those reads.
+    /// Also invalidates the local entry of the key, because a read that
+    /// bypasses it may return a newer row. So these reads need not invalidate
+    /// it each time.
     pub(crate) fn remember(&self, key: &Key, why: Why, stamp: Stamp, ttl: Duration) {
         let Some(stamp) = self.stripes.renew(stamp) else {
-            // The key was written meanwhile, and may be another by now.
+            // The key was written in between, and its value may differ now.
             self.stripes.forget(key.hash());
             return;
         };
@@ -154,7 +154,7 @@ impl Uncacheable {
         self.count.store(entries.len(), Ordering::Release);
     }
 
-    /// What is known of `key`, if anything.
+    /// Returns the information about `key`, if any.
     #[inline]
     pub(crate) fn known(&self, key: &Key) -> Option<Known> {
         if self.count.load(Ordering::Acquire) == 0 {
@@ -175,14 +175,14 @@ impl Uncacheable {
         }
         let is_due = entry.due <= now;
         if is_due {
-            // The others go on meanwhile.
+            // The other readers continue to bypass the cache meanwhile.
             entry.due = now.plus(PASSED_FOR);
         }
         let why = entry.why;
         Some(Known { why, is_due })
     }
 
-    /// Returns true if `key` is known not to be cacheable.
+    /// Returns true if `key` is known to be uncacheable.
     pub(crate) fn is_known(&self, key: &Key) -> bool {
         if self.count.load(Ordering::Acquire) == 0 {
             return false;
@@ -192,7 +192,7 @@ impl Uncacheable {
         entry.is_some_and(|entry| self.stripes.is_current(entry.stamp))
     }
 
-    /// The value of `key` can be cached again.
+    /// Records that the value of `key` can be cached again.
     pub(crate) fn forget(&self, key: &Key) {
         let mut entries = self.entries.lock();
         entries.remove(&key.hash());
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_began_before_a_write_teaches_nothing() {
+    fn a_load_older_than_a_write_is_ignored() {
         let (stripes, uncacheable) = known();
         let stamp = stripes.stamp(key(1).hash());
         stripes.forget(key(1).hash());
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn one_reader_tries_again_when_the_time_is_over() {
+    fn one_reader_tries_again_after_the_time() {
         let (stripes, uncacheable) = known();
         let stamp = stripes.stamp(key(1).hash());
         uncacheable.remember(&key(1), Why::TooSlow, stamp, Duration::ZERO);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_keys_is_bounded() {
         let (stripes, uncacheable) = known();
         for number in 0..2 * MOST {
             let stamp = stripes.stamp(key(number).hash());

@@ -1,12 +1,12 @@
-//! How the database compares names, as far as its answers tell.
+//! Name comparison of the database, as far as its results reveal it.
 //!
-//! A column may be compared without regard to case, or to blanks at the end. Then a
-//! row is found under names that it does not have, and an absence, or a list,
-//! ends with a row that has another name: its write forgets the row's own names
-//! alone. So a row is kept under its own name only. An absence is kept where the
-//! id has one spelling, or the strategy vouches for the column. Lists are
-//! kept until a row was found in one whose value it does not have; nothing tells
-//! before.
+//! A column may be compared without regard to case, or to trailing blanks. Then
+//! a row is found under names that it does not have. An absence or a list then
+//! ends with the write of a row under another name, but that write invalidates
+//! only the row's own names. So a row is cached only under its own name. An
+//! absence is cached if the id has one spelling, or if the strategy vouches for
+//! the column. Lists are cached until a row was found in one whose value it
+//! does not have, because nothing reveals it earlier.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,17 +17,18 @@ use super::Kind;
 use crate::entity::lookup::{Asked, Found};
 use crate::entity::{Entity, IndexShape};
 
-/// Which names the database is known to compare otherwise than by their text.
+/// The names that the database compares by more than their text.
 #[derive(Default)]
 pub(super) struct Names {
-    /// A bit for each index, and the highest for ids.
+    /// One bit per index, and the highest bit for ids.
     loose: AtomicU64,
 }
 
 const OF_IDS: u64 = 1 << 63;
 
 impl<E: Entity> Kind<E> {
-    /// The database has found a row under a name that it does not have.
+    /// Records that the database found a row under a name that it does not
+    /// have.
     pub(super) fn distrust(&self, asked: Asked<'_, E>) {
         let bit = bit_of(asked);
         if self.names.loose.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
@@ -36,16 +37,17 @@ impl<E: Entity> Kind<E> {
         tracing::warn!(
             kind = E::KIND,
             index = shape_of(asked).map(|shape| shape.segment),
-            "the database finds rows under other names than they have, as where it ignores \
-             case; rows are cached under their own, absences and lists of these names are not"
+            "the database finds rows under names that they do not have, for example by ignoring \
+             case; rows are cached under their own names, absences and lists of these names are not"
         );
-        // What was kept before.
+        // Removes entries cached before.
         if let Some(in_process) = &self.in_process {
             in_process.clear();
         }
     }
 
-    /// Whether an answer is true until a row of its own name is written.
+    /// Returns true if a result stays correct until a row of that name is
+    /// written.
     pub(super) fn is_trusted(&self, asked: Asked<'_, E>, found: &Found<E>) -> bool {
         match asked {
             Asked::Id(_) if !found.is_absence() => true,
@@ -61,7 +63,8 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Whether a value may have been cached by an instance that knew less.
+    /// Returns true if a value may come from an instance that did not know this
+    /// yet.
     pub(super) fn is_outdone(&self, asked: Asked<'_, E>, found: &Found<E>) -> bool {
         self.names.loose.load(Ordering::SeqCst) != 0
             && self.is_loose(asked)
@@ -74,7 +77,7 @@ impl<E: Entity> Kind<E> {
     }
 }
 
-/// The place of the index among those of the kind.
+/// Returns the position of the index among those of the kind.
 fn place_of<E: Entity>(asked: Asked<'_, E>) -> Option<usize> {
     let text = asked.text();
     let name = text.split(':').nth(1)?;
@@ -96,7 +99,7 @@ fn bit_of<E: Entity>(asked: Asked<'_, E>) -> u64 {
     }
 }
 
-/// Whether a database could take another text for the same id.
+/// Returns true if a database may treat another text as the same id.
 fn has_other_spelling(key: &str) -> bool {
     let segment = key.strip_prefix(':').unwrap_or(key);
     let plain = |text| percent_decode_str(text).decode_utf8_lossy();
@@ -116,9 +119,9 @@ fn holds_text(json: &Value) -> bool {
     }
 }
 
-/// Letters have two cases and accents, digits have widths, blanks may be added at
-/// an end, a collation may ignore punctuation, and 1.0 is 1.00. An integer and a
-/// UUID are written in one way.
+/// Returns true if a text may have other spellings. Letters have two cases and
+/// accents, digits have widths, blanks may be appended, a collation may ignore
+/// punctuation, and 1.0 is 1.00. Integers and UUIDs have one spelling.
 fn is_text(plain: &str) -> bool {
     !is_uuid(plain) && !is_integer(plain)
 }
@@ -160,8 +163,8 @@ mod tests {
             "é",
             "a:b",
             "x-1",
-            // A decimal is equal to one with fewer digits, and a collation may
-            // ignore what stands between digits, or how wide they are.
+            // A decimal equals one with fewer digits, and a collation may
+            // ignore characters between digits, or their width.
             "1.00",
             "007",
             "-0",

@@ -1,24 +1,24 @@
-//! Which rows a write may leave: those whose like reads have shown.
+//! Shown rows: a write leaves only rows that reads would return.
 //!
-//! A write knows the row that it stored, and not what reads make of it. They may
-//! leave it out (a soft delete), join other tables into it, or return columns
-//! that the write did not. Left under its id, such a row would be served until
-//! its TTL. So a write reads its row back, between COMMIT and RELEASE, where
-//! some field holds a value that no read has shown yet, and leaves it only if
-//! both are the same.
+//! A write knows the row that it stored, but not the row that reads return.
+//! Reads may omit it (a soft delete), join other tables into it, or return more
+//! columns. Left under its id, such a row would be served until its TTL ends.
+//! So if a field has a value that no read has returned yet, the write reads its
+//! row back between COMMIT and RELEASE, and leaves it only if both are the
+//! same.
 //!
-//! Of each field the first values must be shown one by one, and after
-//! [`ENOUGH`] of them any will do: a status has few values, and a name has
-//! many. Values that say that there is nothing must always be shown, since a
-//! soft delete is mostly such a column that changes to or from one of them. So
-//! the first few dozen writes of a kind take a read each, and hardly any later
-//! one does. A field within a field is a field: a row's state may be an object that
-//! names when it ended. A row that is no object has but one value, of which no
-//! number stands for all.
+//! The first values of each field must be read back one by one; after
+//! [`ENOUGH`] of them any value is accepted, because a status has few values
+//! and a name has many. Values that mean empty or a boolean must always be read
+//! back, because a soft delete usually changes a column to or from one of them.
+//! So the first few dozen writes of a kind cost a read each, and later ones
+//! hardly any. Nested fields count as fields: a row's state may be an object
+//! with its end. A row that is not an object has a single value, and no number
+//! of values stands for all.
 //!
-//! Refused: to compare in the background, since a row that reads leave out
-//! would be served until then; and to leave no row at all, which takes a read of
-//! the database after each write.
+//! Two alternatives were rejected. A comparison in the background would serve
+//! an omitted row until it ends. Leaving no row at all costs a read of the
+//! database after each write.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,31 +32,33 @@ use serde_json::value::RawValue;
 use crate::entity::Entity;
 use crate::protocol::BoxFuture;
 
-/// So many values of a field stand for all of them.
+/// This many values of a field stand for all.
 const ENOUGH: usize = 16;
 
-/// After so many rows in a row that reads did not show, none is left any more.
+/// After this many consecutive rows that reads did not return, no more are
+/// left.
 const MOST_MISSES: u32 = 16;
 
-/// Fields of a kind that are remembered. A row with others is read back.
+/// The maximum number of remembered fields of a kind. A row with others is read
+/// back.
 const MOST_FIELDS: usize = 1_024;
 
-/// How deep fields within fields are told apart.
+/// The maximum depth of nested fields.
 const DEEPEST: u8 = 8;
 
-/// Values that say that there is nothing, or one of two things.
+/// Values that mean empty, or one of two states.
 const SINGULAR: [&str; 7] = ["null", "true", "false", "\"\"", "[]", "{}", "0"];
 
 /// Reads one row from the database for a write of the kind.
 pub(crate) trait ReadBack<E: Entity>: Send + Sync {
-    /// Returns the row that reads show; `Err` if the database did not answer.
+    /// Returns the row as reads return it; `Err` if the database failed.
     fn read_back<'a>(&'a self, id: &'a E::Id) -> BoxFuture<'a, Result<Option<Arc<E>>, ()>>;
 }
 
-/// What reads have shown of the rows of a kind.
+/// Field values that reads have returned, of one kind.
 pub(crate) struct Shown<E: Entity> {
     fields: Mutex<BTreeMap<String, Values>>,
-    /// Weak, since a repository may hold the service that holds the kind.
+    /// Weak, because a repository may hold the service that holds the kind.
     source: Mutex<Option<Weak<dyn ReadBack<E>>>>,
     misses: AtomicU32,
 }
@@ -94,10 +96,11 @@ fn hash(value: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-/// The path of a row that is no object.
+/// The path of a row that is not an object.
 const WHOLE: &str = "";
 
-/// The fields of a row's text, by their paths; the whole text if it is no object.
+/// Returns the fields of a row's text by their paths; the whole text if it is
+/// not an object.
 fn fields(text: &str) -> Vec<(String, &str)> {
     let mut fields = Vec::new();
     add_fields(WHOLE, text, DEEPEST, &mut fields);
@@ -127,12 +130,12 @@ impl<E: Entity> Shown<E> {
         }
     }
 
-    /// Says which repository rows are read back from.
+    /// Sets the repository that rows are read back from.
     pub(crate) fn read_by(&self, source: Weak<dyn ReadBack<E>>) {
         *self.source.lock() = Some(source);
     }
 
-    /// Returns true if reads have shown rows like that of `text`.
+    /// Returns true if reads have returned rows like that of `text`.
     pub(crate) fn has(&self, text: &str) -> bool {
         let shown = self.fields.lock();
         let is_shown = |(path, value): (String, &str)| {
@@ -142,8 +145,8 @@ impl<E: Entity> Shown<E> {
         fields(text).into_iter().all(is_shown)
     }
 
-    /// Returns the row under `id` as reads show it; `Err` if none can be had,
-    /// or if the last ones were all others than the writes said.
+    /// Returns the row of `id` as reads return it; `Err` if the read failed, or
+    /// if none of the last rows matched its write.
     pub(crate) async fn read_back(&self, id: &E::Id) -> Result<Option<Arc<E>>, ()> {
         if MOST_MISSES <= self.misses.load(Ordering::Relaxed) {
             return Err(());
@@ -152,7 +155,7 @@ impl<E: Entity> Shown<E> {
         source.ok_or(())?.read_back(id).await
     }
 
-    /// A read has shown the row of `text`.
+    /// Records that a read has returned the row of `text`.
     pub(crate) fn add(&self, text: &str) {
         self.misses.store(0, Ordering::Relaxed);
         let mut shown = self.fields.lock();
@@ -163,25 +166,25 @@ impl<E: Entity> Shown<E> {
         }
     }
 
-    /// A read has shown another row, or none if it `is_hidden`. The first time
-    /// is logged, and the last one at which a read is asked.
+    /// Records that a read has returned another row, or none if it `is_hidden`.
+    /// Logs the first time, and the last time at which rows are read back.
     pub(crate) fn miss(&self, is_hidden: bool) {
         match self.misses.fetch_add(1, Ordering::Relaxed) + 1 {
             MOST_MISSES => tracing::error!(
                 kind = E::KIND,
-                "no write of a kind leaves its row any more, since reads returned none of the \
+                "writes of a kind no longer leave their rows in the cache: reads returned none of the \
                  last {MOST_MISSES} as their writes recorded them: record rows as reads return \
                  them, or let `cache_on_write` be false"
             ),
             1 if is_hidden => tracing::warn!(
                 kind = E::KIND,
-                "a write recorded a row that reads leave out; it is not cached. After a soft \
-                 delete, say `deleted(&before)`"
+                "a write recorded a row that reads omit; it is not cached. After a soft \
+                 delete, call `deleted(&before)`"
             ),
             1 => tracing::warn!(
                 kind = E::KIND,
-                "a write recorded a row that reads return otherwise; it is not cached. Record \
-                 rows as reads return them, or let `cache_on_write` be false"
+                "a write recorded a row that reads return differently; it is not cached. Record \
+                 rows as reads return them, or make `cache_on_write` return false"
             ),
             _ => {}
         }
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_no_read_has_shown_is_unknown() {
+    fn a_value_that_no_read_returned_is_unknown() {
         let shown = shown(&[r#"{"name":"Mia","deleted":null}"#]);
         assert!(shown.has(r#"{"name":"Mia","deleted":null}"#));
         assert!(!shown.has(r#"{"name":"Mia","deleted":"2026-11-29"}"#));
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_within_a_field_is_a_field() {
+    fn nested_fields_count_as_fields() {
         let texts: Vec<String> = (1..=99)
             .map(|n| format!(r#"{{"life":{{"begun":{n},"ended":null}},"state":{{"Live":{n}}}}}"#))
             .collect();
@@ -232,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_with_ever_new_names_are_bounded() {
+    fn the_number_of_fields_is_bounded() {
         let texts: Vec<String> = (0..9_999).map(|n| format!(r#"{{"f{n}":1}}"#)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let shown = shown(&texts);
@@ -241,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn many_texts_that_are_no_objects_stand_for_none() {
+    fn values_of_non_objects_never_stand_for_all() {
         let texts: Vec<String> = (0..99).map(|n| format!("[{n}]")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert!(!shown(&texts).has("[99]"));
     }
 
     #[test]
-    fn a_text_that_is_no_object_is_one_value() {
+    fn a_non_object_is_one_value() {
         let shown = shown(&["7"]);
         assert!(shown.has("7") && !shown.has("8"));
     }

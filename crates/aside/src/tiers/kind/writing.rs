@@ -1,11 +1,11 @@
-//! How an answer becomes a value, unless it must not.
+//! Encoding of results, and the reasons not to cache one.
 //!
-//! A row is cached only if it comes back from its text as it went, or the instance
-//! that loaded it and one that reads it from Redis would serve different rows.
-//! Where the types say so, the first rows and a sample of the others are looked
-//! at, in case a type says it wrongly, and every row from the first loss on. Where
-//! they do not, every row is: reading its text once more costs a small part of the
-//! load before it.
+//! A row is cached only if it survives the round trip through its text.
+//! Otherwise the instance that loaded it and one that reads it from Redis would
+//! serve different rows. If the types promise it, the first rows and a sample
+//! of the others are checked in case the promise is wrong, and every row after
+//! the first failure. Without a promise every row is checked: decoding it once
+//! costs a small part of its load.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,29 +25,29 @@ use crate::protocol::value::{self, Circumstance, Envelope};
 use crate::runtime::clock;
 use crate::tiers::uncacheable::Why;
 
-/// How many rows of a plain kind are compared with what comes back, at first.
+/// The number of first rows of a plain kind that are checked.
 const FIRST_COMPARED: u64 = 32;
 
-/// Of those after, one in so many is.
+/// After that, one in this many is checked.
 const ONE_COMPARED_OF: u64 = 256;
 
-/// What a kind knows of rows that do not come back from their text.
+/// The rows of a kind that changed in the round trip through their text.
 #[derive(Default)]
 pub(super) struct Losses {
-    /// Rows written so far.
+    /// The number of rows encoded.
     written: AtomicU64,
-    /// Whether the last row had no text.
+    /// True if the last row could not be encoded.
     unwritable: AtomicBool,
-    /// Whether a row came back as another, whatever its types say.
+    /// True if a row has changed, whatever its types promise.
     found: AtomicBool,
-    /// The fields that were logged.
+    /// The fields that have been logged.
     told: Mutex<BTreeSet<&'static str>>,
 }
 
 impl<E: Entity> Kind<E> {
-    /// Writes an answer in the form of Redis, unless it is not to be cached. A panic
-    /// of the strategy or of its codec is a reason like any other: the caller has
-    /// its answer from the database.
+    /// Encodes a result for Redis, unless it must not be cached. A panic of the
+    /// strategy or its codec only prevents caching: the caller has its result
+    /// from the database.
     pub(crate) fn encode(
         &self,
         asked: Asked<'_, E>,
@@ -65,7 +65,7 @@ impl<E: Entity> Kind<E> {
         circumstance: Circumstance,
     ) -> Result<Encoded, Why> {
         let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
-        // Whoever read it would call it misplaced.
+        // A reader would reject it as misplaced.
         if !asked.admits_all(found) {
             self.distrust(asked);
             return Err(Why::Misplaced);
@@ -91,7 +91,7 @@ impl<E: Entity> Kind<E> {
             ttl,
         };
         let written = value::encode(circumstance, version, member, envelope, self.compress_above);
-        // The limit is on what a reader would have to decompress.
+        // The limit is on the size that readers must decompress.
         if written.payload_bytes > self.max_value_bytes {
             return Err(Why::TooLarge);
         }
@@ -139,7 +139,7 @@ impl<E: Entity> Kind<E> {
         Ok(text)
     }
 
-    /// Whether the next row is compared with what comes back from its text.
+    /// Returns true if the next row is to be checked.
     fn is_compared(&self, is_plain: bool) -> bool {
         let written = self.losses.written.fetch_add(1, Ordering::Relaxed);
         !is_plain
@@ -155,15 +155,15 @@ impl<E: Entity> Kind<E> {
             tracing::warn!(
                 kind = E::KIND,
                 because = why.as_str(),
-                "a value is not cached: its reads go to the database; its key is logged at DEBUG"
+                "a value cannot be cached: its reads go to the database; its key is logged at DEBUG"
             );
         }
     }
 
-    /// Logs the first failure after a success, and no other.
+    /// Logs only the first failure after a success.
     fn say_unwritable(&self, error: &CodecError) {
         if !self.losses.unwritable.swap(true, Ordering::Relaxed) {
-            tracing::error!(kind = E::KIND, %error, "a row cannot be written; it is not cached");
+            tracing::error!(kind = E::KIND, %error, "a row cannot be encoded; it is not cached");
         }
     }
 
@@ -179,13 +179,13 @@ impl<E: Entity> Kind<E> {
                 kind = E::KIND,
                 field,
                 error = %lost,
-                "a row does not come back from its text as it went; rows like it are \
+                "a row changes in a round trip through its text; rows like it are \
                  answered and not cached: see `aside::survives`"
             );
         }
     }
 
-    /// How long an answer is kept; `None` if not at all.
+    /// Returns the TTL of a result; `None` if it is not kept.
     fn ttl_for(&self, is_absence: bool) -> Option<Duration> {
         let full = if is_absence {
             self.strategy.negative_ttl().min(self.ttl)
@@ -202,12 +202,10 @@ impl<E: Entity> Kind<E> {
     }
 }
 
-/// The text of a row, unless it would be read as something else.
+/// Returns the text of a row, unless it would be decoded as something else.
 fn as_row<E: Entity>(codec: &dyn Codec<E>, text: String) -> Result<String, CodecError> {
     if text == "null" {
-        return Err(CodecError::new(
-            "`null` stands for a row that does not exist",
-        ));
+        return Err(CodecError::new("`null` means a row that does not exist"));
     }
     if !codec.is_exact() {
         serde_json::from_str::<IgnoredAny>(&text)?;
