@@ -4,8 +4,8 @@
 //! it with the next PONG. That suits a server that is either up or down. It
 //! does not suit a server that replies to PINGs while other operations time
 //! out, because a read would wait again after every PONG, nor a server that
-//! answers everything slowly. So the results of operations are counted over a
-//! rolling window. If too many failed or were slow, the breaker opens: a
+//! replies slowly to everything. So the results of operations are counted over
+//! a rolling window. If too many failed or were slow, the breaker opens: a
 //! suspicion that a PONG alone does not end.
 //!
 //! It also opens if the link was untrusted for as long as the window,
