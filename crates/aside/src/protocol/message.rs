@@ -3,7 +3,7 @@
 //! A message is one line, or several lines for several keys. A line for a key
 //! contains `K`, the key's hash, the sending instance, the sender's clock in
 //! microseconds (each in 16 hex digits), and the key. Receivers need only the
-//! hash; the key is for people who watch the channel. A clock is compared only
+//! hash; the key is for people watching the channel. A clock is compared only
 //! with itself: an instance that receives its own message learns the delay of
 //! messages, regardless of other clocks.
 

@@ -16,8 +16,8 @@ use super::Script;
 /// Beyond the year 2286 an epoch would not fit into a header.
 ///
 /// If memory is full, `HDEL` before `HSET` makes room, as `DEL` does before
-/// `SET`. It is used only then, because a user who may delete but not set would
-/// lose the epoch.
+/// `SET`. It is used only then, because a user with the right to delete but not
+/// to set would lose the epoch.
 pub(crate) static BUMP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "bump",
