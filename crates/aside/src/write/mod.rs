@@ -18,6 +18,7 @@
 
 mod quarantine;
 mod value;
+mod release;
 mod verdict;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

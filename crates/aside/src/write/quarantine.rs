@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Round, Unquarantined, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
-use crate::protocol::{Bump, Op, Token};
+use crate::protocol::{Bump, Op, Replies, Token};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this invalidates whole kinds instead.
@@ -82,39 +82,32 @@ impl Write {
             held: Vec::new(),
             sent: keys.clone(),
         });
-        if tiers.is_usable() {
-            // Every kind written here needs an epoch, even before it is read.
-            for kind in self.counts.keys() {
-                if tiers.epochs.known(kind) == Some(0) {
-                    let _ = tiers.bump(kind, Bump::IfOlder).await;
-                }
-            }
-        }
+        self.ensure_epochs(tiers).await;
         for key in &keys {
             if let Some(value) = self.values.get_mut(key) {
                 value.set_stamp(key);
             }
         }
-        let reachable = tiers.is_usable();
-        let replies = if reachable {
-            let ttl = tiers.config.quarantine_ttl;
-            let quarantine = |key: &Key| Op::Quarantine {
-                key: key.clone(),
-                writer,
-                ttl,
-                message: tiers.message(key),
-            };
-            tiers
-                .ask(
-                    tiers.lane_of_writes(),
-                    keys.iter().map(quarantine).collect(),
-                )
-                .await
-                .ok()
-        } else {
-            None
-        };
-        let mut replies = replies.into_iter().flatten();
+        let replies = send(tiers, writer, &keys).await;
+        self.acknowledge(tiers, keys, replies.unwrap_or_default());
+    }
+
+    /// Has Redis keep an epoch for each kind written, while it is usable.
+    async fn ensure_epochs(&self, tiers: &Tiers) {
+        if !tiers.is_usable() {
+            return;
+        }
+        // Every kind written here needs an epoch, even before it is read.
+        for kind in self.counts.keys() {
+            if tiers.epochs.known(kind) == Some(0) {
+                let _ = tiers.bump(kind, Bump::IfOlder).await;
+            }
+        }
+    }
+
+    /// Takes the replies to the last round; keys beyond them have none.
+    fn acknowledge(&mut self, tiers: &Tiers, keys: Vec<Key>, replies: Replies) {
+        let mut replies = replies.into_iter();
         let Some(round) = self.rounds.last_mut() else {
             return;
         };
@@ -148,6 +141,23 @@ impl Write {
     }
 }
 
+/// Sends one QUARANTINE pipeline. Returns `None` if Redis is not usable or does
+/// not reply.
+async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Option<Replies> {
+    if !tiers.is_usable() {
+        return None;
+    }
+    let ttl = tiers.config.quarantine_ttl;
+    let quarantine = |key: &Key| Op::Quarantine {
+        key: key.clone(),
+        writer,
+        ttl,
+        message: tiers.message(key),
+    };
+    let ops = keys.iter().map(quarantine).collect();
+    tiers.ask(tiers.lane_of_writes(), ops).await.ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt;
@@ -159,7 +169,7 @@ mod tests {
     use crate::config::CacheConfig;
     use crate::entity::example::Hero;
     use crate::entity::lookup::Asked;
-    use crate::protocol::{BoxFuture, Lane, Replies, Reply, SharedTier, Unanswered};
+    use crate::protocol::{BoxFuture, Lane, Reply, SharedTier, Unanswered};
     use crate::tiers::shard::Shard;
     use crate::trust::generations::Stripes;
     use crate::trust::link::Link;

@@ -1,20 +1,15 @@
-//! Verdict, after the commit or instead of it: releasing the keys.
+//! Verdict, after the commit or instead of it: whole kinds and journal rows.
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::{NewValue, Write};
+use super::Write;
 use crate::entity::key::Key;
-use crate::insight::audit::Event;
-use crate::insight::statistics::{Reason, raise};
-use crate::protocol::{Op, Released, Reply, Token};
+use crate::insight::statistics::Reason;
+use crate::protocol::Token;
+use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
-use crate::tiers::{MUCH, Tiers};
-
-/// The maximum number of rows that one write reads back; further rows are not
-/// left in the cache.
-const MOST_PROOFS: usize = 8;
 
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,115 +68,25 @@ impl Write {
         } else if !self.attempted {
             self.everything.clear();
         }
-        let mut forgotten = verdict == Verdict::Committed;
-        while let Some(kind) = self.everything.last() {
-            forgotten &= tiers.forget_kind(kind).await.is_some();
-            self.everything.pop();
-        }
+        let forgotten = self.forget_kinds(&tiers).await && verdict == Verdict::Committed;
         self.leave_journalled(&tiers, forgotten);
-        while let Some(round) = self.rounds.last_mut() {
-            let writer = round.writer;
-            // Not empty if the future of `before_commit` was dropped.
-            for key in std::mem::take(&mut round.sent) {
-                tiers.hold_until_released(key, writer, None);
-            }
-            for key in std::mem::take(&mut round.held) {
-                tiers.later(Pending::Release {
-                    key,
-                    writer,
-                    held: true,
-                    due: None,
-                });
-            }
-            let keys = round.acknowledged.clone();
-            if keys.is_empty() {
-                self.rounds.pop();
-                continue;
-            }
-            let mut values: Vec<_> = keys
-                .iter()
-                .map(|key| self.values.remove(key))
-                .map(|value| value.filter(|_| verdict == Verdict::Committed))
-                .collect();
-            let release = |(key, value): (&Key, &mut Option<Box<dyn NewValue>>)| Op::Release {
-                key: key.clone(),
-                writer,
-                message: tiers.message(key),
-                value: value.as_mut().and_then(|value| value.encode(&tiers, key)),
-            };
-            let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
-            // Chosen now, because a lane that replied before the commit may be
-            // gone.
-            let lane = match Op::value_bytes(&ops) > MUCH {
-                true => tiers.lane_of_lists(),
-                false => tiers.lane_of_writes(),
-            };
-            let replies = tiers.ask(lane, ops).await.ok();
-            let mut replies = replies.into_iter().flatten();
-            for (key, value) in keys.into_iter().zip(values) {
-                let reply = replies.next();
-                tiers.note(
-                    &key,
-                    event_of(reply.as_ref().and_then(|reply| reply.as_ref().ok())),
-                );
-                match reply {
-                    Some(Ok(Reply::Released(Released::Lost))) => {
-                        raise(&tiers.statistics.release_lost);
-                        tiers.stripes.forget(key.hash());
-                    }
-                    Some(Ok(Reply::Released(Released::Stored))) => {
-                        if let Some(value) = value {
-                            value.stored();
-                        }
-                    }
-                    Some(Ok(_)) => {}
-                    // The quarantine probably still closes the key. But Redis
-                    // may have lost it, and an older row may have been filled
-                    // since and not deleted.
-                    _ => {
-                        let held = tiers.hold(&key);
-                        tiers.later(Pending::Release {
-                            key,
-                            writer,
-                            held,
-                            due: None,
-                        });
-                    }
-                }
-            }
-            self.rounds.pop();
+        if verdict == Verdict::RolledBack {
+            self.values.clear();
+        }
+        while !self.rounds.is_empty() {
+            self.release_last_round(&tiers).await;
         }
         self.attempted = false;
     }
 
-    /// Keeps the new rows that reads return unchanged. Until RELEASE every read
-    /// comes from the database, so no other row is served meanwhile.
-    async fn prove_values(&mut self, tiers: &Tiers) {
-        let begun = Instant::now();
-        // In this order, because the order of a map varies.
-        let keys = self.rounds.iter().flat_map(|round| &round.acknowledged);
-        let (mut proofs, mut unproven) = (0, Vec::new());
-        for key in keys {
-            let Some(value) = self.values.get(key) else {
-                continue;
-            };
-            if value.is_shown() {
-                continue;
-            }
-            let left = tiers
-                .config
-                .operation_timeout
-                .saturating_sub(begun.elapsed());
-            let proved =
-                proofs < MOST_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
-            proofs += 1;
-            if !proved {
-                unproven.push(key.clone());
-            }
+    /// Invalidates the whole kinds. Returns true if Redis acknowledged each.
+    async fn forget_kinds(&mut self, tiers: &Arc<Tiers>) -> bool {
+        let mut forgotten = true;
+        while let Some(kind) = self.everything.last() {
+            forgotten &= tiers.forget_kind(kind).await.is_some();
+            self.everything.pop();
         }
-        for key in unproven {
-            self.values.remove(&key);
-        }
+        forgotten
     }
 
     /// Schedules the deletion of the journal rows for whole kinds, if they were
@@ -228,16 +133,6 @@ impl Write {
             tracing::info!(kind, operation = "write", count = keys, "invalidated");
         }
         tracing::debug!(keys = ?self.known, "invalidated the keys of a write");
-    }
-}
-
-/// Returns the audit event for the reply to a RELEASE.
-fn event_of(reply: Option<&Reply>) -> Event {
-    match reply {
-        Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue,
-        Some(Reply::Released(Released::Lost)) => Event::ReleasedLost,
-        Some(_) => Event::Released,
-        None => Event::Unreleased,
     }
 }
 

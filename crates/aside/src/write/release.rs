@@ -1,0 +1,152 @@
+//! The RELEASE of quarantined keys, with the new rows that Redis may keep.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout};
+
+use super::{NewValue, Round, Write};
+use crate::entity::key::Key;
+use crate::insight::audit::Event;
+use crate::insight::statistics::raise;
+use crate::protocol::{Op, Refused, Released, Reply, Token};
+use crate::tiers::pending::Pending;
+use crate::tiers::{MUCH, Tiers};
+
+/// The maximum number of rows that one write reads back; further rows are not
+/// left in the cache.
+const MOST_PROOFS: usize = 8;
+
+/// A new row that RELEASE may leave under a key.
+type Value = Option<Box<dyn NewValue>>;
+
+impl Write {
+    /// Releases the keys of the last round. It leaves its list once Redis has
+    /// replied or the operation is queued.
+    pub(super) async fn release_last_round(&mut self, tiers: &Arc<Tiers>) {
+        let Some(round) = self.rounds.last_mut() else {
+            return;
+        };
+        round.leave_unacknowledged(tiers);
+        let (writer, keys) = (round.writer, round.acknowledged.clone());
+        if !keys.is_empty() {
+            let values = keys.iter().map(|key| self.values.remove(key)).collect();
+            release(tiers, writer, keys, values).await;
+        }
+        self.rounds.pop();
+    }
+
+    /// Keeps the new rows that reads return unchanged. Until RELEASE every read
+    /// comes from the database, so no other row is served meanwhile.
+    pub(super) async fn prove_values(&mut self, tiers: &Tiers) {
+        let begun = Instant::now();
+        // In this order, because the order of a map varies.
+        let keys = self.rounds.iter().flat_map(|round| &round.acknowledged);
+        let (mut proofs, mut unproven) = (0, Vec::new());
+        for key in keys {
+            let Some(value) = self.values.get(key) else {
+                continue;
+            };
+            if value.is_shown() {
+                continue;
+            }
+            let left = tiers
+                .config
+                .operation_timeout
+                .saturating_sub(begun.elapsed());
+            let proved =
+                proofs < MOST_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
+            proofs += 1;
+            if !proved {
+                unproven.push(key.clone());
+            }
+        }
+        for key in unproven {
+            self.values.remove(&key);
+        }
+    }
+}
+
+impl Round {
+    /// Hands over the keys whose quarantine Redis did not acknowledge.
+    fn leave_unacknowledged(&mut self, tiers: &Tiers) {
+        let writer = self.writer;
+        // Not empty if the future of `before_commit` was dropped.
+        for key in std::mem::take(&mut self.sent) {
+            tiers.hold_until_released(key, writer, None);
+        }
+        for key in std::mem::take(&mut self.held) {
+            tiers.later(Pending::Release {
+                key,
+                writer,
+                held: true,
+                due: None,
+            });
+        }
+    }
+}
+
+/// Sends one RELEASE pipeline, with the values that Redis is to store.
+async fn release(tiers: &Tiers, writer: Token, keys: Vec<Key>, mut values: Vec<Value>) {
+    let release = |(key, value): (&Key, &mut Value)| Op::Release {
+        key: key.clone(),
+        writer,
+        message: tiers.message(key),
+        value: value.as_mut().and_then(|value| value.encode(tiers, key)),
+    };
+    let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
+    // Chosen now, because a lane that replied before the commit may be gone.
+    let lane = match Op::value_bytes(&ops) > MUCH {
+        true => tiers.lane_of_lists(),
+        false => tiers.lane_of_writes(),
+    };
+    let replies = tiers.ask(lane, ops).await.ok();
+    let mut replies = replies.into_iter().flatten();
+    for (key, value) in keys.into_iter().zip(values) {
+        released(tiers, writer, key, value, replies.next());
+    }
+}
+
+/// Takes the reply to one RELEASE, if there was one.
+fn released(
+    tiers: &Tiers,
+    writer: Token,
+    key: Key,
+    value: Value,
+    reply: Option<Result<Reply, Refused>>,
+) {
+    let reply = reply.and_then(Result::ok);
+    tiers.note(&key, event_of(reply.as_ref()));
+    match reply {
+        Some(Reply::Released(Released::Lost)) => {
+            raise(&tiers.statistics.release_lost);
+            tiers.stripes.forget(key.hash());
+        }
+        Some(Reply::Released(Released::Stored)) => {
+            if let Some(value) = value {
+                value.stored();
+            }
+        }
+        Some(_) => {}
+        // The quarantine probably still closes the key. But Redis may have lost
+        // it, and an older row may have been filled since and not deleted.
+        None => {
+            let held = tiers.hold(&key);
+            tiers.later(Pending::Release {
+                key,
+                writer,
+                held,
+                due: None,
+            });
+        }
+    }
+}
+
+/// Returns the audit event for the reply to a RELEASE.
+fn event_of(reply: Option<&Reply>) -> Event {
+    match reply {
+        Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue,
+        Some(Reply::Released(Released::Lost)) => Event::ReleasedLost,
+        Some(_) => Event::Released,
+        None => Event::Unreleased,
+    }
+}
