@@ -15,8 +15,21 @@ impl CacheConfig {
     /// [`Settings`]: crate::Settings
     #[must_use]
     pub fn read(reader: &mut Reader<'_>) -> Self {
-        let default = Self::default();
-        let config = Self {
+        // Problems are reported in the order of these reads.
+        let config = Self::read_redis(reader, Self::default());
+        let config = Self::read_times(reader, config);
+        let config = Self::read_sizes(reader, config);
+        if let Err(error) = config.validate() {
+            for problem in error.problems() {
+                reader.problem(problem.clone());
+            }
+        }
+        config
+    }
+
+    /// Reads the connection to Redis; the other fields stay as in `default`.
+    fn read_redis(reader: &mut Reader<'_>, default: Self) -> Self {
+        Self {
             redis_url: reader.url("REDIS_URL").unwrap_or(default.redis_url),
             redis_username: reader
                 .secret("REDIS_USERNAME")
@@ -45,6 +58,13 @@ impl CacheConfig {
                     |text| Duration::try_from_secs_f64(text.parse().ok()?).ok(),
                 )
                 .unwrap_or(default.redis_socket_timeout),
+            ..default
+        }
+    }
+
+    /// Reads deadlines and lifetimes; the other fields stay as in `default`.
+    fn read_times(reader: &mut Reader<'_>, default: Self) -> Self {
+        Self {
             operation_timeout: millis(
                 reader,
                 "CACHE_OPERATION_TIMEOUT_MS",
@@ -55,7 +75,6 @@ impl CacheConfig {
                 .number("CACHE_DEFAULT_TTL", limits::TTL.allowed)
                 .map_or(default.default_ttl, Duration::from_secs),
             ttls: ttls(reader),
-            ttl_defaults: default.ttl_defaults,
             max_staleness: millis(
                 reader,
                 "CACHE_MAX_STALENESS_MS",
@@ -82,6 +101,13 @@ impl CacheConfig {
                 limits::JOURNAL_POLL.allowed,
             )
             .unwrap_or(default.journal_poll),
+            ..default
+        }
+    }
+
+    /// Reads limits and the namespace; the other fields stay as in `default`.
+    fn read_sizes(reader: &mut Reader<'_>, default: Self) -> Self {
+        Self {
             source_concurrency: count(
                 reader,
                 "CACHE_SOURCE_CONCURRENCY",
@@ -101,13 +127,8 @@ impl CacheConfig {
                     text.parse().ok()
                 })
                 .unwrap_or(default.audit_share),
-        };
-        if let Err(error) = config.validate() {
-            for problem in error.problems() {
-                reader.problem(problem.clone());
-            }
+            ..default
         }
-        config
     }
 }
 
