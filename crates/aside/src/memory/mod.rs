@@ -212,23 +212,7 @@ impl Inner {
                 }
                 Reply::Epoch(epoch)
             }
-            Op::History { key, era, known } => {
-                let history = self.histories.entry(key.clone()).or_default();
-                if known.as_ref().is_none_or(|known| known.0 == history.known) {
-                    if let Some((era, begin)) = era
-                        && (*begin == Begin::Always || history.era.is_none())
-                    {
-                        history.era = Some(*era);
-                    }
-                    if let Some((_, new)) = known {
-                        history.known.clone_from(new);
-                    }
-                }
-                Reply::History {
-                    era: history.era.unwrap_or_default(),
-                    known: history.known.clone(),
-                }
-            }
+            Op::History { key, era, known } => self.history(key, *era, known.as_ref()),
             Op::Set { key, value, ttl } => {
                 let expires = ttl.map(|ttl| now + milliseconds(ttl));
                 self.store.put(key, value.clone(), expires)?;
@@ -250,6 +234,30 @@ impl Inner {
                 Reply::Page { cursor, keys }
             }
         })
+    }
+
+    /// Returns the history. Changes it first if its state is the required one.
+    fn history(
+        &mut self,
+        key: &Key,
+        era: Option<(Era, Begin)>,
+        known: Option<&(String, String)>,
+    ) -> Reply {
+        let history = self.histories.entry(key.clone()).or_default();
+        if known.is_none_or(|known| known.0 == history.known) {
+            if let Some((era, begin)) = era
+                && (begin == Begin::Always || history.era.is_none())
+            {
+                history.era = Some(era);
+            }
+            if let Some((_, new)) = known {
+                history.known.clone_from(new);
+            }
+        }
+        Reply::History {
+            era: history.era.unwrap_or_default(),
+            known: history.known.clone(),
+        }
     }
 
     /// Returns the epoch of a kind after a bump, and whether it changed.
