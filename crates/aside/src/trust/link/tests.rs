@@ -1,0 +1,53 @@
+use super::*;
+
+fn link() -> (Arc<Stripes>, Link) {
+    let stripes = Arc::new(Stripes::new());
+    (
+        Arc::clone(&stripes),
+        Link::new(stripes, Duration::from_secs(3600)),
+    )
+}
+
+#[test]
+fn a_pong_to_a_ping_sent_before_the_suspicion_does_not_end_it() {
+    let (_, link) = link();
+    let before = link.suspicions();
+    link.suspect(&Suspicion::TimedOut);
+    link.pong(Moment::now(), before);
+    assert!(!link.is_usable());
+    link.pong(Moment::now(), link.suspicions());
+    assert!(link.is_usable());
+}
+
+#[test]
+fn a_suspicion_invalidates_local_copies() {
+    let (stripes, link) = link();
+    link.pong(Moment::now(), link.suspicions());
+    let stamp = stripes.stamp(1);
+    link.suspect(&Suspicion::LatePong);
+    assert!(!stripes.is_current(stamp));
+}
+
+#[test]
+fn with_a_journal_a_suspicion_ends_after_a_drain() {
+    let (_, link) = link();
+    link.pong(Moment::now(), link.suspicions());
+    link.require_drain();
+    assert!(!link.is_usable());
+    let early = link.proved();
+    link.pong(Moment::now(), link.suspicions());
+    // A SELECT that began before the PONG proves nothing.
+    link.drained(early);
+    assert!(!link.is_usable());
+    link.drained(link.proved());
+    assert!(link.is_usable());
+}
+
+#[test]
+fn a_proof_expires_after_the_bound() {
+    let link = Link::new(Arc::new(Stripes::new()), Duration::from_millis(500));
+    let sent = Moment::from_millis(10_000);
+    link.pong(sent, link.suspicions());
+    assert!(link.is_synced(sent.plus(Duration::from_millis(500))));
+    assert!(!link.is_synced(sent.plus(Duration::from_millis(501))));
+}
