@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use aside::{Freshness, Repository as _};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::DemoError;
 use super::page::{Page, Row, spoken};
@@ -51,22 +52,9 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
         let mut draft = hero.draft();
         draft.name = format!("{} {number}", hero.name);
         let written = tales.replace_hero(id, draft, None).await?;
-        let committed = Instant::now();
-        let mut last_stale = Duration::ZERO;
-        loop {
-            let asked = committed.elapsed();
-            let row = other.heroes.find_by_id(&id).await?;
-            reads += 1;
-            if row.is_some_and(|row| written.version <= row.version) {
-                break;
-            }
-            last_stale = asked;
-            if BOUND * 4 < last_stale {
-                break;
-            }
-            sleep(Duration::from_micros(100)).await;
-        }
-        longest = longest.max(last_stale);
+        let (stale, asked) = stale_for(&other, id, written.version).await?;
+        reads += asked;
+        longest = longest.max(stale);
     }
     let told = stage.tally(&both).since(before);
     page.row(&Row {
@@ -88,4 +76,25 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
     ));
     other.cache().close().await;
     Ok(())
+}
+
+/// Returns how long after now an instance returned an older version than this one,
+/// and after how many reads it did not.
+async fn stale_for(other: &Tales, id: Uuid, version: u64) -> Result<(Duration, u32), DemoError> {
+    let committed = Instant::now();
+    let (mut last_stale, mut reads) = (Duration::ZERO, 0);
+    loop {
+        let asked = committed.elapsed();
+        let row = other.heroes.find_by_id(&id).await?;
+        reads += 1;
+        if row.is_some_and(|row| version <= row.version) {
+            break;
+        }
+        last_stale = asked;
+        if BOUND * 4 < last_stale {
+            break;
+        }
+        sleep(Duration::from_micros(100)).await;
+    }
+    Ok((last_stale, reads))
 }

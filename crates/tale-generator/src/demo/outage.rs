@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use aside::{Bypass, Freshness, Repository as _, Tier};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::DemoError;
 use super::page::{Page, Row, spoken};
 use super::stage::{Stage, median, timed};
 use super::with::until_cached;
 use crate::Tales;
+use crate::domain::Hero;
 
 const TIMES: usize = 10;
 
@@ -41,6 +43,30 @@ pub(super) async fn show(
     // Rows that were valid a moment ago may be returned until the loss is
     // noticed.
     until_noticed(tales, id).await?;
+    reads_go_on(stage, tales, page, id).await?;
+    let written = a_write_goes_on(stage, tales, page, &hero).await?;
+
+    redis.start_again().await?;
+    let version = caching_resumes(stage, tales, page, id).await?;
+    page.row(&Row {
+        what: "the version cached then",
+        measured: format!("v{version}"),
+        promised: "the last write",
+        hits: 0,
+        loads: 0,
+        held: version == written,
+    });
+    reads_are_fast_again(stage, tales, page, id).await
+}
+
+/// The database answers reads while Redis is down.
+async fn reads_go_on(
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+    id: Uuid,
+) -> Result<(), DemoError> {
+    let heroes = &tales.heroes;
     let before = stage.tally(&[tales]);
     let mut passed_by = 0;
     let took = median(TIMES, async || {
@@ -60,11 +86,20 @@ pub(super) async fn show(
         loads: told.loads,
         held: passed_by == TIMES && told.loads == TIMES as u64,
     });
+    Ok(())
+}
 
+/// A write succeeds while Redis is down. Returns its version.
+async fn a_write_goes_on(
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+    hero: &Hero,
+) -> Result<u64, DemoError> {
     let mut draft = hero.draft();
     draft.name = "Written during the outage".to_owned();
     let before = stage.tally(&[tales]);
-    let (written, took) = timed(tales.replace_hero(id, draft, None)).await;
+    let (written, took) = timed(tales.replace_hero(hero.id, draft, None)).await;
     let written = written?;
     let told = stage.tally(&[tales]).since(before);
     page.row(&Row {
@@ -75,8 +110,17 @@ pub(super) async fn show(
         loads: told.loads,
         held: written.version == hero.version + 1,
     });
+    Ok(written.version)
+}
 
-    redis.start_again().await?;
+/// Reads until Redis is used again. Returns the version cached then, or 0.
+async fn caching_resumes(
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+    id: Uuid,
+) -> Result<u64, DemoError> {
+    let heroes = &tales.heroes;
     let back = Instant::now();
     let before = stage.tally(&[tales]);
     let resumed = loop {
@@ -98,15 +142,17 @@ pub(super) async fn show(
         loads: told.loads,
         held: resumed.is_some() && took < RESUMES_WITHIN,
     });
-    let version = resumed.map_or(0, |row| row.version);
-    page.row(&Row {
-        what: "the version cached then",
-        measured: format!("v{version}"),
-        promised: "the last write",
-        hits: 0,
-        loads: 0,
-        held: version == written.version,
-    });
+    Ok(resumed.map_or(0, |row| row.version))
+}
+
+/// Hits take as long as before the outage.
+async fn reads_are_fast_again(
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+    id: Uuid,
+) -> Result<(), DemoError> {
+    let heroes = &tales.heroes;
     let before = stage.tally(&[tales]);
     let took = median(TIMES, async || heroes.find_by_id(&id).await).await?;
     let told = stage.tally(&[tales]).since(before);
@@ -121,7 +167,7 @@ pub(super) async fn show(
     Ok(())
 }
 
-async fn until_noticed(tales: &Tales, id: uuid::Uuid) -> Result<(), DemoError> {
+async fn until_noticed(tales: &Tales, id: Uuid) -> Result<(), DemoError> {
     for _ in 0..100 {
         let answer = tales.heroes.find_by_id_with(&id, Freshness::Any).await?;
         if answer.bypass == Some(Bypass::RedisUnavailable) {

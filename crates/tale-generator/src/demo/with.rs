@@ -26,6 +26,27 @@ enum Promise {
     Below(u64),
 }
 
+impl Promise {
+    /// Shows a read that took so long, and the reads of the database that it caused.
+    fn show(self, page: &mut Page, what: &str, took: Duration, told: Tally) {
+        let (promised, held) = match self {
+            Self::OneLoad => ("one db read".to_owned(), told.loads == 1),
+            Self::Below(most) => (
+                format!("< {most} ms"),
+                told.loads == 0 && took < Duration::from_millis(most),
+            ),
+        };
+        page.row(&Row {
+            what,
+            measured: spoken(took),
+            promised: &promised,
+            hits: told.hits,
+            loads: told.loads,
+            held,
+        });
+    }
+}
+
 pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoError> {
     page.act(2, "with caching");
     page.say(
@@ -42,23 +63,8 @@ pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<Tales, DemoEr
         return Err(DemoError::Stuck("there are no heroes"));
     };
     let index = HeroIndex::Language(Language::En);
-    let mut report = |what, took: Duration, promise: Promise, since: Tally| {
-        let told = stage.tally(&[&tales]).since(since);
-        let (promised, held) = match promise {
-            Promise::OneLoad => ("one db read".to_owned(), told.loads == 1),
-            Promise::Below(most) => (
-                format!("< {most} ms"),
-                told.loads == 0 && took < Duration::from_millis(most),
-            ),
-        };
-        page.row(&Row {
-            what,
-            measured: spoken(took),
-            promised: &promised,
-            hits: told.hits,
-            loads: told.loads,
-            held,
-        });
+    let mut report = |what, took, promise: Promise, since: Tally| {
+        promise.show(page, what, took, stage.tally(&[&tales]).since(since));
     };
 
     let before = stage.tally(&[&tales]);

@@ -43,33 +43,24 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
         held: moved.version == hero.version + 1,
     });
 
-    for (what, promised, index, rows_before, is_in) in [
-        (
-            "the list of en",
-            "is left",
-            &english,
-            &english_before,
-            false,
-        ),
-        (
-            "the list of ru",
-            "is entered",
-            &russian,
-            &russian_before,
-            true,
-        ),
-    ] {
-        let before = stage.tally(&[tales]);
-        let rows = heroes.find_by(index).await?;
-        let told = stage.tally(&[tales]).since(before);
-        page.row(&Row {
-            what,
-            measured: format!("{} -> {} rows", rows_before.len(), rows.len()),
-            promised,
-            hits: told.hits,
-            loads: told.loads,
-            held: rows.iter().any(|row| row.id == hero.id) == is_in && told.loads == 1,
-        });
+    let lists = [
+        List {
+            what: "the list of en",
+            promised: "is left",
+            index: english,
+            rows_before: english_before.len(),
+            is_in: false,
+        },
+        List {
+            what: "the list of ru",
+            promised: "is entered",
+            index: russian,
+            rows_before: russian_before.len(),
+            is_in: true,
+        },
+    ];
+    for list in lists {
+        list.show(stage, tales, page, hero.id).await?;
     }
 
     let before = stage.tally(&[tales]);
@@ -85,6 +76,39 @@ pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Resul
         held: version == moved.version,
     });
     an_absence_ends(stage, tales, page, &hero).await
+}
+
+/// A list that the write changed.
+struct List {
+    what: &'static str,
+    promised: &'static str,
+    index: HeroIndex,
+    rows_before: usize,
+    /// Whether the hero is in it after the write.
+    is_in: bool,
+}
+
+impl List {
+    async fn show(
+        self,
+        stage: &Stage,
+        tales: &Tales,
+        page: &mut Page,
+        hero: Uuid,
+    ) -> Result<(), DemoError> {
+        let before = stage.tally(&[tales]);
+        let rows = tales.heroes.find_by(&self.index).await?;
+        let told = stage.tally(&[tales]).since(before);
+        page.row(&Row {
+            what: self.what,
+            measured: format!("{} -> {} rows", self.rows_before, rows.len()),
+            promised: self.promised,
+            hits: told.hits,
+            loads: told.loads,
+            held: rows.iter().any(|row| row.id == hero) == self.is_in && told.loads == 1,
+        });
+        Ok(())
+    }
 }
 
 /// A cached absence is useful too, and must end when the row is added.
