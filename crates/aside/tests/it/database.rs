@@ -9,9 +9,9 @@ use aside::{Entity, Id, Index, Repository, Row, Rows, Write};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-/// A row whose version the database sets.
+/// A row whose version the database sets, if it has one.
 pub(crate) trait Versioned: Entity<Id: Ord> + PartialEq + std::fmt::Debug {
-    fn set_version(&mut self, version: u64);
+    fn set_version(&mut self, _version: u64) {}
 }
 
 /// The reason for an error of the database.

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{Freshness, Heard, Repository, Tier};
+use aside::{CacheConfig, CacheService, Freshness, Heard, Repository, Tier};
 use aside_testkit::{Reply, eventually};
 
-use crate::entities::{hero, named, speaking};
+use crate::entities::{Hero, hero, named, speaking};
 use crate::world::{Instance, SOON, World};
 
 /// A channel and a hash as they are named without a namespace.
@@ -29,6 +29,34 @@ fn server_time(world: &World) -> u64 {
     time[0].text().unwrap().parse::<u64>().unwrap() * 1000
 }
 
+/// Four PINGs in this time heal what was forged.
+fn quick_config(world: &World) -> CacheConfig {
+    CacheConfig {
+        max_staleness: Duration::from_millis(400),
+        ..world.config()
+    }
+}
+
+async fn quick(world: &World) -> Instance {
+    world.instance_with(quick_config(world)).await
+}
+
+/// Stores a row that no instance has cached.
+fn stored_hero(world: &World) -> Hero {
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    mia
+}
+
+/// Waits until an instance returns the row with its new name.
+async fn reads_mimi(instance: &Instance, id: &uuid::Uuid) {
+    eventually(SOON, "the new row", async || {
+        let row = instance.heroes.find_by_id(id).await.unwrap();
+        row.unwrap().name == "Mimi"
+    })
+    .await;
+}
+
 /// Waits until a row comes from Redis, and from the process.
 async fn caches(instance: &Instance, id: &uuid::Uuid) {
     for (freshness, tier) in [
@@ -47,8 +75,7 @@ async fn caches(instance: &Instance, id: &uuid::Uuid) {
 async fn no_published_epoch_ends_caching() {
     let world = World::new();
     let (one, other) = (world.instance().await, world.instance().await);
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let mia = stored_hero(&world);
     for epoch in [
         "9007199254740991",
         "18446744073709551615",
@@ -67,16 +94,8 @@ async fn no_published_epoch_ends_caching() {
 #[tokio::test]
 async fn an_epoch_that_no_server_can_have_given_is_healed() {
     let world = World::new();
-    let config = aside::CacheConfig {
-        max_staleness: Duration::from_millis(400),
-        ..world.config()
-    };
-    let (one, other) = (
-        world.instance_with(config.clone()).await,
-        world.instance_with(config).await,
-    );
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let (one, other) = (quick(&world).await, quick(&world).await);
+    let mia = stored_hero(&world);
     for planted in [
         "9999999999999",
         "18446744073709551615",
@@ -101,24 +120,15 @@ async fn an_epoch_that_no_server_can_have_given_is_healed() {
     world.heroes.insert(&mia.renamed("Mimi"));
     one.heroes.invalidate(aside::Forget::All).await;
     for instance in [&one, &other] {
-        eventually(SOON, "the new row", async || {
-            let row = instance.heroes.find_by_id(&mia.id).await.unwrap();
-            row.unwrap().name == "Mimi"
-        })
-        .await;
+        reads_mimi(instance, &mia.id).await;
     }
 }
 
 #[tokio::test]
 async fn an_epoch_of_a_clock_that_was_ahead_revives_nothing_older() {
     let world = World::new();
-    let config = aside::CacheConfig {
-        max_staleness: Duration::from_millis(400),
-        ..world.config()
-    };
-    let instance = world.instance_with(config).await;
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let instance = quick(&world).await;
+    let mia = stored_hero(&world);
     caches(&instance, &mia.id).await;
     // While the clock was ahead by half an hour, the row was filled and the kind
     // forgotten; then it was ahead by a year, and the kind was forgotten again.
@@ -153,8 +163,7 @@ async fn an_epoch_of_a_clock_that_was_ahead_revives_nothing_older() {
 async fn fields_and_messages_of_unknown_kinds_cost_nothing_lasting() {
     let world = World::new();
     let instance = world.instance().await;
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let mia = stored_hero(&world);
     caches(&instance, &mia.id).await;
     let before = resident();
     for part in 0..100 {
@@ -271,8 +280,7 @@ async fn a_forged_crowd_of_writers_does_not_stop_the_server() {
 async fn a_forged_writer_of_the_far_future_keeps_nothing_from_being_cached() {
     let world = World::new();
     let instance = world.instance().await;
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let mia = stored_hero(&world);
     let forged = format!("Qc{:032x}9999999999999", 7);
     world
         .redis()
@@ -283,13 +291,8 @@ async fn a_forged_writer_of_the_far_future_keeps_nothing_from_being_cached() {
 #[tokio::test]
 async fn a_server_without_a_hash_of_its_own_gets_one() {
     let world = World::new();
-    let config = aside::CacheConfig {
-        max_staleness: Duration::from_millis(400),
-        ..world.config()
-    };
-    let cache: Instance = world.instance_with(config).await;
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let cache = quick(&world).await;
+    let mia = stored_hero(&world);
     for words in [
         ["DEL", EPOCHS].as_slice(),
         &["SET", EPOCHS, "a text"],
@@ -308,22 +311,14 @@ async fn a_server_without_a_hash_of_its_own_gets_one() {
 #[tokio::test]
 async fn a_database_that_went_back_is_forgotten_by_every_instance() {
     let world = World::new();
-    let config = aside::CacheConfig {
-        max_staleness: Duration::from_millis(400),
-        ..world.config()
-    };
-    let (one, other) = (
-        world.instance_with(config.clone()).await,
-        world.instance_with(config.clone()).await,
-    );
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let (one, other) = (quick(&world).await, quick(&world).await);
+    let mia = stored_hero(&world);
     caches(&one, &mia.id).await;
     caches(&other, &mia.id).await;
     // As it was in the backup, behind everybody's back.
     world.heroes.insert(&mia.renamed("Mimi"));
     // It is told by a job that caches none of the kinds.
-    let job = aside::CacheService::connect(config).await;
+    let job = CacheService::connect(quick_config(&world)).await;
     assert!(!job.database_went_back().await.pending);
     for instance in [&one, &other] {
         eventually(
@@ -343,8 +338,7 @@ async fn a_database_that_went_back_is_forgotten_by_every_instance() {
 async fn a_database_that_went_back_is_forgotten_in_memory() {
     let world = World::in_memory();
     let (one, other) = (world.instance().await, world.instance().await);
-    let mia = hero("Mia", "en");
-    world.heroes.insert(&mia);
+    let mia = stored_hero(&world);
     for instance in [&one, &other] {
         instance.heroes.find_by_id(&mia.id).await.unwrap();
     }

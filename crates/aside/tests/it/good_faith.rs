@@ -19,9 +19,7 @@ struct HeroName {
     name: String,
 }
 
-impl Versioned for HeroName {
-    fn set_version(&mut self, _: u64) {}
-}
+impl Versioned for HeroName {}
 
 #[tokio::test]
 #[should_panic(expected = "two types are cached as the kind `hero`")]

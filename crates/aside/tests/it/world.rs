@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Secret, Ttl};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, Ttl};
 use aside_testkit::{RedisOptions, RedisServer, eventually};
 
 use crate::database::Table;
@@ -83,6 +83,18 @@ impl World {
             books: CachedRepository::new(self.books.clone(), &cache),
             cache,
         }
+    }
+
+    /// Returns two instances, and the cache of each around one repository.
+    pub(crate) async fn two_over<R: Repository + Clone>(
+        &self,
+        source: &R,
+    ) -> ([Instance; 2], [CachedRepository<R>; 2]) {
+        let instances = [self.instance().await, self.instance().await];
+        let caches = instances
+            .each_ref()
+            .map(|instance| CachedRepository::new(source.clone(), &instance.cache));
+        (instances, caches)
     }
 
     /// Returns an instance whose traffic with Redis is recorded.
