@@ -23,6 +23,7 @@ mod instances;
 mod journal;
 mod keys;
 mod layers;
+mod leases;
 mod outages;
 mod properties;
 mod races;
