@@ -132,3 +132,50 @@ async fn an_invalidation_lets_a_waiter_load_for_itself() {
         .unwrap();
     assert_eq!(shared.value.unwrap().name, "Maria");
 }
+
+/// The lease of another process that is about to fill, or has died.
+fn forge_lease(world: &World, key: &str, digit: &str) {
+    let lease = format!("L{}", digit.repeat(32));
+    world.redis().command(&["SET", key, &lease, "PX", "60000"]);
+}
+
+#[tokio::test]
+async fn a_waiter_waits_for_the_lease_that_follows_a_write() {
+    let world = World::new();
+    // Half of it is the longest wait.
+    let config = aside::CacheConfig {
+        lease_ttl: Duration::from_secs(60),
+        ..world.config()
+    };
+    let instance = world.instance_with(config).await;
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+    forge_lease(&world, &mia.key(), "1");
+    let (heroes, id) = (instance.heroes.clone(), mia.id);
+    let waiter = tokio::spawn(async move { heroes.find_by_id_with(&id, Freshness::Any).await });
+    let checks = async |count| {
+        let before = instance.cache.stats().lease_waits;
+        eventually(SOON, "checks of the lease", async || {
+            waiter.is_finished() || before + count <= instance.cache.stats().lease_waits
+        })
+        .await;
+        assert!(!waiter.is_finished(), "it waits for the lease that it sees");
+    };
+    checks(3).await;
+
+    // A write ends the lease, and another reader gets the next one.
+    let mut heard = instance.cache.listen();
+    let kind = "A 0000000000000000 hero:";
+    world
+        .redis()
+        .command(&["PUBLISH", "aside:invalidate", kind]);
+    heard.next().await;
+    forge_lease(&world, &mia.key(), "2");
+
+    checks(4).await;
+    assert_eq!(world.heroes.queries().total(), 0);
+    world.redis().command(&["DEL", &mia.key()]);
+    let answer = waiter.await.unwrap().unwrap();
+    assert_eq!(answer.value.as_deref(), Some(&mia));
+    assert_eq!(answer.bypass, None);
+}
