@@ -1,11 +1,12 @@
 //! Databases that are put back to a copy of their files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use aside::Repository as _;
 use aside_testkit::{PostgresServer, RedisServer, eventually};
+use tempfile::TempDir;
 
 use super::notes::{Database, Instance, Note};
 use super::{EVENTUALLY, HEARD_WITHIN, at, redis};
@@ -14,6 +15,51 @@ fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
     let copied = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(copied.expect("cp").success());
+}
+
+fn servers() -> (PostgresServer, RedisServer) {
+    let server = PostgresServer::start().expect("postgres and initdb");
+    (server, redis())
+}
+
+/// A copy of the files of a server.
+struct Backup(TempDir);
+
+impl Backup {
+    fn of(server: &PostgresServer) -> Self {
+        let backup = Self(tempfile::tempdir().unwrap());
+        server.kill();
+        copy(&server.directory().join("data"), &backup.data());
+        server.restart();
+        backup
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    fn put_back(&self, server: &PostgresServer) {
+        server.kill();
+        copy(&self.data(), &server.directory().join("data"));
+        server.restart();
+    }
+}
+
+/// Writes as soon as the database is back.
+async fn write_new(instance: &Instance) {
+    let written = async || instance.notes.update(Note::new(1, "new")).await.is_ok();
+    eventually(EVENTUALLY, "a write", written).await;
+}
+
+/// Waits until every instance returns the row of the backup.
+async fn read_old(instances: &[&Instance]) {
+    for instance in instances {
+        eventually(HEARD_WITHIN, "the row that there is", async || {
+            let row = instance.notes.find_by_id(&1).await;
+            row.is_ok_and(|row| row.unwrap().text == "old")
+        })
+        .await;
+    }
 }
 
 /// What Redis has stored: the era and what was last seen of the database.
@@ -91,35 +137,21 @@ async fn a_sqlite_file_that_is_put_back_is_noticed() {
 
 #[tokio::test]
 async fn a_postgres_that_is_put_back_is_noticed_by_every_instance() {
-    let server = PostgresServer::start().expect("postgres and initdb");
-    let redis = redis();
+    let (server, redis) = servers();
     let database = Database::postgres(&server.url()).await;
     let one = Instance::start(at(&redis.url()), &database).await;
     let other = Instance::start(at(&redis.url()), &database).await;
     one.notes.save(Note::new(1, "old")).await.unwrap();
-    let backup = tempfile::tempdir().unwrap();
-    let backup = backup.path().join("data");
-    server.kill();
-    copy(&server.directory().join("data"), &backup);
-    server.restart();
-    let written = async || one.notes.update(Note::new(1, "new")).await.is_ok();
-    eventually(EVENTUALLY, "a write", written).await;
+    let backup = Backup::of(&server);
+    write_new(&one).await;
     one.caches(1).await;
     other.caches(1).await;
     compared(&redis, &database).await;
     assert_eq!(noticed(&[&one, &other]), 0, "a restart is no going back");
     let [era, _] = stored(&redis);
-    server.kill();
-    copy(&backup, &server.directory().join("data"));
-    server.restart();
+    backup.put_back(&server);
 
-    for instance in [&one, &other] {
-        eventually(HEARD_WITHIN, "the row that there is", async || {
-            let row = instance.notes.find_by_id(&1).await;
-            row.is_ok_and(|row| row.unwrap().text == "old")
-        })
-        .await;
-    }
+    read_old(&[&one, &other]).await;
     stays_as_it_is(&redis, &[&one, &other], "old").await;
     assert_ne!(stored(&redis)[0], era);
     assert_eq!(noticed(&[&one, &other]), 1);
@@ -127,26 +159,19 @@ async fn a_postgres_that_is_put_back_is_noticed_by_every_instance() {
 
 #[tokio::test]
 async fn a_postgres_put_back_is_noticed_though_it_grew_since() {
-    let server = PostgresServer::start().expect("postgres and initdb");
-    let redis = redis();
+    let (server, redis) = servers();
     let database = Database::postgres(&server.url()).await;
-    let backup = tempfile::tempdir().unwrap();
-    let backup = backup.path().join("data");
+    let backup;
     {
         let instance = Instance::start(at(&redis.url()), &database).await;
         instance.notes.save(Note::new(1, "old")).await.unwrap();
-        server.kill();
-        copy(&server.directory().join("data"), &backup);
-        server.restart();
-        let written = async || instance.notes.update(Note::new(1, "new")).await.is_ok();
-        eventually(EVENTUALLY, "a write", written).await;
+        backup = Backup::of(&server);
+        write_new(&instance).await;
         instance.caches(1).await;
         compared(&redis, &database).await;
         database.close().await;
     }
-    server.kill();
-    copy(&backup, &server.directory().join("data"));
-    server.restart();
+    backup.put_back(&server);
     // Far beyond where it was, before any instance compares it.
     let grow = "CREATE TABLE more AS SELECT generate_series(1, 100000) AS id";
     server.query("postgres", grow);
@@ -159,8 +184,7 @@ async fn a_postgres_put_back_is_noticed_though_it_grew_since() {
 
 #[tokio::test]
 async fn a_standby_that_is_promoted_is_another_history() {
-    let server = PostgresServer::start().expect("postgres and initdb");
-    let redis = redis();
+    let (server, redis) = servers();
     let database = Database::postgres(&server.url()).await;
     let instance = Instance::start(at(&redis.url()), &database).await;
     instance.notes.save(Note::new(1, "old")).await.unwrap();
@@ -190,8 +214,7 @@ async fn a_standby_that_is_promoted_is_another_history() {
 
 #[tokio::test]
 async fn a_user_with_fewer_rights_drains_without_a_false_alarm() {
-    let server = PostgresServer::start().expect("postgres and initdb");
-    let redis = redis();
+    let (server, redis) = servers();
     let all = Database::postgres(&server.url()).await;
     let more = Instance::start(at(&redis.url()), &all).await;
     more.notes.save(Note::new(1, "old")).await.unwrap();
@@ -228,34 +251,20 @@ async fn a_user_with_fewer_rights_drains_without_a_false_alarm() {
 
 #[tokio::test]
 async fn a_lost_position_is_compared_by_instances_that_knew_it() {
-    let server = PostgresServer::start().expect("postgres and initdb");
-    let redis = redis();
+    let (server, redis) = servers();
     let database = Database::postgres(&server.url()).await;
     let one = Instance::start(at(&redis.url()), &database).await;
     let other = Instance::start(at(&redis.url()), &database).await;
     one.notes.save(Note::new(1, "old")).await.unwrap();
-    let backup = tempfile::tempdir().unwrap();
-    let backup = backup.path().join("data");
-    server.kill();
-    copy(&server.directory().join("data"), &backup);
-    server.restart();
-    let written = async || one.notes.update(Note::new(1, "new")).await.is_ok();
-    eventually(EVENTUALLY, "a write", written).await;
+    let backup = Backup::of(&server);
+    write_new(&one).await;
     one.caches(1).await;
     other.caches(1).await;
     compared(&redis, &database).await;
     // The field alone; the values stay.
     redis.command(&["HDEL", "aside:epochs", "aside:database"]);
-    server.kill();
-    copy(&backup, &server.directory().join("data"));
-    server.restart();
-    for instance in [&one, &other] {
-        eventually(HEARD_WITHIN, "the row that there is", async || {
-            let row = instance.notes.find_by_id(&1).await;
-            row.is_ok_and(|row| row.unwrap().text == "old")
-        })
-        .await;
-    }
+    backup.put_back(&server);
+    read_old(&[&one, &other]).await;
     stays_as_it_is(&redis, &[&one, &other], "old").await;
     assert_eq!(noticed(&[&one, &other]), 1);
     // A Redis without anything at all is none that says so.
