@@ -16,13 +16,17 @@
 //! The map holds only flights in progress. Caching results is the work of the
 //! tiers; a second cache here would give a row two lifetimes.
 
+mod leader;
+mod follower;
+
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry as Slotted, VacantEntry};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
+use self::follower::Follower;
+pub(crate) use self::leader::Leader;
 use super::super::runtime::sync::Mutex;
 use super::super::runtime::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 #[cfg(not(test))]
@@ -257,138 +261,6 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
             OPEN => fits,
             FILLING => fits && lenient,
             _ => false,
-        }
-    }
-}
-
-/// The right and the duty to end a flight with a result. If dropped without
-/// one, the lead passes to a waiting reader.
-pub(crate) struct Leader<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
-    flights: Arc<Flights<K, M, T>>,
-    key: K,
-    flight: Arc<Flight<M, T>>,
-    finished: bool,
-}
-
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
-    pub(crate) fn key(&self) -> &K {
-        &self.key
-    }
-
-    pub(crate) fn has_followers(&self) -> bool {
-        self.flight.state.receiver_count() > 0
-    }
-
-    /// Sets the generations under which the flight continues.
-    pub(crate) fn mark(&self, mark: M) {
-        *self.flight.mark.lock() = Some(mark);
-    }
-
-    /// Counts an observation that is about to be sent.
-    pub(crate) fn step(&self) -> u32 {
-        self.flight.steps.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// Counts the FILL that is about to be sent.
-    pub(crate) fn step_fill(&self) -> u32 {
-        self.flight.openness.store(FILLING, Ordering::SeqCst);
-        self.step()
-    }
-
-    /// Counts a load that is about to begin and will fill nothing.
-    pub(crate) fn step_bypass(&self) -> u32 {
-        let step = self.step();
-        self.flight.openness.store(CLOSED, Ordering::SeqCst);
-        step
-    }
-
-    /// Sends the result to all waiting readers.
-    pub(crate) fn finish(mut self, outcome: Outcome<M, T>) {
-        self.finished = true;
-        // From here on, readers wait for the next flight. A reader that joined
-        // this one would retry in a busy loop until this thread removes the
-        // flight from the map.
-        self.flight.openness.store(CLOSED, Ordering::SeqCst);
-        self.flight.state.send_replace(State::Done(outcome));
-        self.flights.land(&self.key, &self.flight);
-    }
-}
-
-impl<K, M, T> Leader<K, M, T>
-where
-    K: Hash + Eq + Clone + Send + 'static,
-    M: Copy + PartialEq + Send + Sync + 'static,
-    T: Clone + Send + Sync + 'static,
-{
-    /// Sends the result, and starts the next flight after a pause.
-    pub(crate) async fn finish_and_pause(mut self, outcome: Outcome<M, T>, pause: Duration) {
-        self.flight.openness.store(CLOSED, Ordering::SeqCst);
-        self.finished = true;
-        self.flight.state.send_replace(State::Done(outcome));
-        tokio::time::sleep(pause).await;
-        self.flights.land(&self.key, &self.flight);
-    }
-}
-
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, T> {
-    fn drop(&mut self) {
-        if self.finished {
-            // Ends a pause early if the task is cancelled; otherwise does
-            // nothing.
-            self.flights.land(&self.key, &self.flight);
-        } else {
-            self.flights.give_up(&self.key, &self.flight);
-        }
-    }
-}
-
-/// A reader that waits for a flight.
-pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
-    flights: Arc<Flights<K, M, T>>,
-    key: K,
-    flight: Arc<Flight<M, T>>,
-    /// Dropped with the follower, under the lock.
-    place: Option<Place<M, T>>,
-    joined_at: u32,
-    mark: M,
-    lenient: bool,
-}
-
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
-    /// Waits for the end of the flight.
-    pub(crate) async fn wait(mut self) -> Waited<K, M, T> {
-        while let Some(place) = &mut self.place {
-            let outcome = match &*place.borrow_and_update() {
-                State::Done(outcome) => Some(outcome.clone()),
-                State::Waiting | State::Ready | State::Led => None,
-            };
-            if let Some(outcome) = outcome {
-                let after_asking = self.joined_at < outcome.step;
-                let as_in_process = self.lenient && outcome.shared_under == Some(self.mark);
-                #[cfg(test)]
-                let as_in_process = as_in_process || simulated::without(Rule::JoinInTime);
-                return if after_asking || as_in_process {
-                    Waited::Answer(outcome.value)
-                } else {
-                    Waited::Again
-                };
-            }
-            if self.flight.take_lead() {
-                return Waited::Lead(self.flights.leader(&self.key, Arc::clone(&self.flight)));
-            }
-            if place.changed().await.is_err() {
-                break;
-            }
-        }
-        Waited::Again
-    }
-}
-
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Follower<K, M, T> {
-    fn drop(&mut self) {
-        if !self.flight.is_over() {
-            self.flights
-                .leave(&self.key, &self.flight, self.place.take());
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 type Book = Arc<Flights<&'static str, u32, u64>>;
