@@ -323,3 +323,111 @@ fn sockets_and_the_local_store_are_named_in_one_file_each() {
         assert_eq!(named, 1, "{library} is named in {only}");
     }
 }
+
+const MAX_FILE_LINES: usize = 400;
+const MAX_FUNCTION_LINES: usize = 70;
+
+/// Files and functions that may be longer: a part of the path, and a function or
+/// nothing for all of the file.
+const LONGER: &[(&str, &str)] = &[
+    // To be moved into a read path.
+    ("aside/src/cached_repository/", ""),
+    // To be taken apart with the connection.
+    ("aside/src/redis/watcher.rs", ""),
+    // All parts of the service, and all metrics of a kind.
+    ("aside/src/service/start.rs", "start"),
+    ("aside/src/service/metrics.rs", "kinds"),
+    // One arm for each operation. Nested enums would hide what the compiler checks.
+    ("aside/src/conformance/model.rs", "run"),
+    ("aside/src/memory/mod.rs", "run"),
+    ("aside/src/protocol/commands/mod.rs", "encode_one"),
+    ("aside/src/simulation/server.rs", "scripted"),
+    // One sentence for each problem.
+    ("aside-testkit/src/entity/problem.rs", "fmt"),
+];
+
+/// Returns the files of all crates' `src`, apart from tests.
+fn production() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for krate in fs::read_dir(workspace()).unwrap() {
+        found.extend(files(&krate.unwrap().path().join("src")));
+    }
+    found.retain(|file| {
+        let mut parts = file.components().map(|part| part.as_os_str());
+        !parts.any(|part| part == "tests" || part == "tests.rs")
+    });
+    found
+}
+
+/// Returns the functions of a formatted file with their lines, from `fn` to the
+/// brace at the same indentation.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indentation = &line[..line.len() - code.len()];
+        let Some((before, rest)) = code.split_once("fn ") else {
+            continue;
+        };
+        let is_qualifier = |word: &str| {
+            let known = ["async", "const", "default", "unsafe", "extern", "\"C\""];
+            known.contains(&word) || word.starts_with("pub")
+        };
+        if !before.split_whitespace().all(is_qualifier) {
+            continue;
+        }
+        let is_end = |line: &&str| {
+            let same = line.strip_prefix(indentation);
+            let same = same.filter(|code| !code.starts_with(' '));
+            same.is_some_and(|code| code == "}" || code.ends_with(';'))
+        };
+        let is_one_line = line.ends_with(['}', ';']);
+        let more = match is_one_line {
+            true => 0,
+            false => lines[at..].iter().position(is_end).unwrap_or(0),
+        };
+        let name = rest.chars().take_while(|c| is_part_of_name(*c)).collect();
+        found.push((name, more + 1));
+    }
+    found
+}
+
+#[test]
+fn production_files_and_functions_are_short() {
+    let mut long = Vec::new();
+    for file in production() {
+        let place = file.to_string_lossy();
+        let may = |function: &str| {
+            let is_listed = |(part, name): &&(&str, &str)| {
+                place.contains(part) && [function, ""].contains(name)
+            };
+            LONGER.iter().any(|listed| is_listed(&listed))
+        };
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        if lines > MAX_FILE_LINES && !may("") {
+            long.push(format!("{place} has {lines} lines"));
+        }
+        for (name, lines) in functions(&text) {
+            if lines > MAX_FUNCTION_LINES && !may(&name) {
+                long.push(format!("`{name}` in {place} has {lines} lines"));
+            }
+        }
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn the_lines_of_a_function_end_with_its_brace() {
+    let text = "trait T {\n    fn declared(&self);\n    fn wide(\n        a: u8,\n    ) -> u8;\n}\n\
+                impl X {\n    pub(crate) async fn run(\n        &self,\n    ) {\n        \
+                if true {\n        }\n    }\n    const fn one() -> u8 { 1 }\n}\n\
+                // a fn in a comment\n";
+    let found = functions(text);
+    let found: Vec<_> = found.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+    assert_eq!(
+        found,
+        [("declared", 1), ("wide", 3), ("run", 6), ("one", 1)]
+    );
+}
