@@ -1,4 +1,4 @@
-//! Whoever uses the instances: reads of every kind, and writes.
+//! Clients of the instances: reads of every kind, and writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::repository::Repository;
 const IDS: [u64; 3] = [1, 2, 3];
 const NAMES: [&str; 2] = ["a", "b"];
 
-/// Clients of one instance.
+/// The number of clients per instance.
 const CLIENTS: usize = 3;
 
 /// The longest pause of a client, in milliseconds.
 const PAUSE: u64 = 60;
 
-/// Starts the clients of an instance; they end with the world, or with it.
+/// Starts the clients of an instance; they end with the world or the instance.
 pub(super) fn start(world: &Arc<World>, instance: &Arc<Instance>, mut rng: Rng) {
     for _ in 0..CLIENTS {
         let client = Client {
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// Gives every hero another name, in a transaction of the caller's own.
+    /// Renames every hero in one transaction of the caller.
     async fn write_all(&mut self) {
         let database = &self.world.database;
         let name = self.rng.choice(NAMES).expect("some");
@@ -183,6 +183,6 @@ impl Client {
     fn returned(&self, key: &str, state: &State) {
         let database = &self.world.database;
         let commit = database.commit_of(key, |of| of == state);
-        database.returned(commit.expect("what was answered was committed"));
+        database.returned(commit.expect("a returned write was committed"));
     }
 }

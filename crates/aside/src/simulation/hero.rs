@@ -1,8 +1,8 @@
-//! A row of the world, and the keys that histories name it by.
+//! A row of the world, and its keys in histories.
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that is ever read, as histories name it.
+/// All keys that are read, as in histories.
 pub(super) const KEYS: [&str; 6] = [
     "hero:1",
     "hero:2",
@@ -21,8 +21,8 @@ pub(super) struct Hero {
     pub(super) name: String,
     #[entity(version)]
     pub(super) version: u64,
-    /// Which version of the list it was read in; zero outside of lists. So a
-    /// list says how old it is, wherever it was kept meanwhile.
+    /// The version of the list it was read from; zero outside of lists. So a
+    /// cached list shows its age.
     pub(super) list: u64,
 }
 
@@ -36,13 +36,13 @@ impl Hero {
         }
     }
 
-    /// As a member of a list.
+    /// Returns its text as a member of a list.
     pub(super) fn member(&self) -> String {
         format!("{}@{}", self.id, self.version)
     }
 }
 
-/// The key of a list, as the history names it.
+/// Returns the key of a list, as in histories.
 pub(super) fn list_key(index: Option<&HeroIndex>) -> String {
     match index {
         Some(HeroIndex::Name(name)) => format!("hero:name:{name}"),

@@ -1,4 +1,4 @@
-//! The repository that an instance puts a cache around.
+//! The repository that an instance caches.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Heroes {
         }
     }
 
-    /// Commits what was recorded.
+    /// Commits the recorded changes.
     pub(super) async fn end(
         &self,
         transaction: Transaction,

@@ -1,4 +1,4 @@
-//! An instance of the service: a process with the library in it.
+//! An instance of the service: a process that runs the library.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,18 +42,18 @@ impl Instance {
         }
     }
 
-    /// As histories name it: one for every process that ever was.
+    /// Returns its name in histories, unique among all processes of the run.
     pub(super) fn name(process: usize) -> String {
         format!("{}.{}", process % INSTANCES, process / INSTANCES)
     }
 
-    /// Whether it is in step with Redis, and owes it nothing.
+    /// Returns true if it trusts Redis and has no pending operations.
     pub(super) fn is_at_peace(&self) -> bool {
         let tiers = self.cache.tiers();
         tiers.is_usable() && tiers.owes_nothing() && tiers.held.len() == 0
     }
 
-    /// Reads the state that a key of the history has here.
+    /// Reads the state of a key of the history.
     pub(super) async fn read(&self, key: &str, freshness: Freshness) -> Result<State, Failure> {
         let name = key.strip_prefix("hero:name:");
         let heroes = &self.heroes;
@@ -74,7 +74,7 @@ pub(super) fn row(found: Option<Row<Heroes>>) -> State {
     State::from(found.map(|row| row.version))
 }
 
-/// Nothing, where a list is empty: it cannot say at which version.
+/// Returns no state for an empty list, which cannot show its version.
 fn list(rows: &Rows<Hero>) -> State {
     match rows.first() {
         Some(first) => State::list(first.list, rows.iter().map(|row| row.member())),
@@ -98,7 +98,7 @@ fn config() -> CacheConfig {
     }
 }
 
-/// Lets every instance say what it knows, now that nothing is written.
+/// Reads every key on every instance, after the last write.
 pub(super) async fn look_around(world: &Arc<World>) {
     for place in 0..INSTANCES {
         let Some(instance) = world.instance(place) else {
@@ -123,11 +123,11 @@ pub(super) async fn look_around(world: &Arc<World>) {
                 world_there.records.lock().settled.push(settled);
             }
         });
-        looks.await.expect("an instance that lives");
+        looks.await.expect("a live instance");
     }
 }
 
-/// An absence has no version of its own.
+/// Gives an absence the version of the database, because it has none.
 fn comparable(seen: State, truth: &State) -> State {
     match (&seen, truth) {
         (State::Absent(None), State::Absent(version)) => State::Absent(*version),

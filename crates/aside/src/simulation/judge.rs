@@ -1,4 +1,5 @@
-//! What a world has shown, held to what is promised where such things happen.
+//! Judgement: the results of a run, checked against the promises under its
+//! faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,35 +11,36 @@ use super::instance::Instance;
 use super::plan::Scenario;
 use super::{JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, Records};
 
-/// The tick of the coarse clock, and that of the timers.
+/// The tick of the coarse clock and of the timers.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Longer than any world: a bound that nothing breaks.
+/// Longer than any run: a bound that nothing exceeds.
 const NO_BOUND: Duration = Duration::from_secs(3600);
 
-/// How old a row may be that Redis could not be told of, P + H; and it takes
-/// an operation's deadline to see that Redis still cannot be told.
+/// The maximum staleness of a row whose write Redis did not acknowledge: P + H,
+/// and an operation timeout to detect that Redis is still unavailable.
 const JOURNALLED: Duration = JOURNAL_POLL
     .saturating_add(OPERATION_TIMEOUT)
     .saturating_add(MAX_STALENESS)
     .saturating_add(TICK);
 
-/// Until when a COMMIT whose writer has died may still happen.
+/// How long a COMMIT may still be executed after its writer has died.
 const STRAY: Duration = Duration::from_millis(50);
 
-/// The reports on one world.
+/// The reports on one run.
 pub(super) struct Judgement {
-    /// Everything, with what holds for a write that Redis could not be told
-    /// of: its instance sees it at once, the others by the journal after P and
-    /// H, what never was is never seen, and in the end nothing is stale.
+    /// All reads, under the promises for writes that Redis did not acknowledge.
+    /// The writing instance sees them at once, the others through the journal
+    /// after P and H. A row that never existed is never read, and in the end
+    /// nothing is stale.
     pub(super) always: Report,
-    /// At their bounds, strict reads and lenient ones, apart from those in the
-    /// windows of such writes.
+    /// Strict and lenient reads at their bounds, except in the windows of such
+    /// writes.
     pub(super) strict: Report,
     pub(super) lenient: Report,
 }
 
-/// A time in which others need not know of a write of these keys.
+/// A time in which other instances need not know of a write of these keys.
 struct Window<'a> {
     commit: &'a Commit,
     until: Time,
@@ -75,7 +77,7 @@ impl Judgement {
             ..Bounds::new(JOURNALLED)
         };
         let mut always = history.clone();
-        // An outage is over for a write when its instance has told Redis.
+        // For a write, an outage ends when its instance has notified Redis.
         always.writes = writes_of(&commits, |commit, _| {
             let returned = commit.returned?;
             let met = outage_met(commit, &records.outages);
@@ -106,7 +108,8 @@ impl Judgement {
         strict.reads.retain(|read| read.kind == ReadKind::Strict);
         strict.writes = writes_of(&commits, |commit, at| {
             let told = commit.returned?.max(windows[at].unwrap_or_default());
-            // Who has not heard of an epoch serves what is older than it.
+            // An instance that has not received an epoch serves values older
+            // than it.
             Some(if commit.whole {
                 told + MAX_STALENESS + TICK
             } else {
@@ -135,17 +138,17 @@ impl Judgement {
 }
 
 impl Scenario {
-    /// What is promised outside of windows.
+    /// Returns the promises outside of windows.
     fn bounds(self, commits: &[Commit]) -> Bounds {
         let h = MAX_STALENESS + TICK;
         let promised = Bounds {
-            // Whose windows are cut out of one's own writes as well; `always`
-            // sees to those.
+            // Windows are also excluded for the writer's own reads; `always`
+            // checks those.
             own_writes: false,
             ..Bounds::new(h)
         };
-        // Once a quarantine is lost, what is promised is the newest write that
-        // has *returned*: between its commit and its return some see it and
+        // After a lost quarantine, only the newest *returned* write is
+        // promised: between its commit and its return some reads see it and
         // others do not. A write of a whole kind has no quarantine at all.
         let unquarantined = matches!(self, Self::Evictions | Self::Histories)
             || commits.iter().any(|commit| commit.whole);
@@ -165,10 +168,11 @@ impl Scenario {
     }
 }
 
-/// Until when others need not know of a write that Redis was not told of.
+/// Returns until when other instances need not know of a write that Redis did
+/// not acknowledge.
 fn window(commit: &Commit, scenario: Scenario, outages: &[(Time, Time)]) -> Option<Time> {
     let met = outage_met(commit, outages).map(|until| until + MAX_STALENESS + TICK);
-    // A kind's row stands in the journal whether Redis was told or not.
+    // The row of a whole kind is in the journal even if Redis acknowledged.
     let reachable = matches!(scenario, Scenario::Deaths | Scenario::Evictions);
     let journalled = (commit.journalled || commit.whole && !reachable).then(|| {
         let ended = commit.returned.unwrap_or(commit.began + STRAY);
@@ -177,7 +181,7 @@ fn window(commit: &Commit, scenario: Scenario, outages: &[(Time, Time)]) -> Opti
     met.max(journalled)
 }
 
-/// When the outage that a write ran into was over.
+/// Returns the end of the outage that a write ran into.
 fn outage_met(commit: &Commit, outages: &[(Time, Time)]) -> Option<Time> {
     let ended = commit.returned.unwrap_or(commit.began + STRAY);
     let met = outages

@@ -1,14 +1,13 @@
-//! The library in a world where everything can happen, at a moment's notice.
+//! Deterministic simulation of the library under faults.
 //!
-//! Three instances of the real library, its connections included, run on
-//! one thread with a clock that stands still while anything can run. What is
-//! under them is simulated (`network`, `server`, `database`), what is done to
-//! them is drawn from a seed (`plan`), and what they answered is judged by the
-//! history checker that other tests use (`judge`). One seed is one world, to
-//! the last event of it.
+//! Three instances of the real library, connections included, run on one
+//! thread. The clock advances only when nothing can run. Network, server and
+//! database are simulated (`network`, `server`, `database`). Faults are drawn
+//! from a seed (`plan`), and the history checker of other tests judges the
+//! results (`judge`). A seed determines the whole run.
 //!
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
-//! --ignored --nocapture` shows one.
+//! --ignored --nocapture` shows one world.
 
 mod resp;
 mod server;
@@ -40,23 +39,23 @@ use self::plan::Scenario;
 use self::server::Server;
 use crate::runtime::simulated::{self, Process, Rule};
 
-/// How many processes there are at a time.
+/// The number of processes at a time.
 const INSTANCES: usize = 3;
 
-/// H, P and the deadline of one operation, all shorter than in production, so
-/// that more happens in a second.
+/// H, P and the timeout of one operation, all shorter than in production, so
+/// that more happens per second.
 const MAX_STALENESS: Duration = Duration::from_millis(200);
 const JOURNAL_POLL: Duration = Duration::from_millis(200);
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long there are reads, writes and faults.
+/// How long reads, writes and faults last.
 const LASTING: Duration = Duration::from_millis(2500);
 
-/// When nothing can be owed any more: quarantines have ended, and whoever was
-/// deaf has noticed.
+/// The time after which nothing can be pending: quarantines have expired, and
+/// every instance has noticed a lost connection.
 const SETTLING: Duration = Duration::from_millis(2500);
 
-/// The clock that histories are written by: no two moments are the same.
+/// The clock of the histories; it never returns the same time twice.
 #[derive(Clone)]
 struct Clock {
     begun: Instant,
@@ -71,7 +70,7 @@ impl Clock {
     }
 }
 
-/// Every event, in the words of whoever saw it, where somebody wants to read.
+/// A log of every event, if enabled.
 #[derive(Clone)]
 struct Trace(Option<Arc<Mutex<String>>>, Instant);
 
@@ -86,14 +85,15 @@ impl Trace {
     }
 }
 
-/// What was seen and done.
+/// The records of a run.
 #[derive(Default)]
 struct Records {
     reads: Vec<Read>,
     faults: Vec<Fault>,
     settled: Vec<Settled>,
     failed_reads: u64,
-    /// When Redis was away or forgot, until nobody owed it anything.
+    /// When Redis was unavailable or lost data, until no instance had pending
+    /// operations.
     outages: Vec<(Time, Time)>,
 }
 
@@ -104,11 +104,11 @@ struct World {
     network: Arc<Network>,
     database: Arc<Database>,
     records: Mutex<Records>,
-    /// By place; none while its process is dead.
+    /// By place; `None` while its process is dead.
     instances: Mutex<[Option<Arc<Instance>>; INSTANCES]>,
-    /// How many of a hundred operations are writes.
+    /// The percentage of operations that are writes.
     writes: u32,
-    /// Whether whole kinds are written: a world with fewer promises.
+    /// True if whole kinds are written, which weakens the promises.
     writes_all: bool,
     /// When the clients stop.
     until: Instant,
@@ -128,14 +128,14 @@ impl World {
         self.instances.lock()[place].clone()
     }
 
-    /// Starts a process at `place`, the successor of the one before, and its
+    /// Starts a process at `place`, the successor of the previous one, and its
     /// clients.
     fn start(self: &Arc<Self>, place: usize, rng: &mut Rng) {
         let number = match self.instance(place) {
             Some(before) => before.process.number + INSTANCES,
             None => place,
         };
-        // Wall clocks differ, by less than a quarantine may be implausible.
+        // Wall clocks differ by less than makes a quarantine implausible.
         let process = Process::new(number, rng.i64(-20_000..20_000));
         let (world, clients_rng) = (Arc::clone(self), rng.fork());
         let within = Arc::clone(&process);
@@ -146,7 +146,7 @@ impl World {
         });
     }
 
-    /// Waits until everybody is in step with Redis, and owes it nothing.
+    /// Waits until every instance trusts Redis and has no pending operations.
     async fn settled(&self) {
         let peaceful = |instance: &Option<Arc<Instance>>| {
             instance
@@ -159,21 +159,21 @@ impl World {
     }
 }
 
-/// A world that has come to its end.
+/// The result of a run.
 struct Ended {
     judgement: Judgement,
-    /// Empty unless asked for.
+    /// Empty unless enabled.
     trace: String,
 }
 
-/// Lets one world happen.
+/// Runs one world.
 fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    // What the library draws for itself.
+    // The library's random numbers.
     fastrand::seed(seed);
     let mut rng = Rng::with_seed(seed);
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! What is done to a world, drawn from its seed.
+//! The faults of a run, drawn from its seed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use super::hero::KEYS;
 use super::network::{Pace, Passage};
 use super::{INSTANCES, MAX_STALENESS, World};
 
-/// Which faults come; each kind of world has promises of its own.
+/// The faults that occur; each scenario has its own promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
     /// Messages are lost with their connection; instances die and start.
     Deaths,
-    /// Instances are stopped for longer than H, and die.
+    /// Instances are suspended for longer than H, and die.
     Stops,
-    /// Redis forgets keys: leases, quarantines, values, epochs, everything.
+    /// Redis loses keys: leases, quarantines, values, epochs, everything.
     Evictions,
-    /// Ways are cut, stalled, slow, or lose what is sent; instances die.
+    /// Paths are cut, stalled, slow or lossy; instances die.
     Ways,
-    /// Redis dies and comes back with less, or is stopped.
+    /// Redis dies and comes back with older data, or is suspended.
     Histories,
 }
 
@@ -39,7 +39,7 @@ impl Scenario {
         Self::ALL[usize::try_from(seed % kinds).expect("a small number")]
     }
 
-    /// How long a way takes; two of them stay well within a deadline.
+    /// Returns the delay of a path; two delays stay well within a timeout.
     pub(super) fn pace(self, rng: &mut Rng) -> Pace {
         Pace {
             mostly: rng.u64(0..4),
@@ -48,8 +48,8 @@ impl Scenario {
         }
     }
 
-    /// Messages may take much longer than what they are about, and still not
-    /// so long that a PONG behind them is late.
+    /// Returns the delay of messages. They may take much longer than their
+    /// operation, but not so long that a PONG behind them is late.
     pub(super) fn message_pace(self, rng: &mut Rng) -> Pace {
         Pace {
             mostly: rng.u64(0..4),
@@ -58,7 +58,8 @@ impl Scenario {
         }
     }
 
-    /// Loads are slow at times: that is what leases are for.
+    /// Returns the delay of the database. Some loads are slow, so that leases
+    /// matter.
     pub(super) fn database_pace(self, rng: &mut Rng) -> Pace {
         Pace {
             mostly: rng.u64(0..4),
@@ -67,7 +68,7 @@ impl Scenario {
         }
     }
 
-    /// How often the answer to a COMMIT is lost, in thousandths.
+    /// Returns how often the reply to a COMMIT is lost, in thousandths.
     pub(super) fn loses_answers(self) -> u32 {
         match self {
             Self::Ways => 20,
@@ -76,9 +77,9 @@ impl Scenario {
     }
 }
 
-/// One fault after the other, with peace in between.
+/// Causes faults one after the other, with pauses between them.
 pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) {
-    // From one fault after the other to hardly any.
+    // From continuous faults to hardly any.
     let peace = rng.u64(100..1500);
     while Instant::now() < world.until {
         pause(rng, 10..peace).await;
@@ -113,14 +114,14 @@ async fn pause(rng: &mut Rng, milliseconds: std::ops::Range<u64>) {
     sleep(Duration::from_millis(rng.u64(milliseconds))).await;
 }
 
-/// Ends the connection that an instance hears messages on, with those under
-/// way.
+/// Cuts the connection on which an instance receives messages, and those in
+/// transit.
 fn deafen(world: &World, place: usize, rng: &mut Rng) {
     world.fault(&format!("cut off from messages: {place}"));
     world.network.cut(place, true, rng.bool());
 }
 
-/// A process dies, and another takes its place.
+/// Kills a process and starts another in its place.
 async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
     let Some(instance) = world.instance(place) else {
         return;
@@ -135,7 +136,8 @@ async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
     world.start(place, rng);
 }
 
-/// Stopped for so long that nothing it holds may be served when it goes on.
+/// Suspends a process for so long that none of its local entries may be served
+/// afterwards.
 async fn stop(world: &World, place: usize, rng: &mut Rng) {
     let Some(instance) = world.instance(place) else {
         return;
@@ -168,12 +170,12 @@ fn evict(world: &World, rng: &mut Rng) {
     }
 }
 
-/// Something is wrong with the way of one instance for a while.
+/// Disturbs the path of one instance for a while.
 async fn disturb(world: &World, place: usize, rng: &mut Rng) {
     let late = rng.bool();
     let passage = match rng.u32(..5) {
         0 => {
-            world.fault(&format!("way cut: {place}"));
+            world.fault(&format!("path cut: {place}"));
             return world.network.cut(place, false, late);
         }
         1 | 2 => Passage::Stalled,
@@ -201,7 +203,9 @@ async fn disturb(world: &World, place: usize, rng: &mut Rng) {
             way.pace = slow;
         }
     });
-    world.fault(&format!("way {passage:?} {to_server} {to_client}: {place}"));
+    world.fault(&format!(
+        "path {passage:?} {to_server} {to_client}: {place}"
+    ));
     pause(rng, 10..500).await;
     if passage == Passage::Stalled && rng.bool() {
         world.network.cut(place, false, late);
@@ -209,10 +213,10 @@ async fn disturb(world: &World, place: usize, rng: &mut Rng) {
     world
         .network
         .change(place, |way| *way = before.expect("as it was"));
-    world.fault(&format!("way open: {place}"));
+    world.fault(&format!("path open: {place}"));
 }
 
-/// Redis is away, and perhaps loses what it had acknowledged.
+/// Makes Redis unavailable, perhaps with a loss of acknowledged data.
 async fn outage(world: &World, rng: &mut Rng) {
     let from = world.clock.now();
     if rng.u32(..4) == 0 {
@@ -230,7 +234,7 @@ async fn outage(world: &World, rng: &mut Rng) {
     }
     world.fault("redis is back");
     world.settled().await;
-    world.fault("nothing is owed");
+    world.fault("nothing is pending");
     let until = world.clock.now();
     world.records.lock().outages.push((from, until));
 }

@@ -1,4 +1,4 @@
-//! Many worlds, and worlds without one of the rules.
+//! Runs with all rules, and runs without one of them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,7 +30,7 @@ fn assert_clean(seed: u64, ended: &Ended) {
     );
 }
 
-/// Lets every seed's world happen, on as many threads as there are cores.
+/// Runs every seed, on as many threads as there are cores.
 fn each(seeds: Range<u64>, look: impl Fn(u64) + Sync) {
     let next = AtomicU64::new(seeds.start);
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -63,14 +63,14 @@ fn no_promise_is_broken_in_any_of_many_worlds() {
             sums[2] += report.unverified;
         }
     });
-    // A judgement of nothing would be clean as well.
+    // A judgement without reads would be clean as well.
     for (what, [reads, writes, unverified]) in seen.into_inner() {
         println!("{what}: {reads} reads, {writes} writes of a key, {unverified} not verified");
         assert!(reads > 50 * count && unverified == 0, "{what}: {reads}");
     }
 }
 
-/// Shows one world.
+/// Shows one run.
 #[test]
 #[ignore = "shows the world of ASIDE_SIM_SEED"]
 fn replay() {
@@ -94,7 +94,7 @@ fn a_seed_is_one_world_to_the_last_event() {
     }
 }
 
-/// Whether worlds of this kind show that a rule is missing.
+/// Panics unless a run of this scenario shows that a rule is missing.
 #[track_caller]
 fn is_missed(rule: Rule, scenario: Scenario, within: u64) {
     for seed in 0..within {
@@ -128,22 +128,22 @@ fn proofs_that_never_age_are_found() {
 }
 
 #[test]
-fn messages_that_nobody_hears_are_found() {
+fn ignored_messages_are_found() {
     is_missed(Rule::Messages, Scenario::Deaths, 100);
 }
 
 #[test]
-fn a_history_that_nobody_looks_at_is_found() {
+fn an_unchecked_history_is_found() {
     is_missed(Rule::HistoryTag, Scenario::Histories, 100);
 }
 
 #[test]
-fn an_epoch_that_nobody_looks_at_is_found() {
+fn an_unchecked_epoch_is_found() {
     is_missed(Rule::Epoch, Scenario::Deaths, 100);
 }
 
 #[test]
-fn a_journal_that_nobody_drains_is_found() {
+fn an_undrained_journal_is_found() {
     is_missed(Rule::Journal, Scenario::Ways, 100);
 }
 

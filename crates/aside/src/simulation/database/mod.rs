@@ -1,8 +1,8 @@
-//! A versioned database in memory: row locks, transactions that time out, the
-//! journal beside the data, and the truth about everything that was committed.
+//! A versioned database in memory: row locks, transactions that time out, a
+//! journal beside the data, and a record of every commit.
 //!
-//! A statement takes a way there and a way back. A COMMIT that has left its
-//! process is executed whatever becomes of that.
+//! A statement has a delay in each direction. A COMMIT that has left its
+//! process is executed regardless of later events.
 
 mod tables;
 mod transaction;
@@ -24,21 +24,21 @@ use super::network::Pace;
 use super::{Clock, Trace};
 use crate::recovery::journal::{Journal, JournalRow};
 
-/// How long a transaction may last: below the quarantine's 1 s.
+/// The longest transaction: below the quarantine's 1 s.
 const LONGEST_TRANSACTION: Duration = Duration::from_millis(700);
 
-/// Why the database did not do what it was asked for.
+/// The reason why the database failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("there is such a row already")]
+    #[error("the row exists already")]
     Exists,
     /// Certainly nothing was changed.
     #[error("the transaction took too long and was rolled back")]
     RolledBack,
-    /// The connection broke in the COMMIT.
-    #[error("the answer was lost")]
+    /// The connection broke during the COMMIT.
+    #[error("the reply was lost")]
     Ambiguous,
-    #[error("too many wait for the database")]
+    #[error("too many loads wait for the database")]
     Overloaded,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Database {
     unlocked: Notify,
     pace: Pace,
     rng: Mutex<Rng>,
-    /// How often a COMMIT's answer is lost, in thousandths.
+    /// How often the reply to a COMMIT is lost, in thousandths.
     loses_answers: u32,
     clock: Clock,
     trace: Trace,
@@ -79,7 +79,7 @@ impl Database {
         }
     }
 
-    /// Reads something at one moment.
+    /// Reads at one moment.
     async fn read<T>(&self, read: impl FnOnce(&Tables) -> T) -> T {
         self.trip().await;
         let found = read(&self.tables.lock());
@@ -93,7 +93,7 @@ impl Database {
             .await
     }
 
-    /// The rows of a list; each says which version of it they were read at.
+    /// Returns the rows of a list, each with the version of the list.
     pub(super) async fn list(&self, index: Option<&HeroIndex>) -> Arc<[Arc<Hero>]> {
         self.read(|tables| tables.list(&list_key(index))).await
     }
@@ -118,13 +118,13 @@ impl Database {
         self.unlocked.notify_waiters();
     }
 
-    /// Says that the writer of a commit was answered.
+    /// Records that the writer of a commit got its reply.
     pub(super) fn returned(&self, commit: usize) {
         let now = self.clock.now();
         self.tables.lock().commits[commit].returned = Some(now);
     }
 
-    /// The latest commit that left this state under a key.
+    /// Returns the latest commit that left such a state under a key.
     pub(super) fn commit_of(&self, key: &str, like: impl Fn(&State) -> bool) -> Option<usize> {
         let tables = self.tables.lock();
         tables.commits.iter().rposition(|commit| {
@@ -133,9 +133,9 @@ impl Database {
         })
     }
 
-    /// Says that a process was answered that it deleted a row, in a commit
-    /// since that many; which of several does not matter to who waits for the
-    /// newest.
+    /// Records that a process got the reply to the deletion of a row, in a
+    /// commit since that number. If there are several, it does not matter
+    /// which: readers wait for the newest.
     pub(super) fn deletion_returned(&self, process: usize, id: u64, since: usize) {
         let now = self.clock.now();
         let key = format!("hero:{id}");
@@ -147,14 +147,14 @@ impl Database {
                 && states.any(|(of, state)| *of == key && matches!(state, State::Absent(_)))
         };
         let commit = tables.commits[since..].iter_mut().find(deletes);
-        commit.expect("what was answered was committed").returned = Some(now);
+        commit.expect("a returned write was committed").returned = Some(now);
     }
 
     pub(super) fn commits(&self) -> Vec<Commit> {
         self.tables.lock().commits.clone()
     }
 
-    /// What a key holds, without a way there.
+    /// Returns the current state of a key, without a delay.
     pub(super) fn truth(&self, key: &str) -> State {
         let tables = self.tables.lock();
         match key.strip_prefix("hero:").map(str::parse::<u64>) {

@@ -15,26 +15,26 @@ pub(in crate::simulation) enum Change {
     Delete(u64),
 }
 
-/// A transaction that was committed.
+/// A committed transaction.
 #[derive(Clone, Debug)]
 pub(in crate::simulation) struct Commit {
     pub(in crate::simulation) process: usize,
-    /// Before it could commit.
+    /// A time before it could commit.
     pub(in crate::simulation) began: Time,
-    /// When its writer was answered, if that was lucky.
+    /// When its writer got the reply, if it did.
     pub(in crate::simulation) returned: Option<Time>,
-    /// Whether Redis could not be told of all of it.
+    /// True if Redis did not acknowledge all of it.
     pub(in crate::simulation) journalled: bool,
-    /// Whether the kind was written as a whole.
+    /// True if the whole kind was written.
     pub(in crate::simulation) whole: bool,
-    /// What the keys hold since.
+    /// The states of the keys since then.
     pub(in crate::simulation) states: Vec<(String, State)>,
 }
 
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) rows: BTreeMap<u64, Hero>,
-    /// Goes on counting when a row is deleted, or rolled back.
+    /// Not reset when a row is deleted or rolled back.
     pub(super) versions: BTreeMap<u64, u64>,
     /// The counter of every list.
     pub(super) lists: BTreeMap<String, u64>,
@@ -65,7 +65,7 @@ impl Tables {
         State::list(version, rows.iter().map(|row| row.member()))
     }
 
-    /// Applies a transaction at once; where it stands among the commits.
+    /// Applies a transaction at once. Returns its number among the commits.
     pub(super) fn apply(
         &mut self,
         changes: Vec<Change>,

@@ -1,4 +1,4 @@
-//! Transactions: row locks, and a COMMIT that outlives its sender.
+//! Transactions: row locks, and a COMMIT that survives its sender.
 
 use std::convert::identity;
 use std::fmt::Write as _;
@@ -10,18 +10,18 @@ use super::tables::{Change, Commit};
 use super::{Database, Failure};
 use crate::simulation::hero::Hero;
 
-/// A transaction; dropped, it is rolled back.
+/// A transaction; dropping it rolls back.
 pub(in crate::simulation) struct Transaction {
     pub(super) database: Arc<Database>,
     pub(super) number: u64,
     pub(super) until: Instant,
-    /// Its locks are the COMMIT's to give back.
+    /// True if the COMMIT releases the locks.
     pub(super) committing: bool,
 }
 
 impl Transaction {
-    /// Locks a row, there or not, and reads it; and a version for what it
-    /// will be.
+    /// Locks a row, present or not. Returns it with the version of its next
+    /// state.
     pub(in crate::simulation) async fn lock(
         &self,
         id: u64,
@@ -45,7 +45,7 @@ impl Transaction {
         }
     }
 
-    /// Until when somebody else has the lock, if so.
+    /// Returns when another transaction releases the lock, if one holds it.
     fn try_lock(&self, id: u64) -> Result<(Option<Hero>, u64), Instant> {
         let mut tables = self.database.tables.lock();
         let now = Instant::now();
@@ -61,7 +61,7 @@ impl Transaction {
         }
     }
 
-    /// Commits; which commit it is.
+    /// Commits. Returns the number of the commit.
     pub(in crate::simulation) async fn commit(
         mut self,
         process: usize,
@@ -71,7 +71,7 @@ impl Transaction {
         self.committing = true;
         let (number, until) = (self.number, self.until);
         let database = Arc::clone(&self.database);
-        // Not the process's: what was sent arrives without it.
+        // Not in the process, because a sent COMMIT arrives without it.
         let executed = tokio::spawn(async move {
             let began = database.clock.now();
             database.trip().await;
