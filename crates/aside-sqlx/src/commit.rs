@@ -14,6 +14,8 @@ use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 use sqlx_core::transaction::TransactionManager as _;
 
+use crate::RecordError;
+
 /// Calls [`Write::before_commit`], commits, and records the outcome in `write`.
 ///
 /// `write` must contain everything that the transaction changed. An error that
@@ -42,7 +44,7 @@ pub async fn commit<D: Commits>(
 }
 
 /// Commits, and records a certain rollback in `write`.
-pub(crate) async fn end<D: Commits>(
+async fn end<D: Commits>(
     transaction: Transaction<'_, D>,
     write: &mut Write,
 ) -> Result<(), sqlx::Error> {
@@ -55,11 +57,20 @@ pub(crate) async fn end<D: Commits>(
     })
 }
 
-/// Rolls back, and records it in `write` if it is certain.
-pub(crate) async fn abandon<D: Database>(transaction: Transaction<'_, D>, write: &mut Write) {
-    if transaction.rollback().await.is_ok() {
-        write.rolled_back();
+/// Commits if the journal `recorded` the write. Otherwise rolls back, and records
+/// it in `write` if it is certain.
+pub(crate) async fn end_recorded<D: Commits>(
+    transaction: Transaction<'_, D>,
+    write: &mut Write,
+    recorded: Result<(), RecordError>,
+) -> Result<(), RecordError> {
+    if let Err(error) = recorded {
+        if transaction.rollback().await.is_ok() {
+            write.rolled_back();
+        }
+        return Err(error);
     }
+    Ok(end(transaction, write).await?)
 }
 
 /// Returns true if a failed COMMIT certainly changed nothing, so that

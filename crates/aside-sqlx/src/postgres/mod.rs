@@ -130,11 +130,8 @@ impl PostgresJournal {
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
         let left = write.before_commit().await;
-        if let Err(error) = Self::record(&mut transaction, &left, policy).await {
-            commit::abandon(transaction, write).await;
-            return Err(error);
-        }
-        Ok(commit::end(transaction, write).await?)
+        let recorded = Self::record(&mut transaction, &left, policy).await;
+        commit::end_recorded(transaction, write, recorded).await
     }
 
     /// Stores the keys that Redis did not acknowledge, in the transaction of
