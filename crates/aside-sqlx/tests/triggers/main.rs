@@ -1,6 +1,7 @@
 //! Triggers on real databases that programs without any cache write.
 
 mod books;
+mod instance;
 mod postgres;
 mod recording;
 mod collations;
@@ -12,7 +13,8 @@ use aside::Repository as _;
 use aside_testkit::{PostgresServer, RedisServer, eventually};
 use tempfile::TempDir;
 
-use self::books::{Book, Books, Instance};
+use self::books::{Book, Books};
+use self::instance::Instance;
 
 /// The maximum time for anything that the tests wait for.
 const EVENTUALLY: Duration = Duration::from_secs(10);
