@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aside::{CacheService, CachedRepository, Entity, Repository, WarmUp, WarmedUp};
 
 use crate::access::Access;
-use crate::warm::{Progress, WarmUpFailed, WarmUps};
+use crate::warm_ups::{Progress, WarmUpFailed, WarmUps};
 
 /// The state of the routes of [`router`](crate::router), and their access
 /// control.

@@ -67,8 +67,9 @@ mod query;
 mod router;
 mod stats;
 mod warm;
+mod warm_ups;
 
 pub use access::{Access, WeakToken};
 pub use admin::Admin;
 pub use router::router;
-pub use warm::{Progress, WarmUpFailed};
+pub use warm_ups::{Progress, WarmUpFailed};
