@@ -56,20 +56,14 @@
 //! ones from this machine, those through a Unix socket, or none. Other requests
 //! get 401 or 403.
 
-mod access;
-mod admin;
-mod events;
-mod explain;
-mod forget;
-mod keys;
 mod problem;
+mod access;
 mod query;
-mod router;
-mod stats;
-mod warm;
 mod warm_ups;
+mod admin;
+mod routes;
 
 pub use access::{Access, WeakToken};
 pub use admin::Admin;
-pub use router::router;
+pub use routes::router;
 pub use warm_ups::{Progress, WarmUpFailed};

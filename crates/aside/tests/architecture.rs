@@ -25,13 +25,14 @@ fn workspace() -> PathBuf {
 
 /// Crates whose lists are in reading order.
 const ORDERED: &[&str] = &[
-    "aside/src",
-    "aside/tests",
+    "aside-admin",
     "aside-bench",
     "aside-derive",
     "aside-interleavings",
     "aside-sqlx",
     "aside-testkit",
+    "aside/src",
+    "aside/tests",
 ];
 
 /// Folders of `aside` that still have a circle.

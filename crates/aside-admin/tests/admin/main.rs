@@ -1,10 +1,10 @@
 //! The router over working caches, as a client calls it.
 
-mod access;
 mod asking;
+mod access;
+mod heroes;
 mod events;
 mod forgetting;
-mod heroes;
 mod looking;
 mod metrics;
 mod monitoring;

@@ -1,8 +1,15 @@
 //! The routes, behind their guard.
 
-use axum::Router;
+mod events;
+mod explain;
+mod forget;
+mod keys;
+mod stats;
+mod warm;
+
 use std::future::{Ready, ready};
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Uri};
@@ -10,15 +17,15 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 
+use self::events::events;
+use self::explain::explain;
+use self::forget::{forget, forget_id, forget_kind};
+use self::keys::keys;
+use self::stats::stats;
+use self::warm::warm;
 use crate::access::guard;
 use crate::admin::Admin;
-use crate::events::events;
-use crate::explain::explain;
-use crate::forget::{forget, forget_id, forget_kind};
-use crate::keys::keys;
 use crate::problem::method_not_allowed;
-use crate::stats::stats;
-use crate::warm::warm;
 
 /// Returns the routes under `/cache`, to be merged into the router of a
 /// service.
