@@ -18,7 +18,7 @@ use tokio::io::{
 use uuid::Uuid;
 
 use crate::domain::{Record, TaleError};
-use crate::sql::{BATCH, BatchError, Database, Inserted, insert_batch};
+use crate::sql::{BATCH, BatchError, Database, Inserted, Snapshot, insert_batch};
 
 /// Why an export or import stopped.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub async fn export(
     out: &mut (impl AsyncWrite + Unpin),
     mut progress: impl FnMut(u64),
 ) -> Result<u64, TransferError> {
-    let mut snapshot = database.snapshot().await?;
+    let mut snapshot = Snapshot::begin(database).await?;
     let mut written = 0;
     for kind in ["child", "hero", "story"] {
         let mut after = Uuid::nil();

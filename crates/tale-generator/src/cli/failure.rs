@@ -1,11 +1,8 @@
 //! Reasons why a command failed.
 
 use std::error::Error;
-use std::process::ExitCode;
 
 use aside::ConfigError;
-
-use super::say;
 
 /// The reason why a command failed.
 #[derive(Debug)]
@@ -33,22 +30,5 @@ impl Failure {
             next = cause.source();
         }
         Self::Told(line.replace('\n', " "))
-    }
-
-    /// Writes it to standard error and returns the exit code.
-    pub(super) fn exit(self) -> ExitCode {
-        match self {
-            Self::Settings(problems) => {
-                for problem in problems.problems() {
-                    say::beside(&format!("tales: {problem}"));
-                }
-                ExitCode::from(2)
-            }
-            Self::Told(line) => {
-                say::beside(&format!("tales: {line}"));
-                ExitCode::FAILURE
-            }
-            Self::Said => ExitCode::FAILURE,
-        }
     }
 }

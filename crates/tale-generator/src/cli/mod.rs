@@ -4,13 +4,13 @@
 //! to standard output. Progress and logs go to standard error.
 
 mod failure;
-mod logs;
 mod opened;
-mod progress;
 mod say;
-mod seed;
+mod logs;
+mod progress;
 mod serve;
 mod transfer;
+mod seed;
 mod triggers;
 mod warm;
 
@@ -107,7 +107,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::new("no threads could be started", error).exit(),
+        Err(error) => return exit(Failure::new("no threads could be started", error)),
     };
     let mut logs = Logs::default();
     let done = runtime.block_on(obey(cli.command, &mut logs));
@@ -118,7 +118,24 @@ pub fn run() -> ExitCode {
     drop(logs);
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.exit(),
+        Err(failure) => exit(failure),
+    }
+}
+
+/// Writes the failure to standard error and returns the exit code.
+fn exit(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Settings(problems) => {
+            for problem in problems.problems() {
+                say::beside(&format!("tales: {problem}"));
+            }
+            ExitCode::from(2)
+        }
+        Failure::Told(line) => {
+            say::beside(&format!("tales: {line}"));
+            ExitCode::FAILURE
+        }
+        Failure::Said => ExitCode::FAILURE,
     }
 }
 

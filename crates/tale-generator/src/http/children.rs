@@ -10,6 +10,7 @@ use axum::routing::get;
 use super::App;
 use super::body::Json;
 use super::id::Id;
+use super::paging::Paging;
 use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
@@ -30,7 +31,7 @@ async fn list(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (filter, paging) = query.list(Child::PATH, &["name"])?;
+    let (filter, paging) = Paging::of(&query, Child::PATH, &["name"])?;
     let index = match filter {
         None => None,
         Some((_, name)) => Some(ChildIndex::Name(query::name("name", name)?)),

@@ -19,9 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use super::limits::Limits;
 use super::patience::Patient;
 use super::seats::Seat;
-use super::server::{Limits, until_told};
 
 /// The buffer size for reading and for writing. A header of more than twice
 /// this size is refused, because its size is checked after each read.
@@ -86,6 +86,12 @@ pub(super) async fn converse<S, A>(
         _ => Poll::Ready(()),
     });
     last.await;
+}
+
+/// Completes when the service stops.
+pub(super) async fn until_told(mut told: watch::Receiver<bool>) {
+    // The sender lives as long as the service.
+    let _ = told.wait_for(|told| *told).await;
 }
 
 /// The body of a request. It reports to the seat that all of it has arrived.

@@ -10,6 +10,7 @@ use axum::routing::get;
 use super::App;
 use super::body::Json;
 use super::id::Id;
+use super::paging::Paging;
 use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
@@ -29,7 +30,7 @@ async fn list(
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (filter, paging) = query.list(Hero::PATH, &["language", "name"])?;
+    let (filter, paging) = Paging::of(&query, Hero::PATH, &["language", "name"])?;
     let index = match filter {
         None => None,
         Some(("language", word)) => Some(HeroIndex::Language(query::word("language", word)?)),

@@ -19,9 +19,6 @@ use super::room::{Memory, Room};
 use crate::domain::TaleError;
 use crate::sql::{Bounded, IndexOf, Most, Page, Pages, Position};
 
-/// The maximum number of rows of one response.
-pub(super) const MOST_ROWS: usize = 1000;
-
 /// How long a list counts as too large without another load.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 

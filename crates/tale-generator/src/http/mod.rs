@@ -4,28 +4,29 @@
 //! responses are handled once, in the other files. Only `problem.rs` maps
 //! errors to statuses.
 
-mod body;
-mod children;
-mod connection;
-mod guard;
 mod health;
-mod heroes;
-mod id;
-mod listing;
-mod metrics;
-mod paging;
-mod patience;
-mod precondition;
+mod limits;
 mod problem;
+mod guard;
+mod id;
+mod metrics;
 mod query;
-mod reply;
+mod paging;
 mod resource;
 mod room;
+mod body;
+mod listing;
 mod seats;
+mod patience;
+mod connection;
 mod server;
-mod stories;
 mod tags;
+mod precondition;
 mod writing;
+mod reply;
+mod children;
+mod heroes;
+mod stories;
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ use crate::Tales;
 use crate::sql::{SqlChildren, SqlHeroes, SqlStories};
 use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};
 
-pub use server::{Limits, serve};
+pub use limits::Limits;
+pub use server::serve;
 
 /// State shared by the handlers.
 #[derive(Clone, Debug)]

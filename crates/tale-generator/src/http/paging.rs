@@ -10,10 +10,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::listing::MOST_ROWS;
 use super::problem::Problem;
-use super::query;
+use super::query::{self, Filter, Query};
 use crate::sql::Position;
+
+/// The maximum number of rows of one response.
+const MOST_ROWS: usize = 1000;
 
 /// The number of digits of the time, the id and the checksum.
 const DIGITS: (usize, usize, usize) = (16, 32, 16);
@@ -28,10 +30,21 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// Reads the two parameters of a request for the list at `path`.
-    pub(super) fn read(
+    /// Returns the only filter in a request for the list at `path`, out of
+    /// `filters`, and the requested part of the list.
+    pub(super) fn of<'a>(
+        query: &'a Query,
         path: &str,
-        filter: query::Filter<'_>,
+        filters: &[&str],
+    ) -> Result<(Filter<'a>, Self), Problem> {
+        let filter = query.filter(filters, &["limit", "after"])?;
+        let paging = Self::read(path, filter, query.value("limit"), query.value("after"))?;
+        Ok((filter, paging))
+    }
+
+    fn read(
+        path: &str,
+        filter: Filter<'_>,
         limit: Option<&str>,
         after: Option<&str>,
     ) -> Result<Self, Problem> {

@@ -10,7 +10,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
 
-use super::paging::Paging;
 use super::problem::Problem;
 use crate::domain::Unknown;
 
@@ -57,15 +56,10 @@ impl Query {
             .map(Self)
     }
 
-    /// Returns the only filter in the request, out of `filters`, and the
-    /// requested part of the list at `path`.
-    pub(super) fn list(
-        &self,
-        path: &str,
-        filters: &[&str],
-    ) -> Result<(Filter<'_>, Paging), Problem> {
-        self.known(&[filters, &["limit", "after"]].concat())?;
-        let given = |name: &str| self.0.iter().find(|(given, _)| given == name);
+    /// Returns the only filter in the request, out of `filters`. Refuses other
+    /// parameters than these and the `further` ones.
+    pub(super) fn filter(&self, filters: &[&str], further: &[&str]) -> Result<Filter<'_>, Problem> {
+        self.known(&[filters, further].concat())?;
         let mut filter = None;
         for (name, value) in &self.0 {
             if !filters.contains(&name.as_str()) {
@@ -76,9 +70,13 @@ impl Query {
                 return Err(Problem::bad(name, message));
             }
         }
-        let text = |name| given(name).map(|(_, value)| value.as_str());
-        let paging = Paging::read(path, filter, text("limit"), text("after"))?;
-        Ok((filter, paging))
+        Ok(filter)
+    }
+
+    /// Returns the value of a parameter, if the request has it.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let given = self.0.iter().find(|(given, _)| given == name);
+        given.map(|(_, value)| value.as_str())
     }
 
     /// Returns all of these parameters.
@@ -86,9 +84,8 @@ impl Query {
         self.known(&names)?;
         let mut values = [""; N];
         for (value, name) in values.iter_mut().zip(names) {
-            let given = self.0.iter().find(|(given, _)| given == name);
-            let (_, text) = given.ok_or_else(|| Problem::bad(name, "is missing"))?;
-            *value = text;
+            let given = self.value(name);
+            *value = given.ok_or_else(|| Problem::bad(name, "is missing"))?;
         }
         Ok(values)
     }

@@ -17,13 +17,13 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::serve::Listener;
 use futures_util::StreamExt as _;
-use rustix::process::{Resource, getrlimit};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection::converse;
+use super::connection::{converse, until_told};
+use super::limits::Limits;
 use super::seats::Seats;
 
 /// The time limit of current requests after the stop.
@@ -39,36 +39,6 @@ const REFUSED_WITHIN: Duration = Duration::from_millis(100);
 /// The response to a connection if all others are busy.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
     Connection: close\r\nContent-Length: 0\r\n\r\n";
-
-/// The limits of a listener, in time and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How long a request's header may take, or a pause before it, until the
-    /// connection is closed. Default: 10 seconds.
-    pub header_within: Duration,
-    /// How long a client may take no byte of a response until the connection is
-    /// closed. Each 16 KiB that it takes adds a second. Default: 10 seconds.
-    pub read_within: Duration,
-    /// The maximum number of connections. Default: 1,024. It is less if the
-    /// process may open few files: 128 of them, or half, are left for other
-    /// uses.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        const MOST: u64 = 1024;
-        const FOR_THE_REST: u64 = 128;
-        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let spare = files.saturating_sub(FOR_THE_REST).max(files / 2);
-        Self {
-            header_within: Duration::from_secs(10),
-            read_within: Duration::from_secs(10),
-            // At most 1,024, so it fits.
-            connections: spare.min(MOST) as usize,
-        }
-    }
-}
 
 /// Serves requests until `stop` completes, and then the current ones, within 20
 /// seconds.
@@ -149,11 +119,6 @@ async fn end_with_the_service(
         .into_data_stream()
         .take_until(Box::pin(until_told(told)));
     Response::from_parts(parts, Body::from_stream(events))
-}
-
-pub(super) async fn until_told(mut told: watch::Receiver<bool>) {
-    // The sender lives as long as the service.
-    let _ = told.wait_for(|told| *told).await;
 }
 
 #[cfg(test)]

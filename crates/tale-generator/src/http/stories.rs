@@ -10,6 +10,7 @@ use axum::routing::{get, put};
 use super::App;
 use super::body::Json;
 use super::id::{self, Id};
+use super::paging::Paging;
 use super::precondition;
 use super::problem::Problem;
 use super::query::{self, NoQuery, Query};
@@ -31,7 +32,7 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filters = &["child_id", "child_name", "language"];
-    let (filter, paging) = query.list(Story::PATH, filters)?;
+    let (filter, paging) = Paging::of(&query, Story::PATH, filters)?;
     let index = match filter {
         None => None,
         Some(("child_id", text)) => Some(StoryIndex::ChildId(id::parse("child_id", text)?)),

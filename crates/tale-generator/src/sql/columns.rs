@@ -213,6 +213,14 @@ fn decode_error(
     }
 }
 
+pub(super) fn read_sqlite<T: FromColumns>(rows: &[SqliteRow]) -> Result<Vec<T>, sqlx::Error> {
+    rows.iter().map(|row| T::from_columns(row)).collect()
+}
+
+pub(super) fn read_postgres<T: FromColumns>(rows: &[PgRow]) -> Result<Vec<T>, sqlx::Error> {
+    rows.iter().map(|row| T::from_columns(row)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,17 +9,16 @@ use aside::{CacheService, Write};
 use aside_sqlx::{PostgresJournal, SqliteJournal, Triggers};
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
-use sqlx::postgres::{PgPool, PgRow};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::availability::{Availability, Work};
-use super::columns::{FromColumns, Present};
+use super::columns::{FromColumns, Present, read_postgres, read_sqlite};
+use super::gather::{Most, Page, gather};
 use super::open::{self, CommitStep, DatabaseOptions, OpenError};
-use super::pages::{Most, Page, gather};
 use super::plans::Plans;
-use super::snapshot::Snapshot;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
 use super::writers::Writers;
@@ -293,7 +292,7 @@ impl Database {
 
     /// Begins a transaction that reads all rows as of one moment, with no limit
     /// on its duration.
-    pub(crate) async fn snapshot(&self) -> Result<Snapshot, TaleError> {
+    pub(super) async fn begin_snapshot(&self) -> Result<Transaction, TaleError> {
         const WITHOUT_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings
              WHERE name IN ('transaction_timeout', 'idle_in_transaction_session_timeout')";
         let (limit, availability) = self.for_a_transaction();
@@ -312,8 +311,7 @@ impl Database {
                 }
             }
         };
-        let begun = self.within_the_limit(begun, "row", Work::Read).await;
-        begun.map(Snapshot::new)
+        self.within_the_limit(begun, "row", Work::Read).await
     }
 
     /// A silent peer causes no error, so only this timeout ends the wait.
@@ -334,12 +332,4 @@ impl Database {
         let limits = &self.limits;
         (limits.longest_transaction, limits.availability.clone())
     }
-}
-
-pub(super) fn read_sqlite<T: FromColumns>(rows: &[SqliteRow]) -> Result<Vec<T>, sqlx::Error> {
-    rows.iter().map(|row| T::from_columns(row)).collect()
-}
-
-pub(super) fn read_postgres<T: FromColumns>(rows: &[PgRow]) -> Result<Vec<T>, sqlx::Error> {
-    rows.iter().map(|row| T::from_columns(row)).collect()
 }

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
 use super::database::Database;
-use super::pages::{self, Most, Page, Pages, Paging, Position};
+use super::gather::{Most, Page};
+use super::pages::{self, Pages, Paging, Position};
 use super::statement::{Statement, Value};
 use super::stories;
 use super::table::{self, Statements, Table, storable};

@@ -22,32 +22,34 @@ macro_rules! returning {
     };
 }
 
+mod columns;
+mod failure;
 #[macro_use]
 mod plans;
-
 mod availability;
-mod batch;
-mod bounded;
-mod children;
-mod columns;
-mod database;
-mod failure;
-mod heroes;
+mod gather;
 mod open;
-mod pages;
-mod snapshot;
 mod statement;
-mod stories;
-mod table;
-mod transaction;
 mod writers;
+mod transaction;
+mod database;
+mod table;
+mod pages;
+mod bounded;
+mod snapshot;
+mod stories;
+mod batch;
+mod children;
+mod heroes;
 
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
 pub(crate) use bounded::Bounded;
 pub use children::SqlChildren;
 pub use database::Database;
 pub use failure::is_away;
+pub(crate) use gather::{Most, Page};
 pub use heroes::SqlHeroes;
 pub use open::{CommitStep, DatabaseOptions, OpenError};
-pub(crate) use pages::{IndexOf, Most, Page, Pages, Position};
+pub(crate) use pages::{IndexOf, Pages, Position};
+pub(crate) use snapshot::Snapshot;
 pub use stories::SqlStories;

@@ -7,17 +7,15 @@
 //! because a thousand rows may be a gigabyte.
 
 use std::future::Future;
-use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
 use aside::{Entity, Repository, Rows};
-use futures_util::{Stream, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::database::Database;
+use super::gather::{Most, Page};
 use super::statement::{Statement, Value};
 use super::table::Table;
 use crate::domain::TaleError;
@@ -41,24 +39,6 @@ impl Position {
             id: Uuid::nil(),
         }
     }
-}
-
-/// Some rows of a list.
-#[derive(Debug)]
-pub(crate) struct Page<E> {
-    pub(crate) rows: Vec<Arc<E>>,
-    /// True if more rows follow.
-    pub(crate) more: bool,
-    /// The size of the rows as JSON.
-    pub(crate) bytes: usize,
-}
-
-/// The maximum to read of a list.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Most {
-    pub(crate) rows: usize,
-    /// The size as JSON. One row is read at any size.
-    pub(crate) bytes: usize,
 }
 
 /// The id type of a repository's rows.
@@ -163,47 +143,4 @@ fn at(after: Position, rows: usize, values: &[Value]) -> Vec<Value> {
     ];
     all.extend_from_slice(values);
     all
-}
-
-/// Takes rows until the maximum is reached.
-pub(super) async fn gather<T: Serialize>(
-    rows: impl Stream<Item = Result<Result<T, sqlx::Error>, sqlx::Error>>,
-    most: Most,
-    wanted: bool,
-) -> Result<Page<T>, sqlx::Error> {
-    let mut rows = pin!(rows);
-    let mut page = Page {
-        rows: Vec::new(),
-        more: false,
-        bytes: 0,
-    };
-    while let Some(row) = rows.try_next().await? {
-        let row = row?;
-        let bytes = json_bytes(&row)?;
-        if most.bytes < page.bytes + bytes && !(wanted && page.rows.is_empty()) {
-            page.more = true;
-            break;
-        }
-        page.bytes += bytes;
-        page.rows.push(Arc::new(row));
-    }
-    Ok(page)
-}
-
-/// Returns the size of a row in a JSON array.
-fn json_bytes<T: Serialize>(row: &T) -> Result<usize, sqlx::Error> {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(1);
-    let written = serde_json::to_writer(&mut count, row);
-    written.map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    Ok(count.0)
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::database::Database;
 use super::statement::Value;
 use super::table::Table;
 use super::transaction::Transaction;
@@ -11,8 +12,9 @@ use crate::domain::{Child, Hero, Record, Story, TaleError};
 pub(crate) struct Snapshot(Transaction);
 
 impl Snapshot {
-    pub(super) fn new(transaction: Transaction) -> Self {
-        Self(transaction)
+    /// Begins the transaction.
+    pub(crate) async fn begin(database: &Database) -> Result<Self, TaleError> {
+        database.begin_snapshot().await.map(Self)
     }
 
     /// Returns the next heroes after the id `after`, by id.

@@ -9,8 +9,7 @@ use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
 use super::availability::{Availability, Held, Work};
-use super::columns::FromColumns;
-use super::database::{read_postgres, read_sqlite};
+use super::columns::{FromColumns, read_postgres, read_sqlite};
 use super::open::CommitStep;
 use super::statement::{Statement, Value};
 use super::writers::Place;

@@ -2,7 +2,8 @@
 
 use aside::Rows;
 
-use super::super::pages::{self, Most, Page, Pages, Paging, Position};
+use super::super::gather::{Most, Page};
+use super::super::pages::{self, Pages, Paging, Position};
 use super::super::statement::{Statement, Value};
 use super::super::table::storable;
 use super::SqlStories;
