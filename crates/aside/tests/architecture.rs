@@ -33,6 +33,7 @@ const ORDERED: &[&str] = &[
     "aside-testkit",
     "aside/src",
     "aside/tests",
+    "tale-generator",
 ];
 
 /// Folders of `aside` that still have a circle.

@@ -12,16 +12,16 @@
 //! - [`cli`]: the program `tales` and its commands;
 //! - [`demo`]: the guided example.
 
-pub mod cli;
-pub mod demo;
 pub mod domain;
-pub mod http;
-pub mod seed;
-mod settings;
 pub mod sql;
 pub mod strategies;
+mod settings;
 mod tales;
+pub mod seed;
 pub mod transfer;
+pub mod http;
+pub mod demo;
+pub mod cli;
 
 pub use settings::{AdminListen, AppSettings, LogFormat};
 pub use tales::Tales;

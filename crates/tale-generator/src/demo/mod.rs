@@ -11,12 +11,12 @@
 //! 4. `instances`: two services on one Redis stay consistent.
 //! 5. `outage`: Redis is killed and restarted.
 
-mod instances;
-mod outage;
 mod page;
 mod redis;
 mod stage;
 mod with;
+mod instances;
+mod outage;
 mod without;
 mod writes;
 

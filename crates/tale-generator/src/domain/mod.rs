@@ -1,17 +1,17 @@
 //! Heroes, children, stories: the rows, the drafts that clients send, and the
 //! errors. It depends on neither a database nor HTTP.
 
-mod child;
 mod error;
 mod free_json;
-mod hero;
-mod input;
 mod kinds;
-mod record;
 mod revision;
-mod rules;
-mod story;
 mod time;
+mod rules;
+mod input;
+mod child;
+mod hero;
+mod story;
+mod record;
 
 pub use child::{Child, ChildDraft, ChildIndex};
 pub use error::{Failure, Invalid, TaleError};

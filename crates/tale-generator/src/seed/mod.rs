@@ -4,8 +4,8 @@
 //! seeded, because its caches are notified of every row. Seeding again with the
 //! same number adds nothing.
 
-mod generator;
 mod words;
+mod generator;
 
 use aside::CacheService;
 

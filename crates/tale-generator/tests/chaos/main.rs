@@ -16,16 +16,16 @@
 //! case that `CAVEATS.md` excludes: a writer dies between commit and release
 //! while Redis loses its quarantine.
 
-mod fleet;
-mod heroes;
-mod instance;
-mod judgement;
-mod operations;
-mod plan;
-mod round;
-mod soak;
 mod steps;
 mod windows;
+mod heroes;
+mod operations;
+mod instance;
+mod fleet;
+mod plan;
+mod judgement;
+mod round;
+mod soak;
 
 use std::time::Duration;
 

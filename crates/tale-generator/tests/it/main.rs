@@ -3,9 +3,9 @@
 
 mod bodies;
 mod cached;
+mod databases;
 mod cascades;
 mod concurrency;
-mod databases;
 mod facade;
 mod free_json;
 mod http;

@@ -2,12 +2,12 @@
 
 mod attacks;
 mod demo;
-mod exports;
 mod jobs;
+mod exports;
+mod serve;
 mod memory;
 mod restores;
 mod said;
-mod serve;
 mod settings;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
