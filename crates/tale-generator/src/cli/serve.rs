@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use aside_admin::Access;
 use axum::serve::{Listener, ListenerExt as _};
 use futures_util::FutureExt as _;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -92,8 +94,7 @@ impl Apart {
                 let shown = path.display();
                 let cannot = |error| Failure::new(&format!("cannot listen on {shown}"), error);
                 remove_if_abandoned(path).await.map_err(cannot)?;
-                let listener = UnixListener::bind(path).map_err(cannot)?;
-                fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(cannot)?;
+                let listener = bind_privately(path).map_err(cannot)?;
                 tracing::info!(path = %shown, "the admin routes listen");
                 Ok(Self::Socket(listener, path.clone()))
             }
@@ -119,6 +120,19 @@ impl Apart {
             }
         }
     }
+}
+
+/// Binds a socket that no other user can connect to. It has no other
+/// permissions at any moment, because a connection outlives a change of them.
+fn bind_privately(path: &Path) -> io::Result<UnixListener> {
+    // The umask belongs to the whole process. A file or directory that another
+    // thread creates meanwhile becomes private too.
+    let usual = umask(Mode::RWXG | Mode::RWXO);
+    let bound = UnixListener::bind(path);
+    umask(usual);
+    let listener = bound?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
 /// Removes a socket that a killed process left behind.
@@ -162,4 +176,40 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Clone + Send + 'static, Fa
         });
     };
     Ok(signalled.shared())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_admin_socket_is_private_from_its_first_moment() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("admin.sock");
+        let (open, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let Ok(found) = fs::symlink_metadata(&path) else {
+                        continue;
+                    };
+                    if found.permissions().mode() & 0o077 != 0 {
+                        open.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+            let bound = (0..2_000).try_for_each(|_| {
+                let _listener = bind_privately(&path)?;
+                fs::remove_file(&path)
+            });
+            ended.store(true, Ordering::Relaxed);
+            bound.unwrap();
+        });
+        assert!(!open.into_inner());
+    }
 }
