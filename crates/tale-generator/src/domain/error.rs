@@ -46,10 +46,6 @@ pub enum TaleError {
     #[error("{}", list(.0))]
     Invalid(Arc<[Invalid]>),
 
-    /// A list exceeds the size that may be read as a whole.
-    #[error("the list is too large to be read as a whole")]
-    TooLarge,
-
     /// The database is overloaded; the same call may succeed later.
     #[error("too much to do at the moment, try again later")]
     Busy,

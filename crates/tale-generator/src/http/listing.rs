@@ -16,8 +16,7 @@ use super::paging::Paging;
 use super::problem::Problem;
 use super::resource::Resource;
 use super::room::{Memory, Room};
-use crate::domain::TaleError;
-use crate::sql::{Bounded, IndexOf, Most, Page, Pages, Position};
+use crate::sql::{Bounded, BoundedError, IndexOf, Most, Page, Pages, Position};
 
 /// How long a list counts as too large without another load.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
@@ -84,8 +83,8 @@ where
             };
             match read {
                 Ok(answer) => return Ok(cut(answer, paging)),
-                Err(TaleError::TooLarge) => self.remember(paging.list()),
-                Err(error) => return Err(error.into()),
+                Err(BoundedError::TooLarge) => self.remember(paging.list()),
+                Err(BoundedError::Tale(error)) => return Err(error.into()),
             }
         }
         let most = Most {

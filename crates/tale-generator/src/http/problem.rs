@@ -104,7 +104,7 @@ impl From<TaleError> for Problem {
             TaleError::Invalid(problems) => {
                 Self::fields(StatusCode::BAD_REQUEST, problems.to_vec())
             }
-            TaleError::Busy | TaleError::TooLarge => Self::busy(detail),
+            TaleError::Busy => Self::busy(detail),
             TaleError::TooSlow => Self::new(StatusCode::GATEWAY_TIMEOUT, detail),
             TaleError::Database(_) => {
                 // Either was logged once already, where it was noticed.

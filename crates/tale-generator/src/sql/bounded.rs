@@ -7,6 +7,17 @@ use aside::{Repository, Rows, Write};
 use super::pages::{IdOf, IndexOf, Pages};
 use crate::domain::TaleError;
 
+/// The reason why a read or a write failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum BoundedError {
+    /// A list exceeds the limit.
+    #[error("the list is too large to be read as a whole")]
+    TooLarge,
+    /// The repository's error.
+    #[error(transparent)]
+    Tale(#[from] TaleError),
+}
+
 /// The same repository, but lists of more than `bytes` are refused. They would
 /// not be cached, so they are not loaded as a whole either.
 #[derive(Clone, Debug)]
@@ -24,29 +35,32 @@ impl<R: Pages> Bounded<R> {
         &self.inner
     }
 
-    async fn list(&self, index: Option<&IndexOf<R>>) -> Result<Rows<R::Entity>, TaleError> {
+    async fn list(&self, index: Option<&IndexOf<R>>) -> Result<Rows<R::Entity>, BoundedError> {
         let whole = self.inner.whole(index, self.bytes).await?;
-        whole.ok_or(TaleError::TooLarge)
+        whole.ok_or(BoundedError::TooLarge)
     }
 }
 
 impl<R: Pages> Repository for Bounded<R> {
     type Entity = R::Entity;
-    type Error = TaleError;
+    type Error = BoundedError;
 
-    async fn find_by_id(&self, id: &IdOf<R>) -> Result<Option<Arc<R::Entity>>, TaleError> {
-        self.inner.find_by_id(id).await
+    async fn find_by_id(&self, id: &IdOf<R>) -> Result<Option<Arc<R::Entity>>, BoundedError> {
+        Ok(self.inner.find_by_id(id).await?)
     }
 
-    async fn find_many(&self, ids: &[IdOf<R>]) -> Result<Vec<Option<Arc<R::Entity>>>, TaleError> {
-        self.inner.find_many(ids).await
+    async fn find_many(
+        &self,
+        ids: &[IdOf<R>],
+    ) -> Result<Vec<Option<Arc<R::Entity>>>, BoundedError> {
+        Ok(self.inner.find_many(ids).await?)
     }
 
-    async fn find_by(&self, index: &IndexOf<R>) -> Result<Rows<R::Entity>, TaleError> {
+    async fn find_by(&self, index: &IndexOf<R>) -> Result<Rows<R::Entity>, BoundedError> {
         self.list(Some(index)).await
     }
 
-    async fn list_all(&self) -> Result<Rows<R::Entity>, TaleError> {
+    async fn list_all(&self) -> Result<Rows<R::Entity>, BoundedError> {
         self.list(None).await
     }
 
@@ -54,23 +68,23 @@ impl<R: Pages> Repository for Bounded<R> {
         &self,
         row: R::Entity,
         write: &mut Write,
-    ) -> Result<Arc<R::Entity>, TaleError> {
-        self.inner.save_in(row, write).await
+    ) -> Result<Arc<R::Entity>, BoundedError> {
+        Ok(self.inner.save_in(row, write).await?)
     }
 
     async fn update_in(
         &self,
         row: R::Entity,
         write: &mut Write,
-    ) -> Result<Option<Arc<R::Entity>>, TaleError> {
-        self.inner.update_in(row, write).await
+    ) -> Result<Option<Arc<R::Entity>>, BoundedError> {
+        Ok(self.inner.update_in(row, write).await?)
     }
 
-    async fn delete_in(&self, id: &IdOf<R>, write: &mut Write) -> Result<bool, TaleError> {
-        self.inner.delete_in(id, write).await
+    async fn delete_in(&self, id: &IdOf<R>, write: &mut Write) -> Result<bool, BoundedError> {
+        Ok(self.inner.delete_in(id, write).await?)
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
-        self.inner.overloaded(why)
+    fn overloaded(&self, why: aside::Overloaded) -> BoundedError {
+        self.inner.overloaded(why).into()
     }
 }

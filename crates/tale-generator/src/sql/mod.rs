@@ -43,7 +43,7 @@ mod children;
 mod heroes;
 
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
-pub(crate) use bounded::Bounded;
+pub(crate) use bounded::{Bounded, BoundedError};
 pub use children::SqlChildren;
 pub use database::Database;
 pub use failure::is_away;
