@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aside::{Unquarantined, Write};
-use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, certainly_rolled_back};
+use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, commit};
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
 
@@ -150,10 +150,12 @@ impl Transaction {
         }
         self.reach(CommitStep::Committing);
         let at_commit = self.at_commit;
+        // All keys are quarantined, so this commits and judges the outcome. A
+        // write of whole kinds raises their epochs once more.
         let committed = async {
             match self.inner {
-                Inner::Sqlite(inner) => inner.commit().await,
-                Inner::Postgres(inner) => inner.commit().await,
+                Inner::Sqlite(inner) => commit(inner, write).await,
+                Inner::Postgres(inner) => commit(inner, write).await,
             }
         };
         // A COMMIT without a reply may have succeeded.
@@ -161,10 +163,8 @@ impl Transaction {
         let verdict = timeout(self.limit, committed)
             .await
             .map_err(|_| TaleError::Busy)?;
-        match (&verdict, at_commit) {
-            (Err(error), _) if certainly_rolled_back(error) => write.rolled_back(),
-            (Ok(()), Some(at_commit)) => at_commit(CommitStep::Committed),
-            _ => {}
+        if let (Ok(()), Some(at_commit)) = (&verdict, at_commit) {
+            at_commit(CommitStep::Committed);
         }
         self.availability
             .judge(begun, verdict, "row", Work::Write)

@@ -5,6 +5,7 @@ mod bodies;
 mod cached;
 mod databases;
 mod cascades;
+mod commits;
 mod concurrency;
 mod facade;
 mod free_json;
