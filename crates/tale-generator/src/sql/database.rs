@@ -18,10 +18,10 @@ use super::availability::{Availability, Work};
 use super::columns::{FromColumns, Present, read_postgres, read_sqlite};
 use super::gather::{Most, Page, gather};
 use super::open::{self, CommitStep, DatabaseOptions, OpenError};
+use super::places::{PagePlace, Places};
 use super::plans::Plans;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
-use super::writers::Writers;
 use crate::domain::{Child, Hero, Story, TaleError};
 
 /// An open database, SQLite or PostgreSQL. Cloning shares it.
@@ -41,7 +41,7 @@ enum Pool {
 struct Limits {
     longest_transaction: Duration,
     availability: Arc<Availability>,
-    writers: Writers,
+    places: Places,
     read_delay: Duration,
     at_commit: Option<fn(CommitStep)>,
     reads: AtomicU64,
@@ -68,7 +68,7 @@ impl Database {
             limits: Arc::new(Limits {
                 longest_transaction: options.longest_transaction,
                 availability: Arc::new(Availability::new(remote, plans)),
-                writers: Writers::new(options.max_connections, options.acquire_timeout),
+                places: Places::new(options.max_connections, options.acquire_timeout),
                 read_delay: options.read_delay,
                 at_commit: options.at_commit,
                 reads: AtomicU64::new(0),
@@ -226,6 +226,11 @@ impl Database {
         })
     }
 
+    /// Waits for a place for the read of one page.
+    pub(super) async fn place_of_page(&self) -> Result<PagePlace, TaleError> {
+        self.limits.places.of_page().await
+    }
+
     /// Reads rows one by one, up to `most`. If the first row is `wanted`, it is
     /// read at any size.
     pub(super) async fn fetch_most<T: FromColumns + Serialize>(
@@ -270,7 +275,7 @@ impl Database {
         write: &Write,
         row: Option<Uuid>,
     ) -> Result<Transaction, TaleError> {
-        let place = self.limits.writers.place(row).await?;
+        let place = self.limits.places.of_write(row).await?;
         let (limit, availability) = self.for_a_transaction();
         let begun = async {
             match &self.pool {

@@ -30,7 +30,7 @@ mod availability;
 mod gather;
 mod open;
 mod statement;
-mod writers;
+mod places;
 mod transaction;
 mod database;
 mod table;

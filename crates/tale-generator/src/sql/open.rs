@@ -18,7 +18,8 @@ use super::plans::Plans;
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
     /// The maximum number of connections of this process. Default: 10. Writes
-    /// use at most half of them, and writes of one row at most two. An
+    /// use at most half of them, and writes of one row at most two. Pages of
+    /// lists that are too large to cache use at most half, too. An
     /// in-memory database has one connection, because a second one would see a
     /// separate database.
     pub max_connections: u32,

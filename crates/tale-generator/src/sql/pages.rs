@@ -84,6 +84,7 @@ pub(super) async fn page<T: Table + Serialize>(
     let Some((statement, values)) = paging else {
         return Ok(page);
     };
+    let _place = database.place_of_page().await?;
     let mut asked = FIRST_ROWS;
     while !page.more {
         let rows = asked.min(most.rows + 1 - page.rows.len());

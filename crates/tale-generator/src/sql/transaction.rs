@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::availability::{Availability, Held, Work};
 use super::columns::{FromColumns, read_postgres, read_sqlite};
 use super::open::CommitStep;
+use super::places::WritePlace;
 use super::statement::{Statement, Value};
-use super::writers::Place;
 use crate::domain::TaleError;
 
 /// A transaction. Dropped without a commit, it is rolled back.
@@ -24,7 +24,7 @@ pub(super) struct Transaction {
     pub(super) at_commit: Option<fn(CommitStep)>,
     /// The place of this write. Declared after the connection, which is
     /// therefore released first.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<WritePlace>,
     _held: Held,
 }
 

@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 use aside_admin::Access;
 use axum::Router;
 use axum::routing::get;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tale_generator::http::{Limits, router, serve};
+use tale_generator::sql::DatabaseOptions;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::api::{Api, hero, story};
+use crate::databases::cache_in_memory;
 
 const SHORT: Limits = Limits {
     header_within: Duration::from_millis(600),
@@ -38,7 +42,10 @@ impl Served {
 
     /// The same, with more routes.
     async fn start_also(limits: Limits, more: Router) -> Self {
-        let api = Api::in_memory().await;
+        Self::start_over(Api::in_memory().await, limits, more).await
+    }
+
+    async fn start_over(api: Api, limits: Limits, more: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = router(&api.tales, Access::closed("Set a token.")).merge(more);
@@ -55,6 +62,15 @@ impl Served {
 
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends this on a connection that takes little of the response.
+    async fn send_slowly(&self, sent: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(self.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        stream
     }
 
     /// Sends this and returns everything received until the connection ends.
@@ -131,10 +147,8 @@ async fn a_response_that_is_not_read_is_abandoned() {
     for _ in 0..8 {
         served.api.added("/stories", &large).await;
     }
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(served.address).await.unwrap();
     let one = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stream = served.send_slowly(one).await;
     // The kernel buffers some megabytes. A server that closes while
     // requests are unread resets the connection, and the next write fails.
     aside_testkit::eventually(PATIENCE * 3, "a reset of the connection", async || {
@@ -203,10 +217,7 @@ async fn responses_that_are_not_read_exclude_no_new_connection() {
     let many = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n".repeat(16);
     let mut slow = Vec::new();
     for _ in 0..SHORT.connections {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut stream = socket.connect(served.address).await.unwrap();
-        stream.write_all(many.as_bytes()).await.unwrap();
+        let mut stream = served.send_slowly(&many).await;
         let mut first = [0; 15];
         stream.read_exact(&mut first).await.unwrap();
         slow.push(stream);
@@ -216,6 +227,41 @@ async fn responses_that_are_not_read_exclude_no_new_connection() {
         served.get("/health/live").await.starts_with("HTTP/1.1 200")
     })
     .await;
+}
+
+/// Makes each read of stories take some hundred milliseconds.
+const SLOW_STORIES: &str = "ALTER TABLE stories RENAME TO told;
+    CREATE VIEW stories AS SELECT * FROM told WHERE 0 < (
+        WITH RECURSIVE counted (n) AS (
+            SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 1000000)
+        SELECT count(*) FROM counted)";
+
+#[tokio::test]
+async fn slow_readers_of_a_large_list_leave_connections_to_others() {
+    let directory = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("tales.db").display());
+    let options = DatabaseOptions::default();
+    let api = Api::over(&url, options, cache_in_memory().await).await;
+    let mut large = story("A story");
+    large["content"] = "x".repeat(1_000_000).into();
+    for _ in 0..6 {
+        api.added("/stories", &large).await;
+    }
+    let mut other = SqliteConnection::connect(&url).await.unwrap();
+    other.execute(sqlx::raw_sql(SLOW_STORIES)).await.unwrap();
+    let limits = Limits::default();
+    let served = Served::start_over(api, limits, Router::new()).await;
+    let mut slow = Vec::new();
+    for _ in 0..150 {
+        let asked = "GET /stories HTTP/1.1\r\nHost: a\r\n\r\n";
+        slow.push(served.send_slowly(asked).await);
+    }
+    for name in 0..10 {
+        let path = format!("/heroes?name={name}");
+        let answer = served.get(&path).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,20 @@
-//! The limits on concurrent writes (a bulkhead).
+//! The limits on concurrent writes and page reads (bulkheads).
 //!
 //! A write that waits for a lock holds its connection meanwhile. Without a
 //! limit, thirty writes of one row that another program has locked would hold
 //! all connections, and reads of other rows would find none. So writes get half
 //! of the connections, and writes of one row two of them. Further writes wait
 //! here, without a connection.
+//!
+//! A page of a list that is too large to cache is read for each client
+//! separately. So pages get half of the connections too, and any number of
+//! clients of such a list leaves connections to others.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -21,32 +26,40 @@ const OF_ONE_ROW: usize = 2;
 
 /// The number of row semaphores. A row uses the one that the last bits of its
 /// id select, and those bits are random.
-const PLACES: u128 = 1024;
+const ROWS: u128 = 1024;
 
-/// The places of concurrent writes.
+/// The places of concurrent writes and page reads.
 #[derive(Debug)]
-pub(super) struct Writers {
-    all: Arc<Semaphore>,
+pub(super) struct Places {
+    writes: Arc<Semaphore>,
     rows: Vec<Arc<Semaphore>>,
+    pages: Arc<Semaphore>,
     patience: Duration,
 }
 
-/// A place, released on drop.
+/// The place of a write, released on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct WritePlace {
     _row: Option<OwnedSemaphorePermit>,
     _one_of_all: OwnedSemaphorePermit,
 }
 
-impl Writers {
-    /// Creates the places for a pool of this many connections. A write without
+/// The place of a page read, released on drop.
+#[derive(Debug)]
+pub(super) struct PagePlace {
+    _one_of_all: OwnedSemaphorePermit,
+}
+
+impl Places {
+    /// Creates the places for a pool of this many connections. A caller without
     /// a place after `patience` is refused.
     pub(super) fn new(connections: u32, patience: Duration) -> Self {
         let half = (connections / 2).max(1) as usize;
         let row = || Arc::new(Semaphore::new(OF_ONE_ROW));
         Self {
-            all: Arc::new(Semaphore::new(half)),
-            rows: (0..PLACES).map(|_| row()).collect(),
+            writes: Arc::new(Semaphore::new(half)),
+            rows: (0..ROWS).map(|_| row()).collect(),
+            pages: Arc::new(Semaphore::new(half)),
             patience,
         }
     }
@@ -56,23 +69,43 @@ impl Writers {
     ///
     /// # Errors
     /// [`TaleError::Busy`] if no place is free in time.
-    pub(super) async fn place(&self, row: Option<Uuid>) -> Result<Place, TaleError> {
-        let waited = timeout(self.patience, async {
+    pub(super) async fn of_write(&self, row: Option<Uuid>) -> Result<WritePlace, TaleError> {
+        self.in_time(async {
             // The row's semaphore comes first: a write that waits for its row
             // takes no place from other writes.
             let row = match row {
                 Some(id) => {
-                    let place = (id.as_u128() % PLACES) as usize;
+                    let place = (id.as_u128() % ROWS) as usize;
                     Some(self.rows[place].clone().acquire_owned().await?)
                 }
                 None => None,
             };
-            Ok::<_, tokio::sync::AcquireError>(Place {
+            Ok(WritePlace {
                 _row: row,
-                _one_of_all: self.all.clone().acquire_owned().await?,
+                _one_of_all: self.writes.clone().acquire_owned().await?,
             })
-        });
-        match waited.await {
+        })
+        .await
+    }
+
+    /// Waits for a place for the read of one page.
+    ///
+    /// # Errors
+    /// [`TaleError::Busy`] if no place is free in time.
+    pub(super) async fn of_page(&self) -> Result<PagePlace, TaleError> {
+        self.in_time(async {
+            Ok(PagePlace {
+                _one_of_all: self.pages.clone().acquire_owned().await?,
+            })
+        })
+        .await
+    }
+
+    async fn in_time<T>(
+        &self,
+        waited: impl Future<Output = Result<T, AcquireError>>,
+    ) -> Result<T, TaleError> {
+        match timeout(self.patience, waited).await {
             Ok(Ok(place)) => Ok(place),
             // The semaphores are never closed.
             Ok(Err(_)) | Err(_) => Err(TaleError::Busy),
