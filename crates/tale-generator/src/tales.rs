@@ -7,7 +7,7 @@ use aside::{CacheService, CachedRepository, Repository as _, Write};
 use uuid::Uuid;
 
 use crate::domain::{
-    Child, ChildDraft, Expected, Failure, Hero, HeroDraft, Story, StoryDraft, TaleError,
+    Child, ChildDraft, Expected, Failure, Hero, HeroDraft, Row as _, Story, StoryDraft, TaleError,
 };
 use crate::sql::{Database, SqlChildren, SqlHeroes, SqlStories};
 use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};

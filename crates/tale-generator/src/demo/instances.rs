@@ -11,6 +11,7 @@ use super::page::{Page, Row, spoken};
 use super::stage::Stage;
 use super::with::until_cached;
 use crate::Tales;
+use crate::domain::Row as _;
 
 const WRITES: u32 = 10;
 

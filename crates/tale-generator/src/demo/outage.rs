@@ -11,7 +11,7 @@ use super::page::{Page, Row, spoken};
 use super::stage::{Stage, median, timed};
 use super::with::until_cached;
 use crate::Tales;
-use crate::domain::Hero;
+use crate::domain::{Hero, Row as _};
 
 const TIMES: usize = 10;
 

@@ -8,7 +8,7 @@ use super::page::{Page, Row, spoken};
 use super::stage::{Stage, timed};
 use super::with::until_cached;
 use crate::Tales;
-use crate::domain::{Hero, HeroIndex, Language};
+use crate::domain::{Hero, HeroIndex, Language, Row as _};
 
 pub(super) async fn show(stage: &Stage, tales: &Tales, page: &mut Page) -> Result<(), DemoError> {
     page.act(3, "writes invalidate");

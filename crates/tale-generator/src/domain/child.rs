@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::TaleError;
-use super::input::{Echo, Input};
+use super::draft::Draft;
+use super::input::Input;
 use super::kinds::Gender;
+use super::row::Row;
 use super::rules::{LONGEST_NAME, Problems};
 use super::time::now;
 
@@ -51,16 +52,9 @@ pub struct ChildDraft {
     pub interests: Vec<String>,
 }
 
-impl ChildDraft {
-    /// Reads a request body.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
-    /// a wrong type or out of range.
-    pub fn parse(body: &str) -> Result<(Self, Echo), TaleError> {
-        let mut input = Input::new(body)?;
-        let echo = input.echo();
-        let draft = Self {
+impl Draft for ChildDraft {
+    fn take(input: &mut Input<'_>) -> Self {
+        Self {
             name: input.required("name", "a text").unwrap_or_default(),
             age: input
                 .required("age", "a whole number from 1 to 18")
@@ -71,41 +65,20 @@ impl ChildDraft {
             interests: input
                 .required("interests", "a list of texts")
                 .unwrap_or_default(),
-        };
-        let mut problems = input.rest();
-        draft.check(&mut problems);
-        problems.finish()?;
-        Ok((draft, echo))
+        }
     }
 
-    /// Checks every rule.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks a rule.
-    pub fn validate(&self) -> Result<(), TaleError> {
-        let mut problems = Problems::default();
-        self.check(&mut problems);
-        problems.finish()
-    }
-
-    pub(super) fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Problems) {
         problems.words("name", &self.name, LONGEST_NAME);
         problems.number("age", self.age, 1, 18);
         problems.phrases("interests", &self.interests, 0);
     }
 }
 
-impl Child {
-    /// Returns a child to be added, with a new id.
-    #[must_use]
-    pub fn new(draft: ChildDraft) -> Self {
-        Self::with_id(Uuid::new_v4(), draft)
-    }
+impl Row for Child {
+    type Draft = ChildDraft;
 
-    /// Returns a child with this id, to replace the stored row. The database
-    /// sets timestamps and version, so their values here do not matter.
-    #[must_use]
-    pub fn with_id(id: Uuid, draft: ChildDraft) -> Self {
+    fn with_id(id: Uuid, draft: ChildDraft) -> Self {
         let now = now();
         Self {
             id,
@@ -119,14 +92,16 @@ impl Child {
         }
     }
 
-    /// Returns the fields that a client may write.
-    #[must_use]
-    pub fn draft(&self) -> ChildDraft {
+    fn draft(&self) -> ChildDraft {
         ChildDraft {
             name: self.name.clone(),
             age: self.age,
             gender: self.gender,
             interests: self.interests.clone(),
         }
+    }
+
+    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
+        (self.created_at, self.updated_at, self.version)
     }
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::TaleError;
-use super::input::{Echo, Input};
+use super::draft::Draft;
+use super::input::Input;
 use super::kinds::{Gender, Language};
+use super::row::Row;
 use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, Problems};
 use super::time::now;
 
@@ -68,16 +69,9 @@ pub struct HeroDraft {
     pub language: Language,
 }
 
-impl HeroDraft {
-    /// Reads a request body.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
-    /// a wrong type or out of range.
-    pub fn parse(body: &str) -> Result<(Self, Echo), TaleError> {
-        let mut input = Input::new(body)?;
-        let echo = input.echo();
-        let draft = Self {
+impl Draft for HeroDraft {
+    fn take(input: &mut Input<'_>) -> Self {
+        Self {
             name: input.required("name", "a text").unwrap_or_default(),
             age: input
                 .required("age", "a whole number from 1 to 2147483647")
@@ -98,24 +92,10 @@ impl HeroDraft {
             language: input
                 .required("language", "one of en, ru")
                 .unwrap_or(Language::En),
-        };
-        let mut problems = input.rest();
-        draft.check(&mut problems);
-        problems.finish()?;
-        Ok((draft, echo))
+        }
     }
 
-    /// Checks every rule.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks a rule.
-    pub fn validate(&self) -> Result<(), TaleError> {
-        let mut problems = Problems::default();
-        self.check(&mut problems);
-        problems.finish()
-    }
-
-    pub(super) fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Problems) {
         problems.words("name", &self.name, LONGEST_NAME);
         problems.number("age", self.age, 1, i32::MAX);
         problems.text("appearance", &self.appearance, LONGEST_DESCRIPTION);
@@ -125,17 +105,10 @@ impl HeroDraft {
     }
 }
 
-impl Hero {
-    /// Returns a hero to be added, with a new id.
-    #[must_use]
-    pub fn new(draft: HeroDraft) -> Self {
-        Self::with_id(Uuid::new_v4(), draft)
-    }
+impl Row for Hero {
+    type Draft = HeroDraft;
 
-    /// Returns a hero with this id, to replace the stored row. The database
-    /// sets timestamps and version, so their values here do not matter.
-    #[must_use]
-    pub fn with_id(id: Uuid, draft: HeroDraft) -> Self {
+    fn with_id(id: Uuid, draft: HeroDraft) -> Self {
         let now = now();
         Self {
             id,
@@ -153,9 +126,7 @@ impl Hero {
         }
     }
 
-    /// Returns the fields that a client may write.
-    #[must_use]
-    pub fn draft(&self) -> HeroDraft {
+    fn draft(&self) -> HeroDraft {
         HeroDraft {
             name: self.name.clone(),
             age: self.age,
@@ -166,5 +137,9 @@ impl Hero {
             strengths: self.strengths.clone(),
             language: self.language,
         }
+    }
+
+    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
+        (self.created_at, self.updated_at, self.version)
     }
 }

@@ -43,7 +43,7 @@ pub struct Echo {
 
 /// The fields of a body that are not yet read, and the problems so far.
 #[derive(Debug, Default)]
-pub(super) struct Input<'a> {
+pub struct Input<'a> {
     fields: BTreeMap<Cow<'a, str>, &'a RawValue>,
     /// True if reading stopped because there were too many fields.
     stopped: bool,

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::child::Child;
+use super::draft::Draft as _;
 use super::error::TaleError;
 use super::hero::Hero;
+use super::row::Row;
 use super::rules::Problems;
 use super::story::Story;
 
@@ -77,30 +79,26 @@ impl Record {
     /// # Errors
     /// [`TaleError::Invalid`] with every field that breaks a rule.
     pub fn validate(&self) -> Result<(), TaleError> {
-        let mut problems = Problems::default();
-        let (id, created_at, updated_at, version) = match self {
-            Self::Hero(hero) => {
-                hero.draft().check(&mut problems);
-                (hero.id, hero.created_at, hero.updated_at, hero.version)
-            }
-            Self::Child(child) => {
-                child.draft().check(&mut problems);
-                (child.id, child.created_at, child.updated_at, child.version)
-            }
-            Self::Story(story) => {
-                story.draft().check(&mut problems);
-                (story.id, story.created_at, story.updated_at, story.version)
-            }
-        };
-        // An export pages by id and begins after the nil UUID.
-        if id == Uuid::nil() {
-            problems.add("id", "must not be the nil UUID");
+        match self {
+            Self::Hero(hero) => validate(hero),
+            Self::Child(child) => validate(child),
+            Self::Story(story) => validate(story.as_ref()),
         }
-        problems.time("created_at", created_at);
-        problems.time("updated_at", updated_at);
-        if version < 1 || i64::MAX as u64 <= version {
-            problems.add("version", "must be at least 1 and leave room for more");
-        }
-        problems.finish()
     }
+}
+
+fn validate<R: Row>(row: &R) -> Result<(), TaleError> {
+    let mut problems = Problems::default();
+    row.draft().check(&mut problems);
+    // An export pages by id and begins after the nil UUID.
+    if *row.id() == Uuid::nil() {
+        problems.add("id", "must not be the nil UUID");
+    }
+    let (created_at, updated_at, version) = row.stamps();
+    problems.time("created_at", created_at);
+    problems.time("updated_at", updated_at);
+    if version < 1 || i64::MAX as u64 <= version {
+        problems.add("version", "must be at least 1 and leave room for more");
+    }
+    problems.finish()
 }

@@ -27,7 +27,7 @@ const LONGEST_FIELD: usize = 100;
 
 /// The problems of a row: one per field, at most `MOST_PROBLEMS`.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Invalid>);
+pub struct Problems(Vec<Invalid>);
 
 impl Problems {
     /// Adds a problem. Only the first problem of a field is kept.

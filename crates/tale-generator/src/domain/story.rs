@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::TaleError;
+use super::draft::Draft;
 use super::free_json::FreeJson;
-use super::input::{Echo, Input};
+use super::input::Input;
 use super::kinds::Language;
+use super::row::Row;
 use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_PHRASE, Problems};
 use super::time::now;
 
@@ -102,43 +103,27 @@ pub struct StoryDraft {
     pub generation_info: Option<FreeJson>,
 }
 
-/// Checks a rating alone.
-///
-/// # Errors
-/// [`TaleError::Invalid`] unless it is from 1 to 10.
-pub fn validate_rating(rating: i32) -> Result<(), TaleError> {
-    let mut problems = Problems::default();
-    problems.number("rating", rating, 1, 10);
-    problems.finish()
-}
+/// The rating of a story alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rating(
+    /// 1 to 10.
+    pub i32,
+);
 
-/// Reads a request body that holds a rating alone.
-///
-/// # Errors
-/// [`TaleError::Invalid`] with every field that is missing, unknown, of a
-/// wrong type or out of range.
-pub fn parse_rating(body: &str) -> Result<(i32, Echo), TaleError> {
-    let mut input = Input::new(body)?;
-    let echo = input.echo();
-    let rating: Option<i32> = input.required("rating", "a whole number from 1 to 10");
-    let mut problems = input.rest();
-    if let Some(rating) = rating {
-        problems.number("rating", rating, 1, 10);
+impl Draft for Rating {
+    fn take(input: &mut Input<'_>) -> Self {
+        let rating = input.required("rating", "a whole number from 1 to 10");
+        Self(rating.unwrap_or_default())
     }
-    problems.finish()?;
-    Ok((rating.unwrap_or_default(), echo))
+
+    fn check(&self, problems: &mut Problems) {
+        problems.number("rating", self.0, 1, 10);
+    }
 }
 
-impl StoryDraft {
-    /// Reads a request body.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that is missing, unknown, of
-    /// a wrong type or out of range.
-    pub fn parse(body: &str) -> Result<(Self, Echo), TaleError> {
-        let mut input = Input::new(body)?;
-        let echo = input.echo();
-        let draft = Self {
+impl Draft for StoryDraft {
+    fn take(input: &mut Input<'_>) -> Self {
+        Self {
             title: input.required("title", "a text").unwrap_or_default(),
             content: input.required("content", "a text").unwrap_or_default(),
             moral: input.required("moral", "a text").unwrap_or_default(),
@@ -157,24 +142,10 @@ impl StoryDraft {
             model_used: input.optional("model_used", "a text"),
             full_response: input.optional("full_response", "JSON"),
             generation_info: input.optional("generation_info", "JSON"),
-        };
-        let mut problems = input.rest();
-        draft.check(&mut problems);
-        problems.finish()?;
-        Ok((draft, echo))
+        }
     }
 
-    /// Checks every rule.
-    ///
-    /// # Errors
-    /// [`TaleError::Invalid`] with every field that breaks a rule.
-    pub fn validate(&self) -> Result<(), TaleError> {
-        let mut problems = Problems::default();
-        self.check(&mut problems);
-        problems.finish()
-    }
-
-    pub(super) fn check(&self, problems: &mut Problems) {
+    fn check(&self, problems: &mut Problems) {
         problems.words("title", &self.title, LONGEST_NAME);
         problems.content("content", &self.content);
         problems.text("moral", &self.moral, LONGEST_DESCRIPTION);
@@ -182,7 +153,7 @@ impl StoryDraft {
             problems.words("child_name", name, LONGEST_NAME);
         }
         if let Some(rating) = self.rating {
-            problems.number("rating", rating, 1, 10);
+            Rating(rating).check(problems);
         }
         if let Some(minutes) = self.story_length {
             problems.number("story_length", minutes, 1, i32::MAX);
@@ -214,17 +185,10 @@ impl AudioFile {
     }
 }
 
-impl Story {
-    /// Returns a story to be added, with a new id.
-    #[must_use]
-    pub fn new(draft: StoryDraft) -> Self {
-        Self::with_id(Uuid::new_v4(), draft)
-    }
+impl Row for Story {
+    type Draft = StoryDraft;
 
-    /// Returns a story with this id, to replace the stored row. The database
-    /// sets timestamps and version, so their values here do not matter.
-    #[must_use]
-    pub fn with_id(id: Uuid, draft: StoryDraft) -> Self {
+    fn with_id(id: Uuid, draft: StoryDraft) -> Self {
         let now = now();
         Self {
             id,
@@ -247,9 +211,7 @@ impl Story {
         }
     }
 
-    /// Returns the fields that a client may write.
-    #[must_use]
-    pub fn draft(&self) -> StoryDraft {
+    fn draft(&self) -> StoryDraft {
         StoryDraft {
             title: self.title.clone(),
             content: self.content.clone(),
@@ -265,5 +227,9 @@ impl Story {
             full_response: self.full_response.clone(),
             generation_info: self.generation_info.clone(),
         }
+    }
+
+    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
+        (self.created_at, self.updated_at, self.version)
     }
 }

@@ -1,43 +1,64 @@
 //! `/children`
 
-use aside::Freshness;
+use std::sync::Arc;
+
+use aside::{CachedRepository, Freshness};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use uuid::Uuid;
 
 use super::App;
-use super::body::Json;
-use super::id::Id;
-use super::paging::Paging;
-use super::precondition;
+use super::listing::Lists;
 use super::problem::Problem;
-use super::query::{self, NoQuery, Query};
+use super::query::{self, Query};
 use super::reply;
-use super::resource::{Resource as _, refuse_a_changed_echo};
-use super::room::Place;
-use crate::domain::{Child, ChildDraft, ChildIndex};
+use super::resource::{self, Resource};
+use crate::Tales;
+use crate::domain::{Child, ChildDraft, ChildIndex, Expected, TaleError};
+use crate::sql::SqlChildren;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/children", get(list).post(create))
-        .route("/children/match", get(matching))
-        .route("/children/{id}", get(one).put(replace).delete(delete))
+    resource::routes::<Child>().route("/children/match", get(matching))
 }
 
-async fn list(
-    State(app): State<App>,
-    query: Query,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (filter, paging) = Paging::of(&query, Child::PATH, &["name"])?;
-    let index = match filter {
-        None => None,
-        Some((_, name)) => Some(ChildIndex::Name(query::name("name", name)?)),
-    };
-    let window = app.children.read(index, &paging, &app.room).await?;
-    reply::list(window, &paging, &headers)
+impl Resource for Child {
+    type Source = SqlChildren;
+
+    const PATH: &'static str = "/children";
+
+    const FILTERS: &'static [&'static str] = &["name"];
+
+    fn index(filter: &str, value: &str) -> Result<ChildIndex, Problem> {
+        Ok(ChildIndex::Name(query::name(filter, value)?))
+    }
+
+    fn rows(tales: &Tales) -> &CachedRepository<SqlChildren> {
+        &tales.children
+    }
+
+    fn lists(app: &App) -> &Lists<SqlChildren> {
+        &app.children
+    }
+
+    async fn create(tales: &Tales, draft: ChildDraft) -> Result<Arc<Self>, TaleError> {
+        tales.create_child(draft).await
+    }
+
+    async fn replace(
+        tales: &Tales,
+        id: Uuid,
+        draft: ChildDraft,
+        expected: Expected,
+    ) -> Result<Arc<Self>, TaleError> {
+        tales.replace_child(id, draft, expected).await
+    }
+
+    async fn delete(tales: &Tales, id: Uuid, expected: Expected) -> Result<(), TaleError> {
+        tales.delete_child(id, expected).await
+    }
 }
 
 /// Returns the child of this name, age and gender. If there are several, it
@@ -55,50 +76,4 @@ async fn matching(
     };
     let answer = app.tales.children.find_by_with(&index, Freshness::Any);
     reply::one(answer.await?.map(|rows| rows.first().cloned()), &headers)
-}
-
-async fn one(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let found = app.tales.children.find_by_id_with(&id, Freshness::Any);
-    reply::one(found.await?, &headers)
-}
-
-async fn create(
-    State(app): State<App>,
-    _: NoQuery,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let (draft, _) = ChildDraft::parse(&body)?;
-    reply::created(app.tales.create_child(draft).await?)
-}
-
-async fn replace(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let (draft, echo) = ChildDraft::parse(&body)?;
-    refuse_a_changed_echo(&app.tales.children, id, echo, &expected).await?;
-    let replaced = app.tales.replace_child(id, draft, expected);
-    reply::written(replaced.await?)
-}
-
-async fn delete(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    _place: Place,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let deleted = app.tales.delete_child(id, expected);
-    deleted.await?;
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,87 +1,60 @@
 //! `/heroes`
 
-use aside::Freshness;
+use std::sync::Arc;
+
+use aside::CachedRepository;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::get;
+use uuid::Uuid;
 
 use super::App;
-use super::body::Json;
-use super::id::Id;
-use super::paging::Paging;
-use super::precondition;
+use super::listing::Lists;
 use super::problem::Problem;
-use super::query::{self, NoQuery, Query};
-use super::reply;
-use super::resource::{Resource as _, refuse_a_changed_echo};
-use super::room::Place;
-use crate::domain::{Hero, HeroDraft, HeroIndex};
+use super::query;
+use super::resource::{self, Resource};
+use crate::Tales;
+use crate::domain::{Expected, Hero, HeroDraft, HeroIndex, TaleError};
+use crate::sql::SqlHeroes;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/heroes", get(list).post(create))
-        .route("/heroes/{id}", get(one).put(replace).delete(delete))
+    resource::routes::<Hero>()
 }
 
-async fn list(
-    State(app): State<App>,
-    query: Query,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (filter, paging) = Paging::of(&query, Hero::PATH, &["language", "name"])?;
-    let index = match filter {
-        None => None,
-        Some(("language", word)) => Some(HeroIndex::Language(query::word("language", word)?)),
-        Some((_, name)) => Some(HeroIndex::Name(query::name("name", name)?)),
-    };
-    let window = app.heroes.read(index, &paging, &app.room).await?;
-    reply::list(window, &paging, &headers)
-}
+impl Resource for Hero {
+    type Source = SqlHeroes;
 
-async fn one(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let found = app.tales.heroes.find_by_id_with(&id, Freshness::Any);
-    reply::one(found.await?, &headers)
-}
+    const PATH: &'static str = "/heroes";
 
-async fn create(
-    State(app): State<App>,
-    _: NoQuery,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let (draft, _) = HeroDraft::parse(&body)?;
-    reply::created(app.tales.create_hero(draft).await?)
-}
+    const FILTERS: &'static [&'static str] = &["language", "name"];
 
-async fn replace(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let (draft, echo) = HeroDraft::parse(&body)?;
-    refuse_a_changed_echo(&app.tales.heroes, id, echo, &expected).await?;
-    let replaced = app.tales.replace_hero(id, draft, expected);
-    reply::written(replaced.await?)
-}
+    fn index(filter: &str, value: &str) -> Result<HeroIndex, Problem> {
+        Ok(match filter {
+            "language" => HeroIndex::Language(query::word(filter, value)?),
+            _ => HeroIndex::Name(query::name(filter, value)?),
+        })
+    }
 
-async fn delete(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    _place: Place,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let deleted = app.tales.delete_hero(id, expected);
-    deleted.await?;
-    Ok(StatusCode::NO_CONTENT)
+    fn rows(tales: &Tales) -> &CachedRepository<SqlHeroes> {
+        &tales.heroes
+    }
+
+    fn lists(app: &App) -> &Lists<SqlHeroes> {
+        &app.heroes
+    }
+
+    async fn create(tales: &Tales, draft: HeroDraft) -> Result<Arc<Self>, TaleError> {
+        tales.create_hero(draft).await
+    }
+
+    async fn replace(
+        tales: &Tales,
+        id: Uuid,
+        draft: HeroDraft,
+        expected: Expected,
+    ) -> Result<Arc<Self>, TaleError> {
+        tales.replace_hero(id, draft, expected).await
+    }
+
+    async fn delete(tales: &Tales, id: Uuid, expected: Expected) -> Result<(), TaleError> {
+        tales.delete_hero(id, expected).await
+    }
 }

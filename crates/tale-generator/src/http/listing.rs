@@ -14,8 +14,8 @@ use aside::{Answer, CacheService, CacheStrategy, CachedRepository, Freshness, Ro
 
 use super::paging::Paging;
 use super::problem::Problem;
-use super::resource::Resource;
 use super::room::{Memory, Room};
+use crate::domain::Row;
 use crate::sql::{Bounded, BoundedError, IndexOf, Most, Page, Pages, Position};
 
 /// How long a list counts as too large without another load.
@@ -53,7 +53,7 @@ pub(super) enum Origin<E> {
 impl<R> Lists<R>
 where
     R: Pages,
-    R::Entity: Resource,
+    R::Entity: Row,
 {
     /// Creates the lists of `source`, whose kind is cached with `strategy`.
     pub(super) fn new(
@@ -126,7 +126,7 @@ where
 }
 
 /// Cuts a page from a whole list.
-fn cut<E: Resource>(answer: Answer<Rows<E>>, paging: &Paging) -> Window<E> {
+fn cut<E: Row>(answer: Answer<Rows<E>>, paging: &Paging) -> Window<E> {
     let all = &answer.value;
     let from = paging.after().map_or(0, |after| {
         all.partition_point(|row| position(&**row) <= after)
@@ -141,7 +141,7 @@ fn cut<E: Resource>(answer: Answer<Rows<E>>, paging: &Paging) -> Window<E> {
     }
 }
 
-fn position<E: Resource>(row: &E) -> Position {
+fn position<E: Row>(row: &E) -> Position {
     let (created_at, ..) = row.stamps();
     Position {
         created_at,

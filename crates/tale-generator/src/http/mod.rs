@@ -1,7 +1,8 @@
 //! The HTTP API.
 //!
-//! Each resource has a file with its routes. Bodies, queries, preconditions and
-//! responses are handled once, in the other files. Only `problem.rs` maps
+//! Each resource has a file with its filters and its own routes. The routes that
+//! all have are in `resource.rs`. Bodies, queries, preconditions and responses
+//! are handled once, in the other files. Only `problem.rs` maps
 //! errors to statuses.
 
 mod health;
@@ -12,7 +13,6 @@ mod id;
 mod metrics;
 mod query;
 mod paging;
-mod resource;
 mod room;
 mod body;
 mod listing;
@@ -22,8 +22,10 @@ mod connection;
 mod server;
 mod tags;
 mod precondition;
+mod change;
 mod writing;
 mod reply;
+mod resource;
 mod children;
 mod heroes;
 mod stories;

@@ -14,10 +14,9 @@ use super::listing::{Origin, Window};
 use super::paging::Paging;
 use super::precondition::tag;
 use super::problem::Problem;
-use super::resource::Resource;
 use super::tags::Tags;
 use super::writing::{Content, Written};
-use crate::domain::{Revision, TaleError};
+use crate::domain::{Revision, Row, TaleError};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -25,7 +24,7 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const TOO_LARGE: &str = "aside; fwd=bypass; detail=too-large";
 
 /// Returns 200 with one row, 304 if the client has it, 404 if there is none.
-pub(super) fn one<E: Resource>(
+pub(super) fn one<E: Row>(
     answer: Answer<Option<Arc<E>>>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -42,7 +41,7 @@ pub(super) fn one<E: Resource>(
 }
 
 /// Returns 200 with a page of a list, 304 if the client has it.
-pub(super) fn list<E: Resource>(
+pub(super) fn list<E: Row>(
     window: Window<E>,
     paging: &Paging,
     headers: &HeaderMap,
@@ -71,9 +70,9 @@ pub(super) fn list<E: Resource>(
     Ok(response)
 }
 
-/// Returns 201 with the added row and its address.
-pub(super) fn created<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
-    let location = format!("{}/{}", E::PATH, row.id());
+/// Returns 201 with the row that was added to `collection`, and its address.
+pub(super) fn created<E: Row>(row: Arc<E>, collection: &str) -> Result<Response, Problem> {
+    let location = format!("{collection}/{}", row.id());
     let mut response = written(row)?;
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(LOCATION, ascii(&location));
@@ -81,7 +80,7 @@ pub(super) fn created<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
 }
 
 /// Returns 200 with the new state of the row.
-pub(super) fn written<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
+pub(super) fn written<E: Row>(row: Arc<E>) -> Result<Response, Problem> {
     let (written, etag) = row_and_tag(row)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -91,7 +90,7 @@ pub(super) fn written<E: Resource>(row: Arc<E>) -> Result<Response, Problem> {
 }
 
 /// Returns the row's JSON, and the tag of its state.
-fn row_and_tag<E: Resource>(row: Arc<E>) -> Result<(Written<E>, String), Problem> {
+fn row_and_tag<E: Row>(row: Arc<E>) -> Result<(Written<E>, String), Problem> {
     let (.., version) = row.stamps();
     let mut state = Revision::begin(version);
     let written = Content::One(row).measure(|bytes| state.see(bytes));

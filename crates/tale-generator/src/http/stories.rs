@@ -1,79 +1,71 @@
 //! `/stories`
 
-use aside::Freshness;
+use std::sync::Arc;
+
+use aside::CachedRepository;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::put;
+use uuid::Uuid;
 
 use super::App;
 use super::body::Json;
+use super::change;
 use super::id::{self, Id};
-use super::paging::Paging;
-use super::precondition;
+use super::listing::Lists;
 use super::problem::Problem;
-use super::query::{self, NoQuery, Query};
+use super::query::{self, NoQuery};
 use super::reply;
-use super::resource::{Resource as _, refuse_a_changed_echo};
-use super::room::Place;
-use crate::domain::{Story, StoryDraft, StoryIndex, parse_rating};
+use super::resource::{self, Resource};
+use crate::Tales;
+use crate::domain::{Expected, Rating, Story, StoryDraft, StoryIndex, TaleError};
+use crate::sql::SqlStories;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/stories", get(list).post(create))
-        .route("/stories/{id}", get(one).put(replace).delete(delete))
-        .route("/stories/{id}/rating", put(rate))
+    resource::routes::<Story>().route("/stories/{id}/rating", put(rate))
 }
 
-async fn list(
-    State(app): State<App>,
-    query: Query,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let filters = &["child_id", "child_name", "language"];
-    let (filter, paging) = Paging::of(&query, Story::PATH, filters)?;
-    let index = match filter {
-        None => None,
-        Some(("child_id", text)) => Some(StoryIndex::ChildId(id::parse("child_id", text)?)),
-        Some(("child_name", name)) => Some(StoryIndex::ChildName(query::name("child_name", name)?)),
-        Some((_, word)) => Some(StoryIndex::Language(query::word("language", word)?)),
-    };
-    let window = app.stories.read(index, &paging, &app.room).await?;
-    reply::list(window, &paging, &headers)
-}
+impl Resource for Story {
+    type Source = SqlStories;
 
-async fn one(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let found = app.tales.stories.find_by_id_with(&id, Freshness::Any);
-    reply::one(found.await?, &headers)
-}
+    const PATH: &'static str = "/stories";
 
-async fn create(
-    State(app): State<App>,
-    _: NoQuery,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let (draft, _) = StoryDraft::parse(&body)?;
-    reply::created(app.tales.create_story(draft).await?)
-}
+    const FILTERS: &'static [&'static str] = &["child_id", "child_name", "language"];
 
-async fn replace(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    headers: HeaderMap,
-    Json(body, _place): Json,
-) -> Result<Response, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let (draft, echo) = StoryDraft::parse(&body)?;
-    refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
-    let replaced = app.tales.replace_story(id, draft, expected);
-    reply::written(replaced.await?)
+    fn index(filter: &str, value: &str) -> Result<StoryIndex, Problem> {
+        Ok(match filter {
+            "child_id" => StoryIndex::ChildId(id::parse(filter, value)?),
+            "child_name" => StoryIndex::ChildName(query::name(filter, value)?),
+            _ => StoryIndex::Language(query::word(filter, value)?),
+        })
+    }
+
+    fn rows(tales: &Tales) -> &CachedRepository<SqlStories> {
+        &tales.stories
+    }
+
+    fn lists(app: &App) -> &Lists<SqlStories> {
+        &app.stories
+    }
+
+    async fn create(tales: &Tales, draft: StoryDraft) -> Result<Arc<Self>, TaleError> {
+        tales.create_story(draft).await
+    }
+
+    async fn replace(
+        tales: &Tales,
+        id: Uuid,
+        draft: StoryDraft,
+        expected: Expected,
+    ) -> Result<Arc<Self>, TaleError> {
+        tales.replace_story(id, draft, expected).await
+    }
+
+    async fn delete(tales: &Tales, id: Uuid, expected: Expected) -> Result<(), TaleError> {
+        tales.delete_story(id, expected).await
+    }
 }
 
 async fn rate(
@@ -83,22 +75,8 @@ async fn rate(
     headers: HeaderMap,
     Json(body, _place): Json,
 ) -> Result<Response, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let (rating, echo) = parse_rating(&body)?;
-    refuse_a_changed_echo(&app.tales.stories, id, echo, &expected).await?;
+    let change = change::read(&app.tales.stories, id, &headers, &body).await?;
+    let (Rating(rating), expected) = change;
     let rated = app.tales.rate_story(id, rating, expected);
     reply::written(rated.await?)
-}
-
-async fn delete(
-    State(app): State<App>,
-    Id(id): Id,
-    _: NoQuery,
-    _place: Place,
-    headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
-    let expected = precondition::expected(&headers)?;
-    let deleted = app.tales.delete_story(id, expected);
-    deleted.await?;
-    Ok(StatusCode::NO_CONTENT)
 }

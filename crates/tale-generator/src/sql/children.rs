@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use aside::{Repository, Rows, Write};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
@@ -13,7 +12,7 @@ use super::pages::{self, Pages, Paging, Position};
 use super::statement::{Statement, Value};
 use super::stories;
 use super::table::{self, Statements, Table, storable};
-use crate::domain::{Child, ChildIndex, Expected, TaleError, now};
+use crate::domain::{Child, ChildIndex, Draft as _, Expected, Row as _, TaleError, now};
 
 /// The children of a database.
 #[derive(Clone, Debug)]
@@ -67,10 +66,6 @@ impl Table for Child {
             Value::text(self.gender.as_str()),
             Value::json(&self.interests)?,
         ])
-    }
-
-    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
-        (self.created_at, self.updated_at, self.version)
     }
 }
 

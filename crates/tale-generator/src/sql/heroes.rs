@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use aside::{Repository, Rows, Write};
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
@@ -13,7 +12,7 @@ use super::pages::{self, Pages, Paging, Position};
 use super::statement::{Statement, Value};
 use super::stories;
 use super::table::{self, Statements, Table, storable};
-use crate::domain::{Expected, Hero, HeroIndex, TaleError, now};
+use crate::domain::{Draft as _, Expected, Hero, HeroIndex, Row as _, TaleError, now};
 
 /// The heroes of a database.
 #[derive(Clone, Debug)]
@@ -74,10 +73,6 @@ impl Table for Hero {
             Value::json(&self.strengths)?,
             Value::text(self.language.as_str()),
         ])
-    }
-
-    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
-        (self.created_at, self.updated_at, self.version)
     }
 }
 

@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aside::{Entity, Rows};
-use jiff::Timestamp;
+use aside::Rows;
 use uuid::Uuid;
 
 use super::columns::{FromColumns, Present};
@@ -13,18 +12,15 @@ use super::database::Database;
 use super::failure::tale_error;
 use super::statement::{Statement, Value};
 use super::transaction::Transaction;
-use crate::domain::{Expected, TaleError, now};
+use crate::domain::{Expected, Row, TaleError, now};
 
 /// A kind of row and its statements.
-pub(super) trait Table: Entity<Id = Uuid> + FromColumns {
+pub(super) trait Table: Row + FromColumns {
     const STATEMENTS: Statements;
 
     /// Returns the fields that a client may write, in the order of the
     /// statements.
     fn writable(&self) -> Result<Vec<Value>, sqlx::Error>;
-
-    /// Returns the creation time, the time of the last change, and the version.
-    fn stamps(&self) -> (Timestamp, Timestamp, u64);
 }
 
 /// The statements of one table.

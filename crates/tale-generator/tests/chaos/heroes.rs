@@ -10,7 +10,7 @@ use std::time::Duration;
 use aside::{Repository, Rows, Write};
 use aside_testkit::history::{State, Time};
 use serde::{Deserialize, Serialize};
-use tale_generator::domain::{Gender, Hero, HeroDraft, HeroIndex, Language, TaleError};
+use tale_generator::domain::{Gender, Hero, HeroDraft, HeroIndex, Language, Row as _, TaleError};
 use tale_generator::sql::{DatabaseOptions, SqlHeroes};
 use uuid::Uuid;
 

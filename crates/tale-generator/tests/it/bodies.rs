@@ -1,7 +1,7 @@
 //! Request bodies: every wrong field is named in one error.
 
 use serde_json::{Value, json};
-use tale_generator::domain::{ChildDraft, HeroDraft, StoryDraft, TaleError};
+use tale_generator::domain::{ChildDraft, Draft as _, HeroDraft, StoryDraft, TaleError};
 
 fn hero() -> Value {
     json!({

@@ -1,7 +1,7 @@
 //! The effects of a child's or a hero's change on its stories.
 
 use aside::{Repository as _, Write};
-use tale_generator::domain::{Child, Story, TaleError};
+use tale_generator::domain::{Child, Row as _, Story, TaleError};
 use uuid::Uuid;
 
 use crate::databases::{child_draft, on_every_database, story_draft};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aside::{CacheConfig, CacheService, Repository as _, Settings};
 use aside_testkit::{PostgresServer, StartError};
 use tale_generator::domain::{
-    Child, ChildDraft, Gender, Hero, HeroDraft, Language, Story, StoryDraft,
+    Child, ChildDraft, Gender, Hero, HeroDraft, Language, Row as _, Story, StoryDraft,
 };
 use tale_generator::sql::{Database, DatabaseOptions, SqlChildren, SqlHeroes, SqlStories};
 use tale_generator::strategies::with_ttl_defaults;

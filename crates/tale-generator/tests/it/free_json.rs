@@ -7,7 +7,7 @@ use aside_testkit::{RedisServer, check_entity, eventually};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::Tales;
-use tale_generator::domain::{Child, FreeJson, Hero, Story};
+use tale_generator::domain::{Child, Draft as _, FreeJson, Hero, Row as _, Story};
 use tale_generator::sql::{Database, SqlStories};
 use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use aside::{Repository as _, Write};
 use futures_util::future::select;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
-use tale_generator::domain::{Child, Hero, Story, TaleError};
+use tale_generator::domain::{Child, Hero, Row as _, Story, TaleError};
 use tale_generator::sql::{Database, DatabaseOptions, SqlChildren, SqlHeroes, SqlStories};
 use tempfile::TempDir;
 

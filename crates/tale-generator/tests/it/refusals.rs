@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use tale_generator::domain::{HeroDraft, StoryDraft, TaleError};
+use tale_generator::domain::{Draft as _, HeroDraft, StoryDraft, TaleError};
 
 /// The time limit for an unoptimised build. An earlier quadratic check took
 /// minutes.

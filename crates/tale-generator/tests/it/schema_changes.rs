@@ -4,7 +4,8 @@ use aside::{Repository as _, Write};
 use futures_util::future::try_join_all;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tale_generator::domain::{
-    Child, ChildIndex, Gender, Hero, HeroIndex, Language, Record, Story, StoryIndex, TaleError,
+    Child, ChildIndex, Gender, Hero, HeroIndex, Language, Record, Row as _, Story, StoryIndex,
+    TaleError,
 };
 use tale_generator::sql::insert_batch;
 

@@ -2,7 +2,7 @@
 
 use aside::{Repository as _, Write};
 use tale_generator::domain::{
-    AudioFile, Hero, Story, StoryDraft, TaleError, now, stored_precision,
+    AudioFile, Hero, Row as _, Story, StoryDraft, TaleError, now, stored_precision,
 };
 use uuid::Uuid;
 

@@ -24,7 +24,7 @@ use super::database::Database;
 use super::statement::{Statement, Value};
 use super::table::{self, Table, storable};
 use super::transaction::Transaction;
-use crate::domain::{Expected, Story, StoryIndex, TaleError, now, validate_rating};
+use crate::domain::{Draft as _, Expected, Rating, Row as _, Story, StoryIndex, TaleError, now};
 
 pub(super) use cascade::{follow_name, leave_child, leave_hero};
 
@@ -116,7 +116,7 @@ impl SqlStories {
               WHERE id = $1 AND ($4 IS NULL OR version = $4)"
         ));
         let expected = expected.into();
-        validate_rating(rating)?;
+        Rating(rating).validate()?;
         once_more!({
             let mut transaction = self.database.begin(write, Some(id)).await?;
             let Some(before) = table::lock::<Story>(&mut transaction, id).await? else {

@@ -1,7 +1,5 @@
 //! The stories' statements, and a story to and from its columns.
 
-use jiff::Timestamp;
-
 use super::super::columns::{Columns, FromColumns};
 use super::super::statement::{Statement, Value};
 use super::super::table::{Statements, Table};
@@ -59,10 +57,6 @@ impl Table for Story {
             Value::optional_json(self.full_response.as_ref())?,
             Value::optional_json(self.generation_info.as_ref())?,
         ])
-    }
-
-    fn stamps(&self) -> (Timestamp, Timestamp, u64) {
-        (self.created_at, self.updated_at, self.version)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lists in pages: each row once, in order, for lists of every size.
 
 use serde_json::{Value, json};
+use tale_generator::domain::Row as _;
 
 use super::api::{Api, Reply, child, hero, story};
 
