@@ -19,7 +19,7 @@ mod model;
 mod on_client;
 mod on_memory;
 pub(crate) mod promises;
-mod resp;
+mod client;
 mod on_redis;
 mod foreign;
 mod lockstep;

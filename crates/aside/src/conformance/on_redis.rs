@@ -7,7 +7,7 @@ use std::time::Duration;
 use aside_testkit::{RedisOptions, RedisServer};
 use parking_lot::Mutex;
 
-use super::resp::{Client, Connection};
+use super::client::{Client, Connection};
 use super::{Case, LONG, Subject, conformance_tests, fill, tokens};
 use crate::protocol::commands::WireReply;
 use crate::protocol::{Acquired, BoxFuture, Op, Released, Reply, SharedTier, Token};

@@ -9,7 +9,6 @@
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
 //! --ignored --nocapture` shows one world.
 
-mod resp;
 mod server;
 mod network;
 mod hero;

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
@@ -19,9 +20,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::resp::Commands;
 use super::server::{Push, Server};
 use super::{INSTANCES, Trace};
+use crate::redis::connection::resp::{Incoming, Sent};
 use crate::runtime::simulated::{Connecting, Process, watch};
 
 /// More than a connection ever has under way.
@@ -212,7 +213,7 @@ impl Network {
         mut client: ReadHalf<DuplexStream>,
         outbound: Outbound,
     ) {
-        let (mut commands, mut bytes) = (Commands::default(), [0; 4096]);
+        let (mut incoming, mut bytes) = (Incoming::new(BUFFER), [0; 4096]);
         let mut lost = false;
         while let Ok(read @ 1..) = client.read(&mut bytes).await {
             let pace = self.ways[place].borrow().pace;
@@ -225,8 +226,9 @@ impl Network {
             if lost {
                 continue;
             }
-            commands.arrived(&bytes[..read]);
-            while let Some(words) = commands.next() {
+            incoming.room().extend_from_slice(&bytes[..read]);
+            while let Some(call) = incoming.next().expect("the client sends RESP") {
+                let words = call.into_words().expect("a call is an array of strings");
                 self.server.running().await;
                 self.execute(number, place, &words, &outbound);
                 // Those of others come in between.
@@ -239,13 +241,13 @@ impl Network {
         self.connections.lock().remove(&number);
     }
 
-    fn execute(self: &Arc<Self>, number: u64, place: usize, words: &[Vec<u8>], out: &Outbound) {
+    fn execute(self: &Arc<Self>, number: u64, place: usize, words: &[Bytes], out: &Outbound) {
         let push = || -> Push {
             let (this, out) = (Arc::clone(self), out.clone());
-            Box::new(move |bytes| this.send(this.ways[place].borrow().messages, &out, bytes))
+            Box::new(move |push| this.send(this.ways[place].borrow().messages, &out, push))
         };
         let reply = self.server.execute(number, words, push);
-        if words[0] == b"SUBSCRIBE"
+        if words[0] == b"SUBSCRIBE"[..]
             && let Some(open) = self.connections.lock().get_mut(&number)
         {
             open.listens = true;
@@ -253,12 +255,14 @@ impl Network {
         if self.server.tells_ahead() {
             self.server.publish();
         }
-        self.send(self.ways[place].borrow().pace, out, reply);
+        self.send(self.ways[place].borrow().pace, out, &reply);
         // Nothing is left where it was told ahead.
         self.server.publish();
     }
 
-    fn send(&self, pace: Pace, outbound: &Outbound, bytes: Vec<u8>) {
+    fn send(&self, pace: Pace, outbound: &Outbound, sent: &Sent) {
+        let mut bytes = Vec::new();
+        sent.write(&mut bytes);
         let arrives = Instant::now() + pace.draw(&mut self.rng.lock());
         let _ = outbound.0.send((arrives, bytes));
     }

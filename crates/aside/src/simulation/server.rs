@@ -11,18 +11,19 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Trace;
-use super::resp::{array, bulk, bulk_text, integer, line, nil};
 use crate::entity::key::Key;
 use crate::memory::snapshot::Snapshot;
 use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::commands::WireReply;
 use crate::protocol::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
+use crate::redis::connection::resp::Sent;
 use crate::runtime::simulated::{Rule, watch, without};
 
 /// Far more than a world writes.
 const LIMIT_BYTES: usize = 1 << 24;
 
 /// Sends to one client what it did not ask for.
-pub(super) type Push = Box<dyn Fn(Vec<u8>) + Send + Sync>;
+pub(super) type Push = Box<dyn Fn(&Sent) + Send + Sync>;
 
 pub(super) struct Server {
     memory: Arc<MemoryTier>,
@@ -130,17 +131,17 @@ impl Server {
     pub(super) fn execute(
         &self,
         connection: u64,
-        words: &[Vec<u8>],
+        words: &[Bytes],
         push: impl FnOnce() -> Push,
-    ) -> Vec<u8> {
+    ) -> Sent {
         let text = |at: usize| String::from_utf8_lossy(words.get(at).map_or(b"", |it| it));
-        match &*text(0) {
-            "HELLO" => b"%1\r\n$5\r\nproto\r\n:3\r\n".to_vec(),
-            "CLIENT" => line("+OK"),
-            "PING" => line("+PONG"),
+        Sent::Reply(match &*text(0) {
+            "HELLO" => array([string("proto"), integer(3)]),
+            "CLIENT" => status("OK"),
+            "PING" => status("PONG"),
             "INFO" => {
                 let history = self.state.lock().history;
-                bulk_text(&format!(
+                string(&format!(
                     "redis_version:7.4.0\r\nrole:master\r\nmaster_replid:{history:040x}\r\n\
                      maxmemory_policy:noeviction\r\n"
                 ))
@@ -148,11 +149,11 @@ impl Server {
             "TIME" => {
                 let now = self.memory.time();
                 let micros = format!("{}000", now % 1000);
-                array([bulk_text(&(now / 1000).to_string()), bulk_text(&micros)])
+                array([string(&(now / 1000).to_string()), string(&micros)])
             }
             "HGET" => {
                 let field = self.memory.field_under(&Key::new(&text(1)), &text(2));
-                field.map_or_else(nil, |field| bulk_text(&field))
+                field.map_or(WireReply::Nil, |field| string(&field))
             }
             "HSETNX" => {
                 let epoch = text(3).parse().unwrap_or(0);
@@ -161,18 +162,15 @@ impl Server {
             }
             "SCRIPT" => {
                 self.state.lock().knows_scripts = true;
-                bulk_text("loaded")
+                string("loaded")
             }
             "SUBSCRIBE" => {
                 self.state.lock().subscribers.insert(connection, push());
-                let mut confirmed = line(">3");
-                confirmed.extend(bulk_text("subscribe"));
-                confirmed.extend(bulk(&words[1]));
-                confirmed.extend(integer(1));
-                confirmed
+                let channel = WireReply::Bytes(words[1].clone());
+                return Sent::Push(vec![string("subscribe"), channel, integer(1)]);
             }
             "EVALSHA" if !self.state.lock().knows_scripts => {
-                line("-NOSCRIPT No matching script. Please use EVAL.")
+                error("NOSCRIPT No matching script. Please use EVAL.")
             }
             _ => match operations(words).as_deref() {
                 Some(ops) => {
@@ -183,12 +181,12 @@ impl Server {
                         _ => array(replies),
                     }
                 }
-                None => line(&format!("-ERR unknown command {}", text(0))),
+                None => error(&format!("ERR unknown command {}", text(0))),
             },
-        }
+        })
     }
 
-    fn run(&self, connection: u64, op: &Op) -> Vec<u8> {
+    fn run(&self, connection: u64, op: &Op) -> WireReply {
         let reply = match op {
             Op::Fill {
                 key, value, ttl, ..
@@ -216,12 +214,10 @@ impl Server {
             return;
         }
         let message = &lines.join("\n");
-        let mut pushed = line(">3");
-        pushed.extend(bulk_text("message"));
-        pushed.extend(bulk_text("aside:invalidate"));
-        pushed.extend(bulk_text(message));
+        let parts = ["message", "aside:invalidate", message].map(string);
+        let pushed = Sent::Push(parts.to_vec());
         for push in self.state.lock().subscribers.values() {
-            push(pushed.clone());
+            push(&pushed);
         }
     }
 }
@@ -244,8 +240,8 @@ fn told(what: &impl std::fmt::Debug) -> String {
     told + rest
 }
 
-/// The operations that a command asks for: `wire_form::encode`, backwards.
-fn operations(words: &[Vec<u8>]) -> Option<Vec<Op>> {
+/// The operations that a command asks for: `commands::encode`, backwards.
+fn operations(words: &[Bytes]) -> Option<Vec<Op>> {
     let text = |at: usize| std::str::from_utf8(words.get(at)?).ok();
     let number = |at: usize| text(at)?.parse::<u64>().ok();
     let key = |at: usize| text(at).map(Key::new);
@@ -280,7 +276,7 @@ fn operations(words: &[Vec<u8>]) -> Option<Vec<Op>> {
 }
 
 /// What a script does to the key at `at` among its keys.
-fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op> {
+fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
     let text = |at: usize| std::str::from_utf8(args.get(at)?).ok();
     let number = |at: usize| text(at)?.parse::<u64>().ok();
     let millis = |at: usize| number(at).map(Duration::from_millis);
@@ -295,12 +291,15 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op>
             key,
             token: token(0)?,
             lease: millis(1)?,
-            observed: args.get(2).filter(|bytes| !bytes.is_empty()).cloned(),
+            observed: args
+                .get(2)
+                .filter(|it| !it.is_empty())
+                .map(|it| it.to_vec()),
         },
         "fill" => Op::Fill {
             key,
             token: token(0)?,
-            value: args.get(1)?.clone(),
+            value: args.get(1)?.to_vec(),
             ttl: millis(2)?,
         },
         "abandon" => Op::Abandon {
@@ -319,7 +318,7 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op>
             message: message(2 + 3 * at)?,
             value: match args.get(3 + 3 * at)? {
                 empty if empty.is_empty() => None,
-                value => Some((value.clone(), millis(4 + 3 * at)?)),
+                value => Some((value.to_vec(), millis(4 + 3 * at)?)),
             },
         },
         "invalidate" => Op::Invalidate {
@@ -353,11 +352,11 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Vec<u8>]) -> Option<Op>
     })
 }
 
-/// What a server says: what `wire_form::decode` reads.
-fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
-    let maybe = |bytes: Option<Bytes>| bytes.map_or_else(nil, |bytes| bulk(&bytes));
+/// What a server says: what `commands::decode` reads.
+fn encode(reply: Result<Reply, Refused>) -> WireReply {
+    let maybe = |bytes: Option<Bytes>| bytes.map_or(WireReply::Nil, WireReply::Bytes);
     match reply {
-        Err(refused) => line(&format!("-{}", refused.code)),
+        Err(refused) => error(&refused.code),
         Ok(Reply::Done) => integer(1),
         Ok(Reply::Value(bytes)) => maybe(bytes),
         Ok(Reply::Cut(bytes)) => maybe(Some(bytes)),
@@ -369,7 +368,7 @@ fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
                 Acquired::Wait => (2, Vec::new()),
                 Acquired::Quarantined => (3, Vec::new()),
             };
-            array([integer(code), bulk(&detail)])
+            array([integer(code), WireReply::Bytes(detail.into())])
         }
         Ok(Reply::Filled(flag) | Reply::Existed(flag)) => integer(u64::from(flag)),
         Ok(Reply::Released(released)) => integer(match released {
@@ -380,12 +379,33 @@ fn encode(reply: Result<Reply, Refused>) -> Vec<u8> {
         Ok(Reply::Epoch(epoch)) => integer(epoch),
         Ok(Reply::History { era, known }) => {
             let era = (era != Era::default()).then(|| era.to_string());
-            array([bulk_text(&era.unwrap_or_default()), bulk_text(&known)])
+            array([string(&era.unwrap_or_default()), string(&known)])
         }
-        Ok(Reply::Lives(_)) => line("-ERR not of this world"),
+        Ok(Reply::Lives(_)) => error("ERR not of this world"),
         Ok(Reply::Page { cursor, keys }) => {
-            let keys = array(keys.iter().map(|key| bulk_text(key)));
-            array([bulk_text(&cursor.to_string()), keys])
+            let keys = array(keys.iter().map(|key| string(key)));
+            array([string(&cursor.to_string()), keys])
         }
     }
+}
+
+fn string(text: &str) -> WireReply {
+    WireReply::Bytes(text.to_owned().into())
+}
+
+fn status(text: &str) -> WireReply {
+    WireReply::Text(text.to_owned())
+}
+
+fn error(line: &str) -> WireReply {
+    WireReply::Error(line.to_owned())
+}
+
+/// A number that this server counts, which is far from the end of its range.
+fn integer(number: u64) -> WireReply {
+    WireReply::Int(number.cast_signed())
+}
+
+fn array(items: impl IntoIterator<Item = WireReply>) -> WireReply {
+    WireReply::Array(items.into_iter().collect())
 }

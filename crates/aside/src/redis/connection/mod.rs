@@ -9,7 +9,7 @@
 //! that was an eighth of a batch, and a fifth of a list of 1,000.
 
 mod connect;
-mod resp;
+pub(crate) mod resp;
 mod pipeline;
 
 use std::path::PathBuf;

@@ -116,7 +116,7 @@ impl Exchange {
         let at_once = state.outgoing.is_empty() && (state.awaited.is_empty() || words > MANY);
         let before = state.outgoing.len();
         for call in calls {
-            resp::write(call, &mut state.outgoing);
+            resp::write_call(call, &mut state.outgoing);
         }
         let bytes = state.outgoing.len() - before;
         // Small calls look at no clock.

@@ -1,5 +1,5 @@
-//! RESP3 as it travels: calls that are written, replies that are cut out of
-//! what has arrived.
+//! RESP3 as it travels: calls and replies that are written, replies that are cut
+//! out of what has arrived. A call is read as a reply that is an array.
 //!
 //! A reply is looked over before it is read: its headers alone, and each of
 //! them once, in however many pieces it arrives. Once it is there as a whole
@@ -29,24 +29,26 @@ const LEAST_ROOM: usize = 16 * 1024;
 
 /// What no Redis sends.
 #[derive(Debug)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// What a server sends.
-#[derive(Debug)]
-pub(super) enum Sent {
+#[derive(Clone, Debug)]
+pub(crate) enum Sent {
     Reply(WireReply),
     /// Of its own accord: what kind of message, and the rest of it.
     Push(Vec<WireReply>),
 }
 
 /// Writes a call as a server reads it.
-pub(super) fn write(call: &Call<'_>, into: &mut Vec<u8>) {
+pub(crate) fn write_call(call: &Call<'_>, into: &mut Vec<u8>) {
     write_header(b'*', call.count(), into);
-    call.words(|word| {
-        write_header(b'$', word.len(), into);
-        into.extend_from_slice(word);
-        into.extend_from_slice(b"\r\n");
-    });
+    call.words(|word| write_string(word, into));
+}
+
+fn write_string(bytes: &[u8], into: &mut Vec<u8>) {
+    write_header(b'$', bytes.len(), into);
+    into.extend_from_slice(bytes);
+    into.extend_from_slice(b"\r\n");
 }
 
 /// Without the machinery of `fmt`: there is one for every key of an MGET.
@@ -69,6 +71,55 @@ fn write_header(mark: u8, number: usize, into: &mut Vec<u8>) {
     into.extend_from_slice(b"\r\n");
 }
 
+/// Servers of tests send with it.
+#[cfg(test)]
+impl Sent {
+    /// Writes it as a client reads it.
+    pub(crate) fn write(&self, into: &mut Vec<u8>) {
+        match self {
+            Self::Reply(reply) => write_reply(reply, into),
+            Self::Push(items) => write_items(b'>', items, into),
+        }
+    }
+
+    /// Returns the words of a call, if it is one.
+    pub(crate) fn into_words(self) -> Option<Vec<Bytes>> {
+        let Self::Reply(WireReply::Array(words)) = self else {
+            return None;
+        };
+        let word = |word| match word {
+            WireReply::Bytes(word) => Some(word),
+            _ => None,
+        };
+        words.into_iter().map(word).collect()
+    }
+}
+
+#[cfg(test)]
+fn write_reply(reply: &WireReply, into: &mut Vec<u8>) {
+    match reply {
+        WireReply::Nil => into.extend_from_slice(b"_\r\n"),
+        WireReply::Int(number) => write_line(b':', &number.to_string(), into),
+        WireReply::Bytes(bytes) | WireReply::Cut(bytes) => write_string(bytes, into),
+        WireReply::Text(text) => write_line(b'+', text, into),
+        WireReply::Error(code) => write_line(b'-', code, into),
+        WireReply::Array(items) => write_items(b'*', items, into),
+    }
+}
+
+#[cfg(test)]
+fn write_items(mark: u8, items: &[WireReply], into: &mut Vec<u8>) {
+    write_header(mark, items.len(), into);
+    items.iter().for_each(|item| write_reply(item, into));
+}
+
+#[cfg(test)]
+fn write_line(mark: u8, text: &str, into: &mut Vec<u8>) {
+    into.push(mark);
+    into.extend_from_slice(text.as_bytes());
+    into.extend_from_slice(b"\r\n");
+}
+
 /// What a string that is too large is known by in what has arrived: a mark that
 /// no server sends.
 const CUT: u8 = b'^';
@@ -88,7 +139,7 @@ const MOST_BESIDE: usize = 64 * 1024 * 1024;
 /// could use is dropped as it arrives, but for its beginning, and a reply without
 /// end ends the connection.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     arrived: BytesMut,
     /// The longest string that anybody could use.
     most: usize,
@@ -105,7 +156,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             arrived: BytesMut::new(),
             most,
@@ -118,7 +169,7 @@ impl Incoming {
     }
 
     /// Where to put what arrives next.
-    pub(super) fn room(&mut self) -> &mut BytesMut {
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
         let free = self.arrived.capacity() - self.arrived.len();
         if free < self.expected.clamp(LEAST_ROOM, ROOM.1) {
             self.arrived.reserve(self.expected.clamp(ROOM.0, ROOM.1));
@@ -127,7 +178,7 @@ impl Incoming {
     }
 
     /// The next that has arrived as a whole.
-    pub(super) fn next(&mut self) -> Result<Option<Sent>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<Sent>, Malformed> {
         // A string that is too large is told of before all of it has arrived,
         // and dropped on the way to whatever comes after it.
         while self.skip() && self.unseen > 0 {

@@ -145,7 +145,7 @@ fn a_reply_that_does_not_end_is_malformed() {
 fn a_call_is_an_array_of_its_words() {
     let mut written = Vec::new();
     let call = Call::command("SET").text("key").text("0123456789\r\n");
-    write(&call, &mut written);
+    write_call(&call, &mut written);
     assert_eq!(
         written,
         b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$12\r\n0123456789\r\n\r\n"

@@ -3,63 +3,52 @@
 //! It blocks, and has no deadlines or reconnection: the promises are about the
 //! server, and the production client has its own tests.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use parking_lot::Mutex;
 
 use crate::protocol::commands::{Call, WireReply, decode, encode};
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+use crate::redis::connection::resp::{Incoming, Sent, write_call};
+
+/// More than any value of these tests has.
+const MAX_STRING_BYTES: usize = 1 << 23;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Connection(BufReader<TcpStream>);
+pub(super) struct Connection {
+    stream: TcpStream,
+    incoming: Incoming,
+}
 
 impl Connection {
     pub(super) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a server");
         stream.set_nodelay(true).expect("a socket option");
-        Self(BufReader::new(stream))
+        let incoming = Incoming::new(MAX_STRING_BYTES);
+        Self { stream, incoming }
     }
 
     pub(super) fn send(&mut self, calls: &[Call<'_>]) {
         let mut request = Vec::new();
-        for call in calls {
-            let (mut count, mut words) = (0, Vec::new());
-            call.words(|word| {
-                count += 1;
-                words.extend(format!("${}\r\n", word.len()).bytes());
-                words.extend_from_slice(word);
-                words.extend(b"\r\n");
-            });
-            request.extend(format!("*{count}\r\n").bytes());
-            request.extend(words);
-        }
-        let stream = self.0.get_mut();
-        stream.write_all(&request).expect("a server that reads");
+        calls.iter().for_each(|call| write_call(call, &mut request));
+        self.stream
+            .write_all(&request)
+            .expect("a server that reads");
     }
 
     pub(super) fn receive(&mut self) -> WireReply {
-        let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line).expect("a reply");
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let (kind, rest) = line.split_at(1);
-        let number = || rest.parse::<i64>().expect("a number");
-        match kind {
-            "+" => WireReply::Text(rest.to_owned()),
-            "-" => WireReply::Error(rest.to_owned()),
-            ":" => WireReply::Int(number()),
-            "$" => match usize::try_from(number()) {
-                Ok(length) => {
-                    let mut bytes = vec![0; length + 2];
-                    self.0.read_exact(&mut bytes).expect("a string");
-                    bytes.truncate(length);
-                    WireReply::Bytes(bytes.into())
-                }
-                Err(_) => WireReply::Nil,
-            },
-            "*" => WireReply::Array((0..number()).map(|_| self.receive()).collect()),
-            _ => panic!("not a reply: {line}"),
+        let mut bytes = [0; 4096];
+        loop {
+            match self.incoming.next().expect("replies of a Redis") {
+                Some(Sent::Reply(reply)) => return reply,
+                Some(push) => panic!("pushed without HELLO 3: {push:?}"),
+                None => {}
+            }
+            let read = self.stream.read(&mut bytes).expect("a reply");
+            assert!(read > 0, "the server hung up");
+            self.incoming.room().extend_from_slice(&bytes[..read]);
         }
     }
 
