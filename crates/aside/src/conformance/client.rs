@@ -10,10 +10,13 @@ use parking_lot::Mutex;
 
 use crate::protocol::commands::{Call, WireReply, decode, encode};
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
-use crate::redis::connection::resp::{Incoming, Sent, write_call};
+use crate::redis::connection::resp::{Incoming, Limits, Sent, write_call};
 
-/// More than any value of these tests has.
-const MAX_STRING_BYTES: usize = 1 << 23;
+/// Longer strings than any value of these tests.
+const LIMITS: Limits = Limits {
+    max_string_bytes: 1 << 23,
+    cut_bytes: 0,
+};
 
 /// A connection.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ impl Connection {
     pub(super) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a server");
         stream.set_nodelay(true).expect("a socket option");
-        let incoming = Incoming::new(MAX_STRING_BYTES);
+        let incoming = Incoming::new(LIMITS);
         Self { stream, incoming }
     }
 

@@ -14,7 +14,9 @@ use crate::config::address::Target;
 use crate::config::credentials::Authentication;
 use crate::protocol::commands::Call;
 use crate::protocol::{BoxFuture, Reply, SharedTier};
-use crate::redis::connection::{Endpoint, Event, Wire};
+use crate::redis::connection::connect::Tls;
+use crate::redis::connection::{Event, Wire};
+use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
 use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
@@ -52,16 +54,14 @@ impl OnClient {
         let channel = format!("client{number}:aside:invalidate");
         let endpoint = Endpoint {
             target: Target::parse(&server.url()).expect("an address"),
-            tls_ca: None,
-            tls_cert: None,
-            tls_key: None,
+            tls: Tls::default(),
             connect_timeout: LONG,
             max_value_bytes: 1 << 23,
             authentication: Authentication::Fixed(None),
         };
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&heard);
-        let listener = Wire::open(&endpoint, move |event| {
+        let listener = endpoint.open(move |event| {
             if let Event::Message(text) = event {
                 hear.lock().push(text.to_owned());
             }

@@ -1,8 +1,8 @@
-//! Why a connection cannot be used.
+//! Why Redis cannot be used, in words that say what to do next.
 
-use std::io;
+use crate::redis::connection::error::printable;
 
-/// The connection could not be opened, or is gone; the text holds no secret.
+/// There is no connection to use; the text holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct Broken {
@@ -26,27 +26,8 @@ impl Broken {
         }
     }
 
-    /// Whether the server is there, and cannot be used as it is.
+    /// Returns true if the server is there, and cannot be used as it is.
     pub(crate) fn is_refusal(&self) -> bool {
         self.refused
-    }
-}
-
-/// A text without control characters: a log shows it, and a server may have
-/// sent it.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            plain if !plain.is_control() => shown.push(plain),
-            control => shown.extend(control.escape_debug()),
-        }
-    }
-    shown
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::because(&error.to_string())
     }
 }

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::protocol::commands::{Call, WireReply};
 use crate::redis::broken::Broken;
-use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, refusal};
+use crate::redis::connection::error::Error;
+use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, advice, refusal};
 
 /// One field of an answer to INFO; empty where there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
@@ -68,22 +69,7 @@ pub(crate) fn unusable(mode: &str) -> Option<Broken> {
     }
 }
 
-/// The mode that a server is in by its answer to HELLO, a map; empty where it
-/// does not say.
-pub(crate) fn mode_by_hello(answer: &WireReply) -> String {
-    let WireReply::Array(pairs) = answer else {
-        return String::new();
-    };
-    let pair = pairs
-        .chunks_exact(2)
-        .find(|pair| matches!(&pair[0], WireReply::Bytes(name) if name == "mode".as_bytes()));
-    match pair.map(|pair| &pair[1]) {
-        Some(WireReply::Bytes(mode)) => String::from_utf8_lossy(mode).into_owned(),
-        _ => String::new(),
-    }
-}
-
-/// The same by its answer to INFO.
+/// Returns the mode that a server is in by its reply to INFO.
 pub(crate) fn mode_by_info(answer: &WireReply) -> String {
     match &*field(answer, "cluster_enabled") {
         "1" => "cluster".to_owned(),
@@ -91,20 +77,32 @@ pub(crate) fn mode_by_info(answer: &WireReply) -> String {
     }
 }
 
-/// Says of an answer to HELLO why the server cannot be used, if so.
-pub(crate) fn greeted(answer: &WireReply) -> Result<(), Broken> {
-    match answer {
-        WireReply::Error(code) if ["ERR", "NOPROTO"].contains(&code.as_str()) => Err(
-            Broken::refused(&format!("the server answered {code} {HELLO}")),
-        ),
-        WireReply::Error(code) => Err(Broken::refused(&refusal("HELLO", code))),
-        answer => unusable(&mode_by_hello(answer)).map_or(Ok(()), Err),
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        let said = error.to_string();
+        match error {
+            Error::HungUp { code } if code == "ERR" => Self::because(&format!(
+                "{said}: it may have as many clients as its maxclients allows"
+            )),
+            Error::NotGreeted => {
+                Self::because(&format!("the connection was closed in answer {HELLO}"))
+            }
+            Error::Refused {
+                command: "HELLO",
+                code,
+            } => Self::refused(&match &*code {
+                "ERR" | "NOPROTO" => format!("the server answered {code} {HELLO}"),
+                code => refusal("HELLO", code),
+            }),
+            // A cluster refuses every database but 0.
+            Error::NotSelected { code, mode } => unusable(&mode)
+                .unwrap_or_else(|| Self::because(&format!("{said}{}", advice(&code)))),
+            Error::HungUp { code } | Error::Refused { code, .. } => {
+                Self::because(&format!("{said}{}", advice(&code)))
+            }
+            _ => Self::because(&said),
+        }
     }
-}
-
-/// A server, or a proxy before it, hung up before it had answered HELLO.
-pub(crate) fn hung_up() -> Broken {
-    Broken::because(&format!("the connection was closed in answer {HELLO}"))
 }
 
 /// Why there is no answer to INFO.

@@ -34,8 +34,10 @@ use tokio::time::Instant;
 use crate::protocol::commands::{self, Call, WireReply};
 use crate::protocol::message;
 use crate::protocol::{Begin, Bump, Era, Op, Reply};
-use crate::redis::broken::{Broken, printable};
-use crate::redis::connection::{Endpoint, Event, Wire};
+use crate::redis::broken::Broken;
+use crate::redis::connection::error::printable;
+use crate::redis::connection::{Event, Wire};
+use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{LaneState, Tended, with_scripts};
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
@@ -130,7 +132,7 @@ async fn open(
     gone: &Arc<Notify>,
 ) -> Result<Wire, Broken> {
     let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
-    let wire = Wire::open(endpoint, move |event| match event {
+    let open = endpoint.open(move |event| match event {
         // Here and now, never through a queue: a PONG must not overtake it.
         Event::Message(text) => {
             if let Some(tiers) = tiers.upgrade() {
@@ -138,11 +140,12 @@ async fn open(
             }
         }
         Event::Disconnected => gone.notify_one(),
-    })
-    .await?;
-    tokio::time::timeout(endpoint.connect_timeout, wire.subscribe(channel))
+    });
+    let wire = open.await?;
+    let subscribed = tokio::time::timeout(endpoint.connect_timeout, wire.subscribe(channel));
+    subscribed
         .await
-        .unwrap_or_else(|_| Err(Broken::because("no confirmation of the subscription")))?;
+        .map_err(|_| Broken::because("no confirmation of the subscription"))??;
     Ok(wire)
 }
 

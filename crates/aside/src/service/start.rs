@@ -13,7 +13,8 @@ use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::message;
 use crate::protocol::{OnMessage, SharedTier};
 use crate::recovery::retries::{self, Queue};
-use crate::redis::connection::Endpoint;
+use crate::redis::connection::connect::Tls;
+use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
 use crate::redis::watcher::{self, SharedInfo};
 use crate::tiers::Tiers;
@@ -123,9 +124,11 @@ fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) ->
             None => config.authentication(&target),
         },
         target,
-        tls_ca: config.redis_tls_ca.clone(),
-        tls_cert: config.redis_tls_cert.clone(),
-        tls_key: config.redis_tls_key.clone(),
+        tls: Tls {
+            ca: config.redis_tls_ca.clone(),
+            cert: config.redis_tls_cert.clone(),
+            key: config.redis_tls_key.clone(),
+        },
         connect_timeout: config.redis_socket_timeout,
         max_value_bytes: config.max_value_bytes,
     }

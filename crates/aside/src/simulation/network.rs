@@ -22,11 +22,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::server::{Push, Server};
 use super::{INSTANCES, Trace};
-use crate::redis::connection::resp::{Incoming, Sent};
+use crate::redis::connection::resp::{Incoming, Limits, Sent};
 use crate::runtime::simulated::{Connecting, Process, watch};
 
 /// More than a connection ever has under way.
 const BUFFER: usize = 1 << 20;
+
+const LIMITS: Limits = Limits {
+    max_string_bytes: BUFFER,
+    cut_bytes: 0,
+};
 
 /// How long things take, mostly and sometimes, in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +218,7 @@ impl Network {
         mut client: ReadHalf<DuplexStream>,
         outbound: Outbound,
     ) {
-        let (mut incoming, mut bytes) = (Incoming::new(BUFFER), [0; 4096]);
+        let (mut incoming, mut bytes) = (Incoming::new(LIMITS), [0; 4096]);
         let mut lost = false;
         while let Ok(read @ 1..) = client.read(&mut bytes).await {
             let pace = self.ways[place].borrow().pace;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,35 +15,40 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::Endpoint;
+use super::error::Error;
 use crate::config::address::Address;
-use crate::redis::broken::Broken;
 
 /// What a connection is made over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Connects to the one server of an endpoint.
-pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn Stream>, Broken> {
-    match &endpoint.target.address {
-        Address::Tcp { host, port } => {
-            #[cfg(test)]
-            if let Some(connecting) = crate::runtime::simulated::connect() {
-                return Ok(Box::new(connecting.await?));
-            }
-            Ok(Box::new(over_tcp(host, *port).await?))
-        }
+/// The files of a TLS connection, in PEM. They are read for each connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tls {
+    /// The authority that signed the server's certificate; `None` for the public
+    /// ones.
+    pub(crate) ca: Option<PathBuf>,
+    /// The certificate that the client shows.
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of that certificate.
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// Opens a stream to the one server of an address.
+pub(crate) async fn open(address: &Address, tls: &Tls) -> Result<Box<dyn Stream>, Error> {
+    match address {
+        Address::Tcp { host, port } => Ok(Box::new(over_tcp(host, *port).await?)),
         Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         Address::Tls { host, port } => {
-            let connector = TlsConnector::from(Arc::new(tls(endpoint).await?));
+            let connector = TlsConnector::from(Arc::new(config(tls).await?));
             let name = ServerName::try_from(host.clone())
-                .map_err(|_| Broken::because("not a name that a certificate could have"))?;
+                .map_err(|_| Error::not_connected("not a name that a certificate could have"))?;
             let stream = over_tcp(host, *port).await?;
             Ok(Box::new(connector.connect(name, stream).await?))
         }
         Address::Cluster(_) | Address::Sentinel { .. } | Address::Memory(_) => {
-            Err(Broken::because("not the address of a single server"))
+            Err(Error::not_connected("not the address of a single server"))
         }
     }
 }
@@ -108,11 +113,11 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 }
 
 /// Whom to trust, and who to be.
-async fn tls(endpoint: &Endpoint) -> Result<ClientConfig, Broken> {
+async fn config(tls: &Tls) -> Result<ClientConfig, Error> {
     // Whoever installed a provider before us has chosen, and that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
-    match &endpoint.tls_ca {
+    match &tls.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
             for certificate in certificates(path).await? {
@@ -121,7 +126,7 @@ async fn tls(endpoint: &Endpoint) -> Result<ClientConfig, Broken> {
         }
     }
     let config = ClientConfig::builder().with_root_certificates(roots);
-    let (Some(certificate), Some(key)) = (&endpoint.tls_cert, &endpoint.tls_key) else {
+    let (Some(certificate), Some(key)) = (&tls.cert, &tls.key) else {
         return Ok(config.with_no_client_auth());
     };
     let chain = certificates(certificate).await?;
@@ -131,7 +136,7 @@ async fn tls(endpoint: &Endpoint) -> Result<ClientConfig, Broken> {
         .map_err(|_| unusable(certificate))
 }
 
-async fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Broken> {
+async fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let pem = read(path).await?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     all.map_err(|_| unusable(path))
@@ -141,8 +146,8 @@ async fn read(path: &Path) -> io::Result<Vec<u8>> {
     tokio::fs::read(path).await
 }
 
-fn unusable(path: &Path) -> Broken {
-    Broken::because(&format!("{} holds nothing usable", path.display()))
+fn unusable(path: &Path) -> Error {
+    Error::not_connected(&format!("{} holds nothing usable", path.display()))
 }
 
 #[cfg(test)]

@@ -8,147 +8,130 @@
 //! a channel to a task of its own, and copies each string of a reply twice:
 //! that was an eighth of a batch, and a fifth of a list of 1,000.
 
-mod connect;
+pub(crate) mod error;
+pub(crate) mod connect;
 pub(crate) mod resp;
 mod pipeline;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
-
-use crate::config::address::Target;
-use crate::config::credentials::{Authentication, Credentials};
+use self::connect::Stream;
+use self::error::Error;
+use self::pipeline::{Driver, Exchange};
+use self::resp::Limits;
+use crate::config::secret::Secret;
 use crate::protocol::commands::{Call, WireReply};
-use crate::protocol::value::HEADER_BYTES;
-use crate::redis::broken::Broken;
-use crate::redis::connection::pipeline::Exchange;
-use crate::redis::server;
-use crate::runtime::task;
-use crate::trust::refusal::advice;
 
 /// A buffer that has grown beyond this for a large value is let go.
 const MOST_KEPT: usize = 1024 * 1024;
-
-/// What a server says beside values is not larger: what it is, a page of keys, a
-/// message.
-const LEAST_STRING: usize = 1024 * 1024;
-
-/// Where and how to connect.
-#[derive(Clone, Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) target: Target,
-    pub(crate) tls_ca: Option<PathBuf>,
-    pub(crate) tls_cert: Option<PathBuf>,
-    pub(crate) tls_key: Option<PathBuf>,
-    pub(crate) connect_timeout: Duration,
-    /// The largest value that anybody could use.
-    pub(crate) max_value_bytes: usize,
-    pub(crate) authentication: Authentication,
-}
 
 /// What a connection says of its own accord.
 pub(crate) enum Event<'a> {
     /// A message on a subscribed channel.
     Message(&'a str),
-    /// The connection is gone.
+    /// The connection is gone. It is the last event.
     Disconnected,
+}
+
+/// As whom a connection is used, and for which database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Introduction<'a> {
+    /// The user; `None` for the user `default`. Without a password none is sent.
+    pub(crate) username: Option<&'a Secret>,
+    /// The password, or a token.
+    pub(crate) password: Option<&'a Secret>,
+    /// The number of the database.
+    pub(crate) db: u32,
+    /// Name and version of the program, which `CLIENT LIST` shows.
+    pub(crate) library: [&'a str; 2],
+}
+
+/// What a server says of itself in answer to an [`Introduction`].
+#[derive(Clone, Debug)]
+pub(crate) struct Greeting {
+    /// `standalone`, `cluster` or `sentinel`; empty if the server does not say.
+    pub(crate) mode: String,
 }
 
 /// An open connection.
 pub(crate) struct Wire {
     exchange: Arc<Exchange>,
-    driver: AbortHandle,
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.exchange.close();
     }
 }
 
 impl Wire {
-    /// Connects, authenticates and selects the database, within the timeout.
+    /// Makes a connection of a stream, and the future that reads it, which the
+    /// caller runs as a task. It ends with the connection.
     ///
-    /// `on_event` is called by the task that reads the socket, in the order
-    /// of the socket: an answer that follows a message is not delivered
-    /// before the message was handled. It must be quick.
-    pub(crate) async fn open(
-        endpoint: &Endpoint,
-        on_event: impl Fn(Event<'_>) + Send + Sync + Unpin + 'static,
-    ) -> Result<Self, Broken> {
-        let until = Instant::now() + endpoint.connect_timeout;
-        let known = tokio::time::timeout_at(until, endpoint.authentication.credentials());
-        let known = known
-            .await
-            .unwrap_or_else(|_| Err("they did not come within the timeout".to_owned()))
-            .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
-        let opening = async {
-            let exchange = Arc::new(Exchange::over(connect::open(endpoint).await?));
-            let most = endpoint.max_value_bytes.saturating_add(HEADER_BYTES);
-            let driver = exchange.driver(on_event, most.max(LEAST_STRING));
-            let driver = task::spawn(driver).abort_handle();
-            let wire = Self { exchange, driver };
-            wire.introduce(&endpoint.target, known.as_ref()).await?;
-            Ok(wire)
-        };
-        tokio::time::timeout_at(until, opening)
-            .await
-            .unwrap_or_else(|_| Err(Broken::because("no connection within the timeout")))
+    /// `on_event` is called by that task, in the order of the socket: a reply
+    /// that follows a message is not delivered before the message was handled.
+    /// It must be quick.
+    pub(crate) fn new<F: Fn(Event<'_>)>(
+        stream: Box<dyn Stream>,
+        limits: Limits,
+        on_event: F,
+    ) -> (Self, Driver<F>) {
+        let exchange = Arc::new(Exchange::over(stream));
+        let driver = exchange.driver(on_event, limits);
+        (Self { exchange }, driver)
     }
 
-    /// Says which protocol, who asks, and for which database.
-    async fn introduce(&self, target: &Target, known: Option<&Credentials>) -> Result<(), Broken> {
+    /// Switches to RESP3, authenticates and selects the database.
+    pub(crate) async fn introduce(
+        &self,
+        introduction: &Introduction<'_>,
+    ) -> Result<Greeting, Error> {
         let mut hello: Vec<&[u8]> = vec![b"3"];
-        if let Some(Credentials { username, password }) = known {
-            let username = username.as_ref();
-            let username = username.map_or("default", |username| username.expose());
+        if let Some(password) = introduction.password {
+            let username = introduction.username.map_or("default", Secret::expose);
             hello.extend([b"AUTH", username.as_bytes(), password.expose().as_bytes()]);
         }
-        let db = target.db.unwrap_or(0).to_string();
-        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let db = introduction.db.to_string();
+        let [name, version] = introduction.library.map(str::as_bytes);
         let mut calls = vec![call("HELLO", &hello)];
         // A user may be forbidden what is not needed.
-        if db != "0" {
+        let selects = introduction.db != 0;
+        if selects {
             calls.push(call("SELECT", &[db.as_bytes()]));
         }
-        let needed = calls.len();
-        calls.push(call("CLIENT", &[b"SETINFO", b"LIB-NAME", b"aside"]));
+        calls.push(call("CLIENT", &[b"SETINFO", b"LIB-NAME", name]));
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-VER", version]));
         // Before 7.2 servers know no SETINFO.
         let replies = match self.exchange.call(&calls).await {
             Ok(replies) => replies,
-            Err(_) => {
-                return Err(self
-                    .exchange
-                    .refused()
-                    .map_or_else(server::hung_up, |code| gone(&code)));
-            }
+            Err(_) => return Err(self.lost().unwrap_or(Error::NotGreeted)),
         };
-        server::greeted(&replies[0])?;
-        replies[1..needed].iter().try_for_each(accepted)
+        accepted("HELLO", &replies[0])?;
+        let mode = mode(&replies[0]);
+        match &replies[1] {
+            WireReply::Error(code) if selects => Err(Error::NotSelected {
+                code: code.clone(),
+                mode,
+            }),
+            _ => Ok(Greeting { mode }),
+        }
     }
 
     /// Makes the calls as one pipeline; a server's error is a reply.
-    pub(crate) async fn call(&self, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Broken> {
+    pub(crate) async fn call(&self, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Error> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
         let answered = self.exchange.call(calls);
-        answered.await.map_err(|_| match self.exchange.refused() {
-            Some(code) => gone(&code),
-            None => Broken::because("the connection was lost"),
-        })
+        let lost = |_| self.lost().unwrap_or(Error::Lost);
+        answered.await.map_err(lost)
     }
 
     /// Subscribes, and waits until the server has confirmed it.
-    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Broken> {
-        let replies = self
-            .call(&[call("SUBSCRIBE", &[channel.as_bytes()])])
-            .await?;
-        replies.iter().try_for_each(accepted)
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Error> {
+        let subscribe = call("SUBSCRIBE", &[channel.as_bytes()]);
+        let replies = self.call(&[subscribe]).await?;
+        accepted("SUBSCRIBE", &replies[0])
     }
 
     /// Returns true if a large call may still be on its way to the server.
@@ -166,24 +149,37 @@ impl Wire {
     pub(crate) fn received(&self) -> u64 {
         self.exchange.received()
     }
+
+    /// Returns the server's own reason, if it gave one before it closed the
+    /// connection.
+    fn lost(&self) -> Option<Error> {
+        let code = self.exchange.refused()?;
+        Some(Error::HungUp { code })
+    }
 }
 
-fn accepted(reply: &WireReply) -> Result<(), Broken> {
+fn accepted(command: &'static str, reply: &WireReply) -> Result<(), Error> {
     match reply {
-        WireReply::Error(code) => {
-            let why = format!("the server answered {code}{}", advice(code));
-            Err(Broken::because(&why))
-        }
+        WireReply::Error(code) => Err(Error::Refused {
+            command,
+            code: code.clone(),
+        }),
         _ => Ok(()),
     }
 }
 
-fn gone(code: &str) -> Broken {
-    let advice = match code {
-        "ERR" => ": it may have as many clients as its maxclients allows",
-        code => advice(code),
+/// Returns the mode in a reply to HELLO, which is a map.
+fn mode(hello: &WireReply) -> String {
+    let WireReply::Array(pairs) = hello else {
+        return String::new();
     };
-    Broken::because(&format!("the server answered {code} and hung up{advice}"))
+    let pair = pairs
+        .chunks_exact(2)
+        .find(|pair| matches!(&pair[0], WireReply::Bytes(name) if name == "mode".as_bytes()));
+    match pair.map(|pair| &pair[1]) {
+        Some(WireReply::Bytes(mode)) => String::from_utf8_lossy(mode).into_owned(),
+        _ => String::new(),
+    }
 }
 
 fn call<'a>(name: &'static str, args: &[&'a [u8]]) -> Call<'a> {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::connect::Stream;
-use super::resp::{self, Incoming, Malformed, Sent};
+use super::resp::{self, Incoming, Limits, Malformed, Sent};
 use super::{Event, MOST_KEPT};
 use crate::protocol::commands::{Call, WireReply};
 
@@ -68,7 +68,7 @@ struct Awaited {
 }
 
 /// Reads the socket, for as long as it is run.
-pub(super) struct Driver<F: Fn(Event<'_>)> {
+pub(crate) struct Driver<F: Fn(Event<'_>)> {
     exchange: Arc<Exchange>,
     incoming: Incoming,
     on_event: F,
@@ -91,15 +91,14 @@ impl Exchange {
         }
     }
 
-    /// Strings of more than `most` bytes are of no use to anybody.
     pub(super) fn driver<F: Fn(Event<'_>)>(
         self: &Arc<Self>,
         on_event: F,
-        most: usize,
+        limits: Limits,
     ) -> Driver<F> {
         Driver {
             exchange: Arc::clone(self),
-            incoming: Incoming::new(most),
+            incoming: Incoming::new(limits),
             on_event,
         }
     }
@@ -162,8 +161,8 @@ impl Exchange {
         travels.any(|until| now < until)
     }
 
-    /// Gives up the socket, and whoever waits for a reply; whether anybody did,
-    /// then or when it was given up before.
+    /// Gives up the stream and the calls that await a reply, and ends the driver.
+    /// Returns true if there were such calls, now or when it was given up before.
     pub(super) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let awaited = std::mem::take(&mut state.awaited);
@@ -173,9 +172,12 @@ impl Exchange {
         if let Some(WireReply::Error(code)) = said {
             state.refused = Some(code.clone());
         }
-        let stream = state.stream.take();
+        let (stream, driver) = (state.stream.take(), state.driver.take());
         drop(state);
         drop((awaited, stream));
+        if let Some(driver) = driver {
+            driver.wake();
+        }
         owed
     }
 }

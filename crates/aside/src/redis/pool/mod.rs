@@ -22,8 +22,8 @@ use tokio::sync::Notify;
 
 use crate::protocol::commands::{self, Call, WireReply};
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
-use crate::redis::broken::Broken;
 use crate::redis::connection::Wire;
+use crate::redis::connection::error::Error;
 use crate::trust::link::Link;
 
 /// So many bytes that arrive within one deadline are a large value, whose server
@@ -230,10 +230,7 @@ impl SharedTier for RedisTier {
 
 /// Makes the calls; scripts that the server has forgotten are loaded again,
 /// and only the calls that it refused for that are repeated: they did nothing.
-pub(crate) async fn with_scripts(
-    wire: &Wire,
-    calls: &[Call<'_>],
-) -> Result<Vec<WireReply>, Broken> {
+pub(crate) async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Error> {
     let mut replies = wire.call(calls).await?;
     let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
     let again: Vec<usize> = replies
@@ -259,7 +256,7 @@ pub(crate) async fn with_scripts(
 }
 
 /// Gives the server all scripts; the error's code if it takes one of them not.
-async fn load_scripts(wire: &Wire) -> Result<Option<String>, Broken> {
+async fn load_scripts(wire: &Wire) -> Result<Option<String>, Error> {
     let load =
         |script: &'static scripts::Script| Call::command("SCRIPT").text("LOAD").text(script.source);
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::{LaneState, load_scripts};
 use crate::protocol::commands::WireReply;
 use crate::redis::broken::Broken;
-use crate::redis::connection::{Endpoint, Event, Wire};
+use crate::redis::connection::{Event, Wire};
+use crate::redis::endpoint::Endpoint;
 use crate::redis::server;
 use crate::trust::link::{Link, Suspicion};
 use crate::trust::refusal::REPLICA;
@@ -51,10 +52,10 @@ pub(crate) async fn keep_open(
             }
         };
         let opened = async {
-            let wire = Wire::open(&endpoint, on_event).await?;
+            let wire = endpoint.open(on_event).await?;
             let refused = tokio::time::timeout(socket_timeout, load_scripts(&wire))
                 .await
-                .unwrap_or_else(|_| Err(Broken::because("the scripts were not taken in time")))?;
+                .map_err(|_| Broken::because("the scripts were not taken in time"))??;
             if let Some(code) = refused {
                 return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
             }

@@ -9,8 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::MOST_KEPT;
 use crate::protocol::commands::{Call, WireReply};
-use crate::protocol::value::HEADER_BYTES;
-use crate::redis::broken::printable;
+use crate::redis::connection::error::printable;
 
 /// Deeper than any reply to what is asked here.
 const DEEPEST: usize = 16;
@@ -26,6 +25,15 @@ const ROOM: (usize, usize) = (64 * 1024, 4 * 1024 * 1024);
 
 /// With less room than this, what is read at once is hardly worth the call.
 const LEAST_ROOM: usize = 16 * 1024;
+
+/// Which strings are received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The longest string that is of use. Longer ones are cut.
+    pub(crate) max_string_bytes: usize,
+    /// How much is kept of a string that is cut.
+    pub(crate) cut_bytes: usize,
+}
 
 /// What no Redis sends.
 #[derive(Debug)]
@@ -124,9 +132,6 @@ fn write_line(mark: u8, text: &str, into: &mut Vec<u8>) {
 /// no server sends.
 const CUT: u8 = b'^';
 
-/// How much of a string that is too large is kept: the header of a value.
-const KEPT_OF_CUT: usize = HEADER_BYTES;
-
 /// The most parts of one reply: more than any that is asked for here has.
 const MOST_PARTS: usize = 1024 * 1024;
 
@@ -141,8 +146,7 @@ const MOST_BESIDE: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     arrived: BytesMut,
-    /// The longest string that anybody could use.
-    most: usize,
+    limits: Limits,
     /// How many parts of the reply have been looked over.
     parts: usize,
     /// How much of a string that is too large is still to be dropped.
@@ -156,10 +160,10 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             arrived: BytesMut::new(),
-            most,
+            limits,
             parts: 0,
             skipping: 0,
             seen: 0,
@@ -182,12 +186,12 @@ impl Incoming {
         // A string that is too large is told of before all of it has arrived,
         // and dropped on the way to whatever comes after it.
         while self.skip() && self.unseen > 0 {
-            let Some(part) = Part::at(&self.arrived, self.seen)? else {
+            let Some(part) = Part::at(&self.arrived, self.seen, self.limits)? else {
                 return Ok(None);
             };
             let cut = self.is_too_large(&part);
             let end = match cut {
-                true => part.string + KEPT_OF_CUT,
+                true => part.string + self.limits.cut_bytes,
                 false => part.end,
             };
             self.expected = end.saturating_sub(self.arrived.len());
@@ -205,7 +209,7 @@ impl Incoming {
             self.unseen = (self.unseen - 1).saturating_add(part.inside);
             self.parts += 1;
             // What is cut leaves its beginning.
-            let most = self.most.saturating_add(MOST_BESIDE).saturating_mul(2);
+            let most = self.most_together().saturating_mul(2);
             if MOST_PARTS < self.unseen.saturating_add(self.parts) || most < self.seen {
                 return Err(Malformed);
             }
@@ -216,6 +220,7 @@ impl Incoming {
         let mut whole = Whole {
             bytes: self.arrived.split_to(self.seen).freeze(),
             at: 0,
+            limits: self.limits,
         };
         if self.seen > MOST_KEPT && self.arrived.is_empty() {
             self.arrived = BytesMut::new();
@@ -228,9 +233,17 @@ impl Incoming {
     /// what the reply has already.
     fn is_too_large(&self, part: &Part) -> bool {
         let length = part.end - part.string;
-        let beside = self.most.saturating_add(MOST_BESIDE);
+        let Limits {
+            max_string_bytes,
+            cut_bytes,
+        } = self.limits;
         // There is as much of it as is kept, and its line end.
-        KEPT_OF_CUT + 2 < length && (self.most + 2 < length || beside < part.end)
+        cut_bytes + 2 < length && (max_string_bytes + 2 < length || self.most_together() < part.end)
+    }
+
+    /// Returns how many bytes all of a reply may have before it is cut.
+    fn most_together(&self) -> usize {
+        self.limits.max_string_bytes.saturating_add(MOST_BESIDE)
     }
 
     /// Drops what has arrived of a string that is too large; whether all has.
@@ -262,7 +275,7 @@ struct Part {
 
 impl Part {
     /// The part that begins there; it may not be there as a whole.
-    fn at(bytes: &[u8], begin: usize) -> Result<Option<Self>, Malformed> {
+    fn at(bytes: &[u8], begin: usize, limits: Limits) -> Result<Option<Self>, Malformed> {
         let Some((mark, rest)) = bytes.get(begin..).and_then(<[u8]>::split_first) else {
             return Ok(None);
         };
@@ -287,7 +300,7 @@ impl Part {
             b'_' => part.nil = true,
             b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' if part.nil => {}
             b'$' | b'=' | b'!' => part.end = after + number(text, LONGEST_STRING)? + 2,
-            _ if *mark == CUT => part.end = after + KEPT_OF_CUT,
+            _ if *mark == CUT => part.end = after + limits.cut_bytes,
             b'*' | b'~' | b'>' => part.inside = number(text, usize::MAX)?,
             b'%' => part.inside = number(text, usize::MAX / 2)? * 2,
             _ => return Err(Malformed),
@@ -312,6 +325,7 @@ fn number(text: &[u8], most: usize) -> Result<usize, Malformed> {
 struct Whole {
     bytes: Bytes,
     at: usize,
+    limits: Limits,
 }
 
 impl Whole {
@@ -324,7 +338,7 @@ impl Whole {
     }
 
     fn part(&mut self) -> Result<Part, Malformed> {
-        let part = Part::at(&self.bytes, self.at)?.ok_or(Malformed)?;
+        let part = Part::at(&self.bytes, self.at, self.limits)?.ok_or(Malformed)?;
         self.at = part.end;
         Ok(part)
     }

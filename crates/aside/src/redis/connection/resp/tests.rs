@@ -4,9 +4,17 @@ use super::*;
 
 const MOST: usize = 1000;
 
+/// How much is kept of a string that is cut.
+const KEPT: usize = 48;
+
+const LIMITS: Limits = Limits {
+    max_string_bytes: MOST,
+    cut_bytes: KEPT,
+};
+
 /// Everything that arrives in such pieces, up to what is malformed.
 fn cut(pieces: &[&[u8]]) -> Vec<String> {
-    let (mut incoming, mut cut) = (Incoming::new(MOST), Vec::new());
+    let (mut incoming, mut cut) = (Incoming::new(LIMITS), Vec::new());
     for piece in pieces {
         incoming.room().extend_from_slice(piece);
         loop {
@@ -73,9 +81,9 @@ fn what_no_redis_sends_is_refused_as_soon_as_it_is_seen() {
 
 #[test]
 fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
-    let begins = format!("V{}", "0".repeat(KEPT_OF_CUT - 1));
+    let begins = format!("V{}", "0".repeat(KEPT - 1));
     let large = |mark: char, length: usize| {
-        let string = format!("{begins}{}", "x".repeat(length - KEPT_OF_CUT));
+        let string = format!("{begins}{}", "x".repeat(length - KEPT));
         format!("{mark}{length}\r\n{string}\r\n").into_bytes()
     };
     let cut_as = |whole: &[u8], size: usize| {
@@ -101,7 +109,7 @@ fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
         assert!(whole[0].starts_with("Reply(Bytes("), "{whole:?}");
     }
     // Before it has arrived: whoever waits goes on, and nothing is kept.
-    let mut incoming = Incoming::new(MOST);
+    let mut incoming = Incoming::new(LIMITS);
     incoming.room().extend_from_slice(b"$300000000\r\n");
     incoming.room().extend_from_slice(begins.as_bytes());
     assert!(matches!(
@@ -132,7 +140,7 @@ fn a_reply_that_does_not_end_is_malformed() {
         80_000
     ]);
     let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-    let (mut incoming, mut longest) = (Incoming::new(MOST), 0);
+    let (mut incoming, mut longest) = (Incoming::new(LIMITS), 0);
     for piece in pieces {
         incoming.room().extend_from_slice(piece);
         assert!(matches!(incoming.next(), Ok(None)));

@@ -1,0 +1,73 @@
+//! Why a connection cannot be used.
+
+use std::io;
+
+/// The connection could not be opened, or it is lost.
+///
+/// The texts hold no secret and no control character. They say what the server
+/// did, not what to do about it: the settings are the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// There is no stream to the server, for this reason.
+    #[error("{0}")]
+    NotConnected(String),
+
+    /// The connection was lost. Calls without a reply may have been executed.
+    #[error("the connection was lost")]
+    Lost,
+
+    /// The server replied with this error and closed the connection.
+    #[error("the server answered {code} and hung up")]
+    HungUp {
+        /// The error's first word.
+        code: String,
+    },
+
+    /// The connection was closed before HELLO was answered.
+    #[error("the connection was closed in answer to HELLO 3")]
+    NotGreeted,
+
+    /// The server refused a command that the connection needs.
+    #[error("the server answered {code} to {command}")]
+    Refused {
+        /// The command's name.
+        command: &'static str,
+        /// The error's first word.
+        code: String,
+    },
+
+    /// The server refused to select the database.
+    #[error("the server answered {code} to SELECT")]
+    NotSelected {
+        /// The error's first word.
+        code: String,
+        /// The server's mode: a cluster has no database but 0.
+        mode: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn not_connected(reason: &str) -> Self {
+        Self::NotConnected(printable(reason))
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::not_connected(&error.to_string())
+    }
+}
+
+/// Returns a text without control characters, for a log: a server may have sent
+/// it.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            plain if !plain.is_control() => shown.push(plain),
+            control => shown.extend(control.escape_debug()),
+        }
+    }
+    shown
+}

@@ -1,0 +1,85 @@
+//! The server of a configuration, and how a connection to it is opened.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::address::Target;
+use crate::config::credentials::{Authentication, Credentials};
+use crate::protocol::value::HEADER_BYTES;
+use crate::redis::broken::Broken;
+use crate::redis::connection::connect::{self, Stream, Tls};
+use crate::redis::connection::error::Error;
+use crate::redis::connection::resp::Limits;
+use crate::redis::connection::{Event, Introduction, Wire};
+use crate::redis::server;
+use crate::runtime::task;
+
+/// What a server says beside values is not larger: its INFO, a page of keys, a
+/// message.
+const MIN_STRING_BYTES: usize = 1024 * 1024;
+
+/// Where and how to connect.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) target: Target,
+    pub(crate) tls: Tls,
+    pub(crate) connect_timeout: Duration,
+    /// The largest value that is of use.
+    pub(crate) max_value_bytes: usize,
+    pub(crate) authentication: Authentication,
+}
+
+impl Endpoint {
+    /// Connects, authenticates and selects the database, within the timeout.
+    ///
+    /// `on_event` is called by the task that reads the socket; see
+    /// [`Wire::new`].
+    pub(crate) async fn open(
+        &self,
+        on_event: impl Fn(Event<'_>) + Send + Sync + Unpin + 'static,
+    ) -> Result<Wire, Broken> {
+        let until = Instant::now() + self.connect_timeout;
+        let known = tokio::time::timeout_at(until, self.authentication.credentials());
+        let known = known
+            .await
+            .unwrap_or_else(|_| Err("they did not come within the timeout".to_owned()))
+            .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
+        let opening = async {
+            let (wire, driver) = Wire::new(self.stream().await?, self.limits(), on_event);
+            task::spawn(driver);
+            self.introduce(&wire, known.as_ref()).await?;
+            Ok(wire)
+        };
+        tokio::time::timeout_at(until, opening)
+            .await
+            .unwrap_or_else(|_| Err(Broken::because("no connection within the timeout")))
+    }
+
+    async fn introduce(&self, wire: &Wire, known: Option<&Credentials>) -> Result<(), Broken> {
+        let introduction = Introduction {
+            username: known.and_then(|known| known.username.as_ref()),
+            password: known.map(|known| &known.password),
+            db: self.target.db.unwrap_or(0),
+            library: ["aside", env!("CARGO_PKG_VERSION")],
+        };
+        let greeting = wire.introduce(&introduction).await?;
+        server::unusable(&greeting.mode).map_or(Ok(()), Err)
+    }
+
+    async fn stream(&self) -> Result<Box<dyn Stream>, Error> {
+        #[cfg(test)]
+        if let Some(connecting) = crate::runtime::simulated::connect() {
+            return Ok(Box::new(connecting.await?));
+        }
+        connect::open(&self.target.address, &self.tls).await
+    }
+
+    fn limits(&self) -> Limits {
+        let value = self.max_value_bytes.saturating_add(HEADER_BYTES);
+        Limits {
+            max_string_bytes: value.max(MIN_STRING_BYTES),
+            cut_bytes: HEADER_BYTES,
+        }
+    }
+}
