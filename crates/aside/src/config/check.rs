@@ -46,7 +46,7 @@ impl CacheConfig {
 
     fn check_redis(&self, problems: &mut Vec<String>) {
         match self.resolve() {
-            Err(allowed) => problems.push(url_problem(allowed)),
+            Err(allowed) => problems.push(url_problem(&allowed)),
             Ok(target) => {
                 // With the cache disabled, any address is accepted.
                 match target.address {

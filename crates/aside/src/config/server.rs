@@ -1,7 +1,7 @@
 //! The server that a configuration names.
 
 use crate::config::CacheConfig;
-use crate::config::address::{Address, Target};
+use crate::config::address::{Address, Target, UrlError};
 use crate::config::check::{CLUSTER, SENTINEL, url_problem};
 use crate::config::credentials::{Authentication, Credentials};
 use crate::config::secret::Secret;
@@ -16,13 +16,13 @@ impl CacheConfig {
     /// server; [`CacheConfig::validate`] reports the same.
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let resolved = self.resolve().and_then(|target| match target.address {
-            Address::Cluster(_) => Err(CLUSTER),
-            Address::Sentinel { .. } => Err(SENTINEL),
+            Address::Cluster(_) => Err(CLUSTER.to_owned()),
+            Address::Sentinel { .. } => Err(SENTINEL.to_owned()),
             _ => Ok(target),
         });
         match resolved {
             Ok(target) => Ok(target),
-            Err(allowed) => Err(ConfigError::one(url_problem(allowed))),
+            Err(allowed) => Err(ConfigError::one(url_problem(&allowed))),
         }
     }
 
@@ -42,8 +42,8 @@ impl CacheConfig {
         }
     }
 
-    pub(super) fn resolve(&self) -> Result<Target, &'static str> {
-        let mut target = Target::parse(self.redis_url.expose())?;
+    pub(super) fn resolve(&self) -> Result<Target, String> {
+        let mut target = Target::parse(self.redis_url.expose()).map_err(allowed)?;
         if let Some(username) = &self.redis_username {
             target.username = Some(Secret::new(username));
         }
@@ -52,5 +52,19 @@ impl CacheConfig {
         }
         target.db = self.redis_db.or(target.db);
         Ok(target)
+    }
+}
+
+/// Returns what is allowed in a URL, and the settings to use in its place.
+fn allowed(problem: UrlError) -> String {
+    match problem {
+        UrlError::Query => format!(
+            "{problem}: such options are settings of their own (REDIS_SOCKET_TIMEOUT, \
+             REDIS_TLS_CA, ...)"
+        ),
+        UrlError::Fragment => {
+            format!("{problem}; a private authority is trusted with REDIS_TLS_CA")
+        }
+        problem => problem.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! Addresses of Redis: the forms of `REDIS_URL`.
+//! Addresses of Redis: the forms of its URL.
 //!
 //! | form | meaning |
 //! |---|---|
@@ -12,8 +12,6 @@
 //! User, password and path are percent-encoded. Nothing is ignored: a part that
 //! other libraries interpret (`?ssl_cert_reqs=none`, `#insecure`) is refused,
 //! because the operator would expect it to work.
-//!
-//! A refusal is a fixed text, so it never contains part of a URL.
 
 use std::path::PathBuf;
 
@@ -53,45 +51,81 @@ pub(crate) enum Address {
     Memory(Option<String>),
 }
 
-/// The mistake in a URL, without any part of the URL.
-type Refusal = &'static str;
-
-const FORMS: Refusal = "redis://, rediss://, unix:// or memory://, followed by an address";
-const SHAPE: Refusal = "[user[:password]@]host[:port][/db], with every special character of user \
-                        and password percent-encoded";
-const HOST: Refusal = "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 \
-                       address, or an IPv6 address in brackets";
-const PORT: Refusal = "a port from 1 to 65535";
-const DB: Refusal = "a database number after the last slash, 0 to 2147483647";
-const NO_QUERY: Refusal = "nothing after a `?`: such options are separate settings \
-                           (REDIS_SOCKET_TIMEOUT, REDIS_TLS_CA, ...)";
-const NO_FRAGMENT: Refusal = "nothing after a `#`: a server whose certificate is not checked can \
-                              be any server, so trust a private one with REDIS_TLS_CA; a `#` in a \
-                              password is written %23";
-const NO_SPACE: Refusal = "no whitespace or control characters: in a password they are \
-                           percent-encoded, as %20";
-const ENCODING: Refusal = "user, password and path in UTF-8, percent-encoded";
-const SOCKET: Refusal = "an absolute path after three slashes, as in unix:///run/redis.sock";
-const SOCKET_QUERY: Refusal = "db, user and pass, each at most once, after the `?` of a socket";
-const SERVICE: Refusal = "a service name after the Sentinels, as in \
-                          redis+sentinel://host:26379/service/0";
-const CLUSTER_DB: Refusal = "no database but 0: a Redis Cluster has one";
-const MEMORY: Refusal = "memory:// alone, or with a name of ASCII letters, digits, `.`, `-` and \
-                         `_`, which shares it inside the process";
+/// The first rule that a URL breaks. Its text describes a URL that keeps it.
+///
+/// The texts are fixed, so no part of a URL can stand in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum UrlError {
+    /// It has none of the known schemes.
+    #[error("redis://, rediss://, unix:// or memory://, followed by an address")]
+    Form,
+    /// Its parts are not in the usual order.
+    #[error(
+        "[user[:password]@]host[:port][/db], with every special character of user and password \
+         percent-encoded"
+    )]
+    Shape,
+    /// It has no host, or one that cannot be.
+    #[error(
+        "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 address, or an IPv6 \
+         address in brackets"
+    )]
+    Host,
+    /// Its port is none.
+    #[error("a port from 1 to 65535")]
+    Port,
+    /// Its database is no number that a server takes.
+    #[error("a database number after the last slash, 0 to 2147483647")]
+    Db,
+    /// It has options, which a reader would believe in.
+    #[error("nothing after a `?`")]
+    Query,
+    /// It has a fragment, such as `#insecure`.
+    #[error(
+        "nothing after a `#`: a server whose certificate is not checked can be any server; a `#` \
+         in a password is written %23"
+    )]
+    Fragment,
+    /// It holds whitespace or control characters.
+    #[error("no whitespace or control characters: in a password they are percent-encoded, as %20")]
+    Space,
+    /// A part of it is not UTF-8.
+    #[error("user, password and path in UTF-8, percent-encoded")]
+    Encoding,
+    /// It names no socket.
+    #[error("an absolute path after three slashes, as in unix:///run/redis.sock")]
+    Socket,
+    /// The options of a socket are unknown, or given twice.
+    #[error("db, user and pass, each at most once, after the `?` of a socket")]
+    SocketQuery,
+    /// It names Sentinels and no service.
+    #[error("a service name after the Sentinels, as in redis+sentinel://host:26379/service/0")]
+    Service,
+    /// It names a database of a cluster.
+    #[error("no database but 0: a Redis Cluster has one")]
+    ClusterDb,
+    /// The name of a store in memory is none.
+    #[error(
+        "memory:// alone, or with a name of ASCII letters, digits, `.`, `-` and `_`, which shares \
+         it inside the process"
+    )]
+    Memory,
+}
 
 /// The highest database number that Redis accepts.
 const MAX_DB: u32 = 2_147_483_647;
 
 impl Target {
     /// Parses a URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, Refusal> {
-        let (scheme, rest) = url.split_once("://").ok_or(FORMS)?;
+    pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Form)?;
         // The URL parser would silently drop some of these.
         if rest.contains(|character: char| character.is_whitespace() || character.is_control()) {
-            return Err(NO_SPACE);
+            return Err(UrlError::Space);
         }
         if rest.contains('#') {
-            return Err(NO_FRAGMENT);
+            return Err(UrlError::Fragment);
         }
         match scheme.to_ascii_lowercase().as_str() {
             "redis" => Self::server(rest, |host, port| Address::Tcp { host, port }),
@@ -100,14 +134,14 @@ impl Target {
             "redis+cluster" => Self::cluster(rest),
             "redis+sentinel" => Self::sentinel(rest),
             "memory" => Self::memory(rest),
-            _ => Err(FORMS),
+            _ => Err(UrlError::Form),
         }
     }
 
-    fn server(rest: &str, address: fn(String, u16) -> Address) -> Result<Self, Refusal> {
+    fn server(rest: &str, address: fn(String, u16) -> Address) -> Result<Self, UrlError> {
         let url = parse(rest)?;
         if url.query().is_some() {
-            return Err(NO_QUERY);
+            return Err(UrlError::Query);
         }
         Ok(Self {
             address: address(host(&url)?, port(&url, 6379)?),
@@ -117,20 +151,20 @@ impl Target {
         })
     }
 
-    fn socket(rest: &str) -> Result<Self, Refusal> {
+    fn socket(rest: &str) -> Result<Self, UrlError> {
         if !rest.starts_with('/') {
-            return Err(SOCKET);
+            return Err(UrlError::Socket);
         }
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = decode(path)?;
         if path.ends_with('/') || path.contains('\0') {
-            return Err(SOCKET);
+            return Err(UrlError::Socket);
         }
         let mut target = Self::at(Address::Unix(PathBuf::from(path)));
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             // Decoded like the rest of a URL, not like a form: a `+` in a
             // password stays a plus.
-            let (name, value) = pair.split_once('=').ok_or(SOCKET_QUERY)?;
+            let (name, value) = pair.split_once('=').ok_or(UrlError::SocketQuery)?;
             let repeated = match name {
                 "db" => std::mem::replace(&mut target.db, db(value)?).is_some(),
                 "user" | "username" => {
@@ -142,21 +176,21 @@ impl Target {
                 _ => true,
             };
             if repeated {
-                return Err(SOCKET_QUERY);
+                return Err(UrlError::SocketQuery);
             }
         }
         Ok(target)
     }
 
-    fn cluster(rest: &str) -> Result<Self, Refusal> {
+    fn cluster(rest: &str) -> Result<Self, UrlError> {
         let (target, path) = Self::nodes(rest, 6379, Address::Cluster)?;
         match db(path)? {
             None | Some(0) => Ok(target),
-            Some(_) => Err(CLUSTER_DB),
+            Some(_) => Err(UrlError::ClusterDb),
         }
     }
 
-    fn sentinel(rest: &str) -> Result<Self, Refusal> {
+    fn sentinel(rest: &str) -> Result<Self, UrlError> {
         let (target, path) = Self::nodes(rest, 26379, |sentinels| Address::Sentinel {
             sentinels,
             service: String::new(),
@@ -164,10 +198,10 @@ impl Target {
         let (name, number) = path.split_once('/').unwrap_or((path, ""));
         let name = decode(name)?;
         let Address::Sentinel { sentinels, .. } = target.address else {
-            return Err(SERVICE);
+            return Err(UrlError::Service);
         };
         if name.is_empty() {
-            return Err(SERVICE);
+            return Err(UrlError::Service);
         }
         Ok(Self {
             address: Address::Sentinel {
@@ -179,13 +213,13 @@ impl Target {
         })
     }
 
-    fn memory(rest: &str) -> Result<Self, Refusal> {
+    fn memory(rest: &str) -> Result<Self, UrlError> {
         let name = rest.strip_suffix('/').unwrap_or(rest);
         if name.is_empty() {
             return Ok(Self::at(Address::Memory(None)));
         }
         if !is_name(name) {
-            return Err(MEMORY);
+            return Err(UrlError::Memory);
         }
         Ok(Self::at(Address::Memory(Some(name.to_owned()))))
     }
@@ -196,9 +230,9 @@ impl Target {
         rest: &str,
         default_port: u16,
         address: fn(Vec<(String, u16)>) -> Address,
-    ) -> Result<(Self, &str), Refusal> {
+    ) -> Result<(Self, &str), UrlError> {
         if rest.contains('?') {
-            return Err(NO_QUERY);
+            return Err(UrlError::Query);
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -208,7 +242,7 @@ impl Target {
                 let url = parse(node)?;
                 Ok((host(&url)?, port(&url, default_port)?))
             })
-            .collect::<Result<Vec<_>, Refusal>>()?;
+            .collect::<Result<Vec<_>, UrlError>>()?;
         let (username, password) = user.split_once(':').unwrap_or((user, ""));
         let target = Self {
             username: secret(username)?,
@@ -230,57 +264,57 @@ impl Target {
 
 /// Parses the part after the scheme as a `redis://` URL, because all forms
 /// share its syntax.
-fn parse(rest: &str) -> Result<Url, Refusal> {
+fn parse(rest: &str) -> Result<Url, UrlError> {
     Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
         url::ParseError::EmptyHost
         | url::ParseError::InvalidIpv6Address
-        | url::ParseError::InvalidDomainCharacter => HOST,
-        url::ParseError::InvalidPort => PORT,
-        _ => SHAPE,
+        | url::ParseError::InvalidDomainCharacter => UrlError::Host,
+        url::ParseError::InvalidPort => UrlError::Port,
+        _ => UrlError::Shape,
     })
 }
 
-fn host(url: &Url) -> Result<String, Refusal> {
+fn host(url: &Url) -> Result<String, UrlError> {
     match url.host() {
         Some(Host::Domain(name)) if is_name(name) => Ok(name.to_owned()),
         Some(Host::Ipv4(address)) => Ok(address.to_string()),
         Some(Host::Ipv6(address)) => Ok(address.to_string()),
-        Some(Host::Domain(_)) | None => Err(HOST),
+        Some(Host::Domain(_)) | None => Err(UrlError::Host),
     }
 }
 
-fn port(url: &Url, default: u16) -> Result<u16, Refusal> {
+fn port(url: &Url, default: u16) -> Result<u16, UrlError> {
     match url.port() {
         None => Ok(default),
-        Some(0) => Err(PORT),
+        Some(0) => Err(UrlError::Port),
         Some(port) => Ok(port),
     }
 }
 
-fn db(text: &str) -> Result<Option<u32>, Refusal> {
+fn db(text: &str) -> Result<Option<u32>, UrlError> {
     if text.is_empty() {
         return Ok(None);
     }
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(DB);
+        return Err(UrlError::Db);
     }
     match text.parse() {
         Ok(number) if number <= MAX_DB => Ok(Some(number)),
-        _ => Err(DB),
+        _ => Err(UrlError::Db),
     }
 }
 
 /// Decodes a percent-encoded secret; an empty one is `None`.
-fn secret(text: &str) -> Result<Option<Secret>, Refusal> {
+fn secret(text: &str) -> Result<Option<Secret>, UrlError> {
     let text = decode(text)?;
     Ok((!text.is_empty()).then(|| Secret::new(text)))
 }
 
-fn decode(text: &str) -> Result<String, Refusal> {
+fn decode(text: &str) -> Result<String, UrlError> {
     percent_decode_str(text)
         .decode_utf8()
         .map(String::from)
-        .map_err(|_| ENCODING)
+        .map_err(|_| UrlError::Encoding)
 }
 
 fn is_name(text: &str) -> bool {

@@ -64,8 +64,8 @@ fn ip_addresses_are_hosts() {
         Target::parse("redis://[2001:DB8::1]"),
         Ok(tcp("2001:db8::1", 6379))
     );
-    assert_eq!(Target::parse("redis://[::1"), Err(HOST));
-    assert_eq!(Target::parse("redis://::1"), Err(HOST));
+    assert_eq!(Target::parse("redis://[::1"), Err(UrlError::Host));
+    assert_eq!(Target::parse("redis://::1"), Err(UrlError::Host));
 }
 
 #[test]
@@ -80,42 +80,42 @@ fn user_and_password_are_percent_decoded() {
     let target = Target::parse("redis://user:@h").unwrap();
     assert_eq!((target.username, target.password), (secret("user"), None));
 
-    assert_eq!(Target::parse("redis://:%ff@h"), Err(ENCODING));
+    assert_eq!(Target::parse("redis://:%ff@h"), Err(UrlError::Encoding));
 }
 
 #[test]
 fn an_impossible_server_is_refused() {
     for (url, refusal) in [
-        ("", FORMS),
-        ("localhost:6379", FORMS),
-        ("redis:localhost", FORMS),
-        ("http://h", FORMS),
-        ("redis+tls://h", FORMS),
-        ("redis://", HOST),
-        ("redis:///0", HOST),
-        ("redis://:6379", HOST),
-        ("redis://:pw@", HOST),
-        ("redis://:pw@/0", HOST),
-        ("redis://ho%20st", HOST),
-        ("redis://хост", HOST),
-        ("redis://h1,h2", HOST),
-        ("redis://h:0", PORT),
-        ("redis://h:65536", PORT),
-        ("redis://h:port", PORT),
-        ("redis://h/x", DB),
-        ("redis://h/-1", DB),
-        ("redis://h/+1", DB),
-        ("redis://h/1/", DB),
-        ("redis://h//1", DB),
-        ("redis://h/2147483648", DB),
-        ("redis://h/99999999999999999999", DB),
-        ("redis://h?db=1", NO_QUERY),
-        ("rediss://h?ssl_cert_reqs=none", NO_QUERY),
-        ("rediss://h#insecure", NO_FRAGMENT),
-        ("rediss://h/0#", NO_FRAGMENT),
-        ("redis://:pa#ss@h", NO_FRAGMENT),
-        ("redis://:pa ss@h", NO_SPACE),
-        ("redis://:pa\tss@h", NO_SPACE),
+        ("", UrlError::Form),
+        ("localhost:6379", UrlError::Form),
+        ("redis:localhost", UrlError::Form),
+        ("http://h", UrlError::Form),
+        ("redis+tls://h", UrlError::Form),
+        ("redis://", UrlError::Host),
+        ("redis:///0", UrlError::Host),
+        ("redis://:6379", UrlError::Host),
+        ("redis://:pw@", UrlError::Host),
+        ("redis://:pw@/0", UrlError::Host),
+        ("redis://ho%20st", UrlError::Host),
+        ("redis://хост", UrlError::Host),
+        ("redis://h1,h2", UrlError::Host),
+        ("redis://h:0", UrlError::Port),
+        ("redis://h:65536", UrlError::Port),
+        ("redis://h:port", UrlError::Port),
+        ("redis://h/x", UrlError::Db),
+        ("redis://h/-1", UrlError::Db),
+        ("redis://h/+1", UrlError::Db),
+        ("redis://h/1/", UrlError::Db),
+        ("redis://h//1", UrlError::Db),
+        ("redis://h/2147483648", UrlError::Db),
+        ("redis://h/99999999999999999999", UrlError::Db),
+        ("redis://h?db=1", UrlError::Query),
+        ("rediss://h?ssl_cert_reqs=none", UrlError::Query),
+        ("rediss://h#insecure", UrlError::Fragment),
+        ("rediss://h/0#", UrlError::Fragment),
+        ("redis://:pa#ss@h", UrlError::Fragment),
+        ("redis://:pa ss@h", UrlError::Space),
+        ("redis://:pa\tss@h", UrlError::Space),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
     }
@@ -138,15 +138,15 @@ fn a_socket_has_a_path_and_options() {
         }),
     );
     for (url, refusal) in [
-        ("unix://", SOCKET),
-        ("unix://run/redis.sock", SOCKET),
-        ("unix:///", SOCKET),
-        ("unix:///a%00b", SOCKET),
-        ("unix:///a?db=x", DB),
-        ("unix:///a?db=1&db=2", SOCKET_QUERY),
-        ("unix:///a?timeout=5", SOCKET_QUERY),
-        ("unix:///a?db", SOCKET_QUERY),
-        ("unix:///a#insecure", NO_FRAGMENT),
+        ("unix://", UrlError::Socket),
+        ("unix://run/redis.sock", UrlError::Socket),
+        ("unix:///", UrlError::Socket),
+        ("unix:///a%00b", UrlError::Socket),
+        ("unix:///a?db=x", UrlError::Db),
+        ("unix:///a?db=1&db=2", UrlError::SocketQuery),
+        ("unix:///a?timeout=5", UrlError::SocketQuery),
+        ("unix:///a?db", UrlError::SocketQuery),
+        ("unix:///a#insecure", UrlError::Fragment),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
     }
@@ -167,11 +167,11 @@ fn a_cluster_is_several_nodes() {
         }),
     );
     for (url, refusal) in [
-        ("redis+cluster://", HOST),
-        ("redis+cluster://h1,,h2", HOST),
-        ("redis+cluster://h1:0,h2", PORT),
-        ("redis+cluster://h1,h2/1", CLUSTER_DB),
-        ("redis+cluster://h1?x=1", NO_QUERY),
+        ("redis+cluster://", UrlError::Host),
+        ("redis+cluster://h1,,h2", UrlError::Host),
+        ("redis+cluster://h1:0,h2", UrlError::Port),
+        ("redis+cluster://h1,h2/1", UrlError::ClusterDb),
+        ("redis+cluster://h1?x=1", UrlError::Query),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
     }
@@ -191,10 +191,10 @@ fn sentinels_need_a_service_name() {
         }),
     );
     for (url, refusal) in [
-        ("redis+sentinel://s1", SERVICE),
-        ("redis+sentinel://s1/", SERVICE),
-        ("redis+sentinel://s1//0", SERVICE),
-        ("redis+sentinel://s1/mymaster/x", DB),
+        ("redis+sentinel://s1", UrlError::Service),
+        ("redis+sentinel://s1/", UrlError::Service),
+        ("redis+sentinel://s1//0", UrlError::Service),
+        ("redis+sentinel://s1/mymaster/x", UrlError::Db),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
     }
@@ -212,7 +212,7 @@ fn memory_is_private_or_shared_under_a_name() {
         "memory://u@a",
         "memory://a?b",
     ] {
-        assert_eq!(Target::parse(url), Err(MEMORY), "{url}");
+        assert_eq!(Target::parse(url), Err(UrlError::Memory), "{url}");
     }
 }
 

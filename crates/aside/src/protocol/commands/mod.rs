@@ -51,9 +51,9 @@ impl<'op> Call<'op> {
         Self::of(Verb::Command(name))
     }
 
-    fn script(script: &'static Script, key: &'op Key) -> Self {
+    fn script(script: &'static Script, key: &'op [u8]) -> Self {
         let mut call = Self::of(Verb::Script(script));
-        call.keys.push(Cow::Borrowed(key.as_str().as_bytes()));
+        call.keys.push(Cow::Borrowed(key));
         call
     }
 
@@ -179,6 +179,10 @@ pub(crate) fn encode<'op>(ops: &'op [Op], channel: &'op str) -> Vec<Call<'op>> {
     calls
 }
 
+fn script<'op>(script: &'static Script, key: &'op Key) -> Call<'op> {
+    Call::script(script, key.as_str().as_bytes())
+}
+
 fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
     match op {
         Op::Get { key } => Call::command("GET").text(key.as_str()),
@@ -190,7 +194,7 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             token,
             lease,
             observed,
-        } => Call::script(&scripts::ACQUIRE, key)
+        } => script(&scripts::ACQUIRE, key)
             .shown(token)
             .shown(&milliseconds(*lease))
             .bytes(observed.as_deref().unwrap_or_default()),
@@ -199,17 +203,17 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             token,
             value,
             ttl,
-        } => Call::script(&scripts::FILL, key)
+        } => script(&scripts::FILL, key)
             .shown(token)
             .bytes(value)
             .shown(&milliseconds(*ttl)),
-        Op::Abandon { key, token } => Call::script(&scripts::ABANDON, key).shown(token),
+        Op::Abandon { key, token } => script(&scripts::ABANDON, key).shown(token),
         Op::Quarantine {
             key,
             writer,
             ttl,
             message,
-        } => Call::script(&scripts::QUARANTINE, key)
+        } => script(&scripts::QUARANTINE, key)
             .shown(writer)
             .shown(&milliseconds(*ttl))
             .text(channel)
@@ -224,12 +228,12 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
                 Some((value, ttl)) => (value.as_slice(), *ttl),
                 None => (&[][..], Duration::ZERO),
             };
-            Call::script(&scripts::RELEASE, key)
+            script(&scripts::RELEASE, key)
                 .shown(writer)
                 .text(channel)
                 .for_each_key(|call| call.text(message).bytes(value).shown(&milliseconds(ttl)))
         }
-        Op::Invalidate { key, message } => Call::script(&scripts::INVALIDATE, key)
+        Op::Invalidate { key, message } => script(&scripts::INVALIDATE, key)
             .text(channel)
             .for_each_key(|call| call.text(message)),
         Op::Bump {
@@ -239,7 +243,7 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             how,
             message,
             era,
-        } => Call::script(&scripts::BUMP, key)
+        } => script(&scripts::BUMP, key)
             .text(kind)
             .shown(known)
             .text(match how {
@@ -251,7 +255,7 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .text(message)
             .shown(era),
         Op::History { key, era, known } => {
-            let call = Call::script(&scripts::HISTORY, key);
+            let call = script(&scripts::HISTORY, key);
             let call = match era {
                 Some((era, begin)) => call.shown(era).text(match begin {
                     Begin::Always => "0",
