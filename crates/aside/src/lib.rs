@@ -94,6 +94,9 @@
 //!
 //! The modules are in reading order; each uses only those above it.
 
+#[doc(inline)]
+pub use aside_redis::Secret;
+
 mod runtime;
 
 mod entity;
@@ -112,7 +115,6 @@ pub use answer::{Answer, Bypass, Freshness, Tier};
 mod config;
 pub use config::CacheConfig;
 pub use config::credentials::{Credentials, CredentialsError, CredentialsProvider};
-pub use config::secret::Secret;
 pub use config::settings::{ConfigError, Reader, Settings};
 
 mod protocol;

@@ -29,6 +29,7 @@ const ORDERED: &[&str] = &[
     "aside-bench",
     "aside-derive",
     "aside-interleavings",
+    "aside-redis",
     "aside-sqlx",
     "aside-testkit",
     "aside/src",
@@ -305,14 +306,14 @@ fn a_module_with_a_folder_is_the_folders_mod_rs() {
 
 #[test]
 fn sockets_and_the_local_store_are_named_in_one_file_each() {
-    let source = workspace().join("aside/src");
+    let sources = ["aside/src", "aside-redis/src"].map(|source| workspace().join(source));
     for (library, only) in [
-        ("tokio::net::", "redis/connection/connect.rs"),
-        ("rustls::", "redis/connection/connect.rs"),
-        ("quick_cache::", "local/mod.rs"),
+        ("tokio::net::", "aside-redis/src/connect.rs"),
+        ("rustls::", "aside-redis/src/connect.rs"),
+        ("quick_cache::", "aside/src/local/mod.rs"),
     ] {
         let mut named = 0;
-        for file in files(&source) {
+        for file in sources.iter().flat_map(|source| files(source)) {
             let text = fs::read_to_string(&file).unwrap();
             let names = text.lines().any(|line| {
                 let code = line.split("//").next().unwrap_or_default();

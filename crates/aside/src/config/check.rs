@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::address::Address;
+use aside_redis::Address;
+
 use crate::config::limits::{self, Limit};
 use crate::config::settings::{ConfigError, shown};
 use crate::config::{CacheConfig, kind_in_a_name};

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::secret::Secret;
+use aside_redis::Secret;
 
 /// A user and password for Redis.
 #[derive(Clone, Debug)]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use aside_redis::Secret;
+
 use crate::config::CacheConfig;
-use crate::config::secret::Secret;
 
 impl fmt::Debug for CacheConfig {
     /// Prints everything except secrets.

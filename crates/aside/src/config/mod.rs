@@ -5,8 +5,6 @@
 //! applies `limits` to every configuration, read or literal, and names fields
 //! by their variables, which operators know.
 
-pub(crate) mod secret;
-pub(crate) mod address;
 pub(crate) mod credentials;
 pub(crate) mod settings;
 
@@ -20,7 +18,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::secret::Secret;
+use aside_redis::Secret;
+
 use crate::config::settings::{ConfigError, Settings};
 
 /// Settings of one cache service.

@@ -1,10 +1,10 @@
 //! The server that a configuration names.
 
+use aside_redis::{Address, Secret, Target, UrlError};
+
 use crate::config::CacheConfig;
-use crate::config::address::{Address, Target, UrlError};
 use crate::config::check::{CLUSTER, SENTINEL, url_problem};
 use crate::config::credentials::{Authentication, Credentials};
-use crate::config::secret::Secret;
 use crate::config::settings::ConfigError;
 
 impl CacheConfig {

@@ -6,11 +6,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use aside_redis::{
+    Call, Limits, WireReply,
+    resp::{Incoming, Sent, write_call},
+};
 use parking_lot::Mutex;
 
-use crate::protocol::commands::{Call, WireReply, decode, encode};
+use crate::protocol::commands::{decode, encode};
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
-use crate::redis::connection::resp::{Incoming, Limits, Sent, write_call};
 
 /// Longer strings than any value of these tests.
 const LIMITS: Limits = Limits {
@@ -44,7 +47,7 @@ impl Connection {
     pub(super) fn receive(&mut self) -> WireReply {
         let mut bytes = [0; 4096];
         loop {
-            match self.incoming.next().expect("replies of a Redis") {
+            match self.incoming.next_sent().expect("replies of a Redis") {
                 Some(Sent::Reply(reply)) => return reply,
                 Some(push) => panic!("pushed without HELLO 3: {push:?}"),
                 None => {}
@@ -75,8 +78,8 @@ impl Client {
     pub(super) fn open(address: SocketAddr, channel: &str) -> Self {
         let mut connection = Connection::open(address);
         for script in scripts::all() {
-            let loaded = connection.ask("SCRIPT", &["LOAD", script.source]);
-            assert_eq!(loaded, WireReply::Bytes(script.sha1.clone().into()));
+            let loaded = connection.ask("SCRIPT", &["LOAD", script.source()]);
+            assert_eq!(loaded, WireReply::Bytes(script.sha1().to_owned().into()));
         }
         Self {
             connection: Mutex::new(connection),

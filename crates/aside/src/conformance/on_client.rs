@@ -5,17 +5,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aside_redis::{Call, Event, Target, Wire, connect::Tls};
 use aside_testkit::{RedisServer, eventually};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use super::{Case, LONG, Subject, conformance_tests, quarantine, tokens};
-use crate::config::address::Target;
 use crate::config::credentials::Authentication;
-use crate::protocol::commands::Call;
 use crate::protocol::{BoxFuture, Reply, SharedTier};
-use crate::redis::connection::connect::Tls;
-use crate::redis::connection::{Event, Wire};
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
 use crate::trust::generations::Stripes;

@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aside_redis::WireReply;
 use aside_testkit::{RedisOptions, RedisServer};
 use parking_lot::Mutex;
 
 use super::client::{Client, Connection};
 use super::{Case, LONG, Subject, conformance_tests, fill, tokens};
-use crate::protocol::commands::WireReply;
 use crate::protocol::{Acquired, BoxFuture, Op, Released, Reply, SharedTier, Token};
 
 /// One server for all tests of this process; each test uses its own keys and

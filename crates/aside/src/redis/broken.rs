@@ -1,6 +1,6 @@
 //! Why Redis cannot be used, in words that say what to do next.
 
-use crate::redis::connection::error::printable;
+use aside_redis::printable;
 
 /// There is no connection to use; the text holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]

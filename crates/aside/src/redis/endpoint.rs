@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
+use aside_redis::{
+    Error, Event, Introduction, Limits, Stream, Target, Wire,
+    connect::{self, Tls},
+};
 use tokio::time::Instant;
 
-use crate::config::address::Target;
 use crate::config::credentials::{Authentication, Credentials};
 use crate::protocol::value::HEADER_BYTES;
 use crate::redis::broken::Broken;
-use crate::redis::connection::connect::{self, Stream, Tls};
-use crate::redis::connection::error::Error;
-use crate::redis::connection::resp::Limits;
-use crate::redis::connection::{Event, Introduction, Wire};
 use crate::redis::server;
 use crate::runtime::task;
 

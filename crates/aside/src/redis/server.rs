@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
+use aside_redis::{Call, Error, WireReply};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::protocol::commands::{Call, WireReply};
 use crate::redis::broken::Broken;
-use crate::redis::connection::error::Error;
 use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, advice, refusal};
 
 /// One field of an answer to INFO; empty where there is none.

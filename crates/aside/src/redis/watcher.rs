@@ -27,16 +27,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use aside_redis::{Call, Event, Wire, WireReply, printable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::protocol::commands::{self, Call, WireReply};
+use crate::protocol::commands;
 use crate::protocol::message;
 use crate::protocol::{Begin, Bump, Era, Op, Reply};
 use crate::redis::broken::Broken;
-use crate::redis::connection::error::printable;
-use crate::redis::connection::{Event, Wire};
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{LaneState, Tended, with_scripts};
 use crate::redis::server::{self, field, info_replication};

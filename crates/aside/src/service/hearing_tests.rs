@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use aside_redis::Secret;
+
 use super::CacheService;
 use crate::config::CacheConfig;
-use crate::config::secret::Secret;
 use crate::entity::example::Hero;
 use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::local::Entry;

@@ -253,8 +253,8 @@ mod tests {
 
     use super::*;
     use crate::config::CacheConfig;
-    use crate::config::secret::Secret;
     use crate::entity::example::Hero;
+    use aside_redis::Secret;
 
     /// So many keys are held that their kind is held instead: a key that was
     /// not held once more must not be let go once more.

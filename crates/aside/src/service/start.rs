@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside_redis::{Address, Target, connect::Tls};
 use tokio::sync::{Mutex, mpsc};
 
 use super::{CacheService, Service};
 use crate::config::CacheConfig;
-use crate::config::address::{Address, Target};
 use crate::config::credentials::{Authentication, Provider};
 use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::message;
 use crate::protocol::{OnMessage, SharedTier};
 use crate::recovery::retries::{self, Queue};
-use crate::redis::connection::connect::Tls;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
 use crate::redis::watcher::{self, SharedInfo};

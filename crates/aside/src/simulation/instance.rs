@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside_redis::Secret;
 use aside_testkit::history::{Settled, State};
 
 use super::database::{Database, Failure, JournalTable};
@@ -12,7 +13,6 @@ use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World};
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
-use crate::config::secret::Secret;
 use crate::entity::Rows;
 use crate::repository::Row;
 use crate::runtime::simulated::{Process, Rule, without};

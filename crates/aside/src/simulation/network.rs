@@ -12,6 +12,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside_redis::{
+    Limits,
+    resp::{Incoming, Sent},
+};
 use bytes::Bytes;
 use fastrand::Rng;
 use parking_lot::Mutex;
@@ -22,7 +26,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::server::{Push, Server};
 use super::{INSTANCES, Trace};
-use crate::redis::connection::resp::{Incoming, Limits, Sent};
 use crate::runtime::simulated::{Connecting, Process, watch};
 
 /// More than a connection ever has under way.
@@ -232,7 +235,7 @@ impl Network {
                 continue;
             }
             incoming.room().extend_from_slice(&bytes[..read]);
-            while let Some(call) = incoming.next().expect("the client sends RESP") {
+            while let Some(call) = incoming.next_sent().expect("the client sends RESP") {
                 let words = call.into_words().expect("a call is an array of strings");
                 self.server.running().await;
                 self.execute(number, place, &words, &outbound);

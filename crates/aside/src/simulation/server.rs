@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside_redis::{WireReply, resp::Sent};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -14,9 +15,7 @@ use super::Trace;
 use crate::entity::key::Key;
 use crate::memory::snapshot::Snapshot;
 use crate::memory::{MemoryTier, Subscription};
-use crate::protocol::commands::WireReply;
 use crate::protocol::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
-use crate::redis::connection::resp::Sent;
 use crate::runtime::simulated::{Rule, watch, without};
 
 /// Far more than a world writes.
@@ -264,10 +263,10 @@ fn operations(words: &[Bytes]) -> Option<Vec<Op>> {
         "EVALSHA" => {
             let script = scripts::all()
                 .into_iter()
-                .find(|script| Some(&*script.sha1) == text(1))?;
+                .find(|script| Some(script.sha1()) == text(1))?;
             let (keys, args) = words[3..].split_at_checked(usize::try_from(number(2)?).ok()?)?;
             let each = keys.iter().enumerate();
-            let ops = each.map(|(at, key)| scripted(script.name, key, at, args));
+            let ops = each.map(|(at, key)| scripted(script.name(), key, at, args));
             return ops.collect();
         }
         _ => return None,

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use aside_redis::Secret;
 use tokio::sync::Semaphore;
 
 use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
-use crate::config::secret::Secret;
 use crate::entity::example::Hero;
 use crate::service::CacheService;
 use crate::write::Write;

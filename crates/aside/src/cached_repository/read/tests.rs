@@ -1,10 +1,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use aside_redis::Secret;
+
 use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
-use crate::config::secret::Secret;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
 use crate::repository::Row;

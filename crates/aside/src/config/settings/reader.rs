@@ -1,6 +1,7 @@
 //! Typed getters that collect all problems.
 
-use crate::config::secret::Secret;
+use aside_redis::Secret;
+
 use crate::config::settings::{Settings, units};
 
 /// Reads settings by name and collects problems; see [`Settings::read`].

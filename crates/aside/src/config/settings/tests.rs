@@ -2,10 +2,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use aside_redis::Secret;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::secret::Secret;
 
 /// Loads settings as a process started in `directory` would.
 fn load(environment: &[(&str, &str)], directory: &Path) -> Result<Settings, ConfigError> {

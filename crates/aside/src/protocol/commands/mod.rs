@@ -5,14 +5,13 @@
 
 mod replies;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
+use aside_redis::{Call, Script};
 
 pub(crate) use replies::decode;
 
-use super::scripts::{self, Script};
+use super::scripts;
 use super::{Begin, Bump, Op};
 use crate::entity::key::Key;
 
@@ -21,138 +20,6 @@ use crate::entity::key::Key;
 /// A deadline has 13 digits, which last until the year 2286, and servers refuse
 /// times that overflow.
 const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
-
-/// The command or script of a call.
-#[derive(Clone, Copy, Debug)]
-enum Verb {
-    /// A command by name.
-    Command(&'static str),
-    /// A script, which runs over the keys of the call.
-    Script(&'static Script),
-}
-
-/// A call, independent of the client.
-#[derive(Clone, Debug)]
-pub(crate) struct Call<'op> {
-    verb: Verb,
-    /// The keys of a script; empty for a command, whose keys are in `args`.
-    keys: Vec<Cow<'op, [u8]>>,
-    pub(crate) args: Vec<Cow<'op, [u8]>>,
-    /// The arguments per key, of a script that takes several keys.
-    each: Vec<Cow<'op, [u8]>>,
-}
-
-/// The maximum number of keys per script call, because a script blocks the
-/// server.
-const MOST_KEYS: usize = 50;
-
-impl<'op> Call<'op> {
-    pub(crate) fn command(name: &'static str) -> Self {
-        Self::of(Verb::Command(name))
-    }
-
-    fn script(script: &'static Script, key: &'op [u8]) -> Self {
-        let mut call = Self::of(Verb::Script(script));
-        call.keys.push(Cow::Borrowed(key));
-        call
-    }
-
-    fn of(verb: Verb) -> Self {
-        Self {
-            verb,
-            keys: Vec::new(),
-            args: Vec::new(),
-            each: Vec::new(),
-        }
-    }
-
-    /// Moves the arguments that `rest` appends to `each`.
-    fn for_each_key(mut self, rest: impl FnOnce(Self) -> Self) -> Self {
-        let args = std::mem::take(&mut self.args);
-        let mut call = rest(self);
-        call.each = std::mem::replace(&mut call.args, args);
-        call
-    }
-
-    /// Adds another call's key, if one call can serve both. A script reads all
-    /// of its keys before it deletes any.
-    fn join(&mut self, other: Self) -> Result<(), Self> {
-        let same_script = match (self.verb, other.verb) {
-            (Verb::Script(one), Verb::Script(other)) => std::ptr::eq(one, other),
-            _ => false,
-        };
-        let joins = same_script
-            && !other.each.is_empty()
-            && self.args == other.args
-            && self.keys.len() < MOST_KEYS
-            // A script looks at all of its keys before it deletes any.
-            && !other.keys.iter().any(|key| self.keys.contains(key));
-        if !joins {
-            return Err(other);
-        }
-        self.keys.extend(other.keys);
-        self.each.extend(other.each);
-        Ok(())
-    }
-
-    /// Returns the number of words of the call.
-    pub(crate) fn count(&self) -> usize {
-        let verb = match self.verb {
-            Verb::Command(_) => 1,
-            Verb::Script(_) => 3,
-        };
-        verb + self.keys.len() + self.args.len() + self.each.len()
-    }
-
-    /// Calls `word` with each word of the call.
-    pub(crate) fn words(&self, mut word: impl FnMut(&[u8])) {
-        match self.verb {
-            Verb::Command(name) => word(name.as_bytes()),
-            Verb::Script(script) => {
-                word(b"EVALSHA");
-                word(script.sha1.as_bytes());
-                word(self.keys.len().to_string().as_bytes());
-            }
-        }
-        let words = self.keys.iter().chain(&self.args).chain(&self.each);
-        words.for_each(|text| word(text));
-    }
-
-    /// Returns the number of operations it runs.
-    fn operations(&self) -> usize {
-        self.keys.len().max(1)
-    }
-
-    pub(crate) fn text(mut self, text: &'op str) -> Self {
-        self.args.push(Cow::Borrowed(text.as_bytes()));
-        self
-    }
-
-    pub(crate) fn bytes(mut self, bytes: &'op [u8]) -> Self {
-        self.args.push(Cow::Borrowed(bytes));
-        self
-    }
-
-    fn shown(mut self, value: &impl ToString) -> Self {
-        self.args.push(Cow::Owned(value.to_string().into_bytes()));
-        self
-    }
-}
-
-/// A reply, independent of the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WireReply {
-    Nil,
-    Int(i64),
-    Bytes(Bytes),
-    /// The beginning of a string that is too large.
-    Cut(Bytes),
-    /// A status, such as `OK`.
-    Text(String),
-    /// The code of an error.
-    Error(String),
-    Array(Vec<Self>),
-}
 
 /// Returns a TTL in whole milliseconds, at least one, as every tier counts it.
 pub(crate) fn milliseconds(ttl: Duration) -> u64 {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use aside_redis::{Call, WireReply};
 use bytes::Bytes;
 
-use super::{Call, WireReply};
 use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply};
 
 /// Decodes the replies to `calls` into results of `ops`.

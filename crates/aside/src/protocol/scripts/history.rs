@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::Script;
+use aside_redis::Script;
 
 /// `epochs key; kind, known, how, channel, message, era` -> the epoch. How: '1'
 /// raises it, '0' only if it is missing or below `known`, '2' only if there is

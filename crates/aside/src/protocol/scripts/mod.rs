@@ -22,37 +22,9 @@
 //! Numbers are returned as integers, and times come from `TIME`, not from the
 //! caller.
 
-use std::fmt;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use sha1::{Digest, Sha1};
-
-/// A script and the name under which a server caches it.
-pub(crate) struct Script {
-    /// Its name in logs and metrics.
-    pub(crate) name: &'static str,
-    /// The Lua text: keys, then arguments.
-    pub(crate) source: &'static str,
-    /// The argument of `EVALSHA`: the source's SHA-1 in lowercase hex.
-    pub(crate) sha1: String,
-}
-
-impl Script {
-    fn new(name: &'static str, source: &'static str) -> Self {
-        let mut sha1 = String::with_capacity(40);
-        for byte in Sha1::digest(source.as_bytes()) {
-            let _ = write!(sha1, "{byte:02x}");
-        }
-        Self { name, source, sha1 }
-    }
-}
-
-impl fmt::Debug for Script {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Script({} {})", self.name, self.sha1)
-    }
-}
+use aside_redis::Script;
 
 /// Returns every script, to be loaded when a connection opens.
 pub(crate) fn all() -> [&'static Script; 8] {
@@ -366,7 +338,10 @@ mod tests {
 
     #[test]
     fn every_script_has_a_distinct_name() {
-        let mut hashes: Vec<_> = all().iter().map(|script| script.sha1.clone()).collect();
+        let mut hashes: Vec<_> = all()
+            .iter()
+            .map(|script| script.sha1().to_owned())
+            .collect();
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), all().len());

@@ -17,13 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aside_redis::{Call, Error, Script, Wire, WireReply};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
-use crate::protocol::commands::{self, Call, WireReply};
+use crate::protocol::commands;
 use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
-use crate::redis::connection::Wire;
-use crate::redis::connection::error::Error;
 use crate::trust::link::Link;
 
 /// So many bytes that arrive within one deadline are a large value, whose server
@@ -257,8 +256,7 @@ pub(crate) async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<
 
 /// Gives the server all scripts; the error's code if it takes one of them not.
 async fn load_scripts(wire: &Wire) -> Result<Option<String>, Error> {
-    let load =
-        |script: &'static scripts::Script| Call::command("SCRIPT").text("LOAD").text(script.source);
+    let load = |script: &'static Script| Call::command("SCRIPT").text("LOAD").text(script.source());
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
     let replies = wire.call(&calls).await?.into_iter();
     let mut refused = replies.filter_map(|reply| match reply {

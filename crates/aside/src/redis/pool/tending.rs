@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aside_redis::{Event, Wire, WireReply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{LaneState, load_scripts};
-use crate::protocol::commands::WireReply;
 use crate::redis::broken::Broken;
-use crate::redis::connection::{Event, Wire};
 use crate::redis::endpoint::Endpoint;
 use crate::redis::server;
 use crate::trust::link::{Link, Suspicion};

@@ -1,61 +1,47 @@
-//! One connection to a Redis, and all that is known of what travels on it.
-//!
-//! It neither reconnects nor resends: a token or a writer id must go out exactly
-//! once, and what happens after a loss is the business of who holds the
-//! connection.
-//!
-//! A client library was refused. The crate `redis` sends each command through
-//! a channel to a task of its own, and copies each string of a reply twice:
-//! that was an eighth of a batch, and a fifth of a list of 1,000.
+//! One connection: what is asked of it, and how it introduces itself.
 
-pub(crate) mod error;
-pub(crate) mod connect;
-pub(crate) mod resp;
-mod pipeline;
-
+use std::fmt;
 use std::sync::Arc;
 
-use self::connect::Stream;
-use self::error::Error;
-use self::pipeline::{Driver, Exchange};
-use self::resp::Limits;
-use crate::config::secret::Secret;
-use crate::protocol::commands::{Call, WireReply};
-
-/// A buffer that has grown beyond this for a large value is let go.
-const MOST_KEPT: usize = 1024 * 1024;
-
-/// What a connection says of its own accord.
-pub(crate) enum Event<'a> {
-    /// A message on a subscribed channel.
-    Message(&'a str),
-    /// The connection is gone. It is the last event.
-    Disconnected,
-}
+use crate::call::Call;
+use crate::error::Error;
+use crate::pipeline::{Driver, Event, Exchange, Stream};
+use crate::reply::WireReply;
+use crate::resp::Limits;
+use crate::secret::Secret;
 
 /// As whom a connection is used, and for which database.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Introduction<'a> {
+pub struct Introduction<'a> {
     /// The user; `None` for the user `default`. Without a password none is sent.
-    pub(crate) username: Option<&'a Secret>,
+    pub username: Option<&'a Secret>,
     /// The password, or a token.
-    pub(crate) password: Option<&'a Secret>,
+    pub password: Option<&'a Secret>,
     /// The number of the database.
-    pub(crate) db: u32,
+    pub db: u32,
     /// Name and version of the program, which `CLIENT LIST` shows.
-    pub(crate) library: [&'a str; 2],
+    pub library: [&'a str; 2],
 }
 
 /// What a server says of itself in answer to an [`Introduction`].
 #[derive(Clone, Debug)]
-pub(crate) struct Greeting {
+pub struct Greeting {
     /// `standalone`, `cluster` or `sentinel`; empty if the server does not say.
-    pub(crate) mode: String,
+    pub mode: String,
 }
 
-/// An open connection.
-pub(crate) struct Wire {
+/// One connection. Dropping it ends its driver.
+///
+/// It neither reconnects nor resends. Calls may be made by any number of tasks at
+/// once; they go out in one order, and replies come back in it.
+pub struct Wire {
     exchange: Arc<Exchange>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Wire").finish_non_exhaustive()
+    }
 }
 
 impl Drop for Wire {
@@ -71,7 +57,7 @@ impl Wire {
     /// `on_event` is called by that task, in the order of the socket: a reply
     /// that follows a message is not delivered before the message was handled.
     /// It must be quick.
-    pub(crate) fn new<F: Fn(Event<'_>)>(
+    pub fn new<F: Fn(Event<'_>)>(
         stream: Box<dyn Stream>,
         limits: Limits,
         on_event: F,
@@ -81,11 +67,12 @@ impl Wire {
         (Self { exchange }, driver)
     }
 
-    /// Switches to RESP3, authenticates and selects the database.
-    pub(crate) async fn introduce(
-        &self,
-        introduction: &Introduction<'_>,
-    ) -> Result<Greeting, Error> {
+    /// Switches to RESP3, authenticates and selects the database, in one pipeline.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses one of these, or the connection is lost.
+    pub async fn introduce(&self, introduction: &Introduction<'_>) -> Result<Greeting, Error> {
         let mut hello: Vec<&[u8]> = vec![b"3"];
         if let Some(password) = introduction.password {
             let username = introduction.username.map_or("default", Secret::expose);
@@ -117,8 +104,13 @@ impl Wire {
         }
     }
 
-    /// Makes the calls as one pipeline; a server's error is a reply.
-    pub(crate) async fn call(&self, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Error> {
+    /// Makes the calls as one pipeline; a server's error is a reply. Dropping the
+    /// future takes no call back.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost. Each of the calls may have been executed or not.
+    pub async fn call(&self, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Error> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
@@ -127,26 +119,35 @@ impl Wire {
         answered.await.map_err(lost)
     }
 
-    /// Subscribes, and waits until the server has confirmed it.
-    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), Error> {
+    /// Subscribes to a channel, and waits until the server has confirmed it.
+    /// Needs RESP3, so [`introduce`](Self::introduce) comes first.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, or the connection is lost.
+    pub async fn subscribe(&self, channel: &str) -> Result<(), Error> {
         let subscribe = call("SUBSCRIBE", &[channel.as_bytes()]);
         let replies = self.call(&[subscribe]).await?;
         accepted("SUBSCRIBE", &replies[0])
     }
 
-    /// Returns true if a large call may still be on its way to the server.
-    pub(crate) fn is_carrying_much(&self) -> bool {
+    /// Returns true if a large call may still be on its way to the server, by its
+    /// size and age: calls behind it are late without a fault of the server.
+    #[must_use]
+    pub fn is_carrying_much(&self) -> bool {
         self.exchange.is_carrying_much()
     }
 
-    /// Ends the connection; whether calls were under way on it, whose fate is
-    /// not known now.
-    pub(crate) fn end(&self) -> bool {
+    /// Ends the connection. Returns true if calls without a reply were under way:
+    /// each of them may have been executed or not.
+    #[must_use]
+    pub fn end(&self) -> bool {
         self.exchange.close()
     }
 
-    /// How many bytes have arrived.
-    pub(crate) fn received(&self) -> u64 {
+    /// Returns how many bytes have arrived.
+    #[must_use]
+    pub fn received(&self) -> u64 {
         self.exchange.received()
     }
 

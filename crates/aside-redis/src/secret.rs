@@ -10,7 +10,7 @@ use std::fmt;
 /// is easy to search for.
 ///
 /// ```
-/// use aside::Secret;
+/// use aside_redis::Secret;
 ///
 /// let token = Secret::new("open sesame");
 /// assert_eq!(token.expose(), "open sesame");

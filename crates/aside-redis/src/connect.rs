@@ -11,32 +11,32 @@ use futures_util::stream::FuturesUnordered;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::error::Error;
-use crate::config::address::Address;
-
-/// What a connection is made over.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+use crate::address::Address;
+use crate::error::Error;
+use crate::pipeline::Stream;
 
 /// The files of a TLS connection, in PEM. They are read for each connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tls {
+pub struct Tls {
     /// The authority that signed the server's certificate; `None` for the public
     /// ones.
-    pub(crate) ca: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
     /// The certificate that the client shows.
-    pub(crate) cert: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
     /// The private key of that certificate.
-    pub(crate) key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 /// Opens a stream to the one server of an address.
-pub(crate) async fn open(address: &Address, tls: &Tls) -> Result<Box<dyn Stream>, Error> {
+///
+/// # Errors
+///
+/// The server cannot be reached, a file of `tls` cannot be used, or the address
+/// names no single server.
+pub async fn open(address: &Address, tls: &Tls) -> Result<Box<dyn Stream>, Error> {
     match address {
         Address::Tcp { host, port } => Ok(Box::new(over_tcp(host, *port).await?)),
         Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,14 +17,27 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::connect::Stream;
-use super::resp::{self, Incoming, Limits, Malformed, Sent};
-use super::{Event, MOST_KEPT};
-use crate::protocol::commands::{Call, WireReply};
+use crate::call::Call;
+use crate::reply::WireReply;
+use crate::resp::{self, Incoming, Limits, MOST_KEPT, Malformed, Sent};
+
+/// The stream under a connection.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// News that a connection reports unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message on a subscribed channel.
+    Message(&'a str),
+    /// The connection is gone. It is the last event.
+    Disconnected,
+}
 
 /// So many words are worth a system call of their own.
 const MANY: usize = 8;
@@ -36,7 +50,7 @@ const LARGE: usize = 64 * 1024;
 const SLOWEST: usize = 256 * 1024;
 
 /// One connection, as its callers see it.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     state: Mutex<State>,
     received: AtomicU64,
 }
@@ -67,15 +81,16 @@ struct Awaited {
     travels: Option<Instant>,
 }
 
-/// Reads the socket, for as long as it is run.
-pub(crate) struct Driver<F: Fn(Event<'_>)> {
+/// The future that reads the stream of a connection, and writes what its callers
+/// could not. It ends with the connection, and dropping it ends the connection.
+pub struct Driver<F: Fn(Event<'_>)> {
     exchange: Arc<Exchange>,
     incoming: Incoming,
     on_event: F,
 }
 
 impl Exchange {
-    pub(super) fn over(stream: Box<dyn Stream>) -> Self {
+    pub(crate) fn over(stream: Box<dyn Stream>) -> Self {
         Self {
             state: Mutex::new(State {
                 stream: Some(stream),
@@ -91,7 +106,7 @@ impl Exchange {
         }
     }
 
-    pub(super) fn driver<F: Fn(Event<'_>)>(
+    pub(crate) fn driver<F: Fn(Event<'_>)>(
         self: &Arc<Self>,
         on_event: F,
         limits: Limits,
@@ -105,7 +120,7 @@ impl Exchange {
 
     /// Makes the calls; all replies come together, or none because the
     /// connection is gone. Whoever no longer waits has called all the same.
-    pub(super) fn call(&self, calls: &[Call<'_>]) -> oneshot::Receiver<Vec<WireReply>> {
+    pub(crate) fn call(&self, calls: &[Call<'_>]) -> oneshot::Receiver<Vec<WireReply>> {
         let (answer, answered) = oneshot::channel();
         let mut state = self.state.lock();
         if state.stream.is_none() {
@@ -140,12 +155,12 @@ impl Exchange {
     }
 
     /// With which error the server closed the connection, if it said one.
-    pub(super) fn refused(&self) -> Option<String> {
+    pub(crate) fn refused(&self) -> Option<String> {
         self.state.lock().refused.clone()
     }
 
     /// How many bytes have arrived.
-    pub(super) fn received(&self) -> u64 {
+    pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
@@ -154,7 +169,7 @@ impl Exchange {
     ///
     /// Its size and its age decide. That the socket has taken all of it says
     /// nothing: the buffers of kernels and routers hold megabytes.
-    pub(super) fn is_carrying_much(&self) -> bool {
+    pub(crate) fn is_carrying_much(&self) -> bool {
         let state = self.state.lock();
         let mut travels = state.awaited.iter().filter_map(|calls| calls.travels);
         let now = Instant::now();
@@ -163,7 +178,7 @@ impl Exchange {
 
     /// Gives up the stream and the calls that await a reply, and ends the driver.
     /// Returns true if there were such calls, now or when it was given up before.
-    pub(super) fn close(&self) -> bool {
+    pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let awaited = std::mem::take(&mut state.awaited);
         state.owed |= !awaited.is_empty();
@@ -256,7 +271,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
                     .received
                     .fetch_add(read as u64, Ordering::Relaxed),
             };
-            while let Some(sent) = self.incoming.next()? {
+            while let Some(sent) = self.incoming.next_sent()? {
                 self.hand_out(sent)?;
             }
         }
@@ -317,6 +332,12 @@ impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
         (this.on_event)(Event::Disconnected);
         this.exchange.close();
         Poll::Ready(())
+    }
+}
+
+impl<F: Fn(Event<'_>)> fmt::Debug for Driver<F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Driver").finish_non_exhaustive()
     }
 }
 

@@ -18,36 +18,50 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use crate::config::secret::Secret;
+use crate::secret::Secret;
 
 /// A server to connect to, and the user to connect as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) address: Address,
-    pub(crate) username: Option<Secret>,
-    pub(crate) password: Option<Secret>,
-    /// `None` if the URL has none, which means 0.
-    pub(crate) db: Option<u32>,
+pub struct Target {
+    /// Where it is.
+    pub address: Address,
+    /// The user; `None` for the user `default`.
+    pub username: Option<Secret>,
+    /// The password, if the URL has one.
+    pub password: Option<Secret>,
+    /// The database; `None` if the URL names none, which means 0.
+    pub db: Option<u32>,
 }
 
 /// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
+    /// Over TCP, unencrypted.
     Tcp {
+        /// A name, or an IP address without brackets.
         host: String,
+        /// Its port.
         port: u16,
     },
+    /// Over TLS.
     Tls {
+        /// The name in the server's certificate, or an IP address.
         host: String,
+        /// Its port.
         port: u16,
     },
+    /// Behind a unix socket at this path.
     Unix(PathBuf),
+    /// A Redis Cluster, by hosts and ports of some of its nodes.
     Cluster(Vec<(String, u16)>),
+    /// The primary that Sentinels name.
     Sentinel {
+        /// Hosts and ports of some Sentinels.
         sentinels: Vec<(String, u16)>,
+        /// The name of the primary among them.
         service: String,
     },
-    /// The name under which the process shares a store, if any.
+    /// No server: a store inside the process. Stores of one name are shared.
     Memory(Option<String>),
 }
 
@@ -56,7 +70,7 @@ pub(crate) enum Address {
 /// The texts are fixed, so no part of a URL can stand in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum UrlError {
+pub enum UrlError {
     /// It has none of the known schemes.
     #[error("redis://, rediss://, unix:// or memory://, followed by an address")]
     Form,
@@ -117,8 +131,12 @@ pub(crate) enum UrlError {
 const MAX_DB: u32 = 2_147_483_647;
 
 impl Target {
-    /// Parses a URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the URL breaks.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Form)?;
         // The URL parser would silently drop some of these.
         if rest.contains(|character: char| character.is_whitespace() || character.is_control()) {

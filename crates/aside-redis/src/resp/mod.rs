@@ -7,9 +7,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::MOST_KEPT;
-use crate::protocol::commands::{Call, WireReply};
-use crate::redis::connection::error::printable;
+use crate::call::Call;
+use crate::error::printable;
+use crate::reply::WireReply;
+
+/// A buffer that has grown beyond this for a large value is let go.
+pub(crate) const MOST_KEPT: usize = 1024 * 1024;
 
 /// Deeper than any reply to what is asked here.
 const DEEPEST: usize = 16;
@@ -28,27 +31,29 @@ const LEAST_ROOM: usize = 16 * 1024;
 
 /// Which strings are received.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// The longest string that is of use. Longer ones are cut.
-    pub(crate) max_string_bytes: usize,
+    pub max_string_bytes: usize,
     /// How much is kept of a string that is cut.
-    pub(crate) cut_bytes: usize,
+    pub cut_bytes: usize,
 }
 
-/// What no Redis sends.
-#[derive(Debug)]
-pub(crate) struct Malformed;
+/// No Redis sends what has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no Redis sends this")]
+pub struct Malformed;
 
 /// What a server sends.
 #[derive(Clone, Debug)]
-pub(crate) enum Sent {
+pub enum Sent {
+    /// The reply to a call.
     Reply(WireReply),
     /// Of its own accord: what kind of message, and the rest of it.
     Push(Vec<WireReply>),
 }
 
 /// Writes a call as a server reads it.
-pub(crate) fn write_call(call: &Call<'_>, into: &mut Vec<u8>) {
+pub fn write_call(call: &Call<'_>, into: &mut Vec<u8>) {
     write_header(b'*', call.count(), into);
     call.words(|word| write_string(word, into));
 }
@@ -79,11 +84,9 @@ fn write_header(mark: u8, number: usize, into: &mut Vec<u8>) {
     into.extend_from_slice(b"\r\n");
 }
 
-/// Servers of tests send with it.
-#[cfg(test)]
 impl Sent {
     /// Writes it as a client reads it.
-    pub(crate) fn write(&self, into: &mut Vec<u8>) {
+    pub fn write(&self, into: &mut Vec<u8>) {
         match self {
             Self::Reply(reply) => write_reply(reply, into),
             Self::Push(items) => write_items(b'>', items, into),
@@ -91,7 +94,8 @@ impl Sent {
     }
 
     /// Returns the words of a call, if it is one.
-    pub(crate) fn into_words(self) -> Option<Vec<Bytes>> {
+    #[must_use]
+    pub fn into_words(self) -> Option<Vec<Bytes>> {
         let Self::Reply(WireReply::Array(words)) = self else {
             return None;
         };
@@ -103,7 +107,6 @@ impl Sent {
     }
 }
 
-#[cfg(test)]
 fn write_reply(reply: &WireReply, into: &mut Vec<u8>) {
     match reply {
         WireReply::Nil => into.extend_from_slice(b"_\r\n"),
@@ -115,13 +118,11 @@ fn write_reply(reply: &WireReply, into: &mut Vec<u8>) {
     }
 }
 
-#[cfg(test)]
 fn write_items(mark: u8, items: &[WireReply], into: &mut Vec<u8>) {
     write_header(mark, items.len(), into);
     items.iter().for_each(|item| write_reply(item, into));
 }
 
-#[cfg(test)]
 fn write_line(mark: u8, text: &str, into: &mut Vec<u8>) {
     into.push(mark);
     into.extend_from_slice(text.as_bytes());
@@ -144,7 +145,7 @@ const MOST_BESIDE: usize = 64 * 1024 * 1024;
 /// could use is dropped as it arrives, but for its beginning, and a reply without
 /// end ends the connection.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub struct Incoming {
     arrived: BytesMut,
     limits: Limits,
     /// How many parts of the reply have been looked over.
@@ -160,7 +161,9 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(limits: Limits) -> Self {
+    /// Starts with nothing that has arrived.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
         Self {
             arrived: BytesMut::new(),
             limits,
@@ -172,8 +175,8 @@ impl Incoming {
         }
     }
 
-    /// Where to put what arrives next.
-    pub(crate) fn room(&mut self) -> &mut BytesMut {
+    /// Returns the buffer to append arriving bytes to.
+    pub fn room(&mut self) -> &mut BytesMut {
         let free = self.arrived.capacity() - self.arrived.len();
         if free < self.expected.clamp(LEAST_ROOM, ROOM.1) {
             self.arrived.reserve(self.expected.clamp(ROOM.0, ROOM.1));
@@ -181,8 +184,13 @@ impl Incoming {
         &mut self.arrived
     }
 
-    /// The next that has arrived as a whole.
-    pub(crate) fn next(&mut self) -> Result<Option<Sent>, Malformed> {
+    /// Returns the next reply or push that has arrived as a whole.
+    ///
+    /// # Errors
+    ///
+    /// What arrived is not RESP3, or a reply is too large. Nothing that arrives
+    /// later can be understood.
+    pub fn next_sent(&mut self) -> Result<Option<Sent>, Malformed> {
         // A string that is too large is told of before all of it has arrived,
         // and dropped on the way to whatever comes after it.
         while self.skip() && self.unseen > 0 {

@@ -8,7 +8,7 @@ use std::io;
 /// did, not what to do about it: the settings are the caller's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum Error {
+pub enum Error {
     /// There is no stream to the server, for this reason.
     #[error("{0}")]
     NotConnected(String),
@@ -61,7 +61,7 @@ impl From<io::Error> for Error {
 
 /// Returns a text without control characters, for a log: a server may have sent
 /// it.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -1,0 +1,24 @@
+//! One reply.
+
+use bytes::Bytes;
+
+/// A reply to one call, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WireReply {
+    /// Nothing is there.
+    Nil,
+    /// A number.
+    Int(i64),
+    /// A string, as a slice of the buffer it arrived in.
+    Bytes(Bytes),
+    /// The beginning of a string that is longer than [`Limits`](crate::Limits)
+    /// allow.
+    Cut(Bytes),
+    /// A status, such as `OK`.
+    Text(String),
+    /// The first word of an error, such as `OOM`. The rest may quote arguments,
+    /// so it is not kept.
+    Error(String),
+    /// An array or a set; of a map, its keys and values by turns.
+    Array(Vec<Self>),
+}
