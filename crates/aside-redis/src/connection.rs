@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::call::Call;
 use crate::error::Error;
-use crate::pipeline::{Driver, Event, Exchange, Stream};
+use crate::pipeline::{Driver, Event, Pipeline, Stream};
 use crate::reply::WireReply;
 use crate::resp::Limits;
 use crate::secret::Secret;
@@ -34,23 +34,23 @@ pub struct Greeting {
 ///
 /// It neither reconnects nor resends. Calls may be made by any number of tasks at
 /// once; they go out in one order, and replies come back in it.
-pub struct Wire {
-    exchange: Arc<Exchange>,
+pub struct Connection {
+    pipeline: Arc<Pipeline>,
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Connection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Wire").finish_non_exhaustive()
+        formatter.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
-impl Drop for Wire {
+impl Drop for Connection {
     fn drop(&mut self) {
-        self.exchange.close();
+        self.pipeline.close();
     }
 }
 
-impl Wire {
+impl Connection {
     /// Makes a connection of a stream, and the future that reads it, which the
     /// caller runs as a task. It ends with the connection.
     ///
@@ -62,9 +62,9 @@ impl Wire {
         limits: Limits,
         on_event: F,
     ) -> (Self, Driver<F>) {
-        let exchange = Arc::new(Exchange::over(stream));
-        let driver = exchange.driver(on_event, limits);
-        (Self { exchange }, driver)
+        let pipeline = Arc::new(Pipeline::over(stream));
+        let driver = pipeline.driver(on_event, limits);
+        (Self { pipeline }, driver)
     }
 
     /// Switches to RESP3, authenticates and selects the database, in one pipeline.
@@ -89,7 +89,7 @@ impl Wire {
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-NAME", name]));
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-VER", version]));
         // Before 7.2 servers know no SETINFO.
-        let replies = match self.exchange.call(&calls).await {
+        let replies = match self.pipeline.call(&calls).await {
             Ok(replies) => replies,
             Err(_) => return Err(self.lost().unwrap_or(Error::NotGreeted)),
         };
@@ -114,7 +114,7 @@ impl Wire {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let answered = self.exchange.call(calls);
+        let answered = self.pipeline.call(calls);
         let lost = |_| self.lost().unwrap_or(Error::Lost);
         answered.await.map_err(lost)
     }
@@ -135,26 +135,26 @@ impl Wire {
     /// size and age: calls behind it are late without a fault of the server.
     #[must_use]
     pub fn is_carrying_much(&self) -> bool {
-        self.exchange.is_carrying_much()
+        self.pipeline.is_carrying_much()
     }
 
     /// Ends the connection. Returns true if calls without a reply were under way:
     /// each of them may have been executed or not.
     #[must_use]
     pub fn end(&self) -> bool {
-        self.exchange.close()
+        self.pipeline.close()
     }
 
     /// Returns how many bytes have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.exchange.received()
+        self.pipeline.received()
     }
 
     /// Returns the server's own reason, if it gave one before it closed the
     /// connection.
     fn lost(&self) -> Option<Error> {
-        let code = self.exchange.refused()?;
+        let code = self.pipeline.refused()?;
         Some(Error::HungUp { code })
     }
 }

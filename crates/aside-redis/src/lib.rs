@@ -13,7 +13,7 @@ pub mod connect;
 
 pub use address::{Address, Target, UrlError};
 pub use call::Call;
-pub use connection::{Greeting, Introduction, Wire};
+pub use connection::{Connection, Greeting, Introduction};
 pub use error::{Error, printable};
 pub use pipeline::{Driver, Event, Stream};
 pub use reply::WireReply;

@@ -50,7 +50,7 @@ const LARGE: usize = 64 * 1024;
 const SLOWEST: usize = 256 * 1024;
 
 /// One connection, as its callers see it.
-pub(crate) struct Exchange {
+pub(crate) struct Pipeline {
     state: Mutex<State>,
     received: AtomicU64,
 }
@@ -84,12 +84,12 @@ struct Awaited {
 /// The future that reads the stream of a connection, and writes what its callers
 /// could not. It ends with the connection, and dropping it ends the connection.
 pub struct Driver<F: Fn(Event<'_>)> {
-    exchange: Arc<Exchange>,
+    pipeline: Arc<Pipeline>,
     incoming: Incoming,
     on_event: F,
 }
 
-impl Exchange {
+impl Pipeline {
     pub(crate) fn over(stream: Box<dyn Stream>) -> Self {
         Self {
             state: Mutex::new(State {
@@ -112,7 +112,7 @@ impl Exchange {
         limits: Limits,
     ) -> Driver<F> {
         Driver {
-            exchange: Arc::clone(self),
+            pipeline: Arc::clone(self),
             incoming: Incoming::new(limits),
             on_event,
         }
@@ -247,7 +247,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
     /// Writes what is to be written, and reads until there is nothing more.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Result<Infallible, End>> {
         loop {
-            let mut state = self.exchange.state.lock();
+            let mut state = self.pipeline.state.lock();
             let known = state.driver.as_ref();
             if !known.is_some_and(|driver| driver.will_wake(context.waker())) {
                 state.driver = Some(context.waker().clone());
@@ -267,7 +267,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
             match ready!(read)? {
                 0 => return Poll::Ready(Err(End::Socket)),
                 read => self
-                    .exchange
+                    .pipeline
                     .received
                     .fetch_add(read as u64, Ordering::Relaxed),
             };
@@ -296,7 +296,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
                 _ => return Ok(()),
             },
         };
-        let mut state = self.exchange.state.lock();
+        let mut state = self.pipeline.state.lock();
         // To a reply that nobody waits for there is no call.
         let awaited = state.awaited.front_mut().ok_or(Malformed)?;
         awaited.replies.push(reply);
@@ -330,7 +330,7 @@ impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
         }
         // Before anybody learns it from a call that fails.
         (this.on_event)(Event::Disconnected);
-        this.exchange.close();
+        this.pipeline.close();
         Poll::Ready(())
     }
 }
@@ -343,6 +343,6 @@ impl<F: Fn(Event<'_>)> fmt::Debug for Driver<F> {
 
 impl<F: Fn(Event<'_>)> Drop for Driver<F> {
     fn drop(&mut self) {
-        self.exchange.close();
+        self.pipeline.close();
     }
 }

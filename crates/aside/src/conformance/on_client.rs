@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aside_redis::{Call, Event, Target, Wire, connect::Tls};
+use aside_redis::{Call, Connection, Event, Target, connect::Tls};
 use aside_testkit::{RedisServer, eventually};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -28,7 +28,7 @@ static CHANNELS: AtomicU64 = AtomicU64::new(0);
 /// The lanes of a service, and its watcher's connection.
 pub(super) struct OnClient {
     tier: RedisTier,
-    listener: Wire,
+    listener: Connection,
     heard: Arc<Mutex<Vec<String>>>,
     lanes: Vec<AbortHandle>,
 }

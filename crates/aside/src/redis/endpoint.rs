@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aside_redis::{
-    Error, Event, Introduction, Limits, Stream, Target, Wire,
+    Connection, Error, Event, Introduction, Limits, Stream, Target,
     connect::{self, Tls},
 };
 use tokio::time::Instant;
@@ -33,11 +33,11 @@ impl Endpoint {
     /// Connects, authenticates and selects the database, within the timeout.
     ///
     /// `on_event` is called by the task that reads the socket; see
-    /// [`Wire::new`].
+    /// [`Connection::new`].
     pub(crate) async fn open(
         &self,
         on_event: impl Fn(Event<'_>) + Send + Sync + Unpin + 'static,
-    ) -> Result<Wire, Broken> {
+    ) -> Result<Connection, Broken> {
         let until = Instant::now() + self.connect_timeout;
         let known = tokio::time::timeout_at(until, self.authentication.credentials());
         let known = known
@@ -45,24 +45,29 @@ impl Endpoint {
             .unwrap_or_else(|_| Err("they did not come within the timeout".to_owned()))
             .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
         let opening = async {
-            let (wire, driver) = Wire::new(self.stream().await?, self.limits(), on_event);
+            let (connection, driver) =
+                Connection::new(self.stream().await?, self.limits(), on_event);
             task::spawn(driver);
-            self.introduce(&wire, known.as_ref()).await?;
-            Ok(wire)
+            self.introduce(&connection, known.as_ref()).await?;
+            Ok(connection)
         };
         tokio::time::timeout_at(until, opening)
             .await
             .unwrap_or_else(|_| Err(Broken::because("no connection within the timeout")))
     }
 
-    async fn introduce(&self, wire: &Wire, known: Option<&Credentials>) -> Result<(), Broken> {
+    async fn introduce(
+        &self,
+        connection: &Connection,
+        known: Option<&Credentials>,
+    ) -> Result<(), Broken> {
         let introduction = Introduction {
             username: known.and_then(|known| known.username.as_ref()),
             password: known.map(|known| &known.password),
             db: self.target.db.unwrap_or(0),
             library: ["aside", env!("CARGO_PKG_VERSION")],
         };
-        let greeting = wire.introduce(&introduction).await?;
+        let greeting = connection.introduce(&introduction).await?;
         server::unusable(&greeting.mode).map_or(Ok(()), Err)
     }
 

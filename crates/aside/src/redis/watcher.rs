@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use aside_redis::{Call, Event, Wire, WireReply, printable};
+use aside_redis::{Call, Connection, Event, WireReply, printable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -129,7 +129,7 @@ async fn open(
     channel: &str,
     tiers: &Weak<Tiers>,
     gone: &Arc<Notify>,
-) -> Result<Wire, Broken> {
+) -> Result<Connection, Broken> {
     let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
     let open = endpoint.open(move |event| match event {
         // Here and now, never through a queue: a PONG must not overtake it.
@@ -280,7 +280,7 @@ fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
 
 /// Learns which era it is. Where it was lost, with the hash or by itself, another
 /// one begins: eras are told by no message, so what is known may be an older one.
-async fn learn_era(wire: &Wire, tiers: &Tiers, era: &WireReply) -> Result<(), Suspicion> {
+async fn learn_era(wire: &Connection, tiers: &Tiers, era: &WireReply) -> Result<(), Suspicion> {
     match era {
         WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
         WireReply::Nil if tiers.era() == 0 => {}
@@ -315,7 +315,7 @@ async fn learn_era(wire: &Wire, tiers: &Tiers, era: &WireReply) -> Result<(), Su
 /// so what is known is the last one: evicted, it is put back as it was, and the kind
 /// stays warm.
 async fn learn_epochs(
-    wire: &Wire,
+    wire: &Connection,
     tiers: &Tiers,
     found: impl Iterator<Item = (&'static str, &WireReply)>,
     seen: &mut BTreeSet<&'static str>,
@@ -356,7 +356,7 @@ async fn learn_epochs(
 }
 
 /// Asks one thing of the server on the watcher's own connection.
-async fn ask(wire: &Wire, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
+async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
     let (ops, channel) = ([op], message::channel(tiers.namespace()));
     let calls = commands::encode(&ops, &channel);
     let replies = with_scripts(wire, &calls).await;
@@ -370,7 +370,12 @@ async fn ask(wire: &Wire, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
 
 /// Puts an epoch back that was evicted; false if the server refuses that, for
 /// want of memory or rights. Where another instance was quicker its epoch stays.
-async fn put_back(wire: &Wire, tiers: &Tiers, kind: &str, known: u64) -> Result<bool, Suspicion> {
+async fn put_back(
+    wire: &Connection,
+    tiers: &Tiers,
+    kind: &str,
+    known: u64,
+) -> Result<bool, Suspicion> {
     let (hash, digits) = (
         message::epochs_key(tiers.namespace()),
         format!("{known:013}"),
@@ -406,7 +411,7 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
 }
 
 /// What the server says of itself; `None` if it is no primary.
-async fn ask_server(wire: &Wire) -> Result<Option<ServerInfo>, Broken> {
+async fn ask_server(wire: &Connection) -> Result<Option<ServerInfo>, Broken> {
     let ask = Call::command("INFO");
     let server = match wire.call(&[ask]).await?.into_iter().next() {
         Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,

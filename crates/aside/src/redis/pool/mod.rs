@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aside_redis::{Call, Error, Script, Wire, WireReply};
+use aside_redis::{Call, Connection, Error, Script, WireReply};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
@@ -42,7 +42,7 @@ pub(crate) struct RedisTier {
 
 /// One connection, present or not.
 pub(crate) struct LaneState {
-    wire: RwLock<Option<Arc<Wire>>>,
+    wire: RwLock<Option<Arc<Connection>>>,
     /// Whether the last thing asked on it was answered.
     answering: AtomicBool,
     /// The tag of the history that its server was last seen in.
@@ -122,7 +122,7 @@ impl RedisTier {
 
 /// What it means that `ops` were not answered by their deadline, on a connection
 /// that had received `before` bytes when they were sent.
-fn still_travelling(wire: &Wire, before: u64, ops: &[Op]) -> Unanswered {
+fn still_travelling(wire: &Connection, before: u64, ops: &[Op]) -> Unanswered {
     let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
     let arrived = wire.received() - before;
     // Of what is behind a large value, too: only a write that others may not have
@@ -142,7 +142,7 @@ impl LaneState {
     /// The connection, if it leads to the server that the watcher listens to:
     /// after a failover the two may be different ones for a while, and what
     /// one of them forgets the other still has.
-    fn usable(&self, tag: u64) -> Option<Arc<Wire>> {
+    fn usable(&self, tag: u64) -> Option<Arc<Connection>> {
         let agrees = self.tag.load(Ordering::Acquire) == tag;
         (agrees && self.answering.load(Ordering::Acquire))
             .then(|| self.wire.read().clone())
@@ -150,7 +150,7 @@ impl LaneState {
     }
 
     /// Takes a connection that has been seen to lead to a server in this history.
-    pub(crate) fn answers(&self, wire: &Arc<Wire>, tag: u64) {
+    pub(crate) fn answers(&self, wire: &Arc<Connection>, tag: u64) {
         self.tag.store(tag, Ordering::Release);
         let mut current = self.wire.write();
         if current.is_none() {
@@ -161,7 +161,7 @@ impl LaneState {
 
     /// Passes a connection by until it answers again, unless it has been replaced
     /// already.
-    fn silent(&self, wire: &Arc<Wire>) {
+    fn silent(&self, wire: &Arc<Connection>) {
         let current = self.wire.read();
         if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, wire)) {
             self.answering.store(false, Ordering::Release);
@@ -175,7 +175,7 @@ impl LaneState {
     }
 
     /// Gives a connection up, unless it has been replaced already.
-    fn lost(&self, wire: &Arc<Wire>) {
+    fn lost(&self, wire: &Arc<Connection>) {
         let mut current = self.wire.write();
         if current
             .as_ref()
@@ -229,7 +229,10 @@ impl SharedTier for RedisTier {
 
 /// Makes the calls; scripts that the server has forgotten are loaded again,
 /// and only the calls that it refused for that are repeated: they did nothing.
-pub(crate) async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<WireReply>, Error> {
+pub(crate) async fn with_scripts(
+    wire: &Connection,
+    calls: &[Call<'_>],
+) -> Result<Vec<WireReply>, Error> {
     let mut replies = wire.call(calls).await?;
     let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
     let again: Vec<usize> = replies
@@ -255,7 +258,7 @@ pub(crate) async fn with_scripts(wire: &Wire, calls: &[Call<'_>]) -> Result<Vec<
 }
 
 /// Gives the server all scripts; the error's code if it takes one of them not.
-async fn load_scripts(wire: &Wire) -> Result<Option<String>, Error> {
+async fn load_scripts(wire: &Connection) -> Result<Option<String>, Error> {
     let load = |script: &'static Script| Call::command("SCRIPT").text("LOAD").text(script.source());
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
     let replies = wire.call(&calls).await?.into_iter();

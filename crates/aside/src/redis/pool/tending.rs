@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aside_redis::{Event, Wire, WireReply};
+use aside_redis::{Connection, Event, WireReply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 const IDLE: Duration = Duration::from_secs(1);
 
 /// A lane's connection that somebody looks after; without them it ends.
-pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Wire>);
+pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Connection>);
 
 impl Drop for Tended<'_> {
     fn drop(&mut self) {
@@ -175,7 +175,7 @@ async fn stay_with(
 /// Asks a primary for the tag of its history.
 ///
 /// A replica names the same history as its primary, and is behind it.
-pub(crate) async fn ask_tag(wire: &Wire) -> Result<u64, Broken> {
+pub(crate) async fn ask_tag(wire: &Connection) -> Result<u64, Broken> {
     match wire.call(&[server::info_replication()]).await?.first() {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
             match &*server::field(answer, "role") {
