@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::script::Script;
 
-/// What to call.
+/// The command or the script.
 #[derive(Clone, Copy, Debug)]
 enum Verb {
     /// A command of this name.
@@ -20,16 +20,15 @@ enum Verb {
 #[derive(Clone, Debug)]
 pub struct Call<'op> {
     verb: Verb,
-    /// The keys of a script; of a command, none: they are among `args`.
+    /// The keys of a script. Those of a command are among `args`.
     keys: Vec<Cow<'op, [u8]>>,
     pub(crate) args: Vec<Cow<'op, [u8]>>,
-    /// What follows for each key, of a script that takes several.
+    /// The arguments for each key, of a script that takes several.
     each: Vec<Cow<'op, [u8]>>,
 }
 
-/// How many keys one call of a script is given: a server does nothing else
-/// until it is done.
-const MOST_KEYS: usize = 50;
+/// A server runs nothing else until a script is done, so calls stay short.
+const MAX_KEYS_PER_CALL: usize = 50;
 
 impl<'op> Call<'op> {
     /// Starts a call of a command.
@@ -80,7 +79,7 @@ impl<'op> Call<'op> {
         let joins = same_script
             && !other.each.is_empty()
             && self.args == other.args
-            && self.keys.len() < MOST_KEYS
+            && self.keys.len() < MAX_KEYS_PER_CALL
             // A script looks at all of its keys before it deletes any.
             && !other.keys.iter().any(|key| self.keys.contains(key));
         if !joins {

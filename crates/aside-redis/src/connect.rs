@@ -1,4 +1,6 @@
-//! The ways to a server: TCP, a unix socket, TLS.
+//! Opens the stream to a server: over TCP, a unix socket, or TLS.
+//!
+//! The only file that names sockets and rustls.
 
 use std::io;
 use std::net::SocketAddr;
@@ -56,7 +58,7 @@ pub async fn open(address: &Address, tls: &Tls) -> Result<Box<dyn Stream>, Error
 /// How long one address of a name may keep the next one waiting.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// The name is resolved at each attempt: a failover may change it.
+/// Resolves the name at each attempt, because a failover may change it.
 async fn over_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = tokio::net::lookup_host((host, port)).await?;
     let stream = first_of(alternating(addresses.collect())).await?;
@@ -64,8 +66,8 @@ async fn over_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// IPv6 and IPv4 by turns, the kind that the resolver prefers first: where one of
-/// them leads nowhere the second attempt succeeds.
+/// Returns IPv6 and IPv4 addresses by turns, the resolver's preferred kind first:
+/// if one kind leads nowhere, the second attempt succeeds.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (one, other): (Vec<_>, Vec<_>) = addresses
@@ -82,9 +84,9 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// The first connection to any of these addresses (RFC 8305): an address that
-/// does not answer costs the next one [`HEAD_START`], and one that refuses
-/// nothing. A crate was refused: those that do this bring an HTTP client.
+/// Returns the first connection to any of these addresses (happy eyeballs, RFC
+/// 8305). An address without a reply delays the next one by [`HEAD_START`], one that
+/// refuses by nothing. The crates that do this bring an HTTP client with them.
 async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut rest = addresses.into_iter();
     let mut trying = FuturesUnordered::new();
@@ -112,9 +114,10 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     }
 }
 
-/// Whom to trust, and who to be.
+/// Reads the authorities to trust, and the client's certificate.
 async fn config(tls: &Tls) -> Result<ClientConfig, Error> {
-    // Whoever installed a provider before us has chosen, and that is fine.
+    // An error says that the program has installed a provider before: that one is
+    // used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = RootCertStore::empty();
     match &tls.ca {
@@ -161,8 +164,8 @@ mod tests {
 
     const ANY: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-    /// An address that answers no SYN, as one does behind a firewall: its queue
-    /// is full, and nobody accepts. It lasts as long as what comes with it.
+    /// Returns an address that replies to no SYN, like one behind a firewall: its
+    /// queue is full. It lasts until the second value is dropped.
     async fn dead() -> (SocketAddr, impl Sized) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(ANY.into()).unwrap();

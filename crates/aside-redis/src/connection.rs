@@ -1,4 +1,4 @@
-//! One connection: what is asked of it, and how it introduces itself.
+//! One connection: its calls, its subscription, and its introduction.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Introduction<'a> {
     pub library: [&'a str; 2],
 }
 
-/// What a server says of itself in answer to an [`Introduction`].
+/// A server's reply to an [`Introduction`].
 #[derive(Clone, Debug)]
 pub struct Greeting {
     /// `standalone`, `cluster` or `sentinel`; empty if the server does not say.
@@ -51,12 +51,12 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Makes a connection of a stream, and the future that reads it, which the
-    /// caller runs as a task. It ends with the connection.
+    /// Makes a connection of a stream, and its driver, the future that reads the
+    /// stream. The caller runs the driver as a task.
     ///
-    /// `on_event` is called by that task, in the order of the socket: a reply
-    /// that follows a message is not delivered before the message was handled.
-    /// It must be quick.
+    /// The driver calls `on_event`, in the order of the socket: a reply that follows
+    /// a message is delivered after `on_event` has returned. It must be quick, since
+    /// no reply is read meanwhile.
     pub fn new<F: Fn(Event<'_>)>(
         stream: Box<dyn Stream>,
         limits: Limits,
@@ -81,7 +81,7 @@ impl Connection {
         let db = introduction.db.to_string();
         let [name, version] = introduction.library.map(str::as_bytes);
         let mut calls = vec![call("HELLO", &hello)];
-        // A user may be forbidden what is not needed.
+        // Without need no SELECT: the user may lack the right.
         let selects = introduction.db != 0;
         if selects {
             calls.push(call("SELECT", &[db.as_bytes()]));

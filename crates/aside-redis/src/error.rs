@@ -4,8 +4,8 @@ use std::io;
 
 /// The connection could not be opened, or it is lost.
 ///
-/// The texts hold no secret and no control character. They say what the server
-/// did, not what to do about it: the settings are the caller's.
+/// The texts hold no secret and no control character. They report the server's
+/// reply. The advice on it is the caller's, because the settings are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

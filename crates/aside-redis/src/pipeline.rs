@@ -1,10 +1,9 @@
 //! Calls that go out on one connection, and the replies that come in.
 //!
-//! Who calls writes into a buffer that all share. Where nothing else is under
-//! way it is written to the socket at once, by the caller; where something is,
-//! by the task that reads the socket, and whatever has been added until that
-//! task gets to it shares a system call. Replies come in the order of the
-//! calls; that task hands them out.
+//! Callers append to one write buffer. On an idle connection the caller writes it to
+//! the socket itself. Otherwise the driver does, the task that reads the socket, so
+//! everything queued in between goes out in one system call. Replies come in the
+//! order of the calls; the driver hands them out, all replies of a pipeline at once.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::reply::WireReply;
-use crate::resp::{self, Incoming, Limits, MOST_KEPT, Malformed, Sent};
+use crate::resp::{self, Incoming, Limits, MAX_KEPT_BUFFER_BYTES, Malformed, Sent};
 
 /// The stream under a connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -33,21 +32,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// News that a connection reports unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A message on a subscribed channel.
+    /// A message on a subscribed channel. Empty if it was longer than the limits
+    /// allow.
     Message(&'a str),
     /// The connection is gone. It is the last event.
     Disconnected,
 }
 
-/// So many words are worth a system call of their own.
-const MANY: usize = 8;
+/// Calls of more words are worth their own system call.
+const MAX_WORDS_LEFT_TO_DRIVER: usize = 8;
 
 /// Calls of more bytes take a slow network longer than an operation may take.
-const LARGE: usize = 64 * 1024;
+const MAX_SMALL_CALL_BYTES: usize = 64 * 1024;
 
-/// The slowest network, in bytes per second, on which a large call is still
-/// taken to be under way. A server that has stopped is suspected after that.
-const SLOWEST: usize = 256 * 1024;
+/// The speed of the slowest network on which a large call is taken to be still
+/// under way. After that time its server may have stopped.
+const MIN_BYTES_PER_SECOND: usize = 256 * 1024;
 
 /// One connection, as its callers see it.
 pub(crate) struct Pipeline {
@@ -58,17 +58,17 @@ pub(crate) struct Pipeline {
 struct State {
     /// `None` once the connection is gone.
     stream: Option<Box<dyn Stream>>,
-    /// The error that a server gave before it closed the connection.
+    /// The code of the error that a server gave before it closed the connection.
     refused: Option<String>,
     outgoing: Vec<u8>,
-    /// How much of that is written.
+    /// How many bytes of `outgoing` are written.
     written: usize,
-    /// Whether something was written that may still be held back.
+    /// True if the stream may still hold written bytes back.
     unflushed: bool,
     awaited: VecDeque<Awaited>,
-    /// Whether somebody waited for a reply when the connection went.
-    owed: bool,
-    /// Set while the driver waits and nobody has woken it.
+    /// True if calls awaited replies when the connection ended.
+    left_calls: bool,
+    /// Set while the driver waits and is not woken.
     driver: Option<Waker>,
 }
 
@@ -78,7 +78,7 @@ struct Awaited {
     calls: usize,
     answer: oneshot::Sender<Vec<WireReply>>,
     /// Until when these bytes may be under way, if they are many.
-    travels: Option<Instant>,
+    travels_until: Option<Instant>,
 }
 
 /// The future that reads the stream of a connection, and writes what its callers
@@ -99,7 +99,7 @@ impl Pipeline {
                 written: 0,
                 unflushed: false,
                 awaited: VecDeque::new(),
-                owed: false,
+                left_calls: false,
                 driver: None,
             }),
             received: AtomicU64::new(0),
@@ -118,8 +118,8 @@ impl Pipeline {
         }
     }
 
-    /// Makes the calls; all replies come together, or none because the
-    /// connection is gone. Whoever no longer waits has called all the same.
+    /// Makes the calls. All replies come together, or none because the connection
+    /// is lost. Dropping the receiver takes no call back.
     pub(crate) fn call(&self, calls: &[Call<'_>]) -> oneshot::Receiver<Vec<WireReply>> {
         let (answer, answered) = oneshot::channel();
         let mut state = self.state.lock();
@@ -127,25 +127,26 @@ impl Pipeline {
             return answered;
         }
         let words: usize = calls.iter().map(|call| call.args.len()).sum();
-        let at_once = state.outgoing.is_empty() && (state.awaited.is_empty() || words > MANY);
+        let at_once = state.outgoing.is_empty()
+            && (state.awaited.is_empty() || words > MAX_WORDS_LEFT_TO_DRIVER);
         let before = state.outgoing.len();
         for call in calls {
             resp::write_call(call, &mut state.outgoing);
         }
         let bytes = state.outgoing.len() - before;
-        // Small calls look at no clock.
-        let travels = (LARGE < bytes).then(|| Instant::now() + time_for(bytes));
+        // Small calls read no clock.
+        let travels_until =
+            (MAX_SMALL_CALL_BYTES < bytes).then(|| Instant::now() + time_for(bytes));
         state.unflushed = true;
         state.awaited.push_back(Awaited {
             replies: Vec::with_capacity(calls.len()),
             calls: calls.len(),
             answer,
-            travels,
+            travels_until,
         });
-        // What does not go out now, for whatever reason, is the driver's: it
-        // will meet the same reason.
-        let mut nobody = Context::from_waker(Waker::noop());
-        let gone_out = at_once && matches!(state.write(&mut nobody), Poll::Ready(Ok(())));
+        // The driver writes the rest. If the stream failed, it fails there as well.
+        let mut context = Context::from_waker(Waker::noop());
+        let gone_out = at_once && matches!(state.write(&mut context), Poll::Ready(Ok(())));
         let driver = if gone_out { None } else { state.driver.take() };
         drop(state);
         if let Some(driver) = driver {
@@ -154,26 +155,27 @@ impl Pipeline {
         answered
     }
 
-    /// With which error the server closed the connection, if it said one.
+    /// Returns the code of the error with which the server closed the connection,
+    /// if it gave one.
     pub(crate) fn refused(&self) -> Option<String> {
         self.state.lock().refused.clone()
     }
 
-    /// How many bytes have arrived.
+    /// Returns how many bytes have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
     /// Returns true if a large call may still be on its way to the server, and
-    /// with it all that was called after it.
+    /// with it all calls after it.
     ///
-    /// Its size and its age decide. That the socket has taken all of it says
-    /// nothing: the buffers of kernels and routers hold megabytes.
+    /// Its size and its age decide. The socket has taken all of it long before: the
+    /// buffers of kernels and routers hold megabytes.
     pub(crate) fn is_carrying_much(&self) -> bool {
         let state = self.state.lock();
-        let mut travels = state.awaited.iter().filter_map(|calls| calls.travels);
+        let mut until = state.awaited.iter().filter_map(|calls| calls.travels_until);
         let now = Instant::now();
-        travels.any(|until| now < until)
+        until.any(|until| now < until)
     }
 
     /// Gives up the stream and the calls that await a reply, and ends the driver.
@@ -181,8 +183,8 @@ impl Pipeline {
     pub(crate) fn close(&self) -> bool {
         let mut state = self.state.lock();
         let awaited = std::mem::take(&mut state.awaited);
-        state.owed |= !awaited.is_empty();
-        let owed = state.owed;
+        state.left_calls |= !awaited.is_empty();
+        let left_calls = state.left_calls;
         let said = awaited.front().and_then(|first| first.replies.last());
         if let Some(WireReply::Error(code)) = said {
             state.refused = Some(code.clone());
@@ -193,7 +195,7 @@ impl Pipeline {
         if let Some(driver) = driver {
             driver.wake();
         }
-        owed
+        left_calls
     }
 }
 
@@ -211,7 +213,7 @@ impl State {
         }
         self.written = 0;
         self.outgoing.clear();
-        self.outgoing.shrink_to(MOST_KEPT);
+        self.outgoing.shrink_to(MAX_KEPT_BUFFER_BYTES);
         if self.unflushed {
             ready!(Pin::new(stream).poll_flush(context))?;
             self.unflushed = false;
@@ -220,12 +222,12 @@ impl State {
     }
 }
 
-/// How long so many bytes may take to travel.
+/// Returns how long so many bytes may take to travel.
 fn time_for(bytes: usize) -> Duration {
-    Duration::from_millis((bytes * 1000 / SLOWEST) as u64)
+    Duration::from_millis((bytes * 1000 / MIN_BYTES_PER_SECOND) as u64)
 }
 
-/// Why a connection has come to its end.
+/// Why a connection has ended.
 enum End {
     Socket,
     NotRedis,
@@ -244,7 +246,7 @@ impl From<Malformed> for End {
 }
 
 impl<F: Fn(Event<'_>)> Driver<F> {
-    /// Writes what is to be written, and reads until there is nothing more.
+    /// Writes the buffer, and reads until nothing more has arrived.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<Result<Infallible, End>> {
         loop {
             let mut state = self.pipeline.state.lock();
@@ -259,7 +261,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
                 return Poll::Ready(Err(End::Socket));
             };
             let read = {
-                // It holds nothing between one poll and the next.
+                // It holds no state between two polls.
                 let reading = stream.read_buf(self.incoming.room());
                 std::pin::pin!(reading).poll(context)
             };
@@ -285,8 +287,8 @@ impl<F: Fn(Event<'_>)> Driver<F> {
                     (self.on_event)(Event::Message(&String::from_utf8_lossy(text)));
                     return Ok(());
                 }
-                // No message of ours is as large. It may mean any key, as
-                // whatever is not understood may.
+                // No message of aside is as large. Like any that it does not
+                // understand, it may be about every key.
                 [kind, _, WireReply::Cut(_)] if is(kind, "message") => {
                     (self.on_event)(Event::Message(""));
                     return Ok(());
@@ -297,14 +299,14 @@ impl<F: Fn(Event<'_>)> Driver<F> {
             },
         };
         let mut state = self.pipeline.state.lock();
-        // To a reply that nobody waits for there is no call.
+        // A reply without a call.
         let awaited = state.awaited.front_mut().ok_or(Malformed)?;
         awaited.replies.push(reply);
         if awaited.replies.len() == awaited.calls
             && let Some(whole) = state.awaited.pop_front()
         {
             drop(state);
-            // Who called may have gone away.
+            // The caller may have dropped its future.
             let _ = whole.answer.send(whole.replies);
         }
         Ok(())
@@ -326,9 +328,9 @@ impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
         let this = self.get_mut();
         let Err(end) = ready!(this.turn(context));
         if matches!(end, End::NotRedis) {
-            tracing::debug!("what answers is no Redis");
+            tracing::debug!("the connection leads to no Redis");
         }
-        // Before anybody learns it from a call that fails.
+        // Before a call that fails for it tells its caller.
         (this.on_event)(Event::Disconnected);
         this.pipeline.close();
         Poll::Ready(())

@@ -1,18 +1,21 @@
 use proptest::prelude::*;
 
+use super::incoming::{MAX_DEPTH, MAX_FURTHER_BYTES, ROOM_BYTES};
+use super::part::MAX_LINE_BYTES;
 use super::*;
+use crate::call::Call;
 
-const MOST: usize = 1000;
+const MAX: usize = 1000;
 
 /// How much is kept of a string that is cut.
 const KEPT: usize = 48;
 
 const LIMITS: Limits = Limits {
-    max_string_bytes: MOST,
+    max_string_bytes: MAX,
     cut_bytes: KEPT,
 };
 
-/// Everything that arrives in such pieces, up to what is malformed.
+/// Returns everything that is read from such pieces, up to the first error.
 fn cut(pieces: &[&[u8]]) -> Vec<String> {
     let (mut incoming, mut cut) = (Incoming::new(LIMITS), Vec::new());
     for piece in pieces {
@@ -56,7 +59,7 @@ fn every_kind_of_reply_is_read_and_of_an_error_its_code() {
 }
 
 #[test]
-fn what_no_redis_sends_is_refused_as_soon_as_it_is_seen() {
+fn bytes_that_no_redis_sends_are_refused_at_once() {
     for garbage in [
         &b"HTTP/1.1 400 Bad Request\r\n"[..],
         b"SSH-2.0-",
@@ -73,14 +76,14 @@ fn what_no_redis_sends_is_refused_as_soon_as_it_is_seen() {
     ] {
         assert_eq!(cut(&[garbage]), ["malformed"], "{garbage:?}");
     }
-    let deep = b"*1\r\n".repeat(DEEPEST + 1);
+    let deep = b"*1\r\n".repeat(MAX_DEPTH + 1);
     assert_eq!(cut(&[&deep, b":1\r\n"]), ["malformed"]);
-    let endless = vec![b'+'; LONGEST_LINE + 2];
+    let endless = vec![b'+'; MAX_LINE_BYTES + 2];
     assert_eq!(cut(&[&endless]), ["malformed"]);
 }
 
 #[test]
-fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
+fn a_string_that_is_too_large_is_cut_to_its_beginning() {
     let begins = format!("V{}", "0".repeat(KEPT - 1));
     let large = |mark: char, length: usize| {
         let string = format!("{begins}{}", "x".repeat(length - KEPT));
@@ -91,10 +94,10 @@ fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
         cut(&pieces)
     };
     let told = format!("Cut(b\"{begins}\")");
-    let mut alone = large('$', MOST + 1);
+    let mut alone = large('$', MAX + 1);
     alone.extend(b":1\r\n");
     let mut among = b"*3\r\n$1\r\na\r\n".to_vec();
-    among.extend(large('=', MOST + 4000));
+    among.extend(large('=', MAX + 4000));
     among.extend(b":2\r\n:3\r\n");
     for size in [1, 7, 100, 1001, 100_000] {
         let expected = [format!("Reply({told})"), "Reply(Int(1))".to_owned()];
@@ -105,10 +108,10 @@ fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
             [all, "Reply(Int(3))".to_owned()],
             "{size}"
         );
-        let whole = cut_as(&large('$', MOST), size);
+        let whole = cut_as(&large('$', MAX), size);
         assert!(whole[0].starts_with("Reply(Bytes("), "{whole:?}");
     }
-    // Before it has arrived: whoever waits goes on, and nothing is kept.
+    // Its reader goes on before all of it has arrived, and the rest is not kept.
     let mut incoming = Incoming::new(LIMITS);
     incoming.room().extend_from_slice(b"$300000000\r\n");
     incoming.room().extend_from_slice(begins.as_bytes());
@@ -119,7 +122,7 @@ fn a_string_that_is_too_large_is_known_by_its_beginning_alone() {
     for _ in 0..100 {
         incoming.room().extend_from_slice(&[b'x'; 8192]);
         assert!(matches!(incoming.next_sent(), Ok(None)));
-        assert!(incoming.arrived.capacity() < 4 * ROOM.0);
+        assert!(incoming.buffered().1 < 4 * ROOM_BYTES.0);
     }
 }
 
@@ -144,9 +147,9 @@ fn a_reply_that_does_not_end_is_malformed() {
     for piece in pieces {
         incoming.room().extend_from_slice(piece);
         assert!(matches!(incoming.next_sent(), Ok(None)));
-        longest = longest.max(incoming.arrived.len());
+        longest = longest.max(incoming.buffered().0);
     }
-    assert!(longest < MOST_BESIDE + 16 * 1024 * 1024, "{longest}");
+    assert!(longest < MAX_FURTHER_BYTES + 16 * 1024 * 1024, "{longest}");
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn a_call_is_an_array_of_its_words() {
 
 proptest! {
     #[test]
-    fn replies_are_the_same_in_however_many_pieces_they_arrive(cuts: Vec<usize>) {
+    fn replies_do_not_depend_on_how_they_are_cut(cuts: Vec<usize>) {
         let mut at: Vec<usize> = cuts.iter().map(|cut| cut % MANY.len()).collect();
         at.extend([0, MANY.len()]);
         at.sort_unstable();

@@ -59,7 +59,7 @@ impl CacheConfig {
 fn allowed(problem: UrlError) -> String {
     match problem {
         UrlError::Query => format!(
-            "{problem}: such options are settings of their own (REDIS_SOCKET_TIMEOUT, \
+            "{problem}: such options are separate settings (REDIS_SOCKET_TIMEOUT, \
              REDIS_TLS_CA, ...)"
         ),
         UrlError::Fragment => {

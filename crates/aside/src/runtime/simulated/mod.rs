@@ -1,7 +1,7 @@
 //! The simulated machine: clocks, a network, and processes that stop and die.
 //!
 //! In tests the library asks this module instead of the machine: `clock` for
-//! the time, `task` for a task, `redis/connection` for a connection. Everything
+//! the time, `task` for a task, `redis/endpoint` for a connection. Everything
 //! is deterministic, including the order in which waiters wake.
 //!
 //! All state is per thread. A world runs on one thread, so it does not disturb

@@ -1,0 +1,252 @@
+//! The promises of a connection, with a server at the other end of a pipe.
+
+use std::sync::Arc;
+
+use aside_redis::resp::{Incoming, Sent};
+use aside_redis::{Call, Connection, Error, Event, Introduction, Limits, Secret, WireReply};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+
+/// The server's end.
+struct Server {
+    stream: DuplexStream,
+    incoming: Incoming,
+}
+
+impl Server {
+    /// Returns the words of the next call.
+    async fn call(&mut self) -> Vec<Bytes> {
+        loop {
+            if let Some(sent) = self.incoming.next_sent().unwrap() {
+                return sent.into_words().unwrap();
+            }
+            let read = self.stream.read_buf(self.incoming.room()).await.unwrap();
+            assert!(read > 0, "the client hung up");
+        }
+    }
+
+    async fn send(&mut self, sent: &[Sent]) {
+        let mut bytes = Vec::new();
+        sent.iter().for_each(|sent| sent.write(&mut bytes));
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    /// Returns once the client has hung up.
+    async fn wait_until_left(mut self) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).await.unwrap();
+    }
+}
+
+/// The events of a connection, in order.
+type Events = Arc<Mutex<Vec<String>>>;
+
+fn connected() -> (Connection, JoinHandle<()>, Events, Server) {
+    let (stream, server) = tokio::io::duplex(1 << 16);
+    let events = Events::default();
+    let heard = Arc::clone(&events);
+    let limits = Limits {
+        max_string_bytes: 1000,
+        cut_bytes: 4,
+    };
+    let (connection, driver) = Connection::new(Box::new(stream), limits, move |event| {
+        heard.lock().push(match event {
+            Event::Message(text) => text.to_owned(),
+            Event::Disconnected => "disconnected".to_owned(),
+        });
+    });
+    let server = Server {
+        stream: server,
+        incoming: Incoming::new(Limits::default()),
+    };
+    (connection, tokio::spawn(driver), events, server)
+}
+
+fn string(text: &str) -> WireReply {
+    WireReply::Bytes(text.to_owned().into())
+}
+
+fn ok() -> Sent {
+    Sent::Reply(WireReply::Text("OK".to_owned()))
+}
+
+fn error(line: &str) -> Sent {
+    Sent::Reply(WireReply::Error(line.to_owned()))
+}
+
+fn message(text: &str) -> Sent {
+    Sent::Push(["message", "channel", text].map(string).to_vec())
+}
+
+fn ping() -> Call<'static> {
+    Call::command("PING")
+}
+
+#[tokio::test]
+async fn a_message_is_applied_before_the_reply_behind_it() {
+    let (connection, _, events, mut server) = connected();
+    let serve = async {
+        for turn in 0..100 {
+            server.call().await;
+            server.send(&[message(&turn.to_string()), ok()]).await;
+        }
+    };
+    let ask = async {
+        for turn in 0..100 {
+            connection.call(&[ping()]).await.unwrap();
+            assert_eq!(events.lock().len(), turn + 1);
+        }
+    };
+    tokio::join!(serve, ask);
+}
+
+#[tokio::test]
+async fn calls_of_many_tasks_get_their_own_replies() {
+    let (connection, _, _, mut server) = connected();
+    let connection = Arc::new(connection);
+    tokio::spawn(async move {
+        loop {
+            let word = server.call().await.pop().unwrap();
+            server.send(&[Sent::Reply(WireReply::Bytes(word))]).await;
+        }
+    });
+    let tasks: Vec<_> = (0..50)
+        .map(|task| {
+            let connection = Arc::clone(&connection);
+            tokio::spawn(async move {
+                for turn in 0..20 {
+                    let text = format!("{task} {turn}");
+                    let echo = || Call::command("ECHO").text(&text);
+                    let replies = connection.call(&[echo(), echo()]).await.unwrap();
+                    assert_eq!(replies, [string(&text), string(&text)]);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_loss_is_reported_before_the_calls_on_it_fail() {
+    let (connection, driver, events, mut server) = connected();
+    let lost = async {
+        let lost = connection.call(&[ping()]).await.unwrap_err();
+        assert_eq!(lost, Error::Lost);
+        assert_eq!(*events.lock(), ["disconnected"]);
+    };
+    let hang_up = async {
+        server.call().await;
+        drop(server);
+    };
+    tokio::join!(lost, hang_up);
+    driver.await.unwrap();
+    let sent_too_late = connection.call(&[ping()]).await;
+    assert_eq!(sent_too_late, Err(Error::Lost));
+    assert!(connection.end(), "a call was under way");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_with_an_error_is_quoted() {
+    let (connection, _, _, mut server) = connected();
+    let refuse = async {
+        server.call().await;
+        server
+            .send(&[error("ERR max number of clients reached")])
+            .await;
+        drop(server);
+    };
+    let introduction = Introduction {
+        username: None,
+        password: None,
+        db: 0,
+        library: ["test", "1"],
+    };
+    let (refused, ()) = tokio::join!(connection.introduce(&introduction), refuse);
+    let code = "ERR".to_owned();
+    assert_eq!(refused.unwrap_err(), Error::HungUp { code });
+}
+
+#[tokio::test]
+async fn an_introduction_is_one_pipeline() {
+    let (connection, _, _, mut server) = connected();
+    let [user, password] = ["app", "s3cret"].map(Secret::new);
+    let introduction = Introduction {
+        username: Some(&user),
+        password: Some(&password),
+        db: 7,
+        library: ["test", "1"],
+    };
+    let serve = async {
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            let words = server.call().await;
+            calls.push(words.join(&b' '));
+        }
+        assert_eq!(calls[0], b"HELLO 3 AUTH app s3cret");
+        assert_eq!(calls[1], b"SELECT 7");
+        assert_eq!(calls[2], b"CLIENT SETINFO LIB-NAME test");
+        assert_eq!(calls[3], b"CLIENT SETINFO LIB-VER 1");
+        let hello = [string("mode"), string("cluster")];
+        let hello = Sent::Reply(WireReply::Array(hello.to_vec()));
+        server.send(&[hello, error("ERR no"), ok(), ok()]).await;
+    };
+    let (refused, ()) = tokio::join!(connection.introduce(&introduction), serve);
+    let (code, mode) = ("ERR".to_owned(), "cluster".to_owned());
+    assert_eq!(refused.unwrap_err(), Error::NotSelected { code, mode });
+}
+
+#[tokio::test]
+async fn a_dropped_connection_ends_its_driver_and_its_stream() {
+    let (connection, driver, events, mut server) = connected();
+    let calls = [ping()];
+    let asked = connection.call(&calls);
+    tokio::select! {
+        biased;
+        _ = asked => panic!("there is no reply"),
+        _ = server.call() => {}
+    }
+    drop(connection);
+    driver.await.unwrap();
+    server.wait_until_left().await;
+    assert_eq!(*events.lock(), ["disconnected"]);
+}
+
+#[tokio::test]
+async fn a_dropped_driver_ends_its_connection() {
+    let (connection, driver, _, server) = connected();
+    driver.abort();
+    assert_eq!(connection.call(&[ping()]).await, Err(Error::Lost));
+    assert!(driver.await.unwrap_err().is_cancelled());
+    server.wait_until_left().await;
+}
+
+#[tokio::test]
+async fn a_reply_without_a_call_ends_the_connection() {
+    let (connection, driver, _, mut server) = connected();
+    server.send(&[ok()]).await;
+    driver.await.unwrap();
+    assert_eq!(connection.call(&[ping()]).await, Err(Error::Lost));
+}
+
+#[tokio::test]
+async fn a_subscription_is_confirmed_by_a_push() {
+    let (connection, _, events, mut server) = connected();
+    let serve = async {
+        assert_eq!(server.call().await.join(&b' '), b"SUBSCRIBE news");
+        let mut confirmed = ["subscribe", "news"].map(string).to_vec();
+        confirmed.push(WireReply::Int(1));
+        server.send(&[Sent::Push(confirmed)]).await;
+        server.call().await;
+        server.send(&[message(&"x".repeat(2000)), ok()]).await;
+    };
+    let ask = async {
+        connection.subscribe("news").await.unwrap();
+        connection.call(&[ping()]).await.unwrap();
+    };
+    tokio::join!(serve, ask);
+    assert_eq!(*events.lock(), [""], "a message that is too long");
+}
