@@ -72,3 +72,6 @@ impl Sent {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod fuzz;

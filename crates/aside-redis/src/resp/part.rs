@@ -36,11 +36,14 @@ impl Part {
         let Some((mark, rest)) = bytes.get(begin..).and_then(<[u8]>::split_first) else {
             return Ok(None);
         };
-        let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
-            let plausible = rest.len() < MAX_LINE_BYTES && b"+-:_,#($=!*~>%".contains(mark);
+        // No further than a line may be long, so that it does not matter how much
+        // of a longer one has arrived.
+        let line = &rest[..rest.len().min(MAX_LINE_BYTES)];
+        let Some(length) = line.iter().position(|byte| *byte == b'\n') else {
+            let plausible = line.len() < MAX_LINE_BYTES && b"+-:_,#($=!*~>%".contains(mark);
             return if plausible { Ok(None) } else { Err(Malformed) };
         };
-        let Some((b'\r', text)) = rest[..length].split_last() else {
+        let Some((b'\r', text)) = line[..length].split_last() else {
             return Err(Malformed);
         };
         let after = begin + length + 2;
