@@ -344,7 +344,7 @@ const LONGER: &[(&str, &str)] = &[
     ("aside/src/conformance/model.rs", "run"),
     ("aside/src/memory/mod.rs", "run"),
     ("aside/src/protocol/commands/mod.rs", "encode_one"),
-    ("aside/src/simulation/server.rs", "scripted"),
+    ("aside/src/simulation/commands.rs", "scripted"),
     // One sentence for each problem.
     ("aside-testkit/src/entity/problem.rs", "fmt"),
 ];

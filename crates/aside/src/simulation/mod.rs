@@ -9,6 +9,7 @@
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
 //! --ignored --nocapture` shows one world.
 
+mod commands;
 mod server;
 mod network;
 mod hero;
