@@ -41,8 +41,9 @@
 //!   lagging one that is asked by the audit is older than the fill: by its
 //!   version, or because the second answer differs from the first, and that
 //!   is let go; one that lags longer than the delay is found, and rightly.
-//! - **Stale on purpose.** No strategy can ask for it yet. Such an answer would
-//!   be no hit, and only hits are sampled.
+//! - **Stale-if-error.** A value that a strategy allows to be stale
+//!   (`CacheStrategy::stale_if_error`) has no fill, and only hits of a fill are
+//!   sampled.
 //! - **Faults.** A failover, or a write that only the journal knows, excuses
 //!   an old value for H, or P + H. It is counted at 100 ms, which is what that
 //!   series is for, and forgiven before it is logged. Without a journal nothing
