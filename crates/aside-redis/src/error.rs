@@ -1,4 +1,4 @@
-//! Why a connection cannot be used.
+//! Connection failures.
 
 use std::io;
 

@@ -1,8 +1,8 @@
-//! Why Redis cannot be used, in words that say what to do next.
+//! Connection failures, with advice for the operator.
 
 use aside_redis::printable;
 
-/// There is no connection to use; the text holds no secret.
+/// No connection can be used; the text contains no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct Broken {
@@ -18,7 +18,7 @@ impl Broken {
         }
     }
 
-    /// The server is there, and cannot be used as it is.
+    /// Creates an error for a server that is up but unusable.
     pub(crate) fn refused(reason: &str) -> Self {
         Self {
             refused: true,
@@ -26,7 +26,7 @@ impl Broken {
         }
     }
 
-    /// Returns true if the server is there, and cannot be used as it is.
+    /// Returns true if the server is up but unusable.
     pub(crate) fn is_refusal(&self) -> bool {
         self.refused
     }

@@ -1,4 +1,4 @@
-//! The server of a configuration, and how a connection to it is opened.
+//! The configured server, and opening connections to it.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::redis::broken::Broken;
 use crate::redis::server;
 use crate::runtime::task;
 
-/// What a server says beside values is not larger: its INFO, a page of keys, a
-/// message.
+/// The size limit of replies other than values: INFO, a page of keys, a message.
 const MIN_STRING_BYTES: usize = 1024 * 1024;
 
 /// Where and how to connect.
@@ -24,7 +23,7 @@ pub(crate) struct Endpoint {
     pub(crate) target: Target,
     pub(crate) tls: Tls,
     pub(crate) connect_timeout: Duration,
-    /// The largest value that is of use.
+    /// The largest usable value.
     pub(crate) max_value_bytes: usize,
     pub(crate) authentication: Authentication,
 }

@@ -1,5 +1,6 @@
-//! The shared tier on a server: the pool of connections that ask, and the one
-//! connection that hears invalidations and proves that none was missed.
+//! The shared tier on a server: a pool of connections for commands, and the
+//! watcher's connection, which receives invalidations and proves that none was
+//! missed.
 
 pub(crate) mod broken;
 pub(crate) mod server;

@@ -1,4 +1,4 @@
-//! What a server says of itself, in answer to HELLO and INFO, and by refusing.
+//! Facts about a server: its replies to HELLO, INFO and TIME, and its errors.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::redis::broken::Broken;
 use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, advice, refusal};
 
-/// One field of an answer to INFO; empty where there is none.
+/// Returns one field of a reply to INFO; empty if there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
     let text = match answer {
         WireReply::Text(text) => Cow::from(text),
@@ -21,25 +21,26 @@ pub(crate) fn field(answer: &WireReply, name: &str) -> String {
     value.unwrap_or_default().trim().to_owned()
 }
 
-/// The call that asks for the part of INFO that [`tag`] reads.
+/// Returns the call for the part of INFO that [`tag`] parses.
 pub(crate) fn info_replication() -> Call<'static> {
     Call::command("INFO").text("replication")
 }
 
-/// The tag of the history that a server is in; zero where it does not say.
+/// Returns the server's history; zero if it reports none.
 ///
-/// A `master_replid` is 40 random hex digits, drawn anew whenever a server
-/// starts or is promoted. A run id would not do: a primary that is demoted
-/// and promoted again keeps it, and may have lost writes in between.
+/// A `master_replid` consists of 40 random hex digits, drawn whenever a server
+/// starts or is promoted. Failover. A run id would not do, because a primary
+/// that is demoted and promoted again keeps it, and may have lost writes in
+/// between.
 pub(crate) fn tag(answer: &WireReply) -> u64 {
     match &*field(answer, "master_replid") {
         "" => 0,
-        // Never zero, which stands for a history that is not known.
+        // Never zero, which means an unknown history.
         id => xxh3_64(id.as_bytes()).max(1),
     }
 }
 
-/// What time a server has, in milliseconds, by its answer to TIME.
+/// Returns the server's time in milliseconds, from its reply to TIME.
 pub(crate) fn millis(answer: &WireReply) -> Option<u64> {
     let WireReply::Array(parts) = answer else {
         return None;
@@ -56,10 +57,10 @@ pub(crate) fn millis(answer: &WireReply) -> Option<u64> {
         .checked_add(number(micros)? / 1000)
 }
 
-/// Why a server cannot be used that says of itself that it is in this mode.
+/// Returns why a server in this mode cannot be used.
 ///
-/// In cluster mode single keys work, and a script over several is refused: a
-/// server that is half usable would leave old values with other instances.
+/// In cluster mode single keys work, but scripts on several keys are refused. A
+/// partially usable server would leave old values with other instances.
 pub(crate) fn unusable(mode: &str) -> Option<Broken> {
     match mode {
         "cluster" => Some(Broken::refused(CLUSTER)),
@@ -68,7 +69,7 @@ pub(crate) fn unusable(mode: &str) -> Option<Broken> {
     }
 }
 
-/// Returns the mode that a server is in by its reply to INFO.
+/// Returns the server's mode, from its reply to INFO.
 pub(crate) fn mode_by_info(answer: &WireReply) -> String {
     match &*field(answer, "cluster_enabled") {
         "1" => "cluster".to_owned(),
@@ -80,11 +81,11 @@ impl From<Error> for Broken {
     fn from(error: Error) -> Self {
         let said = error.to_string();
         match error {
-            Error::HungUp { code } if code == "ERR" => Self::because(&format!(
-                "{said}: it may have as many clients as its maxclients allows"
-            )),
+            Error::HungUp { code } if code == "ERR" => {
+                Self::because(&format!("{said}: it may have reached its maxclients"))
+            }
             Error::NotGreeted => {
-                Self::because(&format!("the connection was closed in answer {HELLO}"))
+                Self::because(&format!("the connection was closed in reply {HELLO}"))
             }
             Error::Refused {
                 command: "HELLO",
@@ -104,11 +105,11 @@ impl From<Error> for Broken {
     }
 }
 
-/// Why there is no answer to INFO.
+/// Returns the error for a missing reply to INFO.
 pub(crate) fn refused_info(answer: Option<&WireReply>) -> Broken {
     let code = match answer {
         Some(WireReply::Error(code)) => code,
-        _ => "nothing of use",
+        _ => "nothing usable",
     };
     Broken::refused(&refusal("INFO", code))
 }

@@ -1,10 +1,10 @@
-//! The ways between the processes and the server.
+//! The network between processes and server.
 //!
-//! A connection is a stream, as TCP gives one: what is sent arrives in order
-//! or not at all, each part after a delay of its own, and what has left its
-//! sender may still arrive when that has hung up, or has died. A way that is
-//! stalled delivers later; one that loses takes every connection along that
-//! sends meanwhile, since a stream has no holes.
+//! A connection is a stream like TCP: sent bytes arrive in order or not at all,
+//! each part after a separate delay. Bytes that have left their sender may
+//! arrive even after it has hung up or died. A stalled path delivers later. A
+//! lossy path breaks every connection that sends meanwhile, because a stream
+//! has no gaps.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ use super::server::{Push, Server};
 use super::{INSTANCES, Trace};
 use crate::runtime::simulated::{Connecting, Process, watch};
 
-/// More than a connection ever has under way.
+/// More than the bytes in transit on any connection.
 const BUFFER: usize = 1 << 20;
 
 const LIMITS: Limits = Limits {
@@ -36,12 +36,12 @@ const LIMITS: Limits = Limits {
     cut_bytes: 0,
 };
 
-/// How long things take, mostly and sometimes, in milliseconds.
+/// Durations in milliseconds: usual and occasional ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) mostly: u64,
     pub(super) sometimes: u64,
-    /// How often it is sometimes, in hundredths.
+    /// How often the occasional one is drawn, in percent.
     pub(super) how_often: u32,
 }
 
@@ -56,17 +56,17 @@ impl Pace {
     }
 }
 
-/// How one direction of a way is.
+/// The state of one direction of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     Open,
     /// Nothing arrives until it is open again.
     Stalled,
-    /// What is sent is lost.
+    /// Sent bytes are lost.
     Loses,
 }
 
-/// How the way of one instance is.
+/// The path of one instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
     pub(super) to_server: Passage,
@@ -79,14 +79,14 @@ pub(super) struct Way {
 pub(super) struct Network {
     server: Arc<Server>,
     ways: Vec<watch::Sender<Way>>,
-    /// Whether there is a server to connect to.
+    /// True if a server is up.
     up: Mutex<bool>,
     rng: Mutex<Rng>,
     connections: Mutex<BTreeMap<u64, Open>>,
     trace: Trace,
 }
 
-/// One connection, as the network sees it.
+/// One connection, from the network's side.
 struct Open {
     place: usize,
     listens: bool,
@@ -94,7 +94,7 @@ struct Open {
     hang_up: Arc<Notify>,
 }
 
-/// What is on its way to a client.
+/// Bytes in transit to a client.
 #[derive(Clone)]
 struct Outbound(mpsc::UnboundedSender<(Instant, Vec<u8>)>);
 
@@ -122,7 +122,7 @@ impl Network {
         })
     }
 
-    /// Changes the way of one instance.
+    /// Changes the path of one instance.
     pub(super) fn change(&self, place: usize, change: impl FnOnce(&mut Way)) {
         self.ways[place].send_modify(change);
     }
@@ -168,8 +168,8 @@ impl Network {
         client
     }
 
-    /// Ends connections of one instance: all, or the one that hears messages.
-    /// What has left it still arrives, where `late`.
+    /// Cuts connections of one instance: all, or only the one that receives
+    /// messages. If `late`, bytes that have left it still arrive.
     pub(super) fn cut(&self, place: usize, only_listening: bool, late: bool) {
         let mut connections = self.connections.lock();
         connections.retain(|number, open| {
@@ -186,7 +186,7 @@ impl Network {
         });
     }
 
-    /// The server is gone, and whatever was under way.
+    /// Drops all connections and bytes in transit, because the server died.
     pub(super) fn server_died(&self) {
         *self.up.lock() = false;
         for (_, open) in std::mem::take(&mut *self.connections.lock()) {
@@ -207,7 +207,7 @@ impl Network {
         }
     }
 
-    /// Whether something that is sent now arrives, and not before it does.
+    /// Waits until bytes sent now arrive. Returns false if they are lost.
     async fn passes(&self, place: usize, direction: impl Fn(&Way) -> Passage) -> bool {
         let mut way = self.ways[place].subscribe();
         let moved = way.wait_for(|way| direction(way) != Passage::Stalled).await;
@@ -239,7 +239,7 @@ impl Network {
                 let words = call.into_words().expect("a call is an array of strings");
                 self.server.running().await;
                 self.execute(number, place, &words, &outbound);
-                // Those of others come in between.
+                // Other clients' commands may run in between.
                 if self.rng.lock().u8(..) < 32 {
                     self.delay(pace).await;
                 }
@@ -264,7 +264,7 @@ impl Network {
             self.server.publish();
         }
         self.send(self.ways[place].borrow().pace, out, &reply);
-        // Nothing is left where it was told ahead.
+        // Sends messages that were not sent ahead of the reply.
         self.server.publish();
     }
 

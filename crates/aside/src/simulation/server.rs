@@ -1,6 +1,6 @@
-//! A Redis of the world: the state is that of `memory://`, which the
-//! conformance suite holds to a real one; here it gets a wire, a history, and
-//! the ways in which a server forgets.
+//! A simulated Redis. Its state is a `memory://` tier, which the conformance
+//! suite compares with Redis. This module adds a protocol, a history, and ways
+//! to lose data.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,32 +18,32 @@ use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::{Op, Reply};
 use crate::runtime::simulated::{Rule, watch, without};
 
-/// Far more than a world writes.
+/// Far more than a run writes.
 const LIMIT_BYTES: usize = 1 << 24;
 
-/// Sends to one client what it did not ask for.
+/// Sends a push to one client.
 pub(super) type Push = Box<dyn Fn(&Sent) + Send + Sync>;
 
 pub(super) struct Server {
     memory: Arc<MemoryTier>,
     _subscription: Subscription,
-    /// What the operation that runs now has published.
+    /// The messages published by the current operation.
     published: Arc<Mutex<Vec<String>>>,
-    /// False while its process is stopped.
+    /// False while its process is suspended.
     runs: watch::Sender<bool>,
-    /// Whether who listens where they publish is told ahead of the reply, as before
-    /// Redis 7.2, or behind it.
+    /// True if a message precedes the reply on its publisher's connection, as
+    /// before Redis 7.2; otherwise it follows.
     tells_ahead: bool,
     state: Mutex<State>,
     trace: Trace,
 }
 
 struct State {
-    /// Which history it is in; a new one with every start.
+    /// The current history; each start begins a new one.
     history: u64,
     knows_scripts: bool,
     subscribers: BTreeMap<u64, Push>,
-    /// What it goes back to when it dies, oldest first.
+    /// The states to restore at a crash, oldest first.
     saved: Vec<Snapshot>,
 }
 
@@ -71,7 +71,7 @@ impl Server {
         })
     }
 
-    /// Waits while the server is stopped.
+    /// Waits while the server is suspended.
     pub(super) async fn running(&self) {
         let _ = self.runs.subscribe().wait_for(|runs| *runs).await;
     }
@@ -84,13 +84,13 @@ impl Server {
         self.runs.send_replace(true);
     }
 
-    /// Keeps what it holds for the next time it dies.
+    /// Saves the state for the next crash.
     pub(super) fn save(&self) {
         self.state.lock().saved.push(self.memory.snapshot());
     }
 
-    /// Starts again, or is another that is promoted: with something that was
-    /// held `back` saves ago, or nothing, in a history of its own.
+    /// Restarts the server, or promotes another: with the state of `back` saves
+    /// ago, or empty, in a new history.
     pub(super) fn begin_history(&self, back: Option<usize>) {
         let mut state = self.state.lock();
         let saved = state.saved.len();
@@ -107,7 +107,7 @@ impl Server {
         self.state.lock().knows_scripts = false;
     }
 
-    /// Forgets one key, whatever it holds.
+    /// Removes one key, in any state.
     pub(super) fn evict(&self, key: &str) {
         let _ = self.memory.run(&Op::Delete { key: Key::new(key) });
     }
@@ -116,7 +116,7 @@ impl Server {
         self.memory.forget_epochs();
     }
 
-    /// Forgets everything, and stays in its history.
+    /// Removes all keys without a new history.
     pub(super) fn flush(&self) {
         let empty = self.state.lock().saved[0].clone();
         self.memory.restore(empty);
@@ -126,7 +126,7 @@ impl Server {
         self.state.lock().subscribers.remove(&connection);
     }
 
-    /// Runs one command of a connection; what it answers.
+    /// Runs one command of a connection. Returns the reply.
     pub(super) fn execute(
         &self,
         connection: u64,
@@ -206,7 +206,7 @@ impl Server {
         self.tells_ahead
     }
 
-    /// Sends what was published, as one message.
+    /// Sends the published messages as one.
     pub(super) fn publish(&self) {
         let lines = std::mem::take(&mut *self.published.lock());
         if lines.is_empty() || without(Rule::Messages) {
@@ -221,7 +221,7 @@ impl Server {
     }
 }
 
-/// Something as it is told, with bytes as the text they mostly are.
+/// Formats a value for the trace, with bytes as text.
 fn told(what: &impl std::fmt::Debug) -> String {
     let mut told = String::new();
     let debug = format!("{what:?}");

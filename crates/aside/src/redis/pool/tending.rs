@@ -1,4 +1,4 @@
-//! Keeping one connection open, for as long as somebody runs that.
+//! Keeping one connection open.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,14 +16,14 @@ use crate::trust::link::{Link, Suspicion};
 use crate::trust::refusal::REPLICA;
 use crate::trust::refusal::refusal;
 
-/// The shortest and the longest pause between two attempts to connect.
+/// The range of the pause between two attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
-/// How long a connection may carry nothing before it is asked something. The
-/// shortest idle time that a server can be told is a second.
+/// How long a connection may be idle before it is checked. The shortest idle
+/// timeout of a server is a second.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A lane's connection that somebody looks after; without them it ends.
+/// A lane's connection under supervision; it ends when dropped.
 pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Connection>);
 
 impl Drop for Tended<'_> {
@@ -32,7 +32,7 @@ impl Drop for Tended<'_> {
     }
 }
 
-/// Keeps one lane open for as long as it is run.
+/// Keeps one lane open while it is polled.
 pub(crate) async fn keep_open(
     lane: Arc<LaneState>,
     endpoint: Endpoint,
@@ -60,7 +60,7 @@ pub(crate) async fn keep_open(
             }
             let tag = tokio::time::timeout(socket_timeout, ask_tag(&wire))
                 .await
-                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
+                .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
             if !agree(&link, tag, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
@@ -74,12 +74,12 @@ pub(crate) async fn keep_open(
                 lane.answers(&wire, tag);
                 let left = stay_with(&tended, &link, &gone, socket_timeout).await;
                 drop(tended);
-                // A call without a reply may have been a quarantine, so it makes
-                // the link suspect. Where none was under way nothing is of
-                // unknown fate: messages come on the watcher's connection, which
-                // proves them by itself, and whether the same server answers in
-                // the same history is asked again before the next call. So a
-                // server, or a box in between, may close what is idle.
+                // A call without a reply may have been a quarantine, so it
+                // makes the link suspect. If none was in progress, no outcome
+                // is unknown: messages arrive on the watcher's connection,
+                // which has its own proofs, and the server's history is checked
+                // again before the next call. So a server, or a middlebox, may
+                // close an idle connection.
                 if wire.end() || left == Left::GivenUp {
                     link.suspect(&Suspicion::Disconnected);
                 } else if PAUSE.1 < begun.elapsed() {
@@ -89,15 +89,15 @@ pub(crate) async fn keep_open(
             Err(error) if error.is_refusal() => link.cannot_connect(&error.to_string()),
             Err(error) => tracing::debug!(%error, "no connection to Redis"),
         }
-        // Jittered, so that many instances do not come back in step.
+        // With jitter, so that instances do not reconnect in step.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         pause = (pause * 2).min(PAUSE.1);
     }
 }
 
-/// Waits until the watcher's server is known to be in the history `tag`;
-/// false if it is in another one for as long as a connection may be silent.
-/// Meanwhile nothing of what either of them says is trusted.
+/// Waits until the watcher's server is known to be in the history `tag`.
+/// Returns false if it is in another one for as long as a connection may be
+/// silent. Meanwhile neither server is trusted.
 async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool {
     let mut tags = link.tags();
     if ![0, tag].contains(&*tags.borrow_and_update()) {
@@ -111,17 +111,17 @@ async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool
     }
 }
 
-/// Why a connection is left.
+/// The reason why supervision ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// It is gone.
+    /// The connection was lost.
     Gone,
     /// It was silent for too long, or leads to another server than the
     /// watcher's.
     GivenUp,
 }
 
-/// Looks after a connection until it is to be left.
+/// Supervises a connection until it ends or must be closed.
 async fn stay_with(
     Tended(lane, wire): &Tended<'_>,
     link: &Link,
@@ -135,11 +135,12 @@ async fn stay_with(
             biased;
             () = gone.notified() => return Left::Gone,
             () = lane.trouble() => {}
-            // The watcher's server is in another history than this one was:
-            // is it this server's own, or another server?
+            // The watcher's server is in another history than this
+            // connection's: either the same server changed it, or it is another
+            // server.
             _ = tags.wait_for(|tag| ![0, lane.tag.load(Ordering::Acquire)].contains(tag)) => {}
-            // Unasked, lest the server, or a box in between, close a
-            // connection that is merely idle.
+            // Sent so that the server, or a middlebox, does not close an idle
+            // connection.
             () = tokio::time::sleep(silence.min(IDLE)) => {
                 let before = std::mem::replace(&mut received, wire.received());
                 if before < received && asked.elapsed() < silence {
@@ -151,8 +152,8 @@ async fn stay_with(
             return Left::Gone;
         }
         asked = Instant::now();
-        // Where a reply is missing the server may be stopped: its connections
-        // live on, and it will answer all of this when it goes on.
+        // A server without replies may be suspended: its connections survive,
+        // and it will reply to all of this when it continues.
         let begun = Instant::now();
         let tag = tokio::select! {
             biased;
@@ -160,7 +161,7 @@ async fn stay_with(
             tag = tokio::time::timeout(silence, ask_tag(wire)) => tag.ok().and_then(Result::ok),
         };
         let Some(tag) = tag else {
-            tracing::debug!(silent_for = ?begun.elapsed(), "a connection to Redis is given up");
+            tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
         lane.tag.store(tag, Ordering::Release);
@@ -172,9 +173,10 @@ async fn stay_with(
     }
 }
 
-/// Asks a primary for the tag of its history.
+/// Queries the history of a primary.
 ///
-/// A replica names the same history as its primary, and is behind it.
+/// Replica reads. A replica has the same history as its primary, but lags
+/// behind it.
 pub(crate) async fn ask_tag(wire: &Connection) -> Result<u64, Broken> {
     match wire.call(&[server::info_replication()]).await?.first() {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
