@@ -62,6 +62,32 @@ impl<T> Answer<T> {
     }
 }
 
+/// Where a value came from, and how long it may be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Provenance {
+    pub(crate) tier: Tier,
+    pub(crate) bypass: Option<Bypass>,
+    /// When it was loaded from the database, in Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// How long it may still be kept; `None` if no tier keeps it.
+    pub(crate) ttl: Option<Duration>,
+    /// The fill that brought it; `None` if it was loaded by this read.
+    pub(crate) fill: Option<u64>,
+}
+
+impl Provenance {
+    /// Of a value that was loaded from the database at `loaded_at`.
+    pub(crate) fn source(loaded_at: i64, bypass: Option<Bypass>) -> Self {
+        Self {
+            tier: Tier::Source,
+            bypass,
+            loaded_at,
+            ttl: None,
+            fill: None,
+        }
+    }
+}
+
 /// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {

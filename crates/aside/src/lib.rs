@@ -149,6 +149,8 @@ pub use service::report::{
 };
 pub use service::{CacheService, Ttl};
 
+mod read;
+
 mod cached_repository;
 pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
 

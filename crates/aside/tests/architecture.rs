@@ -37,9 +37,6 @@ const ORDERED: &[&str] = &[
     "tale-generator",
 ];
 
-/// Folders of `aside` that still have a circle.
-const CIRCULAR: &[&str] = &["cached_repository"];
-
 /// Returns the root file of every crate, and of every test that is one.
 fn roots() -> Vec<PathBuf> {
     let mut roots = Vec::new();
@@ -118,9 +115,6 @@ impl Crate {
         let mut found = Vec::new();
         for path in paths(&fs::read_to_string(file).unwrap(), module) {
             let used = self.module_of(&path);
-            if CIRCULAR.contains(&module.first().map_or("", String::as_str)) {
-                continue;
-            }
             let same = module.iter().zip(&used).take_while(|(a, b)| a == b).count();
             let (Some(own), Some(other)) = (module.get(same), used.get(same)) else {
                 continue;

@@ -1,18 +1,7 @@
-//! A repository around a repository.
+//! The caching decorator: a [`Repository`] that wraps another one.
 
-mod lease;
-mod served;
-mod passing;
-mod shown;
-mod source;
-mod stale;
 mod statistics;
 mod warm_up;
-mod audit;
-mod batch;
-mod load;
-mod miss;
-mod read;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,16 +13,14 @@ use crate::answer::{Answer, Freshness};
 use crate::entity::lookup::Asked;
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
-use crate::insight::audit::Audit;
 use crate::insight::statistics::{Operation, Reason};
+use crate::read::ReadPath;
 use crate::repository::{Id, Index, Overloaded, Repository, Row};
 use crate::runtime::task;
 use crate::service::CacheService;
-use crate::tiers::Tiers;
-use crate::tiers::kind::{Kind, KindFlights};
 use crate::write::Write;
 
-/// A repository around a repository, with a cache in front.
+/// The caching decorator: a [`Repository`] that wraps another one.
 ///
 /// It has the inner repository's own error type, and no other: reads fail
 /// only when the source of truth fails, and writes only when it refuses them.
@@ -50,12 +37,7 @@ use crate::write::Write;
 /// such loads run. A write is a task of its own: it goes on to its end whether its
 /// future is polled, held back or dropped.
 pub struct CachedRepository<R: Repository> {
-    inner: Arc<R>,
-    cache: CacheService,
-    kind: Arc<Kind<R::Entity>>,
-    flights: Arc<KindFlights<R::Entity, R::Error>>,
-    /// Here as well as in the tiers: a hit looks whether there is one.
-    audit: Option<Arc<Audit>>,
+    read: ReadPath<R>,
 }
 
 /// What [`CachedRepository::invalidate`] makes every copy forget.
@@ -77,15 +59,8 @@ impl<R: Repository> CachedRepository<R> {
     /// of `[a-z0-9_-]+`, or is `aside`, which a hand-written `Entity` can bring
     /// about.
     pub fn new(inner: R, cache: &CacheService) -> Self {
-        let kind = cache.tiers().register::<R::Entity>(None);
-        let inner = Arc::new(inner);
-        shown::read_by(&kind, &inner);
         Self {
-            inner,
-            cache: cache.clone(),
-            flights: kind.flights(),
-            kind,
-            audit: cache.tiers().audit.clone(),
+            read: ReadPath::new(Arc::new(inner), cache, None),
         }
     }
 
@@ -94,27 +69,23 @@ impl<R: Repository> CachedRepository<R> {
     /// A repository that is built for each request keeps the kind's entries:
     /// see [`CacheStrategy`].
     #[must_use]
-    pub fn with_strategy(mut self, strategy: impl CacheStrategy<R::Entity>) -> Self {
-        self.kind = self.tiers().register(Some(Arc::new(strategy)));
-        self.flights = self.kind.flights();
-        shown::read_by(&self.kind, &self.inner);
-        self
+    pub fn with_strategy(self, strategy: impl CacheStrategy<R::Entity>) -> Self {
+        let ReadPath { source, cache, .. } = self.read;
+        Self {
+            read: ReadPath::new(source, &cache, Some(Arc::new(strategy))),
+        }
     }
 
     /// The repository behind the cache.
     #[must_use]
     pub fn source(&self) -> &R {
-        &self.inner
+        &self.read.source
     }
 
     /// The service that caches.
     #[must_use]
     pub fn cache(&self) -> &CacheService {
-        &self.cache
-    }
-
-    fn tiers(&self) -> &Arc<Tiers> {
-        self.cache.tiers()
+        &self.read.cache
     }
 
     /// The row with this id, as fresh as asked for, and how it was answered.
@@ -126,10 +97,11 @@ impl<R: Repository> CachedRepository<R> {
         id: &Id<R>,
         freshness: Freshness,
     ) -> Result<Answer<Option<Row<R>>>, R::Error> {
-        let served = self
+        let result = self
+            .read
             .read(Asked::Id(id), Operation::FindById, freshness)
             .await?;
-        Ok(served.into_answer().map(|found| found.into_row()))
+        Ok(result.into_answer().map(|found| found.into_row()))
     }
 
     /// One list, as fresh as asked for, and how it was answered.
@@ -141,10 +113,11 @@ impl<R: Repository> CachedRepository<R> {
         index: &Index<R>,
         freshness: Freshness,
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
-        let served = self
+        let result = self
+            .read
             .read(Asked::Index(index), Operation::FindBy, freshness)
             .await?;
-        Ok(served.into_answer().map(|found| found.into_list()))
+        Ok(result.into_answer().map(|found| found.into_list()))
     }
 
     /// The list of all, as fresh as asked for, and how it was answered.
@@ -155,8 +128,11 @@ impl<R: Repository> CachedRepository<R> {
         &self,
         freshness: Freshness,
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
-        let served = self.read(Asked::All, Operation::ListAll, freshness).await?;
-        Ok(served.into_answer().map(|found| found.into_list()))
+        let result = self
+            .read
+            .read(Asked::All, Operation::ListAll, freshness)
+            .await?;
+        Ok(result.into_answer().map(|found| found.into_list()))
     }
 
     /// The one row that has this value of a unique index.
@@ -178,22 +154,24 @@ impl<R: Repository> CachedRepository<R> {
     /// meanwhile comes from the database, and the keys are forgotten when
     /// Redis is back.
     pub async fn invalidate(&self, what: Forget<'_, R::Entity>) -> u64 {
-        let namespace = self.tiers().namespace();
+        let namespace = self.read.tiers().namespace();
         let forgotten = match what {
             Forget::Id(id) => {
-                self.cache
+                self.read
+                    .cache
                     .forget_key(&Asked::<R::Entity>::Id(id).key(namespace), Reason::Request)
                     .await
             }
             Forget::Index(index) => {
-                self.cache
+                self.read
+                    .cache
                     .forget_key(
                         &Asked::<R::Entity>::Index(index).key(namespace),
                         Reason::Request,
                     )
                     .await
             }
-            Forget::All => self.cache.forget_kind(R::Entity::KIND).await,
+            Forget::All => self.read.cache.forget_kind(R::Entity::KIND).await,
         };
         forgotten.keys
     }
@@ -208,10 +186,9 @@ impl<R: Repository> CachedRepository<R> {
         T: Send + 'static,
         F: Future<Output = (Result<T, R::Error>, Write)> + Send,
     {
-        let inner = Arc::clone(&self.inner);
-        // The one that was built last may be gone already.
-        shown::read_by(&self.kind, &self.inner);
-        let write = Write::of_repository(Arc::clone(self.tiers()));
+        let inner = Arc::clone(&self.read.source);
+        self.read.read_back();
+        let write = Write::of_repository(Arc::clone(self.read.tiers()));
         let writing = async move {
             let (result, write) = work(inner, write).await;
             write.ended(result.is_ok()).await;
@@ -226,28 +203,32 @@ impl<R: Repository> Repository for CachedRepository<R> {
     type Error = R::Error;
 
     async fn find_by_id(&self, id: &Id<R>) -> Result<Option<Row<R>>, R::Error> {
-        if let Some(row) = self.row_in_process(id, Operation::FindById) {
+        if let Some(row) = self.read.local_row(id, Operation::FindById) {
             return Ok(row);
         }
-        Ok(self.row_below(id).await?.found.into_row())
+        Ok(self.read.row_below(id).await?.found.into_row())
     }
 
     async fn find_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
-        self.read_many(ids).await
+        self.read.read_many(ids).await
     }
 
     async fn find_by(&self, index: &Index<R>) -> Result<Rows<R::Entity>, R::Error> {
-        let served = self.read(Asked::Index(index), Operation::FindBy, Freshness::Any);
-        Ok(served.await?.found.into_list())
+        let result = self
+            .read
+            .read(Asked::Index(index), Operation::FindBy, Freshness::Any);
+        Ok(result.await?.found.into_list())
     }
 
     async fn list_all(&self) -> Result<Rows<R::Entity>, R::Error> {
-        let served = self.read(Asked::All, Operation::ListAll, Freshness::Any);
-        Ok(served.await?.found.into_list())
+        let result = self
+            .read
+            .read(Asked::All, Operation::ListAll, Freshness::Any);
+        Ok(result.await?.found.into_list())
     }
 
     async fn save_in(&self, row: R::Entity, write: &mut Write) -> Result<Row<R>, R::Error> {
-        self.inner.save_in(row, write).await
+        self.read.source.save_in(row, write).await
     }
 
     async fn update_in(
@@ -255,15 +236,15 @@ impl<R: Repository> Repository for CachedRepository<R> {
         row: R::Entity,
         write: &mut Write,
     ) -> Result<Option<Row<R>>, R::Error> {
-        self.inner.update_in(row, write).await
+        self.read.source.update_in(row, write).await
     }
 
     async fn delete_in(&self, id: &Id<R>, write: &mut Write) -> Result<bool, R::Error> {
-        self.inner.delete_in(id, write).await
+        self.read.source.delete_in(id, write).await
     }
 
     fn overloaded(&self, why: Overloaded) -> R::Error {
-        self.inner.overloaded(why)
+        self.read.source.overloaded(why)
     }
 
     async fn save(&self, row: R::Entity) -> Result<Row<R>, R::Error> {
@@ -291,11 +272,7 @@ impl<R: Repository> Repository for CachedRepository<R> {
 impl<R: Repository> Clone for CachedRepository<R> {
     fn clone(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
-            cache: self.cache.clone(),
-            kind: Arc::clone(&self.kind),
-            flights: Arc::clone(&self.flights),
-            audit: self.audit.clone(),
+            read: self.read.clone(),
         }
     }
 }
@@ -305,7 +282,7 @@ impl<R: Repository> fmt::Debug for CachedRepository<R> {
         formatter
             .debug_struct("CachedRepository")
             .field("kind", &R::Entity::KIND)
-            .field("cache", &self.cache)
+            .field("cache", &self.read.cache)
             .finish_non_exhaustive()
     }
 }

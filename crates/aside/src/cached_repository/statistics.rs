@@ -22,12 +22,12 @@ impl<R: Repository> CachedRepository<R> {
     /// has of it is what [`CacheService::count_keys`](crate::CacheService::count_keys)
     /// says, which goes through all of them.
     pub async fn stats(&self) -> RepositoryStats {
-        let tiers = self.tiers();
+        let tiers = self.read.tiers();
         let kind = R::Entity::KIND;
         let all = entity::all_key(tiers.namespace(), kind);
         RepositoryStats {
-            reads: KindStats::of(kind, &*self.kind),
-            list_all_ttl: self.cache.ttl(all.as_str()).await.left(),
+            reads: KindStats::of(kind, &*self.read.kind),
+            list_all_ttl: self.read.cache.ttl(all.as_str()).await.left(),
         }
     }
 }

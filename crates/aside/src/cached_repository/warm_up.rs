@@ -63,6 +63,7 @@ impl<R: Repository> CachedRepository<R> {
         mut progress: impl FnMut(WarmedUp),
     ) -> Result<WarmedUp, R::Error> {
         let rows = self
+            .read
             .load(&Lookup::All, Operation::ListAll)
             .await?
             .into_list();
@@ -83,19 +84,21 @@ impl<R: Repository> CachedRepository<R> {
             total: ids.len() + lists.len() + of_all,
         };
         for batch in ids.chunks(how.batch.max(1)) {
-            self.read_many(batch).await?;
+            self.read.read_many(batch).await?;
             state.done += batch.len();
             progress(state);
             tokio::time::sleep(how.pause).await;
         }
         if of_all == 1 {
-            self.read(Asked::All, Operation::ListAll, Freshness::Any)
+            self.read
+                .read(Asked::All, Operation::ListAll, Freshness::Any)
                 .await?;
             state.done += 1;
             progress(state);
         }
         for (at, index) in lists.values().enumerate() {
-            self.read(Asked::Index(index), Operation::FindBy, Freshness::Any)
+            self.read
+                .read(Asked::Index(index), Operation::FindBy, Freshness::Any)
                 .await?;
             state.done += 1;
             if (at + 1) % how.batch.max(1) == 0 || at + 1 == lists.len() {

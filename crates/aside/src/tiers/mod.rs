@@ -16,8 +16,6 @@ mod register;
 mod shards;
 mod sweeps;
 
-pub(crate) use gather::Got;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

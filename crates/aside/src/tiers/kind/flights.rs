@@ -2,37 +2,20 @@
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Kind, Mark, Stored};
-use crate::answer::{Bypass, Tier};
+use super::{Cached, Kind, Mark};
+use crate::answer::Provenance;
 use crate::entity::Entity;
 use crate::entity::lookup::{Found, Keyed};
 use crate::local::flight::{Flights, Leader, Outcome};
 
 /// Flights of one kind whose loads fail with `X`.
-pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<Landed<E, X>>>;
+pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<FlightResult<E, X>>>;
 
-/// What a flight brings to all who share it.
-pub(crate) struct Landed<E, X> {
+/// What a flight brings to all readers that share it.
+pub(crate) struct FlightResult<E, X> {
     pub(crate) result: Result<Found<E>, Failed<X>>,
-    pub(crate) tier: Tier,
-    pub(crate) bypass: Option<Bypass>,
-    pub(crate) loaded_at: i64,
-    pub(crate) ttl: Option<Duration>,
-}
-
-impl<E, X> Landed<E, X> {
-    /// Found in Redis.
-    pub(crate) fn stored(stored: &Stored<E>) -> Self {
-        Self {
-            result: Ok(stored.found.clone()),
-            tier: Tier::Shared,
-            bypass: None,
-            loaded_at: stored.loaded_at,
-            ttl: Some(stored.ttl),
-        }
-    }
+    pub(crate) provenance: Provenance,
 }
 
 /// Why a load brought nothing.
@@ -64,11 +47,11 @@ pub(super) trait AnyFlights<E: Entity>: Send + Sync {
 
 /// A flight that a RELEASE leads; dropped, it leaves the lead to who waits.
 pub(super) trait Lead<E: Entity>: Send + Sync {
-    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark);
+    fn finish(self: Box<Self>, stored: &Cached<E>, mark: Mark);
 }
 
 struct Led<E: Entity, X> {
-    leader: Leader<Keyed<E>, Mark, Arc<Landed<E, X>>>,
+    leader: Leader<Keyed<E>, Mark, Arc<FlightResult<E, X>>>,
     step: u32,
 }
 
@@ -86,9 +69,9 @@ impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
 }
 
 impl<E: Entity, X: Send + Sync + 'static> Lead<E> for Led<E, X> {
-    fn finish(self: Box<Self>, stored: &Stored<E>, mark: Mark) {
+    fn finish(self: Box<Self>, stored: &Cached<E>, mark: Mark) {
         self.leader.finish(Outcome {
-            value: Arc::new(Landed::stored(stored)),
+            value: Arc::new(stored.flight_result()),
             step: self.step,
             shared_under: Some(mark),
         });

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::flights::Lead;
-use super::{Kind, Mark, Stored};
+use super::{Cached, Kind, Mark};
 use crate::entity::Entity;
 use crate::entity::lookup::Keyed;
 
@@ -19,7 +19,7 @@ use crate::entity::lookup::Keyed;
 pub(crate) struct Leaving<E: Entity> {
     kind: Arc<Kind<E>>,
     keyed: Keyed<E>,
-    stored: Stored<E>,
+    stored: Cached<E>,
     mark: Mark,
     flights: Vec<Box<dyn Lead<E>>>,
 }
@@ -30,7 +30,7 @@ impl<E: Entity> Kind<E> {
     pub(crate) fn leave(
         self: &Arc<Self>,
         keyed: Keyed<E>,
-        stored: Stored<E>,
+        stored: Cached<E>,
         mark: Mark,
     ) -> Option<Leaving<E>> {
         let all = self.flights.lock();

@@ -18,6 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::answer::{Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
 use crate::entity::key::Key;
@@ -32,7 +33,7 @@ use crate::trust::generations::Stamp;
 use crate::trust::link::Link;
 
 use flights::AnyFlights;
-pub(crate) use flights::{Failed, KindFlights, Landed};
+pub(crate) use flights::{Failed, FlightResult, KindFlights};
 pub(crate) use leaving::Leaving;
 use names::Names;
 pub(crate) use shown::{ReadBack, Shown};
@@ -48,8 +49,8 @@ pub(crate) struct Mark {
     pub(crate) circumstance: Circumstance,
 }
 
-/// An answer on its way to a caller.
-pub(crate) struct Stored<E> {
+/// A value that Redis has, or has just been given.
+pub(crate) struct Cached<E> {
     pub(crate) found: Found<E>,
     /// When it was loaded from the database, in Unix milliseconds.
     pub(crate) loaded_at: i64,
@@ -57,6 +58,26 @@ pub(crate) struct Stored<E> {
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
     pub(crate) payload_bytes: usize,
+}
+
+impl<E> Cached<E> {
+    pub(crate) fn provenance(&self) -> Provenance {
+        Provenance {
+            tier: Tier::Shared,
+            bypass: None,
+            loaded_at: self.loaded_at,
+            ttl: Some(self.ttl),
+            fill: Some(self.fill),
+        }
+    }
+
+    /// The same for readers that wait for the flight that found it.
+    pub(crate) fn flight_result<X>(&self) -> FlightResult<E, X> {
+        FlightResult {
+            result: Ok(self.found.clone()),
+            provenance: self.provenance(),
+        }
+    }
 }
 
 /// A row or a list in the form in which Redis keeps it.
@@ -72,8 +93,8 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// What Redis is to keep, and what that is worth here once it does.
-    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Stored<E>) {
-        let stored = Stored {
+    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Cached<E>) {
+        let stored = Cached {
             found,
             loaded_at: self.loaded_at,
             ttl: self.ttl,
@@ -180,7 +201,7 @@ impl<E: Entity> Kind<E> {
         bytes: &[u8],
         ours: Circumstance,
         now: Timestamp,
-    ) -> Result<Stored<E>, Unacceptable> {
+    ) -> Result<Cached<E>, Unacceptable> {
         let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
         header.judge(ours, now)?;
         let payload = value::payload(&header, bytes, self.max_value_bytes)?;
@@ -195,7 +216,7 @@ impl<E: Entity> Kind<E> {
         let loaded_at = envelope.cached_at.as_millisecond();
         let age = now.as_millisecond().saturating_sub(loaded_at);
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-        Ok(Stored {
+        Ok(Cached {
             found,
             loaded_at,
             ttl: envelope.ttl.saturating_sub(age),
@@ -233,7 +254,7 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Keeps an answer in process, under the generations it was read under.
-    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Stored<E>, mark: Mark) {
+    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, mark: Mark) {
         let Some(in_process) = &self.in_process else {
             return;
         };

@@ -63,11 +63,9 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::answer::{Freshness, Tier};
-use crate::cached_repository::CachedRepository;
 use crate::insight::audit::{Audit, Begun, Delay};
+use crate::read::ReadPath;
 
-use crate::cached_repository::read::Looked;
-use crate::cached_repository::source::load_from;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::likeness::number_of_text;
@@ -75,6 +73,8 @@ use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::statistics::{Operation, Reason, raise};
 use crate::local::Kept;
+use crate::read::look::Step;
+use crate::read::source::load_from;
 use crate::repository::Repository;
 use crate::runtime::clock::Moment;
 use crate::service::WeakService;
@@ -82,7 +82,7 @@ use crate::tiers::kind::{Kind, KindFlights};
 
 /// One comparison. It keeps no service alive.
 struct Check<R: Repository> {
-    inner: Arc<R>,
+    source: Arc<R>,
     cache: WeakService,
     kind: Arc<Kind<R::Entity>>,
     flights: Arc<KindFlights<R::Entity, R::Error>>,
@@ -100,7 +100,7 @@ enum Place {
     Gone,
 }
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Repository> ReadPath<R> {
     /// Hands a hit to the audit, where there is one.
     #[inline]
     pub(super) fn sample(
@@ -126,7 +126,7 @@ impl<R: Repository> CachedRepository<R> {
             return;
         }
         let check = || Check {
-            inner: Arc::clone(&self.inner),
+            source: Arc::clone(&self.source),
             cache: self.cache.downgrade(),
             kind: Arc::clone(&self.kind),
             flights: Arc::clone(&self.flights),
@@ -147,9 +147,9 @@ impl<R: Repository> CachedRepository<R> {
             return Place::Served(Tier::Process);
         }
         let mark = self.mark(&key);
-        if self.closed(&key, mark).is_none()
-            && let Looked::Hit(stored) = self.look(asked, &key, mark, Freshness::Any).await
-            && stored.fill == fill
+        if self.gate(&key, mark).is_none()
+            && let Step::Serve(cached) = self.look(asked, &key, mark, Freshness::Any).await
+            && cached.fill == fill
         {
             return Place::Served(Tier::Shared);
         }
@@ -162,10 +162,10 @@ impl<R: Repository> CachedRepository<R> {
 }
 
 impl<R: Repository> Check<R> {
-    fn repository(&self) -> Option<CachedRepository<R>> {
+    fn read_path(&self) -> Option<ReadPath<R>> {
         let cache = self.cache.upgrade()?;
-        Some(CachedRepository {
-            inner: Arc::clone(&self.inner),
+        Some(ReadPath {
+            source: Arc::clone(&self.source),
             audit: cache.tiers().audit.clone(),
             cache,
             kind: Arc::clone(&self.kind),
@@ -189,7 +189,7 @@ impl<R: Repository> Check<R> {
         }
         let mut told = false;
         for delay in Delay::ALL {
-            let wait = self.repository()?.audit?.wait(delay);
+            let wait = self.read_path()?.audit?.wait(delay);
             tokio::time::sleep_until(answered + wait).await;
             let Some(tier) = self.served(asked).await? else {
                 continue;
@@ -199,13 +199,13 @@ impl<R: Repository> Check<R> {
                 if self.is_same(&second, cached) {
                     return None;
                 }
-                // Served all the time that the database took.
+                // ReadResult all the time that the database took.
                 if !self.is_same(&second, &first) || self.served(asked).await?.is_none() {
                     continue;
                 }
             }
             self.kind.statistics.audit_mismatch(delay);
-            if !told && self.repository()?.audit?.is_finding(delay) {
+            if !told && self.read_path()?.audit?.is_finding(delay) {
                 told = true;
                 self.report(delay, tier, &first).await?;
             }
@@ -216,9 +216,9 @@ impl<R: Repository> Check<R> {
     /// The tier that serves the fill; `Some(None)` where that is not proved,
     /// `None` where it has gone.
     async fn served(&self, since: Moment) -> Option<Option<Tier>> {
-        let repository = self.repository()?;
+        let read = self.read_path()?;
         let asked = self.lookup.asked();
-        match repository.whereabouts(asked, self.fill, since).await {
+        match read.whereabouts(asked, self.fill, since).await {
             Place::Served(tier) => Some(Some(tier)),
             Place::Unproved => Some(None),
             Place::Gone => None,
@@ -234,7 +234,7 @@ impl<R: Repository> Check<R> {
         };
         let lease = self.cache.upgrade()?.config().lease_ttl;
         let patience = lease.min(self.kind.load_timeout);
-        let load = load_from(&*self.inner, &self.kind, &self.lookup, operation);
+        let load = load_from(&*self.source, &self.kind, &self.lookup, operation);
         let load = AssertUnwindSafe(load).catch_unwind();
         match tokio::time::timeout(patience, load).await {
             Ok(Ok(Ok(found))) => Some(found),
@@ -247,9 +247,9 @@ impl<R: Repository> Check<R> {
     }
 
     async fn report(&self, delay: Delay, tier: Tier, row: &Found<R::Entity>) -> Option<()> {
-        let repository = self.repository()?;
-        let key = self.lookup.asked().key(repository.tiers().namespace());
-        let events = repository.audit.as_ref()?.tell(key.hash());
+        let read = self.read_path()?;
+        let key = self.lookup.asked().key(read.tiers().namespace());
+        let events = read.audit.as_ref()?.tell(key.hash());
         tracing::error!(
             kind = R::Entity::KIND,
             tier = tier.as_str(),
@@ -261,7 +261,7 @@ impl<R: Repository> Check<R> {
              and its name is logged at DEBUG"
         );
         tracing::debug!(key = key.as_str(), "the audit found this key wrong");
-        repository.cache.forget_key(&key, Reason::Audit).await;
+        read.cache.forget_key(&key, Reason::Audit).await;
         Some(())
     }
 

@@ -7,8 +7,9 @@ use futures_util::FutureExt as _;
 
 use crate::entity::Entity;
 use crate::protocol::BoxFuture;
+use crate::read::ReadPath;
 use crate::repository::Repository;
-use crate::tiers::kind::{Kind, ReadBack};
+use crate::tiers::kind::ReadBack;
 
 impl<R: Repository> ReadBack<R::Entity> for R {
     fn read_back<'a>(
@@ -23,8 +24,11 @@ impl<R: Repository> ReadBack<R::Entity> for R {
     }
 }
 
-/// Has writes of the kind read their rows back from `inner`.
-pub(super) fn read_by<R: Repository>(kind: &Kind<R::Entity>, inner: &Arc<R>) {
-    let source: Weak<R> = Arc::downgrade(inner);
-    kind.shown.read_by(source);
+impl<R: Repository> ReadPath<R> {
+    /// Makes writes of the kind read their rows back from this source. Called before
+    /// each write, because the repository that was built last may be gone.
+    pub(crate) fn read_back(&self) {
+        let source: Weak<R> = Arc::downgrade(&self.source);
+        self.kind.shown.read_by(source);
+    }
 }

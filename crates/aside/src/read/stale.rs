@@ -11,28 +11,27 @@
 //! and the message that said so may have come already. It only ends what is
 //! held, where that is another: no later read may go back behind it.
 
-use crate::cached_repository::CachedRepository;
-use crate::cached_repository::served::Served;
 use crate::entity::lookup::{Asked, Found};
 use crate::insight::statistics::Operation;
-use crate::local::Entry;
+use crate::local::{Entry, Kept};
+use crate::read::ReadPath;
+use crate::read::result::ReadResult;
 use crate::repository::{Id, Repository, Row};
 use crate::runtime::clock::Moment;
 use crate::tiers::kind::Kind;
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Repository> ReadPath<R> {
     /// What this process holds, if it may be served for want of a better one.
-    pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<Served<R::Entity>> {
+    pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
         let limit = self.kind.strategy.stale_if_error()?;
         let store = self.kind.in_process.as_ref()?;
         let now = Moment::now();
         let (entry, behind) = store.stale(asked, now, limit)?;
-        Some(Served {
-            stale: Some(behind),
-            // Not for the audit, which would rightly find it behind.
-            fill: None,
-            ..Served::in_process(entry)
-        })
+        let mut result = ReadResult::local(entry);
+        result.stale = Some(behind);
+        // Not for the audit, which would rightly find it behind.
+        result.provenance.fill = None;
+        Some(result)
     }
 
     /// The same for some of the rows of a batch; counted.
@@ -75,5 +74,16 @@ impl<R: Repository> CachedRepository<R> {
             _ => {}
         }
         stripes.forget(asked.key(self.tiers().namespace()).hash());
+    }
+
+    /// A read skipped this process: no later `Any` read may return a value from before
+    /// the one it saw. So unless the local entry is that very value, the entry is
+    /// invalidated, and with it every older value that is about to be inserted.
+    pub(super) fn outdate_skipped(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
+        if self.kind.in_process.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
+        {
+            let key = asked.key(self.tiers().namespace());
+            self.tiers().stripes.forget(key.hash());
+        }
     }
 }

@@ -5,17 +5,17 @@
 //! load that began before it asked, and then for one of its own.
 
 use crate::answer::Bypass;
-use crate::cached_repository::CachedRepository;
-use crate::cached_repository::served::Served;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Asked, Found};
 use crate::insight::statistics::Operation;
+use crate::read::ReadPath;
+use crate::read::result::ReadResult;
 use crate::repository::Repository;
 use crate::runtime::clock;
 use crate::tiers::kind::{Encoded, Mark};
 use crate::tiers::uncacheable::{Known, Why};
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Repository> ReadPath<R> {
     /// Writes an answer in the form of Redis. `again` if what stood there could
     /// not be read: then this one must be readable, or each read would replace it.
     pub(super) fn encode(
@@ -59,14 +59,14 @@ impl<R: Repository> CachedRepository<R> {
         key: &Key,
         known: Known,
         operation: Operation,
-    ) -> Result<Served<R::Entity>, R::Error> {
+    ) -> Result<ReadResult<R::Entity>, R::Error> {
         let mark = self.mark(key);
         let found = self.load(&asked.to_lookup(), operation).await?;
         if known.is_due {
             self.try_again(asked, key, &found, mark);
         }
         self.outdate_passed(key);
-        Ok(Served::loaded(found, Some(known.why.bypass()), None))
+        Ok(ReadResult::loaded(found, Some(known.why.bypass())))
     }
 
     /// Finds out whether a value could be cached by now. Without a lease, so that
@@ -85,18 +85,6 @@ impl<R: Repository> CachedRepository<R> {
             // How long it travels is found out by sending it: by the next read.
             Ok(_) => self.tiers().uncacheable.forget(key),
         }
-    }
-
-    /// Asks the database in the place of the load that this read is a part of. A
-    /// flight may be led by a reader that waits for a place itself.
-    pub(super) async fn read_in_place(
-        &self,
-        asked: Asked<'_, R::Entity>,
-        bypass: Bypass,
-        operation: Operation,
-    ) -> Result<Served<R::Entity>, R::Error> {
-        let found = self.load(&asked.to_lookup(), operation).await?;
-        Ok(Served::loaded(found, Some(bypass), None))
     }
 
     /// The database has answered a read that passed this process by. Nothing is

@@ -10,6 +10,7 @@ use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
+use crate::protocol::{Op, Reply};
 use crate::service::CacheService;
 use crate::write::Write;
 
@@ -63,7 +64,7 @@ impl Repository for Heroes {
 }
 
 /// Heroes behind a cache that keeps its values in this process.
-async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> CachedRepository<Heroes> {
+async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> ReadPath<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new("memory://"),
         lease_ttl,
@@ -75,13 +76,13 @@ async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> CachedRepository<
         waiting: AtomicU32::new(0),
         loads: AtomicU32::new(0),
     };
-    let heroes = CachedRepository::new(source, &CacheService::connect(config).await);
-    heroes.know_epoch().await;
+    let heroes = ReadPath::new(Arc::new(source), &CacheService::connect(config).await, None);
+    heroes.ensure_epoch().await;
     heroes
 }
 
 /// An id that a batch leads, after a look that showed nothing.
-fn own(heroes: &CachedRepository<Heroes>, at: usize, id: u32) -> Own<Heroes> {
+fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
     let key = Asked::<Hero>::Id(&id).key("");
     let mark = heroes.mark(&key);
     let Entered::Lead(leader) = heroes
@@ -95,9 +96,9 @@ fn own(heroes: &CachedRepository<Heroes>, at: usize, id: u32) -> Own<Heroes> {
         leader,
         key,
         mark,
-        step: 0,
-        again: false,
-        way: Way::Open(None),
+        observation: 0,
+        replaces: false,
+        step: Step::Acquire(None),
     }
 }
 
@@ -106,7 +107,8 @@ async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
     let lease = Duration::from_millis(300);
     let heroes = heroes(None, lease).await;
     // Another reader fills hero 1 between the look and the ACQUIRE of the batch.
-    heroes.find_by_id_with(&1, Freshness::Any).await.unwrap();
+    let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
+    assert!(read.await.is_ok());
     let tiers = Arc::clone(heroes.tiers());
     let key = Asked::<Hero>::Id(&1).key("");
     while !matches!(tiers.get_many(vec![key.clone()]).await[..], [Ok(Some(_))]) {
@@ -118,7 +120,7 @@ async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
         let heroes = heroes.clone();
         async move { heroes.load_own(both, caller).await }
     });
-    while heroes.source().waiting.load(Ordering::SeqCst) == 0 {
+    while heroes.source.waiting.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     // The leases have expired when the refused fill is counted.
@@ -126,7 +128,7 @@ async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
-    heroes.source().gate.add_permits(1);
+    heroes.source.gate.add_permits(1);
     let rows = batch.await.unwrap().unwrap();
 
     assert!(rows[&1].is_some(), "the row that was loaded");
@@ -136,9 +138,9 @@ async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
 #[tokio::test]
 async fn a_batch_that_returns_too_few_rows_makes_none_absent() {
     let heroes = heroes(Some(2), Duration::from_secs(10)).await;
-    heroes.source().gate.add_permits(8);
+    heroes.source.gate.add_permits(8);
 
-    let rows = heroes.find_many(&[1, 2, 3]).await.unwrap();
+    let rows = heroes.read_many(&[1, 2, 3]).await.unwrap();
 
     let found: Vec<_> = rows
         .iter()
@@ -157,19 +159,19 @@ async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
     let leader = own(&heroes, 0, 1).leader;
     let batch = tokio::spawn({
         let heroes = heroes.clone();
-        async move { heroes.find_many(&[1, 2]).await }
+        async move { heroes.read_many(&[1, 2]).await }
     });
-    while heroes.source().waiting.load(Ordering::SeqCst) == 0 {
+    while heroes.source.waiting.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     drop(leader);
     // While the batch loads hero 2, hero 1 comes to be held here, and leaves
     // Redis.
     let tier = async || {
-        let answer = heroes.find_by_id_with(&1, Freshness::Any).await;
-        answer.unwrap().tier
+        let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
+        read.await.map(|result| result.provenance.tier)
     };
-    while tier().await != Tier::Process {
+    while tier().await != Ok(Tier::Process) {
         tokio::task::yield_now().await;
     }
     let tiers = heroes.tiers();
@@ -182,11 +184,11 @@ async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
         )
         .await;
     assert_eq!(gone, Ok(Reply::Existed(true)));
-    let loads = heroes.source().loads.load(Ordering::SeqCst);
+    let loads = heroes.source.loads.load(Ordering::SeqCst);
 
-    heroes.source().gate.add_permits(1);
+    heroes.source.gate.add_permits(1);
     let rows = batch.await.unwrap().unwrap();
 
     assert!(rows.iter().all(Option::is_some));
-    assert_eq!(heroes.source().loads.load(Ordering::SeqCst), loads);
+    assert_eq!(heroes.source.loads.load(Ordering::SeqCst), loads);
 }

@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::insight::statistics::Operation;
+use crate::read::ReadPath;
 use crate::repository::{Id, Overloaded, Repository, Row};
 use crate::tiers::kind::Kind;
+use crate::tiers::origin_guard::{self, Place};
 
 /// What a load came to: a result, or the panic of the repository.
 pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
@@ -37,7 +38,7 @@ struct Loading {
     outer: Option<Arc<Self>>,
 }
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Repository> ReadPath<R> {
     /// Returns true if this read is part of a load of the same key, as where a
     /// cached repository stands behind another. It would wait for itself.
     pub(super) fn is_loading(&self, key: &Key) -> bool {
@@ -70,13 +71,13 @@ impl<R: Repository> CachedRepository<R> {
     }
 
     /// Asks the database.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         &self,
         lookup: &Lookup<R::Entity>,
         operation: Operation,
     ) -> Result<Found<R::Entity>, R::Error> {
         let key = lookup.asked().key(self.tiers().namespace());
-        let load = load_from(&*self.inner, &self.kind, lookup, operation);
+        let load = load_from(&*self.source, &self.kind, lookup, operation);
         self.in_time(self.loading(BTreeSet::from([key]), load))
             .await
     }
@@ -85,7 +86,7 @@ impl<R: Repository> CachedRepository<R> {
     pub(super) async fn load_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
         let load = async {
             let begun = Instant::now();
-            let rows = self.inner.find_many(ids).await;
+            let rows = self.source.find_many(ids).await;
             let took = begun.elapsed();
             self.kind.statistics.source_took(Operation::FindMany, took);
             let rows = rows?;
@@ -118,9 +119,27 @@ impl<R: Repository> CachedRepository<R> {
         }
         let mut rows = Vec::with_capacity(ids.len());
         for id in ids {
-            rows.push(self.inner.find_by_id(id).await?);
+            rows.push(self.source.find_by_id(id).await?);
         }
         Ok(rows)
+    }
+
+    /// Returns the place of a load at the source. During an outage of Redis there are
+    /// only so many, and a load that gets none in time is turned away.
+    pub(super) async fn place_for<T>(
+        &self,
+        is_outage: bool,
+    ) -> Result<Option<Arc<Place>>, Loaded<T, R::Error>> {
+        if !is_outage {
+            return Ok(origin_guard::current());
+        }
+        match self.tiers().place_at_source().await {
+            Some(place) => Ok(Some(place)),
+            None => {
+                let overloaded = async { Err(self.source.overloaded(Overloaded::TooManyLoads)) };
+                Err(catch(overloaded).await)
+            }
+        }
     }
 
     /// Gives a load up when its limit is over.
@@ -143,7 +162,7 @@ impl<R: Repository> CachedRepository<R> {
         }
         loaded.unwrap_or_else(|_| {
             self.tiers().statistics.error("load_timed_out");
-            Err(self.inner.overloaded(Overloaded::TooSlow))
+            Err(self.source.overloaded(Overloaded::TooSlow))
         })
     }
 }

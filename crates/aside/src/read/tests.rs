@@ -4,13 +4,10 @@ use std::time::Duration;
 use aside_redis::Secret;
 
 use super::*;
-use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
-use crate::repository::Row;
-use crate::service::CacheService;
-use crate::tiers::kind::Leaving;
+use crate::tiers::kind::{Cached, Leaving};
 use crate::write::Write;
 
 /// Every hero there could be.
@@ -53,20 +50,21 @@ impl Repository for Heroes {
     }
 }
 
-async fn cached() -> CachedRepository<Heroes> {
+async fn cached() -> ReadPath<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new("memory://"),
         ..CacheConfig::default()
     };
-    CachedRepository::new(Heroes, &CacheService::connect(config).await)
+    ReadPath::new(Arc::new(Heroes), &CacheService::connect(config).await, None)
 }
 
-async fn tier(heroes: &CachedRepository<Heroes>, freshness: Freshness) -> Tier {
-    heroes.find_by_id_with(&1, freshness).await.unwrap().tier
+async fn tier(heroes: &ReadPath<Heroes>, freshness: Freshness) -> Tier {
+    let read = heroes.read(Asked::Id(&1), Operation::FindById, freshness);
+    read.await.unwrap().provenance.tier
 }
 
 /// Reads until `tier` answers; the fill follows the answer.
-async fn until(heroes: &CachedRepository<Heroes>, freshness: Freshness, expected: Tier) {
+async fn until(heroes: &ReadPath<Heroes>, freshness: Freshness, expected: Tier) {
     while tier(heroes, freshness).await != expected {
         tokio::task::yield_now().await;
     }
@@ -113,13 +111,13 @@ async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
 }
 
 /// What a write is about to leave of the hero.
-fn leaving(heroes: &CachedRepository<Heroes>) -> Option<Leaving<Hero>> {
+fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
     let asked = Asked::<Hero>::Id(&1);
     let key = asked.key("");
     let mark = heroes.mark(&key);
-    let stored = Stored {
+    let stored = Cached {
         found: Found::Row(Some(Arc::new(Hero(1)))),
-        loaded_at: clock::wall().as_millisecond(),
+        loaded_at: crate::runtime::clock::wall().as_millisecond(),
         ttl: Duration::from_secs(60),
         fill: 7,
         payload_bytes: 100,
@@ -130,15 +128,15 @@ fn leaving(heroes: &CachedRepository<Heroes>) -> Option<Leaving<Hero>> {
 #[tokio::test]
 async fn a_read_does_not_pass_by_a_row_that_a_write_is_about_to_leave() {
     let heroes = cached().await;
-    heroes.know_epoch().await;
+    heroes.ensure_epoch().await;
     let left = leaving(&heroes).unwrap();
-    let mut read = std::pin::pin!(heroes.find_by_id_with(&1, Freshness::Any));
+    let mut read = std::pin::pin!(tier(&heroes, Freshness::Any));
     assert!(futures_util::poll!(&mut read).is_pending());
 
     left.left();
 
     // As it stands in Redis; nobody has asked the database.
-    assert_eq!(read.await.unwrap().tier, Tier::Shared);
+    assert_eq!(read.await, Tier::Shared);
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
 }
 
@@ -159,12 +157,12 @@ async fn a_row_that_a_write_leaves_does_not_pass_by_a_read_under_way() {
 #[tokio::test]
 async fn readers_go_on_when_a_row_is_not_left_after_all() {
     let heroes = cached().await;
-    heroes.know_epoch().await;
+    heroes.ensure_epoch().await;
     let left = leaving(&heroes).unwrap();
-    let mut read = std::pin::pin!(heroes.find_by_id_with(&1, Freshness::Any));
+    let mut read = std::pin::pin!(tier(&heroes, Freshness::Any));
     assert!(futures_util::poll!(&mut read).is_pending());
 
     drop(left);
 
-    assert_eq!(read.await.unwrap().tier, Tier::Source);
+    assert_eq!(read.await, Tier::Source);
 }

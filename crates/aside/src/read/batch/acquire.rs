@@ -1,0 +1,72 @@
+//! One pipeline of ACQUIREs.
+
+use crate::answer::Bypass;
+use crate::insight::statistics::raise;
+use crate::protocol::{Op, Token};
+use crate::read::ReadPath;
+use crate::read::batch::own::{Own, Rows};
+use crate::read::lease::Lease;
+use crate::read::look::Step;
+use crate::repository::Repository;
+
+/// What an id of a batch is loaded with: the right to fill, or the reason why not.
+pub(super) type Right = Result<Lease, Bypass>;
+
+impl<R: Repository> ReadPath<R> {
+    /// Asks for the right to fill each id that may have it. Returns the ids that must
+    /// be loaded.
+    pub(super) async fn acquire_all(
+        &self,
+        own: Vec<Own<R>>,
+        rows: &mut Rows<R>,
+    ) -> Vec<(Own<R>, Right)> {
+        let (mut asking, mut settled, mut ops) = (Vec::new(), Vec::new(), Vec::new());
+        for mut own in own {
+            let observed = match std::mem::replace(&mut own.step, Step::WaitForLease(None)) {
+                Step::LoadOnly(bypass) => {
+                    settled.push((own, Err(bypass)));
+                    continue;
+                }
+                Step::Acquire(observed) => observed,
+                // Its ACQUIRE notices if the lease has ended since.
+                Step::WaitForLease(_) | Step::Serve(_) => None,
+            };
+            own.observation = own.leader.step();
+            own.replaces = observed.is_some();
+            let token = Token::random();
+            ops.push(Op::Acquire {
+                key: own.key.clone(),
+                token,
+                lease: self.tiers().config.lease_ttl,
+                observed,
+            });
+            asking.push((own, token));
+        }
+        if asking.is_empty() {
+            return settled;
+        }
+        let tiers = self.tiers();
+        let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
+        let mut replies = replies.into_iter();
+        for (own, token) in asking {
+            let reply = replies.next().and_then(Result::ok);
+            let asked = own.leader.key().asked();
+            let right = match self.judge_acquired(asked, (&own.key, token), own.mark, reply) {
+                Ok(lease) => Ok(lease),
+                Err(Step::Serve(cached)) => {
+                    self.finish_cached(own, &cached, rows);
+                    continue;
+                }
+                // Waiting would hold the whole batch up for one row.
+                Err(Step::WaitForLease(_)) => {
+                    raise(&tiers.statistics.lease_waits);
+                    Err(Bypass::LeaseWait)
+                }
+                Err(Step::Acquire(_)) => Err(Bypass::OtherShape),
+                Err(Step::LoadOnly(bypass)) => Err(bypass),
+            };
+            settled.push((own, right));
+        }
+        settled
+    }
+}

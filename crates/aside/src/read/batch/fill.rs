@@ -1,0 +1,119 @@
+//! The end of a batch: one pipeline of FILLs, and the result of every flight.
+
+use crate::answer::{Bypass, Provenance, Tier};
+use crate::entity::lookup::Found;
+use crate::insight::audit::Event;
+use crate::insight::statistics::{Operation, Outcome, raise};
+use crate::protocol::{Op, Reply};
+use crate::read::ReadPath;
+use crate::read::batch::acquire::Right;
+use crate::read::batch::own::Own;
+use crate::read::lease::Lease;
+use crate::repository::{Repository, Row};
+use crate::runtime::clock;
+use crate::tiers::kind::{Cached, FlightResult};
+
+/// A row on its way to Redis.
+struct Filling<R: Repository> {
+    own: Own<R>,
+    lease: Lease,
+    cached: Cached<R::Entity>,
+    /// The observation of its FILL.
+    observation: u32,
+}
+
+impl<R: Repository> ReadPath<R> {
+    /// Sends one pipeline of FILLs, and ends every flight of the batch.
+    pub(super) async fn fill_all(&self, own: Vec<(Own<R>, Right)>, loaded: Vec<Option<Row<R>>>) {
+        let loaded_at = clock::wall().as_millisecond();
+        let (mut filling, mut ops) = (Vec::new(), Vec::new());
+        for ((own, right), row) in own.into_iter().zip(loaded) {
+            let found = Found::Row(row);
+            let outcome = Outcome::of(
+                Tier::Source,
+                right.as_ref().err().copied(),
+                found.is_absence(),
+            );
+            self.count(Operation::FindMany, outcome);
+            let lease = match right {
+                Ok(lease) => lease,
+                Err(bypass) => {
+                    own.finish(loaded_result(found, Some(bypass), loaded_at), None);
+                    continue;
+                }
+            };
+            let asked = own.leader.key().asked();
+            let encoded = match self.encode(asked, &found, own.mark, own.replaces) {
+                Ok(encoded) => encoded,
+                Err(why) => {
+                    let bypass = self.uncacheable(&own.key, why, own.mark);
+                    own.finish(loaded_result(found, Some(bypass), loaded_at), None);
+                    continue;
+                }
+            };
+            let (value, cached) = encoded.split(found);
+            ops.push(lease.fill(value, cached.ttl));
+            filling.push(Filling {
+                own,
+                lease,
+                cached,
+                observation: 0,
+            });
+        }
+        if !ops.is_empty() {
+            self.send_fills(filling, ops, loaded_at).await;
+        }
+    }
+
+    async fn send_fills(&self, mut filling: Vec<Filling<R>>, ops: Vec<Op>, loaded_at: i64) {
+        for filling in &mut filling {
+            filling.observation = filling.own.leader.step_fill();
+        }
+        let tiers = self.tiers();
+        let replies = tiers
+            .ask(tiers.lane_for(Op::value_bytes(&ops)), ops)
+            .await
+            .unwrap_or_default();
+        let mut replies = replies.into_iter();
+        for Filling {
+            mut own,
+            lease,
+            cached,
+            observation,
+        } in filling
+        {
+            let mut mark = None;
+            match replies.next() {
+                Some(Ok(Reply::Filled(true))) => {
+                    lease.spent();
+                    tiers.note(&own.key, Event::Filled);
+                    self.kind.keep(own.leader.key().asked(), &cached, own.mark);
+                    own.observation = observation;
+                    mark = Some(own.mark);
+                }
+                Some(Ok(_)) => {
+                    lease.spent();
+                    tiers.note(&own.key, Event::FillRefused);
+                    raise(&tiers.statistics.fill_rejected);
+                }
+                // Perhaps filled: it is given back, which harms no value.
+                _ => drop(lease),
+            }
+            let mut result = loaded_result(cached.found, None, loaded_at);
+            result.provenance.ttl = Some(cached.ttl);
+            own.finish(result, mark);
+        }
+    }
+}
+
+/// Returns a row that was loaded for a batch.
+fn loaded_result<E, X>(
+    found: Found<E>,
+    bypass: Option<Bypass>,
+    loaded_at: i64,
+) -> FlightResult<E, X> {
+    FlightResult {
+        result: Ok(found),
+        provenance: Provenance::source(loaded_at, bypass),
+    }
+}

@@ -1,0 +1,205 @@
+//! Many rows at once: one MGET, one pipeline of ACQUIREs, one load, and one
+//! pipeline of FILLs.
+//!
+//! A batch leads the flights of the ids that no other reader leads, ends all of them,
+//! and only then waits for the others. So two overlapping batches never wait for each
+//! other.
+
+mod own;
+mod look;
+mod acquire;
+mod fill;
+mod load;
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::answer::{Bypass, Freshness};
+use crate::entity::Entity;
+use crate::entity::key::Key;
+use crate::entity::lookup::{Asked, Found, Spelled};
+use crate::insight::statistics::{Operation, Outcome};
+use crate::local::flight::Entered;
+use crate::read::ReadPath;
+use crate::read::batch::own::{Own, Rows, Unread, Wanted};
+use crate::read::look::Step;
+use crate::repository::{Id, Repository, Row};
+use crate::runtime::task;
+use crate::tiers::kind::Mark;
+use crate::tiers::origin_guard;
+
+/// Ids per round; a larger batch is several.
+const IDS_PER_ROUND: usize = 1_000;
+
+/// Returns the ids of a batch that differ, and for each id of the batch its place
+/// among them. Ids that are equal and have two keys differ.
+fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
+    let mut known: HashMap<Spelled<'_, E>, usize> = HashMap::with_capacity(ids.len());
+    let mut distinct = Vec::with_capacity(ids.len());
+    let places = ids.iter().map(|id| {
+        *known.entry(Spelled::of(id)).or_insert_with(|| {
+            distinct.push(id);
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
+    (distinct, places)
+}
+
+impl<R: Repository> ReadPath<R> {
+    /// Returns the rows with these ids, in their order; a repeated id is read once.
+    pub(crate) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+        let (ids, places) = distinct::<R::Entity>(ids);
+        let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for (at, id) in ids.iter().enumerate() {
+            match self.local_row(id, Operation::FindMany) {
+                Some(row) => _ = rows.insert(at, row),
+                None => missing.push(at),
+            }
+        }
+        for round in missing.chunks(IDS_PER_ROUND) {
+            let round: Vec<Wanted<'_, R>> = round.iter().map(|at| (*at, ids[*at])).collect();
+            if let Err(error) = self.read_round(&round, &mut rows).await {
+                self.serve_stale(&round, &mut rows).ok_or(error)?;
+            }
+        }
+        // By index: a panic is better than an absence that no tier has shown.
+        Ok(places.iter().map(|at| rows[at].clone()).collect())
+    }
+
+    /// Serves what a failed round has left open by stale entries, if there is one of
+    /// each.
+    fn serve_stale(&self, round: &[Wanted<'_, R>], rows: &mut Rows<R>) -> Option<()> {
+        for (at, id) in round {
+            if !rows.contains_key(at) {
+                rows.insert(*at, self.stale_row(id)?);
+            }
+        }
+        Some(())
+    }
+
+    async fn read_round(
+        &self,
+        wanted: &[Wanted<'_, R>],
+        rows: &mut Rows<R>,
+    ) -> Result<(), R::Error> {
+        let begun = Instant::now();
+        let lenient = self.kind.in_process.is_some();
+        self.ensure_epoch().await;
+        // One pipeline, and so one draw whether Redis admits it.
+        let mut admitted = None;
+        let (own, others) = if lenient {
+            let unread = wanted.iter().map(|wanted| (*wanted, None)).collect();
+            let (own, others) = self.enter_flights(unread, lenient, &mut admitted);
+            (self.look_up(own, rows).await, others)
+        } else {
+            let unread = self.look_first(wanted, rows, &mut admitted).await;
+            self.enter_flights(unread, lenient, &mut admitted)
+        };
+        // A round takes as long as its load, if it loads anything.
+        let outcome = match own.is_empty() {
+            true => Outcome::L2Hit,
+            false => Outcome::Miss,
+        };
+        if !own.is_empty() {
+            // A task, because other readers may wait when this caller is dropped.
+            let (this, place) = (self.clone(), origin_guard::current());
+            let (caller, _waiting) = oneshot::channel();
+            let loading = async move { this.load_own(own, caller).await };
+            rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
+        }
+        self.kind.statistics.read_took(outcome, begun.elapsed());
+        let rest = others.into_iter().map(async |(at, id)| {
+            // From the local tier again: what the others brought may be there by now, and
+            // a reader that skips it could return a newer row than the next reader gets.
+            let read = self.read(Asked::Id(id), Operation::FindMany, Freshness::Any);
+            Ok((at, Box::pin(read).await?.found.into_row()))
+        });
+        rows.extend(try_join_all(rest).await?);
+        self.load_left(wanted, rows).await
+    }
+
+    /// Enters the flight of each id that is not read yet. Returns those that this
+    /// batch leads, and those that another reader leads. An id in neither list is
+    /// loaded in the end: a read within a load must not wait for readers that wait
+    /// for its place.
+    fn enter_flights<'a>(
+        &self,
+        unread: Vec<Unread<'a, R>>,
+        lenient: bool,
+        admitted: &mut Option<bool>,
+    ) -> (Vec<Own<R>>, Vec<Wanted<'a, R>>) {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        let in_place = self.tiers().origin.has_place();
+        for ((at, id), step) in unread {
+            let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+            if self.is_loading(&key) {
+                continue;
+            }
+            let mark = self.mark(&key);
+            let keyed = Asked::Id(id).keyed(&key);
+            match self.flights.enter(&keyed, mark, lenient) {
+                Entered::Lead(leader) => {
+                    leader.mark(mark);
+                    let closed = self.batch_gate(&key, mark, admitted);
+                    let step = closed.map(Step::LoadOnly).or(step);
+                    let step = step.unwrap_or(Step::Acquire(None));
+                    own.push(Own {
+                        at,
+                        leader,
+                        key,
+                        mark,
+                        observation: 0,
+                        replaces: false,
+                        step,
+                    });
+                }
+                Entered::Follow(_)
+                    if in_place && self.gate(&key, mark).is_some_and(Bypass::is_outage) => {}
+                Entered::Follow(_) => others.push((at, id)),
+            }
+        }
+        (own, others)
+    }
+
+    /// Returns why Redis must not be asked for a key of a batch, if so.
+    fn batch_gate(&self, key: &Key, mark: Mark, admitted: &mut Option<bool>) -> Option<Bypass> {
+        self.gate(key, mark)
+            .or_else(|| {
+                let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());
+                (!admitted).then_some(Bypass::RedisUnavailable)
+            })
+            .or_else(|| {
+                // A key that is due is tried again.
+                let known = self.tiers().uncacheable.known(key)?;
+                (!known.is_due).then(|| known.why.bypass())
+            })
+    }
+
+    /// Loads every id that is still unread, for this caller alone.
+    async fn load_left(
+        &self,
+        wanted: &[Wanted<'_, R>],
+        rows: &mut Rows<R>,
+    ) -> Result<(), R::Error> {
+        let is_left = |(at, _): &Wanted<'_, R>| !rows.contains_key(at);
+        let left: Vec<_> = wanted.iter().copied().filter(is_left).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<Id<R>> = left.iter().map(|(_, id)| (*id).clone()).collect();
+        let loaded = self.load_many(&ids).await?;
+        for ((at, id), row) in left.into_iter().zip(loaded) {
+            self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+            rows.insert(at, row);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! The load of a miss, with the right to fill or without, and the fill.
+//!
+//! A load ends in three ways besides its result. When the lease has expired, its
+//! flight ends: the load could fill nothing any more, and the next reader loads, as it
+//! may in another process. The load goes on for the caller that led, until the
+//! strategy's limit is over. And it ends early if no caller waits and there are
+//! many such loads ([`OriginGuard::attend`]).
+//!
+//! [`OriginGuard::attend`]: crate::tiers::origin_guard::OriginGuard::attend
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::answer::{Bypass, Provenance};
+use crate::entity::key::Key;
+use crate::entity::lookup::Found;
+use crate::insight::audit::Event;
+use crate::insight::statistics::{Operation, raise};
+use crate::local::flight;
+use crate::protocol::{Reply, Unanswered};
+use crate::read::lease::Lease;
+use crate::read::result::ReadResult;
+use crate::read::source::{Loaded, catch};
+use crate::read::{Leader, ReadPath};
+use crate::repository::Repository;
+use crate::runtime::clock;
+use crate::tiers::MUCH;
+use crate::tiers::kind::{Cached, Failed, FlightResult, Mark};
+use crate::tiers::origin_guard;
+use crate::tiers::uncacheable::Why;
+
+/// The pause between a failed load of a key and the next one.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+/// The pause between two looks whether readers still wait for a load whose caller
+/// was dropped.
+pub(super) const LOOK_FOR_READERS: Duration = Duration::from_millis(50);
+
+/// What the caller that led gets.
+pub(super) enum LeaderReply<E, X> {
+    Result(Result<ReadResult<E>, X>),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// One miss under way.
+pub(super) struct Miss<R: Repository> {
+    pub(super) read: ReadPath<R>,
+    pub(super) leader: Leader<R>,
+    pub(super) key: Key,
+    pub(super) operation: Operation,
+    pub(super) caller: oneshot::Sender<LeaderReply<R::Entity, R::Error>>,
+}
+
+type Outcome<R> =
+    flight::Outcome<Mark, Arc<FlightResult<<R as Repository>::Entity, <R as Repository>::Error>>>;
+
+impl<R: Repository> Miss<R> {
+    /// Loads with the right to fill. `replaces` is true if a value that could not be
+    /// read stands under the key.
+    pub(super) async fn load_and_fill(self, lease: Lease, mark: Mark, replaces: bool) {
+        let Self {
+            read,
+            leader,
+            key,
+            operation,
+            mut caller,
+        } = self;
+        let tiers = read.tiers();
+        let step = leader.step();
+        let keyed = leader.key().clone();
+        let mut load = std::pin::pin!(catch(read.load(&keyed.lookup, operation)));
+        let attended = tiers
+            .origin
+            .attend(load.as_mut(), deserted(&leader, &mut caller));
+        let found = match tokio::time::timeout(tiers.config.lease_ttl, attended).await {
+            Ok(Some(Ok(Ok(found)))) => found,
+            Ok(Some(failed)) => {
+                return tokio::join!(fail(leader, caller, failed), lease.give_back()).0;
+            }
+            Ok(None) => return,
+            Err(_) => {
+                drop((leader, lease));
+                // Redis would refuse the fill.
+                raise(&tiers.statistics.fill_rejected);
+                return outlast(load, caller).await;
+            }
+        };
+        let encoded = read.encode(keyed.asked(), &found, mark, replaces);
+        let (ttl, bypass) = match &encoded {
+            Ok(encoded) => (Some(encoded.ttl), None),
+            Err(why) => (None, Some(read.uncacheable(&key, *why, mark))),
+        };
+        let provenance = Provenance {
+            ttl,
+            ..Provenance::source(clock::wall().as_millisecond(), bypass)
+        };
+        let outcome = loaded::<R>(caller, found.clone(), provenance, step);
+        match encoded {
+            Ok(encoded) => {
+                let encoded = encoded.split(found);
+                read.fill_one(leader, outcome, lease, (key, mark), encoded)
+                    .await;
+            }
+            Err(_) => {
+                leader.finish(outcome);
+                lease.give_back().await;
+            }
+        }
+    }
+
+    /// Loads without filling anything.
+    pub(super) async fn load_only(self, bypass: Bypass) {
+        let Self {
+            read,
+            leader,
+            key,
+            operation,
+            mut caller,
+        } = self;
+        read.count_bypass(bypass);
+        let mark = read.mark(&key);
+        let place = match read.place_for(bypass.is_outage()).await {
+            Ok(place) => place,
+            Err(turned_away) => return fail(leader, caller, turned_away).await,
+        };
+        let step = leader.step_bypass();
+        let keyed = leader.key().clone();
+        let load = catch(read.load(&keyed.lookup, operation));
+        let mut load = std::pin::pin!(origin_guard::within(place.clone(), load));
+        // It fills nothing: without callers it is of no use.
+        let attended = async {
+            tokio::select! {
+                biased;
+                loaded = load.as_mut() => Some(loaded),
+                () = deserted(&leader, &mut caller) => None,
+            }
+        };
+        let lease_ttl = read.tiers().config.lease_ttl;
+        let found = match tokio::time::timeout(lease_ttl, attended).await {
+            Ok(Some(Ok(Ok(found)))) => found,
+            Ok(Some(failed)) => return fail(leader, caller, failed).await,
+            Ok(None) => return,
+            Err(_) => {
+                drop(leader);
+                place.iter().for_each(|place| place.leave());
+                return outlast(load, caller).await;
+            }
+        };
+        let mut bypass = bypass;
+        // The reader that had the lease may have found out the same.
+        if bypass == Bypass::LeaseWait
+            && let Err(why) = read.encode(keyed.asked(), &found, mark, false)
+        {
+            bypass = read.uncacheable(&key, why, mark);
+        }
+        let provenance = Provenance::source(clock::wall().as_millisecond(), Some(bypass));
+        leader.finish(loaded::<R>(caller, found, provenance, step));
+    }
+}
+
+/// Replies to the caller that led, and returns the same for readers that wait.
+fn loaded<R: Repository>(
+    caller: oneshot::Sender<LeaderReply<R::Entity, R::Error>>,
+    found: Found<R::Entity>,
+    provenance: Provenance,
+    step: u32,
+) -> Outcome<R> {
+    let result = ReadResult {
+        found: found.clone(),
+        provenance,
+        stale: None,
+    };
+    let _ = caller.send(LeaderReply::Result(Ok(result)));
+    let result = FlightResult {
+        result: Ok(found),
+        provenance,
+    };
+    flight::Outcome {
+        value: Arc::new(result),
+        step,
+        shared_under: None,
+    }
+}
+
+impl<R: Repository> ReadPath<R> {
+    /// Counts a read that must not use Redis because of a write.
+    pub(super) fn count_bypass(&self, bypass: Bypass) {
+        if bypass == Bypass::WriteInFlight {
+            raise(&self.tiers().statistics.quarantine_bypass);
+        }
+    }
+
+    /// Sends one FILL, and ends the flight.
+    async fn fill_one(
+        &self,
+        leader: Leader<R>,
+        mut outcome: Outcome<R>,
+        lease: Lease,
+        (key, mark): (Key, Mark),
+        (value, cached): (Vec<u8>, Cached<R::Entity>),
+    ) {
+        let tiers = self.tiers();
+        let bytes = value.len();
+        let filling = leader.step_fill();
+        let fill = lease.fill(value, cached.ttl);
+        match tiers.ask_one(tiers.lane_for(bytes), fill).await {
+            Ok(Reply::Filled(true)) => {
+                lease.spent();
+                tiers.note(&key, Event::Filled);
+                self.kind.keep(leader.key().asked(), &cached, mark);
+                outcome.step = filling;
+                outcome.shared_under = Some(mark);
+            }
+            Ok(_) => {
+                lease.spent();
+                tiers.note(&key, Event::FillRefused);
+                raise(&tiers.statistics.fill_rejected);
+            }
+            Err(unanswered) => {
+                if unanswered == Unanswered::Travelling && MUCH < bytes {
+                    self.uncacheable(&key, Why::TooSlow, mark);
+                }
+                // Perhaps filled, perhaps refused because memory is full: given back,
+                // the lease makes no other reader wait until it expires.
+                drop(lease);
+            }
+        }
+        leader.finish(outcome);
+    }
+}
+
+/// Ends when neither the caller that led nor another reader waits for the load.
+async fn deserted<K, M, T, E, X>(
+    leader: &flight::Leader<K, M, T>,
+    caller: &mut oneshot::Sender<LeaderReply<E, X>>,
+) where
+    K: std::hash::Hash + Eq + Clone,
+    M: Copy + PartialEq,
+    T: Clone,
+{
+    caller.closed().await;
+    while leader.has_followers() {
+        tokio::time::sleep(LOOK_FOR_READERS).await;
+    }
+}
+
+/// Goes on with a load whose lease has expired, for the caller that led alone.
+async fn outlast<E, X>(
+    load: impl Future<Output = Loaded<Found<E>, X>>,
+    mut caller: oneshot::Sender<LeaderReply<E, X>>,
+) {
+    let loaded = tokio::select! {
+        biased;
+        loaded = load => loaded,
+        () = caller.closed() => return,
+    };
+    let _ = caller.send(match loaded {
+        Ok(Ok(found)) => {
+            LeaderReply::Result(Ok(ReadResult::loaded(found, Some(Bypass::LeaseWait))))
+        }
+        Ok(Err(error)) => LeaderReply::Result(Err(error)),
+        Err(panic) => LeaderReply::Panic(panic),
+    });
+}
+
+/// Replies to the caller that led with a failure, and shares it.
+async fn fail<K, E, X>(
+    leader: flight::Leader<K, Mark, Arc<FlightResult<E, X>>>,
+    caller: oneshot::Sender<LeaderReply<E, X>>,
+    failed: Loaded<Found<E>, X>,
+) where
+    K: std::hash::Hash + Eq + Clone + Send + 'static,
+    E: Send + Sync + 'static,
+    X: Clone + Send + Sync + 'static,
+{
+    let (reply, shared) = match failed {
+        Ok(Err(error)) => (
+            LeaderReply::Result(Err(error.clone())),
+            Failed::Error(error),
+        ),
+        Err(panic) => (LeaderReply::Panic(panic), Failed::Panicked),
+        Ok(Ok(_)) => return,
+    };
+    let _ = caller.send(reply);
+    finish_failed(leader, shared).await;
+}
+
+/// Shares a failure among all readers that wait, once. The pause after it keeps the
+/// next load of the key from an ailing database.
+pub(super) async fn finish_failed<K, E, X>(
+    leader: flight::Leader<K, Mark, Arc<FlightResult<E, X>>>,
+    failed: Failed<X>,
+) where
+    K: std::hash::Hash + Eq + Clone + Send + 'static,
+    E: Send + Sync + 'static,
+    X: Clone + Send + Sync + 'static,
+{
+    // An error is no value, so no reader that waited finds it too old.
+    let outcome = flight::Outcome {
+        value: Arc::new(FlightResult {
+            result: Err(failed),
+            provenance: Provenance::source(0, None),
+        }),
+        step: u32::MAX,
+        shared_under: None,
+    };
+    leader.finish_and_pause(outcome, AFTER_FAILURE).await;
+}

@@ -1,0 +1,190 @@
+//! What a read may do next: the gate before the GET, and the GET.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::answer::{Bypass, Freshness};
+use crate::entity::Entity;
+use crate::entity::key::Key;
+use crate::entity::lookup::Asked;
+use crate::local::flight;
+use crate::protocol::state::State;
+use crate::protocol::value::{self, HEADER_BYTES, Unacceptable};
+use crate::protocol::{Acquired, Bump, Reply, Token, Unanswered};
+use crate::read::lease::Lease;
+use crate::read::result::is_young;
+use crate::read::{Leader, ReadPath};
+use crate::repository::Repository;
+use crate::runtime::clock;
+use crate::tiers::kind::{Cached, Mark};
+use crate::tiers::uncacheable::Why;
+
+/// What a read does next. Single reads and batches decide by it alike.
+pub(super) enum Step<E> {
+    /// Serve this value.
+    Serve(Cached<E>),
+    /// Ask for the right to fill. The header is that of a value which is there and
+    /// must not be served: the ACQUIRE deletes it if it is still there.
+    Acquire(Option<Vec<u8>>),
+    /// Another reader has that right; its token, if a GET has shown it.
+    WaitForLease(Option<u128>),
+    /// Load from the database, and fill nothing.
+    LoadOnly(Bypass),
+}
+
+impl<R: Repository> ReadPath<R> {
+    /// Returns the generations and the circumstance under which a read begins now.
+    pub(super) fn mark(&self, key: &Key) -> Mark {
+        Mark {
+            stamp: self.tiers().stripes.stamp(key.hash()),
+            circumstance: self.kind.circumstance(key),
+        }
+    }
+
+    /// Returns why Redis must not be asked for a key under `mark`, if so. Without an
+    /// epoch no value could be judged.
+    pub(super) fn gate(&self, key: &Key, mark: Mark) -> Option<Bypass> {
+        let unknown = mark.circumstance.epoch == 0;
+        let closed = self.tiers().closed(key);
+        closed.or_else(|| unknown.then_some(Bypass::RedisUnavailable))
+    }
+
+    /// Makes sure that the kind has an epoch: the first read of a kind that is new to
+    /// Redis gives it one.
+    pub(super) async fn ensure_epoch(&self) {
+        let tiers = self.tiers();
+        if self.kind.epoch() == 0 && tiers.is_usable() {
+            // Unanswered, this read goes to the database.
+            let _ = tiers.bump(R::Entity::KIND, Bump::IfOlder).await;
+        }
+    }
+
+    /// Sends a GET and judges what it shows.
+    pub(super) async fn look(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        key: &Key,
+        mark: Mark,
+        freshness: Freshness,
+    ) -> Step<R::Entity> {
+        let tiers = self.tiers();
+        let got = match asked {
+            Asked::Id(_) => tiers.get_row(key).await,
+            Asked::Index(_) | Asked::All => tiers.get_list(key.clone()).await,
+        };
+        // Of rows that travel together the large one is not known.
+        if got == Err(Unanswered::Travelling) && !matches!(asked, Asked::Id(_)) {
+            self.uncacheable(key, Why::TooSlow, mark);
+        }
+        self.judge(asked, &got, mark, freshness, clock::wall())
+    }
+
+    /// Returns what the reply to a GET means to this read `now`.
+    pub(super) fn judge(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        got: &Result<Option<impl AsRef<[u8]>>, Unanswered>,
+        mark: Mark,
+        freshness: Freshness,
+        now: Timestamp,
+    ) -> Step<R::Entity> {
+        let step = match got {
+            Ok(Some(bytes)) => self.judge_bytes(asked, bytes.as_ref(), mark, freshness, now),
+            Ok(None) => Step::Acquire(None),
+            Err(_) => Step::LoadOnly(Bypass::RedisUnavailable),
+        };
+        match step {
+            Step::Acquire(_) | Step::WaitForLease(_) if !self.kind.strategy.cache_on_read() => {
+                Step::LoadOnly(Bypass::Strategy)
+            }
+            step => step,
+        }
+    }
+
+    fn judge_bytes(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        bytes: &[u8],
+        mark: Mark,
+        freshness: Freshness,
+        now: Timestamp,
+    ) -> Step<R::Entity> {
+        if value::is_cut(bytes) {
+            self.tiers()
+                .statistics
+                .error(Unacceptable::TooLarge.as_str());
+            return Step::Acquire(Some(bytes.to_vec()));
+        }
+        match State::of(bytes, true) {
+            State::Value => {}
+            // A quarantine that no write set may never expire by itself. A script sees
+            // its TTL, and the server's own clock, so the ACQUIRE decides.
+            State::Quarantine(quarantine) if !quarantine.is_implausible() => {
+                return Step::LoadOnly(Bypass::WriteInFlight);
+            }
+            State::Lease(token) => {
+                return u128::from_str_radix(token, 16)
+                    .map_or(Step::Acquire(None), |token| Step::WaitForLease(Some(token)));
+            }
+            State::Absent | State::Quarantine(_) => return Step::Acquire(None),
+        }
+        let decoded = self.kind.decode(asked, bytes, mark.circumstance, now);
+        let decoded = decoded.and_then(|cached| {
+            let young = is_young(cached.loaded_at, freshness);
+            young.then_some(cached).ok_or(Unacceptable::TooOld)
+        });
+        match decoded {
+            Ok(cached) => Step::Serve(cached),
+            Err(why) => {
+                if why != Unacceptable::TooOld {
+                    self.tiers().statistics.error(why.as_str());
+                }
+                Step::Acquire(Some(bytes[..bytes.len().min(HEADER_BYTES)].to_vec()))
+            }
+        }
+    }
+
+    /// Returns the lease that an ACQUIRE was granted under `mark`, or what to do
+    /// without one.
+    pub(super) fn judge_acquired(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        (key, token): (&Key, Token),
+        mark: Mark,
+        reply: Option<Reply>,
+    ) -> Result<Lease, Step<R::Entity>> {
+        let tiers = self.tiers();
+        Err(match reply {
+            Some(Reply::Acquired(Acquired::Granted)) => {
+                return Ok(Lease::new(tiers, key, token));
+            }
+            Some(Reply::Acquired(Acquired::Wait)) => Step::WaitForLease(None),
+            Some(Reply::Acquired(Acquired::Quarantined)) => Step::LoadOnly(Bypass::WriteInFlight),
+            Some(Reply::Acquired(Acquired::Value(bytes))) => {
+                self.judge(asked, &Ok(Some(bytes)), mark, Freshness::Any, clock::wall())
+            }
+            _ => {
+                // It may have been granted all the same: dropped, it is given back.
+                drop(Lease::new(tiers, key, token));
+                Step::LoadOnly(Bypass::RedisUnavailable)
+            }
+        })
+    }
+
+    /// Keeps what a look has shown, and ends its flight with it.
+    pub(super) fn finish(
+        &self,
+        leader: Leader<R>,
+        cached: &Cached<R::Entity>,
+        mark: Mark,
+        step: u32,
+    ) {
+        self.kind.keep(leader.key().asked(), cached, mark);
+        leader.finish(flight::Outcome {
+            value: Arc::new(cached.flight_result()),
+            step,
+            shared_under: Some(mark),
+        });
+    }
+}

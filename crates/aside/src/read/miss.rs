@@ -1,0 +1,146 @@
+//! What follows a miss: the right to fill, then the load and the fill (`load`).
+//!
+//! It runs as a task, because the caller may be dropped while other readers wait.
+//! The caller that led gets the row as soon as it is loaded. Readers that joined wait
+//! for the reply to the FILL: that it was accepted proves that no write came between.
+
+use std::panic::resume_unwind;
+
+use tokio::sync::oneshot;
+
+use crate::answer::{Bypass, Freshness};
+use crate::entity::key::Key;
+use crate::insight::statistics::{Operation, raise};
+use crate::protocol::{Op, Token};
+use crate::read::lease::Lease;
+use crate::read::load::{LeaderReply, Miss};
+use crate::read::look::Step;
+use crate::read::result::ReadResult;
+use crate::read::wait::Wait;
+use crate::read::{Leader, ReadPath};
+use crate::repository::Repository;
+use crate::runtime::task;
+use crate::tiers::kind::{Cached, Mark};
+use crate::tiers::origin_guard;
+use crate::trust::generations::Stamp;
+
+impl<R: Repository> ReadPath<R> {
+    /// Goes on from `step` in a task, and returns as soon as there is a result.
+    pub(super) async fn miss(
+        &self,
+        leader: Leader<R>,
+        key: Key,
+        step: Step<R::Entity>,
+        operation: Operation,
+    ) -> Result<ReadResult<R::Entity>, R::Error> {
+        let (caller, reply) = oneshot::channel();
+        let miss = Miss {
+            read: self.clone(),
+            leader,
+            key,
+            operation,
+            caller,
+        };
+        let place = origin_guard::current();
+        let task = task::spawn(origin_guard::within(place, miss.run(step)));
+        match reply.await {
+            Ok(LeaderReply::Result(result)) => result,
+            Ok(LeaderReply::Panic(panic)) => resume_unwind(panic),
+            Err(_) => match task.await {
+                // Of a callback of the strategy, for example.
+                Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
+                // The runtime is shutting down, and this future with it.
+                _ => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl<R: Repository> Miss<R> {
+    async fn run(self, mut step: Step<R::Entity>) {
+        let mut wait = Wait::new(&self.read);
+        let mut under = None;
+        loop {
+            step = match step {
+                Step::Serve(cached) => return self.serve(cached, under),
+                Step::LoadOnly(bypass) => return self.load_only(bypass).await,
+                Step::Acquire(observed) => {
+                    let replaces = observed.is_some();
+                    match self.acquire(observed, &mut under).await {
+                        Ok((lease, mark)) => {
+                            return self.load_and_fill(lease, mark, replaces).await;
+                        }
+                        Err(step) => wait.after_acquire(step, self.stamp()),
+                    }
+                }
+                Step::WaitForLease(_) if wait.is_over() => Step::LoadOnly(Bypass::LeaseWait),
+                Step::WaitForLease(_) => {
+                    raise(&self.read.tiers().statistics.lease_waits);
+                    wait.pause().await;
+                    wait.after_look(self.look_again(&mut under).await)
+                }
+            };
+        }
+    }
+
+    /// Returns the generation of the key now.
+    fn stamp(&self) -> Stamp {
+        self.read.tiers().stripes.stamp(self.key.hash())
+    }
+
+    /// Takes the generations anew, and looks whether Redis may be asked.
+    fn begin(&self, under: &mut Option<(Mark, u32)>) -> Result<Mark, Step<R::Entity>> {
+        let mark = self.read.mark(&self.key);
+        self.leader.mark(mark);
+        match self.read.gate(&self.key, mark) {
+            Some(bypass) => Err(Step::LoadOnly(bypass)),
+            None => {
+                *under = Some((mark, self.leader.step()));
+                Ok(mark)
+            }
+        }
+    }
+
+    /// Asks for the right to fill.
+    async fn acquire(
+        &self,
+        observed: Option<Vec<u8>>,
+        under: &mut Option<(Mark, u32)>,
+    ) -> Result<(Lease, Mark), Step<R::Entity>> {
+        let mark = self.begin(under)?;
+        let tiers = self.read.tiers();
+        let token = Token::random();
+        let op = Op::Acquire {
+            key: self.key.clone(),
+            token,
+            lease: tiers.config.lease_ttl,
+            observed,
+        };
+        let reply = tiers.ask_one(tiers.lane(), op).await.ok();
+        let asked = self.leader.key().asked();
+        let lease = self
+            .read
+            .judge_acquired(asked, (&self.key, token), mark, reply)?;
+        Ok((lease, mark))
+    }
+
+    /// Looks whether the holder of the lease has filled.
+    async fn look_again(&self, under: &mut Option<(Mark, u32)>) -> Step<R::Entity> {
+        match self.begin(under) {
+            Ok(mark) => {
+                let asked = self.leader.key().asked();
+                self.read.look(asked, &self.key, mark, Freshness::Any).await
+            }
+            Err(step) => step,
+        }
+    }
+
+    /// Serves what another reader has filled.
+    fn serve(self, cached: Cached<R::Entity>, under: Option<(Mark, u32)>) {
+        if let Some((mark, step)) = under {
+            self.read.finish(self.leader, &cached, mark, step);
+        }
+        let result = ReadResult::cached(cached);
+        let _ = self.caller.send(LeaderReply::Result(Ok(result)));
+    }
+}

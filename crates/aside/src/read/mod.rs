@@ -1,0 +1,230 @@
+//! The read path: this process, then Redis, then the database.
+//!
+//! A hit in process ends in this file. Every other read enters the flight of its key
+//! (`lead`). Its leader takes the generations, passes the gate and sends the GET
+//! (`look`). After a miss it asks for the right to fill, waits for another reader's
+//! value (`miss`), or loads and fills (`load`). A batch does the same for many keys
+//! at once (`batch`), by the same decisions: [`look::Step`].
+
+mod result;
+mod lease;
+mod source;
+mod look;
+mod stale;
+mod uncacheable;
+mod shown;
+mod audit;
+mod load;
+mod wait;
+mod miss;
+mod lead;
+mod batch;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::answer::{Bypass, Freshness, Tier};
+use crate::entity::Entity;
+use crate::entity::lookup::{Asked, Found, Keyed};
+use crate::entity::strategy::CacheStrategy;
+use crate::insight::audit::Audit;
+use crate::insight::statistics::{Operation, Outcome};
+use crate::local::Kept;
+use crate::local::flight;
+use crate::read::result::{ReadResult, is_young};
+use crate::repository::{Id, Repository, Row};
+use crate::service::CacheService;
+use crate::tiers::Tiers;
+use crate::tiers::kind::{FlightResult, Kind, KindFlights, Mark};
+
+/// The leader of a flight of this repository.
+type Leader<R> = flight::Leader<
+    Keyed<<R as Repository>::Entity>,
+    Mark,
+    Arc<FlightResult<<R as Repository>::Entity, <R as Repository>::Error>>,
+>;
+
+/// All that a read of one kind needs. A task that goes on without its caller holds a
+/// clone, and so keeps the service until its FILL is acknowledged.
+pub(crate) struct ReadPath<R: Repository> {
+    pub(crate) source: Arc<R>,
+    pub(crate) cache: CacheService,
+    pub(crate) kind: Arc<Kind<R::Entity>>,
+    flights: Arc<KindFlights<R::Entity, R::Error>>,
+    /// A copy of the one in the tiers: each hit looks whether there is one.
+    audit: Option<Arc<Audit>>,
+}
+
+impl<R: Repository> ReadPath<R> {
+    pub(crate) fn new(
+        source: Arc<R>,
+        cache: &CacheService,
+        strategy: Option<Arc<dyn CacheStrategy<R::Entity>>>,
+    ) -> Self {
+        let kind = cache.tiers().register(strategy);
+        let read = Self {
+            source,
+            cache: cache.clone(),
+            flights: kind.flights(),
+            kind,
+            audit: cache.tiers().audit.clone(),
+        };
+        read.read_back();
+        read
+    }
+
+    pub(crate) fn tiers(&self) -> &Arc<Tiers> {
+        self.cache.tiers()
+    }
+
+    /// Returns what `take` makes of the local entry, if it may be served now.
+    #[inline]
+    fn hit<T>(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        take: impl FnOnce(&Kept<R::Entity>) -> T,
+    ) -> Option<T> {
+        self.kind.in_process.as_ref()?.get(asked, take)
+    }
+
+    /// Returns the row that this process has, or `Some(None)` if it knows the row to
+    /// be absent; counted as a hit.
+    #[inline]
+    pub(crate) fn local_row(&self, id: &Id<R>, operation: Operation) -> Option<Option<Row<R>>> {
+        let (row, fill, outcome) = self.hit(Asked::Id(id), |kept| {
+            // Before the row is cloned, which waits for memory: what comes after the
+            // clone waits as well.
+            let outcome = Outcome::of(Tier::Process, None, kept.is_absence());
+            self.kind.statistics.read(operation, outcome);
+            (kept.row(), kept.fill(), outcome)
+        })?;
+        if self.audit.is_some() {
+            self.sample(Asked::Id(id), Some(fill), &Found::Row(row.clone()));
+        }
+        self.log(operation, outcome);
+        Some(row)
+    }
+
+    /// Reads from the first tier that has a value of the asked freshness.
+    pub(crate) async fn read(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Result<ReadResult<R::Entity>, R::Error> {
+        let local = match freshness {
+            Freshness::Any | Freshness::AtMost(_) => self.hit(asked, |kept| {
+                is_young(kept.loaded_at(), freshness).then(|| kept.entry())
+            }),
+            Freshness::Shared | Freshness::Source => None,
+        };
+        if let Some(result) = local.flatten().map(ReadResult::local) {
+            self.count(operation, result.outcome());
+            self.sample(asked, result.provenance.fill, &result.found);
+            return Ok(result);
+        }
+        Box::pin(self.read_below(asked, operation, freshness)).await
+    }
+
+    /// Reads a row that this process does not have.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn row_below(
+        &self,
+        id: &Id<R>,
+    ) -> impl Future<Output = Result<ReadResult<R::Entity>, R::Error>> + Send {
+        // Its future is large. Made in the function of the hit it would enlarge the
+        // frame of every hit.
+        Box::pin(self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any))
+    }
+
+    /// Reads from the tiers below this process.
+    async fn read_below(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Result<ReadResult<R::Entity>, R::Error> {
+        let begun = Instant::now();
+        let read = if freshness == Freshness::Source {
+            self.read_source(asked, operation, Some(Bypass::Requested))
+                .await
+        } else {
+            self.read_shared(asked, operation, freshness).await
+        };
+        let result = match read {
+            Err(error) if freshness == Freshness::Any => self.stale(asked).ok_or(error)?,
+            read => read?,
+        };
+        self.outdate(asked, freshness, &result);
+        let outcome = result.outcome();
+        self.count(operation, outcome);
+        self.sample(asked, result.provenance.fill, &result.found);
+        self.kind.statistics.read_took(outcome, begun.elapsed());
+        Ok(result)
+    }
+
+    /// Invalidates local entries that a later read must not return after `result`.
+    fn outdate(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        freshness: Freshness,
+        result: &ReadResult<R::Entity>,
+    ) {
+        let bypass = result.provenance.bypass;
+        if bypass.is_some_and(Bypass::is_uncacheable) {
+            // Done where that was found out, or by `pass`.
+        } else if freshness != Freshness::Any {
+            self.outdate_skipped(asked, result.provenance.fill);
+        } else if result.provenance.tier == Tier::Source {
+            self.outdate_held(asked, &result.found, bypass.is_some());
+        }
+    }
+
+    /// Loads from the database for this caller alone.
+    async fn read_source(
+        &self,
+        asked: Asked<'_, R::Entity>,
+        operation: Operation,
+        bypass: Option<Bypass>,
+    ) -> Result<ReadResult<R::Entity>, R::Error> {
+        let found = self.load(&asked.to_lookup(), operation).await?;
+        Ok(ReadResult::loaded(found, bypass))
+    }
+
+    /// Counts a read, and logs it at DEBUG.
+    fn count(&self, operation: Operation, outcome: Outcome) {
+        self.kind.statistics.read(operation, outcome);
+        self.log(operation, outcome);
+    }
+
+    #[inline]
+    fn log(&self, operation: Operation, outcome: Outcome) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            log_read(R::Entity::KIND, operation, outcome);
+        }
+    }
+}
+
+impl<R: Repository> Clone for ReadPath<R> {
+    fn clone(&self) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            cache: self.cache.clone(),
+            kind: Arc::clone(&self.kind),
+            flights: Arc::clone(&self.flights),
+            audit: self.audit.clone(),
+        }
+    }
+}
+
+/// Apart from the hit, whose code it would enlarge.
+#[cold]
+fn log_read(kind: &'static str, operation: Operation, outcome: Outcome) {
+    let (operation, outcome) = (operation.as_str(), outcome.as_str());
+    tracing::debug!(kind, operation, outcome, "read");
+}
+
+#[cfg(test)]
+mod tests;
