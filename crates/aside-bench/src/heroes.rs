@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Entity, Repository, Rows, Secret, Write};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Entity, Repository, Rows, Secret, Source, Write,
+};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -86,7 +88,7 @@ impl<E> Clone for InMemory<E> {
     }
 }
 
-impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
+impl<E: Entity<Id = Uuid>> Source for InMemory<E> {
     type Entity = E;
     type Error = Infallible;
 
@@ -117,6 +119,12 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
         Ok(self.0.rows.read().values().cloned().collect())
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+        unreachable!("the database of a measurement is never away")
+    }
+}
+
+impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
     async fn save_in(&self, row: E, write: &mut Write) -> Result<Arc<E>, Infallible> {
         write.created(&row);
         write.before_commit().await;
@@ -145,10 +153,6 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
         write.deleted(&*before);
         write.before_commit().await;
         Ok(self.0.rows.write().remove(id).is_some())
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("the database of a measurement is never away")
     }
 }
 

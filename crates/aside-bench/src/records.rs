@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aside::{Entity, IndexShape, KeyWriter, Repository, Rows, Write};
+use aside::{Entity, IndexShape, KeyWriter, Repository, Rows, Source, Write};
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
@@ -248,7 +248,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("no table here is that long")
 }
 
-impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
+impl<const LISTS: usize> Source for SqlRecords<LISTS> {
     type Entity = Record<LISTS>;
     type Error = SqlError;
 
@@ -288,6 +288,12 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         self.rows(sql, 0).await
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> SqlError {
+        Arc::new(sqlx::Error::PoolTimedOut)
+    }
+}
+
+impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
     async fn save_in(
         &self,
         row: Record<LISTS>,
@@ -372,10 +378,6 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         write.before_commit().await;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> SqlError {
-        Arc::new(sqlx::Error::PoolTimedOut)
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret};
+//! use aside::{CacheConfig, CacheService, CachedRepository, Repository, Source, Secret};
 //! # use aside::{Entity, Freshness, Rows, Write};
 //! # use serde::{Deserialize, Serialize};
 //!
@@ -30,29 +30,41 @@
 //! #         self.0.lock().values().filter(|row| like(row)).cloned().map(Arc::new).collect()
 //! #     }
 //! # }
-//! # impl Repository for SqlHeroes {
+//! # impl Source for SqlHeroes {
 //! #     type Entity = Hero;
 //! #     type Error = std::convert::Infallible;
+//! #
 //! #     async fn find_by_id(&self, id: &u64) -> Result<Option<Arc<Hero>>, Self::Error> {
 //! #         Ok(self.0.lock().get(id).cloned().map(Arc::new))
 //! #     }
+//! #
 //! #     async fn find_many(&self, ids: &[u64]) -> Result<Vec<Option<Arc<Hero>>>, Self::Error> {
 //! #         let rows = self.0.lock();
 //! #         Ok(ids.iter().map(|id| rows.get(id).cloned().map(Arc::new)).collect())
 //! #     }
+//! #
 //! #     async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, Self::Error> {
 //! #         let HeroIndex::Name(name) = index;
 //! #         Ok(self.rows(|row| row.name == *name))
 //! #     }
+//! #
 //! #     async fn list_all(&self) -> Result<Rows<Hero>, Self::Error> {
 //! #         Ok(self.rows(|_| true))
 //! #     }
+//! #
+//! #     fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
+//! #         unreachable!()
+//! #     }
+//! # }
+//! #
+//! # impl Repository for SqlHeroes {
 //! #     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Self::Error> {
 //! #         write.created(&row);
 //! #         write.before_commit().await;
 //! #         self.0.lock().insert(row.id, row.clone());
 //! #         Ok(Arc::new(row))
 //! #     }
+//! #
 //! #     async fn update_in(&self, row: Hero, write: &mut Write) -> Result<Option<Arc<Hero>>, Self::Error> {
 //! #         let Some(before) = self.0.lock().get(&row.id).cloned() else { return Ok(None) };
 //! #         write.updated(&before, &row);
@@ -60,14 +72,12 @@
 //! #         self.0.lock().insert(row.id, row.clone());
 //! #         Ok(Some(Arc::new(row)))
 //! #     }
+//! #
 //! #     async fn delete_in(&self, id: &u64, write: &mut Write) -> Result<bool, Self::Error> {
 //! #         let Some(before) = self.0.lock().get(id).cloned() else { return Ok(false) };
 //! #         write.deleted(&before);
 //! #         write.before_commit().await;
 //! #         Ok(self.0.lock().remove(id).is_some())
-//! #     }
-//! #     fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
-//! #         unreachable!()
 //! #     }
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
@@ -141,7 +151,7 @@ pub use write::{Unquarantined, Write};
 
 mod repository;
 pub use repository::erased::ErasedRepository;
-pub use repository::{Id, Index, Overloaded, Repository, Row};
+pub use repository::{Id, Index, Overloaded, Repository, Row, Source};
 
 mod service;
 pub use service::report::{

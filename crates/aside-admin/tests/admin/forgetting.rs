@@ -1,6 +1,6 @@
 //! `DELETE /cache/...`.
 
-use aside::{CacheConfig, Repository};
+use aside::{CacheConfig, Source};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisServer, eventually};
 use axum::http::StatusCode;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Entity, Repository, Rows, Secret, Write};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Entity, Repository, Rows, Secret, Source, Write,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::SOON;
@@ -61,7 +63,7 @@ impl Heroes {
     }
 }
 
-impl Repository for Heroes {
+impl Source for Heroes {
     type Entity = Hero;
     type Error = Infallible;
 
@@ -85,6 +87,12 @@ impl Repository for Heroes {
         Ok(self.rows(|_| true))
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+        unreachable!("memory has a place for every load")
+    }
+}
+
+impl Repository for Heroes {
     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Infallible> {
         write.created(&row);
         write.before_commit().await;
@@ -114,10 +122,6 @@ impl Repository for Heroes {
         write.before_commit().await;
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(rows.remove(id).is_some())
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("memory has a place for every load")
     }
 }
 

@@ -1,6 +1,6 @@
 //! `GET /cache/stats` and `GET /cache/explain`.
 
-use aside::{Repository, WarmUp};
+use aside::{Source, WarmUp};
 use aside_admin::{Access, Admin};
 use aside_testkit::RedisServer;
 use axum::http::{Method, StatusCode};

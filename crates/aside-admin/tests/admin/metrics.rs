@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aside::{Repository, WarmUp};
+use aside::{Repository, Source, WarmUp};
 use prometheus_client::registry::Registry;
 
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};

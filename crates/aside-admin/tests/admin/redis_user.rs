@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository, Ttl, WarmUp};
+use aside::{CacheConfig, Repository, Source, Ttl, WarmUp};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisOptions, RedisServer, Reply, eventually};
 

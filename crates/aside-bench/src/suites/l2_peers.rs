@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amalgam::provider::{JsonSerializer, RedisDistributedCache};
-use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, Source};
 use hitbox::{CacheContext, CacheKey, CacheValue};
 use hitbox_backend::CacheBackend;
 use hitbox_redis::{ConnectionMode, RedisBackend};

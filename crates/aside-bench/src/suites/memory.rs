@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Forget, Repository, Secret};
+use aside::{CacheConfig, CacheService, CachedRepository, Forget, Repository, Secret, Source};
 use aside_testkit::RedisServer;
 use tokio::runtime::Builder;
 use uuid::Uuid;

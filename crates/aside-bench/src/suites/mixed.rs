@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, Source};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aside::{KindStats, Repository};
+use aside::{KindStats, Source};
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::error::Wrong;

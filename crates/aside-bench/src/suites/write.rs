@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret};
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret, Source};
 use aside_testkit::{PostgresServer, RedisServer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;

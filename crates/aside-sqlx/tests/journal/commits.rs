@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Tier, Write};
+use aside::{
+    CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source, Tier, Write,
+};
 use aside_testkit::{Direction, Mode, PostgresServer, Proxy, RedisServer, eventually};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
@@ -79,7 +81,7 @@ impl Seats {
     }
 }
 
-impl Repository for Seats {
+impl Source for Seats {
     type Entity = Seat;
     type Error = Arc<sqlx::Error>;
 
@@ -106,6 +108,12 @@ impl Repository for Seats {
         self.find_by(&SeatIndex::Room("hall".to_owned())).await
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
+        Arc::new(sqlx::Error::PoolTimedOut)
+    }
+}
+
+impl Repository for Seats {
     async fn save_in(&self, seat: Seat, write: &mut Write) -> Result<Arc<Seat>, Self::Error> {
         let sql = "INSERT INTO seats VALUES ($1, $2, $3) RETURNING id, room, place";
         on!(self, pool => {
@@ -124,10 +132,6 @@ impl Repository for Seats {
 
     async fn delete_in(&self, _: &i64, _: &mut Write) -> Result<bool, Self::Error> {
         unreachable!("nothing here deletes")
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
-        Arc::new(sqlx::Error::PoolTimedOut)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use aside::Repository as _;
+use aside::{Repository as _, Source as _};
 use aside_testkit::{PostgresServer, RedisServer, eventually};
 use tempfile::TempDir;
 

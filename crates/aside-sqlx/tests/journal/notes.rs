@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source,
+};
 use aside::{Tier, Write};
 use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal};
 use aside_testkit::eventually;
@@ -210,7 +212,7 @@ impl Database {
     }
 }
 
-impl Repository for Database {
+impl Source for Database {
     type Entity = Note;
     type Error = NoteError;
 
@@ -237,6 +239,12 @@ impl Repository for Database {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> NoteError {
+        NoteError::Overloaded
+    }
+}
+
+impl Repository for Database {
     async fn save_in(&self, note: Note, write: &mut Write) -> Result<Arc<Note>, NoteError> {
         write.created(&note);
         self.commit(Some(&note), None, write).await?;
@@ -257,10 +265,6 @@ impl Repository for Database {
 
     async fn delete_in(&self, _: &i64, _: &mut Write) -> Result<bool, NoteError> {
         Ok(false)
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> NoteError {
-        NoteError::Overloaded
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aside::{CacheConfig, CacheService, Entity, Repository, Rows, Write};
+use aside::{CacheConfig, CacheService, Entity, Repository, Rows, Source, Write};
 use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, Triggers};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
@@ -289,7 +289,7 @@ impl Books {
     }
 }
 
-impl Repository for Books {
+impl Source for Books {
     type Entity = Book;
     type Error = BookError;
 
@@ -324,6 +324,12 @@ impl Repository for Books {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> BookError {
+        BookError("overloaded".to_owned())
+    }
+}
+
+impl Repository for Books {
     async fn save_in(&self, book: Book, write: &mut Write) -> Result<Arc<Book>, BookError> {
         self.commit(&book.id, Some(&book), write).await?;
         Ok(Arc::new(book))
@@ -341,10 +347,6 @@ impl Repository for Books {
     async fn delete_in(&self, id: &String, write: &mut Write) -> Result<bool, BookError> {
         self.commit(id, None, write).await?;
         Ok(true)
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> BookError {
-        BookError("overloaded".to_owned())
     }
 }
 

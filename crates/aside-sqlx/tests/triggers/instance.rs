@@ -1,6 +1,6 @@
 //! An instance of a service that caches the books.
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret, Tier};
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Secret, Source, Tier};
 use aside_sqlx::{PostgresJournal, SqliteJournal};
 use aside_testkit::eventually;
 

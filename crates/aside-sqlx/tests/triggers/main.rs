@@ -9,7 +9,7 @@ mod sqlite;
 
 use std::time::Duration;
 
-use aside::Repository as _;
+use aside::{Repository as _, Source as _};
 use aside_testkit::{PostgresServer, RedisServer, eventually};
 use tempfile::TempDir;
 

@@ -14,8 +14,9 @@ use crate::entity::lookup::Asked;
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
 use crate::insight::statistics::{Operation, Reason};
+use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
-use crate::repository::{Id, Index, Overloaded, Repository, Row};
+use crate::repository::{Id, Index, Overloaded, Repository, Row, Source};
 use crate::runtime::task;
 use crate::service::CacheService;
 use crate::write::Write;
@@ -36,7 +37,7 @@ use crate::write::Write;
 /// wait for it, or to be filled, as long as fewer than `CACHE_SOURCE_CONCURRENCY`
 /// such loads run. A write is a task of its own: it goes on to its end whether its
 /// future is polled, held back or dropped.
-pub struct CachedRepository<R: Repository> {
+pub struct CachedRepository<R: Source> {
     read: ReadPath<R>,
 }
 
@@ -51,7 +52,7 @@ pub enum Forget<'a, E: Entity> {
     All,
 }
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Source> CachedRepository<R> {
     /// Puts `cache` in front of `inner`, as the settings say.
     ///
     /// # Panics
@@ -176,21 +177,47 @@ impl<R: Repository> CachedRepository<R> {
         forgotten.keys
     }
 
-    /// Runs a write as a task of its own, so that a caller who goes away
-    /// neither stops the transaction half-way nor skips the forgetting.
-    async fn write<T, F>(
+    /// Runs a write of the source's own, such as a partial update, an upsert or a bulk
+    /// change, as the repository's writes run.
+    ///
+    /// ```
+    /// # use aside::{CachedRepository, Repository, Write};
+    /// # trait Heroes: Repository {
+    /// #     fn rename(
+    /// #         &self,
+    /// #         id: u64,
+    /// #         name: &str,
+    /// #         write: &mut Write,
+    /// #     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// # }
+    /// # async fn example<R: Heroes>(heroes: CachedRepository<R>) -> Result<(), R::Error> {
+    /// let found = heroes
+    ///     .write_with(|source, write| Box::pin(source.rename(7, "Maria", write)))
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// `work` does what [`Repository`] asks of a write: it records what it changes in
+    /// `write`, awaits [`Write::before_commit`], and commits. An `Err` without
+    /// [`Write::rolled_back`] is ambiguous.
+    ///
+    /// # Errors
+    /// The error that `work` returns.
+    ///
+    /// # Cancellation
+    /// The write is a task, and goes on to its end if the future is dropped.
+    pub async fn write_with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(Arc<R>, Write) -> F + Send + 'static,
-    ) -> Result<T, R::Error>
-    where
-        T: Send + 'static,
-        F: Future<Output = (Result<T, R::Error>, Write)> + Send,
-    {
-        let inner = Arc::clone(&self.read.source);
+        work: impl for<'a> FnOnce(&'a R, &'a mut Write) -> BoxFuture<'a, Result<T, R::Error>>
+        + Send
+        + 'static,
+    ) -> Result<T, R::Error> {
+        let source = Arc::clone(&self.read.source);
         self.read.read_back();
-        let write = Write::of_repository(Arc::clone(self.read.tiers()));
+        let mut write = Write::of_repository(Arc::clone(self.read.tiers()));
         let writing = async move {
-            let (result, write) = work(inner, write).await;
+            let result = work(&source, &mut write).await;
             write.ended(result.is_ok()).await;
             result
         };
@@ -198,7 +225,7 @@ impl<R: Repository> CachedRepository<R> {
     }
 }
 
-impl<R: Repository> Repository for CachedRepository<R> {
+impl<R: Source> Source for CachedRepository<R> {
     type Entity = R::Entity;
     type Error = R::Error;
 
@@ -227,6 +254,12 @@ impl<R: Repository> Repository for CachedRepository<R> {
         Ok(result.await?.found.into_list())
     }
 
+    fn overloaded(&self, why: Overloaded) -> R::Error {
+        self.read.source.overloaded(why)
+    }
+}
+
+impl<R: Repository> Repository for CachedRepository<R> {
     async fn save_in(&self, row: R::Entity, write: &mut Write) -> Result<Row<R>, R::Error> {
         self.read.source.save_in(row, write).await
     }
@@ -243,33 +276,24 @@ impl<R: Repository> Repository for CachedRepository<R> {
         self.read.source.delete_in(id, write).await
     }
 
-    fn overloaded(&self, why: Overloaded) -> R::Error {
-        self.read.source.overloaded(why)
-    }
-
     async fn save(&self, row: R::Entity) -> Result<Row<R>, R::Error> {
-        let work =
-            |inner: Arc<R>, mut write| async move { (inner.save_in(row, &mut write).await, write) };
-        self.write(work).await
+        self.write_with(|source, write| Box::pin(source.save_in(row, write)))
+            .await
     }
 
     async fn update(&self, row: R::Entity) -> Result<Option<Row<R>>, R::Error> {
-        let work = |inner: Arc<R>, mut write| async move {
-            (inner.update_in(row, &mut write).await, write)
-        };
-        self.write(work).await
+        self.write_with(|source, write| Box::pin(source.update_in(row, write)))
+            .await
     }
 
     async fn delete(&self, id: &Id<R>) -> Result<bool, R::Error> {
         let id = id.clone();
-        let work = |inner: Arc<R>, mut write| async move {
-            (inner.delete_in(&id, &mut write).await, write)
-        };
-        self.write(work).await
+        self.write_with(|source, write| Box::pin(async move { source.delete_in(&id, write).await }))
+            .await
     }
 }
 
-impl<R: Repository> Clone for CachedRepository<R> {
+impl<R: Source> Clone for CachedRepository<R> {
     fn clone(&self) -> Self {
         Self {
             read: self.read.clone(),
@@ -277,7 +301,7 @@ impl<R: Repository> Clone for CachedRepository<R> {
     }
 }
 
-impl<R: Repository> fmt::Debug for CachedRepository<R> {
+impl<R: Source> fmt::Debug for CachedRepository<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("CachedRepository")

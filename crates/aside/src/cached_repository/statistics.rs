@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cached_repository::CachedRepository;
 use crate::entity::{self, Entity};
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::service::report::KindStats;
 
 /// What one repository's cache has done so far, and holds now.
@@ -17,7 +17,7 @@ pub struct RepositoryStats {
     pub list_all_ttl: Option<Duration>,
 }
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Source> CachedRepository<R> {
     /// What this kind's cache has done so far, and holds now. How many keys Redis
     /// has of it is what [`CacheService::count_keys`](crate::CacheService::count_keys)
     /// says, which goes through all of them.

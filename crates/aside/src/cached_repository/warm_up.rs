@@ -9,7 +9,7 @@ use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Asked, Lookup};
 use crate::insight::statistics::Operation;
-use crate::repository::{Id, Index, Repository};
+use crate::repository::{Id, Index, Source};
 
 /// How a warm-up goes about it.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct WarmedUp {
     pub total: usize,
 }
 
-impl<R: Repository> CachedRepository<R> {
+impl<R: Source> CachedRepository<R> {
     /// Reads every row, and every list that a row stands in, through the
     /// cache, in batches with a pause after each; `progress` is called after
     /// every batch.

@@ -75,13 +75,13 @@ use crate::insight::statistics::{Operation, Reason, raise};
 use crate::local::Kept;
 use crate::read::look::Step;
 use crate::read::source::load_from;
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::clock::Moment;
 use crate::service::WeakService;
 use crate::tiers::kind::{Kind, KindFlights};
 
 /// One comparison. It keeps no service alive.
-struct Check<R: Repository> {
+struct Check<R: Source> {
     source: Arc<R>,
     cache: WeakService,
     kind: Arc<Kind<R::Entity>>,
@@ -100,7 +100,7 @@ enum Place {
     Gone,
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Hands a hit to the audit, where there is one.
     #[inline]
     pub(super) fn sample(
@@ -161,7 +161,7 @@ impl<R: Repository> ReadPath<R> {
     }
 }
 
-impl<R: Repository> Check<R> {
+impl<R: Source> Check<R> {
     fn read_path(&self) -> Option<ReadPath<R>> {
         let cache = self.cache.upgrade()?;
         Some(ReadPath {

@@ -15,7 +15,7 @@ use crate::local::flight::{Entered, Waited};
 use crate::read::look::Step;
 use crate::read::result::{ReadResult, is_too_old, is_young};
 use crate::read::{Leader, ReadPath};
-use crate::repository::Repository;
+use crate::repository::Source;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
 use crate::tiers::kind::{Failed, FlightResult};
@@ -34,11 +34,11 @@ struct Reading<'a, E: Entity> {
 /// The result of a read that needs no flight, or the step to lead with: `None` if the
 /// leader looks first.
 type Start<R> = ControlFlow<
-    Result<ReadResult<<R as Repository>::Entity>, <R as Repository>::Error>,
-    Option<Step<<R as Repository>::Entity>>,
+    Result<ReadResult<<R as Source>::Entity>, <R as Source>::Error>,
+    Option<Step<<R as Source>::Entity>>,
 >;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     pub(super) async fn read_shared(
         &self,
         asked: Asked<'_, R::Entity>,

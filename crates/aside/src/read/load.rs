@@ -25,7 +25,7 @@ use crate::read::lease::Lease;
 use crate::read::result::ReadResult;
 use crate::read::source::{Loaded, catch};
 use crate::read::{Leader, ReadPath};
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::clock;
 use crate::tiers::MUCH;
 use crate::tiers::kind::{Cached, Failed, FlightResult, Mark};
@@ -46,7 +46,7 @@ pub(super) enum LeaderReply<E, X> {
 }
 
 /// One miss under way.
-pub(super) struct Miss<R: Repository> {
+pub(super) struct Miss<R: Source> {
     pub(super) read: ReadPath<R>,
     pub(super) leader: Leader<R>,
     pub(super) key: Key,
@@ -55,9 +55,9 @@ pub(super) struct Miss<R: Repository> {
 }
 
 type Outcome<R> =
-    flight::Outcome<Mark, Arc<FlightResult<<R as Repository>::Entity, <R as Repository>::Error>>>;
+    flight::Outcome<Mark, Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>>;
 
-impl<R: Repository> Miss<R> {
+impl<R: Source> Miss<R> {
     /// Loads with the right to fill. `replaces` is true if a value that could not be
     /// read stands under the key.
     pub(super) async fn load_and_fill(self, lease: Lease, mark: Mark, replaces: bool) {
@@ -162,7 +162,7 @@ impl<R: Repository> Miss<R> {
 }
 
 /// Replies to the caller that led, and returns the same for readers that wait.
-fn loaded<R: Repository>(
+fn loaded<R: Source>(
     caller: oneshot::Sender<LeaderReply<R::Entity, R::Error>>,
     found: Found<R::Entity>,
     provenance: Provenance,
@@ -185,7 +185,7 @@ fn loaded<R: Repository>(
     }
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Counts a read that must not use Redis because of a write.
     pub(super) fn count_bypass(&self, bypass: Bypass) {
         if bypass == Bypass::WriteInFlight {

@@ -15,7 +15,7 @@ use crate::protocol::{Acquired, Bump, Reply, Token, Unanswered};
 use crate::read::lease::Lease;
 use crate::read::result::is_young;
 use crate::read::{Leader, ReadPath};
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::clock;
 use crate::tiers::kind::{Cached, Mark};
 use crate::tiers::uncacheable::Why;
@@ -33,7 +33,7 @@ pub(super) enum Step<E> {
     LoadOnly(Bypass),
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Returns the generations and the circumstance under which a read begins now.
     pub(super) fn mark(&self, key: &Key) -> Mark {
         Mark {

@@ -18,13 +18,13 @@ use crate::read::look::Step;
 use crate::read::result::ReadResult;
 use crate::read::wait::Wait;
 use crate::read::{Leader, ReadPath};
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::task;
 use crate::tiers::kind::{Cached, Mark};
 use crate::tiers::origin_guard;
 use crate::trust::generations::Stamp;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Goes on from `step` in a task, and returns as soon as there is a result.
     pub(super) async fn miss(
         &self,
@@ -56,7 +56,7 @@ impl<R: Repository> ReadPath<R> {
     }
 }
 
-impl<R: Repository> Miss<R> {
+impl<R: Source> Miss<R> {
     async fn run(self, mut step: Step<R::Entity>) {
         let mut wait = Wait::new(&self.read);
         let mut under = None;

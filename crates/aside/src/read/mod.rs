@@ -33,21 +33,21 @@ use crate::insight::statistics::{Operation, Outcome};
 use crate::local::Kept;
 use crate::local::flight;
 use crate::read::result::{ReadResult, is_young};
-use crate::repository::{Id, Repository, Row};
+use crate::repository::{Id, Row, Source};
 use crate::service::CacheService;
 use crate::tiers::Tiers;
 use crate::tiers::kind::{FlightResult, Kind, KindFlights, Mark};
 
 /// The leader of a flight of this repository.
 type Leader<R> = flight::Leader<
-    Keyed<<R as Repository>::Entity>,
+    Keyed<<R as Source>::Entity>,
     Mark,
-    Arc<FlightResult<<R as Repository>::Entity, <R as Repository>::Error>>,
+    Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>,
 >;
 
 /// All that a read of one kind needs. A task that goes on without its caller holds a
 /// clone, and so keeps the service until its FILL is acknowledged.
-pub(crate) struct ReadPath<R: Repository> {
+pub(crate) struct ReadPath<R: Source> {
     pub(crate) source: Arc<R>,
     pub(crate) cache: CacheService,
     pub(crate) kind: Arc<Kind<R::Entity>>,
@@ -56,7 +56,7 @@ pub(crate) struct ReadPath<R: Repository> {
     audit: Option<Arc<Audit>>,
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     pub(crate) fn new(
         source: Arc<R>,
         cache: &CacheService,
@@ -207,7 +207,7 @@ impl<R: Repository> ReadPath<R> {
     }
 }
 
-impl<R: Repository> Clone for ReadPath<R> {
+impl<R: Source> Clone for ReadPath<R> {
     fn clone(&self) -> Self {
         Self {
             source: Arc::clone(&self.source),

@@ -8,10 +8,10 @@ use futures_util::FutureExt as _;
 use crate::entity::Entity;
 use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::tiers::kind::ReadBack;
 
-impl<R: Repository> ReadBack<R::Entity> for R {
+impl<R: Source> ReadBack<R::Entity> for R {
     fn read_back<'a>(
         &'a self,
         id: &'a <R::Entity as Entity>::Id,
@@ -24,7 +24,7 @@ impl<R: Repository> ReadBack<R::Entity> for R {
     }
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Makes writes of the kind read their rows back from this source. Called before
     /// each write, because the repository that was built last may be gone.
     pub(crate) fn read_back(&self) {

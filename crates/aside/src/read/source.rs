@@ -18,7 +18,7 @@ use crate::entity::key::Key;
 use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
-use crate::repository::{Id, Overloaded, Repository, Row};
+use crate::repository::{Id, Overloaded, Row, Source};
 use crate::tiers::kind::Kind;
 use crate::tiers::origin_guard::{self, Place};
 
@@ -38,7 +38,7 @@ struct Loading {
     outer: Option<Arc<Self>>,
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Returns true if this read is part of a load of the same key, as where a
     /// cached repository stands behind another. It would wait for itself.
     pub(super) fn is_loading(&self, key: &Key) -> bool {
@@ -168,7 +168,7 @@ impl<R: Repository> ReadPath<R> {
 }
 
 /// Asks the database, without a limit, and counts how long it took.
-pub(super) async fn load_from<R: Repository>(
+pub(super) async fn load_from<R: Source>(
     source: &R,
     kind: &Kind<R::Entity>,
     lookup: &Lookup<R::Entity>,

@@ -16,11 +16,11 @@ use crate::insight::statistics::Operation;
 use crate::local::{Entry, Kept};
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
-use crate::repository::{Id, Repository, Row};
+use crate::repository::{Id, Row, Source};
 use crate::runtime::clock::Moment;
 use crate::tiers::kind::Kind;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// What this process holds, if it may be served for want of a better one.
     pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
         let limit = self.kind.strategy.stale_if_error()?;

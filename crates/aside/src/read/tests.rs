@@ -7,13 +7,14 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
+use crate::repository::Repository;
 use crate::tiers::kind::{Cached, Leaving};
 use crate::write::Write;
 
 /// Every hero there could be.
 struct Heroes;
 
-impl Repository for Heroes {
+impl Source for Heroes {
     type Entity = Hero;
     type Error = Infallible;
 
@@ -33,6 +34,12 @@ impl Repository for Heroes {
         Ok(Arc::new([]))
     }
 
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
+        unreachable!("nothing is away")
+    }
+}
+
+impl Repository for Heroes {
     async fn save_in(&self, row: Hero, _: &mut Write) -> Result<Row<Self>, Infallible> {
         Ok(Arc::new(row))
     }
@@ -43,10 +50,6 @@ impl Repository for Heroes {
 
     async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
         Ok(true)
-    }
-
-    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
-        unreachable!("nothing is away")
     }
 }
 

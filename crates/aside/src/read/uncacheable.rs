@@ -10,12 +10,12 @@ use crate::entity::lookup::{Asked, Found};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::clock;
 use crate::tiers::kind::{Encoded, Mark};
 use crate::tiers::uncacheable::{Known, Why};
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Writes an answer in the form of Redis. `again` if what stood there could
     /// not be read: then this one must be readable, or each read would replace it.
     pub(super) fn encode(

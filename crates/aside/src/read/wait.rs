@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::answer::Bypass;
 use crate::read::ReadPath;
 use crate::read::look::Step;
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::trust::generations::Stamp;
 
 /// The first and the longest pause between two looks at another reader's lease.
@@ -29,7 +29,7 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub(super) fn new<R: Repository>(read: &ReadPath<R>) -> Self {
+    pub(super) fn new<R: Source>(read: &ReadPath<R>) -> Self {
         let lease = read.tiers().config.lease_ttl;
         Self {
             begun: Instant::now(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::entity::{Entity, Rows};
 use crate::protocol::BoxFuture;
-use crate::repository::{Id, Index, Overloaded, Repository, Row};
+use crate::repository::{Id, Index, Overloaded, Repository, Row, Source};
 use crate::write::Write;
 
 /// The dyn-compatible form of [`Repository`], implemented for every repository.
@@ -14,7 +14,7 @@ use crate::write::Write;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use aside::{Entity, ErasedRepository, Repository};
+/// use aside::{Entity, ErasedRepository, Repository, Source};
 ///
 /// fn choose<E: Entity, X, A, B>(first: bool, one: A, other: B) -> Arc<dyn ErasedRepository<E, X>>
 /// where
@@ -142,7 +142,7 @@ impl<R: Repository> ErasedRepository<R::Entity, R::Error> for R {
     }
 }
 
-impl<E: Entity, X: Clone + Send + Sync + 'static> Repository for Arc<dyn ErasedRepository<E, X>> {
+impl<E: Entity, X: Clone + Send + Sync + 'static> Source for Arc<dyn ErasedRepository<E, X>> {
     type Entity = E;
     type Error = X;
 
@@ -162,6 +162,12 @@ impl<E: Entity, X: Clone + Send + Sync + 'static> Repository for Arc<dyn ErasedR
         (**self).erased_list_all().await
     }
 
+    fn overloaded(&self, why: Overloaded) -> X {
+        (**self).erased_overloaded(why)
+    }
+}
+
+impl<E: Entity, X: Clone + Send + Sync + 'static> Repository for Arc<dyn ErasedRepository<E, X>> {
     async fn save_in(&self, row: E, write: &mut Write) -> Result<Arc<E>, X> {
         (**self).erased_save_in(row, write).await
     }
@@ -172,10 +178,6 @@ impl<E: Entity, X: Clone + Send + Sync + 'static> Repository for Arc<dyn ErasedR
 
     async fn delete_in(&self, id: &E::Id, write: &mut Write) -> Result<bool, X> {
         (**self).erased_delete_in(id, write).await
-    }
-
-    fn overloaded(&self, why: Overloaded) -> X {
-        (**self).erased_overloaded(why)
     }
 
     async fn save(&self, row: E) -> Result<Arc<E>, X> {

@@ -13,7 +13,7 @@ use super::hero::{Hero, KEYS};
 use super::instance::{Instance, row};
 use crate::answer::Freshness;
 use crate::cached_repository::Forget;
-use crate::repository::Repository;
+use crate::repository::{Repository, Source};
 
 const IDS: [u64; 3] = [1, 2, 3];
 const NAMES: [&str; 2] = ["a", "b"];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::database::{Change, Database, Failure, Transaction};
 use super::hero::{Hero, HeroIndex};
 use crate::entity::Rows;
-use crate::repository::{Repository, Row};
+use crate::repository::{Repository, Row, Source};
 use crate::runtime::simulated::{Rule, without};
 use crate::write::Write;
 
@@ -55,7 +55,7 @@ impl Heroes {
     }
 }
 
-impl Repository for Heroes {
+impl Source for Heroes {
     type Entity = Hero;
     type Error = Failure;
 
@@ -75,6 +75,12 @@ impl Repository for Heroes {
         Ok(self.database.list(None).await)
     }
 
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Failure {
+        Failure::Overloaded
+    }
+}
+
+impl Repository for Heroes {
     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Row<Self>, Failure> {
         let (transaction, before, version) = self.locked(row.id, write).await?;
         if before.is_some() {
@@ -111,9 +117,5 @@ impl Repository for Heroes {
         let changes = vec![Change::Delete(*id)];
         self.end(transaction, changes, write).await?;
         Ok(true)
-    }
-
-    fn overloaded(&self, _: crate::repository::Overloaded) -> Failure {
-        Failure::Overloaded
     }
 }

@@ -190,7 +190,7 @@ struct Dying {
     point: Point,
 }
 
-impl Repository for Dying {
+impl Source for Dying {
     type Entity = Book;
     type Error = Refusal;
 
@@ -210,6 +210,12 @@ impl Repository for Dying {
         self.library.list_all().await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
+    }
+}
+
+impl Repository for Dying {
     async fn save_in(&self, row: Book, write: &mut Write) -> Result<Arc<Book>, Refusal> {
         self.library.save_in(row, write).await
     }
@@ -241,9 +247,5 @@ impl Repository for Dying {
 
     async fn delete_in(&self, id: &u32, write: &mut Write) -> Result<bool, Refusal> {
         self.library.delete_in(id, write).await
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
-        Refusal::Overloaded(why)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aside::{Entity, Repository, Rows, Write};
+use aside::{Entity, Repository, Rows, Source, Write};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -165,7 +165,7 @@ impl Library {
     }
 }
 
-impl Repository for Library {
+impl Source for Library {
     type Entity = Book;
     type Error = Refusal;
 
@@ -198,6 +198,12 @@ impl Repository for Library {
         self.load(all).await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
+    }
+}
+
+impl Repository for Library {
     async fn save_in(&self, row: Book, write: &mut Write) -> Result<Arc<Book>, Refusal> {
         let _transaction = self.0.writing.lock().await;
         write.created(&row);
@@ -226,9 +232,5 @@ impl Repository for Library {
         write.before_commit().await;
         self.books(|books| books.remove(id));
         Ok(true)
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
-        Refusal::Overloaded(why)
     }
 }

@@ -31,7 +31,9 @@ mod voices;
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret, Tier};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Freshness, Repository, Secret, Source, Tier,
+};
 use aside_testkit::{Proxy, RedisServer, eventually};
 
 use self::library::{Book, Library};

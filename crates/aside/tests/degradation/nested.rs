@@ -22,7 +22,7 @@ macro_rules! made_of {
         #[derive(Clone)]
         struct $repository(CachedRepository<$inner>);
 
-        impl Repository for $repository {
+        impl Source for $repository {
             type Entity = $name;
             type Error = Refusal;
 
@@ -47,6 +47,12 @@ macro_rules! made_of {
                 Ok(Rows::from([]))
             }
 
+            fn overloaded(&self, why: Overloaded) -> Refusal {
+                Refusal::Overloaded(why)
+            }
+        }
+
+        impl Repository for $repository {
             async fn save_in(&self, _: $name, _: &mut Write) -> Result<Row<Self>, Refusal> {
                 Err(Refusal::Closed)
             }
@@ -61,10 +67,6 @@ macro_rules! made_of {
 
             async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Refusal> {
                 Err(Refusal::Closed)
-            }
-
-            fn overloaded(&self, why: Overloaded) -> Refusal {
-                Refusal::Overloaded(why)
             }
         }
     };

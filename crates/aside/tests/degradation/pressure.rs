@@ -123,7 +123,7 @@ struct Leaflet {
 /// A repository with every possible leaflet; read only.
 struct Leaflets;
 
-impl Repository for Leaflets {
+impl Source for Leaflets {
     type Entity = Leaflet;
     type Error = Refusal;
 
@@ -144,6 +144,12 @@ impl Repository for Leaflets {
         Ok(Rows::default())
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+        Refusal::Overloaded(why)
+    }
+}
+
+impl Repository for Leaflets {
     async fn save_in(&self, row: Leaflet, _: &mut Write) -> Result<Arc<Leaflet>, Refusal> {
         Ok(Arc::new(row))
     }
@@ -154,10 +160,6 @@ impl Repository for Leaflets {
 
     async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Refusal> {
         Ok(false)
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
-        Refusal::Overloaded(why)
     }
 }
 

@@ -93,7 +93,7 @@ struct Note {
 
 struct Notes;
 
-impl Repository for Notes {
+impl Source for Notes {
     type Entity = Note;
     type Error = Infallible;
 
@@ -120,6 +120,12 @@ impl Repository for Notes {
         Ok(std::iter::empty().collect())
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+        panic!("Redis is up")
+    }
+}
+
+impl Repository for Notes {
     async fn save_in(&self, row: Note, _: &mut Write) -> Result<Arc<Note>, Infallible> {
         Ok(Arc::new(row))
     }
@@ -130,10 +136,6 @@ impl Repository for Notes {
 
     async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
         Ok(false)
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        panic!("Redis is up")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads of many rows at once.
 
-use aside::Repository;
+use aside::{Repository, Source};
 use futures_util::future::join_all;
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aside::{Entity, Id, Index, Repository, Row, Rows, Write};
+use aside::{Entity, Id, Index, Repository, Row, Rows, Source, Write};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
@@ -325,7 +325,7 @@ impl<E: Versioned> Table<E> {
     }
 }
 
-impl<E: Versioned> Repository for Table<E> {
+impl<E: Versioned> Source for Table<E> {
     type Entity = E;
     type Error = DatabaseError;
 
@@ -349,6 +349,12 @@ impl<E: Versioned> Repository for Table<E> {
             .await
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> DatabaseError {
+        DatabaseError::Overloaded
+    }
+}
+
+impl<E: Versioned> Repository for Table<E> {
     async fn save_in(&self, row: E, write: &mut Write) -> Result<Row<Self>, DatabaseError> {
         let id = row.id().clone();
         let saved = self
@@ -377,9 +383,5 @@ impl<E: Versioned> Repository for Table<E> {
             .transact(id, write, |before| Ok(before.map(|_| None)))
             .await?;
         Ok(deleted.is_some())
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> DatabaseError {
-        DatabaseError::Overloaded
     }
 }

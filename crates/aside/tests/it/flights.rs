@@ -1,6 +1,6 @@
 //! Single flight: concurrent reads of a key share one load, if they may.
 
-use aside::{Bypass, Freshness, Repository, Tier};
+use aside::{Bypass, Freshness, Repository, Source, Tier};
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 

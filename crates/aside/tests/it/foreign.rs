@@ -3,7 +3,7 @@
 use std::io::{Read, Write as _};
 use std::time::Duration;
 
-use aside::{CacheConfig, CachedRepository, Entity, Freshness, Repository};
+use aside::{CacheConfig, CachedRepository, Entity, Freshness, Repository, Source};
 use aside_testkit::eventually;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};

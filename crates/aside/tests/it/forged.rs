@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, Freshness, Heard, Repository, Tier};
+use aside::{CacheConfig, CacheService, Freshness, Heard, Repository, Source, Tier};
 use aside_testkit::{Reply, eventually};
 
 use crate::entities::{Hero, hero, named, speaking};

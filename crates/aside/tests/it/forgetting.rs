@@ -1,6 +1,6 @@
 //! The copies that a write invalidates.
 
-use aside::{Forget, Repository};
+use aside::{Forget, Repository, Source};
 use aside_testkit::eventually;
 
 use crate::database::Place;

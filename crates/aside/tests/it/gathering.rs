@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository};
+use aside::{CacheConfig, Repository, Source};
 use futures_util::future::join_all;
 use futures_util::poll;
 use tokio::task::JoinSet;

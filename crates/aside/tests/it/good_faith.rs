@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{CacheStrategy, CachedRepository, Dependents, Entity, Freshness, Repository, Tier};
+use aside::{
+    CacheStrategy, CachedRepository, Dependents, Entity, Freshness, Repository, Source, Tier,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::database::{Table, Versioned};

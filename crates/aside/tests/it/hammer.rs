@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository};
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Source};
 use parking_lot::Mutex;
 
 use crate::database::{Fault, Table};

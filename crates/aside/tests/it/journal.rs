@@ -227,7 +227,7 @@ async fn a_malformed_row_of_the_journal_is_dropped_and_counted() {
 /// before it makes its repositories.
 #[tokio::test]
 async fn a_row_of_a_kind_that_is_not_cached_here_is_worked_off() {
-    use aside::Repository as _;
+    use aside::Source as _;
     for row in ["hero:name:Mia", "all of hero"] {
         let world = World::new();
         let other = world.instance().await;

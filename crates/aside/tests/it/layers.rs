@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CachedRepository, Repository};
+use aside::{CacheConfig, CachedRepository, Repository, Source};
 
 use crate::database::Table;
 use crate::entities::{Hero, hero, speaking};

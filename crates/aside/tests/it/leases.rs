@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::{Freshness, Repository};
+use aside::{Freshness, Source};
 use aside_testkit::eventually;
 
 use crate::database::Place;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use aside::{Forget, Freshness, Repository};
+use aside::{Forget, Freshness, Repository, Source};
 use proptest::prelude::*;
 use uuid::Uuid;
 

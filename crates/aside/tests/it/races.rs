@@ -1,7 +1,7 @@
 //! Bugs of real products: slow readers, lost state and reordered messages must
 //! not restore old rows.
 
-use aside::{Freshness, Repository};
+use aside::{Freshness, Repository, Source};
 use aside_testkit::eventually;
 
 use crate::database::Place;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, Freshness, Repository};
+use aside::{CacheConfig, Freshness, Repository, Source};
 use aside_testkit::eventually;
 
 use crate::database::Queries;

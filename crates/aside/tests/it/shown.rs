@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aside::{
     CacheStrategy, CachedRepository, Codec, CodecError, Entity, Freshness, Json, Repository, Rows,
-    Tier, Write,
+    Source, Tier, Write,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ impl Users {
     }
 }
 
-impl Repository for Users {
+impl Source for Users {
     type Entity = User;
     type Error = Infallible;
 
@@ -94,6 +94,12 @@ impl Repository for Users {
         Ok(self.shown().into())
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+        unreachable!("no load here waits for a permit")
+    }
+}
+
+impl Repository for Users {
     async fn save_in(&self, row: User, write: &mut Write) -> Result<Arc<User>, Infallible> {
         write.created(&row);
         write.before_commit().await;
@@ -126,10 +132,6 @@ impl Repository for Users {
             ..before
         };
         Ok(self.update_in(after, write).await?.is_some())
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("no load here waits for a permit")
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aside::{Answer, CacheConfig, CacheStrategy, CachedRepository, Freshness, Repository, Tier};
+use aside::{
+    Answer, CacheConfig, CacheStrategy, CachedRepository, Freshness, Repository, Source, Tier,
+};
 use aside_testkit::eventually;
 
 use crate::database::{DatabaseError, Fault, Place, Table};

@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository};
+use aside::{CacheConfig, Repository, Source};
 use aside_testkit::eventually;
 
 use crate::database::Fault;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::{CacheConfig, Freshness, Repository, Tier, Write};
+use aside::{CacheConfig, Freshness, Repository, Source, Tier, Write};
 use aside_testkit::eventually;
 
 use crate::database::{DatabaseError, Fault, Place};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{Freshness, Repository as _};
+use aside::{Freshness, Source as _};
 use tokio::time::sleep;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{Bypass, Freshness, Repository as _, Tier};
+use aside::{Bypass, Freshness, Source as _, Tier};
 use tokio::time::sleep;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::{Answer, Freshness, Repository as _, Tier};
+use aside::{Answer, Freshness, Source as _, Tier};
 use futures_util::future::try_join_all;
 use tokio::time::sleep;
 

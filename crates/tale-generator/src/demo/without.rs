@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::Repository as _;
+use aside::Source as _;
 
 use super::DemoError;
 use super::page::{Page, Row, spoken};

@@ -1,6 +1,6 @@
 //! Act 3: the keys that a write invalidates.
 
-use aside::{Freshness, Repository as _, Rows};
+use aside::{Freshness, Repository as _, Rows, Source as _};
 use uuid::Uuid;
 
 use super::DemoError;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Repository, Rows, Write};
+use aside::{Repository, Rows, Source, Write};
 
 use super::pages::{IdOf, IndexOf, Pages};
 use crate::domain::TaleError;
@@ -41,7 +41,7 @@ impl<R: Pages> Bounded<R> {
     }
 }
 
-impl<R: Pages> Repository for Bounded<R> {
+impl<R: Pages> Source for Bounded<R> {
     type Entity = R::Entity;
     type Error = BoundedError;
 
@@ -64,6 +64,12 @@ impl<R: Pages> Repository for Bounded<R> {
         self.list(None).await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> BoundedError {
+        self.inner.overloaded(why).into()
+    }
+}
+
+impl<R: Pages> Repository for Bounded<R> {
     async fn save_in(
         &self,
         row: R::Entity,
@@ -82,9 +88,5 @@ impl<R: Pages> Repository for Bounded<R> {
 
     async fn delete_in(&self, id: &IdOf<R>, write: &mut Write) -> Result<bool, BoundedError> {
         Ok(self.inner.delete_in(id, write).await?)
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> BoundedError {
-        self.inner.overloaded(why).into()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Repository, Rows, Write};
+use aside::{Repository, Rows, Source, Write};
 use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
@@ -147,7 +147,7 @@ impl SqlChildren {
     }
 }
 
-impl Repository for SqlChildren {
+impl Source for SqlChildren {
     type Entity = Child;
     type Error = TaleError;
 
@@ -184,6 +184,12 @@ impl Repository for SqlChildren {
         table::list(&self.database, Child::STATEMENTS.all, vec![]).await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        why.into()
+    }
+}
+
+impl Repository for SqlChildren {
     /// Adds the child with version 1 and the current time.
     async fn save_in(&self, mut row: Child, write: &mut Write) -> Result<Arc<Child>, TaleError> {
         row.draft().validate()?;
@@ -211,10 +217,6 @@ impl Repository for SqlChildren {
 
     async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
         self.delete_if(*id, None, write).await
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
-        why.into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Repository, Rows, Write};
+use aside::{Repository, Rows, Source, Write};
 use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns};
@@ -154,7 +154,7 @@ impl SqlHeroes {
     }
 }
 
-impl Repository for SqlHeroes {
+impl Source for SqlHeroes {
     type Entity = Hero;
     type Error = TaleError;
 
@@ -184,6 +184,12 @@ impl Repository for SqlHeroes {
         table::list(&self.database, Hero::STATEMENTS.all, vec![]).await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        why.into()
+    }
+}
+
+impl Repository for SqlHeroes {
     /// Adds the hero with version 1 and the current time.
     async fn save_in(&self, mut row: Hero, write: &mut Write) -> Result<Arc<Hero>, TaleError> {
         row.draft().validate()?;
@@ -211,10 +217,6 @@ impl Repository for SqlHeroes {
 
     async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
         self.delete_if(*id, None, write).await
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
-        why.into()
     }
 }
 

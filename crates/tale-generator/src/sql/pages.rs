@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use aside::{Entity, Repository, Rows};
+use aside::{Entity, Repository, Rows, Source};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -42,10 +42,10 @@ impl Position {
 }
 
 /// The id type of a repository's rows.
-pub(super) type IdOf<R> = <<R as Repository>::Entity as Entity>::Id;
+pub(super) type IdOf<R> = <<R as Source>::Entity as Entity>::Id;
 
 /// The index type of a repository's rows.
-pub(crate) type IndexOf<R> = <<R as Repository>::Entity as Entity>::Index;
+pub(crate) type IndexOf<R> = <<R as Source>::Entity as Entity>::Index;
 
 /// A repository whose lists can be read in pages.
 pub(crate) trait Pages: Repository<Error = TaleError> {

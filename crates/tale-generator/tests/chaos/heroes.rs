@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{Repository, Rows, Write};
+use aside::{Repository, Rows, Source, Write};
 use aside_testkit::history::{State, Time};
 use serde::{Deserialize, Serialize};
 use tale_generator::domain::{Gender, Hero, HeroDraft, HeroIndex, Language, Row as _, TaleError};
@@ -149,7 +149,7 @@ pub(crate) struct Watched {
     pub(crate) windows: Arc<Windows>,
 }
 
-impl Repository for Watched {
+impl Source for Watched {
     type Entity = Hero;
     type Error = TaleError;
 
@@ -169,6 +169,12 @@ impl Repository for Watched {
         self.heroes.list_all().await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        self.heroes.overloaded(why)
+    }
+}
+
+impl Repository for Watched {
     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, TaleError> {
         self.heroes.save_in(row, write).await
     }
@@ -195,9 +201,5 @@ impl Repository for Watched {
 
     async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
         self.heroes.delete_in(id, write).await
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
-        self.heroes.overloaded(why)
     }
 }

@@ -1,6 +1,6 @@
 //! The effects of a child's or a hero's change on its stories.
 
-use aside::{Repository as _, Write};
+use aside::{Repository as _, Source as _, Write};
 use tale_generator::domain::{Child, Row as _, Story, TaleError};
 use uuid::Uuid;
 

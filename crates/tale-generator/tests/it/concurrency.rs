@@ -1,6 +1,6 @@
 //! Concurrent writers.
 
-use aside::{Repository as _, Write};
+use aside::{Repository as _, Source as _, Write};
 use tale_generator::domain::{Child, Hero, Row as _, Story, TaleError};
 
 use crate::databases::{child_draft, hero_draft, on_every_database};

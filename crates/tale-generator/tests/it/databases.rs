@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Repository as _, Settings};
+use aside::{CacheConfig, CacheService, Repository as _, Settings, Source as _};
 use aside_testkit::{PostgresServer, StartError};
 use tale_generator::domain::{
     Child, ChildDraft, Gender, Hero, HeroDraft, Language, Row as _, Story, StoryDraft,

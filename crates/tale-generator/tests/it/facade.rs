@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use aside::Repository as _;
+use aside::Source as _;
 use tale_generator::Tales;
 use tale_generator::domain::TaleError;
 use tale_generator::sql::{Database, DatabaseOptions, OpenError};

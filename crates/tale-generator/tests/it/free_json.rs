@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aside::{CacheConfig, CacheService, Entity as _, Repository as _, Settings};
+use aside::{CacheConfig, CacheService, Entity as _, Repository as _, Settings, Source as _};
 use aside_testkit::{RedisServer, check_entity, eventually};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};

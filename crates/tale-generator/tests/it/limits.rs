@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{Repository as _, Write};
+use aside::{Repository as _, Source as _, Write};
 use futures_util::future::select;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::domain::{Child, Hero, Row as _, Story, TaleError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Repository as _, Settings};
+use aside::{CacheConfig, CacheService, Settings, Source as _};
 use aside_testkit::{RedisServer, eventually};
 use sqlx::{AssertSqlSafe, Executor as _, PgPool, SqlitePool};
 use tale_generator::Tales;

@@ -1,6 +1,6 @@
 //! The results of reads and their order.
 
-use aside::Repository as _;
+use aside::Source as _;
 use tale_generator::domain::{ChildIndex, Gender, HeroIndex, Language, StoryIndex};
 use uuid::Uuid;
 

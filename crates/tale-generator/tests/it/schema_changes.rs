@@ -1,6 +1,6 @@
 //! Changes of the tables while this version runs, as in a rolling deployment.
 
-use aside::{Repository as _, Write};
+use aside::{Repository as _, Source as _, Write};
 use futures_util::future::try_join_all;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tale_generator::domain::{

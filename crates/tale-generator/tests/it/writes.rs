@@ -1,6 +1,6 @@
 //! The effects of one write on one row.
 
-use aside::{Repository as _, Write};
+use aside::{Repository as _, Source as _, Write};
 use tale_generator::domain::{
     AudioFile, Hero, Row as _, Story, StoryDraft, TaleError, now, stored_precision,
 };

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source,
+};
 use aside::{Secret, Write};
 use aside_testkit::history::PendingWrite;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ pub(super) struct Counted {
     version: u64,
 }
 
-impl Repository for Database {
+impl Source for Database {
     type Entity = Counted;
     type Error = Infallible;
 
@@ -42,6 +44,12 @@ impl Repository for Database {
         unreachable!("the kind has no list of all")
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+        unreachable!("Redis is never down")
+    }
+}
+
+impl Repository for Database {
     async fn save_in(&self, _: Counted, _: &mut Write) -> Result<Arc<Counted>, Infallible> {
         unreachable!("all rows are there from the start")
     }
@@ -66,10 +74,6 @@ impl Repository for Database {
 
     async fn delete_in(&self, _: &u64, _: &mut Write) -> Result<bool, Infallible> {
         unreachable!("no row is deleted")
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
-        unreachable!("Redis is never down")
     }
 }
 

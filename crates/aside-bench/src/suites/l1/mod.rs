@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aside::{CachedRepository, Repository};
+use aside::{CachedRepository, Source};
 use foldhash::fast::RandomState;
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use aside::{CachedRepository, Entity, Repository};
+use aside::{CachedRepository, Entity, Source};
 use aside_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};

@@ -5,7 +5,7 @@ mod throughput;
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Settings, Tier};
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Settings, Source, Tier};
 use aside_testkit::RedisServer;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aside::Repository;
+use aside::Source;
 use aside_testkit::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::Builder;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aside::{Forget, Repository};
+use aside::{Forget, Source};
 use aside_testkit::RedisServer;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;

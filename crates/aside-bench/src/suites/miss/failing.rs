@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Repository, Rows, Secret, Write};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Rows, Secret, Source, Write};
 use aside_testkit::RedisServer;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -42,7 +42,7 @@ impl Refusing {
     }
 }
 
-impl Repository for Refusing {
+impl Source for Refusing {
     type Entity = Hero;
     type Error = Refused;
 
@@ -62,6 +62,12 @@ impl Repository for Refusing {
         self.refuse().await
     }
 
+    fn overloaded(&self, _: aside::Overloaded) -> Refused {
+        Refused
+    }
+}
+
+impl Repository for Refusing {
     async fn save_in(&self, _: Hero, _: &mut Write) -> Result<Arc<Hero>, Refused> {
         Err(Refused)
     }
@@ -72,10 +78,6 @@ impl Repository for Refusing {
 
     async fn delete_in(&self, _: &Uuid, _: &mut Write) -> Result<bool, Refused> {
         Err(Refused)
-    }
-
-    fn overloaded(&self, _: aside::Overloaded) -> Refused {
-        Refused
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret};
+use aside::{CacheConfig, CacheService, CachedRepository, Secret, Source};
 use aside_testkit::{PostgresServer, RedisServer};
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Repository};
+use aside::{CacheConfig, CacheService, CachedRepository, Source};
 use uuid::Uuid;
 
 use super::{Extent, connect, contender};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository};
+use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Repository, Source};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 

@@ -7,12 +7,12 @@ use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows};
 use crate::read::lease::Lease;
 use crate::read::look::Step;
-use crate::repository::Repository;
+use crate::repository::Source;
 
 /// What an id of a batch is loaded with: the right to fill, or the reason why not.
 pub(super) type Right = Result<Lease, Bypass>;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Asks for the right to fill each id that may have it. Returns the ids that must
     /// be loaded.
     pub(super) async fn acquire_all(

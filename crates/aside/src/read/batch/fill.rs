@@ -9,12 +9,12 @@ use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
 use crate::read::batch::own::Own;
 use crate::read::lease::Lease;
-use crate::repository::{Repository, Row};
+use crate::repository::{Row, Source};
 use crate::runtime::clock;
 use crate::tiers::kind::{Cached, FlightResult};
 
 /// A row on its way to Redis.
-struct Filling<R: Repository> {
+struct Filling<R: Source> {
     own: Own<R>,
     lease: Lease,
     cached: Cached<R::Entity>,
@@ -22,7 +22,7 @@ struct Filling<R: Repository> {
     observation: u32,
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Sends one pipeline of FILLs, and ends every flight of the batch.
     pub(super) async fn fill_all(&self, own: Vec<(Own<R>, Right)>, loaded: Vec<Option<Row<R>>>) {
         let loaded_at = clock::wall().as_millisecond();

@@ -14,12 +14,12 @@ use crate::read::batch::acquire::Right;
 use crate::read::batch::own::{Own, Rows};
 use crate::read::load::{LOOK_FOR_READERS, finish_failed};
 use crate::read::source::{Loaded, catch};
-use crate::repository::{Id, Repository, Row};
+use crate::repository::{Id, Row, Source};
 use crate::runtime::task;
 use crate::tiers::kind::Failed;
 use crate::tiers::origin_guard;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Asks for the right to fill each id, loads them together, fills. `caller` is
     /// closed when the caller of the batch is dropped.
     pub(super) async fn load_own(
@@ -128,10 +128,7 @@ impl<R: Repository> ReadPath<R> {
 }
 
 /// Ends when neither the caller of a batch nor another reader waits for it.
-async fn deserted<R: Repository>(
-    caller: &mut oneshot::Sender<Infallible>,
-    own: &[(Own<R>, Right)],
-) {
+async fn deserted<R: Source>(caller: &mut oneshot::Sender<Infallible>, own: &[(Own<R>, Right)]) {
     caller.closed().await;
     while own.iter().any(|(own, _)| own.leader.has_followers()) {
         tokio::time::sleep(LOOK_FOR_READERS).await;

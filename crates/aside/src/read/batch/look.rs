@@ -6,11 +6,11 @@ use crate::insight::statistics::{Operation, Outcome};
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows, Unread, Wanted};
 use crate::read::look::Step;
-use crate::repository::Repository;
+use crate::repository::Source;
 use crate::runtime::clock;
 use crate::tiers::kind::Cached;
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Sends one MGET before any flight is entered, and returns the ids that it left
     /// unread. Without a local tier this is cheaper than a flight for each, and
     /// always fresh.

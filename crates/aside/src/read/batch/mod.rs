@@ -26,7 +26,7 @@ use crate::local::flight::Entered;
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows, Unread, Wanted};
 use crate::read::look::Step;
-use crate::repository::{Id, Repository, Row};
+use crate::repository::{Id, Row, Source};
 use crate::runtime::task;
 use crate::tiers::kind::Mark;
 use crate::tiers::origin_guard;
@@ -49,7 +49,7 @@ fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
     (distinct, places)
 }
 
-impl<R: Repository> ReadPath<R> {
+impl<R: Source> ReadPath<R> {
     /// Returns the rows with these ids, in their order; a repeated id is read once.
     pub(crate) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
         let (ids, places) = distinct::<R::Entity>(ids);

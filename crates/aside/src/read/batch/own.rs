@@ -8,20 +8,20 @@ use crate::entity::lookup::Lookup;
 use crate::local::flight;
 use crate::read::Leader;
 use crate::read::look::Step;
-use crate::repository::{Id, Repository, Row};
+use crate::repository::{Id, Row, Source};
 use crate::tiers::kind::{FlightResult, Mark};
 
 /// An id that the local tier does not have, and its place among those that differ.
 pub(super) type Wanted<'a, R> = (usize, &'a Id<R>);
 
 /// An id that a round has still to read, and the step that a look has led to.
-pub(super) type Unread<'a, R> = (Wanted<'a, R>, Option<Step<<R as Repository>::Entity>>);
+pub(super) type Unread<'a, R> = (Wanted<'a, R>, Option<Step<<R as Source>::Entity>>);
 
 /// The rows of a batch, by the place of their id among those that differ.
 pub(super) type Rows<R> = HashMap<usize, Option<Row<R>>>;
 
 /// One id whose flight this batch leads.
-pub(super) struct Own<R: Repository> {
+pub(super) struct Own<R: Source> {
     /// The place of the id among those that differ.
     pub(super) at: usize,
     pub(super) leader: Leader<R>,
@@ -34,7 +34,7 @@ pub(super) struct Own<R: Repository> {
     pub(super) step: Step<R::Entity>,
 }
 
-impl<R: Repository> Own<R> {
+impl<R: Source> Own<R> {
     pub(super) fn id(&self) -> Option<Id<R>> {
         match &self.leader.key().lookup {
             Lookup::Id(id) => Some(id.clone()),

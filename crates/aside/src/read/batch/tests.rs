@@ -11,6 +11,7 @@ use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
 use crate::protocol::{Op, Reply};
+use crate::repository::Repository;
 use crate::service::CacheService;
 use crate::write::Write;
 
@@ -22,7 +23,7 @@ struct Heroes {
     loads: AtomicU32,
 }
 
-impl Repository for Heroes {
+impl Source for Heroes {
     type Entity = Hero;
     type Error = Infallible;
 
@@ -46,6 +47,12 @@ impl Repository for Heroes {
         Ok(Arc::new([]))
     }
 
+    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
+        unreachable!("nothing is away")
+    }
+}
+
+impl Repository for Heroes {
     async fn save_in(&self, row: Hero, _: &mut Write) -> Result<Row<Self>, Infallible> {
         Ok(Arc::new(row))
     }
@@ -56,10 +63,6 @@ impl Repository for Heroes {
 
     async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
         Ok(true)
-    }
-
-    fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
-        unreachable!("nothing is away")
     }
 }
 

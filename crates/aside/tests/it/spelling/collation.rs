@@ -1,6 +1,6 @@
 //! Databases that compare texts without regard to case or trailing blanks.
 
-use aside::Repository;
+use aside::{Repository, Source};
 
 use super::coupons::{Coupon, CouponIndex, Coupons, coupon};
 use crate::world::on_both;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aside::{Entity, Id, Index, Overloaded, Repository, Row, Rows, Write};
+use aside::{Entity, Id, Index, Overloaded, Repository, Row, Rows, Source, Write};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ fn folded(text: &str) -> String {
     text.trim_end().to_lowercase()
 }
 
-impl Repository for Coupons {
+impl Source for Coupons {
     type Entity = Coupon;
     type Error = DatabaseError;
 
@@ -62,6 +62,12 @@ impl Repository for Coupons {
         Ok(self.0.lock().values().cloned().collect())
     }
 
+    fn overloaded(&self, _: Overloaded) -> DatabaseError {
+        DatabaseError::Overloaded
+    }
+}
+
+impl Repository for Coupons {
     async fn save_in(&self, row: Coupon, write: &mut Write) -> Result<Row<Self>, DatabaseError> {
         write.created(&row);
         write.before_commit().await;
@@ -92,9 +98,5 @@ impl Repository for Coupons {
         write.deleted(&*before);
         write.before_commit().await;
         Ok(self.0.lock().remove(&folded(id)).is_some())
-    }
-
-    fn overloaded(&self, _: Overloaded) -> DatabaseError {
-        DatabaseError::Overloaded
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
-use aside::{CachedRepository, Entity, Freshness, Repository};
+use aside::{CachedRepository, Entity, Freshness, Repository, Source};
 use jiff::Zoned;
 use serde::{Deserialize, Serialize};
 

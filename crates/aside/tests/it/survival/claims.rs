@@ -1,6 +1,6 @@
 //! Types and codecs that claim more than is true.
 
-use aside::{CacheStrategy, Codec, CodecError, Entity, ExactText, Json, Repository};
+use aside::{CacheStrategy, Codec, CodecError, Entity, ExactText, Json, Source};
 use serde::{Deserialize, Serialize};
 
 use super::Scene;

@@ -1,6 +1,6 @@
 //! Fields whose text may be less than their value.
 
-use aside::{Entity, Repository};
+use aside::{Entity, Repository, Source};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ mod claims;
 mod fields;
 mod shapes;
 
-use aside::{CachedRepository, Freshness, Repository, Tier};
+use aside::{CachedRepository, Freshness, Source, Tier};
 
 use crate::database::{Table, Versioned};
 use crate::world::{Instance, World};

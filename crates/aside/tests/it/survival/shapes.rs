@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aside::{Entity, Repository};
+use aside::{Entity, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ mod rows;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use aside::{Answer, CachedRepository, Freshness, Repository, Tier};
+use aside::{Answer, CachedRepository, Freshness, Repository, Source, Tier};
 use aside_testkit::eventually;
 use proptest::collection::vec;
 use proptest::prelude::*;

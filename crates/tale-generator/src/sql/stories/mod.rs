@@ -16,7 +16,7 @@ mod table_impl;
 
 use std::sync::Arc;
 
-use aside::{Repository, Rows, Write};
+use aside::{Repository, Rows, Source, Write};
 use uuid::Uuid;
 
 use super::columns::{Columns, FromColumns, Present};
@@ -139,7 +139,7 @@ impl SqlStories {
     }
 }
 
-impl Repository for SqlStories {
+impl Source for SqlStories {
     type Entity = Story;
     type Error = TaleError;
 
@@ -171,6 +171,12 @@ impl Repository for SqlStories {
         table::list(&self.database, Story::STATEMENTS.all, vec![]).await
     }
 
+    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+        why.into()
+    }
+}
+
+impl Repository for SqlStories {
     /// Adds the story with version 1 and the current time. If there is a
     /// `child_id`, the child's name is stored.
     async fn save_in(&self, mut row: Story, write: &mut Write) -> Result<Arc<Story>, TaleError> {
@@ -202,10 +208,6 @@ impl Repository for SqlStories {
 
     async fn delete_in(&self, id: &Uuid, write: &mut Write) -> Result<bool, TaleError> {
         self.delete_if(*id, None, write).await
-    }
-
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
-        why.into()
     }
 }
 

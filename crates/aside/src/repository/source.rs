@@ -1,0 +1,72 @@
+//! How rows are read from the database.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::entity::{Entity, Rows};
+
+/// The id type of a source's rows.
+pub type Id<S> = <<S as Source>::Entity as Entity>::Id;
+/// The index type of a source's rows.
+pub type Index<S> = <<S as Source>::Entity as Entity>::Index;
+/// One row of a source.
+pub type Row<S> = Arc<<S as Source>::Entity>;
+
+/// The reason why a read got no result from the database.
+///
+/// Callers can retry later. Over HTTP it is a 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Overloaded {
+    /// Redis is unavailable, and no slot of `CACHE_SOURCE_CONCURRENCY` became
+    /// free while this load waited (2 s).
+    #[error("too many loads run while Redis is unavailable")]
+    TooManyLoads,
+    /// The load took longer than `CACHE_LOAD_TIMEOUT_MS`, or than its strategy's
+    /// [`load_timeout`](crate::CacheStrategy::load_timeout).
+    #[error("the load took too long")]
+    TooSlow,
+}
+
+/// Reads rows from the source of truth: what a cache stands in front of.
+///
+/// Implement it with plain `async fn`. Reads run on the primary and outside any
+/// caller's transaction. Rows that this service also writes have a
+/// [`Repository`](crate::Repository).
+///
+/// # Cancellation
+/// A read that takes longer than the strategy's load timeout is dropped where it
+/// waits, as a caller's own timeout would drop it.
+pub trait Source: Send + Sync + 'static {
+    /// The type of the rows.
+    type Entity: Entity;
+
+    /// The error of reads and writes. It is cloned to share one failed load among the
+    /// readers that wait for it; wrap an error that is not `Clone` in an `Arc`.
+    type Error: Clone + Send + Sync + 'static;
+
+    /// Returns the row with this id.
+    fn find_by_id(
+        &self,
+        id: &Id<Self>,
+    ) -> impl Future<Output = Result<Option<Row<Self>>, Self::Error>> + Send;
+
+    /// Returns the rows with these ids, in their order; an id may repeat. An absent
+    /// row is `None`. The length is that of `ids`.
+    fn find_many(
+        &self,
+        ids: &[Id<Self>],
+    ) -> impl Future<Output = Result<Vec<Option<Row<Self>>>, Self::Error>> + Send;
+
+    /// Returns the rows that have this index value, in the source's own order.
+    fn find_by(
+        &self,
+        index: &Index<Self>,
+    ) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+
+    /// Returns all rows, in the source's own order.
+    fn list_all(&self) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+
+    /// Returns the error of a load that was not made, or was abandoned, for this reason.
+    fn overloaded(&self, why: Overloaded) -> Self::Error;
+}
