@@ -199,7 +199,7 @@ impl<R: Source> Check<R> {
                 if self.is_same(&second, cached) {
                     return None;
                 }
-                // ReadResult all the time that the database took.
+                // Served all the time that the database took.
                 if !self.is_same(&second, &first) || self.served(asked).await?.is_none() {
                     continue;
                 }
