@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::driver::{Driver, Event};
 use crate::error::Error;
-use crate::pipeline::{Driver, Event, Pipeline, Stream};
+use crate::pipeline::{Pipeline, Stream};
 use crate::reply::WireReply;
 use crate::resp::Limits;
 use crate::secret::Secret;
@@ -63,7 +64,7 @@ impl Connection {
         on_event: F,
     ) -> (Self, Driver<F>) {
         let pipeline = Arc::new(Pipeline::over(stream));
-        let driver = pipeline.driver(on_event, limits);
+        let driver = Driver::new(Arc::clone(&pipeline), on_event, limits);
         (Self { pipeline }, driver)
     }
 

@@ -97,14 +97,16 @@ mod call;
 mod reply;
 pub mod resp;
 mod pipeline;
+mod driver;
 mod connection;
 pub mod connect;
 
 pub use address::{Address, Target, UrlError};
 pub use call::Call;
 pub use connection::{Connection, Greeting, Introduction};
+pub use driver::{Driver, Event};
 pub use error::{Error, printable};
-pub use pipeline::{Driver, Event, Stream};
+pub use pipeline::Stream;
 pub use reply::WireReply;
 pub use resp::Limits;
 pub use script::Script;

@@ -6,11 +6,8 @@
 //! order of the calls; the driver hands them out, all replies of a pipeline at once.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -22,22 +19,12 @@ use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::reply::WireReply;
-use crate::resp::{self, Incoming, Limits, MAX_KEPT_BUFFER_BYTES, Malformed, Sent};
+use crate::resp::{self, Incoming, MAX_KEPT_BUFFER_BYTES, Malformed};
 
 /// The stream under a connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-/// News that a connection reports unasked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A message on a subscribed channel. Empty if it was longer than the limits
-    /// allow.
-    Message(&'a str),
-    /// The connection is gone. It is the last event.
-    Disconnected,
-}
 
 /// Calls of more words are worth their own system call.
 const MAX_WORDS_LEFT_TO_DRIVER: usize = 8;
@@ -81,14 +68,6 @@ struct Awaited {
     travels_until: Option<Instant>,
 }
 
-/// The future that reads the stream of a connection, and writes what its callers
-/// could not. It ends with the connection, and dropping it ends the connection.
-pub struct Driver<F: Fn(Event<'_>)> {
-    pipeline: Arc<Pipeline>,
-    incoming: Incoming,
-    on_event: F,
-}
-
 impl Pipeline {
     pub(crate) fn over(stream: Box<dyn Stream>) -> Self {
         Self {
@@ -103,18 +82,6 @@ impl Pipeline {
                 driver: None,
             }),
             received: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn driver<F: Fn(Event<'_>)>(
-        self: &Arc<Self>,
-        on_event: F,
-        limits: Limits,
-    ) -> Driver<F> {
-        Driver {
-            pipeline: Arc::clone(self),
-            incoming: Incoming::new(limits),
-            on_event,
         }
     }
 
@@ -178,6 +145,53 @@ impl Pipeline {
         until.any(|until| now < until)
     }
 
+    /// Writes the buffer, and reads into `incoming`. Returns how many bytes were
+    /// read; 0 at the end of the stream. Until then it wakes the driver, also for
+    /// calls that it has to write.
+    pub(crate) fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        incoming: &mut Incoming,
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.state.lock();
+        let known = state.driver.as_ref();
+        if !known.is_some_and(|driver| driver.will_wake(context.waker())) {
+            state.driver = Some(context.waker().clone());
+        }
+        if let Poll::Ready(written) = state.write(context) {
+            written?;
+        }
+        let Some(stream) = &mut state.stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let read = {
+            // It holds no state between two polls.
+            let reading = stream.read_buf(incoming.room());
+            std::pin::pin!(reading).poll(context)
+        };
+        drop(state);
+        if let Poll::Ready(Ok(read)) = &read {
+            self.received.fetch_add(*read as u64, Ordering::Relaxed);
+        }
+        read
+    }
+
+    /// Hands a reply to the first call that awaits one.
+    pub(crate) fn deliver(&self, reply: WireReply) -> Result<(), Malformed> {
+        let mut state = self.state.lock();
+        // A reply without a call.
+        let awaited = state.awaited.front_mut().ok_or(Malformed)?;
+        awaited.replies.push(reply);
+        if awaited.replies.len() == awaited.calls
+            && let Some(whole) = state.awaited.pop_front()
+        {
+            drop(state);
+            // The caller may have dropped its future.
+            let _ = whole.answer.send(whole.replies);
+        }
+        Ok(())
+    }
+
     /// Gives up the stream and the calls that await a reply, and ends the driver.
     /// Returns true if there were such calls, now or when it was given up before.
     pub(crate) fn close(&self) -> bool {
@@ -225,126 +239,4 @@ impl State {
 /// Returns how long so many bytes may take to travel.
 fn time_for(bytes: usize) -> Duration {
     Duration::from_millis((bytes * 1000 / MIN_BYTES_PER_SECOND) as u64)
-}
-
-/// Why a connection has ended.
-enum End {
-    Socket,
-    NotRedis,
-}
-
-impl From<io::Error> for End {
-    fn from(_: io::Error) -> Self {
-        Self::Socket
-    }
-}
-
-impl From<Malformed> for End {
-    fn from(_: Malformed) -> Self {
-        Self::NotRedis
-    }
-}
-
-impl<F: Fn(Event<'_>)> Driver<F> {
-    /// Writes the buffer, and reads until nothing more has arrived.
-    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Result<Infallible, End>> {
-        loop {
-            let mut state = self.pipeline.state.lock();
-            let known = state.driver.as_ref();
-            if !known.is_some_and(|driver| driver.will_wake(context.waker())) {
-                state.driver = Some(context.waker().clone());
-            }
-            if let Poll::Ready(written) = state.write(context) {
-                written?;
-            }
-            let Some(stream) = &mut state.stream else {
-                return Poll::Ready(Err(End::Socket));
-            };
-            let read = {
-                // It holds no state between two polls.
-                let reading = stream.read_buf(self.incoming.room());
-                std::pin::pin!(reading).poll(context)
-            };
-            drop(state);
-            match ready!(read)? {
-                0 => return Poll::Ready(Err(End::Socket)),
-                read => self
-                    .pipeline
-                    .received
-                    .fetch_add(read as u64, Ordering::Relaxed),
-            };
-            while let Some(sent) = self.incoming.next_sent()? {
-                self.hand_out(sent)?;
-            }
-        }
-    }
-
-    fn hand_out(&self, sent: Sent) -> Result<(), Malformed> {
-        let reply = match sent {
-            Sent::Reply(reply) => reply,
-            Sent::Push(push) => match &push[..] {
-                [kind, _, WireReply::Bytes(text)] if is(kind, "message") => {
-                    (self.on_event)(Event::Message(&String::from_utf8_lossy(text)));
-                    return Ok(());
-                }
-                // No message of aside is as large. Like any that it does not
-                // understand, it may be about every key.
-                [kind, _, WireReply::Cut(_)] if is(kind, "message") => {
-                    (self.on_event)(Event::Message(""));
-                    return Ok(());
-                }
-                // It stands where the reply to SUBSCRIBE would.
-                [kind, ..] if is(kind, "subscribe") => WireReply::Nil,
-                _ => return Ok(()),
-            },
-        };
-        let mut state = self.pipeline.state.lock();
-        // A reply without a call.
-        let awaited = state.awaited.front_mut().ok_or(Malformed)?;
-        awaited.replies.push(reply);
-        if awaited.replies.len() == awaited.calls
-            && let Some(whole) = state.awaited.pop_front()
-        {
-            drop(state);
-            // The caller may have dropped its future.
-            let _ = whole.answer.send(whole.replies);
-        }
-        Ok(())
-    }
-}
-
-fn is(kind: &WireReply, name: &str) -> bool {
-    match kind {
-        WireReply::Bytes(bytes) => bytes == name.as_bytes(),
-        WireReply::Text(text) => text == name,
-        _ => false,
-    }
-}
-
-impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let Err(end) = ready!(this.turn(context));
-        if matches!(end, End::NotRedis) {
-            tracing::debug!("the connection leads to no Redis");
-        }
-        // Before a call that fails for it tells its caller.
-        (this.on_event)(Event::Disconnected);
-        this.pipeline.close();
-        Poll::Ready(())
-    }
-}
-
-impl<F: Fn(Event<'_>)> fmt::Debug for Driver<F> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Driver").finish_non_exhaustive()
-    }
-}
-
-impl<F: Fn(Event<'_>)> Drop for Driver<F> {
-    fn drop(&mut self) {
-        self.pipeline.close();
-    }
 }

@@ -1,0 +1,130 @@
+//! The task of a connection: reads the stream, and hands out replies and messages in
+//! the order in which they arrive.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::pipeline::Pipeline;
+use crate::reply::WireReply;
+use crate::resp::{Incoming, Limits, Malformed, Sent};
+
+/// News that a connection reports unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message on a subscribed channel. Empty if it was longer than the limits
+    /// allow.
+    Message(&'a str),
+    /// The connection is gone. It is the last event.
+    Disconnected,
+}
+
+/// The future that reads the stream of a connection, and writes what its callers
+/// could not. It ends with the connection, and dropping it ends the connection.
+pub struct Driver<F: Fn(Event<'_>)> {
+    pipeline: Arc<Pipeline>,
+    incoming: Incoming,
+    on_event: F,
+}
+
+/// Why a connection has ended.
+enum End {
+    Socket,
+    NotRedis,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Socket
+    }
+}
+
+impl From<Malformed> for End {
+    fn from(_: Malformed) -> Self {
+        Self::NotRedis
+    }
+}
+
+impl<F: Fn(Event<'_>)> Driver<F> {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, on_event: F, limits: Limits) -> Self {
+        Self {
+            pipeline,
+            incoming: Incoming::new(limits),
+            on_event,
+        }
+    }
+
+    /// Writes the buffer, and reads until nothing more has arrived.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Result<Infallible, End>> {
+        loop {
+            let read = self.pipeline.poll_read(context, &mut self.incoming);
+            if ready!(read)? == 0 {
+                return Poll::Ready(Err(End::Socket));
+            }
+            while let Some(sent) = self.incoming.next_sent()? {
+                self.hand_out(sent)?;
+            }
+        }
+    }
+
+    fn hand_out(&self, sent: Sent) -> Result<(), Malformed> {
+        let reply = match sent {
+            Sent::Reply(reply) => reply,
+            Sent::Push(push) => match &push[..] {
+                [kind, _, WireReply::Bytes(text)] if is(kind, "message") => {
+                    (self.on_event)(Event::Message(&String::from_utf8_lossy(text)));
+                    return Ok(());
+                }
+                // No message of aside is as large. Like any that it does not
+                // understand, it may be about every key.
+                [kind, _, WireReply::Cut(_)] if is(kind, "message") => {
+                    (self.on_event)(Event::Message(""));
+                    return Ok(());
+                }
+                // It stands where the reply to SUBSCRIBE would.
+                [kind, ..] if is(kind, "subscribe") => WireReply::Nil,
+                _ => return Ok(()),
+            },
+        };
+        self.pipeline.deliver(reply)
+    }
+}
+
+fn is(kind: &WireReply, name: &str) -> bool {
+    match kind {
+        WireReply::Bytes(bytes) => bytes == name.as_bytes(),
+        WireReply::Text(text) => text == name,
+        _ => false,
+    }
+}
+
+impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let Err(end) = ready!(this.turn(context));
+        if matches!(end, End::NotRedis) {
+            tracing::debug!("the connection leads to no Redis");
+        }
+        // Before a call that fails for it tells its caller.
+        (this.on_event)(Event::Disconnected);
+        this.pipeline.close();
+        Poll::Ready(())
+    }
+}
+
+impl<F: Fn(Event<'_>)> fmt::Debug for Driver<F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl<F: Fn(Event<'_>)> Drop for Driver<F> {
+    fn drop(&mut self) {
+        self.pipeline.close();
+    }
+}
