@@ -23,52 +23,52 @@ use crate::write::Write;
 
 /// The caching decorator: a [`Repository`] that wraps another one.
 ///
-/// It has the inner repository's own error type, and no other: reads fail
-/// only when the source of truth fails, and writes only when it refuses them.
-/// A cache that is slow, broken or away costs time, never an answer.
+/// Its error type is the inner repository's: reads fail only if the database
+/// fails, and writes only if it refuses them. A slow, broken or unavailable
+/// cache costs time, never a result.
 ///
-/// Clones share everything. Two of one kind over one [`CacheService`] share
-/// their in-process entries as well, so they must stand in front of the same
-/// rows, and have the same error type: reads share their flights by it, and
-/// two flights of one key could let an `Any` read go back within the bound.
+/// Clones share everything. Two repositories of one kind on one
+/// [`CacheService`] also share their local entries, so they must wrap the same
+/// rows and have the same error type. Reads share flights by error type, and
+/// two flights of one key could let an `Any` read return an older value than
+/// before, within the staleness bound.
 ///
 /// # Cancellation
-/// A read that is dropped is given up. What it began to load is loaded if others
-/// wait for it, or to be filled, as long as fewer than `CACHE_SOURCE_CONCURRENCY`
-/// such loads run. A write is a task of its own: it goes on to its end whether its
-/// future is polled, held back or dropped.
+/// A dropped read is abandoned. Its load continues if other readers wait for
+/// it, or in order to fill, as long as fewer than `CACHE_SOURCE_CONCURRENCY`
+/// such loads run. A write is a separate task: it runs to its end whether its
+/// future is polled or dropped.
 pub struct CachedRepository<R: Source> {
     read: ReadPath<R>,
 }
 
-/// What [`CachedRepository::invalidate`] makes every copy forget.
+/// The target of [`CachedRepository::invalidate`].
 #[derive(Debug)]
 pub enum Forget<'a, E: Entity> {
-    /// One row. Lists that it stands in are not forgotten.
+    /// One row. Lists that contain it are not invalidated.
     Id(&'a E::Id),
     /// One list.
     Index(&'a E::Index),
-    /// Everything of the kind.
+    /// The whole kind.
     All,
 }
 
 impl<R: Source> CachedRepository<R> {
-    /// Puts `cache` in front of `inner`, as the settings say.
+    /// Wraps `inner` with `cache`, according to the settings.
     ///
     /// # Panics
-    /// If another type is cached under the same kind, or the kind's name is not
-    /// of `[a-z0-9_-]+`, or is `aside`, which a hand-written `Entity` can bring
-    /// about.
+    /// If another type is cached as the same kind. Also if the kind of an
+    /// `Entity` written by hand does not match `[a-z0-9_-]+`, or is `aside`.
     pub fn new(inner: R, cache: &CacheService) -> Self {
         Self {
             read: ReadPath::new(Arc::new(inner), cache, None),
         }
     }
 
-    /// Caches the kind as `strategy` says, from now on and in this service.
+    /// Sets the strategy of the kind, from now on and for this service.
     ///
-    /// A repository that is built for each request keeps the kind's entries:
-    /// see [`CacheStrategy`].
+    /// A repository that is built per request keeps the kind's entries: see
+    /// [`CacheStrategy`].
     #[must_use]
     pub fn with_strategy(self, strategy: impl CacheStrategy<R::Entity>) -> Self {
         let ReadPath { source, cache, .. } = self.read;
@@ -77,22 +77,23 @@ impl<R: Source> CachedRepository<R> {
         }
     }
 
-    /// The repository behind the cache.
+    /// Returns the repository behind the cache.
     #[must_use]
     pub fn source(&self) -> &R {
         &self.read.source
     }
 
-    /// The service that caches.
+    /// Returns the cache service.
     #[must_use]
     pub fn cache(&self) -> &CacheService {
         &self.read.cache
     }
 
-    /// The row with this id, as fresh as asked for, and how it was answered.
+    /// Returns the row with this id, at the requested freshness, with its
+    /// provenance.
     ///
     /// # Errors
-    /// The repository's own.
+    /// The repository's.
     pub async fn find_by_id_with(
         &self,
         id: &Id<R>,
@@ -105,10 +106,10 @@ impl<R: Source> CachedRepository<R> {
         Ok(result.into_answer().map(|found| found.into_row()))
     }
 
-    /// One list, as fresh as asked for, and how it was answered.
+    /// Returns one list, at the requested freshness, with its provenance.
     ///
     /// # Errors
-    /// The repository's own.
+    /// The repository's.
     pub async fn find_by_with(
         &self,
         index: &Index<R>,
@@ -121,10 +122,11 @@ impl<R: Source> CachedRepository<R> {
         Ok(result.into_answer().map(|found| found.into_list()))
     }
 
-    /// The list of all, as fresh as asked for, and how it was answered.
+    /// Returns the list of all, at the requested freshness, with its
+    /// provenance.
     ///
     /// # Errors
-    /// The repository's own.
+    /// The repository's.
     pub async fn list_all_with(
         &self,
         freshness: Freshness,
@@ -136,24 +138,23 @@ impl<R: Source> CachedRepository<R> {
         Ok(result.into_answer().map(|found| found.into_list()))
     }
 
-    /// The one row that has this value of a unique index.
+    /// Returns the one row with this value of a unique index.
     ///
-    /// Of an index that is not unique it is the first of the list.
+    /// For an index that is not unique, returns the first row of the list.
     ///
     /// # Errors
-    /// The repository's own.
+    /// The repository's.
     pub async fn find_one_by(&self, index: &Index<R>) -> Result<Option<Row<R>>, R::Error> {
         Ok(self.find_by(index).await?.first().map(Arc::clone))
     }
 
-    /// Makes every copy forget, on every instance; answers how many keys
-    /// Redis forgot.
+    /// Invalidates keys on every instance. Returns how many were removed from
+    /// Redis.
     ///
-    /// Writes through the repository do this by themselves. It is for rows
-    /// that were changed behind its back. While Redis is away nothing is
-    /// forgotten there, and the answer is 0: what this instance reads
-    /// meanwhile comes from the database, and the keys are forgotten when
-    /// Redis is back.
+    /// Writes through the repository do this automatically. Call it for rows
+    /// that were changed in another way. While Redis is unavailable it returns
+    /// 0: this instance reads the keys from the database, and they are
+    /// invalidated when Redis is back.
     pub async fn invalidate(&self, what: Forget<'_, R::Entity>) -> u64 {
         let namespace = self.read.tiers().namespace();
         let forgotten = match what {

@@ -1,4 +1,4 @@
-//! What one repository's cache has done so far.
+//! Statistics of one repository's cache.
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use crate::entity::{self, Entity};
 use crate::repository::Source;
 use crate::service::report::KindStats;
 
-/// What one repository's cache has done so far, and holds now.
+/// Statistics of one repository's cache.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RepositoryStats {
-    /// The counters of the kind, since this process began.
+    /// The counters of the kind since this process began.
     pub reads: KindStats,
-    /// How long Redis will keep the list of all; `None` if it is not there.
+    /// The time to live of the list of all in Redis; `None` if it is not
+    /// cached.
     pub list_all_ttl: Option<Duration>,
 }
 
 impl<R: Source> CachedRepository<R> {
-    /// What this kind's cache has done so far, and holds now. How many keys Redis
-    /// has of it is what [`CacheService::count_keys`](crate::CacheService::count_keys)
-    /// says, which goes through all of them.
+    /// Returns the kind's statistics. For the number of keys in Redis see
+    /// [`CacheService::count_keys`](crate::CacheService::count_keys), which
+    /// scans all of them.
     pub async fn stats(&self) -> RepositoryStats {
         let tiers = self.read.tiers();
         let kind = R::Entity::KIND;

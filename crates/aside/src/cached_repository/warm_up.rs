@@ -1,4 +1,4 @@
-//! Filling the cache before anybody asks.
+//! Warm-up: filling the cache in advance.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::entity::lookup::{Asked, Lookup};
 use crate::insight::statistics::Operation;
 use crate::repository::{Id, Index, Source};
 
-/// How a warm-up goes about it.
+/// Options of a warm-up.
 #[derive(Clone, Debug)]
 pub struct WarmUp {
     /// Rows per batch, each one query and two pipelines. Default: 100.
     pub batch: usize,
-    /// The pause between two batches, which is what keeps a warm-up from
-    /// taking the database away from its users. Default: 10 ms.
+    /// The pause between two batches, which limits the load on the database.
+    /// Default: 10 ms.
     pub pause: Duration,
-    /// Whether the lists are filled as well. Default: true.
+    /// Fills the lists as well. Default: true.
     pub lists: bool,
 }
 
@@ -33,7 +33,7 @@ impl Default for WarmUp {
     }
 }
 
-/// How far a warm-up has come.
+/// The progress of a warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WarmedUp {
@@ -44,19 +44,18 @@ pub struct WarmedUp {
 }
 
 impl<R: Source> CachedRepository<R> {
-    /// Reads every row, and every list that a row stands in, through the
-    /// cache, in batches with a pause after each; `progress` is called after
-    /// every batch.
+    /// Reads every row, and every list that contains one, through the cache, in
+    /// batches with a pause after each; calls `progress` after every batch.
     ///
-    /// Rows are filled as any read fills them, so a write meanwhile is not
-    /// overwritten. The list of all rows is loaded once to learn their ids,
-    /// and must fit in memory.
+    /// Rows are filled as by any read, so concurrent writes are not
+    /// overwritten. The list of all rows is loaded once to learn their ids, and
+    /// must fit in memory.
     ///
     /// # Errors
-    /// The repository's own; what was filled until then stays.
+    /// The repository's; rows filled before it stay.
     ///
     /// # Cancellation
-    /// Dropping the future stops it after the batch under way.
+    /// If the future is dropped, the warm-up stops after the current batch.
     pub async fn warm_up(
         &self,
         how: WarmUp,

@@ -1,60 +1,61 @@
-//! The audit: what the cache serves, held to the database while it runs.
+//! The audit: a sample of the hits, compared with the database.
 //!
 //! ```text
 //! hit of fill f ── database: row ──── 100 ms ────── 1 s ────── 10 s
 //!                  f has another      f still served?  the same    the same
-//!                  row: suspicious    count            count, log, forget
+//!                  row: suspicious    count            count, log, invalidate
 //! ```
 //!
 //! A sampled hit is compared with one read of the database that begins after
-//! it. Where the two agree, that is all. Where they do not, the fill is looked
-//! for again after 100 ms, 1 s and 10 s, in process and in Redis, and is a
-//! mismatch if *that very fill* is still served. Beyond what is promised under
-//! faults (H and the journal's poll, 1 s) it is logged once, with what
-//! happened to the key lately, and its key is made to be forgotten.
+//! it. If the two agree, the comparison ends. If not, the fill is looked up
+//! again after 100 ms, 1 s and 10 s, locally and in Redis. It is a mismatch if
+//! *that very fill* is still served. Beyond the bound for faults (H plus the
+//! journal's poll, 1 s) it is logged once with the key's latest events, and the
+//! key is invalidated.
 //!
-//! # Why it does not cry wolf
+//! # Why it reports no false positives
 //!
-//! The fill was loaded before the hit, and so before the database was asked:
-//! another row there was committed after the fill's, and is what a read may no
-//! longer be behind.
+//! The fill was loaded before the hit, and so before the database was queried.
+//! A different row there was committed after the fill's, so reads may no longer
+//! return the fill.
 //!
-//! - **Writes under way.** A write is seen in the database only after its
-//!   commit, and its quarantine destroyed the fill before that. A fill that
-//!   was destroyed never comes back: a new one has another id, and is not
-//!   looked for. So no number of healthy writes makes a mismatch, however they
-//!   meet the comparison. A key under quarantine, or held, is served by nobody.
-//! - **In process** a fill may live for as long as a message is on its way. It
-//!   counts only where a PING sent after the database's answer was answered:
-//!   then every message of the write has been applied, and what is still valid
-//!   is wrong. Without that proof the look says nothing.
-//! - **Rows without a version**, lists, and rows that were changed without a
-//!   new version have no order. There the database is asked once more at the
-//!   end of the delay, and the fill must differ from both answers, and the two
-//!   agree: a row that went back to what it was, or whose form differs from
-//!   read to read, is let go. Rows are compared as callers see them
-//!   ([`Entity::difference`]), since a text may hide what differs, and without regard
-//!   to order, since sets and queries without `ORDER BY` have none.
-//! - **Rolled back.** The database never shows what was rolled back, and a
-//!   fill that does is newer than both answers: that is a finding.
-//! - **Replicas.** Reads through them are outside what the cache promises. A
-//!   lagging one that is asked by the audit is older than the fill: by its
-//!   version, or because the second answer differs from the first, and that
-//!   is let go; one that lags longer than the delay is found, and rightly.
-//! - **Stale-if-error.** A value that a strategy allows to be stale
-//!   (`CacheStrategy::stale_if_error`) has no fill, and only hits of a fill are
-//!   sampled.
-//! - **Faults.** A failover, or a write that only the journal knows, excuses
-//!   an old value for H, or P + H. It is counted at 100 ms, which is what that
-//!   series is for, and forgiven before it is logged. Without a journal nothing
-//!   bounds the second, and a writer that hangs between its commit and its
-//!   release after its quarantine was lost bounds the other: both are found.
+//! - **Writes in progress.** A write becomes visible in the database only after
+//!   its commit, and its quarantine removed the fill before that. A removed
+//!   fill never returns: a new one has another id, and is not looked up. So
+//!   healthy writes cause no mismatch, regardless of their number and timing. A
+//!   key under quarantine, or an unreleased one, is not served at all.
+//! - **Local entries.** A local entry may live as long as a message is in
+//!   transit. It counts only if a PING sent after the database's reply was
+//!   answered: then every message of the write has been applied, and an entry
+//!   that is still valid is wrong. Without that proof the look is inconclusive.
+//! - **Rows without a version**, lists, and rows changed without a new version
+//!   have no order. For these the database is read again at the end of the
+//!   delay. Both replies must agree and the fill must differ from them. A row
+//!   that was changed back, or differs between reads, is ignored. Rows are
+//!   compared as callers see them ([`Entity::difference`]), because their text
+//!   may hide a difference, and without regard to order, because sets and
+//!   queries without `ORDER BY` have none.
+//! - **Rolled back.** The database never returns rolled back rows, and a fill
+//!   with one is newer than both replies: that is a finding.
+//! - **Replica reads.** The cache does not guarantee them. If the audit reads
+//!   from a lagging replica, its row is older than the fill by its version, or
+//!   its second reply differs from the first; both are ignored. A replica that
+//!   lags longer than the delay is found, rightly.
+//! - **Stale-if-error.** A value served stale
+//!   ([`CacheStrategy::stale_if_error`]) has no fill, and only hits of a fill
+//!   are sampled.
+//! - **Failover and journal.** A failover, or a write that only the journal
+//!   contains, explains an old value for H, or P + H. Such a value counts at
+//!   100 ms, the purpose of that series, but is excused before the log. Without
+//!   a journal nothing bounds the second case. The first is unbounded if a
+//!   writer's quarantine was lost and it hangs between commit and release. Both
+//!   are found.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! Nothing where it is off but a look whether it is. A comparison runs beside
-//! the read and is bounded in number and rate (`audit.rs`); a database that
-//! answers slower than a lease lasts is not waited for.
+//! If the audit is disabled, one check. A comparison runs beside the read and
+//! is bounded in number and rate (`insight/audit.rs`). It does not wait for a
+//! database that takes longer than a lease.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -91,17 +92,17 @@ struct Check<R: Source> {
     cached: Found<R::Entity>,
 }
 
-/// Where the fill is now.
+/// The current location of the fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Served(Tier),
-    /// In process, and its message may still be on its way.
+    /// Local, and its message may still be in transit.
     Unproved,
     Gone,
 }
 
 impl<R: Source> ReadPath<R> {
-    /// Hands a hit to the audit, where there is one.
+    /// Passes a hit to the audit, if there is one.
     #[inline]
     pub(super) fn sample(
         &self,
@@ -139,7 +140,7 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Where a value is that one fill brought.
+    /// Returns the current location of a fill.
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
         let in_process = self.hit(asked, Kept::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
@@ -174,11 +175,12 @@ impl<R: Source> Check<R> {
     }
 
     async fn run(self) {
-        // Its end is what it counted.
+        // Its results are the counters.
         let _ = self.compare().await;
     }
 
-    /// `None` where it ended early, because there was nothing to compare.
+    /// Compares; returns `None` if it ended early because there was nothing to
+    /// compare.
     async fn compare(&self) -> Option<()> {
         let cached = &self.cached;
         let first = self.ask().await?;
@@ -199,7 +201,7 @@ impl<R: Source> Check<R> {
                 if self.is_same(&second, cached) {
                     return None;
                 }
-                // Served all the time that the database took.
+                // Served during the whole second read of the database.
                 if !self.is_same(&second, &first) || self.served(asked).await?.is_none() {
                     continue;
                 }
@@ -213,8 +215,8 @@ impl<R: Source> Check<R> {
         Some(())
     }
 
-    /// The tier that serves the fill; `Some(None)` where that is not proved,
-    /// `None` where it has gone.
+    /// Returns the tier that serves the fill: `Some(None)` without a proof,
+    /// `None` if the fill is gone.
     async fn served(&self, since: Moment) -> Option<Option<Tier>> {
         let read = self.read_path()?;
         let asked = self.lookup.asked();
@@ -225,7 +227,7 @@ impl<R: Source> Check<R> {
         }
     }
 
-    /// What the database has now; `None` if it does not say.
+    /// Reads the database; `None` on failure.
     async fn ask(&self) -> Option<Found<R::Entity>> {
         let operation = match &self.lookup {
             Lookup::Id(_) => Operation::FindById,
@@ -257,7 +259,7 @@ impl<R: Source> Check<R> {
             cached_version = version(&self.cached),
             database_version = version(row),
             events,
-            "the cache serves what the database no longer has; the key is made to be forgotten, \
+            "the cache serves a value that the database no longer has; the key is invalidated, \
              and its name is logged at DEBUG"
         );
         tracing::debug!(key = key.as_str(), "the audit found this key wrong");
@@ -270,7 +272,7 @@ impl<R: Source> Check<R> {
     }
 }
 
-/// Of a single row that has one.
+/// Returns the version of a single row that has one.
 fn version<E: Entity>(found: &Found<E>) -> Option<u64> {
     match found {
         Found::Row(row) => row.as_ref()?.version(),
@@ -278,12 +280,13 @@ fn version<E: Entity>(found: &Found<E>) -> Option<u64> {
     }
 }
 
-/// Whether a version says so.
+/// Returns true if both have versions and the first is older.
 fn is_older(one: Option<u64>, other: Option<u64>) -> bool {
     matches!((one, other), (Some(own), Some(other)) if own < other)
 }
 
-/// Whether a caller sees the same in both, whatever the order of a list.
+/// Returns true if both are equal for a caller, regardless of the order of a
+/// list.
 fn is_same<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &Found<E>, other: &Found<E>) -> bool {
     let same = |one: &E, other: &E| {
         one.difference(other).is_none() || is_in_another_order(strategy, one, other)
@@ -300,7 +303,7 @@ fn is_same<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &Found<E>, other: &F
     }
 }
 
-/// The rows of a list in the order of their keys.
+/// Sorts the rows of a list by their keys.
 fn by_key<E: Entity>(rows: &[Arc<E>]) -> Vec<(Key, &E)> {
     let mut rows: Vec<(Key, &E)> = rows
         .iter()
@@ -310,9 +313,8 @@ fn by_key<E: Entity>(rows: &[Arc<E>]) -> Vec<(Key, &E)> {
     rows
 }
 
-/// Whether two rows that differ are written with the same parts in another
-/// order. Where they are written in the same one, the difference is what their
-/// text does not say.
+/// Returns true if the texts of two differing rows have the same parts in
+/// another order. If they have the same order, the texts hide the difference.
 fn is_in_another_order<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &E, other: &E) -> bool {
     let text = |row| strategy.codec().encode(row).ok();
     let (Some(one), Some(other)) = (text(one), text(other)) else {
@@ -327,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_says_what_is_older_and_nothing_without_one() {
+    fn only_versions_decide_which_row_is_older() {
         assert!(is_older(Some(1), Some(2)));
         assert!(!is_older(Some(2), Some(2)));
         assert!(!is_older(None, Some(2)));

@@ -69,7 +69,7 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Decides what is known before a flight is entered.
+    /// Decides the start of a read before it enters a flight.
     async fn start(&self, reading: &mut Reading<'_, R::Entity>) -> Start<R> {
         let Reading {
             asked,
@@ -194,7 +194,7 @@ impl<R: Source> ReadPath<R> {
         self.miss(leader, key, step, operation).await
     }
 
-    /// Returns what the result of a flight means to a reader that waited for it.
+    /// Converts the result of a flight for a reader that waited for it.
     fn share(
         flight: &FlightResult<R::Entity, R::Error>,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
@@ -211,10 +211,7 @@ impl<R: Source> ReadPath<R> {
             }
             Err(Failed::Error(error)) => Err(error.clone()),
             Err(Failed::Panicked) => {
-                panic!(
-                    "the load of `{}` that was waited for panicked",
-                    R::Entity::KIND
-                )
+                panic!("the shared load of `{}` panicked", R::Entity::KIND)
             }
         }
     }

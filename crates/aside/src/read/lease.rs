@@ -1,4 +1,4 @@
-//! The right to fill one key, which is given back when it is dropped.
+//! The lease: the right to fill one key, given back when dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use crate::protocol::{Op, Token};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
 
-/// A lease that Redis has granted, or may have.
+/// A lease that Redis has granted, or may have granted.
 ///
-/// Dropped in whatever way, by a panic or with a load that took too long, it is
-/// given back with what else Redis must still be told: others need not wait until
-/// it expires.
+/// However it is dropped, by a panic or a load that took too long, it is given
+/// back through the queue of pending operations. So other readers need not wait
+/// until it expires.
 pub(super) struct Lease {
     tiers: Arc<Tiers>,
     key: Key,
     token: Token,
-    /// Nothing is to be given back any more.
+    /// True if it need not be given back.
     is_over: bool,
 }
 
@@ -31,7 +31,7 @@ impl Lease {
         }
     }
 
-    /// The FILL under this lease.
+    /// Returns the FILL for this lease.
     pub(super) fn fill(&self, value: Vec<u8>, ttl: Duration) -> Op {
         Op::Fill {
             key: self.key.clone(),
@@ -41,7 +41,7 @@ impl Lease {
         }
     }
 
-    /// Gives it back at once.
+    /// Gives the lease back at once.
     pub(super) async fn give_back(mut self) {
         self.is_over = true;
         let (key, token) = (self.key.clone(), self.token);
@@ -49,7 +49,8 @@ impl Lease {
         let _ = self.tiers.ask_one(lane, Op::Abandon { key, token }).await;
     }
 
-    /// Redis has taken or refused its FILL: it is no more.
+    /// Marks the lease as ended, because Redis has accepted or refused its
+    /// FILL.
     pub(super) fn spent(mut self) {
         self.is_over = true;
     }

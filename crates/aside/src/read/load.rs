@@ -39,13 +39,13 @@ const AFTER_FAILURE: Duration = Duration::from_millis(10);
 /// was dropped.
 pub(super) const LOOK_FOR_READERS: Duration = Duration::from_millis(50);
 
-/// What the caller that led gets.
+/// The reply to the caller that led.
 pub(super) enum LeaderReply<E, X> {
     Result(Result<ReadResult<E>, X>),
     Panic(Box<dyn Any + Send>),
 }
 
-/// One miss under way.
+/// One miss in progress.
 pub(super) struct Miss<R: Source> {
     pub(super) read: ReadPath<R>,
     pub(super) leader: Leader<R>,
@@ -58,8 +58,8 @@ type Outcome<R> =
     flight::Outcome<Mark, Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>>;
 
 impl<R: Source> Miss<R> {
-    /// Loads with the right to fill. `replaces` is true if a value that could not be
-    /// read stands under the key.
+    /// Loads with the right to fill. `replaces` is true if the key contains a value
+    /// that could not be decoded.
     pub(super) async fn load_and_fill(self, lease: Lease, mark: Mark, replaces: bool) {
         let Self {
             read,
@@ -111,7 +111,7 @@ impl<R: Source> Miss<R> {
         }
     }
 
-    /// Loads without filling anything.
+    /// Loads without filling.
     pub(super) async fn load_only(self, bypass: Bypass) {
         let Self {
             read,
@@ -130,7 +130,7 @@ impl<R: Source> Miss<R> {
         let keyed = leader.key().clone();
         let load = catch(read.load(&keyed.lookup, operation));
         let mut load = std::pin::pin!(origin_guard::within(place.clone(), load));
-        // It fills nothing: without callers it is of no use.
+        // It fills nothing, so without callers it is useless.
         let attended = async {
             tokio::select! {
                 biased;
@@ -232,7 +232,8 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
-/// Ends when neither the caller that led nor another reader waits for the load.
+/// Resolves when neither the caller that led nor another reader waits for the
+/// load.
 async fn deserted<K, M, T, E, X>(
     leader: &flight::Leader<K, M, T>,
     caller: &mut oneshot::Sender<LeaderReply<E, X>>,
@@ -247,7 +248,7 @@ async fn deserted<K, M, T, E, X>(
     }
 }
 
-/// Goes on with a load whose lease has expired, for the caller that led alone.
+/// Continues a load whose lease has expired, only for the caller that led.
 async fn outlast<E, X>(
     load: impl Future<Output = Loaded<Found<E>, X>>,
     mut caller: oneshot::Sender<LeaderReply<E, X>>,

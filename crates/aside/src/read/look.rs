@@ -1,4 +1,4 @@
-//! What a read may do next: the gate before the GET, and the GET.
+//! The next step of a read: the gate before the GET, and the GET.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::runtime::clock;
 use crate::tiers::kind::{Cached, Mark};
 use crate::tiers::uncacheable::Why;
 
-/// What a read does next. Single reads and batches decide by it alike.
+/// The next step of a read, shared by single reads and batches.
 pub(super) enum Step<E> {
     /// Serve this value.
     Serve(Cached<E>),
@@ -34,7 +34,7 @@ pub(super) enum Step<E> {
 }
 
 impl<R: Source> ReadPath<R> {
-    /// Returns the generations and the circumstance under which a read begins now.
+    /// Returns the generations and conditions of a read that begins now.
     pub(super) fn mark(&self, key: &Key) -> Mark {
         Mark {
             stamp: self.tiers().stripes.stamp(key.hash()),
@@ -42,8 +42,8 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Returns why Redis must not be asked for a key under `mark`, if so. Without an
-    /// epoch no value could be judged.
+    /// Returns the reason why a key must not be read from Redis under `mark`, if any.
+    /// Without an epoch no value could be judged.
     pub(super) fn gate(&self, key: &Key, mark: Mark) -> Option<Bypass> {
         let unknown = mark.circumstance.epoch == 0;
         let closed = self.tiers().closed(key);
@@ -55,12 +55,12 @@ impl<R: Source> ReadPath<R> {
     pub(super) async fn ensure_epoch(&self) {
         let tiers = self.tiers();
         if self.kind.epoch() == 0 && tiers.is_usable() {
-            // Unanswered, this read goes to the database.
+            // Without a reply, this read goes to the database.
             let _ = tiers.bump(R::Entity::KIND, Bump::IfOlder).await;
         }
     }
 
-    /// Sends a GET and judges what it shows.
+    /// Sends a GET and judges the result.
     pub(super) async fn look(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -73,14 +73,14 @@ impl<R: Source> ReadPath<R> {
             Asked::Id(_) => tiers.get_row(key).await,
             Asked::Index(_) | Asked::All => tiers.get_list(key.clone()).await,
         };
-        // Of rows that travel together the large one is not known.
+        // In a batch of rows, the large one is unknown.
         if got == Err(Unanswered::Travelling) && !matches!(asked, Asked::Id(_)) {
             self.uncacheable(key, Why::TooSlow, mark);
         }
         self.judge(asked, &got, mark, freshness, clock::wall())
     }
 
-    /// Returns what the reply to a GET means to this read `now`.
+    /// Judges the reply to a GET for this read at `now`.
     pub(super) fn judge(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -172,7 +172,7 @@ impl<R: Source> ReadPath<R> {
         })
     }
 
-    /// Keeps what a look has shown, and ends its flight with it.
+    /// Keeps the value of a GET, and ends its flight with it.
     pub(super) fn finish(
         &self,
         leader: Leader<R>,

@@ -1,4 +1,4 @@
-//! What follows a miss: the right to fill, then the load and the fill (`load`).
+//! A miss: acquiring the right to fill, then the load and the fill (`load`).
 //!
 //! It runs as a task, because the caller may be dropped while other readers wait.
 //! The caller that led gets the row as soon as it is loaded. Readers that joined wait
@@ -49,7 +49,8 @@ impl<R: Source> ReadPath<R> {
             Err(_) => match task.await {
                 // Of a callback of the strategy, for example.
                 Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
-                // The runtime is shutting down, and this future with it.
+                // The runtime is shutting down and will drop this future as
+                // well.
                 _ => std::future::pending().await,
             },
         }
@@ -88,7 +89,7 @@ impl<R: Source> Miss<R> {
         self.read.tiers().stripes.stamp(self.key.hash())
     }
 
-    /// Takes the generations anew, and looks whether Redis may be asked.
+    /// Takes the generations again, and checks if Redis may be used.
     fn begin(&self, under: &mut Option<(Mark, u32)>) -> Result<Mark, Step<R::Entity>> {
         let mark = self.read.mark(&self.key);
         self.leader.mark(mark);

@@ -1,6 +1,6 @@
 //! The read path: this process, then Redis, then the database.
 //!
-//! A hit in process ends in this file. Every other read enters the flight of its key
+//! A local hit ends in this file. Every other read enters the flight of its key
 //! (`lead`). Its leader takes the generations, passes the gate and sends the GET
 //! (`look`). After a miss it asks for the right to fill, waits for another reader's
 //! value (`miss`), or loads and fills (`load`). A batch does the same for many keys
@@ -93,8 +93,8 @@ impl<R: Source> ReadPath<R> {
     #[inline]
     pub(crate) fn local_row(&self, id: &Id<R>, operation: Operation) -> Option<Option<Row<R>>> {
         let (row, fill, outcome) = self.hit(Asked::Id(id), |kept| {
-            // Before the row is cloned, which waits for memory: what comes after the
-            // clone waits as well.
+            // Before the row is cloned, because the clone waits for memory and delays
+            // the code after it.
             let outcome = Outcome::of(Tier::Process, None, kept.is_absence());
             self.kind.statistics.read(operation, outcome);
             (kept.row(), kept.fill(), outcome)
@@ -139,7 +139,7 @@ impl<R: Source> ReadPath<R> {
         Box::pin(self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any))
     }
 
-    /// Reads from the tiers below this process.
+    /// Reads from the tiers below the local one.
     async fn read_below(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -174,7 +174,7 @@ impl<R: Source> ReadPath<R> {
     ) {
         let bypass = result.provenance.bypass;
         if bypass.is_some_and(Bypass::is_uncacheable) {
-            // Done where that was found out, or by `pass`.
+            // Done when that was found out, or by `pass`.
         } else if freshness != Freshness::Any {
             self.outdate_skipped(asked, result.provenance.fill);
         } else if result.provenance.tier == Tier::Source {

@@ -1,4 +1,4 @@
-//! Rows that a write reads back before it leaves them.
+//! Reading back rows before a write leaves them in the cache.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
@@ -16,7 +16,8 @@ impl<R: Source> ReadBack<R::Entity> for R {
         &'a self,
         id: &'a <R::Entity as Entity>::Id,
     ) -> BoxFuture<'a, Result<Option<Arc<R::Entity>>, ()>> {
-        // A panic is of this read alone: the write has been committed.
+        // A panic only concerns this read, because the write has been
+        // committed.
         Box::pin(async move {
             let read = AssertUnwindSafe(self.find_by_id(id)).catch_unwind().await;
             read.map_err(drop)?.map_err(drop)

@@ -1,8 +1,8 @@
-//! How the database is asked: for no longer than the strategy says.
+//! Queries of the database, within the strategy's time limit.
 //!
-//! A load that takes too long is dropped, and its query with it, as a caller's own
-//! timeout would drop it. Left to run it would hold a connection of the pool for
-//! as long as a network can hang, for a result that is no longer wanted.
+//! A load that takes too long is dropped together with its query, as by a
+//! caller's own timeout. Otherwise it would occupy a connection of the pool for
+//! as long as a network can hang, for a result that is no longer needed.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -22,25 +22,25 @@ use crate::repository::{Id, Overloaded, Row, Source};
 use crate::tiers::kind::Kind;
 use crate::tiers::origin_guard::{self, Place};
 
-/// What a load came to: a result, or the panic of the repository.
+/// The outcome of a load: a result, or the repository's panic.
 pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
 
 tokio::task_local! {
-    /// What this task is loading.
+    /// The load that this task runs.
     static LOADING: Arc<Loading>;
 }
 
-/// The keys of a load, and of those that it is a part of.
+/// The keys of a load, and of the loads it is part of.
 struct Loading {
-    /// Of which service, by its address.
+    /// The service, by its address.
     service: usize,
     keys: BTreeSet<Key>,
     outer: Option<Arc<Self>>,
 }
 
 impl<R: Source> ReadPath<R> {
-    /// Returns true if this read is part of a load of the same key, as where a
-    /// cached repository stands behind another. It would wait for itself.
+    /// Returns true if this read is part of a load of the same key, as with two
+    /// nested cached repositories. It would wait for itself.
     pub(super) fn is_loading(&self, key: &Key) -> bool {
         let mut loading = LOADING.try_with(Arc::clone).ok();
         while let Some(load) = loading {
@@ -70,7 +70,7 @@ impl<R: Source> ReadPath<R> {
         LOADING.scope(Arc::new(loading), load)
     }
 
-    /// Asks the database.
+    /// Queries the database.
     pub(crate) async fn load(
         &self,
         lookup: &Lookup<R::Entity>,
@@ -82,7 +82,7 @@ impl<R: Source> ReadPath<R> {
             .await
     }
 
-    /// Asks the database for several rows at once.
+    /// Queries the database for several rows at once.
     pub(super) async fn load_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
         let load = async {
             let begun = Instant::now();
@@ -100,8 +100,8 @@ impl<R: Source> ReadPath<R> {
         self.in_time(self.loading(keys, load)).await
     }
 
-    /// Loads one row at a time, because `find_many` returned too few or too many:
-    /// a place in its result says nothing about an id.
+    /// Loads one row at a time, after `find_many` returned too few or too many:
+    /// then positions in its result do not identify ids.
     async fn load_each(
         &self,
         ids: &[Id<R>],
@@ -142,21 +142,21 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Gives a load up when its limit is over.
+    /// Drops a load when its time limit ends.
     async fn in_time<T>(
         &self,
         load: impl Future<Output = Result<T, R::Error>>,
     ) -> Result<T, R::Error> {
         let (limit, overdue) = (self.kind.load_timeout, &self.kind.overdue);
         let loaded = tokio::time::timeout(limit, load).await;
-        // Looked at first: other cores read it as well.
+        // Read first, because other cores read it as well.
         if loaded.is_ok() == overdue.load(Ordering::Relaxed) {
             overdue.store(loaded.is_err(), Ordering::Relaxed);
             if loaded.is_err() {
                 tracing::error!(
                     kind = R::Entity::KIND,
                     ?limit,
-                    "a load took too long and was given up; its callers got an error"
+                    "a load took too long and was dropped; its callers got an error"
                 );
             }
         }
@@ -167,7 +167,7 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
-/// Asks the database, without a limit, and counts how long it took.
+/// Queries the database without a time limit, and records the duration.
 pub(super) async fn load_from<R: Source>(
     source: &R,
     kind: &Kind<R::Entity>,
@@ -185,7 +185,7 @@ pub(super) async fn load_from<R: Source>(
     found
 }
 
-/// Keeps a repository's panic from leaving its waiters without an answer.
+/// Catches a repository's panic, so that waiting readers get a reply.
 pub(super) async fn catch<T>(load: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     AssertUnwindSafe(load).catch_unwind().await
 }

@@ -1,15 +1,15 @@
-//! Values served for want of better ones, where a strategy allows it.
+//! Stale values, served if a strategy allows it (`stale-if-error`).
 //!
-//! The database has failed, or had no turn for the read in time. What this
-//! process holds may be served then if nothing was heard since that may mean
-//! it, and if the last proof that everything had been heard is not longer ago
-//! than the strategy's limit: a write that this process missed has returned
-//! after that proof, so the limit bounds how far behind the value is.
+//! The database has failed, or had no free slot for the read in time. A local
+//! entry may then be served if no message since then concerned it, and if the
+//! last proof that every message was received is within the strategy's limit. A
+//! write that this process missed returned after that proof, so the limit
+//! bounds the staleness.
 //!
-//! What the database answers while this process is deaf is not held in its
-//! place. A row that is read while its write is under way is the one before it,
-//! and the message that said so may have come already. It only ends what is
-//! held, where that is another: no later read may go back behind it.
+//! A database result does not replace the local entry while the connection is
+//! untrusted. A row that is read during its own write is the old one, and the
+//! message about it may have arrived before. A different result only removes
+//! the entry, because later reads must not return an older value.
 
 use crate::entity::lookup::{Asked, Found};
 use crate::insight::statistics::Operation;
@@ -21,7 +21,7 @@ use crate::runtime::clock::Moment;
 use crate::tiers::kind::Kind;
 
 impl<R: Source> ReadPath<R> {
-    /// What this process holds, if it may be served for want of a better one.
+    /// Returns the local entry, if it may be served stale.
     pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
         let limit = self.kind.strategy.stale_if_error()?;
         let store = self.kind.in_process.as_ref()?;
@@ -29,25 +29,25 @@ impl<R: Source> ReadPath<R> {
         let (entry, behind) = store.stale(asked, now, limit)?;
         let mut result = ReadResult::local(entry);
         result.stale = Some(behind);
-        // Not for the audit, which would rightly find it behind.
+        // Excluded from the audit, which would rightly find it stale.
         result.provenance.fill = None;
         Some(result)
     }
 
-    /// The same for some of the rows of a batch; counted.
+    /// Returns a stale row for a batch, and counts it.
     pub(super) fn stale_row(&self, id: &Id<R>) -> Option<Option<Row<R>>> {
         let served = self.stale(Asked::Id(id))?;
         self.count(Operation::FindMany, served.outcome());
         Some(served.found.into_row())
     }
 
-    /// The database has answered an `Any` read: nothing else that is held of
-    /// the same is served any more, stale or not.
+    /// Handles a database result of an `Any` read: no other value of the same
+    /// key may be served afterwards, stale or not.
     ///
-    /// A bypass passes by what is held here as well, for want of a proof, say,
-    /// that comes a moment later and would make it valid again; and by what is
-    /// still on its way in. So it forgets the key, and where the very same is
-    /// held, and may be wanted, goes on holding that.
+    /// A bypass ignores the local entry, for lack of a proof for example, which
+    /// may arrive a moment later and make the entry valid again. It also
+    /// ignores fills in progress. So the key is invalidated, except for an
+    /// equal entry that may still be useful.
     pub(super) fn outdate_held(
         &self,
         asked: Asked<'_, R::Entity>,

@@ -11,7 +11,7 @@ use crate::repository::Repository;
 use crate::tiers::kind::{Cached, Leaving};
 use crate::write::Write;
 
-/// Every hero there could be.
+/// A repository of all heroes.
 struct Heroes;
 
 impl Source for Heroes {
@@ -66,7 +66,7 @@ async fn tier(heroes: &ReadPath<Heroes>, freshness: Freshness) -> Tier {
     read.await.unwrap().provenance.tier
 }
 
-/// Reads until `tier` answers; the fill follows the answer.
+/// Reads until `tier` serves the row; the fill follows the reply.
 async fn until(heroes: &ReadPath<Heroes>, freshness: Freshness, expected: Tier) {
     while tier(heroes, freshness).await != expected {
         tokio::task::yield_now().await;
@@ -74,7 +74,7 @@ async fn until(heroes: &ReadPath<Heroes>, freshness: Freshness, expected: Tier) 
 }
 
 #[tokio::test]
-async fn a_read_that_skips_this_process_outdates_what_is_still_on_its_way_in() {
+async fn a_read_skipping_the_local_tier_voids_older_inserts() {
     for freshness in [Freshness::Shared, Freshness::Source] {
         let heroes = cached().await;
         until(&heroes, Freshness::Shared, Tier::Shared).await;
@@ -90,9 +90,9 @@ async fn a_read_that_skips_this_process_outdates_what_is_still_on_its_way_in() {
     }
 }
 
-/// Found by a simulated world, in which a stopped process went on without a proof.
+/// Found by the simulation: a suspended process continued without a proof.
 #[tokio::test]
-async fn a_read_that_passes_redis_by_outdates_what_is_held_here() {
+async fn a_read_bypassing_redis_voids_the_local_entry() {
     let heroes = cached().await;
     let key = Asked::<Hero>::Id(&1).key("");
     assert!(heroes.tiers().hold(&key));
@@ -104,7 +104,7 @@ async fn a_read_that_passes_redis_by_outdates_what_is_held_here() {
 }
 
 #[tokio::test]
-async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
+async fn a_read_equal_to_the_local_entry_keeps_it() {
     let heroes = cached().await;
     until(&heroes, Freshness::Any, Tier::Process).await;
 
@@ -113,7 +113,7 @@ async fn a_read_that_finds_what_this_process_holds_outdates_nothing() {
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
 }
 
-/// What a write is about to leave of the hero.
+/// A write's row that is about to be left.
 fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
     let asked = Asked::<Hero>::Id(&1);
     let key = asked.key("");
@@ -129,7 +129,7 @@ fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
 }
 
 #[tokio::test]
-async fn a_read_does_not_pass_by_a_row_that_a_write_is_about_to_leave() {
+async fn a_read_waits_for_a_row_that_a_write_leaves() {
     let heroes = cached().await;
     heroes.ensure_epoch().await;
     let left = leaving(&heroes).unwrap();
@@ -138,13 +138,13 @@ async fn a_read_does_not_pass_by_a_row_that_a_write_is_about_to_leave() {
 
     left.left();
 
-    // As it stands in Redis; nobody has asked the database.
+    // The state in Redis; the database was not queried.
     assert_eq!(read.await, Tier::Shared);
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
 }
 
 #[tokio::test]
-async fn a_row_that_a_write_leaves_does_not_pass_by_a_read_under_way() {
+async fn a_write_leaves_no_row_during_a_read() {
     let heroes = cached().await;
     let asked = Asked::<Hero>::Id(&1);
     let key = asked.key("");
@@ -158,7 +158,7 @@ async fn a_row_that_a_write_leaves_does_not_pass_by_a_read_under_way() {
 }
 
 #[tokio::test]
-async fn readers_go_on_when_a_row_is_not_left_after_all() {
+async fn readers_continue_if_the_row_is_not_left() {
     let heroes = cached().await;
     heroes.ensure_epoch().await;
     let left = leaving(&heroes).unwrap();

@@ -1,8 +1,8 @@
-//! Reads of what cannot be cached: found out once, passed by after that.
+//! Hit-for-pass: reads of keys that are known to be uncacheable.
 //!
-//! They go to the database one beside the other, in their callers' own futures,
-//! as without a cache. A flight would make the second of two readers wait for a
-//! load that began before it asked, and then for one of its own.
+//! They query the database concurrently, each in its caller's own future, as
+//! without a cache. In a flight, the second of two readers would wait for a
+//! load that began before its request, and then for another one.
 
 use crate::answer::Bypass;
 use crate::entity::key::Key;
@@ -16,8 +16,9 @@ use crate::tiers::kind::{Encoded, Mark};
 use crate::tiers::uncacheable::{Known, Why};
 
 impl<R: Source> ReadPath<R> {
-    /// Writes an answer in the form of Redis. `again` if what stood there could
-    /// not be read: then this one must be readable, or each read would replace it.
+    /// Encodes a result for Redis. `again` is true if the key's value could not
+    /// be decoded: then this one must be decodable, or each read would replace
+    /// it.
     pub(super) fn encode(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -37,8 +38,8 @@ impl<R: Source> ReadPath<R> {
         Ok(encoded)
     }
 
-    /// Remembers that the value of a key, loaded under `mark`, cannot be cached;
-    /// how its reads say so.
+    /// Remembers that a key's value, loaded under `mark`, cannot be cached.
+    /// Returns the bypass of its reads.
     pub(super) fn uncacheable(&self, key: &Key, why: Why, mark: Mark) -> Bypass {
         let tiers = self.tiers();
         if let Some(label) = why.label() {
@@ -52,7 +53,7 @@ impl<R: Source> ReadPath<R> {
         why.bypass()
     }
 
-    /// Reads what is known not to be cacheable.
+    /// Reads a key that is known to be uncacheable.
     pub(super) async fn pass(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -69,8 +70,8 @@ impl<R: Source> ReadPath<R> {
         Ok(ReadResult::loaded(found, Some(known.why.bypass())))
     }
 
-    /// Finds out whether a value could be cached by now. Without a lease, so that
-    /// the instances that know it do not wait for each other once more.
+    /// Checks if the value can be cached now. Without a lease, so that other
+    /// instances that know the key do not wait again.
     fn try_again(
         &self,
         asked: Asked<'_, R::Entity>,
@@ -82,14 +83,14 @@ impl<R: Source> ReadPath<R> {
             Err(why) => {
                 self.uncacheable(key, why, mark);
             }
-            // How long it travels is found out by sending it: by the next read.
+            // The next read finds out by a FILL how long sending it takes.
             Ok(_) => self.tiers().uncacheable.forget(key),
         }
     }
 
-    /// The database has answered a read that passed this process by. Nothing is
-    /// held of a key for as long as it is known not to be cacheable; if it no
-    /// longer is, an older row may be on its way in.
+    /// Handles a database result of a read that bypassed the local tier. An
+    /// uncacheable key has no local entry. If it is cacheable again, an older
+    /// row may be on its way into the local tier, so the key is invalidated.
     pub(super) fn outdate_passed(&self, key: &Key) {
         let tiers = self.tiers();
         if !tiers.uncacheable.is_known(key) {

@@ -10,10 +10,10 @@ use crate::read::look::Step;
 use crate::repository::Source;
 use crate::trust::generations::Stamp;
 
-/// The first and the longest pause between two looks at another reader's lease.
+/// The range of the pause between two looks at another reader's lease.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
 
-/// What a miss remembers while it waits.
+/// The state of a waiting miss.
 pub(super) struct Wait {
     begun: Instant,
     patience: Duration,

@@ -57,7 +57,7 @@ impl<R: Source> ReadPath<R> {
                     self.finish_cached(own, &cached, rows);
                     continue;
                 }
-                // Waiting would hold the whole batch up for one row.
+                // Waiting would delay the whole batch for one row.
                 Err(Step::WaitForLease(_)) => {
                     raise(&tiers.statistics.lease_waits);
                     Err(Bypass::LeaseWait)

@@ -13,7 +13,7 @@ use crate::repository::{Row, Source};
 use crate::runtime::clock;
 use crate::tiers::kind::{Cached, FlightResult};
 
-/// A row on its way to Redis.
+/// A row about to be filled.
 struct Filling<R: Source> {
     own: Own<R>,
     lease: Lease,
@@ -96,7 +96,7 @@ impl<R: Source> ReadPath<R> {
                     tiers.note(&own.key, Event::FillRefused);
                     raise(&tiers.statistics.fill_rejected);
                 }
-                // Perhaps filled: it is given back, which harms no value.
+                // Possibly filled; giving the lease back removes no value.
                 _ => drop(lease),
             }
             let mut result = loaded_result(cached.found, None, loaded_at);

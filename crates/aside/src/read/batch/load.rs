@@ -102,7 +102,7 @@ impl<R: Source> ReadPath<R> {
             };
             finish_failed(own.leader, failed)
         };
-        // The caller does not wait for the pause that the next loads wait for.
+        // The caller does not wait for the pause before the next loads.
         task::spawn(join_all(own.into_iter().map(each).collect::<Vec<_>>()));
         match failed {
             Ok(Err(error)) => Err(error),
@@ -127,7 +127,7 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
-/// Ends when neither the caller of a batch nor another reader waits for it.
+/// Resolves when neither the caller of a batch nor another reader waits for it.
 async fn deserted<R: Source>(caller: &mut oneshot::Sender<Infallible>, own: &[(Own<R>, Right)]) {
     caller.closed().await;
     while own.iter().any(|(own, _)| own.leader.has_followers()) {

@@ -31,7 +31,7 @@ use crate::runtime::task;
 use crate::tiers::kind::Mark;
 use crate::tiers::origin_guard;
 
-/// Ids per round; a larger batch is several.
+/// The number of ids per round; a larger batch has several rounds.
 const IDS_PER_ROUND: usize = 1_000;
 
 /// Returns the ids of a batch that differ, and for each id of the batch its place
@@ -67,12 +67,12 @@ impl<R: Source> ReadPath<R> {
                 self.serve_stale(&round, &mut rows).ok_or(error)?;
             }
         }
-        // By index: a panic is better than an absence that no tier has shown.
+        // By index, because a panic is better than an absence that no tier
+        // returned.
         Ok(places.iter().map(|at| rows[at].clone()).collect())
     }
 
-    /// Serves what a failed round has left open by stale entries, if there is one of
-    /// each.
+    /// Completes a failed round with stale rows, if all missing rows have one.
     fn serve_stale(&self, round: &[Wanted<'_, R>], rows: &mut Rows<R>) -> Option<()> {
         for (at, id) in round {
             if !rows.contains_key(at) {
@@ -114,7 +114,7 @@ impl<R: Source> ReadPath<R> {
         }
         self.kind.statistics.read_took(outcome, begun.elapsed());
         let rest = others.into_iter().map(async |(at, id)| {
-            // From the local tier again: what the others brought may be there by now, and
+            // From the local tier again: the other readers' rows may be there by now, and
             // a reader that skips it could return a newer row than the next reader gets.
             let read = self.read(Asked::Id(id), Operation::FindMany, Freshness::Any);
             Ok((at, Box::pin(read).await?.found.into_row()))
@@ -166,7 +166,7 @@ impl<R: Source> ReadPath<R> {
         (own, others)
     }
 
-    /// Returns why Redis must not be asked for a key of a batch, if so.
+    /// Returns the reason why a batch must not read a key from Redis, if any.
     fn batch_gate(&self, key: &Key, mark: Mark, admitted: &mut Option<bool>) -> Option<Bypass> {
         self.gate(key, mark)
             .or_else(|| {

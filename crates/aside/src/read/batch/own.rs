@@ -17,19 +17,19 @@ pub(super) type Wanted<'a, R> = (usize, &'a Id<R>);
 /// An id that a round has still to read, and the step that a look has led to.
 pub(super) type Unread<'a, R> = (Wanted<'a, R>, Option<Step<<R as Source>::Entity>>);
 
-/// The rows of a batch, by the place of their id among those that differ.
+/// The rows of a batch, by the position of their id among the distinct ids.
 pub(super) type Rows<R> = HashMap<usize, Option<Row<R>>>;
 
 /// One id whose flight this batch leads.
 pub(super) struct Own<R: Source> {
-    /// The place of the id among those that differ.
+    /// The position among the distinct ids.
     pub(super) at: usize,
     pub(super) leader: Leader<R>,
     pub(super) key: Key,
     pub(super) mark: Mark,
     /// The observation of the flight that the result rests on.
     pub(super) observation: u32,
-    /// Whether a value that could not be read stands under the key.
+    /// True if the key contains a value that could not be decoded.
     pub(super) replaces: bool,
     pub(super) step: Step<R::Entity>,
 }

@@ -15,7 +15,7 @@ use crate::repository::Repository;
 use crate::service::CacheService;
 use crate::write::Write;
 
-/// Every hero there could be; batches wait at a gate, and leave out `left_out`.
+/// A repository of all heroes; batches wait at a gate, and omit `left_out`.
 struct Heroes {
     gate: Semaphore,
     left_out: Option<u32>,
@@ -66,7 +66,7 @@ impl Repository for Heroes {
     }
 }
 
-/// Heroes behind a cache that keeps its values in this process.
+/// Heroes behind a cache in this process.
 async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> ReadPath<Heroes> {
     let config = CacheConfig {
         redis_url: Secret::new("memory://"),
@@ -84,7 +84,7 @@ async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> ReadPath<Heroes> 
     heroes
 }
 
-/// An id that a batch leads, after a look that showed nothing.
+/// An id that a batch leads, after a GET without a result.
 fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
     let key = Asked::<Hero>::Id(&id).key("");
     let mark = heroes.mark(&key);
@@ -92,7 +92,7 @@ fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
         .flights
         .enter(&Asked::Id(&id).keyed(&key), mark, true)
     else {
-        panic!("nobody reads yet");
+        panic!("no reader is active yet");
     };
     Own {
         at,
@@ -106,10 +106,10 @@ fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
 }
 
 #[tokio::test]
-async fn a_row_that_redis_gave_outlasts_the_leases_of_its_batch() {
+async fn a_row_from_redis_survives_the_leases_of_its_batch() {
     let lease = Duration::from_millis(300);
     let heroes = heroes(None, lease).await;
-    // Another reader fills hero 1 between the look and the ACQUIRE of the batch.
+    // Another reader fills hero 1 between the batch's GET and its ACQUIRE.
     let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
     assert!(read.await.is_ok());
     let tiers = Arc::clone(heroes.tiers());
@@ -155,10 +155,10 @@ async fn a_batch_that_returns_too_few_rows_makes_none_absent() {
 }
 
 #[tokio::test]
-async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
+async fn a_batch_uses_local_entries_added_while_it_loaded() {
     let heroes = heroes(None, Duration::from_secs(10)).await;
 
-    // Hero 1 is being read by somebody else when the batch comes.
+    // Another reader reads hero 1 when the batch begins.
     let leader = own(&heroes, 0, 1).leader;
     let batch = tokio::spawn({
         let heroes = heroes.clone();
@@ -168,8 +168,8 @@ async fn a_batch_does_not_pass_by_what_came_to_be_held_here_while_it_loaded() {
         tokio::task::yield_now().await;
     }
     drop(leader);
-    // While the batch loads hero 2, hero 1 comes to be held here, and leaves
-    // Redis.
+    // While the batch loads hero 2, hero 1 gets a local entry and is removed
+    // from Redis.
     let tier = async || {
         let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
         read.await.map(|result| result.provenance.tier)

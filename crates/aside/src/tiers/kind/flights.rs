@@ -1,4 +1,4 @@
-//! Reads of one kind that are under way, apart by the error type of who reads.
+//! Flights of one kind, separated by the readers' error type.
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use crate::local::flight::{Flights, Leader, Outcome};
 /// Flights of one kind whose loads fail with `X`.
 pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<FlightResult<E, X>>>;
 
-/// What a flight brings to all readers that share it.
+/// The result of a flight, shared by its readers.
 pub(crate) struct FlightResult<E, X> {
     pub(crate) result: Result<Found<E>, Failed<X>>,
     pub(crate) provenance: Provenance,
 }
 
-/// Why a load brought nothing.
+/// The reason why a load failed.
 pub(crate) enum Failed<X> {
     Error(X),
-    /// The repository panicked; everyone who shares the load does as well.
+    /// The repository panicked; all readers that share the load panic as well.
     Panicked,
 }
 
 impl<E: Entity> Kind<E> {
-    /// The flights that share errors of type `X`.
+    /// Returns the flights that share errors of type `X`.
     pub(crate) fn flights<X: Send + Sync + 'static>(&self) -> Arc<KindFlights<E, X>> {
         let mut flights = self.flights.lock();
         let any = flights
@@ -39,13 +39,13 @@ impl<E: Entity> Kind<E> {
     }
 }
 
-/// The flights of one kind and one error type, for who does not know that.
+/// The flights of one kind and one error type, with the error type erased.
 pub(super) trait AnyFlights<E: Entity>: Send + Sync {
     fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// A flight that a RELEASE leads; dropped, it leaves the lead to who waits.
+/// A flight led by a RELEASE; if dropped, the lead passes to a waiting reader.
 pub(super) trait Lead<E: Entity>: Send + Sync {
     fn finish(self: Box<Self>, stored: &Cached<E>, mark: Mark);
 }

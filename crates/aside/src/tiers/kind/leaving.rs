@@ -1,12 +1,12 @@
-//! A row that a write leaves in process, with the value that it leaves in Redis.
+//! The local copy of a row that a write leaves in Redis.
 //!
-//! A RELEASE that stores a value is as good as a GET that finds it: whoever
-//! quarantines the key afterwards tells so, and the generations taken before it
-//! was sent are raised by that. But its reply may be late, and a read of another
-//! writer's row be answered meanwhile, whose message is later still; kept after
-//! that, the older row would be served once more. So the RELEASE leads the
-//! flight of its key, as such a read would have to. Where one is under way
-//! already, the row is left to the next read.
+//! A RELEASE that stores a value is equivalent to a GET that finds it: a later
+//! quarantine of the key publishes a message, which increments the generations
+//! taken before the RELEASE was sent. But its reply may be late. Meanwhile a
+//! read may return another writer's row, whose message is later still; if the
+//! older row were kept then, it would be served once more. So the RELEASE leads
+//! the flight of its key, as such a read would have to. If a flight is in
+//! progress, the next read keeps the row instead.
 
 use std::sync::Arc;
 
@@ -25,8 +25,9 @@ pub(crate) struct Leaving<E: Entity> {
 }
 
 impl<E: Entity> Kind<E> {
-    /// Leads all flights of the key, until Redis has answered the RELEASE that
-    /// is sent next; `None` if somebody else leads one, or nobody ever did.
+    /// Leads all flights of the key until Redis has replied to the next
+    /// RELEASE. Returns `None` if one is in progress, or if there never was a
+    /// flight of the kind.
     pub(crate) fn leave(
         self: &Arc<Self>,
         keyed: Keyed<E>,
@@ -35,7 +36,8 @@ impl<E: Entity> Kind<E> {
     ) -> Option<Leaving<E>> {
         let all = self.flights.lock();
         if all.is_empty() {
-            // Who begins to read the kind here meanwhile could not be led.
+            // A reader that starts the first flight in between could not be
+            // led.
             return None;
         }
         let led = all.values().map(Arc::clone);
@@ -53,7 +55,7 @@ impl<E: Entity> Kind<E> {
 }
 
 impl<E: Entity> Leaving<E> {
-    /// Redis has stored the value.
+    /// Keeps the row after Redis has stored the value.
     pub(crate) fn left(self) {
         self.kind.keep(self.keyed.asked(), &self.stored, self.mark);
         for flight in self.flights {

@@ -1,5 +1,5 @@
-//! One kind of row as the tiers know it: its strategy, its shape, its counters
-//! and what this process holds of it.
+//! One kind of row in the tiers: its strategy, shape, counters and local
+//! entries.
 
 mod flights;
 mod leaving;
@@ -39,10 +39,10 @@ use names::Names;
 pub(crate) use shown::{ReadBack, Shown};
 use writing::Losses;
 
-/// The least time to wait for somebody else's load.
+/// The shortest wait for another reader's load.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Under which generations and in which circumstance a flight runs.
+/// The generations and conditions under which a flight runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) stamp: Stamp,
@@ -54,7 +54,7 @@ pub(crate) struct Cached<E> {
     pub(crate) found: Found<E>,
     /// When it was loaded from the database, in Unix milliseconds.
     pub(crate) loaded_at: i64,
-    /// How long it may still be kept.
+    /// Its remaining time to live.
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
     pub(crate) payload_bytes: usize,
@@ -80,19 +80,20 @@ impl<E> Cached<E> {
     }
 }
 
-/// A row or a list in the form in which Redis keeps it.
+/// A row or a list, encoded for Redis.
 pub(crate) struct Encoded {
     pub(crate) value: Vec<u8>,
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
     /// In Unix milliseconds.
     pub(crate) loaded_at: i64,
-    /// Before compression: what it weighs in process.
+    /// The size before compression: its size as a local entry.
     pub(crate) payload_bytes: usize,
 }
 
 impl Encoded {
-    /// What Redis is to keep, and what that is worth here once it does.
+    /// Splits it into the bytes for Redis and the result to keep once they are
+    /// stored.
     pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Cached<E>) {
         let stored = Cached {
             found,
@@ -112,30 +113,30 @@ pub(crate) struct Kind<E: Entity> {
     pub(crate) strategy_text: String,
     pub(crate) statistics: Arc<KindStatistics>,
     pub(crate) in_process: Option<Arc<InProcess<E>>>,
-    /// What reads have shown of rows that writes leave.
+    /// Field values that reads have returned, of rows left by writes.
     pub(crate) shown: Shown<E>,
     link: Arc<Link>,
-    /// Since when what was filled counts; zero until it is known.
+    /// The epoch of the kind; zero until it is known.
     epoch: Arc<AtomicU64>,
     shape: u64,
     pub(crate) ttl: Duration,
-    /// How long a load may take.
+    /// The time limit of a load.
     pub(crate) load_timeout: Duration,
-    /// Whether the last load took longer.
+    /// True if the last load exceeded it.
     pub(crate) overdue: AtomicBool,
-    /// Whether `find_many` has returned another number of rows than was asked for.
+    /// True if `find_many` has returned another number of rows than requested.
     pub(crate) miscounted: AtomicBool,
-    /// The reasons for which values could not be cached, as bits.
+    /// The reasons why values could not be cached, as bits.
     uncacheable: AtomicU16,
     max_value_bytes: usize,
     compress_above: Option<usize>,
-    /// What is known of rows that do not come back from their text.
+    /// Rows that changed in the round trip through their text.
     losses: Losses,
-    /// What is known of how the database compares names.
+    /// How the database compares names.
     names: Names,
-    /// Whether the last value read had no form.
+    /// True if the last value read could not be decoded.
     undecodable: AtomicBool,
-    /// How long loads take, in milliseconds: the slowest, fading.
+    /// The duration of the slowest load, in milliseconds, decaying.
     slow_load: AtomicU64,
     /// Flights by the error type that they share.
     flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
@@ -176,16 +177,16 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Since when what was filled counts; zero until it is known.
+    /// Returns the epoch of the kind; zero until it is known.
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What a fill of a key that begins now is stamped with, and what a value
-    /// that is asked for now is measured against.
+    /// Returns the conditions for fills and reads of a key that begin now.
     pub(crate) fn circumstance(&self, key: &Key) -> Circumstance {
-        // The epoch first: one is lowered only after another era has begun.
+        // The epoch first, because it is lowered only after another era has
+        // begun.
         let epoch = self.epoch();
         Circumstance {
             tag: self.link.history(),
@@ -194,7 +195,7 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Reads a value, if it may be served `now`.
+    /// Decodes a value, if it may be served `now`.
     pub(crate) fn decode(
         &self,
         asked: Asked<'_, E>,
@@ -209,7 +210,8 @@ impl<E: Entity> Kind<E> {
         if value::swells(envelope.body, self.max_value_bytes) {
             return Err(Unacceptable::TooLarge);
         }
-        // A panic of the codec makes the value unreadable, and no read fail.
+        // If the codec panics, the value counts as undecodable and the read
+        // continues.
         let decode = || self.decode_body(asked, envelope.body);
         let found =
             catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Unacceptable::Undecodable))?;
@@ -228,9 +230,9 @@ impl<E: Entity> Kind<E> {
     fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
         let codec = self.strategy.codec();
         let undecodable = |error: CodecError| {
-            // The first failure after a success, and no other.
+            // Logs only the first failure after a success.
             if !self.undecodable.swap(true, Ordering::Relaxed) {
-                tracing::error!(kind = E::KIND, %error, "a cached value cannot be read; it is passed by");
+                tracing::error!(kind = E::KIND, %error, "a cached value cannot be decoded; it counts as a miss");
             }
             Unacceptable::Undecodable
         };
@@ -242,7 +244,7 @@ impl<E: Entity> Kind<E> {
                 Found::List(rows.into_iter().map(Arc::new).collect())
             }
         };
-        // Looked at first: other cores read it as well.
+        // Read first, because other cores read it as well.
         if self.undecodable.load(Ordering::Relaxed) {
             self.undecodable.store(false, Ordering::Relaxed);
         }
@@ -253,7 +255,7 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Keeps an answer in process, under the generations it was read under.
+    /// Keeps a result locally, under the generations of its read.
     pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, mark: Mark) {
         let Some(in_process) = &self.in_process else {
             return;
@@ -273,7 +275,7 @@ impl<E: Entity> Kind<E> {
         );
     }
 
-    /// Whether a caller sees the same in two answers to one question.
+    /// Returns true if two results of one lookup are equal for a caller.
     pub(crate) fn is_same(one: &Found<E>, other: &Found<E>) -> bool {
         let same = |one: &Arc<E>, other: &Arc<E>| {
             Arc::ptr_eq(one, other) || one.difference(other).is_none()
@@ -288,7 +290,7 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Learns how long a load took.
+    /// Records the duration of a load.
     pub(crate) fn load_took(&self, time: Duration) {
         let millis = whole_millis(time).max(1);
         let _ = self
@@ -298,10 +300,10 @@ impl<E: Entity> Kind<E> {
             });
     }
 
-    /// How long to wait for somebody else's load: twice what a slow one
-    /// takes, and never longer than the lease it runs under. A process that
-    /// has loaded nothing yet waits for half of that: long enough for most loads,
-    /// and its first readers do not pay for a loader's death with a whole lease.
+    /// Returns how long to wait for another reader's load: twice the duration
+    /// of a slow one, and never longer than the lease. Before the first load it
+    /// is half of the lease, which is enough for most loads, and the first
+    /// readers do not wait a whole lease for a crashed leader.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
         match self.slow_load.load(Ordering::Relaxed) {
             0 => lease / 2,
@@ -312,16 +314,17 @@ impl<E: Entity> Kind<E> {
     }
 }
 
-/// A kind as programs that know no Rust types see it.
+/// A kind, for code that does not know its Rust type.
 pub(crate) trait AnyKind: Send + Sync {
-    /// The type of its rows.
+    /// Returns the name of its row type.
     fn type_name(&self) -> &'static str;
     fn indexes(&self) -> &'static [IndexShape];
     fn has_list_of_all(&self) -> bool;
     fn statistics(&self) -> &KindStatistics;
     fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
-    /// Entries in process, their weight, and how many were pushed out.
+    /// Returns the number of local entries, their size, and the number of
+    /// evictions.
     fn in_process(&self) -> (u64, u64, u64);
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }

@@ -38,7 +38,7 @@ pub(super) struct Losses {
     written: AtomicU64,
     /// True if the last row could not be encoded.
     unwritable: AtomicBool,
-    /// True if a row has changed, whatever its types promise.
+    /// True if a row has changed, despite its types' promise.
     found: AtomicBool,
     /// The fields that have been logged.
     told: Mutex<BTreeSet<&'static str>>,
