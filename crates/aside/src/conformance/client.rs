@@ -13,7 +13,7 @@ use aside_redis::{
 use parking_lot::Mutex;
 
 use crate::protocol::commands::{decode, encode};
-use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+use crate::protocol::{BoxFuture, Op, Replies, SharedTier, Traffic, Unanswered, scripts};
 
 /// Longer strings than any value of these tests.
 const LIMITS: Limits = Limits {
@@ -89,11 +89,7 @@ impl Client {
 }
 
 impl SharedTier for Client {
-    fn lane(&self) -> Lane {
-        Lane(0)
-    }
-
-    fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+    fn send(&self, _: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         Box::pin(async move {
             let mut connection = self.connection.lock();
             let calls = encode(&ops, &self.channel);

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use crate::entity::key::Key;
 use crate::protocol::state::State;
-use crate::protocol::{Acquired, BoxFuture, Op, Refused, Released, Reply, SharedTier, Token};
+use crate::protocol::{
+    Acquired, BoxFuture, Op, Refused, Released, Reply, SharedTier, Token, Traffic,
+};
 
 mod model;
 mod on_client;
@@ -76,7 +78,7 @@ impl Case {
     pub(crate) async fn pipeline(&self, ops: Vec<Op>) -> Vec<Result<Reply, Refused>> {
         let tier = self.subject.tier();
         let asked = ops.len();
-        let replies = tier.send(tier.lane(), ops).await.expect("an answer");
+        let replies = tier.send(Traffic::Others, ops).await.expect("an answer");
         assert_eq!(replies.len(), asked);
         replies
     }

@@ -18,8 +18,8 @@ use crate::entity::key::Key;
 use crate::protocol::commands::milliseconds;
 use crate::protocol::value::EPOCH_AHEAD_MILLIS;
 use crate::protocol::{
-    Begin, BoxFuture, Bump, Era, Lane, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
-    SharedTier, Unanswered,
+    Begin, BoxFuture, Bump, Era, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
+    SharedTier, Traffic, Unanswered,
 };
 use crate::runtime::clock;
 
@@ -300,11 +300,7 @@ impl Inner {
 }
 
 impl SharedTier for MemoryTier {
-    fn lane(&self) -> Lane {
-        Lane(0)
-    }
-
-    fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+    fn send(&self, _: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         // Each under its own lock, because a pipeline is not a transaction.
         Box::pin(async move { Ok(ops.iter().map(|op| self.run(op)).collect()) })
     }

@@ -8,12 +8,15 @@
 
 pub(crate) mod message;
 pub(crate) mod value;
+mod tier;
 
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+pub(crate) use tier::{Failure, OnMessage, SharedTier, Traffic, Unanswered};
 
 use crate::entity::key::Key;
 
@@ -329,70 +332,6 @@ impl Refused {
         self.is_out_of_memory() || self.code == "WRONGTYPE"
     }
 }
-
-/// No reply arrived: the operations may or may not have been executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unanswered {
-    #[error("no connection to send it on")]
-    NotSent,
-    #[error("the connection was lost")]
-    Disconnected,
-    #[error("no reply within the deadline")]
-    TimedOut,
-    /// The server is replying, but the reply was incomplete at the deadline.
-    #[error("the reply was still arriving at the deadline")]
-    Late,
-    /// A large value, this one or an earlier one, takes longer than the
-    /// deadline to travel. It says nothing about the server.
-    #[error("a large value was still in transit at the deadline")]
-    Travelling,
-}
-
-/// A connection to a server; operations on one lane keep their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lane(pub(crate) usize);
-
-/// A store of values shared between processes.
-pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
-    /// Returns the lane for the next piece of work.
-    fn lane(&self) -> Lane;
-
-    /// Returns the lane for reading rows: if possible the same for all, because
-    /// requests on one connection share system calls.
-    fn lane_of_rows(&self) -> Lane {
-        self.lane()
-    }
-
-    /// Returns the lane for values that may be large; if possible not the lane
-    /// of rows, because a row's GET would wait behind all of their bytes.
-    fn lane_of_lists(&self) -> Lane {
-        self.lane()
-    }
-
-    /// Returns the lane for invalidating writes: if possible the one that also
-    /// receives invalidations, because the message then arrives in one packet
-    /// with the reply.
-    fn lane_of_writes(&self) -> Lane {
-        self.lane()
-    }
-
-    /// Runs `ops` as one pipeline on one lane, within the deadline of one cache
-    /// operation. If the future is dropped, any of them may still be executed.
-    fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
-
-    /// Returns true if an operation on some lane would reach the server now.
-    fn is_reachable(&self) -> bool {
-        true
-    }
-
-    /// Returns the number of open connections.
-    fn connections(&self) -> usize {
-        0
-    }
-}
-
-/// Receives every message in the order of publication.
-pub(crate) type OnMessage = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 pub(crate) mod scripts;
 pub(crate) mod commands;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entity::key::Key;
-use crate::protocol::{Op, Token};
+use crate::protocol::{Op, Token, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
 
@@ -45,8 +45,8 @@ impl Lease {
     pub(super) async fn give_back(mut self) {
         self.is_over = true;
         let (key, token) = (self.key.clone(), self.token);
-        let lane = self.tiers.lane();
-        let _ = self.tiers.ask_one(lane, Op::Abandon { key, token }).await;
+        let abandon = Op::Abandon { key, token };
+        let _ = self.tiers.ask_one(Traffic::Others, abandon).await;
     }
 
     /// Marks the lease as ended, because Redis has accepted or refused its

@@ -20,14 +20,13 @@ use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, raise};
 use crate::local::flight;
-use crate::protocol::{Reply, Unanswered};
+use crate::protocol::{Reply, Traffic, Unanswered};
 use crate::read::lease::Lease;
 use crate::read::result::ReadResult;
 use crate::read::source::{Loaded, catch};
 use crate::read::{Leader, ReadPath};
 use crate::repository::Source;
 use crate::runtime::clock;
-use crate::tiers::MUCH;
 use crate::tiers::kind::{Cached, Failed, FlightResult, Mark};
 use crate::tiers::origin_guard;
 use crate::tiers::uncacheable::Why;
@@ -203,10 +202,10 @@ impl<R: Source> ReadPath<R> {
         (value, cached): (Vec<u8>, Cached<R::Entity>),
     ) {
         let tiers = self.tiers();
-        let bytes = value.len();
+        let traffic = Traffic::of_fill(value.len());
         let filling = leader.step_fill();
         let fill = lease.fill(value, cached.ttl);
-        match tiers.ask_one(tiers.lane_for(bytes), fill).await {
+        match tiers.ask_one(traffic, fill).await {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
                 tiers.note(&key, Event::Filled);
@@ -220,7 +219,7 @@ impl<R: Source> ReadPath<R> {
                 raise(&tiers.statistics.fill_rejected);
             }
             Err(unanswered) => {
-                if unanswered == Unanswered::Travelling && MUCH < bytes {
+                if unanswered == Unanswered::Travelling && traffic == Traffic::Lists {
                     self.uncacheable(&key, Why::TooSlow, mark);
                 }
                 // Perhaps filled, perhaps refused because memory is full: given back,

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::key::Key;
 use crate::insight::statistics::{Operation, raise};
-use crate::protocol::{Op, Token};
+use crate::protocol::{Op, Token, Traffic};
 use crate::read::lease::Lease;
 use crate::read::load::{LeaderReply, Miss};
 use crate::read::look::Step;
@@ -117,7 +117,7 @@ impl<R: Source> Miss<R> {
             lease: tiers.config.lease_ttl,
             observed,
         };
-        let reply = tiers.ask_one(tiers.lane(), op).await.ok();
+        let reply = tiers.ask_one(Traffic::Others, op).await.ok();
         let asked = self.leader.key().asked();
         let lease = self
             .read

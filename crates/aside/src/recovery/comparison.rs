@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::protocol::message;
-use crate::protocol::{Begin, Era, Op, Reply};
+use crate::protocol::{Begin, Era, Op, Reply, Traffic};
 use crate::recovery::journal::{DatabaseHistory, Journal};
 use crate::tiers::Tiers;
 
@@ -215,7 +215,7 @@ async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -
         era: next.map(|era| (era, Begin::Always)),
         known,
     };
-    match tiers.ask_one(tiers.lane_of_writes(), op).await {
+    match tiers.ask_one(Traffic::Writes, op).await {
         Ok(Reply::History { era, known }) => {
             // If the era was lost, the watcher begins one. Recording it as none
             // would revive values from before the first.

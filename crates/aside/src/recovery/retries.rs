@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::insight::audit::Event;
 use crate::insight::statistics::raise;
-use crate::protocol::{Op, Released, Reply};
+use crate::protocol::{Op, Released, Reply, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
 
@@ -129,10 +129,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
     let batch = ready.iter().take(count);
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
     // They stay in the queue meanwhile, because this task may end here.
-    let Ok(replies) = tiers.ask(tiers.lane_of_writes(), ops).await else {
-        ready.rotate_left(count);
-        return false;
-    };
+    let replies = tiers.ask(Traffic::Writes, ops).await;
     let mut any = false;
     for reply in replies.into_iter().take(count) {
         let Some(pending) = ready.pop_front() else {

@@ -11,7 +11,7 @@ use super::CacheService;
 use crate::entity::key::Key;
 use crate::insight::statistics::Reason;
 use crate::protocol::value::{HEADER_BYTES, Header};
-use crate::protocol::{Lives, Op, Reply, Token};
+use crate::protocol::{Failure, Lives, Op, Reply, Token, Traffic};
 use crate::service::report::Invalidated;
 
 /// How long a key will live.
@@ -101,7 +101,12 @@ impl CacheService {
                 let count = (kept.len() + raw.len()) as u64;
                 let left = tiers.invalidate(&kept).await;
                 let ops = raw.into_iter().map(|key| Op::Delete { key }).collect();
-                tiers.ask(tiers.lane(), ops).await?;
+                for deleted in tiers.ask(Traffic::Others, ops).await {
+                    // One that is refused is no reason to end the scan.
+                    if let Err(Failure::Unanswered(unanswered)) = deleted {
+                        return Err(unanswered);
+                    }
+                }
                 Ok(count - left.len() as u64)
             }
         });

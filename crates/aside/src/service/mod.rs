@@ -24,7 +24,7 @@ use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::strategy::CacheStrategy;
 use crate::memory::Subscription;
-use crate::protocol::{Op, Reply};
+use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
 use crate::redis::watcher::SharedInfo;
@@ -281,7 +281,7 @@ impl CacheService {
         if !tiers.is_usable() {
             return None;
         }
-        tiers.ask_one(tiers.lane(), op).await.ok()
+        tiers.ask_one(Traffic::Others, op).await.ok()
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Tiers;
 use crate::entity::key::Key;
-use crate::protocol::Op;
+use crate::protocol::{Op, Traffic};
 use crate::tiers::shard::Shard;
 use crate::trust::breaker::Probing;
 
@@ -49,7 +49,7 @@ impl Tiers {
             .collect();
         ops.push(Op::GetMany { keys });
         // Uncounted: it is asked at every PING for as long as Redis refuses.
-        let replies = shard.send_uncounted(self.lane_of_writes(), ops).await;
+        let replies = shard.send_uncounted(Traffic::Writes, ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }
 }

@@ -9,7 +9,7 @@ use super::Tiers;
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
 use crate::protocol::message::{self, Message};
-use crate::protocol::{Begin, Bump, Era, Op, Reply, Token, Unanswered};
+use crate::protocol::{Begin, Bump, Era, Op, Reply, Token, Traffic, Unanswered};
 use crate::tiers::listeners::Heard;
 use crate::tiers::pending::Pending;
 
@@ -95,16 +95,12 @@ impl Tiers {
                     message: self.message(key),
                 })
                 .collect();
-            match self.ask(self.lane_of_writes(), ops).await {
-                Ok(replies) => {
-                    let failed = batch
-                        .iter()
-                        .zip(replies)
-                        .filter(|(_, reply)| reply.is_err());
-                    left.extend(failed.map(|(key, _)| key.clone()));
-                }
-                Err(_) => left.extend_from_slice(batch),
-            }
+            let replies = self.ask(Traffic::Writes, ops).await;
+            let failed = batch
+                .iter()
+                .zip(replies)
+                .filter(|(_, reply)| reply.is_err());
+            left.extend(failed.map(|(key, _)| key.clone()));
             // Farthest first: nothing is refilled from a tier that remembers.
             for key in batch {
                 self.stripes.forget(key.hash());
@@ -121,7 +117,7 @@ impl Tiers {
     pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
         self.stripes.forget_all();
         let message = message::forget_all(prefix, self.instance);
-        self.ask_one(self.lane_of_writes(), Op::Publish { message })
+        self.ask_one(Traffic::Writes, Op::Publish { message })
             .await?;
         Ok(())
     }
@@ -160,7 +156,7 @@ impl Tiers {
             pattern: pattern.to_owned(),
             count: BATCH,
         };
-        match self.ask_one(self.lane(), op).await? {
+        match self.ask_one(Traffic::Others, op).await? {
             Reply::Page { cursor, keys } => Ok((cursor, keys)),
             _ => Err(Unanswered::Disconnected),
         }
@@ -174,7 +170,7 @@ impl Tiers {
     /// repeating it does no harm.
     pub(crate) async fn bump(&self, kind: &str, how: Bump) -> Result<u64, Unanswered> {
         let op = self.bump_op(kind, how);
-        match self.ask_one(self.lane_of_writes(), op).await? {
+        match self.ask_one(Traffic::Writes, op).await? {
             Reply::Epoch(epoch) if self.epochs.adopt(kind, epoch).is_ok() => Ok(epoch),
             _ => Err(Unanswered::Disconnected),
         }
@@ -215,7 +211,7 @@ impl Tiers {
             era: Some((Era::random(), Begin::Always)),
             known: None,
         };
-        match self.ask_one(self.lane_of_writes(), op).await? {
+        match self.ask_one(Traffic::Writes, op).await? {
             Reply::History { era, .. } => self.learn_era(era),
             _ => return Err(Unanswered::Disconnected),
         }

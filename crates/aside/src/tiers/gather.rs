@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use super::Tiers;
 use crate::entity::key::Key;
-use crate::protocol::{Lane, Op, Reply, Unanswered};
+use crate::protocol::{Op, Reply, Traffic, Unanswered};
 use crate::runtime::task;
 
 /// Keys in one MGET. More would make a server that has others to serve deaf
@@ -116,7 +116,7 @@ impl Tiers {
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
         let alone = self.gathering.begin_alone();
         if alone.is_some() || !self.is_remote() {
-            return self.get(self.lane_of_rows(), key.clone()).await;
+            return self.get(Traffic::Rows, key.clone()).await;
         }
         let (answer, answered) = oneshot::channel();
         let first = {
@@ -138,35 +138,27 @@ impl Tiers {
 
     /// What stands under the key of a list.
     pub(crate) async fn get_list(&self, key: Key) -> Got {
-        self.get(self.lane_of_lists(), key).await
+        self.get(Traffic::Lists, key).await
     }
 
-    async fn get(&self, lane: Lane, key: Key) -> Got {
-        match self.ask_one(lane, Op::Get { key }).await? {
+    async fn get(&self, traffic: Traffic, key: Key) -> Got {
+        match self.ask_one(traffic, Op::Get { key }).await? {
             Reply::Value(value) => Ok(value),
             Reply::Cut(beginning) => Ok(Some(beginning)),
             _ => Err(Unanswered::Disconnected),
         }
     }
 
-    fn lane_of_rows(&self) -> Lane {
-        let tier = self.shard.tier.as_ref();
-        tier.map_or(Lane(0), |tier| tier.lane_of_rows())
-    }
-
     /// What stands under the keys of several rows, as one MGET.
     pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
         let asked = keys.len();
         if let [key] = &keys[..] {
-            return vec![self.get(self.lane_of_rows(), key.clone()).await];
+            return vec![self.get(Traffic::Rows, key.clone()).await];
         }
         if keys.is_empty() {
             return Vec::new();
         }
-        match self
-            .ask_one(self.lane_of_rows(), Op::GetMany { keys })
-            .await
-        {
+        match self.ask_one(Traffic::Rows, Op::GetMany { keys }).await {
             Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
             Ok(_) => vec![Err(Unanswered::Disconnected); asked],
             Err(unanswered) => vec![Err(unanswered); asked],

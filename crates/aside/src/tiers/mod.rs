@@ -30,7 +30,7 @@ use crate::entity::key::Key;
 use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
 use crate::local::Shares;
-use crate::protocol::{Lane, Op, Replies, Reply, Unanswered};
+use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
 use crate::tiers::kind::AnyKind;
 use crate::tiers::listeners::Teller;
 use crate::tiers::origin_guard::{OriginGuard, Place};
@@ -42,10 +42,6 @@ use crate::tiers::uncacheable::Uncacheable;
 use crate::trust::epochs::Epochs;
 use crate::trust::generations::Stripes;
 use crate::trust::unreleased::Held;
-
-/// Values of more bytes keep away from the connection of rows, and from the one
-/// that proves what was heard: a GET or a PING would wait behind them.
-pub(crate) const MUCH: usize = 64 * 1024;
 
 /// What every read and every write of one service shares.
 pub(crate) struct Tiers {
@@ -145,42 +141,22 @@ impl Tiers {
         }
     }
 
-    /// The lane for the next piece of work.
-    pub(crate) fn lane(&self) -> Lane {
-        self.shard.tier.as_ref().map_or(Lane(0), |tier| tier.lane())
-    }
-
-    /// The lane for a list, or for another large value.
-    pub(crate) fn lane_of_lists(&self) -> Lane {
-        let tier = self.shard.tier.as_ref();
-        tier.map_or(Lane(0), |tier| tier.lane_of_lists())
-    }
-
-    /// The lane for a value of so many bytes.
-    pub(crate) fn lane_for(&self, bytes: usize) -> Lane {
-        if bytes <= MUCH {
-            self.lane()
-        } else {
-            self.lane_of_lists()
+    /// Runs `ops` as one pipeline. Returns the result of each, in their order.
+    pub(crate) async fn ask(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
+        let asked = ops.len();
+        match self.shard.send(traffic, ops).await {
+            Ok(replies) => {
+                let each = replies.into_iter();
+                each.map(|reply| reply.map_err(Failure::Refused)).collect()
+            }
+            Err(unanswered) => vec![Err(Failure::Unanswered(unanswered)); asked],
         }
     }
 
-    /// The lane for what makes others forget.
-    pub(crate) fn lane_of_writes(&self) -> Lane {
-        let tier = self.shard.tier.as_ref();
-        tier.map_or(Lane(0), |tier| tier.lane_of_writes())
-    }
-
-    /// Runs `ops` as one pipeline.
-    pub(crate) async fn ask(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        self.shard.send(lane, ops).await
-    }
-
-    /// The same for one operation.
-    pub(crate) async fn ask_one(&self, lane: Lane, op: Op) -> Result<Reply, Unanswered> {
-        let replies = self.ask(lane, vec![op]).await?;
-        // A refusal says that nothing was done, which is all a caller of one
-        // operation wants to know.
+    /// Runs one operation. A refusal is as good as no reply to its callers:
+    /// nothing was done.
+    pub(crate) async fn ask_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
+        let replies = self.shard.send(traffic, vec![op]).await?;
         replies
             .into_iter()
             .next()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::CacheConfig;
 use crate::insight::statistics::ServiceStatistics;
-use crate::protocol::{Lane, Op, Refused, Replies, SharedTier, Unanswered};
+use crate::protocol::{Op, Refused, Replies, SharedTier, Traffic, Unanswered};
 use crate::trust::breaker::{Attempt, Breaker, Ended};
 use crate::trust::link::{Link, Suspicion};
 
@@ -45,10 +45,10 @@ impl Shard {
 
     /// Sends `ops` as one pipeline. Counts for the breaker, and for the link, what
     /// the replies or their absence say about the server.
-    pub(crate) async fn send(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+    pub(crate) async fn send(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let of_protocol = ops.iter().all(Op::is_of_protocol);
         let attempt = self.breaker.attempt();
-        let replies = self.send_uncounted(lane, ops).await;
+        let replies = self.send_uncounted(traffic, ops).await;
         self.tell_breaker(&attempt, &replies, of_protocol);
         replies
     }
@@ -56,14 +56,14 @@ impl Shard {
     /// The same without a word to the breaker.
     pub(super) async fn send_uncounted(
         &self,
-        lane: Lane,
+        traffic: Traffic,
         ops: Vec<Op>,
     ) -> Result<Replies, Unanswered> {
         let Some(tier) = &self.tier else {
             return Err(Unanswered::NotSent);
         };
         let of_protocol = ops.iter().all(Op::is_of_protocol);
-        let replies = tier.send(lane, ops).await;
+        let replies = tier.send(traffic, ops).await;
         match &replies {
             Ok(replies) => {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Round, Unquarantined, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
-use crate::protocol::{Bump, Op, Replies, Token};
+use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this invalidates whole kinds instead.
@@ -88,8 +88,8 @@ impl Write {
                 value.set_stamp(key);
             }
         }
-        let replies = send(tiers, writer, &keys).await;
-        self.acknowledge(tiers, keys, replies.unwrap_or_default());
+        let results = send(tiers, writer, &keys).await;
+        self.acknowledge(tiers, keys, results);
     }
 
     /// Has Redis keep an epoch for each kind written, while it is usable.
@@ -105,9 +105,9 @@ impl Write {
         }
     }
 
-    /// Takes the replies to the last round; keys beyond them have none.
-    fn acknowledge(&mut self, tiers: &Tiers, keys: Vec<Key>, replies: Replies) {
-        let mut replies = replies.into_iter();
+    /// Takes the results of the last round; keys beyond them have none.
+    fn acknowledge(&mut self, tiers: &Tiers, keys: Vec<Key>, results: Vec<Result<Reply, Failure>>) {
+        let mut replies = results.into_iter();
         let Some(round) = self.rounds.last_mut() else {
             return;
         };
@@ -141,11 +141,10 @@ impl Write {
     }
 }
 
-/// Sends one QUARANTINE pipeline. Returns `None` if Redis is not usable or does
-/// not reply.
-async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Option<Replies> {
+/// Sends one QUARANTINE pipeline. Returns nothing if Redis is not usable.
+async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Vec<Result<Reply, Failure>> {
     if !tiers.is_usable() {
-        return None;
+        return Vec::new();
     }
     let ttl = tiers.config.quarantine_ttl;
     let quarantine = |key: &Key| Op::Quarantine {
@@ -155,7 +154,7 @@ async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Option<Replies> {
         message: tiers.message(key),
     };
     let ops = keys.iter().map(quarantine).collect();
-    tiers.ask(tiers.lane_of_writes(), ops).await.ok()
+    tiers.ask(Traffic::Writes, ops).await
 }
 
 #[cfg(test)]
@@ -169,7 +168,7 @@ mod tests {
     use crate::config::CacheConfig;
     use crate::entity::example::Hero;
     use crate::entity::lookup::Asked;
-    use crate::protocol::{BoxFuture, Lane, Reply, SharedTier, Unanswered};
+    use crate::protocol::{BoxFuture, Replies, SharedTier, Unanswered};
     use crate::tiers::shard::Shard;
     use crate::trust::generations::Stripes;
     use crate::trust::link::Link;
@@ -179,11 +178,7 @@ mod tests {
     struct Silent<F>(F);
 
     impl<F: Fn() + Send + Sync> SharedTier for Silent<F> {
-        fn lane(&self) -> Lane {
-            Lane(0)
-        }
-
-        fn send(&self, _: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        fn send(&self, _: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
             (self.0)();
             let replies = ops.iter().map(|_| Ok(Reply::Done)).collect();
             Box::pin(async { Ok(replies) })

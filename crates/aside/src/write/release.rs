@@ -8,9 +8,9 @@ use super::{NewValue, Round, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
 use crate::insight::statistics::raise;
-use crate::protocol::{Op, Refused, Released, Reply, Token};
+use crate::protocol::{Failure, Op, Released, Reply, Token, Traffic};
+use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
-use crate::tiers::{MUCH, Tiers};
 
 /// The maximum number of rows that one write reads back; further rows are not
 /// left in the cache.
@@ -94,13 +94,8 @@ async fn release(tiers: &Tiers, writer: Token, keys: Vec<Key>, mut values: Vec<V
         value: value.as_mut().and_then(|value| value.encode(tiers, key)),
     };
     let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
-    // Chosen now, because a lane that replied before the commit may be gone.
-    let lane = match Op::value_bytes(&ops) > MUCH {
-        true => tiers.lane_of_lists(),
-        false => tiers.lane_of_writes(),
-    };
-    let replies = tiers.ask(lane, ops).await.ok();
-    let mut replies = replies.into_iter().flatten();
+    let traffic = Traffic::of_write(Op::value_bytes(&ops));
+    let mut replies = tiers.ask(traffic, ops).await.into_iter();
     for (key, value) in keys.into_iter().zip(values) {
         released(tiers, writer, key, value, replies.next());
     }
@@ -112,7 +107,7 @@ fn released(
     writer: Token,
     key: Key,
     value: Value,
-    reply: Option<Result<Reply, Refused>>,
+    reply: Option<Result<Reply, Failure>>,
 ) {
     let reply = reply.and_then(Result::ok);
     tiers.note(&key, event_of(reply.as_ref()));

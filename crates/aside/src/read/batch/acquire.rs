@@ -2,7 +2,7 @@
 
 use crate::answer::Bypass;
 use crate::insight::statistics::raise;
-use crate::protocol::{Op, Token};
+use crate::protocol::{Op, Token, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows};
 use crate::read::lease::Lease;
@@ -46,7 +46,7 @@ impl<R: Source> ReadPath<R> {
             return settled;
         }
         let tiers = self.tiers();
-        let replies = tiers.ask(tiers.lane(), ops).await.unwrap_or_default();
+        let replies = tiers.ask(Traffic::Others, ops).await;
         let mut replies = replies.into_iter();
         for (own, token) in asking {
             let reply = replies.next().and_then(Result::ok);

@@ -4,7 +4,7 @@ use crate::answer::{Bypass, Provenance, Tier};
 use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, Outcome, raise};
-use crate::protocol::{Op, Reply};
+use crate::protocol::{Op, Reply, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
 use crate::read::batch::own::Own;
@@ -71,9 +71,8 @@ impl<R: Source> ReadPath<R> {
         }
         let tiers = self.tiers();
         let replies = tiers
-            .ask(tiers.lane_for(Op::value_bytes(&ops)), ops)
-            .await
-            .unwrap_or_default();
+            .ask(Traffic::of_fill(Op::value_bytes(&ops)), ops)
+            .await;
         let mut replies = replies.into_iter();
         for Filling {
             mut own,

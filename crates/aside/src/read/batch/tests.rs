@@ -10,7 +10,7 @@ use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
-use crate::protocol::{Op, Reply};
+use crate::protocol::{Op, Reply, Traffic};
 use crate::repository::Repository;
 use crate::service::CacheService;
 use crate::write::Write;
@@ -180,7 +180,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     let tiers = heroes.tiers();
     let gone = tiers
         .ask_one(
-            tiers.lane(),
+            Traffic::Others,
             Op::Delete {
                 key: Asked::<Hero>::Id(&1).key(""),
             },

@@ -22,7 +22,7 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::protocol::commands;
-use crate::protocol::{BoxFuture, Lane, Op, Replies, SharedTier, Unanswered, scripts};
+use crate::protocol::{BoxFuture, Op, Replies, SharedTier, Traffic, Unanswered, scripts};
 use crate::trust::link::Link;
 
 /// So many bytes that arrive within one deadline are a large value, whose server
@@ -78,13 +78,28 @@ impl RedisTier {
         &self.watched
     }
 
-    /// The first lane from `first` on that answers.
-    fn lane_from(&self, first: usize) -> Lane {
-        let number = |offset| (first.wrapping_add(offset)) % self.lanes.len();
+    fn lane_of(&self, traffic: Traffic) -> &LaneState {
+        let others = self.lanes.len() - 1;
+        match traffic {
+            Traffic::Writes if self.watched.usable(self.link.tag()).is_some() => &self.watched,
+            Traffic::Lists if 0 < others => self.lane_from(1 + self.turn() % others),
+            Traffic::Rows | Traffic::Lists => self.lane_from(0),
+            Traffic::Writes | Traffic::Others => self.lane_from(self.turn()),
+        }
+    }
+
+    /// Returns a number that is another one each time.
+    fn turn(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns the first lane from `first` on that answers.
+    fn lane_from(&self, first: usize) -> &LaneState {
+        let lane = |offset: usize| &*self.lanes[first.wrapping_add(offset) % self.lanes.len()];
         let answering = (0..self.lanes.len())
-            .map(number)
-            .find(|lane| self.lanes[*lane].answering.load(Ordering::Acquire));
-        Lane(answering.unwrap_or_else(|| number(0)))
+            .map(lane)
+            .find(|lane| lane.answering.load(Ordering::Acquire));
+        answering.unwrap_or_else(|| lane(0))
     }
 
     /// How many connections are open, the watcher's apart.
@@ -95,9 +110,8 @@ impl RedisTier {
             .count()
     }
 
-    async fn run(&self, lane: Lane, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        // One more than there are lanes is the watcher's.
-        let lane = self.lanes.get(lane.0).unwrap_or(&self.watched);
+    async fn run(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+        let lane = self.lane_of(traffic);
         let Some(wire) = lane.usable(self.link.tag()) else {
             return Err(Unanswered::NotSent);
         };
@@ -189,31 +203,8 @@ impl LaneState {
 }
 
 impl SharedTier for RedisTier {
-    fn lane(&self) -> Lane {
-        self.lane_from(self.next.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn lane_of_rows(&self) -> Lane {
-        self.lane_from(0)
-    }
-
-    fn lane_of_lists(&self) -> Lane {
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        match self.lanes.len() - 1 {
-            0 => self.lane_from(0),
-            others => self.lane_from(1 + next % others),
-        }
-    }
-
-    fn lane_of_writes(&self) -> Lane {
-        match self.watched.usable(self.link.tag()) {
-            Some(_) => Lane(self.lanes.len()),
-            None => self.lane(),
-        }
-    }
-
-    fn send(&self, lane: Lane, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
-        Box::pin(self.run(lane, ops))
+    fn send(&self, traffic: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        Box::pin(self.run(traffic, ops))
     }
 
     fn is_reachable(&self) -> bool {

@@ -1,0 +1,94 @@
+//! The shared tier, which runs operations, and the results of those it cannot run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{BoxFuture, Op, Refused, Replies};
+
+/// Values of more bytes keep away from the connection of rows, and from the one
+/// that proves what was heard: a GET or a PING would wait behind them.
+pub(crate) const MAX_VALUE_BYTES_AMONG_ROWS: usize = 64 * 1024;
+
+/// The kind of a pipeline, by which a tier chooses the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// Reads of rows: all on one connection as far as it can be, because what
+    /// travels on one connection shares its system calls.
+    Rows,
+    /// Values that may be large: apart from the connection of rows where it can be,
+    /// because a row's GET would wait behind all of their bytes.
+    Lists,
+    /// Writes that make others forget: where it can be on the connection on which
+    /// this process hears of them as well. A message then comes in one packet
+    /// with the reply to its cause.
+    Writes,
+    /// Leases, fills, and calls of operators: spread over all connections.
+    Others,
+}
+
+impl Traffic {
+    /// Returns the traffic of a fill with so many bytes.
+    pub(crate) fn of_fill(bytes: usize) -> Self {
+        if bytes <= MAX_VALUE_BYTES_AMONG_ROWS {
+            Self::Others
+        } else {
+            Self::Lists
+        }
+    }
+
+    /// Returns the traffic of a write that leaves values of so many bytes.
+    pub(crate) fn of_write(bytes: usize) -> Self {
+        if bytes <= MAX_VALUE_BYTES_AMONG_ROWS {
+            Self::Writes
+        } else {
+            Self::Lists
+        }
+    }
+}
+
+/// No reply arrived: the operations may or may not have been executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    #[error("no connection to send it on")]
+    NotSent,
+    #[error("the connection was lost")]
+    Disconnected,
+    #[error("no reply within the deadline")]
+    TimedOut,
+    /// The server is replying, but the reply was incomplete at the deadline.
+    #[error("the reply was still arriving at the deadline")]
+    Late,
+    /// A large value, this one or an earlier one, takes longer than the
+    /// deadline to travel. It says nothing about the server.
+    #[error("a large value was still in transit at the deadline")]
+    Travelling,
+}
+
+/// Why one operation has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("the server refused it with {0}")]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+}
+
+/// A store of values shared between processes: one server, or a part of memory.
+pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
+    /// Runs `ops` as one pipeline on one connection, within the deadline of one
+    /// cache operation. If the future is dropped, any of them may still be executed.
+    fn send(&self, traffic: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
+
+    /// Returns true if there is a connection to the server.
+    fn is_reachable(&self) -> bool {
+        true
+    }
+
+    /// Returns the number of open connections.
+    fn connections(&self) -> usize {
+        0
+    }
+}
+
+/// Receives every message in the order of publication.
+pub(crate) type OnMessage = Arc<dyn Fn(&str) + Send + Sync>;
