@@ -17,6 +17,7 @@ use crate::insight::statistics::raise;
 use crate::protocol::{Op, Released, Reply, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
+use crate::tiers::shard::Shard;
 
 /// Releases per pipeline.
 const BATCH: usize = 100;
@@ -47,8 +48,8 @@ impl Queue {
     }
 }
 
-/// Sends pending operations until the service ends.
-pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
+/// Sends pending operations of a shard until the service ends.
+pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Weak<Shard>) {
     let mut queue = queue.lock().await;
     let Queue {
         arrivals,
@@ -83,10 +84,12 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>) {
                 None => ready.push_back(pending),
             }
         }
-        let Some(tiers) = tiers.upgrade() else { return };
+        let (Some(tiers), Some(shard)) = (tiers.upgrade(), shard.upgrade()) else {
+            return;
+        };
         pause = LOOK_AGAIN;
-        while !ready.is_empty() && tiers.is_usable() {
-            if !settle_some(&tiers, ready).await {
+        while !ready.is_empty() && tiers.may_ask(&shard) {
+            if !settle_some(&tiers, &shard, ready).await {
                 pause = PAUSE;
                 break;
             }
@@ -103,7 +106,7 @@ async fn sleep_until(due: Option<Instant>) {
 
 /// Sends one batch and keeps operations that were not acknowledged. Returns
 /// false if none was.
-async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool {
+async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pending>) -> bool {
     if let Some(Pending::Everything { kind, .. }) = ready.front() {
         let kind = kind.clone();
         let prefix = tiers.prefix(&kind);
@@ -120,7 +123,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
             && let Some(pending) = ready.pop_front()
         {
             tiers.sweep_later(&kind, &Arc::default());
-            tiers.paid(&pending);
+            shard.pending.acknowledged(&pending);
         }
         return true;
     }
@@ -129,7 +132,10 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
     let batch = ready.iter().take(count);
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
     // They stay in the queue meanwhile, because this task may end here.
-    let replies = tiers.ask(Traffic::Writes, ops).await;
+    let Ok(replies) = shard.send(Traffic::Writes, ops).await else {
+        ready.rotate_left(count);
+        return false;
+    };
     let mut any = false;
     for reply in replies.into_iter().take(count) {
         let Some(pending) = ready.pop_front() else {
@@ -139,7 +145,7 @@ async fn settle_some(tiers: &Arc<Tiers>, ready: &mut VecDeque<Pending>) -> bool 
             Ok(reply) => {
                 any = true;
                 acknowledged(tiers, &pending, &reply);
-                tiers.paid(&pending);
+                shard.pending.acknowledged(&pending);
             }
             Err(_) => ready.push_back(pending),
         }

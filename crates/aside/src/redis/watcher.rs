@@ -28,7 +28,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aside_redis::{Call, Connection, Event, WireReply, printable};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -41,7 +40,7 @@ use crate::redis::pool::{LaneState, Tended, with_scripts};
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
 use crate::tiers::Tiers;
-use crate::tiers::shard::Shard;
+use crate::tiers::shard::{ServerInfo, Shard};
 use crate::trust::link::Suspicion;
 use crate::trust::refusal::REPLICA;
 
@@ -58,27 +57,12 @@ const ERA: &str = "aside";
 /// The pause after a connection that could not be had.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What a server last said of itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ServerInfo {
-    pub(crate) version: String,
-    pub(crate) used_memory_bytes: u64,
-    pub(crate) evicted_keys: u64,
-    pub(crate) policy: String,
-    /// Of its history.
-    pub(crate) tag: u64,
-}
-
-/// Where the watcher leaves what it learns.
-pub(crate) type SharedInfo = Arc<Mutex<Option<ServerInfo>>>;
-
 /// Watches until the service is gone.
 pub(crate) async fn run(
     endpoint: Endpoint,
     shard: Arc<Shard>,
     lane: Arc<LaneState>,
     tiers: Weak<Tiers>,
-    info: SharedInfo,
     silence: Duration,
 ) {
     let (link, mut last) = (&shard.link, Instant::now());
@@ -96,13 +80,13 @@ pub(crate) async fn run(
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
-            let Some(server) = server else {
+            let Some((server, tag)) = server else {
                 link.suspect(&Suspicion::NotPrimary);
                 return Err(Broken::refused(REPLICA));
             };
             warn_about(&server);
-            link.learn_tag(server.tag);
-            *info.lock() = Some(server);
+            link.learn_tag(tag);
+            *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts: what
             // was published while nobody listened is not coming any more.
             link.unsync();
@@ -111,14 +95,14 @@ pub(crate) async fn run(
         match watch.await {
             Ok(wire) => {
                 let tended = Tended(&lane, &wire);
-                prove(&tended, &shard, &tiers, &info, &gone, silence, &mut last).await;
+                prove(&tended, &shard, &tiers, &gone, silence, &mut last).await;
                 drop(tended);
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
             Err(error) => link.cannot_connect(&error.to_string()),
         }
-        *info.lock() = None;
+        *shard.info.lock() = None;
         tokio::time::sleep(PAUSE).await;
         meter(&shard, &tiers, &mut last);
     }
@@ -153,7 +137,6 @@ async fn prove(
     Tended(lane, wire): &Tended<'_>,
     shard: &Shard,
     tiers: &Weak<Tiers>,
-    info: &SharedInfo,
     gone: &Notify,
     silence: Duration,
     last: &mut Instant,
@@ -256,7 +239,7 @@ async fn prove(
             asked = Instant::now();
             let answer = tokio::time::timeout(silence, ask_server(wire)).await;
             match answer {
-                Ok(Ok(Some(server))) => *info.lock() = Some(server),
+                Ok(Ok(Some((server, _)))) => *shard.info.lock() = Some(server),
                 Ok(Ok(None)) => return link.suspect(&Suspicion::NotPrimary),
                 Ok(Err(_)) | Err(_) => return,
             }
@@ -410,8 +393,9 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
     *last = Instant::now();
 }
 
-/// What the server says of itself; `None` if it is no primary.
-async fn ask_server(wire: &Connection) -> Result<Option<ServerInfo>, Broken> {
+/// Returns what the server says of itself, and the tag of its history; `None` if it
+/// is no primary.
+async fn ask_server(wire: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
     let server = match wire.call(&[ask]).await?.into_iter().next() {
         Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
@@ -420,13 +404,14 @@ async fn ask_server(wire: &Connection) -> Result<Option<ServerInfo>, Broken> {
     if let Some(unusable) = server::unusable(&server::mode_by_info(&server)) {
         return Err(unusable);
     }
-    Ok((field(&server, "role") == "master").then(|| ServerInfo {
+    let info = || ServerInfo {
         version: printable(&field(&server, "redis_version")),
         used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
         evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
         policy: field(&server, "maxmemory_policy"),
-        tag: server::tag(&server),
-    }))
+    };
+    let is_primary = field(&server, "role") == "master";
+    Ok(is_primary.then(|| (info(), server::tag(&server))))
 }
 
 fn warn_about(server: &ServerInfo) {

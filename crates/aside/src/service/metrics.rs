@@ -18,7 +18,6 @@ use prometheus_client::registry::Registry;
 
 use crate::insight::audit::Delay;
 use crate::insight::statistics::{Operation, Outcome, Reason};
-use crate::redis::watcher::SharedInfo;
 use crate::service::CacheService;
 use crate::tiers::Tiers;
 
@@ -26,7 +25,6 @@ use crate::tiers::Tiers;
 #[derive(Debug)]
 struct ServiceCollector {
     tiers: Weak<Tiers>,
-    server: SharedInfo,
 }
 
 impl CacheService {
@@ -38,7 +36,6 @@ impl CacheService {
     pub fn register_metrics(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(ServiceCollector {
             tiers: std::sync::Arc::downgrade(self.tiers()),
-            server: self.server().clone(),
         }));
     }
 }
@@ -51,7 +48,7 @@ impl Collector for ServiceCollector {
         let mut page = Page { encoder };
         kinds(&mut page, &tiers)?;
         service(&mut page, &tiers)?;
-        self.redis(&mut page, &tiers)
+        redis(&mut page, &tiers)
     }
 }
 
@@ -191,46 +188,44 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     page.counters("aside_errors", "Errors that no caller saw", errors)
 }
 
-impl ServiceCollector {
-    /// What is known of the server.
-    fn redis(&self, page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
-        let server = self.server.lock().clone().unwrap_or_default();
-        let up = tiers.is_usable();
-        let open = tiers.connections();
-        let most = tiers.config.redis_max_connections;
-        page.gauge(
-            "aside_redis_up",
-            "Whether values may come from Redis",
-            u64::from(up),
-        )?;
-        page.gauge(
-            "aside_redis_connections",
-            "Open connections for commands",
-            open as u64,
-        )?;
-        page.gauge(
-            "aside_redis_connections_max",
-            "REDIS_MAX_CONNECTIONS",
-            most as u64,
-        )?;
-        page.gauge(
-            "aside_breaker_state",
-            "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
-            u64::from(tiers.breaker_state().number()),
-        )?;
-        let used = server.used_memory_bytes;
-        page.gauge(
-            "aside_redis_used_memory_bytes",
-            "Memory that Redis uses",
-            used,
-        )?;
-        let evicted = server.evicted_keys;
-        page.counter(
-            "aside_redis_evicted_keys",
-            "Keys that Redis threw out",
-            evicted,
-        )
-    }
+/// What is known of the server.
+fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
+    let server = tiers.server_info();
+    let up = tiers.is_usable();
+    let open = tiers.connections();
+    let most = tiers.config.redis_max_connections;
+    page.gauge(
+        "aside_redis_up",
+        "Whether values may come from Redis",
+        u64::from(up),
+    )?;
+    page.gauge(
+        "aside_redis_connections",
+        "Open connections for commands",
+        open as u64,
+    )?;
+    page.gauge(
+        "aside_redis_connections_max",
+        "REDIS_MAX_CONNECTIONS",
+        most as u64,
+    )?;
+    page.gauge(
+        "aside_breaker_state",
+        "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
+        u64::from(tiers.breaker_state().number()),
+    )?;
+    let used = server.used_memory_bytes;
+    page.gauge(
+        "aside_redis_used_memory_bytes",
+        "Memory that Redis uses",
+        used,
+    )?;
+    let evicted = server.evicted_keys;
+    page.counter(
+        "aside_redis_evicted_keys",
+        "Keys that Redis threw out",
+        evicted,
+    )
 }
 
 /// A series: its labels, and its value.

@@ -7,6 +7,7 @@ pub(crate) mod named;
 #[cfg(test)]
 mod hearing_tests;
 mod keys;
+mod connect;
 mod start;
 
 pub use keys::Ttl;
@@ -27,7 +28,6 @@ use crate::memory::Subscription;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
-use crate::redis::watcher::SharedInfo;
 use crate::service::report::{Explained, Health, HealthStatus, KeyCounts, ServiceStats, State};
 use crate::tiers::Tiers;
 use crate::tiers::listeners::Listener;
@@ -47,7 +47,6 @@ pub struct CacheService(Arc<Service>);
 
 struct Service {
     tiers: Arc<Tiers>,
-    server: SharedInfo,
     /// The keys of each kind, as they were last counted, and when.
     counted: Mutex<Option<(Instant, KeyCounts)>>,
     /// Ends the hearing of messages with the service.
@@ -154,10 +153,6 @@ impl CacheService {
         &self.0.tiers
     }
 
-    pub(crate) fn server(&self) -> &SharedInfo {
-        &self.0.server
-    }
-
     pub(crate) fn counted(&self) -> &Mutex<Option<(Instant, KeyCounts)>> {
         &self.0.counted
     }
@@ -197,7 +192,7 @@ impl CacheService {
             (true, true) => HealthStatus::Healthy,
             (true, false) => HealthStatus::Unavailable,
         };
-        let server = self.0.server.lock().clone().unwrap_or_default();
+        let server = tiers.server_info();
         Health {
             status,
             latency: answered.then(|| begun.elapsed()),

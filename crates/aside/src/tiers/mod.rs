@@ -11,7 +11,6 @@ pub(crate) mod kind;
 
 mod breaking;
 mod forget;
-mod gather;
 mod register;
 mod shards;
 mod sweeps;
@@ -19,10 +18,9 @@ mod sweeps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
@@ -30,12 +28,10 @@ use crate::entity::key::Key;
 use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
 use crate::local::Shares;
-use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
 use crate::tiers::kind::AnyKind;
 use crate::tiers::listeners::Teller;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
-use crate::tiers::pending::Pending;
 use crate::tiers::shard::Shard;
 use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
@@ -66,11 +62,7 @@ pub(crate) struct Tiers {
     /// Kinds written here of which no strategy is known; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
     pub(crate) origin: OriginGuard,
-    gathering: Arc<gather::Gathering>,
     sweeps: sweeps::Sweeps,
-    releases: mpsc::UnboundedSender<Pending>,
-    /// How much was put off, apart from what must wait for its time.
-    owed: AtomicUsize,
 }
 
 impl Tiers {
@@ -79,7 +71,6 @@ impl Tiers {
         instance: u64,
         shard: Shard,
         stripes: Arc<Stripes>,
-        releases: mpsc::UnboundedSender<Pending>,
     ) -> Self {
         let statistics = Arc::clone(&shard.statistics);
         let epochs = Epochs::new(shard.link.is_remote());
@@ -100,10 +91,7 @@ impl Tiers {
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
-            gathering: Arc::default(),
             sweeps: sweeps::Sweeps::default(),
-            releases,
-            owed: AtomicUsize::new(0),
             config,
         }
     }
@@ -141,29 +129,6 @@ impl Tiers {
         }
     }
 
-    /// Runs `ops` as one pipeline. Returns the result of each, in their order.
-    pub(crate) async fn ask(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
-        let asked = ops.len();
-        match self.shard.send(traffic, ops).await {
-            Ok(replies) => {
-                let each = replies.into_iter();
-                each.map(|reply| reply.map_err(Failure::Refused)).collect()
-            }
-            Err(unanswered) => vec![Err(Failure::Unanswered(unanswered)); asked],
-        }
-    }
-
-    /// Runs one operation. A refusal is as good as no reply to its callers:
-    /// nothing was done.
-    pub(crate) async fn ask_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
-        let replies = self.shard.send(traffic, vec![op]).await?;
-        replies
-            .into_iter()
-            .next()
-            .and_then(Result::ok)
-            .ok_or(Unanswered::Disconnected)
-    }
-
     /// The beginning of every key of a kind.
     pub(crate) fn prefix(&self, kind: &str) -> String {
         let separator = if self.namespace().is_empty() { "" } else { ":" };
@@ -175,29 +140,6 @@ impl Tiers {
         if let Some(audit) = &self.audit {
             audit.note(key.hash(), event);
         }
-    }
-
-    /// Puts a release, or an invalidation, off until Redis takes it.
-    pub(crate) fn later(&self, pending: Pending) {
-        self.tasks.revive();
-        if pending.due().is_none() {
-            self.owed.fetch_add(1, Ordering::AcqRel);
-        }
-        // Only a service that has been closed no longer listens, and it
-        // reads nothing from Redis either.
-        let _ = self.releases.send(pending);
-    }
-
-    /// Redis has taken something that was put off.
-    pub(crate) fn paid(&self, pending: &Pending) {
-        if pending.due().is_none() {
-            self.owed.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Whether nothing is put off that Redis could be told now.
-    pub(crate) fn owes_nothing(&self) -> bool {
-        self.owed.load(Ordering::Acquire) == 0
     }
 
     /// Waits for a place at the database while Redis is away; `None` if there was

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use super::Tiers;
 use crate::entity::key::Key;
-use crate::tiers::shard::Shard;
+use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
+use crate::tiers::pending::Pending;
+use crate::tiers::shard::gather::Got;
+use crate::tiers::shard::{ServerInfo, Shard};
 use crate::trust::breaker::BreakerState;
 
 /// How many suspicions each shard's PONGs had answered at one moment.
@@ -49,11 +52,75 @@ impl Tiers {
 
     /// Returns true if the shard of a key may be asked.
     pub(super) fn is_usable_for(&self, key: &Key) -> bool {
-        let is_usable = self.shard_of(key).is_usable();
+        self.may_ask(self.shard_of(key))
+    }
+
+    /// Returns true if this shard may be asked.
+    pub(crate) fn may_ask(&self, shard: &Shard) -> bool {
+        let is_usable = shard.is_usable();
         if !is_usable {
             self.tasks.revive();
         }
         is_usable
+    }
+
+    /// Returns the shard that holds the epochs of all kinds.
+    fn shard_of_epochs(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    /// Runs `ops` as one pipeline. Returns the result of each, in their order.
+    pub(crate) async fn ask(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
+        let asked = ops.len();
+        // To one shard. Several would each get their part at the same time.
+        match self.shard.send(traffic, ops).await {
+            Ok(replies) => {
+                let each = replies.into_iter();
+                each.map(|reply| reply.map_err(Failure::Refused)).collect()
+            }
+            Err(unanswered) => vec![Err(Failure::Unanswered(unanswered)); asked],
+        }
+    }
+
+    /// Runs one operation; see [`Shard::send_one`].
+    pub(crate) async fn ask_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
+        self.shard.send_one(traffic, op).await
+    }
+
+    /// Returns what stands under the key of a row.
+    pub(crate) fn get_row(&self, key: &Key) -> impl Future<Output = Got> {
+        self.shard_of(key).get_row(key)
+    }
+
+    /// Returns what stands under the key of a list.
+    pub(crate) fn get_list(&self, key: Key) -> impl Future<Output = Got> {
+        self.shard_of(&key).get_list(key)
+    }
+
+    /// Returns what stands under the keys of several rows, read by as few MGETs as
+    /// can be.
+    pub(crate) fn get_many(&self, keys: Vec<Key>) -> impl Future<Output = Vec<Got>> {
+        self.shard.get_many(keys)
+    }
+
+    /// Puts a release, or an invalidation, off until Redis takes it.
+    pub(crate) fn later(&self, pending: Pending) {
+        self.tasks.revive();
+        let shard = match &pending {
+            Pending::Release { key, .. } | Pending::Abandon { key, .. } => self.shard_of(key),
+            Pending::Everything { .. } => self.shard_of_epochs(),
+        };
+        shard.pending.add(pending);
+    }
+
+    /// Returns true if nothing is put off that Redis could be told now.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.shards().iter().all(|shard| shard.pending.is_empty())
+    }
+
+    /// Returns what the server last said of itself.
+    pub(crate) fn server_info(&self) -> ServerInfo {
+        self.shard.info.lock().clone().unwrap_or_default()
     }
 
     /// Returns the shared tier as the log names it.

@@ -162,7 +162,6 @@ mod tests {
     use std::fmt;
 
     use parking_lot::Mutex;
-    use tokio::sync::mpsc;
 
     use super::*;
     use crate::config::CacheConfig;
@@ -205,9 +204,8 @@ mod tests {
         let tiers = Arc::new(Tiers::new(
             config.clone(),
             1,
-            Shard::new(Some(Arc::new(shared)), link, &config),
+            Shard::new(Some(Arc::new(shared)), link, &config).0,
             Arc::clone(&stripes),
-            mpsc::unbounded_channel().0,
         ));
         let mut write = Write::of_caller(tiers);
         write.created(&Hero(1));

@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::Tiers;
+use super::Shard;
 use crate::entity::key::Key;
 use crate::protocol::{Op, Reply, Traffic, Unanswered};
 use crate::runtime::task;
@@ -56,7 +56,7 @@ struct UnderWay(Arc<Gathering>);
 
 /// The turn of who lets others join. If its future is dropped meanwhile, what
 /// has been gathered goes out all the same.
-struct Turn<'a>(&'a Arc<Tiers>);
+struct Turn<'a>(&'a Arc<Shard>);
 
 impl Gathering {
     fn begin(self: &Arc<Self>) -> UnderWay {
@@ -108,14 +108,14 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Tiers {
+impl Shard {
     /// What stands under the key of a row.
     ///
     /// It may be sent later than it was asked for, and never earlier; the
     /// generations that the caller has taken stay those of before the GET.
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
         let alone = self.gathering.begin_alone();
-        if alone.is_some() || !self.is_remote() {
+        if alone.is_some() || !self.link.is_remote() {
             return self.get(Traffic::Rows, key.clone()).await;
         }
         let (answer, answered) = oneshot::channel();
@@ -142,7 +142,7 @@ impl Tiers {
     }
 
     async fn get(&self, traffic: Traffic, key: Key) -> Got {
-        match self.ask_one(traffic, Op::Get { key }).await? {
+        match self.send_one(traffic, Op::Get { key }).await? {
             Reply::Value(value) => Ok(value),
             Reply::Cut(beginning) => Ok(Some(beginning)),
             _ => Err(Unanswered::Disconnected),
@@ -158,7 +158,7 @@ impl Tiers {
         if keys.is_empty() {
             return Vec::new();
         }
-        match self.ask_one(Traffic::Rows, Op::GetMany { keys }).await {
+        match self.send_one(Traffic::Rows, Op::GetMany { keys }).await {
             Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
             Ok(_) => vec![Err(Unanswered::Disconnected); asked],
             Err(unanswered) => vec![Err(unanswered); asked],

@@ -4,12 +4,19 @@
 //! it published itself. So a shard has its own link, breaker and connections, and
 //! one that is away closes its keys and no others. A single primary is one shard.
 
+pub(crate) mod gather;
+
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use self::gather::Gathering;
 use crate::config::CacheConfig;
 use crate::insight::statistics::ServiceStatistics;
-use crate::protocol::{Op, Refused, Replies, SharedTier, Traffic, Unanswered};
+use crate::protocol::{Op, Refused, Replies, Reply, SharedTier, Traffic, Unanswered};
+use crate::tiers::pending::{Backlog, Pending};
 use crate::trust::breaker::{Attempt, Breaker, Ended};
 use crate::trust::link::{Link, Suspicion};
 
@@ -19,22 +26,41 @@ pub(crate) struct Shard {
     pub(crate) tier: Option<Arc<dyn SharedTier>>,
     pub(crate) link: Arc<Link>,
     pub(crate) breaker: Breaker,
+    /// `None` while there is no connection.
+    pub(crate) info: Mutex<Option<ServerInfo>>,
+    gathering: Arc<Gathering>,
+    pub(crate) pending: Backlog,
     /// Those of the service.
     pub(super) statistics: Arc<ServiceStatistics>,
 }
 
+/// What a server last said of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServerInfo {
+    pub(crate) version: String,
+    pub(crate) used_memory_bytes: u64,
+    pub(crate) evicted_keys: u64,
+    pub(crate) policy: String,
+}
+
 impl Shard {
+    /// Also returns what is put off, for the task that sends it.
     pub(crate) fn new(
         tier: Option<Arc<dyn SharedTier>>,
         link: Arc<Link>,
         config: &CacheConfig,
-    ) -> Self {
-        Self {
+    ) -> (Self, mpsc::UnboundedReceiver<Pending>) {
+        let (pending, arrivals) = Backlog::new();
+        let shard = Self {
             tier,
             link,
             breaker: Breaker::new(config.operation_timeout / 2),
+            info: Mutex::default(),
+            gathering: Arc::default(),
+            pending,
             statistics: Arc::new(ServiceStatistics::new()),
-        }
+        };
+        (shard, arrivals)
     }
 
     /// Returns true if Redis may be asked: this instance is in step with it, and
@@ -82,6 +108,17 @@ impl Shard {
             }
         }
         replies
+    }
+
+    /// Sends one operation. A refusal is as good as no reply to its callers:
+    /// nothing was done.
+    pub(super) async fn send_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
+        let replies = self.send(traffic, vec![op]).await?;
+        replies
+            .into_iter()
+            .next()
+            .and_then(Result::ok)
+            .ok_or(Unanswered::Disconnected)
     }
 
     fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {

@@ -1,0 +1,162 @@
+//! Builds the tiers of a service, and starts the tasks that keep its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside_redis::{Target, connect::Tls};
+use tokio::sync::Mutex;
+
+use crate::config::CacheConfig;
+use crate::config::credentials::{Authentication, Provider};
+use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::{OnMessage, SharedTier, message};
+use crate::recovery::retries::Queue;
+use crate::redis::endpoint::Endpoint;
+use crate::redis::pool::{self, RedisTier};
+use crate::redis::watcher;
+use crate::tiers::Tiers;
+use crate::tiers::shard::Shard;
+use crate::trust::generations::Stripes;
+use crate::trust::link::Link;
+
+/// The capacity of `memory://`.
+const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most connections that carry commands.
+const MAX_LANES: usize = 4;
+
+/// The bound on in-process staleness that the link is measured by if the
+/// in-process tier is switched off.
+const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
+
+/// The tiers of a service, connected or about to be.
+pub(super) struct Connected {
+    pub(super) tiers: Arc<Tiers>,
+    /// What is put off until Redis takes it.
+    pub(super) queue: Arc<Mutex<Queue>>,
+    /// Ends the hearing of messages when it is dropped.
+    pub(super) subscription: Option<Subscription>,
+}
+
+impl Connected {
+    fn new(
+        config: &CacheConfig,
+        stripes: Arc<Stripes>,
+        tier: Option<Arc<dyn SharedTier>>,
+        link: Arc<Link>,
+    ) -> Self {
+        let (shard, arrivals) = Shard::new(tier, link, config);
+        let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, stripes);
+        Self {
+            tiers: Arc::new(tiers),
+            queue: Queue::of(arrivals),
+            subscription: None,
+        }
+    }
+}
+
+/// Nothing is cached.
+pub(super) fn without_tier(config: &CacheConfig) -> Connected {
+    let stripes = Arc::new(Stripes::new());
+    let link = Arc::new(Link::new(Arc::clone(&stripes), bound(config)));
+    Connected::new(config, stripes, None, link)
+}
+
+/// Shares values within this process.
+pub(super) fn to_memory(config: &CacheConfig, name: Option<&str>) -> Connected {
+    let memory = match name {
+        Some(name) => MemoryTier::named(name, MEMORY_LIMIT_BYTES),
+        None => MemoryTier::private(MEMORY_LIMIT_BYTES),
+    };
+    let stripes = Arc::new(Stripes::new());
+    let link = Arc::new(Link::always(Arc::clone(&stripes)));
+    let connected = Connected::new(config, stripes, Some(Arc::clone(&memory) as _), link);
+    let heard = Arc::downgrade(&connected.tiers);
+    let on_message: OnMessage = Arc::new(move |text| {
+        if let Some(tiers) = heard.upgrade() {
+            tiers.hear(text);
+        }
+    });
+    Connected {
+        subscription: Some(memory.subscribe(on_message)),
+        ..connected
+    }
+}
+
+/// Shares values through Redis, and begins to connect.
+pub(super) fn to_redis(
+    config: &CacheConfig,
+    target: Target,
+    provider: Option<Provider>,
+) -> Connected {
+    let stripes = Arc::new(Stripes::new());
+    let link = Arc::new(Link::new(Arc::clone(&stripes), bound(config)));
+    // One connection of the permitted number is the watcher's.
+    let count = config.redis_max_connections.saturating_sub(1);
+    let redis = RedisTier::new(
+        count.min(MAX_LANES),
+        message::channel(&config.namespace),
+        config.operation_timeout,
+        Arc::clone(&link),
+    );
+    let redis = Arc::new(redis);
+    let connected = Connected::new(config, stripes, Some(Arc::clone(&redis) as _), link);
+    let endpoint = endpoint(config, target, provider);
+    for shard in connected.tiers.shards() {
+        keep_open(&connected.tiers, shard, &redis, &endpoint);
+    }
+    connected
+}
+
+fn bound(config: &CacheConfig) -> Duration {
+    match config.max_staleness {
+        Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
+        bound => bound,
+    }
+}
+
+fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) -> Endpoint {
+    Endpoint {
+        authentication: match provider {
+            Some(provider) => Authentication::Provider(provider),
+            None => config.authentication(&target),
+        },
+        target,
+        tls: Tls {
+            ca: config.redis_tls_ca.clone(),
+            cert: config.redis_tls_cert.clone(),
+            key: config.redis_tls_key.clone(),
+        },
+        connect_timeout: config.redis_socket_timeout,
+        max_value_bytes: config.max_value_bytes,
+    }
+}
+
+/// Starts the tasks that keep the connections of a shard open, the watcher's among
+/// them.
+fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint: &Endpoint) {
+    let silence = tiers.config.redis_socket_timeout;
+    for lane in redis.lanes() {
+        let (lane, link) = (Arc::clone(lane), Arc::clone(&shard.link));
+        let endpoint = endpoint.clone();
+        tiers.tasks.add("a connection", move || {
+            pool::keep_open(
+                Arc::clone(&lane),
+                endpoint.clone(),
+                Arc::clone(&link),
+                silence,
+            )
+        });
+    }
+    let (shard, lane) = (Arc::clone(shard), Arc::clone(redis.watched()));
+    let (endpoint, heard) = (endpoint.clone(), Arc::downgrade(tiers));
+    tiers.tasks.add("the watcher", move || {
+        watcher::run(
+            endpoint.clone(),
+            Arc::clone(&shard),
+            Arc::clone(&lane),
+            heard.clone(),
+            silence,
+        )
+    });
+}
