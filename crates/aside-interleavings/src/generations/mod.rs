@@ -16,7 +16,9 @@ use loom::thread;
 mod runtime;
 mod trust;
 
+use runtime::clock::Moment;
 use trust::generations::{Stamp, Stripes};
+use trust::shard_trust::ShardTrust;
 
 /// The rule that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,15 @@ impl World {
     }
 }
 
+/// The time at which a hit is judged, within the bound of a proof of the same time.
+const NOW: Moment = Moment::from_millis(10_000);
+
+/// A shard without a proof. Its counter is the checker's, and so is what it locks.
+fn shard() -> std::sync::Arc<ShardTrust> {
+    let bound = std::time::Duration::from_millis(500);
+    std::sync::Arc::new(ShardTrust::new(bound))
+}
+
 /// Tries every interleaving of a reader, a writer, and a later read.
 ///
 /// # Panics
@@ -107,7 +118,7 @@ impl World {
 pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     loom::model(move || {
         let world = Arc::new(World {
-            stripes: Stripes::of(2),
+            stripes: Stripes::of(2, shard()),
             redis: AtomicU64::new(OLD),
             entry: Mutex::new(None),
             returned: AtomicBool::new(false),
@@ -130,22 +141,23 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
 /// If the entry is valid under the proof of the later connection.
 pub fn a_later_proof_passes_nothing(rule: Rule) {
     loom::model(move || {
-        let world = Arc::new((Stripes::of(2), AtomicBool::new(false)));
-        let held = world.0.stamp(KEY);
-        let watching = Arc::clone(&world);
+        let shard = shard();
+        let stripes = Stripes::of(2, std::sync::Arc::clone(&shard));
+        let held = stripes.stamp(KEY);
+        let watching = std::sync::Arc::clone(&shard);
         let watcher = thread::spawn(move || {
-            let (stripes, proved) = &*watching;
             // As in `Link::unsync` and `Link::pong`.
-            stripes.lose_touch(runtime::clock::Moment::SOME);
-            proved.store(true, Ordering::Release);
+            watching.unsync();
+            watching.prove(NOW);
         });
-        let (stripes, proved) = &*world;
         // As in `InProcess::is_valid`.
+        let (synced, current) = (
+            || shard.is_synced(NOW),
+            || stripes.is_current_in(&shard, held),
+        );
         let served = match rule {
-            Rule::ProofBeforeTheGenerations => {
-                stripes.is_current(held) && proved.load(Ordering::Acquire)
-            }
-            _ => proved.load(Ordering::Acquire) && stripes.is_current(held),
+            Rule::ProofBeforeTheGenerations => current() && synced(),
+            _ => synced() && current(),
         };
         assert!(!served, "an entry that was proved by a later connection");
         watcher.join().unwrap();

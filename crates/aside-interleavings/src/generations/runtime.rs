@@ -14,12 +14,27 @@ pub(crate) mod sync {
     }
 }
 
-/// A clock that stands still, because no scenario depends on the time.
+/// Moments without a clock, because no scenario depends on the time.
 pub(crate) mod clock {
+    use std::time::Duration;
+
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) struct Moment(());
+    pub(crate) struct Moment(u64);
 
     impl Moment {
-        pub(crate) const SOME: Self = Self(());
+        pub(crate) const NEVER: Self = Self(0);
+        pub(crate) const ALWAYS: Self = Self(u64::MAX);
+
+        pub(crate) const fn from_millis(millis: u64) -> Self {
+            Self(millis)
+        }
+
+        pub(crate) fn millis(self) -> u64 {
+            self.0
+        }
+    }
+
+    pub(crate) fn whole_millis(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -4,6 +4,10 @@
 #[allow(dead_code)]
 pub(crate) mod proofs;
 
+#[path = "../../../aside/src/trust/shard_trust.rs"]
+#[allow(dead_code)]
+pub(crate) mod shard_trust;
+
 #[path = "../../../aside/src/trust/generations.rs"]
 #[allow(dead_code)]
 pub(crate) mod generations;

@@ -15,8 +15,8 @@ use crate::config::credentials::Authentication;
 use crate::protocol::{BoxFuture, Reply, SharedTier};
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
-use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
+use crate::trust::shard_trust::ShardTrust;
 
 /// One server for all tests of this process; each test uses its own keys and
 /// channels.
@@ -66,7 +66,7 @@ impl OnClient {
         let listener = listener.await.expect("a connection");
         listener.subscribe(&channel).await.expect("a subscription");
 
-        let link = Arc::new(Link::new(Arc::new(Stripes::new()), LONG));
+        let link = Arc::new(Link::new(Arc::new(ShardTrust::new(LONG))));
         link.learn_tag(pool::ask_tag(&listener).await.expect("a tag"));
         let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
         let open = |lane: &_| {

@@ -32,7 +32,7 @@ use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
 use crate::trust::generations::{Stamp, Stripes};
-use crate::trust::link::Link;
+use crate::trust::shard_trust::ShardTrust;
 
 /// The size of an entry beyond its payload: key and entry, a row's reference
 /// counts, and unused capacity of tables and allocations.
@@ -73,7 +73,7 @@ pub(crate) struct InProcess<E: Entity> {
     shards: [Shard<E>; SHARDS],
     evictions: Evictions,
     stripes: Arc<Stripes>,
-    link: Arc<Link>,
+    trust: Arc<ShardTrust>,
     /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
 }
@@ -113,7 +113,11 @@ impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
 }
 
 impl<E: Entity> InProcess<E> {
-    pub(crate) fn new(stripes: Arc<Stripes>, link: Arc<Link>, epoch: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        stripes: Arc<Stripes>,
+        trust: Arc<ShardTrust>,
+        epoch: Arc<AtomicU64>,
+    ) -> Self {
         // The capacity follows with the kind's share; see `Shares`.
         let bytes = FIRST_CAPACITY_BYTES / SHARDS as u64;
         let items = bytes / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
@@ -137,7 +141,7 @@ impl<E: Entity> InProcess<E> {
             shards: FIRST_ROOM.map(shard),
             evictions,
             stripes,
-            link,
+            trust,
             epoch,
         }
     }
@@ -176,9 +180,9 @@ impl<E: Entity> InProcess<E> {
         // The proof comes before the generations. A later connection's proof
         // follows its own increment of the generations, which is then visible.
         let now = Moment::now();
-        self.link.is_synced(now)
+        self.trust.is_synced(now)
             && now < kept.deadline()
-            && self.stripes.is_current(kept.stamp())
+            && self.stripes.is_current_in(&self.trust, kept.stamp())
             && kept.epoch() >= self.epoch()
     }
 
@@ -202,7 +206,7 @@ impl<E: Entity> InProcess<E> {
     ) -> Option<(Entry<E>, Duration)> {
         // Read before the generations, because a proof that arrives in between
         // may belong to a later one.
-        let proved = self.link.proved_at();
+        let proved = self.trust.proved_at();
         let entry = self.held(asked)?;
         let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
         let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)

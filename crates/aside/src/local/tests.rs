@@ -10,9 +10,9 @@ struct Stage {
 }
 
 fn stage(capacity_bytes: usize) -> Stage {
-    let stripes = Arc::new(Stripes::new());
-    let link = Arc::new(Link::always(Arc::clone(&stripes)));
-    let store = Arc::new(InProcess::new(Arc::clone(&stripes), link, Arc::default()));
+    let trust = Arc::new(ShardTrust::always());
+    let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
+    let store = Arc::new(InProcess::new(Arc::clone(&stripes), trust, Arc::default()));
     let shares = Shares::new(capacity_bytes);
     shares.admit(1, &store);
     Stage {
@@ -74,7 +74,7 @@ fn entries_never_exceed_their_share() {
     );
     let other = Arc::new(InProcess::<Hero>::new(
         Arc::clone(&stage.stripes),
-        Arc::new(Link::always(Arc::clone(&stage.stripes))),
+        Arc::new(ShardTrust::always()),
         Arc::default(),
     ));
     stage.shares.admit(1, &other);
@@ -83,12 +83,12 @@ fn entries_never_exceed_their_share() {
 
 #[test]
 fn a_new_store_of_a_kind_takes_over_its_share() {
-    let stripes = Arc::new(Stripes::new());
-    let link = Arc::new(Link::always(Arc::clone(&stripes)));
+    let trust = Arc::new(ShardTrust::always());
+    let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
     let store = || {
         Arc::new(InProcess::<Hero>::new(
             Arc::clone(&stripes),
-            Arc::clone(&link),
+            Arc::clone(&trust),
             Arc::default(),
         ))
     };

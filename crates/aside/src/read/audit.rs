@@ -144,7 +144,7 @@ impl<R: Source> ReadPath<R> {
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
         let in_process = self.hit(asked, Kept::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
-        if in_process && since < self.tiers().shard_of(&key).link.proved_at() {
+        if in_process && since < self.tiers().shard_of(&key).link.trust().proved_at() {
             return Place::Served(Tier::Process);
         }
         let mark = self.mark(&key);

@@ -18,6 +18,7 @@ use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
 use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
+use crate::trust::shard_trust::ShardTrust;
 
 /// The capacity of `memory://`.
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
@@ -39,12 +40,8 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    fn new(
-        config: &CacheConfig,
-        stripes: Arc<Stripes>,
-        tier: Option<Arc<dyn SharedTier>>,
-        link: Arc<Link>,
-    ) -> Self {
+    fn new(config: &CacheConfig, tier: Option<Arc<dyn SharedTier>>, link: Arc<Link>) -> Self {
+        let stripes = Arc::new(Stripes::new(Arc::clone(link.trust())));
         let (shard, arrivals) = Shard::new(tier, link, config);
         let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, stripes);
         Self {
@@ -57,9 +54,7 @@ impl Connected {
 
 /// Nothing is cached.
 pub(super) fn without_tier(config: &CacheConfig) -> Connected {
-    let stripes = Arc::new(Stripes::new());
-    let link = Arc::new(Link::new(Arc::clone(&stripes), bound(config)));
-    Connected::new(config, stripes, None, link)
+    Connected::new(config, None, unproved(config))
 }
 
 /// Shares values within this process.
@@ -68,9 +63,8 @@ pub(super) fn to_memory(config: &CacheConfig, name: Option<&str>) -> Connected {
         Some(name) => MemoryTier::named(name, MEMORY_LIMIT_BYTES),
         None => MemoryTier::private(MEMORY_LIMIT_BYTES),
     };
-    let stripes = Arc::new(Stripes::new());
-    let link = Arc::new(Link::always(Arc::clone(&stripes)));
-    let connected = Connected::new(config, stripes, Some(Arc::clone(&memory) as _), link);
+    let shared: Arc<dyn SharedTier> = Arc::clone(&memory) as _;
+    let connected = Connected::new(config, Some(shared), Arc::new(Link::always()));
     let heard = Arc::downgrade(&connected.tiers);
     let on_message: OnMessage = Arc::new(move |text| {
         if let Some(tiers) = heard.upgrade() {
@@ -89,8 +83,7 @@ pub(super) fn to_redis(
     target: Target,
     provider: Option<Provider>,
 ) -> Connected {
-    let stripes = Arc::new(Stripes::new());
-    let link = Arc::new(Link::new(Arc::clone(&stripes), bound(config)));
+    let link = unproved(config);
     // One connection of the permitted number is the watcher's.
     let count = config.redis_max_connections.saturating_sub(1);
     let redis = RedisTier::new(
@@ -100,7 +93,7 @@ pub(super) fn to_redis(
         Arc::clone(&link),
     );
     let redis = Arc::new(redis);
-    let connected = Connected::new(config, stripes, Some(Arc::clone(&redis) as _), link);
+    let connected = Connected::new(config, Some(Arc::clone(&redis) as _), link);
     let endpoint = endpoint(config, target, provider);
     for shard in connected.tiers.shards() {
         keep_open(&connected.tiers, shard, &redis, &endpoint);
@@ -108,11 +101,12 @@ pub(super) fn to_redis(
     connected
 }
 
-fn bound(config: &CacheConfig) -> Duration {
-    match config.max_staleness {
+fn unproved(config: &CacheConfig) -> Arc<Link> {
+    let bound = match config.max_staleness {
         Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
         bound => bound,
-    }
+    };
+    Arc::new(Link::new(Arc::new(ShardTrust::new(bound))))
 }
 
 fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) -> Endpoint {

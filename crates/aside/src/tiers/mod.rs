@@ -18,7 +18,6 @@ mod sweeps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -56,8 +55,6 @@ pub(crate) struct Tiers {
     /// `None` where nothing is audited.
     pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
-    /// In which half of a round of generations everything was thrown away last.
-    half: AtomicU32,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     /// Kinds written here of which no strategy is known; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
@@ -87,7 +84,6 @@ impl Tiers {
             teller: Teller::new(),
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
-            half: AtomicU32::new(0),
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
@@ -100,13 +96,13 @@ impl Tiers {
         &self.config.namespace
     }
 
-    /// Throws away what is held in process when the generation over everything
-    /// has gone through half of its bits. Called far more often than it can.
+    /// Throws away what is held in process when the generation of a shard has gone
+    /// through half of its bits. Called far more often than it can.
     pub(crate) fn end_round(&self) {
-        let half = self.stripes.half();
-        if self.half.load(Ordering::Acquire) != half {
-            self.half.store(half, Ordering::Release);
-            self.shares.empty();
+        for shard in self.shards() {
+            if shard.ends_half_a_round() {
+                self.shares.empty();
+            }
         }
     }
 

@@ -72,7 +72,7 @@ impl Tiers {
         let in_process = (share > 0 && self.has_in_process()).then(|| {
             Arc::new(InProcess::new(
                 Arc::clone(&self.stripes),
-                Arc::clone(&self.shard.link),
+                Arc::clone(self.shard.link.trust()),
                 self.epochs.of(E::KIND),
             ))
         });

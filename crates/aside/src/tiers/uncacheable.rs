@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     fn known() -> (Arc<Stripes>, Uncacheable) {
-        let stripes = Arc::new(Stripes::new());
+        let stripes = Arc::new(Stripes::of_memory());
         (Arc::clone(&stripes), Uncacheable::new(stripes))
     }
 

@@ -11,16 +11,15 @@
 //! increments by other keys. Two keys with the same tag invalidate each other,
 //! which only costs a miss.
 //!
-//! The connection generation is a stripe over all keys. It is incremented if
-//! messages may have been missed, or if a message may concern any key. It has
-//! only 32 bits, because every entry stores it, and so it wraps around. Twice
-//! per round all local entries are removed (`Tiers::end_round`), so none of
-//! half a round ago is left when its generation returns.
+//! Stripes are common to all shards, because a message carries the hash of a
+//! key. Above them each shard has a generation over all of its keys; see
+//! `trust/shard_trust.rs`.
+
+use std::sync::Arc;
 
 use super::super::runtime::clock::Moment;
-use super::super::runtime::sync::Mutex;
-use super::super::runtime::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use super::proofs::Proofs;
+use super::super::runtime::sync::atomic::{AtomicU64, Ordering};
+use super::shard_trust::ShardTrust;
 
 /// 256 KiB. A local hit reads one of them, so they share the CPU cache with the
 /// entries.
@@ -29,9 +28,8 @@ const STRIPES: usize = 1 << 15;
 /// The generations that local entries are checked against.
 pub(crate) struct Stripes {
     words: Box<[AtomicU64]>,
-    connection: AtomicU32,
-    /// Of earlier connection generations. Locked by the thread that ends one.
-    proofs: Mutex<Proofs>,
+    /// The only one.
+    shard: Arc<ShardTrust>,
 }
 
 /// A stripe: its generation in the lower bits, above it the tags of the keys
@@ -54,7 +52,7 @@ const REMEMBERED: u32 = (u64::BITS - GENERATION) / TAG;
 #[repr(Rust, packed(1))]
 pub(crate) struct Stamp {
     generation: u32,
-    connection: u32,
+    shard_generation: u32,
     stripe: u16,
     tag: u8,
 }
@@ -90,34 +88,28 @@ impl std::fmt::Debug for Stripes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Stripes")
-            .field("connection", &self.connection)
+            .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
 }
 
 impl Stripes {
-    pub(crate) fn new() -> Self {
-        Self::of(STRIPES)
+    pub(crate) fn new(shard: Arc<ShardTrust>) -> Self {
+        Self::of(STRIPES, shard)
     }
 
     /// Creates stripes of another number, a power of two.
-    pub(crate) fn of(count: usize) -> Self {
+    pub(crate) fn of(count: usize, shard: Arc<ShardTrust>) -> Self {
         Self {
             words: (0..count).map(|_| AtomicU64::new(0)).collect(),
-            connection: AtomicU32::new(0),
-            proofs: Mutex::default(),
+            shard,
         }
     }
 
-    /// Returns the half of a round that the connection generation is in.
-    pub(crate) fn half(&self) -> u32 {
-        self.connection.load(Ordering::Acquire) >> (u32::BITS - 1)
-    }
-
-    /// Sets the connection generation.
+    /// Creates stripes of a shard that is always proved.
     #[cfg(test)]
-    pub(crate) fn skip_to(&self, connection: u32) {
-        self.connection.store(connection, Ordering::Release);
+    pub(crate) fn of_memory() -> Self {
+        Self::new(Arc::new(ShardTrust::always()))
     }
 
     /// Returns the stripe of a key, by its hash, and its tag there.
@@ -141,7 +133,7 @@ impl Stripes {
             stripe,
             tag,
             generation: self.word(stripe).generation(),
-            connection: self.connection.load(Ordering::Acquire),
+            shard_generation: self.shard.generation(),
         }
     }
 
@@ -149,8 +141,13 @@ impl Stripes {
     /// the stamp.
     #[inline]
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
-        self.word(stamp.stripe).passes(stamp)
-            && self.connection.load(Ordering::Acquire) == stamp.connection
+        self.is_current_in(&self.shard, stamp)
+    }
+
+    /// The same for a caller that has the shard of the stamp at hand.
+    #[inline]
+    pub(crate) fn is_current_in(&self, shard: &ShardTrust, stamp: Stamp) -> bool {
+        self.word(stamp.stripe).passes(stamp) && shard.generation() == stamp.shard_generation
     }
 
     /// Invalidates a key, and keys of its stripe with the same tag.
@@ -191,42 +188,30 @@ impl Stripes {
         })
     }
 
-    /// Invalidates everything, because of a message.
+    /// Invalidates everything of every shard, because of a message.
     pub(crate) fn forget_all(&self) {
-        let mut proofs = self.proofs.lock();
-        proofs.heard();
-        self.connection.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Invalidates everything, because messages may have been missed since the
-    /// proof of `proved`.
-    pub(crate) fn lose_touch(&self, proved: Moment) {
-        let mut proofs = self.proofs.lock();
-        let ended = self.connection.fetch_add(1, Ordering::AcqRel);
-        proofs.deaf(ended, proved);
+        self.shard.forget_all();
     }
 
     /// Returns since when a copy with the stamp may be stale; `None` if a
     /// message since then may concern it. `proved` is the date of the last
     /// proof, read before.
     pub(crate) fn proved(&self, stamp: Stamp, proved: Moment) -> Option<Moment> {
-        let proofs = self.proofs.lock();
-        let unheard = self.word(stamp.stripe).passes(stamp);
-        if self.connection.load(Ordering::Acquire) == stamp.connection {
-            unheard.then_some(proved)
-        } else {
-            unheard.then(|| proofs.of(stamp.connection)).flatten()
-        }
+        let is_unheard = || self.word(stamp.stripe).passes(stamp);
+        self.shard
+            .proved_under(stamp.shard_generation, proved, is_unheard)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_reused_generation_revives_nothing() {
-        let stripes = Stripes::new();
+        let stripes = Stripes::of_memory();
         let old = stripes.stamp(7);
         stripes.words[7].store(MOST.into(), Ordering::Release);
         stripes.forget(7);
@@ -236,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_stamp_taken_before_an_invalidation_is_invalid() {
-        let stripes = Stripes::new();
+        let stripes = Stripes::of_memory();
         let before = stripes.stamp(7);
         stripes.forget(7);
         assert!(!stripes.is_current(before));
@@ -246,7 +231,7 @@ mod tests {
     #[test]
     fn an_entry_survives_other_keys_of_its_stripe_only() {
         let key = |tag: u64| 7 | tag << 16;
-        let stripes = Stripes::new();
+        let stripes = Stripes::of_memory();
         let held = stripes.stamp(key(1));
         for other in 2..2 + u64::from(REMEMBERED) {
             stripes.forget(key(other));
@@ -257,7 +242,7 @@ mod tests {
         assert!(!stripes.is_current(held));
 
         for before in 0..8 {
-            let stripes = Stripes::new();
+            let stripes = Stripes::of_memory();
             let held = stripes.stamp(key(1));
             for at in 0..16 {
                 stripes.forget(key(if at == before { 1 } else { 2 }));
@@ -268,11 +253,13 @@ mod tests {
 
     #[test]
     fn a_lost_connection_keeps_its_date_until_a_message() {
-        let stripes = Stripes::new();
         let (early, late) = (Moment::from_millis(1), Moment::from_millis(2));
+        let shard = Arc::new(ShardTrust::new(Duration::MAX));
+        let stripes = Stripes::new(Arc::clone(&shard));
         let (one, other) = (stripes.stamp(1), stripes.stamp(2));
         assert_eq!(stripes.proved(one, late), Some(late));
-        stripes.lose_touch(early);
+        shard.prove(early);
+        shard.lose_touch();
         assert!(!stripes.is_current(one));
         assert_eq!(stripes.proved(one, late), Some(early));
         stripes.forget(1);
@@ -284,7 +271,7 @@ mod tests {
 
     #[test]
     fn renewing_a_stamp_spares_the_rest_of_its_stripe() {
-        let stripes = Stripes::new();
+        let stripes = Stripes::of_memory();
         let (kept, passing) = (stripes.stamp(1), stripes.stamp(1));
         let renewed = stripes.renew(kept).unwrap();
         assert!(stripes.is_current(renewed) && !stripes.is_current(passing));
@@ -293,7 +280,7 @@ mod tests {
 
     #[test]
     fn invalidating_all_reaches_every_stripe() {
-        let stripes = Stripes::new();
+        let stripes = Stripes::of_memory();
         let (one, other) = (stripes.stamp(1), stripes.stamp(2));
         stripes.forget_all();
         assert!(!stripes.is_current(one) && !stripes.is_current(other));

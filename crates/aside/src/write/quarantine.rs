@@ -192,14 +192,14 @@ mod tests {
 
     #[tokio::test]
     async fn reads_before_the_acknowledgement_are_not_served_later() {
-        let stripes = Arc::new(Stripes::new());
+        let link = Arc::new(Link::always());
+        let stripes = Arc::new(Stripes::new(Arc::clone(link.trust())));
         let read = Arc::new(Mutex::new(None));
         let shared = Silent({
             let (stripes, read) = (Arc::clone(&stripes), Arc::clone(&read));
             let key = Asked::<Hero>::Id(&1).key("");
             move || *read.lock() = Some(stripes.stamp(key.hash()))
         });
-        let link = Arc::new(Link::always(Arc::clone(&stripes)));
         let config = CacheConfig::default();
         let tiers = Arc::new(Tiers::new(
             config.clone(),

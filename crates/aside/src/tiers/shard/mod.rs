@@ -8,6 +8,7 @@ pub(crate) mod gather;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ pub(crate) struct Shard {
     pub(crate) breaker: Breaker,
     /// `None` while there is no connection.
     pub(crate) info: Mutex<Option<ServerInfo>>,
+    /// In which half of a round its generation was last seen.
+    half: AtomicU32,
     gathering: Arc<Gathering>,
     pub(crate) pending: Backlog,
     /// Those of the service.
@@ -56,6 +59,7 @@ impl Shard {
             link,
             breaker: Breaker::new(config.operation_timeout / 2),
             info: Mutex::default(),
+            half: AtomicU32::new(0),
             gathering: Arc::default(),
             pending,
             statistics: Arc::new(ServiceStatistics::new()),
@@ -67,6 +71,15 @@ impl Shard {
     /// has a connection to ask on.
     pub(crate) fn is_usable(&self) -> bool {
         self.tier.as_ref().is_some_and(|tier| tier.is_reachable()) && self.link.is_usable()
+    }
+
+    /// Returns true once in each half of a round of its generations.
+    pub(super) fn ends_half_a_round(&self) -> bool {
+        let half = self.link.trust().half();
+        self.half.load(Ordering::Acquire) != half && {
+            self.half.store(half, Ordering::Release);
+            true
+        }
     }
 
     /// Sends `ops` as one pipeline. Counts for the breaker, and for the link, what

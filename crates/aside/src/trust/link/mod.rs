@@ -28,9 +28,9 @@ use tokio::sync::watch;
 
 use crate::runtime::clock::{Moment, whole_millis};
 #[cfg(test)]
-use crate::runtime::simulated::{self, Rule, watch};
-use crate::trust::generations::Stripes;
+use crate::runtime::simulated::watch;
 use crate::trust::refusal::advice;
+use crate::trust::shard_trust::ShardTrust;
 
 /// The maximum number of distinct reasons, because a hostile server may send a
 /// new one each time.
@@ -38,13 +38,7 @@ const MOST_REASONS: usize = 16;
 
 /// The state of the link to one primary.
 pub(crate) struct Link {
-    stripes: Arc<Stripes>,
-    /// H: how long a proof lasts.
-    bound: Duration,
-    /// The same in milliseconds, compared on every hit.
-    bound_millis: u64,
-    /// When the last answered PING was sent, in milliseconds.
-    synced: AtomicU64,
+    trust: Arc<ShardTrust>,
     raised: AtomicU64,
     cleared: AtomicU64,
     /// The number of the latest suspicion caused by an error reply.
@@ -119,12 +113,9 @@ impl fmt::Display for Suspicion {
 
 impl Link {
     /// Creates a link that starts suspect.
-    pub(crate) fn new(stripes: Arc<Stripes>, bound: Duration) -> Self {
+    pub(crate) fn new(trust: Arc<ShardTrust>) -> Self {
         Self {
-            stripes,
-            bound,
-            bound_millis: whole_millis(bound),
-            synced: AtomicU64::new(Moment::NEVER.millis()),
+            trust,
             raised: AtomicU64::new(1),
             cleared: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -142,45 +133,32 @@ impl Link {
     }
 
     /// Creates a link to a tier inside this process, which misses no message.
-    pub(crate) fn always(stripes: Arc<Stripes>) -> Self {
-        let link = Self::new(stripes, Duration::MAX);
+    pub(crate) fn always() -> Self {
+        let link = Self::new(Arc::new(ShardTrust::always()));
         link.cleared.store(1, Ordering::Release);
-        link.synced
-            .store(Moment::ALWAYS.millis(), Ordering::Release);
         link.reported_up.store(true, Ordering::Release);
         link
     }
 
     /// Returns true if the link leads to a server.
     pub(crate) fn is_remote(&self) -> bool {
-        self.bound < Duration::MAX
+        self.bound() < Duration::MAX
     }
 
+    /// Returns how long a proof lasts.
     pub(crate) fn bound(&self) -> Duration {
-        self.bound
+        self.trust.bound()
     }
 
-    /// Returns true if a local entry may be served at `now`. Suspicions need no
-    /// check here, because each increments the connection generation.
-    #[inline]
-    pub(crate) fn is_synced(&self, now: Moment) -> bool {
-        #[cfg(test)]
-        if simulated::without(Rule::ProofsAge) {
-            return self.proved_at() != Moment::NEVER;
-        }
-        now.millis().saturating_sub(self.proved_at().millis()) <= self.bound_millis
-    }
-
-    /// Returns the time before which every message has been applied here.
-    #[inline]
-    pub(crate) fn proved_at(&self) -> Moment {
-        Moment::from_millis(self.synced.load(Ordering::Acquire))
+    /// Returns the part of the link that every local hit checks.
+    pub(crate) fn trust(&self) -> &Arc<ShardTrust> {
+        &self.trust
     }
 
     /// Returns true if Redis may be used.
     pub(crate) fn is_usable(&self) -> bool {
         self.cleared.load(Ordering::Acquire) == self.raised.load(Ordering::Acquire)
-            && self.is_synced(Moment::now())
+            && self.trust.is_synced(Moment::now())
     }
 
     /// Returns the number of suspicions before a PING; see [`Link::pong`].
@@ -204,7 +182,7 @@ impl Link {
         }
         // After the suspicion is counted: a reader with an earlier stamp finds
         // itself suspect, and a later one finds a new generation.
-        self.stripes.lose_touch(self.proved_at());
+        self.trust.lose_touch();
         let reason = why.to_string();
         if self.reported_up.swap(false, Ordering::AcqRel) {
             self.is_new(&reason);
@@ -251,7 +229,7 @@ impl Link {
     /// Applies a PONG to the PING sent at `sent`, when `suspicions` had been
     /// counted.
     pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
-        self.synced.fetch_max(sent.millis(), Ordering::AcqRel);
+        self.trust.prove(sent);
         self.proved.fetch_max(suspicions, Ordering::AcqRel);
         if !self.is_journalled() {
             self.cleared.fetch_max(suspicions, Ordering::AcqRel);
@@ -266,7 +244,7 @@ impl Link {
     pub(crate) fn require_drain(&self) {
         self.journalled.store(true, Ordering::Release);
         self.raised.fetch_add(1, Ordering::AcqRel);
-        self.stripes.lose_touch(self.proved_at());
+        self.trust.lose_touch();
     }
 
     /// Returns true if a journal is drained here.
@@ -317,7 +295,7 @@ impl Link {
         if before != era {
             // The era first: a reader of the new generation also sees the new
             // era.
-            self.stripes.lose_touch(self.proved_at());
+            self.trust.lose_touch();
         }
         before != era
     }
@@ -338,7 +316,7 @@ impl Link {
         if before != tag {
             // The history first: a reader of the new generation also sees the
             // new history.
-            self.stripes.lose_touch(self.proved_at());
+            self.trust.lose_touch();
             if before != 0 {
                 tracing::warn!(
                     "Redis has a new history: values cached before are no longer served"
@@ -350,8 +328,7 @@ impl Link {
     /// Discards the proofs of an earlier connection, which say nothing about
     /// this one.
     pub(crate) fn unsync(&self) {
-        let proved = self.synced.swap(Moment::NEVER.millis(), Ordering::AcqRel);
-        self.stripes.lose_touch(Moment::from_millis(proved));
+        self.trust.unsync();
     }
 
     /// Ends trust for good.

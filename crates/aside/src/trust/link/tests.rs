@@ -1,11 +1,9 @@
 use super::*;
+use crate::trust::generations::Stripes;
 
-fn link() -> (Arc<Stripes>, Link) {
-    let stripes = Arc::new(Stripes::new());
-    (
-        Arc::clone(&stripes),
-        Link::new(stripes, Duration::from_secs(3600)),
-    )
+fn link() -> (Stripes, Link) {
+    let trust = Arc::new(ShardTrust::new(Duration::from_secs(3600)));
+    (Stripes::new(Arc::clone(&trust)), Link::new(trust))
 }
 
 #[test]
@@ -41,13 +39,4 @@ fn with_a_journal_a_suspicion_ends_after_a_drain() {
     assert!(!link.is_usable());
     link.drained(link.proved());
     assert!(link.is_usable());
-}
-
-#[test]
-fn a_proof_expires_after_the_bound() {
-    let link = Link::new(Arc::new(Stripes::new()), Duration::from_millis(500));
-    let sent = Moment::from_millis(10_000);
-    link.pong(sent, link.suspicions());
-    assert!(link.is_synced(sent.plus(Duration::from_millis(500))));
-    assert!(!link.is_synced(sent.plus(Duration::from_millis(501))));
 }
