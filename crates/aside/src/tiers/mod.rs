@@ -10,8 +10,11 @@ pub(crate) mod uncacheable;
 pub(crate) mod kind;
 
 mod breaking;
-mod forget;
+mod epochs;
+mod hear;
+mod invalidate;
 mod register;
+mod scan;
 mod shards;
 mod sweeps;
 
