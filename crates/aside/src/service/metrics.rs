@@ -4,9 +4,10 @@
 //! the registry it already has. What is counted on hot paths is read at the
 //! scrape, so counting stays cheap.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -20,6 +21,7 @@ use crate::insight::audit::Delay;
 use crate::insight::statistics::{Operation, Outcome, Reason};
 use crate::service::CacheService;
 use crate::tiers::Tiers;
+use crate::tiers::kind::AnyKind;
 
 /// Reads the counters of one service at each scrape.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl CacheService {
     /// `aside_read_seconds` has no `l1_hit`.
     pub fn register_metrics(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(ServiceCollector {
-            tiers: std::sync::Arc::downgrade(self.tiers()),
+            tiers: Arc::downgrade(self.tiers()),
         }));
     }
 }
@@ -55,12 +57,18 @@ impl Collector for ServiceCollector {
 /// What is counted per kind.
 fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let kinds = tiers.kinds();
+    reads(page, &kinds)?;
+    invalidations(page, &kinds)?;
+    in_process(page, &kinds)?;
+    audits(page, &kinds)
+}
+
+type Kinds = BTreeMap<&'static str, Arc<dyn AnyKind>>;
+
+fn reads(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     let mut reads = Vec::new();
     let (mut read_seconds, mut source_seconds) = (Vec::new(), Vec::new());
-    let mut invalidations = Vec::new();
-    let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut checks, mut dropped, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
-    for (entity, kind) in &kinds {
+    for (entity, kind) in kinds {
         let statistics = kind.statistics();
         for operation in Operation::ALL {
             for outcome in Outcome::ALL {
@@ -81,23 +89,6 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
             let labels = vec![("entity", *entity), ("outcome", outcome.as_str())];
             read_seconds.push((labels, &statistics.read_seconds[outcome as usize]));
         }
-        for reason in Reason::ALL {
-            let labels = vec![("entity", *entity), ("reason", reason.as_str())];
-            invalidations.push((labels, statistics.invalidations(reason)));
-        }
-        let (held, weight, evicted) = kind.in_process();
-        entries.push((vec![("entity", *entity)], held));
-        bytes.push((vec![("entity", *entity)], weight));
-        evictions.push((vec![("entity", *entity)], evicted));
-        checks.push((
-            vec![("entity", *entity)],
-            statistics.audit_checks.load(Relaxed),
-        ));
-        dropped.push((vec![("entity", *entity)], statistics.audit_dropped.total(0)));
-        for delay in Delay::ALL {
-            let labels = vec![("entity", *entity), ("delay", delay.as_str())];
-            mismatches.push((labels, statistics.audit_mismatches(delay)));
-        }
     }
     page.counters("aside_reads", "Reads by how they were answered", reads)?;
     page.histograms(
@@ -109,19 +100,54 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "aside_source_seconds",
         "Time of database reads",
         source_seconds,
-    )?;
+    )
+}
+
+fn invalidations(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+    let mut invalidations = Vec::new();
+    for (entity, kind) in kinds {
+        for reason in Reason::ALL {
+            let labels = vec![("entity", *entity), ("reason", reason.as_str())];
+            invalidations.push((labels, kind.statistics().invalidations(reason)));
+        }
+    }
     page.counters(
         "aside_invalidations",
         "Keys made to be forgotten",
         invalidations,
-    )?;
+    )
+}
+
+fn in_process(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+    let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
+    for (entity, kind) in kinds {
+        let labels = vec![("entity", *entity)];
+        let (held, weight, evicted) = kind.in_process();
+        entries.push((labels.clone(), held));
+        bytes.push((labels.clone(), weight));
+        evictions.push((labels, evicted));
+    }
     page.gauges("aside_l1_entries", "Answers held in process", entries)?;
     page.gauges("aside_l1_bytes", "Weight of answers held in process", bytes)?;
     page.counters(
         "aside_l1_evictions",
         "Answers pushed out of process",
         evictions,
-    )?;
+    )
+}
+
+fn audits(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+    let (mut checks, mut dropped, mut mismatches) = (Vec::new(), Vec::new(), Vec::new());
+    for (entity, kind) in kinds {
+        let statistics = kind.statistics();
+        let labels = vec![("entity", *entity)];
+        checks.push((labels.clone(), statistics.audit_checks.load(Relaxed)));
+        dropped.push((labels, statistics.audit_dropped.total(0)));
+        for delay in Delay::ALL {
+            let labels = vec![("entity", *entity), ("delay", delay.as_str())];
+            mismatches.push((labels, statistics.audit_mismatches(delay)));
+        }
+    }
     page.counters(
         "aside_audit_checks",
         "Hits compared with the database",
