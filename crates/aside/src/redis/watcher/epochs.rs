@@ -1,0 +1,145 @@
+//! Time, era and epochs, as a server's replies to one round of the watcher show them.
+
+use std::collections::BTreeSet;
+
+use aside_redis::{Call, Connection, WireReply};
+
+use crate::protocol::commands;
+use crate::protocol::message;
+use crate::protocol::{Begin, Bump, Era, Op, Reply};
+use crate::redis::pool::with_scripts;
+use crate::redis::server;
+use crate::tiers::Tiers;
+use crate::trust::link::Suspicion;
+
+/// Learns what time the server has, by which epochs are judged.
+pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
+    let millis = server::millis(time);
+    let millis = millis.ok_or_else(|| Suspicion::Refused(code_in(std::slice::from_ref(time))))?;
+    tiers.epochs.learn_time(millis);
+    Ok(())
+}
+
+/// Learns which era it is. Where it was lost, with the hash or by itself, another
+/// one begins: eras are told by no message, so what is known may be an older one.
+pub(super) async fn learn_era(
+    wire: &Connection,
+    tiers: &Tiers,
+    era: &WireReply,
+) -> Result<(), Suspicion> {
+    match era {
+        WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
+        WireReply::Nil if tiers.era() == 0 => {}
+        WireReply::Nil => {
+            let op = Op::History {
+                key: message::epochs_key(tiers.namespace()),
+                era: Some((Era::random(), Begin::IfMissing)),
+                known: None,
+            };
+            match ask(wire, tiers, op).await? {
+                Reply::History { era, .. } => tiers.learn_era(era),
+                _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+            }
+        }
+        // Of another type; BUMP makes a hash of it.
+        WireReply::Error(code) if code == "WRONGTYPE" => {}
+        refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
+    }
+    Ok(())
+}
+
+/// Learns the epochs of the kinds that are cached here, from what was `found` of
+/// them. False if another era has begun, and all must be asked once more.
+///
+/// A kind that has none there, or an older one than is known, is given a new one
+/// before this round proves anything: the hash was lost, or came back older, and
+/// with it perhaps a bump that nobody here heard of. So is one whose epoch, or what
+/// is known of it, no server can have given: the script then begins another era.
+///
+/// Not so where this connection has `seen` the kind's epoch before, and finds none.
+/// Since then each bump was heard on it, ahead of the answer that shows the hash,
+/// so what is known is the last one: evicted, it is put back as it was, and the kind
+/// stays warm.
+pub(super) async fn learn_epochs(
+    wire: &Connection,
+    tiers: &Tiers,
+    found: impl Iterator<Item = (&'static str, &WireReply)>,
+    seen: &mut BTreeSet<&'static str>,
+) -> Result<bool, Suspicion> {
+    let mut settled = true;
+    for (kind, field) in found {
+        let epoch = match field {
+            WireReply::Bytes(epoch) => std::str::from_utf8(epoch).ok(),
+            _ => None,
+        };
+        let epoch = epoch.filter(|epoch| message::is_epoch(epoch));
+        let epoch = epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+        let believed = tiers.epochs.adopt(kind, epoch).is_ok();
+        let known = tiers.epochs.known(kind).unwrap_or(0);
+        let plausible = tiers.epochs.is_plausible(known);
+        if believed && 0 < epoch && known <= epoch {
+            seen.insert(kind);
+            continue;
+        }
+        let is_missing = *field == WireReply::Nil;
+        if is_missing
+            && plausible
+            && seen.contains(kind)
+            && put_back(wire, tiers, kind, known).await?
+        {
+            continue;
+        }
+        // A missing field is no surprise; whatever else the script does not believe
+        // has begun another era.
+        settled &= believed && plausible;
+        settled &= 0 < epoch || is_missing || matches!(field, WireReply::Error(_));
+        match ask(wire, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
+            Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
+            _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+        }
+    }
+    Ok(settled)
+}
+
+/// Asks one thing of the server on the watcher's own connection.
+async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
+    let (ops, channel) = ([op], message::channel(tiers.namespace()));
+    let calls = commands::encode(&ops, &channel);
+    let replies = with_scripts(wire, &calls).await;
+    let replies = replies.map_err(|_| Suspicion::Disconnected)?;
+    match commands::decode(&ops, &calls, replies).pop() {
+        Some(Ok(reply)) => Ok(reply),
+        Some(Err(refused)) => Err(Suspicion::Refused(refused.code)),
+        None => Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+    }
+}
+
+/// Puts an epoch back that was evicted; false if the server refuses that, for
+/// want of memory or rights. Where another instance was quicker its epoch stays.
+async fn put_back(
+    wire: &Connection,
+    tiers: &Tiers,
+    kind: &str,
+    known: u64,
+) -> Result<bool, Suspicion> {
+    let (hash, digits) = (
+        message::epochs_key(tiers.namespace()),
+        format!("{known:013}"),
+    );
+    let call = Call::command("HSETNX")
+        .text(hash.as_str())
+        .text(kind)
+        .text(&digits);
+    let replies = wire.call(&[call]).await;
+    let replies = replies.map_err(|_| Suspicion::Disconnected)?;
+    Ok(matches!(replies[..], [WireReply::Int(_)]))
+}
+
+/// The code of the first error among some replies.
+pub(super) fn code_in(replies: &[WireReply]) -> String {
+    let mut codes = replies.iter().filter_map(|reply| match reply {
+        WireReply::Error(code) => Some(code.clone()),
+        _ => None,
+    });
+    codes.next().unwrap_or_else(|| "UNEXPECTED".to_owned())
+}

@@ -1,0 +1,168 @@
+//! The watcher: hears what others forgot, and proves that it heard it all.
+//!
+//! One connection subscribes to the invalidations and carries a PING every
+//! quarter of the staleness bound, and twice a second where that is longer. A
+//! server answers in the order in which it published, and messages are applied
+//! by the task that reads the socket, so when a PONG is seen every message
+//! published before its PING was sent has been applied. That date is what
+//! in-process hits are measured against.
+//!
+//! A connection counts only once its subscription is confirmed, and a PONG
+//! only together with the server's word that it is a primary: a replica would
+//! answer every PING as well, and hear nothing new. The same answer names the
+//! history that the server is in.
+//!
+//! Writes tell Redis on the same connection: what they publish comes back here,
+//! and a server sends it in one packet with the reply, ahead of it before Redis
+//! 7.2 and behind it since, so that neither stands for the other. Where the
+//! connection is not proved they take another.
+//!
+//! A server may answer every PING and still refuse what matters: one that lost
+//! its replicas, whose user may run no scripts, or that is in cluster mode. Where
+//! a refusal raised the suspicion, where the circuit breaker is open, and first on
+//! each connection, a PONG does not end it before a harmless write on two keys has
+//! been taken.
+
+mod epochs;
+mod proof;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aside_redis::{Call, Connection, Event, WireReply, printable};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::proof::Proof;
+use crate::protocol::message;
+use crate::redis::broken::Broken;
+use crate::redis::endpoint::Endpoint;
+use crate::redis::pool::{LaneState, Tended};
+use crate::redis::server::{self, field};
+use crate::tiers::Tiers;
+use crate::tiers::shard::{ServerInfo, Shard};
+use crate::trust::link::Suspicion;
+use crate::trust::refusal::REPLICA;
+
+/// The pause after a connection that could not be had.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Watches until the service is gone.
+pub(crate) async fn run(
+    endpoint: Endpoint,
+    shard: Arc<Shard>,
+    lane: Arc<LaneState>,
+    tiers: Weak<Tiers>,
+    silence: Duration,
+) {
+    let (link, mut last) = (&shard.link, Instant::now());
+    loop {
+        let Some(channel) = tiers
+            .upgrade()
+            .map(|tiers| message::channel(tiers.namespace()))
+        else {
+            return;
+        };
+        let gone = Arc::new(Notify::new());
+        let watch = async {
+            let wire = open(&endpoint, &channel, &tiers, &gone).await?;
+            let server = tokio::time::timeout(silence, ask_server(&wire));
+            let server = server
+                .await
+                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
+            let Some((server, tag)) = server else {
+                link.suspect(&Suspicion::NotPrimary);
+                return Err(Broken::refused(REPLICA));
+            };
+            warn_about(&server);
+            link.learn_tag(tag);
+            *shard.info.lock() = Some(server);
+            // After the confirmation and before the first PONG counts: what
+            // was published while nobody listened is not coming any more.
+            link.unsync();
+            Ok(Arc::new(wire))
+        };
+        match watch.await {
+            Ok(wire) => {
+                let tended = Tended(&lane, &wire);
+                let connection = (&*lane, &wire);
+                let mut proof = Proof::new(&shard, connection, &tiers, &gone, silence);
+                proof.run(&mut last).await;
+                drop(tended);
+                link.unsync();
+                link.suspect(&Suspicion::Disconnected);
+            }
+            Err(error) => link.cannot_connect(&error.to_string()),
+        }
+        *shard.info.lock() = None;
+        tokio::time::sleep(PAUSE).await;
+        meter(&shard, &tiers, &mut last);
+    }
+}
+
+async fn open(
+    endpoint: &Endpoint,
+    channel: &str,
+    tiers: &Weak<Tiers>,
+    gone: &Arc<Notify>,
+) -> Result<Connection, Broken> {
+    let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
+    let open = endpoint.open(move |event| match event {
+        // Here and now, never through a queue: a PONG must not overtake it.
+        Event::Message(text) => {
+            if let Some(tiers) = tiers.upgrade() {
+                tiers.hear(text);
+            }
+        }
+        Event::Disconnected => gone.notify_one(),
+    });
+    let wire = open.await?;
+    let subscribed = tokio::time::timeout(endpoint.connect_timeout, wire.subscribe(channel));
+    subscribed
+        .await
+        .map_err(|_| Broken::because("no confirmation of the subscription"))??;
+    Ok(wire)
+}
+
+/// Counts the time in which nothing was proved.
+fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
+    if let Some(tiers) = tiers.upgrade() {
+        shard.show_breaker();
+        tiers.end_round();
+    }
+    if !shard.link.is_usable() {
+        shard.link.count_unsynced(last.elapsed());
+    }
+    *last = Instant::now();
+}
+
+/// Returns what the server says of itself, and the tag of its history; `None` if it
+/// is no primary.
+async fn ask_server(wire: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
+    let ask = Call::command("INFO");
+    let server = match wire.call(&[ask]).await?.into_iter().next() {
+        Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
+        refused => return Err(server::refused_info(refused.as_ref())),
+    };
+    if let Some(unusable) = server::unusable(&server::mode_by_info(&server)) {
+        return Err(unusable);
+    }
+    let info = || ServerInfo {
+        version: printable(&field(&server, "redis_version")),
+        used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
+        evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
+        policy: field(&server, "maxmemory_policy"),
+    };
+    let is_primary = field(&server, "role") == "master";
+    Ok(is_primary.then(|| (info(), server::tag(&server))))
+}
+
+fn warn_about(server: &ServerInfo) {
+    if server.policy.starts_with("volatile-") {
+        tracing::warn!(
+            policy = server.policy,
+            "this maxmemory-policy may evict quarantines before values: use noeviction, or \
+             one that begins with `allkeys-`"
+        );
+    }
+}

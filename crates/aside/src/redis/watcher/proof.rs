@@ -1,0 +1,243 @@
+//! The rounds of one connection: each sends a PING, and judges the PONG.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aside_redis::{Call, Connection, Error, WireReply};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
+use super::{ask_server, meter};
+use crate::protocol::message;
+use crate::redis::pool::LaneState;
+use crate::redis::server::{self, field, info_replication};
+use crate::runtime::clock::Moment;
+use crate::tiers::Tiers;
+use crate::tiers::shard::Shard;
+use crate::trust::link::Suspicion;
+
+/// How often the server is asked how it is.
+const ASK_SERVER: Duration = Duration::from_secs(5);
+
+/// The longest pause between two PINGs, whatever the staleness bound: a
+/// suspicion ends no sooner than with the next one.
+const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
+
+/// The field of the era in the hash of the epochs. No kind may have this name.
+const ERA: &str = "aside";
+
+/// A connection that proves what was heard on it.
+pub(super) struct Proof<'a> {
+    pub(super) shard: &'a Shard,
+    pub(super) lane: &'a LaneState,
+    pub(super) wire: &'a Arc<Connection>,
+    pub(super) tiers: &'a Weak<Tiers>,
+    /// Notified when the connection is gone.
+    pub(super) gone: &'a Notify,
+    pub(super) silence: Duration,
+    /// True once the server has taken a harmless write. Its word alone may be that
+    /// of a proxy.
+    tried: bool,
+    /// The kinds whose epochs this connection has seen.
+    seen: BTreeSet<&'static str>,
+    /// When the server was asked last how it is.
+    asked: Instant,
+}
+
+/// One PING, and what was known when it was sent.
+struct Ping {
+    sent: Moment,
+    suspicions: u64,
+    kinds: Vec<&'static str>,
+}
+
+type Pong = Result<Vec<WireReply>, Error>;
+
+/// What follows a round.
+enum Next {
+    Rest,
+    /// Another round at once.
+    Repeat,
+    /// The connection is of no use any more.
+    Leave,
+}
+
+impl<'a> Proof<'a> {
+    pub(super) fn new(
+        shard: &'a Shard,
+        (lane, wire): (&'a LaneState, &'a Arc<Connection>),
+        tiers: &'a Weak<Tiers>,
+        gone: &'a Notify,
+        silence: Duration,
+    ) -> Self {
+        Self {
+            shard,
+            lane,
+            wire,
+            tiers,
+            gone,
+            silence,
+            tried: false,
+            seen: BTreeSet::new(),
+            asked: Instant::now(),
+        }
+    }
+
+    /// Sends PINGs until the connection is gone, or silent for too long.
+    pub(super) async fn run(&mut self, last: &mut Instant) {
+        loop {
+            let (suspicions, sent) = (self.shard.link.suspicions(), Moment::now());
+            let Some(tiers) = self.tiers.upgrade() else {
+                return;
+            };
+            let ping = Ping {
+                sent,
+                suspicions,
+                kinds: tiers.kinds().into_keys().collect(),
+            };
+            let epochs = message::epochs_key(tiers.namespace());
+            drop(tiers);
+            let Some(pong) = self.ping(&ping, epochs.as_str()).await else {
+                return;
+            };
+            match self.judge_pong(&ping, pong).await {
+                Next::Rest => {}
+                Next::Repeat => continue,
+                Next::Leave => return,
+            }
+            meter(self.shard, self.tiers, last);
+            let goes_on = self.ask_server().await && self.rest().await;
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Sends a PING, and all that tells if its PONG is a proof. Returns `None` if
+    /// the connection is gone, or silent for too long.
+    async fn ping(&self, ping: &Ping, epochs: &str) -> Option<Pong> {
+        // Field by field: the hash may hold any number of others.
+        let hget = |field| Call::command("HGET").text(epochs).text(field);
+        let mut calls = vec![
+            Call::command("PING"),
+            info_replication(),
+            Call::command("TIME"),
+            hget(ERA),
+        ];
+        calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
+        let pong = self.wire.call(&calls);
+        tokio::pin!(pong);
+        let late = (self.shard.link.bound() / 2).min(self.silence);
+        let in_time = tokio::select! {
+            biased;
+            () = self.gone.notified() => return None,
+            pong = tokio::time::timeout(late, &mut pong) => pong,
+        };
+        if let Ok(pong) = in_time {
+            return Some(pong);
+        }
+        self.shard.link.suspect(&Suspicion::LatePong);
+        tokio::select! {
+            biased;
+            () = self.gone.notified() => None,
+            pong = tokio::time::timeout(self.silence, pong) => pong.ok(),
+        }
+    }
+
+    async fn judge_pong(&mut self, ping: &Ping, pong: Pong) -> Next {
+        let link = &self.shard.link;
+        match pong.as_deref() {
+            Ok([WireReply::Text(_), server, time, era, epochs @ ..])
+                if field(server, "role") == "master" =>
+            {
+                link.learn_tag(server::tag(server));
+                self.learn(ping, time, era, epochs).await
+            }
+            // Demoted: its messages are not those of the primary.
+            Ok(
+                [
+                    WireReply::Text(_),
+                    WireReply::Text(_) | WireReply::Bytes(_),
+                    ..,
+                ],
+            ) => {
+                link.suspect(&Suspicion::NotPrimary);
+                Next::Leave
+            }
+            Ok(replies) => {
+                link.suspect(&Suspicion::Refused(code_in(replies)));
+                Next::Rest
+            }
+            Err(_) => Next::Leave,
+        }
+    }
+
+    /// Learns what a primary's replies say, after which its PONG may be a proof.
+    async fn learn(
+        &mut self,
+        ping: &Ping,
+        time: &WireReply,
+        era: &WireReply,
+        epochs: &[WireReply],
+    ) -> Next {
+        let Some(tiers) = self.tiers.upgrade() else {
+            return Next::Leave;
+        };
+        let found = ping.kinds.iter().copied().zip(epochs);
+        let known = async {
+            learn_time(&tiers, time)?;
+            learn_era(self.wire, &tiers, era).await?;
+            learn_epochs(self.wire, &tiers, found, &mut self.seen).await
+        };
+        let known = tokio::time::timeout(self.silence, known).await;
+        let link = &self.shard.link;
+        match known.unwrap_or(Err(Suspicion::TimedOut)) {
+            // Another era has begun, and is to be learnt first.
+            Ok(false) => return Next::Repeat,
+            Ok(true) => {
+                // Before the harmless write, which goes out on it.
+                self.lane.answers(self.wire, link.tag());
+                let doubted = !self.tried || link.was_refused(ping.suspicions);
+                if tiers.believes_pong(self.shard, doubted).await {
+                    self.tried = true;
+                    link.pong(ping.sent, ping.suspicions);
+                }
+            }
+            Err(why) => link.suspect(&why),
+        }
+        Next::Rest
+    }
+
+    /// Asks the server now and then how it is. Returns false if it is of no use any
+    /// more.
+    async fn ask_server(&mut self) -> bool {
+        if self.asked.elapsed() < ASK_SERVER {
+            return true;
+        }
+        self.asked = Instant::now();
+        match tokio::time::timeout(self.silence, ask_server(self.wire)).await {
+            Ok(Ok(Some((server, _)))) => {
+                *self.shard.info.lock() = Some(server);
+                true
+            }
+            Ok(Ok(None)) => {
+                self.shard.link.suspect(&Suspicion::NotPrimary);
+                false
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Waits until the next PING is due. Returns false if the connection is gone.
+    async fn rest(&self) -> bool {
+        let every = (self.shard.link.bound() / 4).min(MOST_BETWEEN_PINGS);
+        tokio::select! {
+            biased;
+            () = self.gone.notified() => false,
+            () = self.lane.trouble() => true,
+            () = tokio::time::sleep(every) => true,
+        }
+    }
+}
