@@ -329,11 +329,6 @@ const MAX_FUNCTION_LINES: usize = 70;
 const LONGER: &[(&str, &str)] = &[
     // To be moved into a read path.
     ("aside/src/cached_repository/", ""),
-    // To be taken apart with the connection.
-    ("aside/src/redis/watcher.rs", ""),
-    // All parts of the service, and all metrics of a kind.
-    ("aside/src/service/start.rs", "start"),
-    ("aside/src/service/metrics.rs", "kinds"),
     // One arm for each operation. Nested enums would hide what the compiler checks.
     ("aside/src/conformance/model.rs", "run"),
     ("aside/src/memory/mod.rs", "run"),
