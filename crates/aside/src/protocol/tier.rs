@@ -1,26 +1,27 @@
-//! The shared tier, which runs operations, and the results of those it cannot run.
+//! The shared tier, which runs operations, and the results of those it cannot
+//! run.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::{BoxFuture, Op, Refused, Replies};
 
-/// Values of more bytes keep away from the connection of rows, and from the one
-/// that proves what was heard: a GET or a PING would wait behind them.
+/// Larger values avoid the connection of rows and the watcher's, because a GET
+/// or a PING would wait behind them.
 pub(crate) const MAX_VALUE_BYTES_AMONG_ROWS: usize = 64 * 1024;
 
 /// The kind of a pipeline, by which a tier chooses the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Traffic {
-    /// Reads of rows: all on one connection as far as it can be, because what
-    /// travels on one connection shares its system calls.
+    /// Reads of rows: if possible all on one connection, because requests on
+    /// one connection share system calls.
     Rows,
-    /// Values that may be large: apart from the connection of rows where it can be,
+    /// Values that may be large: if possible not on the connection of rows,
     /// because a row's GET would wait behind all of their bytes.
     Lists,
-    /// Writes that make others forget: where it can be on the connection on which
-    /// this process hears of them as well. A message then comes in one packet
-    /// with the reply to its cause.
+    /// Invalidating writes: if possible on the connection that also receives
+    /// invalidations, because the message then arrives in one packet with the
+    /// reply.
     Writes,
     /// Leases, fills, and calls of operators: spread over all connections.
     Others,
@@ -76,7 +77,8 @@ pub(crate) enum Failure {
 /// A store of values shared between processes: one server, or a part of memory.
 pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// Runs `ops` as one pipeline on one connection, within the deadline of one
-    /// cache operation. If the future is dropped, any of them may still be executed.
+    /// cache operation. If the future is dropped, any of them may still be
+    /// executed.
     fn send(&self, traffic: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
 
     /// Returns true if there is a connection to the server.

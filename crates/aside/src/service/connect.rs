@@ -1,4 +1,5 @@
-//! Builds the tiers of a service, and starts the tasks that keep its connections.
+//! Construction of a service's tiers and of the tasks that keep its
+//! connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +21,21 @@ use crate::trust::generations::Stripes;
 use crate::trust::link::Link;
 use crate::trust::shard_trust::ShardTrust;
 
-/// The capacity of `memory://`.
+/// The capacity of `memory://`, in bytes.
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
-/// The most connections that carry commands.
+/// The maximum number of connections for commands.
 const MAX_LANES: usize = 4;
 
-/// The bound on in-process staleness that the link is measured by if the
-/// in-process tier is switched off.
+/// The staleness bound of the link if the local tier is disabled.
 const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
 
-/// The tiers of a service, connected or about to be.
+/// The tiers of a service, connected or connecting.
 pub(super) struct Connected {
     pub(super) tiers: Arc<Tiers>,
-    /// What is put off until Redis takes it.
+    /// The receiving end of the backlog.
     pub(super) queue: Arc<Mutex<Queue>>,
-    /// Ends the hearing of messages when it is dropped.
+    /// Ends the subscription to messages when dropped.
     pub(super) subscription: Option<Subscription>,
 }
 
@@ -52,12 +52,12 @@ impl Connected {
     }
 }
 
-/// Nothing is cached.
+/// Returns tiers that cache nothing.
 pub(super) fn without_tier(config: &CacheConfig) -> Connected {
     Connected::new(config, None, unproved(config))
 }
 
-/// Shares values within this process.
+/// Returns tiers that share values within this process.
 pub(super) fn to_memory(config: &CacheConfig, name: Option<&str>) -> Connected {
     let memory = match name {
         Some(name) => MemoryTier::named(name, MEMORY_LIMIT_BYTES),
@@ -77,14 +77,14 @@ pub(super) fn to_memory(config: &CacheConfig, name: Option<&str>) -> Connected {
     }
 }
 
-/// Shares values through Redis, and begins to connect.
+/// Returns tiers that share values through Redis, and begins to connect.
 pub(super) fn to_redis(
     config: &CacheConfig,
     target: Target,
     provider: Option<Provider>,
 ) -> Connected {
     let link = unproved(config);
-    // One connection of the permitted number is the watcher's.
+    // One of the permitted connections is the watcher's.
     let count = config.redis_max_connections.saturating_sub(1);
     let redis = RedisTier::new(
         count.min(MAX_LANES),
@@ -126,8 +126,8 @@ fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) ->
     }
 }
 
-/// Starts the tasks that keep the connections of a shard open, the watcher's among
-/// them.
+/// Starts the tasks that keep a shard's connections open, including the
+/// watcher's.
 fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint: &Endpoint) {
     let silence = tiers.config.redis_socket_timeout;
     for lane in redis.lanes() {

@@ -1,4 +1,4 @@
-//! Generations that messages raise until their counter comes round.
+//! Tests of messages that increment generations until the counter wraps around.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ async fn service() -> CacheService {
     CacheService::connect(config).await
 }
 
-/// A generation comes again after four thousand million messages that may mean
-/// anything, so the counter is set to just before its turns.
+/// A generation repeats after four thousand million messages that concern any
+/// key, so the test sets the counter to just before its turning points.
 #[tokio::test]
-async fn a_generation_that_comes_round_brings_nothing_back() {
+async fn a_wrapped_generation_revives_nothing() {
     let service = service().await;
     let tiers = service.tiers();
     let kind = tiers.register::<Hero>(None);
-    let store = kind.in_process.as_ref().expect("a tier in process");
+    let store = kind.in_process.as_ref().expect("a local tier");
     let entry = Entry {
         found: Found::Row(Some(std::sync::Arc::new(Hero(1)))),
         stamp: tiers.stripes.stamp(1),
@@ -50,7 +50,7 @@ async fn a_generation_that_comes_round_brings_nothing_back() {
 }
 
 #[tokio::test]
-async fn a_message_raises_a_generation_once_however_many_lines_it_has() {
+async fn a_message_of_many_lines_raises_a_generation_once() {
     let service = service().await;
     let tiers = service.tiers();
     let half = || tiers.shards()[0].link.trust().half();

@@ -1,7 +1,7 @@
-//! Keys as such: of no registered kind, or of one.
+//! Raw keys, of any kind or none.
 //!
-//! What a registered kind keeps in Redis is the library's to write. Here it
-//! can be read, and be made to be forgotten by every copy; it cannot be set.
+//! Only the library writes the keys of registered kinds. Here they can be read
+//! and invalidated, but not set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,19 +14,19 @@ use crate::protocol::value::{HEADER_BYTES, Header};
 use crate::protocol::{Failure, Lives, Op, Reply, Token, Traffic};
 use crate::service::report::Invalidated;
 
-/// How long a key will live.
+/// The time to live of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ttl {
-    /// There is no such key, or Redis is away.
+    /// The key does not exist, or Redis is unavailable.
     Absent,
-    /// It does not expire.
+    /// The key does not expire.
     Unlimited,
-    /// It expires after this time.
+    /// The key expires after this time.
     Left(Duration),
 }
 
 impl Ttl {
-    /// The time left, if the key exists and expires.
+    /// Returns the remaining time, if the key exists and expires.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
         match self {
@@ -37,7 +37,8 @@ impl Ttl {
 }
 
 impl CacheService {
-    /// What a key holds: the payload of a value, or the bytes somebody set.
+    /// Reads a key: the payload of a value, or the bytes passed to
+    /// [`set`](Self::set).
     pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
         let Reply::Value(Some(mut bytes)) = self.ask(Op::Get { key: Key::new(key) }).await? else {
             return None;
@@ -49,11 +50,11 @@ impl CacheService {
         Some(bytes.split_off(HEADER_BYTES).into())
     }
 
-    /// Sets a key of no registered kind; `None` is the default TTL. Answers
-    /// whether Redis has it.
+    /// Sets a key of an unregistered kind; `None` means the default TTL.
+    /// Returns true if Redis stored it.
     ///
-    /// On a key of a registered kind it is refused and counted: such a value
-    /// could not be kept in step with the database.
+    /// For a key of a registered kind it fails and counts an error, because
+    /// such a value could not be kept consistent with the database.
     pub async fn set(&self, key: &str, value: impl Into<Vec<u8>>, ttl: Option<Duration>) -> bool {
         if self.tiers().kind_of(key).is_some() {
             self.tiers().statistics.error("set_on_registered_kind");
@@ -70,8 +71,8 @@ impl CacheService {
         .is_some()
     }
 
-    /// Removes a key; of a registered kind, makes every copy forget it.
-    /// Answers whether there was such a key.
+    /// Removes a key; if it is of a registered kind, invalidates every copy.
+    /// Returns true if the key existed.
     pub async fn delete(&self, key: &str) -> bool {
         let key = Key::new(key);
         if self.tiers().kind_of(key.as_str()).is_none() {
@@ -81,9 +82,9 @@ impl CacheService {
         self.forget_key(&key, Reason::Request).await.keys == 1 && existed
     }
 
-    /// Removes every key that matches a glob pattern, as `SCAN` has it, page
-    /// by page; of registered kinds, makes every copy forget. Answers how
-    /// many.
+    /// Removes every key that matches a glob pattern, in the syntax of `SCAN`,
+    /// page by page; keys of registered kinds are invalidated in every tier.
+    /// Returns their number.
     pub async fn delete_pattern(&self, pattern: &str) -> u64 {
         let tiers = self.tiers();
         if tiers.closed(&Key::new(pattern)).is_some() {
@@ -111,8 +112,8 @@ impl CacheService {
             }
         });
         let forgotten = forgotten.await.unwrap_or(0);
-        // The scan finds no key whose value has left Redis, but a process may
-        // still hold it.
+        // The scan misses keys whose value is gone from Redis but may still be
+        // cached locally.
         let begins = &pattern[..pattern.find(['*', '?', '[', '\\']).unwrap_or(pattern.len())];
         let is_of_kind = |kind| {
             let prefix = tiers.prefix(kind);
@@ -130,12 +131,12 @@ impl CacheService {
         forgotten
     }
 
-    /// Whether a key exists, in whatever state.
+    /// Returns true if a key exists, in any state.
     pub async fn exists(&self, key: &str) -> bool {
         self.ask(Op::Exists { key: Key::new(key) }).await == Some(Reply::Existed(true))
     }
 
-    /// How long a key will live.
+    /// Returns the time to live of a key.
     pub async fn ttl(&self, key: &str) -> Ttl {
         match self.ask(Op::Ttl { key: Key::new(key) }).await {
             Some(Reply::Lives(Lives::Forever)) => Ttl::Unlimited,
@@ -144,8 +145,8 @@ impl CacheService {
         }
     }
 
-    /// Makes every copy of every registered kind forget; answers how many
-    /// keys Redis forgot.
+    /// Invalidates every registered kind. Returns how many keys were removed
+    /// from Redis.
     pub async fn flush(&self) -> u64 {
         let mut forgotten = 0;
         for kind in self.tiers().kinds().into_keys() {
@@ -154,17 +155,17 @@ impl CacheService {
         forgotten
     }
 
-    /// Makes every copy of every kind forget, on every instance of this Redis and
-    /// namespace, also of kinds that are not cached here. To be called when the
+    /// Invalidates every copy of every kind, on every instance of this Redis
+    /// and namespace, including kinds not cached here. Call it after the
     /// database went back: after a restore, or a failover that lost commits.
     ///
-    /// Others notice within `CACHE_MAX_STALENESS_MS`. Where Redis does not take it,
-    /// [`pending`](Invalidated::pending) is true: the kinds that are cached here are
-    /// read from the database until Redis has forgotten them, and for all others
-    /// it is to be called again.
+    /// Other instances react within `CACHE_MAX_STALENESS_MS`. If Redis does not
+    /// acknowledge it, [`pending`](Invalidated::pending) is true: kinds cached
+    /// here are read from the database until Redis has invalidated them. For
+    /// all other kinds it must be called again.
     ///
     /// # Cancellation
-    /// Dropped, it may have been done or not; call it again.
+    /// If dropped, it may or may not have taken effect; call it again.
     pub async fn database_went_back(&self) -> Invalidated {
         let tiers = self.tiers();
         if !tiers.is_enabled() {
@@ -172,8 +173,8 @@ impl CacheService {
         }
         let told = match tiers.is_remote() {
             true => tiers.is_usable() && tiers.begin_era().await.is_ok(),
-            // Nobody would hear of an era within this process, and its tier forgets
-            // what it is asked to at once.
+            // An era matters only between processes, and the tier inside this
+            // one invalidates at once.
             false => false,
         };
         let mut pending = false;
@@ -182,14 +183,17 @@ impl CacheService {
                 pending |= tiers.forget_kind(kind).await.is_none();
             }
         }
-        tracing::warn!(pending, "the database went back: everything is forgotten");
+        tracing::warn!(
+            pending,
+            "the database went back: all cached copies are invalidated"
+        );
         Invalidated {
             keys: 0,
             pending: pending || tiers.is_remote() && !told,
         }
     }
 
-    /// Makes every copy of a key forget, now or when Redis is back.
+    /// Invalidates a key, now or once Redis is available.
     pub(crate) async fn forget_key(&self, key: &Key, reason: Reason) -> Invalidated {
         let tiers = self.tiers();
         if !tiers.is_enabled() {
@@ -215,7 +219,7 @@ impl CacheService {
         }
     }
 
-    /// Makes every copy of a kind forget, now or when Redis is back.
+    /// Invalidates a kind, now or once Redis is available.
     pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
         let freed = self.tiers().forget_kind(kind).await;
         let count = match &freed {
@@ -230,7 +234,7 @@ impl CacheService {
         }
     }
 
-    /// Counts what was made to be forgotten without a write.
+    /// Counts invalidations that are not caused by a write.
     fn count(&self, kind: Option<&str>, reason: Reason, keys: u64) {
         let kinds = self.tiers().kinds();
         if let Some(kind) = kind.and_then(|kind| kinds.get(kind)) {
@@ -239,11 +243,11 @@ impl CacheService {
     }
 }
 
-/// How many keys a sweep has freed when it is over, or in the time that one
-/// operation may take: the kind is forgotten already.
+/// Returns the number of keys that a sweep has removed, when it ends or the
+/// timeout expires; the kind is already invalidated.
 async fn swept(freed: &Arc<AtomicU64>, patience: Duration) -> u64 {
     let over = async {
-        // The sweep drops its half of the count when it is over.
+        // The sweep drops its reference to the count when it ends.
         while 1 < Arc::strong_count(freed) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -261,10 +265,10 @@ mod tests {
     use crate::entity::example::Hero;
     use aside_redis::Secret;
 
-    /// So many keys are held that their kind is held instead: a key that was
-    /// not held once more must not be let go once more.
+    /// Above the limit of unreleased keys their kind is tracked instead: a key
+    /// that was not added again must not be removed again.
     #[tokio::test]
-    async fn a_key_stays_held_for_its_write_when_another_one_only_holds_its_kind() {
+    async fn a_key_stays_unreleased_beside_a_write_of_its_kind() {
         let service = CacheService::connect(CacheConfig {
             redis_url: Secret::new("memory://"),
             ..CacheConfig::default()

@@ -1,8 +1,8 @@
-//! The names under which all that is counted is published.
+//! Metrics: the names under which counters are published.
 //!
-//! Nothing is registered anywhere by itself: a service hands the collector to
-//! the registry it already has. What is counted on hot paths is read at the
-//! scrape, so counting stays cheap.
+//! Nothing is registered automatically: a service passes the collector to its
+//! own registry. Counters on hot paths are read only at a scrape, so counting
+//! stays cheap.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,11 +30,11 @@ struct ServiceCollector {
 }
 
 impl CacheService {
-    /// Adds the metrics of this service to a registry of yours.
+    /// Adds the metrics of this service to a registry.
     ///
-    /// They are called `aside_...`; `docs/operations.md` lists them with
-    /// their labels. In-process hits are counted and not timed:
-    /// `aside_read_seconds` has no `l1_hit`.
+    /// They are named `aside_...`; `docs/operations.md` lists them with their
+    /// labels. Local hits are counted but not timed: `aside_read_seconds` has
+    /// no `l1_hit`.
     pub fn register_metrics(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(ServiceCollector {
             tiers: Arc::downgrade(self.tiers()),
@@ -54,7 +54,7 @@ impl Collector for ServiceCollector {
     }
 }
 
-/// What is counted per kind.
+/// Encodes the metrics per kind.
 fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let kinds = tiers.kinds();
     reads(page, &kinds)?;
@@ -90,7 +90,7 @@ fn reads(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
             read_seconds.push((labels, &statistics.read_seconds[outcome as usize]));
         }
     }
-    page.counters("aside_reads", "Reads by how they were answered", reads)?;
+    page.counters("aside_reads", "Reads by outcome", reads)?;
     page.histograms(
         "aside_read_seconds",
         "Time of reads below this process",
@@ -111,11 +111,7 @@ fn invalidations(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
             invalidations.push((labels, kind.statistics().invalidations(reason)));
         }
     }
-    page.counters(
-        "aside_invalidations",
-        "Keys made to be forgotten",
-        invalidations,
-    )
+    page.counters("aside_invalidations", "Keys invalidated", invalidations)
 }
 
 fn in_process(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
@@ -127,13 +123,9 @@ fn in_process(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
         bytes.push((labels.clone(), weight));
         evictions.push((labels, evicted));
     }
-    page.gauges("aside_l1_entries", "Answers held in process", entries)?;
-    page.gauges("aside_l1_bytes", "Weight of answers held in process", bytes)?;
-    page.counters(
-        "aside_l1_evictions",
-        "Answers pushed out of process",
-        evictions,
-    )
+    page.gauges("aside_l1_entries", "Local entries, valid or not", entries)?;
+    page.gauges("aside_l1_bytes", "Size of local entries", bytes)?;
+    page.counters("aside_l1_evictions", "Local entries evicted", evictions)
 }
 
 fn audits(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
@@ -155,17 +147,17 @@ fn audits(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     )?;
     page.counters(
         "aside_audit_dropped",
-        "Hits drawn for the audit and not compared, for want of room",
+        "Hits drawn for the audit but not compared, because of its limits",
         dropped,
     )?;
     page.counters(
         "aside_audit_mismatches",
-        "Values still served so long after the database had answered otherwise",
+        "Old values still served that long after the database returned another one",
         mismatches,
     )
 }
 
-/// What is counted per service.
+/// Encodes the metrics per service.
 fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let statistics = &tiers.statistics;
     let rejected = statistics.fill_rejected.load(Relaxed);
@@ -174,17 +166,17 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let lost = statistics.release_lost.load(Relaxed);
     page.gauges(
         "aside_journal_rows",
-        "Rows that the journal held when it was last read",
+        "Rows in the journal at the last poll",
         vec![(Vec::new(), statistics.journal_rows.load(Relaxed))],
     )?;
     page.counter(
         "aside_fill_rejected",
-        "Fills that a write had voided",
+        "Fills rejected because of a write",
         rejected,
     )?;
     page.counter(
         "aside_lease_waits",
-        "Looks at the lease of another reader",
+        "Waits for the lease of another reader",
         waits,
     )?;
     page.counter(
@@ -198,12 +190,12 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         lost,
     )?;
     let unsynced = tiers.unsynced_total().as_secs_f64();
-    let help = "Time in which nothing proved that every message was heard";
+    let help = "Time without proof that every message was received";
     page.encode("aside_unsynced_seconds", help, &ConstCounter::new(unsynced))?;
     let lag = vec![(Vec::new(), &statistics.invalidation_lag)];
     page.histograms(
         "aside_invalidation_lag_seconds",
-        "Time from sending to hearing",
+        "Time from sending a message to receiving it",
         lag,
     )?;
     let errors = statistics.errors();
@@ -211,10 +203,14 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         .iter()
         .map(|(kind, count)| (vec![("kind", *kind)], *count))
         .collect();
-    page.counters("aside_errors", "Errors that no caller saw", errors)
+    page.counters(
+        "aside_errors",
+        "Errors that were not returned to callers",
+        errors,
+    )
 }
 
-/// What is known of the server.
+/// Encodes the metrics of the server.
 fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let server = tiers.server_info();
     let up = tiers.is_usable();
@@ -247,17 +243,13 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         used,
     )?;
     let evicted = server.evicted_keys;
-    page.counter(
-        "aside_redis_evicted_keys",
-        "Keys that Redis threw out",
-        evicted,
-    )
+    page.counter("aside_redis_evicted_keys", "Keys evicted by Redis", evicted)
 }
 
 /// A series: its labels, and its value.
 type Series<V> = (Vec<(&'static str, &'static str)>, V);
 
-/// What one scrape is written to.
+/// The output of one scrape.
 struct Page<'a> {
     encoder: DescriptorEncoder<'a>,
 }

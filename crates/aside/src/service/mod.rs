@@ -1,4 +1,5 @@
-//! The tiers and the connection, shared by every cached repository.
+//! The cache service: the tiers and connections shared by every cached
+//! repository.
 
 pub(crate) mod metrics;
 pub(crate) mod report;
@@ -33,12 +34,11 @@ use crate::tiers::Tiers;
 use crate::tiers::listeners::Listener;
 use crate::write::Write;
 
-/// The tiers and the connection. Clones share them.
+/// The cache service: the tiers and connections. Clones share them.
 ///
-/// None of its operations fails: a Redis that is away makes them answer that
-/// there is nothing. None takes longer than `CACHE_OPERATION_TIMEOUT_MS`,
-/// apart from those that go through all keys, which take that long for each
-/// page of 500; and none uses `KEYS` or `FLUSHDB`.
+/// No operation fails: without Redis, reads return nothing. Every call is
+/// bounded by `CACHE_OPERATION_TIMEOUT_MS`; calls that scan keys, once per page
+/// of 500. None uses `KEYS` or `FLUSHDB`.
 ///
 /// Dropping the last clone, of the service and of the repositories around it,
 /// ends its tasks and connections.
@@ -47,13 +47,13 @@ pub struct CacheService(Arc<Service>);
 
 struct Service {
     tiers: Arc<Tiers>,
-    /// The keys of each kind, as they were last counted, and when.
+    /// The last count of keys per kind, and its time.
     counted: Mutex<Option<(Instant, KeyCounts)>>,
-    /// Ends the hearing of messages with the service.
+    /// Ends the subscription to messages with the service.
     _subscription: Option<Subscription>,
 }
 
-/// A service that may have gone meanwhile.
+/// A weak reference to a service.
 #[derive(Clone)]
 pub(crate) struct WeakService(Weak<Service>);
 
@@ -79,24 +79,24 @@ impl Service {
 }
 
 impl CacheService {
-    /// Connects, and begins to hear what others forget.
+    /// Connects to Redis and subscribes to invalidations.
     ///
-    /// Redis away gives a service all the same: it answers from the database
-    /// and connects in the background. This returns when the service is in
-    /// step with Redis, and at the latest after `CACHE_OPERATION_TIMEOUT_MS`.
-    /// Settings that cannot work, which [`CacheConfig::validate`] refuses,
-    /// are logged, and nothing is cached.
+    /// If Redis is unavailable, the service starts all the same: reads go to
+    /// the database, and it connects in the background. Returns as soon as
+    /// Redis is trusted, and after `CACHE_OPERATION_TIMEOUT_MS` at the latest.
+    /// Invalid settings, which [`CacheConfig::validate`] refuses, are logged,
+    /// and nothing is cached.
     pub async fn connect(config: CacheConfig) -> Self {
         Self::connect_as(config, None).await
     }
 
-    /// The same with credentials that do not last, such as the tokens of a
-    /// cloud: `provider` is asked at each connection. What it gives takes the
-    /// place of any user and password in `config`.
+    /// Connects with credentials that expire, such as a cloud's tokens:
+    /// `provider` is called for each connection. Its credentials replace any
+    /// user and password in `config`.
     ///
-    /// Connections that are open stay as they are. Where the server closes one
-    /// because its token has expired, the next one authenticates anew; as long
-    /// as that takes, a fraction of a second, reads come from the database.
+    /// Open connections are not affected. If the server closes one because its
+    /// token has expired, the next one authenticates anew. Until then, for a
+    /// fraction of a second, reads come from the database.
     pub async fn connect_with(config: CacheConfig, provider: impl CredentialsProvider) -> Self {
         Self::connect_as(config, Some(Provider::new(provider))).await
     }
@@ -110,15 +110,15 @@ impl CacheService {
         service
     }
 
-    /// Reads a journal from now on, every `CACHE_JOURNAL_POLL_MS`, and makes
-    /// every copy forget what others wrote there because they did not reach
-    /// Redis. To be called once, before the service is used: Redis is trusted
-    /// again only when the journal has been worked off after every suspicion.
+    /// Polls a journal from now on, every `CACHE_JOURNAL_POLL_MS`, and
+    /// invalidates the keys that instances without a connection to Redis
+    /// recorded there. Call it once, before the service is used: after every
+    /// suspicion, Redis is trusted only once the journal has been drained.
     ///
-    /// This returns when it has been for the first time, and at the latest
-    /// after `CACHE_OPERATION_TIMEOUT_MS`. A service that is switched off reads
-    /// no journal, and writes there for others. `memory://` does neither: such
-    /// a process needs the database to itself.
+    /// Returns after the first drain, and after `CACHE_OPERATION_TIMEOUT_MS` at
+    /// the latest. A disabled service does not poll the journal, but still
+    /// records keys for others. `memory://` does neither, so such a process
+    /// must be the only one on its database.
     pub async fn drain(&self, journal: impl Journal) {
         let tiers = self.tiers();
         if !tiers.is_enabled() || !tiers.is_remote() {
@@ -157,31 +157,32 @@ impl CacheService {
         &self.0.counted
     }
 
-    /// The settings it was made with.
+    /// Returns the service's settings.
     #[must_use]
     pub fn config(&self) -> &CacheConfig {
         &self.tiers().config
     }
 
-    /// Registers a kind that this process writes and does not read, as a job
-    /// does: its writes then invalidate what the strategy's `dependents` name.
-    /// [`CachedRepository::with_strategy`](crate::CachedRepository::with_strategy)
-    /// does the same for a kind that is read here as well.
+    /// Registers a kind that this process writes but does not read, such as a
+    /// job's. Its writes then also invalidate the `dependents` of the strategy.
+    /// For a kind that is read here, use
+    /// [`CachedRepository::with_strategy`](crate::CachedRepository::with_strategy).
     ///
     /// # Panics
-    /// If another type is registered under the same kind, or the kind's name
-    /// is not of `[a-z0-9_-]+`.
+    /// If another type is registered as the same kind, or the name of the kind
+    /// does not match `[a-z0-9_-]+`.
     pub fn register<E: Entity>(&self, strategy: impl CacheStrategy<E>) {
         self.tiers().register::<E>(Some(Arc::new(strategy)));
     }
 
-    /// A write whose transaction is the caller's own; see [`Write`].
+    /// Creates a write for the caller's own transaction; see [`Write`].
     #[must_use]
     pub fn write(&self) -> Write {
         Write::of_caller(Arc::clone(self.tiers()))
     }
 
-    /// How the cache is: Redis is asked, within the deadline of one operation.
+    /// Checks Redis, within the timeout of one operation, and returns the state
+    /// of the cache.
     pub async fn health_check(&self) -> Health {
         let tiers = self.tiers();
         let begun = Instant::now();
@@ -206,20 +207,20 @@ impl CacheService {
         }
     }
 
-    /// What was counted since this process began.
+    /// Returns the counters since this process began.
     #[must_use]
     pub fn stats(&self) -> ServiceStats {
         ServiceStats::of(self.tiers())
     }
 
-    /// Whether values may come from Redis now.
+    /// Returns true if Redis is trusted now.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.tiers().is_usable()
     }
 
-    /// What is known of one key, as it stands in Redis. Of a key that belongs to
-    /// no kind that is cached here, nor to the library, Redis is not asked.
+    /// Explains the state of one key in Redis. A key that belongs neither to a
+    /// kind cached here nor to the library is not read.
     pub async fn explain(&self, key: &str) -> Explained {
         let tiers = self.tiers();
         let kind = tiers.kind_of(key);
@@ -231,7 +232,7 @@ impl CacheService {
         let get = Op::Get { key: named.clone() };
         let state = match self.ask(get).await {
             Some(Reply::Value(bytes)) => Some(State::of(&named, bytes.as_deref())),
-            // No value that would be served.
+            // Too large, so never served.
             Some(Reply::Cut(_)) => Some(State::Foreign),
             _ => None,
         };
@@ -245,13 +246,12 @@ impl CacheService {
         }
     }
 
-    /// Sends what is still owed to Redis, within the deadline of one
-    /// operation, and ends its connections. Afterwards every read goes to the
-    /// database.
+    /// Sends pending operations to Redis, within the timeout of one operation,
+    /// and closes the connections. Afterwards every read goes to the database.
     ///
-    /// A write that ended ambiguously is not waited for: its quarantine ends
-    /// by itself. Close last: a write made afterwards is told to nobody, and
-    /// other instances serve what they hold until its TTL.
+    /// Writes that ended ambiguously are not waited for, because their
+    /// quarantines expire. Close last: later writes send no invalidations, and
+    /// other instances serve their copies until the TTL ends.
     pub async fn close(&self) {
         let tiers = self.tiers();
         self.0.end_audit();
@@ -264,8 +264,8 @@ impl CacheService {
         tiers.teller.close();
     }
 
-    /// Listens to what is made to be forgotten from now on, here or on any
-    /// other instance. A write is heard once for each key it touches.
+    /// Subscribes to invalidations by any instance, this one included. A write
+    /// appears once for each of its keys.
     #[must_use]
     pub fn listen(&self) -> Listener {
         self.tiers().teller.listener()

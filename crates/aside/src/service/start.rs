@@ -1,4 +1,4 @@
-//! How a service begins: with Redis, with `memory://`, or without either.
+//! Start of a service: with Redis, with `memory://`, or without either.
 
 use std::sync::Arc;
 
@@ -40,18 +40,18 @@ impl CacheService {
     }
 }
 
-/// Returns the address to cache at, or `None` if nothing is cached.
+/// Returns the address of the shared tier, or `None` if nothing is cached.
 fn target(config: &CacheConfig) -> Option<Target> {
     match config.validate().and_then(|()| config.target()) {
         _ if !config.redis_enabled => {
             tracing::warn!(
-                "caching is off here: instances that cache do not hear of writes made by \
-                 this one, and serve what they hold until its TTL"
+                "caching is disabled: other instances receive no invalidations for writes of \
+                 this one, and serve their copies until the TTL ends"
             );
             None
         }
         Err(problems) => {
-            tracing::error!(%problems, "nothing is cached: the settings cannot work");
+            tracing::error!(%problems, "nothing is cached: the settings are invalid");
             None
         }
         Ok(target) => Some(target),

@@ -1,4 +1,4 @@
-//! What the circuit breakers of the shards decide.
+//! Decisions of the shards' circuit breakers.
 
 use tokio::time::Instant;
 
@@ -9,16 +9,16 @@ use crate::tiers::shard::Shard;
 use crate::trust::breaker::Probing;
 
 impl Tiers {
-    /// Returns true if a read that may be answered by Redis should ask it, and
-    /// false to let a slow server recover. To be asked once per read, and only
-    /// where nothing else closes the key.
+    /// Returns true if a read may use Redis, false if it should bypass Redis to
+    /// let it recover. Call it once per read, and only if nothing else closes
+    /// the key.
     pub(crate) fn admits_read(&self) -> bool {
         self.shard.breaker.admits()
     }
 
-    /// Returns true if a PONG that has just come from a shard may end suspicions: a
-    /// server that refused something, or for which the breaker is open, has to take
-    /// a write and a read before. `refused` is true if a refusal raised one of the
+    /// Returns true if a PONG of a shard may end suspicions. A server that
+    /// refused an operation, or whose breaker is open, must first accept a
+    /// write and a read. `refused` is true if a refusal caused one of the
     /// suspicions.
     pub(crate) async fn believes_pong(&self, shard: &Shard, refused: bool) -> bool {
         match shard.breaker.probing() {
@@ -27,16 +27,17 @@ impl Tiers {
             Probing::Due => {
                 let begun = Instant::now();
                 let succeeded = self.is_writable(shard).await;
-                // Before the PONG counts: the first reads find the ramp.
+                // Before the PONG counts, so that the first reads find the
+                // ramp.
                 shard.breaker.probed(succeeded, begun.elapsed());
                 shard.breaker.probing() == Probing::NotNeeded
             }
         }
     }
 
-    /// Returns true if a shard takes a script that writes, and a read. Tries both
-    /// on two keys that nothing else uses, since a server in cluster mode accepts a
-    /// call on one key, and refuses the rest.
+    /// Probes a shard with a writing script and a read. Both use two unused
+    /// keys, because a server in cluster mode accepts operations on one key and
+    /// refuses others.
     async fn is_writable(&self, shard: &Shard) -> bool {
         let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
         let keys = vec![key("probe"), key("probe:2")];
@@ -48,7 +49,7 @@ impl Tiers {
             })
             .collect();
         ops.push(Op::GetMany { keys });
-        // Uncounted: it is asked at every PING for as long as Redis refuses.
+        // Not counted, because it runs with every PING while Redis refuses.
         let replies = shard.send_uncounted(Traffic::Writes, ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))
     }

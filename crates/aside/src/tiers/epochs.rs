@@ -1,15 +1,15 @@
-//! Epochs of kinds, and eras: what makes many copies worthless at once.
+//! Epochs and eras: invalidation of many copies at once.
 
 use super::Tiers;
 use crate::protocol::{Begin, Bump, Era, Op, Reply, Traffic, Unanswered, message};
 
 impl Tiers {
-    /// Raises the epoch of a kind, which makes every copy of it worthless at
-    /// once; or sees to it that the kind has one. The epoch it has then.
+    /// Raises the epoch of a kind, which invalidates all of it at once, or
+    /// ensures that the kind has one. Returns the epoch.
     ///
     /// # Errors
-    /// Redis did not acknowledge it, or gave one that it cannot have given;
-    /// repeating it does no harm.
+    /// Redis did not acknowledge it, or returned an implausible epoch; it may
+    /// be repeated.
     pub(crate) async fn bump(&self, kind: &str, how: Bump) -> Result<u64, Unanswered> {
         let op = self.bump_op(kind, how);
         match self.ask_one(Traffic::Writes, op).await? {
@@ -18,9 +18,10 @@ impl Tiers {
         }
     }
 
-    /// Raises the epoch of a kind, whether it is cached here or not. One that is
-    /// not and has no epoch gets none: whoever has something of it gives it one
-    /// that is greater than any before. The epoch it has then; zero for none.
+    /// Raises the epoch of a kind, whether it is cached here or not. A kind
+    /// that is not cached here and has no epoch gets none, because an instance
+    /// that caches it will create a greater one. Returns the epoch; zero for
+    /// none.
     ///
     /// # Errors
     /// As of [`bump`](Self::bump).
@@ -43,10 +44,10 @@ impl Tiers {
         }
     }
 
-    /// Begins another era, in which nothing is served that was filled before.
+    /// Begins another era, which invalidates all earlier values.
     ///
     /// # Errors
-    /// Redis did not acknowledge it; repeating it does no harm.
+    /// Redis did not acknowledge it; it may be repeated.
     pub(crate) async fn begin_era(&self) -> Result<(), Unanswered> {
         let op = Op::History {
             key: message::epochs_key(self.namespace()),
@@ -60,13 +61,13 @@ impl Tiers {
         Ok(())
     }
 
-    /// Learns which era it is.
+    /// Records the era of the server.
     pub(crate) fn learn_era(&self, era: Era) {
         let shards = self.shards().iter();
-        // Each of them, and not up to the first that did not know.
+        // For every shard, not only up to the first with a new era.
         if shards.filter(|shard| shard.link.learn_era(era.0)).count() > 0 {
-            // Gone before an epoch is lowered: nothing that it made worthless may be
-            // looked at afterwards.
+            // Removed before an epoch is lowered, because entries that it
+            // invalidated must not become valid again.
             self.shares.empty();
             self.epochs.forget_implausible();
         }

@@ -1,17 +1,18 @@
-//! Messages from other instances, applied in the order in which Redis sends them.
+//! Messages from other instances, applied in the order in which Redis sends
+//! them.
 
 use super::Tiers;
 use crate::insight::audit::Event;
 use crate::protocol::message::{self, Message};
 use crate::tiers::listeners::Heard;
 
-/// Lines of one message that are read. A script tells of fifty keys; what is much
-/// longer was sent by none.
+/// The maximum number of lines read per message. A script sends at most fifty,
+/// so a much longer message came from none.
 const MOST_LINES: usize = 1_000;
 
 impl Tiers {
-    /// Applies a message, whoever sent it. What is not understood of it makes
-    /// this process forget everything once, however many lines that are.
+    /// Applies a message of any sender. A part that cannot be parsed
+    /// invalidates the whole local tier, once for all such lines.
     pub(crate) fn hear(&self, text: &str) {
         let mut lines = text.split('\n');
         let mut anything = None;
@@ -28,7 +29,7 @@ impl Tiers {
         }
     }
 
-    /// Applies one line; what it says if that may mean any key.
+    /// Applies one line. Returns an event if the line may concern any key.
     fn hear_line(&self, text: &str) -> Option<Heard> {
         match Message::parse(text) {
             Some(message) => {
@@ -44,9 +45,10 @@ impl Tiers {
                     key: message.key.to_owned(),
                 });
             }
-            // In-process entries carry their epoch: an older one is dead.
+            // Local entries carry their epoch, so older ones become invalid.
             None if let Some((kind, epoch)) = message::epoch(text) => {
-                // The watcher reads the hash soon, and what time it is with it.
+                // The watcher will soon read the hash, together with the
+                // server's time.
                 if self.epochs.adopt(kind, epoch).is_err() {
                     self.statistics.error("implausible_epoch");
                 }
@@ -54,7 +56,8 @@ impl Tiers {
                     kind: self.kinds().keys().copied().find(|known| *known == kind),
                 });
             }
-            // Many keys, or words of a newer version: forget it all.
+            // Many keys, or a message of a newer version: invalidate
+            // everything.
             None => {
                 return Some(match message::prefix(text) {
                     Some(prefix) => Heard::Kind {

@@ -14,12 +14,12 @@ use crate::tiers::pending::Pending;
 const MAX_KEYS_PER_PIPELINE: usize = 500;
 
 impl Tiers {
-    /// The message that makes every instance forget `key`.
+    /// Returns the message that invalidates `key`.
     pub(crate) fn message(&self, key: &Key) -> String {
         message::forget(key, self.instance)
     }
 
-    /// Makes every copy of some keys forget; answers those that Redis did not
+    /// Invalidates keys in every tier. Returns those that Redis did not
     /// acknowledge.
     pub(crate) async fn invalidate(&self, keys: &[Key]) -> Vec<Key> {
         let mut left = Vec::new();
@@ -37,7 +37,8 @@ impl Tiers {
                 .zip(replies)
                 .filter(|(_, reply)| reply.is_err());
             left.extend(failed.map(|(key, _)| key.clone()));
-            // Farthest first: nothing is refilled from a tier that remembers.
+            // The farthest tier first, so that none is refilled from a tier
+            // with an old value.
             for key in batch {
                 self.stripes.forget(key.hash());
             }
@@ -45,11 +46,11 @@ impl Tiers {
         left
     }
 
-    /// Makes every process forget whatever it holds that begins with
-    /// `prefix`, the entries whose value has left Redis included.
+    /// Invalidates local entries with `prefix` in every process, including
+    /// entries whose value is gone from Redis.
     ///
     /// # Errors
-    /// Redis did not acknowledge that the others were told.
+    /// Redis did not acknowledge the message.
     pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
         self.stripes.forget_all();
         let message = message::forget_all(prefix, self.instance);
@@ -58,9 +59,8 @@ impl Tiers {
         Ok(())
     }
 
-    /// Makes every copy of a kind forget, now or as soon as Redis can be
-    /// reached; `None` for later. What it frees in Redis meanwhile is counted
-    /// in what it answers.
+    /// Invalidates a kind, now or as soon as Redis is reachable; `None` for
+    /// later. Returns a counter of the keys that are being removed from Redis.
     pub(crate) async fn forget_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
         let freed = Arc::new(AtomicU64::new(0));
         if !self.is_enabled() {
@@ -73,8 +73,8 @@ impl Tiers {
         })
     }
 
-    /// The same, and leaves what Redis holds to whoever forgets the kind next.
-    /// False for later.
+    /// Raises the epoch of a kind, and leaves removing its keys to the next
+    /// sweep. Returns false for later.
     pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
         let raised = self.is_usable() && self.raise(kind).await.is_ok();
         if !raised && self.is_enabled() {
@@ -83,7 +83,7 @@ impl Tiers {
         raised
     }
 
-    /// Passes Redis by for a kind until Redis has forgotten it.
+    /// Makes a kind bypass Redis until Redis has invalidated it.
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.held.hold_kind(&self.prefix(kind)) {
             self.stripes.forget_all();
@@ -94,11 +94,11 @@ impl Tiers {
         }
     }
 
-    /// Passes Redis by for this key until its release is acknowledged. Held
-    /// first and forgotten second: whoever sees the new generation sees the
-    /// key held. False if its kind is held instead, because there are too
-    /// many keys: Redis will then forget the kind, and nothing is owed to it
-    /// for the key.
+    /// Makes a key bypass Redis until its release is acknowledged. The key is
+    /// added before its generation is incremented, so a reader of the new
+    /// generation sees the key as unreleased. Returns false if there are too
+    /// many keys: then the kind is added instead, Redis will invalidate the
+    /// kind, and the key needs no release.
     pub(crate) fn hold(&self, key: &Key) -> bool {
         if !self.is_enabled() {
             return false;
@@ -114,10 +114,11 @@ impl Tiers {
         true
     }
 
-    /// Holds a key, and releases it as soon as Redis takes that, but not
-    /// before `due`.
+    /// Makes a key bypass Redis, and releases it as soon as Redis acknowledges
+    /// that, but not before `due`.
     pub(crate) fn hold_until_released(&self, key: Key, writer: Token, due: Option<Instant>) {
-        // Not held by itself, it must not end what another write holds.
+        // If only its kind was added, releasing the key must not end another
+        // write's entry.
         let held = self.hold(&key);
         self.later(Pending::Release {
             key,

@@ -1,4 +1,4 @@
-//! The tiers together: what every read and every write of one service shares.
+//! The tiers: state shared by all reads and writes of one service.
 
 pub(crate) mod listeners;
 pub(crate) mod origin_guard;
@@ -41,10 +41,10 @@ use crate::trust::epochs::Epochs;
 use crate::trust::generations::Stripes;
 use crate::trust::unreleased::Held;
 
-/// What every read and every write of one service shares.
+/// State shared by all reads and writes of one service.
 pub(crate) struct Tiers {
     pub(crate) config: CacheConfig,
-    /// Names this service among all that share a Redis.
+    /// Identifies this service among all that share a Redis.
     pub(crate) instance: u64,
     shard: Arc<Shard>,
     pub(crate) stripes: Arc<Stripes>,
@@ -55,11 +55,11 @@ pub(crate) struct Tiers {
     pub(crate) teller: Teller,
     pub(crate) statistics: Arc<ServiceStatistics>,
     pub(crate) tasks: Arc<Tasks>,
-    /// `None` where nothing is audited.
+    /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
     shares: Shares,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
-    /// Kinds written here of which no strategy is known; each is logged once.
+    /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
     pub(crate) origin: OriginGuard,
     sweeps: sweeps::Sweeps,
@@ -99,8 +99,8 @@ impl Tiers {
         &self.config.namespace
     }
 
-    /// Throws away what is held in process when the generation of a shard has gone
-    /// through half of its bits. Called far more often than it can.
+    /// Removes all local entries when a shard's generation has used up half of
+    /// its range. Called far more often than that happens.
     pub(crate) fn end_round(&self) {
         for shard in self.shards() {
             if shard.ends_half_a_round() {
@@ -109,13 +109,14 @@ impl Tiers {
         }
     }
 
-    /// Whether this process keeps entries of its own.
+    /// Returns true if this process keeps local entries.
     pub(crate) fn has_in_process(&self) -> bool {
         !self.config.max_staleness.is_zero() && self.is_enabled()
     }
 
-    /// Why a key may not be read from Redis now, if so. Asked after the stamp
-    /// was taken: whoever has the new generation must see the key held.
+    /// Returns the reason why a key must not be read from Redis now, if any.
+    /// Call it after taking the stamp, because a reader of the new generation
+    /// must see the key as unreleased.
     pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
         if !self.is_enabled() {
             Some(Bypass::Disabled)
@@ -128,21 +129,21 @@ impl Tiers {
         }
     }
 
-    /// The beginning of every key of a kind.
+    /// Returns the prefix of every key of a kind.
     pub(crate) fn prefix(&self, kind: &str) -> String {
         let separator = if self.namespace().is_empty() { "" } else { ":" };
         format!("{}{separator}{kind}:", self.namespace())
     }
 
-    /// Notes what happened to a key, for whoever finds it wrong.
+    /// Records an event of a key for the audit.
     pub(crate) fn note(&self, key: &Key, event: Event) {
         if let Some(audit) = &self.audit {
             audit.note(key.hash(), event);
         }
     }
 
-    /// Waits for a place at the database while Redis is away; `None` if there was
-    /// none in time.
+    /// Waits for a slot at the database while Redis is unavailable; `None` if
+    /// none became free in time.
     pub(crate) async fn place_at_source(&self) -> Option<Arc<Place>> {
         let place = self.origin.place().await;
         if place.is_none() {
@@ -151,12 +152,12 @@ impl Tiers {
         place
     }
 
-    /// Every kind that is cached here.
+    /// Returns every kind cached here.
     pub(crate) fn kinds(&self) -> BTreeMap<&'static str, Arc<dyn AnyKind>> {
         self.kinds.lock().clone()
     }
 
-    /// The kind that a raw key belongs to, if it is cached here.
+    /// Returns the kind of a raw key, if it is cached here.
     pub(crate) fn kind_of(&self, key: &str) -> Option<&'static str> {
         let kinds = self.kinds.lock();
         kinds

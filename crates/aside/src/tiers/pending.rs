@@ -1,4 +1,4 @@
-//! What Redis must still be told, once it can be reached.
+//! Pending operations, to be sent once Redis is reachable.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,30 +8,30 @@ use tokio::time::Instant;
 use crate::entity::key::Key;
 use crate::protocol::Token;
 
-/// Something Redis must still be told.
+/// A pending operation.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
-    /// A write's verdict on one key.
+    /// The release of one key after a write.
     Release {
         key: Key,
         writer: Token,
-        /// Whether the key is held until then.
+        /// True if the key is unreleased until then.
         held: bool,
-        /// Not before: the transaction may still commit.
+        /// Not earlier, because the transaction may still commit.
         due: Option<Instant>,
     },
-    /// A fill that was perhaps granted and will not come.
+    /// A fill that may have been granted but will not be sent.
     Abandon { key: Key, token: Token },
-    /// A kind as a whole must be forgotten, and may be held until then.
+    /// The invalidation of a whole kind, which may be unreleased until then.
     Everything {
         kind: String,
-        /// Not before: the transaction may still commit.
+        /// Not earlier, because the transaction may still commit.
         due: Option<Instant>,
     },
 }
 
 impl Pending {
-    /// When it may be sent, if not at once.
+    /// Returns the time before which it must not be sent, if any.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self {
             Self::Release { due, .. } | Self::Everything { due, .. } => *due,
@@ -40,16 +40,16 @@ impl Pending {
     }
 }
 
-/// Everything that one Redis must still be told. A task sends it; see
+/// The pending operations of one Redis. A task sends them; see
 /// `recovery/retries.rs`.
 pub(crate) struct Backlog {
     queue: mpsc::UnboundedSender<Pending>,
-    /// How much of it does not wait for its time.
+    /// The number of operations that need not wait for their time.
     due_now: AtomicUsize,
 }
 
 impl Backlog {
-    /// Also returns the end of the queue at which the task takes it out.
+    /// Returns the backlog and the receiving end of its queue.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Pending>) {
         let (queue, arrivals) = mpsc::unbounded_channel();
         let due_now = AtomicUsize::new(0);
@@ -60,19 +60,19 @@ impl Backlog {
         if pending.due().is_none() {
             self.due_now.fetch_add(1, Ordering::AcqRel);
         }
-        // Only a service that has been closed no longer takes it, and it
-        // reads nothing from Redis either.
+        // The receiver is gone only if the service is closed, which also reads
+        // nothing from Redis.
         let _ = self.queue.send(pending);
     }
 
-    /// Redis has acknowledged this.
+    /// Records that an operation was acknowledged.
     pub(crate) fn acknowledged(&self, pending: &Pending) {
         if pending.due().is_none() {
             self.due_now.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
-    /// Returns true if there is nothing that Redis could be told now.
+    /// Returns true if no operation could be sent now.
     pub(super) fn is_empty(&self) -> bool {
         self.due_now.load(Ordering::Acquire) == 0
     }

@@ -1,4 +1,4 @@
-//! Walks through the keys of Redis, page by page.
+//! Scans of the keys of Redis, page by page.
 
 use super::Tiers;
 use crate::entity::key::Key;
@@ -8,8 +8,8 @@ use crate::protocol::{Op, Reply, Traffic, Unanswered};
 const KEYS_PER_PAGE: usize = 500;
 
 impl Tiers {
-    /// Calls `each` with the keys that match, page by page, and adds up what
-    /// it answers.
+    /// Calls `each` with the matching keys, page by page, and returns the sum
+    /// of its results.
     pub(crate) async fn scan<F>(
         &self,
         pattern: &str,
@@ -31,7 +31,7 @@ impl Tiers {
         }
     }
 
-    /// One page of the keys that match, after the cursor to go on with.
+    /// Returns the next cursor, and one page of matching keys.
     pub(super) async fn page(
         &self,
         cursor: u64,

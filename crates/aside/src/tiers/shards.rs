@@ -1,7 +1,7 @@
 //! All shards together. This file alone knows how many there are: one.
 //!
-//! Above it, a caller with a key asks for the shard of that key, and a caller that
-//! means all of Redis asks all shards at once.
+//! A caller with a key uses the shard of that key; a caller that concerns all
+//! of Redis uses all shards at once.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Tiers {
         &self.shard
     }
 
-    /// Returns true if caching is switched on.
+    /// Returns true if the cache is enabled.
     #[inline]
     pub(crate) fn is_enabled(&self) -> bool {
         self.shard.tier.is_some()
@@ -41,7 +41,7 @@ impl Tiers {
         self.shard.link.is_remote()
     }
 
-    /// Returns true if every shard may be asked.
+    /// Returns true if every shard may be used.
     pub(crate) fn is_usable(&self) -> bool {
         let is_usable = self.shards().iter().all(|shard| shard.is_usable());
         if !is_usable {
@@ -50,12 +50,12 @@ impl Tiers {
         is_usable
     }
 
-    /// Returns true if the shard of a key may be asked.
+    /// Returns true if the shard of a key may be used.
     pub(super) fn is_usable_for(&self, key: &Key) -> bool {
         self.may_ask(self.shard_of(key))
     }
 
-    /// Returns true if this shard may be asked.
+    /// Returns true if this shard may be used.
     pub(crate) fn may_ask(&self, shard: &Shard) -> bool {
         let is_usable = shard.is_usable();
         if !is_usable {
@@ -87,23 +87,22 @@ impl Tiers {
         self.shard.send_one(traffic, op).await
     }
 
-    /// Returns what stands under the key of a row.
+    /// Reads the key of a row.
     pub(crate) fn get_row(&self, key: &Key) -> impl Future<Output = Got> {
         self.shard_of(key).get_row(key)
     }
 
-    /// Returns what stands under the key of a list.
+    /// Reads the key of a list.
     pub(crate) fn get_list(&self, key: Key) -> impl Future<Output = Got> {
         self.shard_of(&key).get_list(key)
     }
 
-    /// Returns what stands under the keys of several rows, read by as few MGETs as
-    /// can be.
+    /// Reads the keys of several rows with as few MGETs as possible.
     pub(crate) fn get_many(&self, keys: Vec<Key>) -> impl Future<Output = Vec<Got>> {
         self.shard.get_many(keys)
     }
 
-    /// Puts a release, or an invalidation, off until Redis takes it.
+    /// Queues an operation until Redis acknowledges it.
     pub(crate) fn later(&self, pending: Pending) {
         self.tasks.revive();
         let shard = match &pending {
@@ -113,12 +112,12 @@ impl Tiers {
         shard.pending.add(pending);
     }
 
-    /// Returns true if nothing is put off that Redis could be told now.
+    /// Returns true if no queued operation could be sent now.
     pub(crate) fn owes_nothing(&self) -> bool {
         self.shards().iter().all(|shard| shard.pending.is_empty())
     }
 
-    /// Returns what the server last said of itself.
+    /// Returns the last reported state of the server.
     pub(crate) fn server_info(&self) -> ServerInfo {
         self.shard.info.lock().clone().unwrap_or_default()
     }
@@ -129,14 +128,14 @@ impl Tiers {
         tier.map_or_else(|| "none".to_owned(), |tier| format!("{tier:?}"))
     }
 
-    /// Returns why a shard is not used, or was not when it was last not used.
+    /// Returns the reason why a shard is bypassed, or last was.
     pub(crate) fn reason(&self) -> String {
         let shards = self.shards();
         let away = shards.iter().find(|shard| !shard.is_usable());
         away.unwrap_or(&shards[0]).link.reason()
     }
 
-    /// Returns the state of the breaker that is the farthest from closed.
+    /// Returns the state of the breaker that is farthest from closed.
     pub(crate) fn breaker_state(&self) -> BreakerState {
         let states = self.shards().iter().map(|shard| shard.breaker.state());
         let worst = states.max_by_key(|state| state.number());
@@ -149,7 +148,7 @@ impl Tiers {
         tiers.map(|tier| tier.connections()).sum()
     }
 
-    /// Returns how long the shard that was without a proof for the longest was.
+    /// Returns the longest time that any shard was without a valid proof.
     pub(crate) fn unsynced_total(&self) -> Duration {
         let times = self
             .shards()
@@ -158,7 +157,7 @@ impl Tiers {
         times.max().unwrap_or_default()
     }
 
-    /// From now on a suspicion ends only when the journal has been drained as well.
+    /// Makes every suspicion last until the journal has been drained as well.
     pub(crate) fn require_drain(&self) {
         for shard in self.shards() {
             shard.link.require_drain();
@@ -170,33 +169,33 @@ impl Tiers {
         self.shards().iter().any(|shard| shard.link.is_journalled())
     }
 
-    /// Returns how many suspicions PONGs have answered: to be asked before the
-    /// SELECT that drains the journal begins; see [`Tiers::drained`].
+    /// Returns how many suspicions PONGs have answered. Read it before the
+    /// SELECT that drains the journal; see [`Tiers::drained`].
     pub(crate) fn proved(&self) -> Proved {
         let proved = self.shards().iter().map(|shard| shard.link.proved());
         Proved(proved.collect())
     }
 
-    /// Every row that the journal held has been worked off.
+    /// Records that every row in the journal has been applied.
     pub(crate) fn drained(&self, proved: &Proved) {
         for (shard, proved) in self.shards().iter().zip(&proved.0) {
             shard.link.drained(*proved);
         }
     }
 
-    /// Returns a future that waits for a PONG that only the journal keeps from
-    /// ending a suspicion. It holds no service.
+    /// Returns a future that waits for a PONG whose suspicion lasts only
+    /// because of the journal. It does not keep the service alive.
     pub(crate) fn undrained(&self) -> impl Future<Output = ()> + use<> {
         let link = Arc::clone(&self.shard.link);
         async move { link.undrained().await }
     }
 
-    /// Returns the era that was learnt last; zero for the first.
+    /// Returns the last known era; zero for the first.
     pub(crate) fn era(&self) -> u64 {
         self.shard.link.era()
     }
 
-    /// As if every shard had had so many generations.
+    /// Sets the generation of every shard.
     #[cfg(test)]
     pub(crate) fn skip_to(&self, generation: u32) {
         for shard in self.shards() {

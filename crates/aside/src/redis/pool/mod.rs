@@ -1,10 +1,10 @@
-//! The connections to one Redis, each kept open by a task of its own: the lanes
-//! by those below, and one more by the watcher.
+//! The pool: connections to one Redis, each kept open by a task. The lanes are
+//! kept open by this module, and one more by the watcher.
 //!
-//! An operation never waits for a connection: it finds one or learns at once
-//! that there is none. Reconnecting goes on in the background and never ends;
-//! the pause between two attempts stays short, because it is also how long a
-//! service goes on without its cache after Redis has come back.
+//! An operation never waits for a connection: it uses one, or fails at once.
+//! Reconnecting continues in the background and never ends. The pause between
+//! two attempts stays short, because it also delays the use of the cache after
+//! Redis has come back.
 
 mod tending;
 
@@ -25,11 +25,11 @@ use crate::protocol::commands;
 use crate::protocol::{BoxFuture, Op, Replies, SharedTier, Traffic, Unanswered, scripts};
 use crate::trust::link::Link;
 
-/// So many bytes that arrive within one deadline are a large value, whose server
-/// is well.
+/// If this many bytes arrive within one timeout, a large value is in transit
+/// and the server is healthy.
 const MUCH: u64 = 64 * 1024;
 
-/// A Redis behind several connections.
+/// One Redis, over several connections.
 pub(crate) struct RedisTier {
     link: Arc<Link>,
     lanes: Vec<Arc<LaneState>>,
@@ -40,12 +40,12 @@ pub(crate) struct RedisTier {
     deadline: Duration,
 }
 
-/// One connection, present or not.
+/// One connection, open or not.
 pub(crate) struct LaneState {
     wire: RwLock<Option<Arc<Connection>>>,
-    /// Whether the last thing asked on it was answered.
+    /// True if the last call on it got a reply.
     answering: AtomicBool,
-    /// The tag of the history that its server was last seen in.
+    /// The history that its server was last seen in.
     tag: AtomicU64,
     trouble: Notify,
 }
@@ -68,12 +68,12 @@ impl RedisTier {
         }
     }
 
-    /// The lanes, for the tasks that keep them open.
+    /// Returns the lanes, for the tasks that keep them open.
     pub(crate) fn lanes(&self) -> &[Arc<LaneState>] {
         &self.lanes
     }
 
-    /// The lane of the watcher's connection, for the watcher.
+    /// Returns the lane of the watcher's connection.
     pub(crate) fn watched(&self) -> &Arc<LaneState> {
         &self.watched
     }
@@ -88,12 +88,12 @@ impl RedisTier {
         }
     }
 
-    /// Returns a number that is another one each time.
+    /// Returns a different number each time.
     fn turn(&self) -> usize {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the first lane from `first` on that answers.
+    /// Returns the first lane from `first` on that replies.
     fn lane_from(&self, first: usize) -> &LaneState {
         let lane = |offset: usize| &*self.lanes[first.wrapping_add(offset) % self.lanes.len()];
         let answering = (0..self.lanes.len())
@@ -102,7 +102,7 @@ impl RedisTier {
         answering.unwrap_or_else(|| lane(0))
     }
 
-    /// How many connections are open, the watcher's apart.
+    /// Returns the number of open connections, without the watcher's.
     pub(crate) fn open(&self) -> usize {
         self.lanes
             .iter()
@@ -134,13 +134,13 @@ impl RedisTier {
     }
 }
 
-/// What it means that `ops` were not answered by their deadline, on a connection
-/// that had received `before` bytes when they were sent.
+/// Returns the meaning of a timeout of `ops`, on a connection that had received
+/// `before` bytes when they were sent.
 fn still_travelling(wire: &Connection, before: u64, ops: &[Op]) -> Unanswered {
     let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
     let arrived = wire.received() - before;
-    // Of what is behind a large value, too: only a write that others may not have
-    // heard of leaves a doubt.
+    // Also for operations behind a large value: only an invalidation that other
+    // instances may have missed leaves a doubt.
     let arriving = !ops.iter().any(Op::makes_forget) && MUCH <= arrived;
     let leaving = ops.iter().all(Op::only_reads_or_fills) && wire.is_carrying_much();
     if arriving || leaving {
@@ -153,9 +153,9 @@ fn still_travelling(wire: &Connection, before: u64, ops: &[Op]) -> Unanswered {
 }
 
 impl LaneState {
-    /// The connection, if it leads to the server that the watcher listens to:
-    /// after a failover the two may be different ones for a while, and what
-    /// one of them forgets the other still has.
+    /// Returns the connection, if it leads to the server that the watcher
+    /// listens to. Failover. For a while they may be different servers, and a
+    /// key invalidated on one is still on the other.
     fn usable(&self, tag: u64) -> Option<Arc<Connection>> {
         let agrees = self.tag.load(Ordering::Acquire) == tag;
         (agrees && self.answering.load(Ordering::Acquire))
@@ -163,7 +163,7 @@ impl LaneState {
             .flatten()
     }
 
-    /// Takes a connection that has been seen to lead to a server in this history.
+    /// Records a connection that leads to a server in this history.
     pub(crate) fn answers(&self, wire: &Arc<Connection>, tag: u64) {
         self.tag.store(tag, Ordering::Release);
         let mut current = self.wire.write();
@@ -173,8 +173,8 @@ impl LaneState {
         self.answering.store(true, Ordering::Release);
     }
 
-    /// Passes a connection by until it answers again, unless it has been replaced
-    /// already.
+    /// Takes the connection out of rotation until it answers again, unless it
+    /// has been replaced.
     fn silent(&self, wire: &Arc<Connection>) {
         let current = self.wire.read();
         if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, wire)) {
@@ -183,12 +183,12 @@ impl LaneState {
         }
     }
 
-    /// Waits for somebody who got no answer.
+    /// Waits for a call without a reply.
     pub(crate) async fn trouble(&self) {
         self.trouble.notified().await;
     }
 
-    /// Gives a connection up, unless it has been replaced already.
+    /// Drops a connection, unless it has been replaced.
     fn lost(&self, wire: &Arc<Connection>) {
         let mut current = self.wire.write();
         if current
@@ -218,8 +218,8 @@ impl SharedTier for RedisTier {
     }
 }
 
-/// Makes the calls; scripts that the server has forgotten are loaded again,
-/// and only the calls that it refused for that are repeated: they did nothing.
+/// Makes the calls. If the server has lost the scripts they are loaded again,
+/// and the refused calls are repeated, because they did nothing.
 pub(crate) async fn with_scripts(
     wire: &Connection,
     calls: &[Call<'_>],
@@ -234,7 +234,8 @@ pub(crate) async fn with_scripts(
         .collect();
     if !again.is_empty() {
         if let Some(code) = load_scripts(wire).await? {
-            // It says what is missing; that they are unknown says nothing.
+            // Its error names the cause, unlike the errors about unknown
+            // scripts.
             for at in again {
                 replies[at] = WireReply::Error(code.clone());
             }
@@ -248,7 +249,7 @@ pub(crate) async fn with_scripts(
     Ok(replies)
 }
 
-/// Gives the server all scripts; the error's code if it takes one of them not.
+/// Loads all scripts. Returns the error's code if the server refuses one.
 async fn load_scripts(wire: &Connection) -> Result<Option<String>, Error> {
     let load = |script: &'static Script| Call::command("SCRIPT").text("LOAD").text(script.source());
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();

@@ -1,4 +1,4 @@
-//! Time, era and epochs, as a server's replies to one round of the watcher show them.
+//! Time, era and epochs, from a server's replies to one round of the watcher.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::redis::server;
 use crate::tiers::Tiers;
 use crate::trust::link::Suspicion;
 
-/// Learns what time the server has, by which epochs are judged.
+/// Records the server's time, by which epochs are judged.
 pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
     let millis = server::millis(time);
     let millis = millis.ok_or_else(|| Suspicion::Refused(code_in(std::slice::from_ref(time))))?;
@@ -20,8 +20,8 @@ pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicio
     Ok(())
 }
 
-/// Learns which era it is. Where it was lost, with the hash or by itself, another
-/// one begins: eras are told by no message, so what is known may be an older one.
+/// Records the era. If it was lost, with the hash or alone, another one begins:
+/// no message announces eras, so the known one may be outdated.
 pub(super) async fn learn_era(
     wire: &Connection,
     tiers: &Tiers,
@@ -41,25 +41,26 @@ pub(super) async fn learn_era(
                 _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
             }
         }
-        // Of another type; BUMP makes a hash of it.
+        // Of another type; BUMP replaces it with a hash.
         WireReply::Error(code) if code == "WRONGTYPE" => {}
         refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
     }
     Ok(())
 }
 
-/// Learns the epochs of the kinds that are cached here, from what was `found` of
-/// them. False if another era has begun, and all must be asked once more.
+/// Records the epochs of the kinds cached here, as `found` in the hash. Returns
+/// false if another era has begun and everything must be read again.
 ///
-/// A kind that has none there, or an older one than is known, is given a new one
-/// before this round proves anything: the hash was lost, or came back older, and
-/// with it perhaps a bump that nobody here heard of. So is one whose epoch, or what
-/// is known of it, no server can have given: the script then begins another era.
+/// If a kind's epoch is missing or older than the known one, it is raised
+/// before this round proves anything: the hash was lost or restored, perhaps
+/// together with a bump that no instance here received. If its epoch, or the
+/// known one, is implausible, it is raised as well, and the script begins
+/// another era.
 ///
-/// Not so where this connection has `seen` the kind's epoch before, and finds none.
-/// Since then each bump was heard on it, ahead of the answer that shows the hash,
-/// so what is known is the last one: evicted, it is put back as it was, and the kind
-/// stays warm.
+/// The exception is an epoch that this connection has `seen` before and that is
+/// missing now. Every bump since then was received before the reply that shows
+/// the hash, so the known epoch is the latest. It was evicted, and is put back
+/// unchanged, so the kind's values stay valid.
 pub(super) async fn learn_epochs(
     wire: &Connection,
     tiers: &Tiers,
@@ -89,8 +90,8 @@ pub(super) async fn learn_epochs(
         {
             continue;
         }
-        // A missing field is no surprise; whatever else the script does not believe
-        // has begun another era.
+        // A missing field is normal; any other implausible epoch has begun
+        // another era.
         settled &= believed && plausible;
         settled &= 0 < epoch || is_missing || matches!(field, WireReply::Error(_));
         match ask(wire, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
@@ -101,7 +102,7 @@ pub(super) async fn learn_epochs(
     Ok(settled)
 }
 
-/// Asks one thing of the server on the watcher's own connection.
+/// Runs one operation on the watcher's own connection.
 async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
     let (ops, channel) = ([op], message::channel(tiers.namespace()));
     let calls = commands::encode(&ops, &channel);
@@ -114,8 +115,8 @@ async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicio
     }
 }
 
-/// Puts an epoch back that was evicted; false if the server refuses that, for
-/// want of memory or rights. Where another instance was quicker its epoch stays.
+/// Puts an evicted epoch back. Returns false if the server refuses, for lack of
+/// memory or rights. If another instance was faster, its epoch stays.
 async fn put_back(
     wire: &Connection,
     tiers: &Tiers,
@@ -135,7 +136,7 @@ async fn put_back(
     Ok(matches!(replies[..], [WireReply::Int(_)]))
 }
 
-/// The code of the first error among some replies.
+/// Returns the code of the first error among some replies.
 pub(super) fn code_in(replies: &[WireReply]) -> String {
     let mut codes = replies.iter().filter_map(|reply| match reply {
         WireReply::Error(code) => Some(code.clone()),

@@ -1,27 +1,27 @@
-//! The watcher: hears what others forgot, and proves that it heard it all.
+//! The watcher: receives invalidations, and proves that none was missed.
 //!
-//! One connection subscribes to the invalidations and carries a PING every
-//! quarter of the staleness bound, and twice a second where that is longer. A
-//! server answers in the order in which it published, and messages are applied
-//! by the task that reads the socket, so when a PONG is seen every message
-//! published before its PING was sent has been applied. That date is what
-//! in-process hits are measured against.
+//! One connection subscribes to the invalidations and sends a PING every
+//! quarter of the staleness bound, and at least twice per second. A server
+//! replies in the order in which it publishes, and the task that reads the
+//! socket applies messages. So when a PONG arrives, every message published
+//! before its PING has been applied. Local hits are checked against the date of
+//! that PING.
 //!
-//! A connection counts only once its subscription is confirmed, and a PONG
-//! only together with the server's word that it is a primary: a replica would
-//! answer every PING as well, and hear nothing new. The same answer names the
-//! history that the server is in.
+//! A connection counts only once its subscription is confirmed. A PONG counts
+//! only together with the server's report that it is a primary, because
+//! a replica would also reply to every PING, without new messages. The same
+//! reply identifies the server's history.
 //!
-//! Writes tell Redis on the same connection: what they publish comes back here,
-//! and a server sends it in one packet with the reply, ahead of it before Redis
-//! 7.2 and behind it since, so that neither stands for the other. Where the
-//! connection is not proved they take another.
+//! Writes use the same connection: the server sends their messages back on it,
+//! in one packet with the reply, ahead of it before Redis 7.2 and behind it
+//! since, so neither stands for the other. While the connection is not proved,
+//! writes use another one.
 //!
-//! A server may answer every PING and still refuse what matters: one that lost
-//! its replicas, whose user may run no scripts, or that is in cluster mode. Where
-//! a refusal raised the suspicion, where the circuit breaker is open, and first on
-//! each connection, a PONG does not end it before a harmless write on two keys has
-//! been taken.
+//! A server may reply to every PING and still refuse important operations: one
+//! without its replicas, one whose user may not run scripts, or one in cluster
+//! mode. So a PONG alone does not end a suspicion on a new connection, after a
+//! refusal, or while the circuit breaker is open. The server must first accept
+//! a harmless write on two keys.
 
 mod epochs;
 mod proof;
@@ -44,10 +44,10 @@ use crate::tiers::shard::{ServerInfo, Shard};
 use crate::trust::link::Suspicion;
 use crate::trust::refusal::REPLICA;
 
-/// The pause after a connection that could not be had.
+/// The pause after a failed connection.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Watches until the service is gone.
+/// Runs until the service ends.
 pub(crate) async fn run(
     endpoint: Endpoint,
     shard: Arc<Shard>,
@@ -69,7 +69,7 @@ pub(crate) async fn run(
             let server = tokio::time::timeout(silence, ask_server(&wire));
             let server = server
                 .await
-                .unwrap_or_else(|_| Err(Broken::because("the server does not say what it is")))?;
+                .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
             let Some((server, tag)) = server else {
                 link.suspect(&Suspicion::NotPrimary);
                 return Err(Broken::refused(REPLICA));
@@ -77,8 +77,8 @@ pub(crate) async fn run(
             warn_about(&server);
             link.learn_tag(tag);
             *shard.info.lock() = Some(server);
-            // After the confirmation and before the first PONG counts: what
-            // was published while nobody listened is not coming any more.
+            // After the confirmation and before the first PONG counts, because
+            // messages published without a subscription are lost.
             link.unsync();
             Ok(Arc::new(wire))
         };
@@ -108,7 +108,8 @@ async fn open(
 ) -> Result<Connection, Broken> {
     let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
     let open = endpoint.open(move |event| match event {
-        // Here and now, never through a queue: a PONG must not overtake it.
+        // Applied here, never through a queue, because a PONG must not overtake
+        // it.
         Event::Message(text) => {
             if let Some(tiers) = tiers.upgrade() {
                 tiers.hear(text);
@@ -124,7 +125,7 @@ async fn open(
     Ok(wire)
 }
 
-/// Counts the time in which nothing was proved.
+/// Counts the time without a valid proof.
 fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
     if let Some(tiers) = tiers.upgrade() {
         shard.show_breaker();
@@ -136,8 +137,7 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
     *last = Instant::now();
 }
 
-/// Returns what the server says of itself, and the tag of its history; `None` if it
-/// is no primary.
+/// Queries the server's state and its history; `None` if it is not a primary.
 async fn ask_server(wire: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
     let server = match wire.call(&[ask]).await?.into_iter().next() {

@@ -18,35 +18,35 @@ use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
 use crate::trust::link::Suspicion;
 
-/// How often the server is asked how it is.
+/// The interval between queries of the server's state.
 const ASK_SERVER: Duration = Duration::from_secs(5);
 
-/// The longest pause between two PINGs, whatever the staleness bound: a
-/// suspicion ends no sooner than with the next one.
+/// The longest pause between two PINGs, regardless of the staleness bound,
+/// because a suspicion can only end with the next one.
 const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
 
-/// The field of the era in the hash of the epochs. No kind may have this name.
+/// The field of the era in the hash of epochs. No kind may have this name.
 const ERA: &str = "aside";
 
-/// A connection that proves what was heard on it.
+/// A connection that proves which messages have been received on it.
 pub(super) struct Proof<'a> {
     pub(super) shard: &'a Shard,
     pub(super) lane: &'a LaneState,
     pub(super) wire: &'a Arc<Connection>,
     pub(super) tiers: &'a Weak<Tiers>,
-    /// Notified when the connection is gone.
+    /// Notified when the connection is lost.
     pub(super) gone: &'a Notify,
     pub(super) silence: Duration,
-    /// True once the server has taken a harmless write. Its word alone may be that
-    /// of a proxy.
+    /// True once the server has accepted a harmless write. Its replies alone
+    /// may be those of a proxy.
     tried: bool,
     /// The kinds whose epochs this connection has seen.
     seen: BTreeSet<&'static str>,
-    /// When the server was asked last how it is.
+    /// When the server's state was last queried.
     asked: Instant,
 }
 
-/// One PING, and what was known when it was sent.
+/// One PING, and the state when it was sent.
 struct Ping {
     sent: Moment,
     suspicions: u64,
@@ -55,12 +55,12 @@ struct Ping {
 
 type Pong = Result<Vec<WireReply>, Error>;
 
-/// What follows a round.
+/// The next step after a round.
 enum Next {
     Rest,
     /// Another round at once.
     Repeat,
-    /// The connection is of no use any more.
+    /// The connection is unusable.
     Leave,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Sends PINGs until the connection is gone, or silent for too long.
+    /// Sends PINGs until the connection is lost, or silent for too long.
     pub(super) async fn run(&mut self, last: &mut Instant) {
         loop {
             let (suspicions, sent) = (self.shard.link.suspicions(), Moment::now());
@@ -115,10 +115,10 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Sends a PING, and all that tells if its PONG is a proof. Returns `None` if
-    /// the connection is gone, or silent for too long.
+    /// Sends a PING with the queries that decide if its PONG is a proof.
+    /// Returns `None` if the connection is lost, or silent for too long.
     async fn ping(&self, ping: &Ping, epochs: &str) -> Option<Pong> {
-        // Field by field: the hash may hold any number of others.
+        // Field by field, because the hash may contain any number of others.
         let hget = |field| Call::command("HGET").text(epochs).text(field);
         let mut calls = vec![
             Call::command("PING"),
@@ -155,7 +155,7 @@ impl<'a> Proof<'a> {
                 link.learn_tag(server::tag(server));
                 self.learn(ping, time, era, epochs).await
             }
-            // Demoted: its messages are not those of the primary.
+            // Demoted: its messages are not the primary's.
             Ok(
                 [
                     WireReply::Text(_),
@@ -174,7 +174,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Learns what a primary's replies say, after which its PONG may be a proof.
+    /// Records the replies of a primary, after which its PONG may be a proof.
     async fn learn(
         &mut self,
         ping: &Ping,
@@ -194,10 +194,10 @@ impl<'a> Proof<'a> {
         let known = tokio::time::timeout(self.silence, known).await;
         let link = &self.shard.link;
         match known.unwrap_or(Err(Suspicion::TimedOut)) {
-            // Another era has begun, and is to be learnt first.
+            // Another era has begun, and must be recorded first.
             Ok(false) => return Next::Repeat,
             Ok(true) => {
-                // Before the harmless write, which goes out on it.
+                // Before the harmless write, which uses this lane.
                 self.lane.answers(self.wire, link.tag());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.believes_pong(self.shard, doubted).await {
@@ -210,8 +210,8 @@ impl<'a> Proof<'a> {
         Next::Rest
     }
 
-    /// Asks the server now and then how it is. Returns false if it is of no use any
-    /// more.
+    /// Queries the server's state from time to time. Returns false if it is
+    /// unusable.
     async fn ask_server(&mut self) -> bool {
         if self.asked.elapsed() < ASK_SERVER {
             return true;
@@ -230,7 +230,8 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Waits until the next PING is due. Returns false if the connection is gone.
+    /// Waits until the next PING is due. Returns false if the connection is
+    /// lost.
     async fn rest(&self) -> bool {
         let every = (self.shard.link.bound() / 4).min(MOST_BETWEEN_PINGS);
         tokio::select! {

@@ -1,21 +1,21 @@
-//! Concurrent reads of rows that travel as one MGET.
+//! Request batching: concurrent reads of rows travel as one MGET.
 //!
-//! A GET costs a client more than a server: a command to pack, a reply to
-//! match, a task to wake. Where many are ready to go, packing them as one
-//! command saves most of it. Who waits for company must not be who is alone,
-//! so a GET that finds none under way is sent at once, and others wait for no
-//! clock: the first one lets the tasks that are ready run, once, and takes
-//! along what they have asked for. The busier a process, the more that is. Nor
-//! is alone who comes first after several were answered at once: they are ready,
-//! and mostly ask again. Sent ahead of them it would have a round trip for itself,
-//! and the next one as well, as it comes back while theirs is under way.
+//! A GET costs the client more than the server: encoding a command, matching a
+//! reply, waking a task. One command for several keys saves most of that. A
+//! lone reader must not wait for others, so a GET that finds none in progress
+//! is sent at once. The others do not wait for a timer: the first one yields
+//! once, so that all ready tasks run, and sends their keys along. The busier
+//! the process, the larger the batch. A reader is not alone if several replies
+//! have just arrived, because the tasks they wake usually read again. Sent
+//! ahead of them, its GET would cost a separate round trip, and so would its
+//! next one.
 //!
-//! A slot per connection, with all that come meanwhile in the next MGET, was
-//! refused: over a slow network it would make reads wait for each other's
-//! round trips, while the processor is idle.
+//! A window per connection, in which all keys wait for the previous MGET to
+//! return, was rejected: over a slow network, reads would wait for each other's
+//! round trips while the processor is idle.
 //!
-//! Lists stay out of it, and off the connection of rows as far as there are
-//! others, lest a row wait for the bytes of a list.
+//! Lists are not batched, and use another connection than rows if there is one,
+//! because a row would wait for the bytes of a list.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,18 +30,18 @@ use crate::entity::key::Key;
 use crate::protocol::{Op, Reply, Traffic, Unanswered};
 use crate::runtime::task;
 
-/// Keys in one MGET. More would make a server that has others to serve deaf
-/// for longer, and save nothing.
+/// The maximum number of keys per MGET. A larger one would block the server for
+/// longer without saving more.
 const MOST: usize = 64;
 
-/// What stands under a key.
+/// The bytes of a key.
 pub(crate) type Got = Result<Option<Bytes>, Unanswered>;
 
-/// Reads of rows that are under way, or about to be.
+/// Reads of rows in progress or about to be sent.
 #[derive(Default)]
 pub(super) struct Gathering {
     under_way: AtomicUsize,
-    /// Whether several were answered last.
+    /// True if the last batch had several keys.
     several: AtomicBool,
     waiting: Mutex<Vec<Waiting>>,
 }
@@ -51,11 +51,11 @@ struct Waiting {
     answer: oneshot::Sender<Got>,
 }
 
-/// A GET or an MGET that is under way.
+/// A GET or an MGET in progress.
 struct UnderWay(Arc<Gathering>);
 
-/// The turn of who lets others join. If its future is dropped meanwhile, what
-/// has been gathered goes out all the same.
+/// The batch of the first reader. If its future is dropped, the batch is sent
+/// all the same.
 struct Turn<'a>(&'a Arc<Shard>);
 
 impl Gathering {
@@ -64,8 +64,8 @@ impl Gathering {
         UnderWay(Arc::clone(self))
     }
 
-    /// Begins if nothing else is under way, or likely to be. It matters to nobody
-    /// if two do at once, and all others only look.
+    /// Begins a read if none is in progress or likely. Two that begin at once
+    /// do no harm, and the others only read the state.
     fn begin_alone(self: &Arc<Self>) -> Option<UnderWay> {
         let alone = self.under_way.load(Ordering::Relaxed) == 0
             && !(self.several.load(Ordering::Relaxed)
@@ -73,12 +73,12 @@ impl Gathering {
         alone.then(|| self.begin())
     }
 
-    /// Lets the tasks that are ready join, until none does any more.
+    /// Yields until no further task joins the batch.
     async fn gathered(&self) {
         let mut before = 1;
         loop {
-            // Once is not enough: of many that are ready, tokio runs 61 before it
-            // comes back, and the rest would have a round trip for themselves.
+            // One yield is not enough: tokio runs at most 61 ready tasks before
+            // it returns, and the rest would cost another round trip.
             tokio::task::yield_now().await;
             let count = self.waiting.lock().len();
             if count <= before || MOST <= count {
@@ -109,10 +109,10 @@ impl Drop for Turn<'_> {
 }
 
 impl Shard {
-    /// What stands under the key of a row.
+    /// Reads the key of a row.
     ///
-    /// It may be sent later than it was asked for, and never earlier; the
-    /// generations that the caller has taken stay those of before the GET.
+    /// The GET may be sent later than this call, but never earlier, so
+    /// generations taken by the caller are still from before the GET.
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
         let alone = self.gathering.begin_alone();
         if alone.is_some() || !self.link.is_remote() {
@@ -132,11 +132,11 @@ impl Shard {
             let _turn = Turn(self);
             self.gathering.gathered().await;
         }
-        // Nobody answers only where the runtime is going away.
+        // There is no reply only if the runtime shuts down.
         answered.await.unwrap_or(Err(Unanswered::NotSent))
     }
 
-    /// What stands under the key of a list.
+    /// Reads the key of a list.
     pub(crate) async fn get_list(&self, key: Key) -> Got {
         self.get(Traffic::Lists, key).await
     }
@@ -149,7 +149,7 @@ impl Shard {
         }
     }
 
-    /// What stands under the keys of several rows, as one MGET.
+    /// Reads the keys of several rows as one MGET.
     pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
         let asked = keys.len();
         if let [key] = &keys[..] {
@@ -165,8 +165,8 @@ impl Shard {
         }
     }
 
-    /// Sends what was gathered in tasks of their own: it belongs to many, and
-    /// any of them may go away.
+    /// Sends a batch in separate tasks, because any of its readers may be
+    /// cancelled.
     fn send_gathered(self: &Arc<Self>, mut gathered: Vec<Waiting>) {
         if Handle::try_current().is_err() {
             return;
@@ -174,8 +174,8 @@ impl Shard {
         while !gathered.is_empty() {
             let part = gathered.split_off(gathered.len().saturating_sub(MOST));
             let this = Arc::clone(self);
-            // Under way from now on, and not when the task is run: who asks
-            // meanwhile is not alone.
+            // Counts as in progress from now on, not from the task's first
+            // poll, so that later readers are not taken for alone.
             let under_way = self.gathering.begin();
             task::spawn(async move {
                 this.get_gathered(part).await;
@@ -194,7 +194,7 @@ impl Shard {
         let found = self.get_many(keys).await;
         self.gathering.several.store(several, Ordering::Relaxed);
         for (answer, got) in answers.into_iter().zip(found) {
-            // Who asked may have gone away.
+            // The reader may have been cancelled.
             let _ = answer.send(got);
         }
     }

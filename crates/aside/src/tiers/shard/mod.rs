@@ -1,8 +1,8 @@
-//! A shard: one Redis, and what this service knows of it.
+//! A shard: one Redis, and its state in this service.
 //!
-//! Trust is in one server: it has one history, answers or does not, and proves what
-//! it published itself. So a shard has its own link, breaker and connections, and
-//! one that is away closes its keys and no others. A single primary is one shard.
+//! Trust belongs to one server, which has one history and proves only its own
+//! messages. So a shard has its own link, breaker and connections, and an
+//! unavailable one closes only its own keys. A single primary is one shard.
 
 pub(crate) mod gather;
 
@@ -23,21 +23,21 @@ use crate::trust::link::{Link, Suspicion};
 
 /// One Redis that owns keys.
 pub(crate) struct Shard {
-    /// `None` if caching is switched off.
+    /// `None` if the cache is disabled.
     pub(crate) tier: Option<Arc<dyn SharedTier>>,
     pub(crate) link: Arc<Link>,
     pub(crate) breaker: Breaker,
     /// `None` while there is no connection.
     pub(crate) info: Mutex<Option<ServerInfo>>,
-    /// In which half of a round its generation was last seen.
+    /// The half of a round in which its generation was last seen.
     half: AtomicU32,
     gathering: Arc<Gathering>,
     pub(crate) pending: Backlog,
-    /// Those of the service.
+    /// The service's.
     pub(super) statistics: Arc<ServiceStatistics>,
 }
 
-/// What a server last said of itself.
+/// The last reported state of a server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) version: String,
@@ -47,7 +47,8 @@ pub(crate) struct ServerInfo {
 }
 
 impl Shard {
-    /// Also returns what is put off, for the task that sends it.
+    /// Also returns the receiving end of the backlog, for the task that sends
+    /// it.
     pub(crate) fn new(
         tier: Option<Arc<dyn SharedTier>>,
         link: Arc<Link>,
@@ -67,8 +68,8 @@ impl Shard {
         (shard, arrivals)
     }
 
-    /// Returns true if Redis may be asked: this instance is in step with it, and
-    /// has a connection to ask on.
+    /// Returns true if Redis may be used: the link is trusted, and a connection
+    /// is open.
     pub(crate) fn is_usable(&self) -> bool {
         self.tier.as_ref().is_some_and(|tier| tier.is_reachable()) && self.link.is_usable()
     }
@@ -82,8 +83,8 @@ impl Shard {
         }
     }
 
-    /// Sends `ops` as one pipeline. Counts for the breaker, and for the link, what
-    /// the replies or their absence say about the server.
+    /// Sends `ops` as one pipeline. Reports the replies, or their absence, to
+    /// the breaker and the link.
     pub(crate) async fn send(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let of_protocol = ops.iter().all(Op::is_of_protocol);
         let attempt = self.breaker.attempt();
@@ -92,7 +93,7 @@ impl Shard {
         replies
     }
 
-    /// The same without a word to the breaker.
+    /// The same, without counting for the breaker.
     pub(super) async fn send_uncounted(
         &self,
         traffic: Traffic,
@@ -113,9 +114,9 @@ impl Shard {
                 self.statistics.error("redis_timeout");
                 self.link.suspect(&Suspicion::TimedOut);
             }
-            // On time, but slow to arrive as a whole.
+            // In time, but slow to arrive completely.
             Err(Unanswered::Late | Unanswered::Travelling) => self.statistics.error("redis_late"),
-            // The task of the connection has raised suspicion.
+            // The task of the connection has suspected the link.
             Err(Unanswered::Disconnected | Unanswered::NotSent) => {
                 self.statistics.error("redis_disconnected");
             }
@@ -123,8 +124,8 @@ impl Shard {
         replies
     }
 
-    /// Sends one operation. A refusal is as good as no reply to its callers:
-    /// nothing was done.
+    /// Sends one operation. Its callers treat a refusal like a missing reply,
+    /// because nothing was done.
     pub(super) async fn send_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
         let replies = self.send(traffic, vec![op]).await?;
         replies
@@ -140,7 +141,7 @@ impl Shard {
         } else if refused.code == "WRONGTYPE" {
             self.statistics.error("redis_wrong_type");
         } else {
-            // READONLY and NOREPLICAS come from servers that still answer.
+            // READONLY and NOREPLICAS come from servers that still reply.
             self.statistics.error("redis_refused");
             if of_protocol {
                 self.link.suspect(&Suspicion::Refused(refused.code.clone()));
@@ -148,7 +149,7 @@ impl Shard {
         }
     }
 
-    /// Counts how a pipeline ended.
+    /// Counts the result of a pipeline.
     fn tell_breaker(
         &self,
         attempt: &Attempt,
@@ -161,7 +162,8 @@ impl Shard {
             return;
         }
         let ended = match replies {
-            // Redis saw nothing of it, or the network is at work.
+            // Not sent, or slowed by the network: neither says anything about
+            // Redis.
             Err(Unanswered::NotSent | Unanswered::Travelling) => return,
             Err(Unanswered::TimedOut | Unanswered::Disconnected) => Ended::Failed,
             Err(Unanswered::Late) => Ended::Late,
@@ -179,7 +181,7 @@ impl Shard {
         }
     }
 
-    /// Lets the breaker see if Redis could be asked.
+    /// Reports to the breaker whether Redis is usable.
     pub(crate) fn show_breaker(&self) {
         if self.breaker.saw(self.is_usable()) {
             self.link.suspect(&Suspicion::BreakerOpen);
