@@ -19,7 +19,7 @@ use super::plans::Plans;
 pub struct DatabaseOptions {
     /// The maximum number of connections of this process. Default: 10. Writes
     /// use at most half of them, and writes of one row at most two. Pages of
-    /// lists that are too large to cache use at most half, too. An
+    /// lists that are too large to cache use at most a quarter. An
     /// in-memory database has one connection, because a second one would see a
     /// separate database.
     pub max_connections: u32,

@@ -7,8 +7,8 @@
 //! here, without a connection.
 //!
 //! A page of a list that is too large to cache is read for each client
-//! separately. So pages get half of the connections too, and any number of
-//! clients of such a list leaves connections to others.
+//! separately. So pages get a quarter of the connections. With four connections
+//! or more, blocked writes and clients of such a list leave some to other reads.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -54,12 +54,13 @@ impl Places {
     /// Creates the places for a pool of this many connections. A caller without
     /// a place after `patience` is refused.
     pub(super) fn new(connections: u32, patience: Duration) -> Self {
-        let half = (connections / 2).max(1) as usize;
+        let part_of =
+            |divisor: u32| Arc::new(Semaphore::new((connections / divisor).max(1) as usize));
         let row = || Arc::new(Semaphore::new(OF_ONE_ROW));
         Self {
-            writes: Arc::new(Semaphore::new(half)),
+            writes: part_of(2),
             rows: (0..ROWS).map(|_| row()).collect(),
-            pages: Arc::new(Semaphore::new(half)),
+            pages: part_of(4),
             patience,
         }
     }
@@ -109,6 +110,28 @@ impl Places {
             Ok(Ok(place)) => Ok(place),
             // The semaphores are never closed.
             Ok(Err(_)) | Err(_) => Err(TaleError::Busy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn writes_and_pages_leave_connections_to_other_reads() {
+        for connections in [4, 5, 10, 100] {
+            let places = Places::new(connections, Duration::from_millis(1));
+            let (mut writes, mut pages) = (Vec::new(), Vec::new());
+            while let Ok(place) = places.of_write(None).await {
+                writes.push(place);
+            }
+            while let Ok(place) = places.of_page().await {
+                pages.push(place);
+            }
+            assert!(!writes.is_empty() && !pages.is_empty());
+            let left = connections as usize - writes.len() - pages.len();
+            assert!(connections as usize / 4 <= left, "{left} of {connections}");
         }
     }
 }
