@@ -104,8 +104,10 @@ pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<Sqlit
         .busy_timeout(longest_wait_for_a_lock(options));
     let mut pool = SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout);
     if in_memory {
-        // The database lives exactly as long as its only connection.
+        // The database lives exactly as long as its only connection. sqlx closes
+        // a connection if its caller is dropped while the connection is tested.
         pool = pool
+            .test_before_acquire(false)
             .max_connections(1)
             .min_connections(1)
             .idle_timeout(None)

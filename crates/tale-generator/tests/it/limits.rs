@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aside::{Repository as _, Source as _, Write};
+use futures_util::FutureExt as _;
 use futures_util::future::select;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::domain::{Child, Hero, Row as _, Story, TaleError};
@@ -195,6 +196,17 @@ async fn a_cancelled_caller_leaves_no_open_transaction() {
         let stored = heroes.find_by_id(&hero.id).await.unwrap().unwrap();
         let after = heroes.update(hero).await.unwrap().unwrap();
         assert!(stored.version < after.version);
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_read_loses_no_database_in_memory() {
+    let (heroes, hero) = heroes("sqlite::memory:").await;
+    for _ in 0..20 {
+        // Until the connection is back in the pool.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let _ = heroes.find_by_id(&hero.id).now_or_never();
+        heroes.find_by_id(&hero.id).await.unwrap().unwrap();
     }
 }
 
