@@ -76,16 +76,29 @@ async fn stats_are_available_without_redis() {
     );
 }
 
-fn add_strangers(redis: &RedisServer, count: u32) {
-    let script = format!("for i = 1, {count} do redis.call('SET', 's:' .. i, '') end");
-    redis.command(&["EVAL", &script, "0"]);
+/// Adds keys of another program. A script of them all could occupy the server for
+/// longer than the service waits for a PONG.
+async fn add_strangers(instance: &Instance, redis: &RedisServer, count: u32) {
+    for first in (0..count).step_by(5_000) {
+        let last = (first + 4_999).min(count - 1);
+        let script = format!("for i = {first}, {last} do redis.call('SET', 's:' .. i, '') end");
+        redis.command(&["EVAL", &script, "0"]);
+    }
+    until_synced(instance).await;
+}
+
+async fn until_synced(instance: &Instance) {
+    aside_testkit::eventually(SOON, "the service is in step with Redis", async || {
+        instance.cache.is_synced()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn keys_are_counted_among_foreign_ones() {
     let redis = RedisServer::start().unwrap();
-    let (_instance, admin) = warm(&redis.url()).await;
-    add_strangers(&redis, 70_000);
+    let (instance, admin) = warm(&redis.url()).await;
+    add_strangers(&instance, &redis, 70_000).await;
 
     let answer = get(&admin, "/cache/keys").await;
 
@@ -100,8 +113,8 @@ async fn keys_are_counted_among_foreign_ones() {
 #[tokio::test]
 async fn concurrent_key_counts_share_one_scan() {
     let redis = RedisServer::start().unwrap();
-    let (_instance, admin) = warm(&redis.url()).await;
-    add_strangers(&redis, 50_000);
+    let (instance, admin) = warm(&redis.url()).await;
+    add_strangers(&instance, &redis, 50_000).await;
     redis.reset_stats();
 
     let asked = (0..50).map(|_| get(&admin, "/cache/keys"));
@@ -160,6 +173,8 @@ async fn explain_reveals_nothing_about_foreign_keys() {
     let (instance, admin) = warm(&redis.url()).await;
     redis.command(&["SETRANGE", "session:42", "300000000", "x"]);
     redis.command(&["SET", "heroes:1", "another kind", "EX", "100"]);
+    // To allocate the long value may have occupied the server.
+    until_synced(&instance).await;
     redis.reset_stats();
 
     for key in ["session:42", "heroes:1", "session:none", "hero"] {
