@@ -23,20 +23,6 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Crates whose lists are in reading order.
-const ORDERED: &[&str] = &[
-    "aside-admin",
-    "aside-bench",
-    "aside-derive",
-    "aside-interleavings",
-    "aside-redis",
-    "aside-sqlx",
-    "aside-testkit",
-    "aside/src",
-    "aside/tests",
-    "tale-generator",
-];
-
 /// Returns the root file of every crate, and of every test that is one.
 fn roots() -> Vec<PathBuf> {
     let mut roots = Vec::new();
@@ -47,10 +33,7 @@ fn roots() -> Vec<PathBuf> {
             roots.push(test.unwrap().path().join("main.rs"));
         }
     }
-    roots.retain(|root| {
-        let is_ordered = |place: &&str| root.to_string_lossy().contains(*place);
-        root.is_file() && ORDERED.iter().any(is_ordered)
-    });
+    roots.retain(|root| root.is_file());
     roots
 }
 
@@ -77,7 +60,7 @@ impl Crate {
         let lines: Vec<&str> = text.lines().collect();
         for (at, line) in lines.iter().enumerate() {
             let Some(name) = declared(line) else { continue };
-            // A file of another crate, under a name of its own.
+            // A file of another crate, under another name.
             if at > 0
                 && lines[..at]
                     .iter()
@@ -109,7 +92,7 @@ impl Crate {
             .unwrap_or_default()
     }
 
-    /// Returns what a module names that stands below it, as sentences.
+    /// Returns a sentence for each module that this one uses although it is listed below.
     fn upward(&self, module: &Module) -> Vec<String> {
         let file = &self.files[module];
         let mut found = Vec::new();
@@ -327,8 +310,6 @@ const MAX_FUNCTION_LINES: usize = 70;
 /// Files and functions that may be longer: a part of the path, and a function or
 /// nothing for all of the file.
 const LONGER: &[(&str, &str)] = &[
-    // To be moved into a read path.
-    ("aside/src/cached_repository/", ""),
     // One arm for each operation. Nested enums would hide what the compiler checks.
     ("aside/src/conformance/model.rs", "run"),
     ("aside/src/memory/mod.rs", "run"),

@@ -105,7 +105,7 @@ impl World {
 /// The time at which a hit is judged, within the bound of a proof of the same time.
 const NOW: Moment = Moment::from_millis(10_000);
 
-/// A shard without a proof. Its counter is the checker's, and so is what it locks.
+/// A shard without a proof. Its counter and its locks are the checker's.
 fn shard() -> std::sync::Arc<ShardTrust> {
     let bound = std::time::Duration::from_millis(500);
     std::sync::Arc::new(ShardTrust::new(bound))

@@ -174,17 +174,18 @@ async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         .map(drop)
 }
 
-/// What a poll begins with, the most that may be told first: the newest id, the
-/// system and its timeline, how far its log has been flushed, when the server was
-/// started, and the position of its last checkpoint.
+/// The statements that a poll begins with. The second is for users that may not read
+/// the control file. They return the newest id, the system and its timeline, the
+/// flushed position of its log, the start time of the server, and the position of its
+/// last checkpoint.
 ///
-/// Flushed, and not written or inserted: a server that crashes may lose the rest, and
-/// goes on from less without having gone back. At its start a server makes a checkpoint
-/// where its log ended. So a copy of the files is behind there even if the server has
+/// The flushed position, because a server that crashes may lose the rest of its log
+/// without having gone back. A server makes a checkpoint at its start, where its log
+/// ended. So a copy of the files is behind there even if the copied server has
 /// written much since.
 ///
-/// During recovery the end of the log is not to be asked for. A replica says nothing
-/// then, and goes on as another timeline once it is promoted.
+/// During recovery the end of the log cannot be read. A replica returns no position,
+/// and continues as another timeline when it is promoted.
 const STATES: [&str; 2] = [
     "SELECT (SELECT max(id) FROM cache_journal),
             CASE WHEN pg_is_in_recovery() THEN '' ELSE
@@ -198,7 +199,7 @@ const STATES: [&str; 2] = [
             END,
             (checkpoint_lsn - '0/0')::bigint
        FROM pg_control_system(), pg_control_checkpoint()",
-    // If the user may not ask for what stands in the control file.
+    // Without the control file.
     "SELECT (SELECT max(id) FROM cache_journal), '',
             CASE WHEN pg_is_in_recovery() THEN NULL ELSE
                 (pg_current_wal_flush_lsn() - '0/0')::bigint
@@ -206,14 +207,14 @@ const STATES: [&str; 2] = [
             '', NULL::bigint",
 ];
 
-/// How long a statement of those that failed is not tried again: each failure is a line
+/// How long a statement that failed is not tried again, because each failure is a line
 /// in the server's log.
 const UNTOLD_FOR: Duration = Duration::from_secs(60);
 
 type State = (Option<i64>, String, Option<i64>, String, Option<i64>);
 
 impl PostgresJournal {
-    /// Whether a statement may be tried, which failed before.
+    /// Returns true if a statement that failed before may be tried again.
     fn is_to_try(&self, statement: usize) -> bool {
         let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
         untold[statement].is_none_or(|at| UNTOLD_FOR <= at.elapsed())
@@ -229,8 +230,8 @@ impl PostgresJournal {
         }
     }
 
-    /// What the database tells of itself; `None` if it tells nothing, as a replica, a
-    /// managed server or one that allows this user nothing.
+    /// Returns the state of the database, or `None` if it is not known: of a replica, of
+    /// some managed servers, and of a server that refuses it to this user.
     async fn told(&self) -> Result<Option<JournalState>, sqlx::Error> {
         for (statement, sql) in STATES.into_iter().enumerate() {
             if !self.is_to_try(statement) {
@@ -276,8 +277,8 @@ impl Journal for PostgresJournal {
         if newest.is_none_or(|newest| newest <= LAST_ID) {
             return Ok(newest);
         }
-        // Somebody chose this id. A pass ends with the newest row, and would not
-        // end before rows that come faster than they are worked off.
+        // A program chose this id. A pass ends with the newest row, so it would not end
+        // while rows arrive faster than they are applied.
         let moved = sqlx::query("UPDATE cache_journal SET id = DEFAULT WHERE $1 < id")
             .bind(LAST_ID)
             .execute(&self.pool)

@@ -185,7 +185,7 @@ impl SqliteJournal {
     }
 }
 
-/// Whether somebody has chosen an id after which there are none left.
+/// Returns true if a program has chosen an id after which there are none left.
 async fn are_ids_used_up(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let last = "SELECT EXISTS (SELECT 1 FROM cache_journal WHERE ?1 < id)
             OR EXISTS (SELECT 1 FROM sqlite_sequence
@@ -273,7 +273,7 @@ impl Journal for SqliteJournal {
             .bind(LONGEST)
             .fetch_all(&self.0)
             .await?;
-        // What is no text is no key: nothing at all is none either.
+        // Bytes that are no text are no key; the empty text is none either.
         let row = |(id, entry)| JournalRow {
             id,
             entry: String::from_utf8(entry).unwrap_or_default(),

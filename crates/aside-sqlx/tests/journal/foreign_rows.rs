@@ -30,7 +30,7 @@ async fn the_greatest_id_leaves_ids_for_the_rows_that_follow() {
         for turn in 1..=2 {
             database.foreign(LAST_ON_SQLITE, LAST_ON_POSTGRES).await;
             if turn == 2 {
-                // Worked off, or deleted by who inserted it, it has been the last.
+                // Applied, or deleted by the program that inserted it, it was the last row.
                 is_worked_off(&database).await;
             }
             let text = turn.to_string();
@@ -76,7 +76,7 @@ async fn a_row_that_is_no_text_keeps_no_other_from_being_read() {
         })
         .await;
         is_worked_off(&database).await;
-        // By whoever reads them first, or by both.
+        // By the instance that reads them first, or by both.
         let dropped = [&other, &nowhere].map(|instance| {
             let errors = instance.cache.stats().errors;
             errors.get("malformed_journal_row").copied().unwrap_or(0)

@@ -62,7 +62,7 @@ async fn read_old(instances: &[&Instance]) {
     }
 }
 
-/// What Redis has stored: the era and what was last seen of the database.
+/// Returns the era and the last seen state of the database, as Redis has them.
 fn stored(redis: &RedisServer) -> [String; 2] {
     ["aside", "aside:database"].map(|field| {
         let reply = redis.command(&["HGET", "aside:epochs", field]);
@@ -78,7 +78,7 @@ fn noticed(instances: &[&Instance]) -> u64 {
     instances.iter().map(of_one).sum()
 }
 
-/// Waits until every instance has compared what the database shows now.
+/// Waits until every instance has compared the present state of the database.
 async fn compared(redis: &RedisServer, database: &Database) {
     let shown = database.position().await;
     eventually(EVENTUALLY, "a poll", async || {

@@ -199,7 +199,7 @@ impl<R: Source> CachedRepository<R> {
     /// # }
     /// ```
     ///
-    /// `work` does what [`Repository`] asks of a write: it records what it changes in
+    /// `work` follows the steps that [`Repository`] names for a write: it records changes in
     /// `write`, awaits [`Write::before_commit`], and commits. An `Err` without
     /// [`Write::rolled_back`] is ambiguous.
     ///

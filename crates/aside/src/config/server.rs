@@ -55,7 +55,7 @@ impl CacheConfig {
     }
 }
 
-/// Returns what is allowed in a URL, and the settings to use in its place.
+/// Returns the allowed form of a URL, and the settings to use instead.
 fn allowed(problem: UrlError) -> String {
     match problem {
         UrlError::Query => format!(

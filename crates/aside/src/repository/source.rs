@@ -1,4 +1,4 @@
-//! How rows are read from the database.
+//! The source: the interface for reads from the database.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub enum Overloaded {
     TooSlow,
 }
 
-/// Reads rows from the source of truth: what a cache stands in front of.
+/// Reads rows from the database. A cache wraps a source.
 ///
 /// Implement it with plain `async fn`. Reads run on the primary and outside any
 /// caller's transaction. Rows that this service also writes have a

@@ -86,7 +86,7 @@ impl Book {
     }
 }
 
-/// The list of heroes who speak a language.
+/// The list of heroes that speak a language.
 pub(crate) fn speaking(language: &str) -> HeroIndex {
     HeroIndex::Language(language.to_owned())
 }

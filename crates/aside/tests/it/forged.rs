@@ -1,4 +1,4 @@
-//! What others say and store, true or not: it costs time, and harms no answer.
+//! Forged messages and values cost time, and make no read wrong.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn epoch(world: &World) -> Option<u64> {
     field.text()?.parse().ok()
 }
 
-/// What a server's clock says, in milliseconds.
+/// Returns a server's clock, in milliseconds.
 fn server_time(world: &World) -> u64 {
     let Reply::Array(time) = world.redis().command(&["TIME"]) else {
         panic!("TIME");
@@ -29,7 +29,7 @@ fn server_time(world: &World) -> u64 {
     time[0].text().unwrap().parse::<u64>().unwrap() * 1000
 }
 
-/// Four PINGs in this time heal what was forged.
+/// Four PINGs in this time undo a forged message.
 fn quick_config(world: &World) -> CacheConfig {
     CacheConfig {
         max_staleness: Duration::from_millis(400),
@@ -185,7 +185,7 @@ async fn fields_and_messages_of_unknown_kinds_cost_nothing_lasting() {
     assert!(grown < 40 << 20, "{grown} bytes more are resident");
 }
 
-/// What this process has in memory, in bytes.
+/// Returns the resident memory of this process, in bytes.
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: u64 = pages.split(' ').nth(1).unwrap().parse().unwrap();
@@ -225,7 +225,7 @@ async fn a_value_answers_for_its_own_key_alone() {
         let fresh = world.instance().await;
         assert_eq!(fresh.heroes.list_all().await.unwrap().len(), 2, "{other}");
         assert_eq!(fresh.errors("misplaced_value"), 1);
-        // And what was filled instead is served.
+        // And the value that was filled instead is served.
         world.filled("hero:all").await;
         let again = world.instance().await;
         let all = again.heroes.list_all_with(Freshness::Shared).await.unwrap();

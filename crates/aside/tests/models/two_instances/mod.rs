@@ -85,7 +85,7 @@ nibbles! {
         stage: ReaderStage,
         generation: u8,
         version: u8,
-        /// The newest write of its own instance that had returned.
+        /// The newest write of the same instance that had returned.
         floor: u8,
         from_redis: bool,
     }
