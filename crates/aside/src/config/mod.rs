@@ -213,7 +213,7 @@ pub struct CacheConfig {
     /// 600000. A strategy may set another.
     ///
     /// Default: 10 s. If shorter than the slowest query, its callers always get
-    /// the repository's [`overloaded`](crate::Repository::overloaded) error. If
+    /// the repository's [`overloaded`](crate::Source::overloaded) error. If
     /// longer, callers of a query with a dead connection wait that long.
     pub load_timeout: Duration,
 

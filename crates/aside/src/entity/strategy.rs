@@ -122,7 +122,7 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
     /// [`overloaded`] error. `None`, the default: the setting
     /// `CACHE_LOAD_TIMEOUT_MS`.
     ///
-    /// [`overloaded`]: crate::Repository::overloaded
+    /// [`overloaded`]: crate::Source::overloaded
     fn load_timeout(&self) -> Option<Duration> {
         None
     }

@@ -26,19 +26,19 @@ use crate::write::Write;
 /// }
 /// ```
 pub trait ErasedRepository<E: Entity, X>: Send + Sync + 'static {
-    /// See [`Repository::find_by_id`].
+    /// See [`Source::find_by_id`].
     fn erased_find_by_id<'a>(&'a self, id: &'a E::Id) -> BoxFuture<'a, Result<Option<Arc<E>>, X>>;
 
-    /// See [`Repository::find_many`].
+    /// See [`Source::find_many`].
     fn erased_find_many<'a>(
         &'a self,
         ids: &'a [E::Id],
     ) -> BoxFuture<'a, Result<Vec<Option<Arc<E>>>, X>>;
 
-    /// See [`Repository::find_by`].
+    /// See [`Source::find_by`].
     fn erased_find_by<'a>(&'a self, index: &'a E::Index) -> BoxFuture<'a, Result<Rows<E>, X>>;
 
-    /// See [`Repository::list_all`].
+    /// See [`Source::list_all`].
     fn erased_list_all(&self) -> BoxFuture<'_, Result<Rows<E>, X>>;
 
     /// See [`Repository::save_in`].
@@ -71,7 +71,7 @@ pub trait ErasedRepository<E: Entity, X>: Send + Sync + 'static {
     /// See [`Repository::delete`].
     fn erased_delete<'a>(&'a self, id: &'a E::Id) -> BoxFuture<'a, Result<bool, X>>;
 
-    /// See [`Repository::overloaded`].
+    /// See [`Source::overloaded`].
     fn erased_overloaded(&self, why: Overloaded) -> X;
 }
 
