@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ thread_local! {
     static NETWORK: RefCell<Option<Network>> = const { RefCell::new(None) };
     static PROCESS: RefCell<Option<Arc<Process>>> = const { RefCell::new(None) };
     static WITHOUT: Cell<Option<Rule>> = const { Cell::new(None) };
+    /// Whether a task outside every process has asked for a connection.
+    static STRAYED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Rules of the protocol that can be left out.
@@ -98,6 +101,10 @@ impl Drop for World {
         NETWORK.set(None);
         PROCESS.set(None);
         WITHOUT.set(None);
+        let strayed = STRAYED.replace(false);
+        if !thread::panicking() {
+            assert!(!strayed, "a task outside every process opened a connection");
+        }
     }
 }
 
@@ -122,8 +129,10 @@ pub(crate) fn wall() -> Option<Timestamp> {
 /// Opens a connection for the process that runs now; `None` without a world.
 pub(crate) fn connect() -> Option<Connecting> {
     let network = NETWORK.with_borrow(Option::clone)?;
-    let process = PROCESS.with_borrow(Option::clone)?;
-    Some(network(&process))
+    let process = PROCESS.with_borrow(Option::clone);
+    // Such a task would go on to the real network, and wait for it in real time.
+    STRAYED.set(STRAYED.get() || process.is_none());
+    Some(network(&process?))
 }
 
 /// Starts a task, in the process that runs now if there is one.
@@ -193,7 +202,7 @@ impl Process {
     {
         let task = tokio::spawn(Within {
             process: Arc::clone(self),
-            future: Box::pin(future),
+            future: Some(Box::pin(future)),
         });
         let mut tasks = self.tasks.lock();
         if tasks.len() % 64 == 63 {
@@ -216,7 +225,25 @@ impl Process {
 /// A future that is polled only while its process runs.
 struct Within<F> {
     process: Arc<Process>,
-    future: Pin<Box<F>>,
+    /// `None` after it has been dropped.
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F> Within<F> {
+    fn run<T>(&mut self, run: impl FnOnce(&mut Option<Pin<Box<F>>>) -> T) -> T {
+        let before = PROCESS.replace(Some(Arc::clone(&self.process)));
+        let result = run(&mut self.future);
+        PROCESS.set(before);
+        result
+    }
+}
+
+/// In its process as well: what a dropped future hands back starts tasks, and those of
+/// a killed process must not run.
+impl<F> Drop for Within<F> {
+    fn drop(&mut self) {
+        self.run(|future| *future = None);
+    }
 }
 
 impl<F: Future> Future for Within<F> {
@@ -226,9 +253,9 @@ impl<F: Future> Future for Within<F> {
         if self.process.is_still(context.waker()) {
             return Poll::Pending;
         }
-        let before = PROCESS.replace(Some(Arc::clone(&self.process)));
-        let polled = self.future.as_mut().poll(context);
-        PROCESS.set(before);
-        polled
+        self.run(|future| match future {
+            Some(future) => future.as_mut().poll(context),
+            None => Poll::Pending,
+        })
     }
 }
