@@ -238,8 +238,8 @@ impl<F> Within<F> {
     }
 }
 
-/// In its process as well: what a dropped future hands back starts tasks, and those of
-/// a killed process must not run.
+/// In its process as well: dropped futures start tasks, and tasks of a killed process
+/// must not run.
 impl<F> Drop for Within<F> {
     fn drop(&mut self) {
         self.run(|future| *future = None);
