@@ -7,9 +7,7 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
-use crate::repository::Repository;
 use crate::tiers::kind::{Cached, Leaving};
-use crate::write::Write;
 
 /// A repository of all heroes.
 struct Heroes;
@@ -36,20 +34,6 @@ impl Source for Heroes {
 
     fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
         unreachable!("nothing is away")
-    }
-}
-
-impl Repository for Heroes {
-    async fn save_in(&self, row: Hero, _: &mut Write) -> Result<Row<Self>, Infallible> {
-        Ok(Arc::new(row))
-    }
-
-    async fn update_in(&self, row: Hero, _: &mut Write) -> Result<Option<Row<Self>>, Infallible> {
-        Ok(Some(Arc::new(row)))
-    }
-
-    async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
-        Ok(true)
     }
 }
 

@@ -11,9 +11,7 @@ use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
 use crate::protocol::{Op, Reply, Traffic};
-use crate::repository::Repository;
 use crate::service::CacheService;
-use crate::write::Write;
 
 /// A repository of all heroes; batches wait at a gate, and omit `left_out`.
 struct Heroes {
@@ -49,20 +47,6 @@ impl Source for Heroes {
 
     fn overloaded(&self, _: crate::repository::Overloaded) -> Infallible {
         unreachable!("nothing is away")
-    }
-}
-
-impl Repository for Heroes {
-    async fn save_in(&self, row: Hero, _: &mut Write) -> Result<Row<Self>, Infallible> {
-        Ok(Arc::new(row))
-    }
-
-    async fn update_in(&self, row: Hero, _: &mut Write) -> Result<Option<Row<Self>>, Infallible> {
-        Ok(Some(Arc::new(row)))
-    }
-
-    async fn delete_in(&self, _: &u32, _: &mut Write) -> Result<bool, Infallible> {
-        Ok(true)
     }
 }
 
