@@ -92,7 +92,7 @@ impl Provenance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// Local memory of this process.
-    Process,
+    Local,
     /// Redis.
     Shared,
     /// The database.

@@ -68,7 +68,7 @@ impl World {
             Rule::StampBeforeTheLook => self.stripes.stamp(KEY),
             _ => early,
         };
-        // As in `InProcess::insert`.
+        // As in `LocalTier::insert`.
         if row == OLD && self.stripes.is_current(stamp) {
             *self.entry.lock().unwrap() = Some((row, stamp));
         }
@@ -89,7 +89,7 @@ impl World {
         self.returned.store(true, Ordering::Release);
     }
 
-    /// Reads as `InProcess::get` does.
+    /// Reads as `LocalTier::get` does.
     fn ask(&self, rule: Rule) {
         let returned = self.returned.load(Ordering::Acquire);
         let entry = *self.entry.lock().unwrap();
@@ -150,7 +150,7 @@ pub fn a_later_proof_passes_nothing(rule: Rule) {
             watching.unsync();
             watching.prove(NOW);
         });
-        // As in `InProcess::is_valid`.
+        // As in `LocalTier::is_valid`.
         let (synced, current) = (
             || shard.is_synced(NOW),
             || stripes.is_current_in(&shard, held),

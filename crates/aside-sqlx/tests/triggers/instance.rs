@@ -45,7 +45,7 @@ impl Instance {
             let list = self.books.find_by_with(&index, Freshness::Any).await;
             let all = self.books.list_all_with(Freshness::Any).await;
             let tiers = [row.unwrap().tier, list.unwrap().tier, all.unwrap().tier];
-            tiers.iter().all(|tier| *tier == Tier::Process)
+            tiers.iter().all(|tier| *tier == Tier::Local)
         })
         .await;
     }

@@ -50,7 +50,7 @@ pub(super) const TTL: Limit = Limit::new(1, 315_360_000, "seconds, 1 to 31536000
 pub(super) const MAX_STALENESS: Limit = Limit::new(
     50,
     60_000,
-    "milliseconds, 50 to 60000, or 0 for no in-process tier",
+    "milliseconds, 50 to 60000, or 0 for no local tier",
 )
 .or_zero();
 pub(super) const QUARANTINE_TTL: Limit = Limit::new(1_000, 600_000, "milliseconds, 1000 to 600000");
@@ -73,5 +73,5 @@ pub(super) const L1_CAPACITY: Limit = Limit::new(
     1,
     1024 * 1024 * MIB,
     "bytes, 1 to 1024GiB, as in 64MiB or 67108864 \
-     (for no in-process tier set CACHE_MAX_STALENESS_MS=0)",
+     (for no local tier set CACHE_MAX_STALENESS_MS=0)",
 );

@@ -58,7 +58,7 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
 
     /// Returns how long this process keeps a value, never beyond the value's
     /// TTL. `None`, the default: no further limit.
-    fn in_process_ttl(&self) -> Option<Duration> {
+    fn local_ttl(&self) -> Option<Duration> {
         None
     }
 
@@ -93,7 +93,7 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
 
     /// Returns this kind's share of the memory for local entries, relative to
     /// the other kinds' shares. Default: 1. Zero: no local entries.
-    fn in_process_share(&self) -> u32 {
+    fn local_share(&self) -> u32 {
         1
     }
 

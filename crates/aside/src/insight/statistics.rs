@@ -60,8 +60,8 @@ impl Outcome {
     #[inline]
     pub(crate) fn of(tier: Tier, bypass: Option<Bypass>, absence: bool) -> Self {
         match (tier, bypass) {
-            (Tier::Process | Tier::Shared, _) if absence => Self::NegativeHit,
-            (Tier::Process, _) => Self::L1Hit,
+            (Tier::Local | Tier::Shared, _) if absence => Self::NegativeHit,
+            (Tier::Local, _) => Self::L1Hit,
             (Tier::Shared, _) => Self::L2Hit,
             (Tier::Source, None) => Self::Miss,
             (Tier::Source, Some(_)) => Self::Bypass,

@@ -69,7 +69,7 @@ pub(crate) struct Entry<E> {
 }
 
 /// The local entries of one kind.
-pub(crate) struct InProcess<E: Entity> {
+pub(crate) struct LocalTier<E: Entity> {
     shards: [Shard<E>; SHARDS],
     evictions: Evictions,
     stripes: Arc<Stripes>,
@@ -112,7 +112,7 @@ impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
     }
 }
 
-impl<E: Entity> InProcess<E> {
+impl<E: Entity> LocalTier<E> {
     pub(crate) fn new(
         stripes: Arc<Stripes>,
         trust: Arc<ShardTrust>,
@@ -267,7 +267,7 @@ fn read<T>(shard: &ShardedLock<T>) -> ShardedLockReadGuard<'_, T> {
     shard.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<E: Entity> Store for InProcess<E> {
+impl<E: Entity> Store for LocalTier<E> {
     fn set_capacity(&self, bytes: u64) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::InProcess;
+use super::LocalTier;
 use crate::entity::Entity;
 
 /// Divides the memory for local entries among the kinds.
@@ -38,7 +38,7 @@ impl Shares {
 
     /// Gives a kind's store its share and shrinks the other shares. The kind's
     /// previous store gets none.
-    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<InProcess<E>>) {
+    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<LocalTier<E>>) {
         let mut stores = self.stores.lock();
         let store: Weak<dyn Store> = Arc::downgrade(store) as _;
         if let Some(before) = stores.insert(E::KIND, Share { parts, store })

@@ -5,14 +5,14 @@ use crate::entity::example::Hero;
 
 struct Stage {
     stripes: Arc<Stripes>,
-    store: Arc<InProcess<Hero>>,
+    store: Arc<LocalTier<Hero>>,
     shares: Shares,
 }
 
 fn stage(capacity_bytes: usize) -> Stage {
     let trust = Arc::new(ShardTrust::always());
     let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
-    let store = Arc::new(InProcess::new(Arc::clone(&stripes), trust, Arc::default()));
+    let store = Arc::new(LocalTier::new(Arc::clone(&stripes), trust, Arc::default()));
     let shares = Shares::new(capacity_bytes);
     shares.admit(1, &store);
     Stage {
@@ -72,7 +72,7 @@ fn entries_never_exceed_their_share() {
         "{}",
         stage.store.evictions()
     );
-    let other = Arc::new(InProcess::<Hero>::new(
+    let other = Arc::new(LocalTier::<Hero>::new(
         Arc::clone(&stage.stripes),
         Arc::new(ShardTrust::always()),
         Arc::default(),
@@ -86,7 +86,7 @@ fn a_new_store_of_a_kind_takes_over_its_share() {
     let trust = Arc::new(ShardTrust::always());
     let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
     let store = || {
-        Arc::new(InProcess::<Hero>::new(
+        Arc::new(LocalTier::<Hero>::new(
             Arc::clone(&stripes),
             Arc::clone(&trust),
             Arc::default(),
@@ -96,7 +96,7 @@ fn a_new_store_of_a_kind_takes_over_its_share() {
     let (first, second) = (store(), store());
     shares.admit(100, &first);
     shares.admit(100, &second);
-    let capacity = |store: &InProcess<Hero>| -> u64 {
+    let capacity = |store: &LocalTier<Hero>| -> u64 {
         let shards = store.shards.iter();
         shards.map(|shard| read(shard).capacity()).sum()
     };

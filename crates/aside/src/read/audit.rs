@@ -142,10 +142,10 @@ impl<R: Source> ReadPath<R> {
 
     /// Returns the current location of a fill.
     async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
-        let in_process = self.hit(asked, Kept::fill) == Some(fill);
+        let local = self.hit(asked, Kept::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
-        if in_process && since < self.tiers().shard_of(&key).link.trust().proved_at() {
-            return Place::Served(Tier::Process);
+        if local && since < self.tiers().shard_of(&key).link.trust().proved_at() {
+            return Place::Served(Tier::Local);
         }
         let mark = self.mark(&key);
         if self.gate(&key, mark).is_none()
@@ -154,7 +154,7 @@ impl<R: Source> ReadPath<R> {
         {
             return Place::Served(Tier::Shared);
         }
-        if in_process {
+        if local {
             Place::Unproved
         } else {
             Place::Gone

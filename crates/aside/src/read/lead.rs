@@ -110,7 +110,7 @@ impl<R: Source> ReadPath<R> {
     /// Returns true if a reader may be served from the local tier, and so by a flight
     /// that began before it asked.
     fn shares_local(&self, freshness: Freshness) -> bool {
-        freshness == Freshness::Any && self.kind.in_process.is_some()
+        freshness == Freshness::Any && self.kind.local.is_some()
     }
 
     /// Leads the flight of the key or waits for its leader. Returns `None` if the read

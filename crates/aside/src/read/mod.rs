@@ -85,7 +85,7 @@ impl<R: Source> ReadPath<R> {
         asked: Asked<'_, R::Entity>,
         take: impl FnOnce(&Kept<R::Entity>) -> T,
     ) -> Option<T> {
-        self.kind.in_process.as_ref()?.get(asked, take)
+        self.kind.local.as_ref()?.get(asked, take)
     }
 
     /// Returns the row that this process has, or `Some(None)` if it knows the row to
@@ -95,7 +95,7 @@ impl<R: Source> ReadPath<R> {
         let (row, fill, outcome) = self.hit(Asked::Id(id), |kept| {
             // Before the row is cloned, because the clone waits for memory and delays
             // the code after it.
-            let outcome = Outcome::of(Tier::Process, None, kept.is_absence());
+            let outcome = Outcome::of(Tier::Local, None, kept.is_absence());
             self.kind.statistics.read(operation, outcome);
             (kept.row(), kept.fill(), outcome)
         })?;

@@ -40,7 +40,7 @@ impl<E> ReadResult<E> {
         Self {
             found: entry.found,
             provenance: Provenance {
-                tier: Tier::Process,
+                tier: Tier::Local,
                 bypass: None,
                 loaded_at: entry.loaded_at,
                 ttl: Some(entry.deadline.since(Moment::now())),

@@ -24,7 +24,7 @@ impl<R: Source> ReadPath<R> {
     /// Returns the local entry, if it may be served stale.
     pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
         let limit = self.kind.strategy.stale_if_error()?;
-        let store = self.kind.in_process.as_ref()?;
+        let store = self.kind.local.as_ref()?;
         let now = Moment::now();
         let (entry, behind) = store.stale(asked, now, limit)?;
         let mut result = ReadResult::local(entry);
@@ -54,7 +54,7 @@ impl<R: Source> ReadPath<R> {
         seen: &Found<R::Entity>,
         bypassed: bool,
     ) {
-        let Some(store) = &self.kind.in_process else {
+        let Some(store) = &self.kind.local else {
             return;
         };
         let wanted = self.kind.strategy.stale_if_error().is_some();
@@ -80,7 +80,7 @@ impl<R: Source> ReadPath<R> {
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
     pub(super) fn outdate_skipped(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
-        if self.kind.in_process.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
+        if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
             self.tiers().stripes.forget(key.hash());

@@ -90,11 +90,11 @@ async fn a_read_bypassing_redis_voids_the_local_entry() {
 #[tokio::test]
 async fn a_read_equal_to_the_local_entry_keeps_it() {
     let heroes = cached().await;
-    until(&heroes, Freshness::Any, Tier::Process).await;
+    until(&heroes, Freshness::Any, Tier::Local).await;
 
     assert_eq!(tier(&heroes, Freshness::Shared).await, Tier::Shared);
 
-    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
+    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Local);
 }
 
 /// A write's row that is about to be left.
@@ -124,7 +124,7 @@ async fn a_read_waits_for_a_row_that_a_write_leaves() {
 
     // The state in Redis; the database was not queried.
     assert_eq!(read.await, Tier::Shared);
-    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Process);
+    assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Local);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn a_wrapped_generation_revives_nothing() {
     let service = service().await;
     let tiers = service.tiers();
     let kind = tiers.register::<Hero>(None);
-    let store = kind.in_process.as_ref().expect("a local tier");
+    let store = kind.local.as_ref().expect("a local tier");
     let entry = Entry {
         found: Found::Row(Some(std::sync::Arc::new(Hero(1)))),
         stamp: tiers.stripes.stamp(1),

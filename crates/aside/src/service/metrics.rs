@@ -59,7 +59,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let kinds = tiers.kinds();
     reads(page, &kinds)?;
     invalidations(page, &kinds)?;
-    in_process(page, &kinds)?;
+    local(page, &kinds)?;
     audits(page, &kinds)
 }
 
@@ -114,11 +114,11 @@ fn invalidations(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     page.counters("aside_invalidations", "Keys invalidated", invalidations)
 }
 
-fn in_process(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+fn local(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
     for (entity, kind) in kinds {
         let labels = vec![("entity", *entity)];
-        let (held, weight, evicted) = kind.in_process();
+        let (held, weight, evicted) = kind.local();
         entries.push((labels.clone(), held));
         bytes.push((labels.clone(), weight));
         evictions.push((labels, evicted));

@@ -131,7 +131,7 @@ pub struct KindStats {
 impl KindStats {
     pub(crate) fn of(kind: &'static str, known: &dyn AnyKind) -> Self {
         let reads = |outcome| known.statistics().reads_with(outcome);
-        let (l1_entries, l1_bytes, l1_evictions) = known.in_process();
+        let (l1_entries, l1_bytes, l1_evictions) = known.local();
         let invalidations = Reason::ALL.map(|reason| known.statistics().invalidations(reason));
         Self {
             kind,

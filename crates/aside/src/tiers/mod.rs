@@ -110,7 +110,7 @@ impl Tiers {
     }
 
     /// Returns true if this process keeps local entries.
-    pub(crate) fn has_in_process(&self) -> bool {
+    pub(crate) fn has_local_tier(&self) -> bool {
         !self.config.max_staleness.is_zero() && self.is_enabled()
     }
 

@@ -8,7 +8,7 @@ use crate::entity::Entity;
 use crate::entity::key;
 use crate::entity::strategy::{CacheStrategy, DefaultStrategy};
 use crate::insight::statistics::KindStatistics;
-use crate::local::InProcess;
+use crate::local::LocalTier;
 use crate::tiers::kind::{AnyKind, Kind};
 
 impl Tiers {
@@ -68,20 +68,20 @@ impl Tiers {
         statistics: Option<Arc<KindStatistics>>,
     ) -> Arc<Kind<E>> {
         let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
-        let share = strategy.in_process_share();
-        let in_process = (share > 0 && self.has_in_process()).then(|| {
-            Arc::new(InProcess::new(
+        let share = strategy.local_share();
+        let local = (share > 0 && self.has_local_tier()).then(|| {
+            Arc::new(LocalTier::new(
                 Arc::clone(&self.stripes),
                 Arc::clone(self.shard.link.trust()),
                 self.epochs.of(E::KIND),
             ))
         });
-        if let Some(store) = &in_process {
+        if let Some(store) = &local {
             self.shares.admit(share, store);
         }
         Arc::new(Kind::new(
             strategy,
-            in_process,
+            local,
             statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
             Arc::clone(&self.shard.link),
             self.epochs.of(E::KIND),

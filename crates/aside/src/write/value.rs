@@ -100,7 +100,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         };
         // If reads of the key must bypass Redis now, the row is not kept
         // locally either.
-        if self.kind.in_process.is_some()
+        if self.kind.local.is_some()
             && mark.circumstance == stamp
             && tiers.closed(key).is_none()
         {

@@ -184,7 +184,7 @@ async fn a_hung_subscription_serves_nothing_older_than_the_bound() {
     let writer = Instance::in_step(at(&redis.url()), &library).await;
     deaf.caches(1).await;
     eventually(EVENTUALLY, "a local row", async || {
-        deaf.tier(1).await == Tier::Process
+        deaf.tier(1).await == Tier::Local
     })
     .await;
 

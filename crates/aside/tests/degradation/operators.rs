@@ -316,7 +316,7 @@ async fn only_hits_for(instance: &Instance, time: Duration) {
     while begun.elapsed() < time {
         assert_eq!(
             instance.tier(1).await,
-            Tier::Process,
+            Tier::Local,
             "{:?}",
             begun.elapsed()
         );

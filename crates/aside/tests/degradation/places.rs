@@ -148,7 +148,7 @@ async fn services_of_different_namespaces_are_isolated() {
         redis.command(&["EXISTS", "other:book:1"]).integer(),
         Some(1)
     );
-    assert_eq!(other.tier(1).await, Tier::Process);
+    assert_eq!(other.tier(1).await, Tier::Local);
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn is_replaced_quietly(redis: &RedisServer) {
         let reason = instance.cache.health_check().await.reason;
         assert_eq!(
             tier,
-            Tier::Process,
+            Tier::Local,
             "{reason:?} {:?}",
             instance.cache.stats().errors
         );

@@ -46,7 +46,7 @@ async fn be_stopped(url: &str) {
     let library = Library::of(1);
     let instance = Instance::in_step(at(url), &library).await;
     eventually(EVENTUALLY, "a local row", async || {
-        instance.tier(1).await == Tier::Process
+        instance.tier(1).await == Tier::Local
     })
     .await;
     let begun = Instant::now();

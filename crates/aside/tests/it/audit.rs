@@ -169,7 +169,7 @@ async fn a_message_that_is_late_within_the_bound_is_no_mismatch() {
             .find_by_id_with(&mia.id, Freshness::Any)
             .await
             .unwrap();
-        read.tier == Tier::Process
+        read.tier == Tier::Local
     })
     .await;
     proxy.set(Direction::ToClient, Mode::Delay(Duration::from_millis(400)));

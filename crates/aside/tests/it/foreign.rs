@@ -285,7 +285,7 @@ async fn a_huge_row_is_read_and_evicts_nothing() {
             .find_by_id_with(&mia.id, Freshness::Any)
             .await
             .unwrap();
-        read.tier == aside::Tier::Process
+        read.tier == aside::Tier::Local
     })
     .await;
     // Larger than the largest value that is cached, which is 8 MiB.
@@ -308,7 +308,7 @@ async fn a_huge_row_is_read_and_evicts_nothing() {
         .find_by_id_with(&mia.id, Freshness::Any)
         .await
         .unwrap();
-    assert_eq!(read.tier, aside::Tier::Process);
+    assert_eq!(read.tier, aside::Tier::Local);
     assert_eq!(instance.cache.stats().kinds[1].l1_evictions, 0);
 }
 

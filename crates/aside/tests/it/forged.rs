@@ -61,7 +61,7 @@ async fn reads_mimi(instance: &Instance, id: &uuid::Uuid) {
 async fn caches(instance: &Instance, id: &uuid::Uuid) {
     for (freshness, tier) in [
         (Freshness::Shared, Tier::Shared),
-        (Freshness::Any, Tier::Process),
+        (Freshness::Any, Tier::Local),
     ] {
         eventually(SOON, &format!("a row from {tier:?}"), async || {
             let answer = instance.heroes.find_by_id_with(id, freshness).await;

@@ -65,7 +65,7 @@ async fn a_strategy_per_request_keeps_the_entries() {
             CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(HOUR);
         let answer = heroes.find_by_id_with(&mia.id, Freshness::Any).await;
         let tier = answer.unwrap().tier;
-        assert!(request < 2 || tier == Tier::Process, "{request}: {tier:?}");
+        assert!(request < 2 || tier == Tier::Local, "{request}: {tier:?}");
     }
     assert_eq!(world.heroes.queries().by_id, 1);
 }
@@ -91,7 +91,7 @@ async fn a_strategy_with_state_keeps_the_entries() {
             .with_strategy(Counting::default());
         let answer = heroes.find_by_id_with(&mia.id, Freshness::Any).await;
         let tier = answer.unwrap().tier;
-        assert!(request < 2 || tier == Tier::Process, "{request}: {tier:?}");
+        assert!(request < 2 || tier == Tier::Local, "{request}: {tier:?}");
         heroes.save(hero("Leo", "de")).await.unwrap();
     }
 }

@@ -23,7 +23,7 @@ async fn an_instance_drops_a_row_that_another_has_written() {
                 .find_by_with(&speaking("en"), Freshness::Any)
                 .await
                 .unwrap();
-            read.tier == Tier::Process
+            read.tier == Tier::Local
         })
         .await;
 
@@ -66,7 +66,7 @@ async fn a_row_just_written_is_read_from_the_writers_local_tier() {
                 let read = writer.heroes.find_by_id_with(&mia.id, Freshness::Any).await;
                 let read = read.unwrap();
                 assert_eq!(read.value.unwrap().name, name);
-                read.tier == Tier::Process
+                read.tier == Tier::Local
             })
             .await;
             let elsewhere = other.heroes.find_by_id_with(&mia.id, Freshness::Shared);
@@ -169,7 +169,7 @@ async fn an_instance_without_messages_serves_nothing_beyond_the_bound() {
         (read.tier, read.value.unwrap().name.clone())
     };
     eventually(SOON, "a local entry", async || {
-        read().await.0 == Tier::Process
+        read().await.0 == Tier::Local
     })
     .await;
 
@@ -197,7 +197,7 @@ async fn an_instance_without_messages_serves_nothing_beyond_the_bound() {
     eventually(SOON, "the cache to be used", async || {
         let (tier, name) = read().await;
         assert_eq!(name, "Maria");
-        tier == Tier::Process
+        tier == Tier::Local
     })
     .await;
 }
@@ -246,7 +246,7 @@ async fn a_read_reports_its_tier_and_age() {
     let shared = other.heroes.find_by_id_with(&mia.id, any).await.unwrap();
     assert_eq!(shared.tier, Tier::Shared);
     let process = other.heroes.find_by_id_with(&mia.id, any).await.unwrap();
-    assert_eq!(process.tier, Tier::Process);
+    assert_eq!(process.tier, Tier::Local);
     assert!(
         process.age.unwrap() < SOON && process.ttl.unwrap() <= other.cache.config().default_ttl
     );
@@ -314,7 +314,7 @@ async fn no_later_read_is_older_than_a_shared_read() {
             .heroes
             .find_by_id_with(&mia.id, Freshness::Any)
             .await;
-        read.unwrap().tier == Tier::Process
+        read.unwrap().tier == Tier::Local
     })
     .await;
     // Another instance's write, whose message is late.

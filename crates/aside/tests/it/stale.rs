@@ -51,7 +51,7 @@ async fn held(world: &World, heroes: &Heroes, hero: &Hero) {
     heroes.find_by_id(&hero.id).await.unwrap();
     eventually(SOON, "a local entry", async || {
         let read = heroes.find_by_id_with(&hero.id, Freshness::Any).await;
-        read.unwrap().tier == Tier::Process
+        read.unwrap().tier == Tier::Local
     })
     .await;
     world.heroes.queries();

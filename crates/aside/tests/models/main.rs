@@ -20,7 +20,7 @@ mod explore;
 mod scripts;
 
 mod epochs;
-mod in_process;
+mod local_tier;
 mod leases;
 mod release_value;
 mod repeated_packets;

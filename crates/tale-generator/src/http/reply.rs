@@ -132,7 +132,7 @@ fn is_known(etag: &str, headers: &HeaderMap) -> bool {
 fn cache_status<T>(answer: &Answer<T>) -> HeaderValue {
     let mut text = match (answer.tier, answer.bypass) {
         _ if answer.stale.is_some() => "aside; hit; detail=stale".to_owned(),
-        (Tier::Process | Tier::Shared, _) => format!("aside; hit; detail={}", answer.tier.as_str()),
+        (Tier::Local | Tier::Shared, _) => format!("aside; hit; detail={}", answer.tier.as_str()),
         (Tier::Source, None) => "aside; fwd=miss".to_owned(),
         (Tier::Source, Some(why)) => format!("aside; fwd=bypass; detail={}", why.as_str()),
     };

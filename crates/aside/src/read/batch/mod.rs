@@ -88,7 +88,7 @@ impl<R: Source> ReadPath<R> {
         rows: &mut Rows<R>,
     ) -> Result<(), R::Error> {
         let begun = Instant::now();
-        let lenient = self.kind.in_process.is_some();
+        let lenient = self.kind.local.is_some();
         self.ensure_epoch().await;
         // One pipeline, and so one draw whether Redis admits it.
         let mut admitted = None;

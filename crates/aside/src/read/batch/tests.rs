@@ -158,7 +158,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
         let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
         read.await.map(|result| result.provenance.tier)
     };
-    while tier().await != Ok(Tier::Process) {
+    while tier().await != Ok(Tier::Local) {
         tokio::task::yield_now().await;
     }
     let tiers = heroes.tiers();

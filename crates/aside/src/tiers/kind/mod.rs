@@ -26,7 +26,7 @@ use crate::entity::lookup::{Asked, Found};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::KindStatistics;
-use crate::local::{Entry, InProcess};
+use crate::local::{Entry, LocalTier};
 use crate::protocol::value::{self, Circumstance, Header, Unacceptable};
 use crate::runtime::clock::{Moment, whole_millis};
 use crate::trust::generations::Stamp;
@@ -112,7 +112,7 @@ pub(crate) struct Kind<E: Entity> {
     /// The strategy's `Debug` text when it was registered.
     pub(crate) strategy_text: String,
     pub(crate) statistics: Arc<KindStatistics>,
-    pub(crate) in_process: Option<Arc<InProcess<E>>>,
+    pub(crate) local: Option<Arc<LocalTier<E>>>,
     /// Field values that reads have returned, of rows left by writes.
     pub(crate) shown: Shown<E>,
     link: Arc<Link>,
@@ -145,7 +145,7 @@ pub(crate) struct Kind<E: Entity> {
 impl<E: Entity> Kind<E> {
     pub(crate) fn new(
         strategy: Arc<dyn CacheStrategy<E>>,
-        in_process: Option<Arc<InProcess<E>>>,
+        local: Option<Arc<LocalTier<E>>>,
         statistics: Arc<KindStatistics>,
         link: Arc<Link>,
         epoch: Arc<AtomicU64>,
@@ -165,7 +165,7 @@ impl<E: Entity> Kind<E> {
             strategy_text: format!("{strategy:?}"),
             strategy,
             statistics,
-            in_process,
+            local,
             shown: Shown::new(),
             max_value_bytes: config.max_value_bytes,
             compress_above: config.compress_above_bytes,
@@ -257,11 +257,11 @@ impl<E: Entity> Kind<E> {
 
     /// Keeps a result locally, under the generations of its read.
     pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, mark: Mark) {
-        let Some(in_process) = &self.in_process else {
+        let Some(local) = &self.local else {
             return;
         };
-        let own = self.strategy.in_process_ttl().unwrap_or(Duration::MAX);
-        in_process.insert(
+        let own = self.strategy.local_ttl().unwrap_or(Duration::MAX);
+        local.insert(
             asked.to_lookup(),
             Entry {
                 found: stored.found.clone(),
@@ -325,7 +325,7 @@ pub(crate) trait AnyKind: Send + Sync {
     fn ttl(&self) -> Duration;
     /// Returns the number of local entries, their size, and the number of
     /// evictions.
-    fn in_process(&self) -> (u64, u64, u64);
+    fn local(&self) -> (u64, u64, u64);
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -354,8 +354,8 @@ impl<E: Entity> AnyKind for Kind<E> {
         self.ttl
     }
 
-    fn in_process(&self) -> (u64, u64, u64) {
-        let store = self.in_process.as_ref();
+    fn local(&self) -> (u64, u64, u64) {
+        let store = self.local.as_ref();
         store.map_or((0, 0, 0), |store| {
             (store.len(), store.bytes(), store.evictions())
         })

@@ -41,8 +41,8 @@ impl<E: Entity> Kind<E> {
              case; rows are cached under their own names, absences and lists of these names are not"
         );
         // Removes entries cached before.
-        if let Some(in_process) = &self.in_process {
-            in_process.clear();
+        if let Some(local) = &self.local {
+            local.clear();
         }
     }
 

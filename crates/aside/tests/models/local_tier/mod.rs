@@ -19,7 +19,7 @@ enum Publish {
 
 /// The rules, and the number of writers and readers.
 #[derive(Clone, Copy, Debug)]
-struct InProcess {
+struct LocalTier {
     writers: usize,
     readers: usize,
     disconnections: u8,
@@ -83,7 +83,7 @@ nibbles! {
     }
 }
 
-impl Model for InProcess {
+impl Model for LocalTier {
     type State = State;
 
     fn start(&self) -> State {
@@ -145,7 +145,7 @@ impl State {
     }
 }
 
-impl InProcess {
+impl LocalTier {
     fn write(&self, at: &State, i: usize, steps: &mut Steps<State>) {
         let n = i as u8;
         let mut to = *at;

@@ -1,10 +1,10 @@
 //! The promises that hold, and the failure that each rule prevents.
 
-use super::{InProcess, Publish};
+use super::{LocalTier, Publish};
 use crate::{breaks, holds};
 
 /// The bound, without the three rules that only the order needs.
-const BOUND: InProcess = InProcess {
+const BOUND: LocalTier = LocalTier {
     writers: 2,
     readers: 3,
     disconnections: 0,
@@ -18,13 +18,13 @@ const BOUND: InProcess = InProcess {
 };
 
 /// The bound with all of the rules.
-const BOUND_AND_MORE: InProcess = InProcess {
+const BOUND_AND_MORE: LocalTier = LocalTier {
     forget_on_miss: true,
     forget_on_clash: true,
     ..BOUND
 };
 
-const ORDER: InProcess = InProcess {
+const ORDER: LocalTier = LocalTier {
     writers: 1,
     readers: 4,
     disconnections: 1,
@@ -40,7 +40,7 @@ fn entries_are_as_new_as_the_row_at_the_last_answered_ping() {
 
 #[test]
 fn entries_keep_that_bound_after_a_lost_connection() {
-    holds(&InProcess {
+    holds(&LocalTier {
         writers: 1,
         disconnections: 1,
         ..BOUND_AND_MORE
@@ -54,7 +54,7 @@ fn the_bound_holds_without_the_rules_for_order() {
 
 #[test]
 fn an_entry_without_a_prior_generation_survives_a_message() {
-    breaks(&InProcess {
+    breaks(&LocalTier {
         generations: false,
         ..BOUND_AND_MORE
     });
@@ -62,7 +62,7 @@ fn an_entry_without_a_prior_generation_survives_a_message() {
 
 #[test]
 fn publishing_at_the_release_is_too_late_for_the_proof() {
-    breaks(&InProcess {
+    breaks(&LocalTier {
         publish: Publish::AtRelease,
         ..BOUND_AND_MORE
     });
@@ -75,7 +75,7 @@ fn one_read_in_flight_per_key_keeps_reads_in_order() {
 
 #[test]
 fn one_read_in_flight_keeps_order_under_two_writers() {
-    holds(&InProcess {
+    holds(&LocalTier {
         writers: 2,
         disconnections: 0,
         ..ORDER
@@ -84,7 +84,7 @@ fn one_read_in_flight_keeps_order_under_two_writers() {
 
 #[test]
 fn several_reads_in_flight_need_three_more_rules_for_order() {
-    holds(&InProcess {
+    holds(&LocalTier {
         disconnections: 0,
         one_in_flight: false,
         forget_on_miss: true,
@@ -96,7 +96,7 @@ fn several_reads_in_flight_need_three_more_rules_for_order() {
 
 #[test]
 fn several_reads_in_flight_with_two_of_three_rules_go_back() {
-    breaks(&InProcess {
+    breaks(&LocalTier {
         readers: 3,
         one_in_flight: false,
         forget_on_miss: true,
@@ -107,7 +107,7 @@ fn several_reads_in_flight_with_two_of_three_rules_go_back() {
 
 #[test]
 fn several_reads_in_flight_with_none_of_the_rules_go_back() {
-    breaks(&InProcess {
+    breaks(&LocalTier {
         readers: 3,
         disconnections: 0,
         one_in_flight: false,
