@@ -162,7 +162,7 @@ pub use service::{CacheService, Ttl};
 mod read;
 
 mod cached_repository;
-pub use cached_repository::{CachedRepository, Forget, RepositoryStats, WarmUp, WarmedUp};
+pub use cached_repository::{CachedRepository, Scope, RepositoryStats, WarmUp, WarmedUp};
 
 #[cfg(test)]
 mod conformance;

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Forget, Repository, Secret, Source};
+use aside::{CacheConfig, CacheService, CachedRepository, Scope, Repository, Secret, Source};
 use aside_testkit::RedisServer;
 use tokio::runtime::Builder;
 use uuid::Uuid;
@@ -244,7 +244,7 @@ async fn live_until(
         let Ok(found) = cached.find_by_id(&hero.id).await;
         assert!(found.is_none(), "a deleted row was found");
         let Ok(_) = cached.save(hero).await;
-        cached.invalidate(Forget::Id(&id(random.u64(..rows)))).await;
+        cached.invalidate(Scope::Row(&id(random.u64(..rows)))).await;
         operations += 106;
     }
     operations

@@ -44,13 +44,13 @@ pub struct CachedRepository<R: Source> {
 
 /// The target of [`CachedRepository::invalidate`].
 #[derive(Debug)]
-pub enum Forget<'a, E: Entity> {
+pub enum Scope<'a, E: Entity> {
     /// One row. Lists that contain it are not invalidated.
-    Id(&'a E::Id),
+    Row(&'a E::Id),
     /// One list.
-    Index(&'a E::Index),
+    List(&'a E::Index),
     /// The whole kind.
-    All,
+    Kind,
 }
 
 impl<R: Source> CachedRepository<R> {
@@ -155,16 +155,16 @@ impl<R: Source> CachedRepository<R> {
     /// that were changed in another way. While Redis is unavailable it returns
     /// 0: this instance reads the keys from the database, and they are
     /// invalidated when Redis is back.
-    pub async fn invalidate(&self, what: Forget<'_, R::Entity>) -> u64 {
+    pub async fn invalidate(&self, what: Scope<'_, R::Entity>) -> u64 {
         let namespace = self.read.tiers().namespace();
         let forgotten = match what {
-            Forget::Id(id) => {
+            Scope::Row(id) => {
                 self.read
                     .cache
                     .forget_key(&Asked::<R::Entity>::Id(id).key(namespace), Reason::Request)
                     .await
             }
-            Forget::Index(index) => {
+            Scope::List(index) => {
                 self.read
                     .cache
                     .forget_key(
@@ -173,7 +173,7 @@ impl<R: Source> CachedRepository<R> {
                     )
                     .await
             }
-            Forget::All => self.read.cache.forget_kind(R::Entity::KIND).await,
+            Scope::Kind => self.read.cache.forget_kind(R::Entity::KIND).await,
         };
         forgotten.keys
     }

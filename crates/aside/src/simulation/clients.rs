@@ -12,7 +12,7 @@ use super::database::{Change, Failure};
 use super::hero::{Hero, KEYS};
 use super::instance::{Instance, row};
 use crate::answer::Freshness;
-use crate::cached_repository::Forget;
+use crate::cached_repository::Scope;
 use crate::repository::{Repository, Source};
 
 const IDS: [u64; 3] = [1, 2, 3];
@@ -65,7 +65,7 @@ impl Client {
             27..29 => self.update().await,
             _ => {
                 let id = self.rng.choice(IDS).expect("some");
-                self.instance.heroes.invalidate(Forget::Id(&id)).await;
+                self.instance.heroes.invalidate(Scope::Row(&id)).await;
             }
         }
     }

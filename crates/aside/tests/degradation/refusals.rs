@@ -1,6 +1,6 @@
 //! Redis replies with refusals.
 
-use aside::Forget;
+use aside::Scope;
 use aside_testkit::RedisOptions;
 
 use super::*;
@@ -263,7 +263,7 @@ async fn a_kind_is_invalidated_without_the_right_to_list_its_keys() {
     redis.command(&["ACL", "SETUSER", "default", "-scan"]);
     library.overwrite(Book::new(1, "changed behind the cache's back"));
     // No memory is freed, and no old row is served.
-    assert_eq!(instance.books.invalidate(Forget::All).await, 0);
+    assert_eq!(instance.books.invalidate(Scope::Kind).await, 0);
     instance.caches(1).await;
     let heard = async || {
         let book = other.books.find_by_id(&1).await.unwrap().unwrap();
@@ -281,7 +281,7 @@ async fn a_user_without_epoch_rights_loses_only_that_kind() {
     instance.caches(1).await;
     redis.command(&["ACL", "SETUSER", "default", "-hset"]);
     library.overwrite(Book::new(1, "changed behind the cache's back"));
-    assert_eq!(instance.books.invalidate(Forget::All).await, 0);
+    assert_eq!(instance.books.invalidate(Scope::Kind).await, 0);
     // The retry queue tries it again and again; nothing else is affected.
     let refused = instance.errors("redis_refused");
     eventually(EVENTUALLY, "further attempts", async || {

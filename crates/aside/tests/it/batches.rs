@@ -98,7 +98,7 @@ async fn overlapping_batches_never_wait_for_each_other() {
             for whole in join_all(batches.collect::<Vec<_>>()).await {
                 assert!(whole.unwrap());
             }
-            instance.heroes.invalidate(aside::Forget::All).await;
+            instance.heroes.invalidate(aside::Scope::Kind).await;
         }
     })
     .await;

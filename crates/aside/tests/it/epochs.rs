@@ -1,6 +1,6 @@
 //! The epochs of kinds, after Redis lost them.
 
-use aside::{Forget, Freshness, Repository, Tier};
+use aside::{Scope, Freshness, Repository, Tier};
 use aside_testkit::eventually;
 
 use crate::entities::hero;
@@ -11,7 +11,7 @@ async fn epochs_that_redis_lost_restart_above_known_epochs() {
     let world = World::new();
     let instance = world.instance().await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
-    instance.heroes.invalidate(Forget::All).await;
+    instance.heroes.invalidate(Scope::Kind).await;
     let epoch = async || {
         let found = world.redis().command(&["HGET", "aside:epochs", "hero"]);
         found.text().and_then(|epoch| epoch.parse::<u64>().ok())

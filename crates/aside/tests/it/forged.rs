@@ -118,7 +118,7 @@ async fn an_epoch_that_no_server_can_have_given_is_healed() {
     }
     // And a kind can still be forgotten.
     world.heroes.insert(&mia.renamed("Mimi"));
-    one.heroes.invalidate(aside::Forget::All).await;
+    one.heroes.invalidate(aside::Scope::Kind).await;
     for instance in [&one, &other] {
         reads_mimi(instance, &mia.id).await;
     }

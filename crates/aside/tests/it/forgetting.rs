@@ -1,6 +1,6 @@
 //! The copies that a write invalidates.
 
-use aside::{Forget, Repository, Source};
+use aside::{Scope, Repository, Source};
 use aside_testkit::eventually;
 
 use crate::database::Place;
@@ -190,15 +190,15 @@ async fn invalidate_covers_one_row_one_list_or_the_whole_kind() {
         };
         fill().await;
 
-        assert_eq!(other.heroes.invalidate(Forget::Id(&mia.id)).await, 1);
+        assert_eq!(other.heroes.invalidate(Scope::Row(&mia.id)).await, 1);
         assert!(!one.holds(&mia.key()).await && one.holds("hero:name:Mia").await);
         assert_eq!(
-            other.heroes.invalidate(Forget::Index(&named("Mia"))).await,
+            other.heroes.invalidate(Scope::List(&named("Mia"))).await,
             1
         );
         assert!(!one.holds("hero:name:Mia").await && one.holds("hero:all").await);
         fill().await;
-        assert_eq!(other.heroes.invalidate(Forget::All).await, 3);
+        assert_eq!(other.heroes.invalidate(Scope::Kind).await, 3);
         for key in [mia.key().as_str(), "hero:name:Mia", "hero:all"] {
             assert!(!one.holds(key).await, "{key}");
         }
@@ -221,7 +221,7 @@ async fn a_row_changed_past_the_cache_is_seen_once_invalidated() {
             "Mia"
         );
 
-        one.heroes.invalidate(Forget::Id(&mia.id)).await;
+        one.heroes.invalidate(Scope::Row(&mia.id)).await;
 
         assert_eq!(
             one.heroes.find_by_id(&mia.id).await.unwrap().unwrap().name,
@@ -328,7 +328,7 @@ async fn a_kind_is_invalidated_at_once_during_fills() {
     on_both(async |world| {
         let (one, other) = (world.instance().await, world.instance().await);
         let mia = one.heroes.save(hero("Mia", "en")).await.unwrap();
-        one.heroes.invalidate(Forget::All).await;
+        one.heroes.invalidate(Scope::Kind).await;
         let mut load = world.heroes.stop_at(Place::AfterRead);
         let heroes = one.heroes.clone();
         let id = mia.id;
@@ -336,9 +336,9 @@ async fn a_kind_is_invalidated_at_once_during_fills() {
         load.reached().await;
         // The load sees the old row now or has seen it; its fill must not be
         // served.
-        other.heroes.invalidate(Forget::All).await;
+        other.heroes.invalidate(Scope::Kind).await;
         world.heroes.insert(&mia.renamed("Maria"));
-        other.heroes.invalidate(Forget::All).await;
+        other.heroes.invalidate(Scope::Kind).await;
         load.go_on();
         reading.await.unwrap().unwrap();
         for instance in [&one, &other] {

@@ -109,7 +109,7 @@ async fn an_invalidation_lets_a_waiter_load_for_itself() {
     .await;
 
     world.heroes.insert(&mia.renamed("Maria"));
-    other.heroes.invalidate(aside::Forget::Id(&mia.id)).await;
+    other.heroes.invalidate(aside::Scope::Row(&mia.id)).await;
 
     assert_eq!(waiter.await.unwrap().unwrap().unwrap().name, "Maria");
     world.filled(&mia.key()).await;

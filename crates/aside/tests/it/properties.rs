@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use aside::{Forget, Freshness, Repository, Source};
+use aside::{Scope, Freshness, Repository, Source};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -100,14 +100,14 @@ async fn take(instance: &Instance, world: &World, step: Step) {
         }
         Step::GoesWrong(fault) => world.heroes.fail_next(FAULTS[usize::from(fault)]),
         Step::ForgetRow(number) => {
-            heroes.invalidate(Forget::Id(&id(number))).await;
+            heroes.invalidate(Scope::Row(&id(number))).await;
         }
         Step::ForgetList(language) => {
             let list = speaking(LANGUAGES[usize::from(language)]);
-            heroes.invalidate(Forget::Index(&list)).await;
+            heroes.invalidate(Scope::List(&list)).await;
         }
         Step::ForgetAll => {
-            heroes.invalidate(Forget::All).await;
+            heroes.invalidate(Scope::Kind).await;
         }
         Step::ReadRow(number) => {
             heroes.find_by_id(&id(number)).await.unwrap();

@@ -26,7 +26,7 @@ async fn a_slow_reader_does_not_restore_a_row_saved_meanwhile() {
         for (reader, writer) in [(&one, &other), (&one, &one)] {
             let before = world.heroes.row(&mia.id).unwrap();
             let mut stopped = world.heroes.stop_at(Place::AfterRead);
-            reader.heroes.invalidate(aside::Forget::Id(&mia.id)).await;
+            reader.heroes.invalidate(aside::Scope::Row(&mia.id)).await;
             let (heroes, id) = (reader.heroes.clone(), mia.id);
             let slow = tokio::spawn(async move { heroes.find_by_id(&id).await });
             stopped.reached().await;
@@ -303,7 +303,7 @@ async fn many_writes_within_a_tick_leave_the_last_row() {
             let name = number.to_string();
             instance.heroes.update(mia.renamed(&name)).await.unwrap();
             if number % 3 == 0 {
-                instance.heroes.invalidate(aside::Forget::Id(&mia.id)).await;
+                instance.heroes.invalidate(aside::Scope::Row(&mia.id)).await;
             }
             assert_eq!(
                 name_of(&instance, &mia, Freshness::Any).await,

@@ -156,7 +156,7 @@ async fn an_invalidated_entry_is_never_served_stale() {
         .await;
         // The row just read may be inserted again; the next message invalidates
         // it.
-        heroes.invalidate(aside::Forget::Id(&row.id)).await;
+        heroes.invalidate(aside::Scope::Row(&row.id)).await;
         let read = read_failing(&world, &heroes, row).await;
         assert_eq!(read.unwrap_err(), DatabaseError::Failed);
     }

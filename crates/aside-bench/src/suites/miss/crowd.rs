@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aside::{Forget, Source};
+use aside::{Scope, Source};
 use aside_testkit::RedisServer;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -20,7 +20,7 @@ pub(super) async fn run(redis: &RedisServer, quick: bool) -> Result<Table, Wrong
     let crowd = |size: usize| {
         let (heroes, cached) = (heroes.clone(), cached.clone());
         let stampede = async move || {
-            cached.invalidate(Forget::Id(&id(0))).await;
+            cached.invalidate(Scope::Row(&id(0))).await;
             let (before, bypassed) = (heroes.reads(), bypasses(&cached));
             let begun = Instant::now();
             let readers: Vec<_> = (0..size)
