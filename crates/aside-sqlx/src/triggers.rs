@@ -140,7 +140,7 @@ impl Triggers {
     }
 
     /// Returns the journal entry of the whole kind, as an SQL literal.
-    pub(crate) fn all_of(&self) -> String {
+    pub(crate) fn whole_kind(&self) -> String {
         literal(&format!("all of {}", self.kind))
     }
 

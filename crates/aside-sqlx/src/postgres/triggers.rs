@@ -237,7 +237,7 @@ fn segment_function(schema: &str) -> String {
 /// program that runs thousands of statements in one transaction would have as
 /// many of them.
 fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
-    let (keys, all_of) = (keys(triggers), triggers.all_of());
+    let (keys, whole_kind) = (keys(triggers), triggers.whole_kind());
     let of = |rows: &str| {
         format!(
             "SELECT array_agg(DISTINCT k.key {BYTES}) INTO keys
@@ -280,7 +280,7 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
              END;
              IF whole OR {MOST_KEYS} < cardinality(keys)
                 OR 0 < strpos(array_to_string(keys, ''), {unkeyed}) THEN
-                 keys := ARRAY[{all_of}];
+                 keys := ARRAY[{whole_kind}];
              END IF;
              INSERT INTO cache_journal (key) SELECT unnest(keys);
              RETURN NULL;

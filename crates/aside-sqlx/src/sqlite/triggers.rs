@@ -235,9 +235,9 @@ fn segment(value: &str) -> String {
 /// statement fires separately.
 fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> String {
     let keys = keys.join(" UNION ");
-    let all_of = triggers.all_of();
+    let whole_kind = triggers.whole_kind();
     let keys = format!(
-        "SELECT CASE WHEN instr(key, {UNKEYED}) THEN {all_of} ELSE key END
+        "SELECT CASE WHEN instr(key, {UNKEYED}) THEN {whole_kind} ELSE key END
            FROM ({keys}) WHERE key IS NOT NULL"
     );
     // ';' is the character after ':'.
@@ -246,20 +246,20 @@ fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> S
         literal(&format!("{}:", triggers.prefix)),
         literal(&format!("{};", triggers.prefix)),
     );
-    let forgotten = format!("EXISTS (SELECT 1 FROM cache_journal WHERE key = {all_of})");
+    let forgotten = format!("EXISTS (SELECT 1 FROM cache_journal WHERE key = {whole_kind})");
     format!(
         "CREATE TRIGGER {name} {event} ON {on}
          WHEN NOT EXISTS (SELECT 1 FROM cache_journal_writer)
          BEGIN
              DELETE FROM cache_journal WHERE key IN ({keys});
              INSERT INTO cache_journal (key) {keys};
-             INSERT INTO cache_journal (key) SELECT {all_of}
+             INSERT INTO cache_journal (key) SELECT {whole_kind}
               WHERE {forgotten} OR {MOST_KEYS} < (
                   SELECT count(*) FROM (SELECT 1 FROM cache_journal WHERE {of_kind}
                                          LIMIT {MOST_KEYS} + 1));
              DELETE FROM cache_journal WHERE {of_kind} AND {forgotten};
-             DELETE FROM cache_journal WHERE key = {all_of}
-                AND id < (SELECT max(id) FROM cache_journal WHERE key = {all_of});
+             DELETE FROM cache_journal WHERE key = {whole_kind}
+                AND id < (SELECT max(id) FROM cache_journal WHERE key = {whole_kind});
          END",
         name = name(&triggers.table, suffix),
         on = table(&triggers.table),

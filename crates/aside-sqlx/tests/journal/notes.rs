@@ -302,7 +302,7 @@ impl Instance {
     /// Rewrites every note in one statement that returns no rows.
     pub(crate) async fn rewrite_all(&self, text: &str) {
         let mut write = self.cache.write();
-        write.everything::<Note>();
+        write.whole_kind::<Note>();
         let source = self.notes.source();
         source
             .commit(None, Some(text), &mut write)

@@ -107,7 +107,7 @@ async fn sleep_until(due: Option<Instant>) {
 /// Sends one batch and keeps operations that were not acknowledged. Returns
 /// false if none was.
 async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pending>) -> bool {
-    if let Some(Pending::Everything { kind, .. }) = ready.front() {
+    if let Some(Pending::WholeKind { kind, .. }) = ready.front() {
         let kind = kind.clone();
         let prefix = tiers.prefix(&kind);
         // Read before the bump: a later write of the kind may commit after it,
@@ -127,7 +127,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
         }
         return true;
     }
-    let single = |pending: &&Pending| !matches!(pending, Pending::Everything { .. });
+    let single = |pending: &&Pending| !matches!(pending, Pending::WholeKind { .. });
     let count = ready.iter().take(BATCH).take_while(single).count();
     let batch = ready.iter().take(count);
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
@@ -165,7 +165,7 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
             key: key.clone(),
             token: *token,
         }),
-        Pending::Everything { .. } => None,
+        Pending::WholeKind { .. } => None,
     }
 }
 

@@ -50,7 +50,7 @@ use crate::write::Write;
 /// | changes a row that reads join into rows of another kind | that kind's rows as well: `updated(&row, &row)`, or `#[entity(dependents = "function")]` |
 /// | returns fewer columns than reads do | the row as reads return it, read again in the transaction; or `cache_on_write` false |
 /// | writes a kind that this process does not read | the same, after [`CacheService::register`](crate::CacheService::register) |
-/// | changes unknown rows | `everything::<E>()` |
+/// | changes unknown rows | `whole_kind::<E>()` |
 pub trait Repository: Source {
     /// Inserts a row in one transaction. Returns it as stored.
     fn save_in(

@@ -87,7 +87,7 @@ impl Tiers {
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.held.hold_kind(&self.prefix(kind)) {
             self.stripes.forget_all();
-            self.later(Pending::Everything {
+            self.later(Pending::WholeKind {
                 kind: kind.to_owned(),
                 due: None,
             });

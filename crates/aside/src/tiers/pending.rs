@@ -23,7 +23,7 @@ pub(crate) enum Pending {
     /// A fill that may have been granted but will not be sent.
     Abandon { key: Key, token: Token },
     /// The invalidation of a whole kind, which may be unreleased until then.
-    Everything {
+    WholeKind {
         kind: String,
         /// Not earlier, because the transaction may still commit.
         due: Option<Instant>,
@@ -34,7 +34,7 @@ impl Pending {
     /// Returns the time before which it must not be sent, if any.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self {
-            Self::Release { due, .. } | Self::Everything { due, .. } => *due,
+            Self::Release { due, .. } | Self::WholeKind { due, .. } => *due,
             Self::Abandon { .. } => None,
         }
     }

@@ -107,7 +107,7 @@ impl Tiers {
         self.tasks.revive();
         let shard = match &pending {
             Pending::Release { key, .. } | Pending::Abandon { key, .. } => self.shard_of(key),
-            Pending::Everything { .. } => self.shard_of_epochs(),
+            Pending::WholeKind { .. } => self.shard_of_epochs(),
         };
         shard.pending.add(pending);
     }

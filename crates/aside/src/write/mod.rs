@@ -31,7 +31,7 @@ use tokio::time::Instant;
 use crate::entity::key::Key;
 use crate::entity::{self, Dependents, Entity};
 use crate::protocol::Token;
-use crate::recovery::journal::all_of;
+use crate::recovery::journal::whole_kind;
 use crate::tiers::Tiers;
 use crate::tiers::own_journal_rows::Journalled;
 
@@ -58,7 +58,7 @@ pub struct Write {
     known: HashSet<Key>,
     /// The number of keys of each kind.
     counts: BTreeMap<&'static str, u64>,
-    everything: Vec<&'static str>,
+    whole_kinds: Vec<&'static str>,
     values: HashMap<Key, Box<dyn NewValue>>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
@@ -114,7 +114,7 @@ impl Unquarantined<'_> {
     /// a crash before the second invalidation would leave values read in
     /// between. Pass the ids of their rows to [`journalled`](Self::journalled).
     pub fn kinds(&self) -> impl Iterator<Item = String> {
-        self.kinds.iter().map(|kind| all_of(kind))
+        self.kinds.iter().map(|kind| whole_kind(kind))
     }
 
     /// Returns all journal entries, one row each: the keys and the whole kinds.
@@ -165,7 +165,7 @@ impl Write {
             recorded: Vec::new(),
             known: HashSet::new(),
             counts: BTreeMap::new(),
-            everything: Vec::new(),
+            whole_kinds: Vec::new(),
             values: HashMap::new(),
             rounds: Vec::new(),
             unquarantined: Vec::new(),
@@ -201,7 +201,7 @@ impl Write {
     ///
     /// If the statement does not return the replaced row, lock and read it
     /// first. Otherwise the lists that contained it stay stale until their TTL.
-    /// [`everything`](Self::everything) is also correct, but invalidates the
+    /// [`whole_kind`](Self::everything) is also correct, but invalidates the
     /// whole kind.
     pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
         self.record(before, Some(after));
@@ -209,9 +209,9 @@ impl Write {
 
     /// Records that any row of the kind may have changed, as after a statement
     /// that changes unknown rows, or more than a thousand.
-    pub fn everything<E: Entity>(&mut self) {
-        if !self.everything.contains(&E::KIND) {
-            self.everything.push(E::KIND);
+    pub fn whole_kind<E: Entity>(&mut self) {
+        if !self.whole_kinds.contains(&E::KIND) {
+            self.whole_kinds.push(E::KIND);
         }
     }
 
@@ -224,7 +224,7 @@ impl Write {
         // The rows of another type do not determine the lists of the cached
         // one.
         if kind.is_none() && tiers.other_type::<E>().is_some() {
-            self.everything::<E>();
+            self.whole_kinds::<E>();
         }
         // Usually both rows have one id and are in the same lists, and creating
         // keys is the most expensive part here. Equal values with different

@@ -36,7 +36,7 @@ impl Write {
         let again = std::mem::take(&mut self.rolled_back);
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
-            for kind in self.everything.clone() {
+            for kind in self.whole_kinds.clone() {
                 tiers.raise_epoch(kind).await;
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
@@ -51,7 +51,7 @@ impl Write {
         }
         Unquarantined {
             keys: &self.unquarantined,
-            kinds: &self.everything,
+            kinds: &self.whole_kinds,
             journalled: &self.journalled,
             own: self.tiers.as_ref().and_then(|tiers| {
                 // If no journal is drained, nothing would delete the rows.
@@ -65,8 +65,8 @@ impl Write {
     pub(super) fn widen(&mut self) {
         if self.recorded.len() > MOST_KEYS {
             for recorded in std::mem::take(&mut self.recorded) {
-                if !self.everything.contains(&recorded.kind) {
-                    self.everything.push(recorded.kind);
+                if !self.whole_kinds.contains(&recorded.kind) {
+                    self.whole_kinds.push(recorded.kind);
                 }
             }
             self.values.clear();
@@ -134,8 +134,8 @@ impl Write {
         // The kind stays unreleased only until Redis has invalidated it, which
         // may be before the commit, so it must be invalidated after it again.
         for kind in widened {
-            if !self.everything.contains(&kind) {
-                self.everything.push(kind);
+            if !self.whole_kinds.contains(&kind) {
+                self.whole_kinds.push(kind);
             }
         }
     }

@@ -66,7 +66,7 @@ impl Write {
             self.prove_values(&tiers).await;
             self.count(&tiers);
         } else if !self.attempted {
-            self.everything.clear();
+            self.whole_kinds.clear();
         }
         let forgotten = self.forget_kinds(&tiers).await && verdict == Verdict::Committed;
         self.leave_journalled(&tiers, forgotten);
@@ -82,9 +82,9 @@ impl Write {
     /// Invalidates the whole kinds. Returns true if Redis acknowledged each.
     async fn forget_kinds(&mut self, tiers: &Arc<Tiers>) -> bool {
         let mut forgotten = true;
-        while let Some(kind) = self.everything.last() {
+        while let Some(kind) = self.whole_kinds.last() {
             forgotten &= tiers.forget_kind(kind).await.is_some();
-            self.everything.pop();
+            self.whole_kinds.pop();
         }
         forgotten
     }
@@ -151,8 +151,8 @@ impl Drop for Write {
             for recorded in self.recorded.drain(..) {
                 tiers.hold_until_released(recorded.key, Token::random(), due);
             }
-            for kind in self.everything.drain(..) {
-                tiers.later(Pending::Everything {
+            for kind in self.whole_kinds.drain(..) {
+                tiers.later(Pending::WholeKind {
                     kind: kind.to_owned(),
                     due,
                 });

@@ -175,7 +175,7 @@ async fn a_kind_invalidated_often_is_swept_once_at_a_time() {
     redis.reset_stats();
     for _ in 0..20 {
         let mut write = instance.cache.write();
-        write.everything::<Book>();
+        write.whole_kind::<Book>();
         write.before_commit().await;
         write.committed().await;
     }

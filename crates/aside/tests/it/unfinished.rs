@@ -88,8 +88,8 @@ async fn a_dropped_verdict_invalidates_every_kind_written_whole() {
     instance.books.save(tale.clone()).await.unwrap();
 
     let mut write = instance.cache.write();
-    write.everything::<Hero>();
-    write.everything::<Book>();
+    write.whole_kind::<Hero>();
+    write.whole_kind::<Book>();
     write.before_commit().await;
     instance.heroes.find_by_id(&mia.id).await.unwrap();
     instance.books.find_by_id(&tale.id).await.unwrap();

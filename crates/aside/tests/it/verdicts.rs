@@ -276,7 +276,7 @@ async fn a_write_of_a_whole_kind_invalidates_it_before_and_after() {
         one.filled("hero:lang:en").await;
 
         let mut write = one.cache.write();
-        write.everything::<Hero>();
+        write.whole_kind::<Hero>();
         write.before_commit().await;
         let read = one.heroes.find_by_id_with(&mia.id, Freshness::Shared).await;
         assert_eq!(read.unwrap().tier, Tier::Source);
@@ -306,7 +306,7 @@ async fn a_whole_kind_write_without_a_verdict_invalidates_again() {
     let instance = world.instance_with(brief(&world)).await;
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
     let mut write = instance.cache.write();
-    write.everything::<Hero>();
+    write.whole_kind::<Hero>();
     write.before_commit().await;
     assert_eq!(name_of(&instance, &mia).await, "Mia");
     world.filled(&mia.key()).await;

@@ -28,11 +28,11 @@ use crate::entity::key::{Key, is_plain_name};
 
 /// The prefix of an entry for a whole kind. No key has a blank before its first
 /// colon.
-const ALL_OF: &str = "all of ";
+const WHOLE_KIND: &str = "all of ";
 
 /// Returns the journal entry for a whole kind.
-pub(crate) fn all_of(kind: &str) -> String {
-    format!("{ALL_OF}{kind}")
+pub(crate) fn whole_kind(kind: &str) -> String {
+    format!("{WHOLE_KIND}{kind}")
 }
 
 /// The maximum length of an entry, in bytes.
@@ -53,7 +53,7 @@ pub(crate) fn read(entry: &str, namespace: &str) -> Option<Asked> {
     if LONGEST < entry.len() || entry.chars().any(char::is_control) {
         return None;
     }
-    if let Some(kind) = entry.strip_prefix(ALL_OF) {
+    if let Some(kind) = entry.strip_prefix(WHOLE_KIND) {
         return is_kind(kind).then(|| Asked::Kind(kind.to_owned()));
     }
     let in_namespace = match namespace {

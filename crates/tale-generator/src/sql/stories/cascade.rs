@@ -123,7 +123,7 @@ async fn rewrite(
         transaction
             .execute(cascade.rewrite, values, "story")
             .await?;
-        write.everything::<Story>();
+        write.whole_kind::<Story>();
         return Ok(());
     }
     let before: Vec<Story> = transaction
@@ -135,7 +135,7 @@ async fn rewrite(
         match before.get(&after.id) {
             Some(before) => write.updated(before, after),
             // The lock rules this out, and invalidating too much is safe.
-            None => write.everything::<Story>(),
+            None => write.whole_kind::<Story>(),
         }
     }
     Ok(())
