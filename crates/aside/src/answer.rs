@@ -112,7 +112,7 @@ pub enum Bypass {
     /// A write of this key is in progress.
     WriteInFlight,
     /// Redis has not acknowledged a write of this key yet.
-    Held,
+    Unreleased,
     /// Another reader is loading the key and took too long.
     LeaseWait,
     /// Two shapes of the entity are deployed, and the other one is cached.
@@ -133,7 +133,7 @@ impl Bypass {
     /// Returns true if the cause is an outage, in which the database must be
     /// protected from the load that Redis no longer absorbs.
     pub(crate) fn is_outage(self) -> bool {
-        matches!(self, Self::RedisUnavailable | Self::Held)
+        matches!(self, Self::RedisUnavailable | Self::Unreleased)
     }
 
     /// Returns true if the key is known to be uncacheable. The local entry was
@@ -149,7 +149,7 @@ impl Bypass {
             Self::Disabled => "disabled",
             Self::RedisUnavailable => "redis-unavailable",
             Self::WriteInFlight => "write-in-flight",
-            Self::Held => "held",
+            Self::Unreleased => "held",
             Self::LeaseWait => "lease-wait",
             Self::OtherShape => "other-shape",
             Self::Requested => "requested",

@@ -80,7 +80,7 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
         "latency_ms": health.latency.map(|latency| latency.as_secs_f64() * 1e3),
         "breaker": health.breaker.as_str(),
         "connections": health.connections,
-        "held_keys": health.held_keys,
+        "held_keys": health.unreleased_keys,
         "server_version": health.server_version,
         "used_memory_bytes": health.used_memory_bytes,
         "evicted_keys": health.evicted_keys,

@@ -207,7 +207,7 @@ impl<E: Entity> LocalTier<E> {
         // Read before the generations, because a proof that arrives in between
         // may belong to a later one.
         let proved = self.trust.proved_at();
-        let entry = self.held(asked)?;
+        let entry = self.unreleased(asked)?;
         let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
         let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)
             && behind <= limit

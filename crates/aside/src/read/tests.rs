@@ -79,7 +79,7 @@ async fn a_read_skipping_the_local_tier_voids_older_inserts() {
 async fn a_read_bypassing_redis_voids_the_local_entry() {
     let heroes = cached().await;
     let key = Asked::<Hero>::Id(&1).key("");
-    assert!(heroes.tiers().hold(&key));
+    assert!(heroes.tiers().add_unreleased(&key));
     let held = heroes.mark(&key).stamp;
 
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Source);

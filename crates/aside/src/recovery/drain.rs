@@ -165,10 +165,10 @@ impl<J: Journal> Drain<J> {
                 continue;
             };
             if let Asked::Key(key) = &asked
-                && !self.held.contains_key(&id)
-                && tiers.hold(key)
+                && !self.unreleased.contains_key(&id)
+                && tiers.add_unreleased(key)
             {
-                self.held.insert(id, key.clone());
+                self.unreleased.insert(id, key.clone());
             }
             left.push((id, asked));
         }
@@ -179,7 +179,7 @@ impl<J: Journal> Drain<J> {
     /// `left`, because other instances applied them.
     fn have_gone(&mut self, tiers: &Tiers, after: i64, last: i64, left: &BTreeSet<i64>) {
         let range = (Bound::Excluded(after), Bound::Included(last));
-        let held = self.held.range(range).map(|(id, _)| *id);
+        let held = self.unreleased.range(range).map(|(id, _)| *id);
         let gone: Vec<i64> = held.filter(|id| !left.contains(id)).collect();
         for id in gone {
             self.let_go(tiers, id);
@@ -192,8 +192,8 @@ impl<J: Journal> Drain<J> {
     }
 
     fn let_go(&mut self, tiers: &Tiers, id: i64) {
-        if let Some(key) = self.held.remove(&id) {
-            tiers.held.let_go(&key);
+        if let Some(key) = self.unreleased.remove(&id) {
+            tiers.unreleased.remove(&key);
         }
     }
 

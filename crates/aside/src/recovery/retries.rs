@@ -112,14 +112,14 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
         let prefix = tiers.prefix(&kind);
         // Read before the bump: a later write of the kind may commit after it,
         // so this bump does not cover that write.
-        let holders = tiers.held.holders_of_kind(&prefix);
+        let holders = tiers.unreleased.writes_of_kind(&prefix);
         if tiers.raise(&kind).await.is_err() {
             // Moved behind the others: a server that refuses this may accept
             // them.
             ready.rotate_left(1);
             return false;
         }
-        if tiers.held.let_kind_go(&prefix, holders)
+        if tiers.unreleased.remove_kind(&prefix, holders)
             && let Some(pending) = ready.pop_front()
         {
             tiers.sweep_later(&kind, &Arc::default());
@@ -183,6 +183,6 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     // generation under which no older value was read.
     tiers.stripes.forget(key.hash());
     if *held {
-        tiers.held.let_go(key);
+        tiers.unreleased.remove(key);
     }
 }

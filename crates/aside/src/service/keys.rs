@@ -277,11 +277,11 @@ mod tests {
         let tiers = service.tiers();
         tiers.register::<Hero>(None);
         let key = Key::new("hero:1");
-        assert!(tiers.hold(&key));
+        assert!(tiers.add_unreleased(&key));
         let mut number = 0;
-        while !tiers.held.is_full() {
+        while !tiers.unreleased.is_full() {
             number += 1;
-            tiers.hold(&Key::new(&format!("hero:other:{number}")));
+            tiers.add_unreleased(&Key::new(&format!("hero:other:{number}")));
         }
 
         tiers.hold_until_released(key.clone(), Token::random(), None);
@@ -289,6 +289,6 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
 
-        assert!(tiers.held.contains(&key));
+        assert!(tiers.unreleased.contains(&key));
     }
 }

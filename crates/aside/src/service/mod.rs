@@ -199,7 +199,7 @@ impl CacheService {
             latency: answered.then(|| begun.elapsed()),
             breaker: tiers.breaker_state(),
             connections: tiers.connections(),
-            held_keys: tiers.held.len(),
+            unreleased_keys: tiers.unreleased.len(),
             server_version: server.version,
             used_memory_bytes: server.used_memory_bytes,
             evicted_keys: server.evicted_keys,

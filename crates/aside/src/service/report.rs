@@ -28,7 +28,7 @@ pub struct Health {
     pub connections: usize,
     /// Keys, or whole kinds, that are read from the database until Redis
     /// acknowledges pending operations.
-    pub held_keys: usize,
+    pub unreleased_keys: usize,
     /// The server's version, such as `7.2.4`; empty if unknown.
     pub server_version: String,
     /// The memory use that the server reports.

@@ -85,7 +85,7 @@ impl Tiers {
 
     /// Makes a kind bypass Redis until Redis has invalidated it.
     pub(crate) fn hold_kind(&self, kind: &str) {
-        if self.held.hold_kind(&self.prefix(kind)) {
+        if self.unreleased.add_kind(&self.prefix(kind)) {
             self.stripes.forget_all();
             self.later(Pending::WholeKind {
                 kind: kind.to_owned(),
@@ -99,17 +99,17 @@ impl Tiers {
     /// generation sees the key as unreleased. Returns false if there are too
     /// many keys: then the kind is added instead, Redis will invalidate the
     /// kind, and the key needs no release.
-    pub(crate) fn hold(&self, key: &Key) -> bool {
+    pub(crate) fn add_unreleased(&self, key: &Key) -> bool {
         if !self.is_enabled() {
             return false;
         }
-        if self.held.is_full()
+        if self.unreleased.is_full()
             && let Some(kind) = self.kind_of(key.as_str())
         {
             self.hold_kind(kind);
             return false;
         }
-        self.held.hold(key);
+        self.unreleased.add(key);
         self.stripes.forget(key.hash());
         true
     }
@@ -119,7 +119,7 @@ impl Tiers {
     pub(crate) fn hold_until_released(&self, key: Key, writer: Token, due: Option<Instant>) {
         // If only its kind was added, releasing the key must not end another
         // write's entry.
-        let held = self.hold(&key);
+        let held = self.add_unreleased(&key);
         self.later(Pending::Release {
             key,
             writer,

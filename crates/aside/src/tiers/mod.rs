@@ -39,7 +39,7 @@ use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
 use crate::trust::epochs::Epochs;
 use crate::trust::generations::Stripes;
-use crate::trust::unreleased::Held;
+use crate::trust::unreleased::UnreleasedKeys;
 
 /// State shared by all reads and writes of one service.
 pub(crate) struct Tiers {
@@ -48,7 +48,7 @@ pub(crate) struct Tiers {
     pub(crate) instance: u64,
     shard: Arc<Shard>,
     pub(crate) stripes: Arc<Stripes>,
-    pub(crate) held: Held,
+    pub(crate) unreleased: UnreleasedKeys,
     pub(crate) uncacheable: Uncacheable,
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
@@ -81,7 +81,7 @@ impl Tiers {
             shard: Arc::new(shard),
             uncacheable: Uncacheable::new(Arc::clone(&stripes)),
             stripes,
-            held: Held::default(),
+            unreleased: UnreleasedKeys::default(),
             journalled: Arc::default(),
             epochs,
             teller: Teller::new(),
@@ -122,8 +122,8 @@ impl Tiers {
             Some(Bypass::Disabled)
         } else if !self.is_usable_for(key) {
             Some(Bypass::RedisUnavailable)
-        } else if self.held.contains(key) {
-            Some(Bypass::Held)
+        } else if self.unreleased.contains(key) {
+            Some(Bypass::Unreleased)
         } else {
             None
         }

@@ -20,7 +20,7 @@ const MOST_KEYS: usize = 100_000;
 
 /// The unreleased keys, with the number of writes of each.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct UnreleasedKeys {
     /// Normally zero, so that a check costs one load.
     count: AtomicUsize,
     keys: Mutex<HashMap<Key, u32>>,
@@ -29,7 +29,7 @@ pub(crate) struct Held {
     kinds: Mutex<HashMap<String, u64>>,
 }
 
-impl Held {
+impl UnreleasedKeys {
     pub(crate) fn contains(&self, key: &Key) -> bool {
         self.count.load(Ordering::Acquire) > 0
             && (self.keys.lock().contains_key(key)
@@ -42,13 +42,13 @@ impl Held {
 
     /// Adds a write of a key. Its generation must be incremented afterwards: a
     /// reader that sees the new generation must see the key as unreleased.
-    pub(crate) fn hold(&self, key: &Key) {
+    pub(crate) fn add(&self, key: &Key) {
         *self.keys.lock().entry(key.clone()).or_default() += 1;
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Removes a write of a key.
-    pub(crate) fn let_go(&self, key: &Key) {
+    pub(crate) fn remove(&self, key: &Key) {
         if let Entry::Occupied(mut held) = self.keys.lock().entry(key.clone()) {
             *held.get_mut() -= 1;
             if *held.get() == 0 {
@@ -59,7 +59,7 @@ impl Held {
     }
 
     /// Adds every key with `prefix`; returns false if they were added already.
-    pub(crate) fn hold_kind(&self, prefix: &str) -> bool {
+    pub(crate) fn add_kind(&self, prefix: &str) -> bool {
         let mut kinds = self.kinds.lock();
         let writes = kinds.entry(prefix.to_owned()).or_default();
         *writes += 1;
@@ -71,21 +71,21 @@ impl Held {
     }
 
     /// Returns how many writes made a kind unreleased. Read it before Redis
-    /// invalidates the kind, for [`Held::let_kind_go`].
-    pub(crate) fn holders_of_kind(&self, prefix: &str) -> u64 {
+    /// invalidates the kind, for [`UnreleasedKeys::remove_kind`].
+    pub(crate) fn writes_of_kind(&self, prefix: &str) -> u64 {
         self.kinds.lock().get(prefix).copied().unwrap_or(0)
     }
 
-    /// Removes a kind that Redis has invalidated for the first `holders`
+    /// Removes a kind that Redis has invalidated for the first `writes`
     /// writes. Returns false if there was a later one, for which Redis must
     /// invalidate the kind again.
-    pub(crate) fn let_kind_go(&self, prefix: &str, holders: u64) -> bool {
+    pub(crate) fn remove_kind(&self, prefix: &str, writes: u64) -> bool {
         let mut kinds = self.kinds.lock();
         let now = kinds.get(prefix).copied().unwrap_or(0);
-        if now == holders && kinds.remove(prefix).is_some() {
+        if now == writes && kinds.remove(prefix).is_some() {
             self.count.fetch_sub(1, Ordering::AcqRel);
         }
-        now == holders
+        now == writes
     }
 
     /// Returns true if single keys should no longer be added.
@@ -105,33 +105,33 @@ mod tests {
 
     #[test]
     fn a_key_is_unreleased_until_all_its_writes_are() {
-        let (held, key) = (Held::default(), Key::new("hero:1"));
-        held.hold(&key);
-        held.hold(&key);
-        held.let_go(&key);
+        let (held, key) = (UnreleasedKeys::default(), Key::new("hero:1"));
+        held.add(&key);
+        held.add(&key);
+        held.remove(&key);
         assert!(held.contains(&key));
-        held.let_go(&key);
+        held.remove(&key);
         assert!(!held.contains(&key) && held.len() == 0);
     }
 
     #[test]
     fn an_unreleased_kind_covers_exactly_its_keys() {
-        let held = Held::default();
-        assert!(held.hold_kind("hero:") && !held.hold_kind("hero:"));
+        let held = UnreleasedKeys::default();
+        assert!(held.add_kind("hero:") && !held.add_kind("hero:"));
         assert!(held.contains(&Key::new("hero:1")) && !held.contains(&Key::new("heroine:1")));
-        assert!(held.let_kind_go("hero:", held.holders_of_kind("hero:")));
+        assert!(held.remove_kind("hero:", held.writes_of_kind("hero:")));
         assert!(!held.contains(&Key::new("hero:1")));
     }
 
     #[test]
     fn a_kind_stays_unreleased_for_a_later_write() {
-        let held = Held::default();
-        held.hold_kind("hero:");
-        let holders = held.holders_of_kind("hero:");
-        held.hold_kind("hero:");
-        assert!(!held.let_kind_go("hero:", holders));
+        let held = UnreleasedKeys::default();
+        held.add_kind("hero:");
+        let writes = held.writes_of_kind("hero:");
+        held.add_kind("hero:");
+        assert!(!held.remove_kind("hero:", writes));
         assert!(held.contains(&Key::new("hero:1")));
-        assert!(held.let_kind_go("hero:", holders + 1));
+        assert!(held.remove_kind("hero:", writes + 1));
         assert_eq!(held.len(), 0);
     }
 }

@@ -123,7 +123,7 @@ impl Write {
             } else {
                 tiers.note(&key, Event::Unquarantined);
                 self.unquarantined.push(key.as_str().to_owned());
-                if tiers.hold(&key) {
+                if tiers.add_unreleased(&key) {
                     round.held.push(key);
                 } else {
                     widened.extend(tiers.kind_of(key.as_str()));

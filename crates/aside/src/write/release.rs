@@ -74,7 +74,7 @@ impl Round {
         for key in std::mem::take(&mut self.sent) {
             tiers.hold_until_released(key, writer, None);
         }
-        for key in std::mem::take(&mut self.held) {
+        for key in std::mem::take(&mut self.unreleased) {
             tiers.later(Pending::Release {
                 key,
                 writer,
@@ -125,7 +125,7 @@ fn released(
         // The quarantine probably still closes the key. But Redis may have lost
         // it, and an older row may have been filled since and not deleted.
         None => {
-            let held = tiers.hold(&key);
+            let held = tiers.add_unreleased(&key);
             tiers.later(Pending::Release {
                 key,
                 writer,

@@ -133,7 +133,7 @@ async fn an_unacknowledged_write_to_a_stopped_redis_is_read_back() {
     let bypass = held.await.unwrap().bypass;
     assert!(matches!(
         bypass,
-        Some(Bypass::Held | Bypass::RedisUnavailable)
+        Some(Bypass::Unreleased | Bypass::RedisUnavailable)
     ));
 
     redis.cont();
@@ -146,7 +146,7 @@ async fn an_unacknowledged_write_to_a_stopped_redis_is_read_back() {
         begun.elapsed(),
     );
     assert!(begun.elapsed() < RESUMES_WITHIN, "{:?}", begun.elapsed());
-    assert_eq!(instance.cache.health_check().await.held_keys, 0);
+    assert_eq!(instance.cache.health_check().await.unreleased_keys, 0);
 }
 
 #[tokio::test]

@@ -212,7 +212,7 @@ async fn a_full_redis_keeps_serving_and_is_not_suspected() {
     for instance in [&reader, &writer] {
         assert!(instance.cache.is_synced());
         assert_eq!(instance.errors("redis_refused"), 0);
-        assert_eq!(instance.cache.health_check().await.held_keys, 0);
+        assert_eq!(instance.cache.health_check().await.unreleased_keys, 0);
     }
     redis.set_config("maxmemory", "0");
     resumes_soon(&reader, "after a full Redis").await;

@@ -72,7 +72,7 @@ fn pending_releases_survive_the_runtime() {
         redis.stop();
         let change = Book::new(1, "changed");
         instance.books.update(change).await.unwrap();
-        assert!(0 < instance.cache.health_check().await.held_keys);
+        assert!(0 < instance.cache.health_check().await.unreleased_keys);
         instance
     });
     drop(first);
@@ -80,7 +80,7 @@ fn pending_releases_survive_the_runtime() {
     runtime().block_on(async {
         instance.resumes().await;
         eventually(EVENTUALLY, "the release", async || {
-            instance.cache.health_check().await.held_keys == 0
+            instance.cache.health_check().await.unreleased_keys == 0
         })
         .await;
         instance.caches(1).await;
@@ -185,7 +185,7 @@ async fn the_journal_is_read_again_after_a_panic() {
     })
     .await;
     instance.caches(1).await;
-    assert_eq!(instance.cache.health_check().await.held_keys, 0);
+    assert_eq!(instance.cache.health_check().await.unreleased_keys, 0);
 }
 
 /// A test harness that continues after a panic behaves like this.

@@ -164,7 +164,7 @@ async fn a_storm_of_faults_keeps_the_bound_and_read_your_writes() {
         stormy.caches(id).await;
         calm.caches(id).await;
     }
-    assert_eq!(stormy.cache.health_check().await.held_keys, 0);
+    assert_eq!(stormy.cache.health_check().await.unreleased_keys, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -154,7 +154,7 @@ async fn a_key_is_released_once_another_instance_deleted_its_row() {
     instance.cache.drain(table.clone()).await;
     let held = async |count| {
         eventually(SOON, "that many unreleased keys", async || {
-            let held = instance.cache.health_check().await.held_keys;
+            let held = instance.cache.health_check().await.unreleased_keys;
             (held == count).then_some(()).ok_or(held)
         })
         .await;

@@ -55,7 +55,7 @@ async fn reads_and_writes_continue_without_redis_and_return_to_it() {
     assert_eq!(many, [Some(maria)]);
     let health = instance.cache.health_check().await;
     assert_eq!(health.status, HealthStatus::Unavailable);
-    assert!(health.held_keys > 0);
+    assert!(health.unreleased_keys > 0);
     let read = instance
         .heroes
         .find_by_id_with(&mia.id, Freshness::Any)
@@ -65,7 +65,7 @@ async fn reads_and_writes_continue_without_redis_and_return_to_it() {
 
     world.redis().restart();
     eventually(SOON, "nothing pending", async || {
-        instance.cache.health_check().await.held_keys == 0
+        instance.cache.health_check().await.unreleased_keys == 0
     })
     .await;
     assert_eq!(name_of(&instance, &mia).await, "Maria");
@@ -140,7 +140,7 @@ async fn a_lost_release_is_repeated_when_redis_returns() {
     assert_eq!(world.state(&mia.key()), 'Q');
     assert_eq!(name_of(&instance, &mia).await, "Maria");
     // If the quarantine were lost now, an older row could be filled instead.
-    assert!(instance.cache.health_check().await.held_keys > 0);
+    assert!(instance.cache.health_check().await.unreleased_keys > 0);
     proxy.reset();
     proxy.heal().await;
     eventually(SOON, "the release", async || world.state(&mia.key()) != 'Q').await;

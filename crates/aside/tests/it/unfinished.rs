@@ -47,7 +47,7 @@ async fn late_rows_of_a_write_of_unknown_end_are_invalidated() {
         "at once on the writer's instance"
     );
     eventually(SOON, "the message to the others", async || {
-        instance.cache.health_check().await.held_keys == 0
+        instance.cache.health_check().await.unreleased_keys == 0
     })
     .await;
     instance.heroes.find_by_id(&mia.id).await.unwrap();

@@ -376,7 +376,7 @@ async fn a_commit_after_a_dropped_quarantine_leaves_no_old_row() {
 
     assert_eq!(name_of(&instance, &mia).await, "Maria");
     eventually(SOON, "nothing pending", async || {
-        instance.cache.health_check().await.held_keys == 0
+        instance.cache.health_check().await.unreleased_keys == 0
     })
     .await;
     eventually(SOON, "a value", async || {

@@ -81,7 +81,7 @@ async fn health(State(app): State<App>) -> Response {
             latency_ms: known.latency.map(millis),
             breaker: known.breaker.as_str(),
             connections: known.connections,
-            held_keys: known.held_keys,
+            held_keys: known.unreleased_keys,
             reason: known.reason,
         },
     };

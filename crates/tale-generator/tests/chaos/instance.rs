@@ -152,14 +152,14 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
 
 async fn obey(command: &str, cache: &CacheService, work: &Work, recorder: &Recorder) -> String {
     match command {
-        command::OWED => return cache.health_check().await.held_keys.to_string(),
+        command::OWED => return cache.health_check().await.unreleased_keys.to_string(),
         command::SETTLE => {
             eventually(HEALS_WITHIN, "Redis to be trusted again", async || {
                 let before = cache.is_synced();
                 let health = cache.health_check().await;
                 // A health check that found Redis unavailable says nothing
                 // about pending keys.
-                let settled = before && health.held_keys == 0 && cache.is_synced();
+                let settled = before && health.unreleased_keys == 0 && cache.is_synced();
                 settled.then_some(()).ok_or(health)
             })
             .await;

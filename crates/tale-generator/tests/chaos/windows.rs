@@ -60,7 +60,7 @@ impl Windows {
             // Keys become pending before their window opens. So the check
             // covers every window that was opened before it.
             let opened = self.opened.load(Ordering::Acquire);
-            if closed < opened && cache.health_check().await.held_keys == 0 {
+            if closed < opened && cache.health_check().await.unreleased_keys == 0 {
                 closed = opened;
                 let now = Time::now().as_nanos();
                 self.append(&format!("paid {opened} {now}\n"));
