@@ -67,7 +67,7 @@ impl OnClient {
         listener.subscribe(&channel).await.expect("a subscription");
 
         let link = Arc::new(Link::new(Arc::new(ShardTrust::new(LONG))));
-        link.learn_tag(pool::ask_tag(&listener).await.expect("a tag"));
+        link.learn_history(pool::ask_history(&listener).await.expect("a history"));
         let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
         let open = |lane: &_| {
             let (lane, link) = (Arc::clone(lane), Arc::clone(&link));

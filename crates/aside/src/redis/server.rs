@@ -21,7 +21,7 @@ pub(crate) fn field(answer: &WireReply, name: &str) -> String {
     value.unwrap_or_default().trim().to_owned()
 }
 
-/// Returns the call for the part of INFO that [`tag`] parses.
+/// Returns the call for the part of INFO that [`history`] parses.
 pub(crate) fn info_replication() -> Call<'static> {
     Call::command("INFO").text("replication")
 }
@@ -32,7 +32,7 @@ pub(crate) fn info_replication() -> Call<'static> {
 /// starts or is promoted. Failover. A run id would not do, because a primary
 /// that is demoted and promoted again keeps it, and may have lost writes in
 /// between.
-pub(crate) fn tag(answer: &WireReply) -> u64 {
+pub(crate) fn history(answer: &WireReply) -> u64 {
     match &*field(answer, "master_replid") {
         "" => 0,
         // Never zero, which means an unknown history.

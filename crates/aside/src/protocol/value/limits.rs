@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_body_of_ordinary_rows_at_the_limit_does_not_swell() {
-        let row = r#"{"id":"5f0c7a8e-6b1d-4a5e-9a64-1f9f0e2a7c11","name":"Ada","tags":["a","b"]},"#;
+        let row = r#"{"id":"5f0c7a8e-6b1d-4a5e-9a64-1f9f0e2a7c11","name":"Ada","histories":["a","b"]},"#;
         assert!(!swells(&row.repeat(LIMIT / row.len()), LIMIT));
         let numbers = "0.25,".repeat(LIMIT / 5);
         assert!(!swells(&numbers, LIMIT));

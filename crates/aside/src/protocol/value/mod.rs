@@ -55,7 +55,7 @@ pub(crate) fn mixed(shape: u64, key: &Key) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Circumstance {
     /// The server's history; zero on `memory://`, which has only one.
-    pub(crate) tag: u64,
+    pub(crate) history: u64,
     /// The last invalidation of the whole kind, in milliseconds.
     pub(crate) epoch: u64,
     /// The entity's fingerprint, [`mixed`] with the key.
@@ -68,7 +68,7 @@ impl Circumstance {
     fn without_rules(self, theirs: Self) -> Self {
         match () {
             () if simulated::without(Rule::HistoryTag) => Self {
-                tag: theirs.tag,
+                history: theirs.history,
                 ..self
             },
             () if simulated::without(Rule::Epoch) => Self {
@@ -166,11 +166,11 @@ pub(crate) fn encode(
         .filter(|compressed| compressed.len() < payload.len());
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     let mut header = String::with_capacity(HEADER_BYTES);
-    let Circumstance { tag, epoch, shape } = circumstance;
+    let Circumstance { history, epoch, shape } = circumstance;
     let fill = fastrand::u64(1..);
     let _ = writeln!(
         header,
-        "V{tag:016x}{epoch:013}{shape:016x}{fill:016x}{version:020}{:032}{flags:02x}",
+        "V{history:016x}{epoch:013}{shape:016x}{fill:016x}{version:020}{:032}{flags:02x}",
         0
     );
     let mut value = header.into_bytes();
@@ -192,7 +192,7 @@ impl Header {
         if line[0] != b'V' || line[HEADER_BYTES - 1] != b'\n' {
             return None;
         }
-        let (tag, rest) = line[1..].split_first_chunk::<16>()?;
+        let (history, rest) = line[1..].split_first_chunk::<16>()?;
         let (epoch, rest) = rest.split_first_chunk::<13>()?;
         let (shape, rest) = rest.split_first_chunk::<16>()?;
         let (fill, rest) = rest.split_first_chunk::<16>()?;
@@ -203,10 +203,10 @@ impl Header {
             let (halves, _) = refresh.as_chunks::<16>();
             halves.iter().try_for_each(|half| hex(half).map(drop))?;
         }
-        let (tag, shape, fill) = (hex(tag)?, hex(shape)?, hex(fill)?);
+        let (history, shape, fill) = (hex(history)?, hex(shape)?, hex(fill)?);
         let (epoch, version) = (decimal(epoch)?, decimal(version)?);
         let flags = u8::try_from(hex(flags)?).ok()?;
-        let circumstance = Circumstance { tag, epoch, shape };
+        let circumstance = Circumstance { history, epoch, shape };
         Some(Self {
             circumstance,
             fill,
@@ -220,7 +220,7 @@ impl Header {
         let theirs = self.circumstance;
         #[cfg(test)]
         let ours = ours.without_rules(theirs);
-        if theirs.tag != ours.tag {
+        if theirs.history != ours.history {
             return Err(Unacceptable::OtherHistory);
         }
         if theirs.shape != ours.shape {

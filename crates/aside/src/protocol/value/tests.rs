@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 const OURS: Circumstance = Circumstance {
-    tag: 0xfeed,
+    history: 0xfeed,
     epoch: 1_700_000_000_000,
     shape: 42,
 };
@@ -55,7 +55,7 @@ fn a_header_must_match_history_shape_and_epoch() {
     let now = Timestamp::now();
     assert_eq!(header.judge(OURS, now), Ok(()));
     assert_eq!(
-        header.judge(Circumstance { tag: 1, ..OURS }, now),
+        header.judge(Circumstance { history: 1, ..OURS }, now),
         Err(Unacceptable::OtherHistory)
     );
     assert_eq!(

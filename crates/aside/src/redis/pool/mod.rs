@@ -9,7 +9,7 @@
 mod tending;
 
 #[cfg(test)]
-pub(crate) use tending::ask_tag;
+pub(crate) use tending::ask_history;
 pub(crate) use tending::{Tended, keep_open};
 
 use std::fmt;
@@ -46,7 +46,7 @@ pub(crate) struct LaneState {
     /// True if the last call on it got a reply.
     answering: AtomicBool,
     /// The history that its server was last seen in.
-    tag: AtomicU64,
+    history: AtomicU64,
     trouble: Notify,
 }
 
@@ -55,7 +55,7 @@ impl RedisTier {
         let lane = || LaneState {
             wire: RwLock::new(None),
             answering: AtomicBool::new(false),
-            tag: AtomicU64::new(0),
+            history: AtomicU64::new(0),
             trouble: Notify::new(),
         };
         Self {
@@ -81,7 +81,7 @@ impl RedisTier {
     fn lane_of(&self, traffic: Traffic) -> &LaneState {
         let others = self.lanes.len() - 1;
         match traffic {
-            Traffic::Writes if self.watched.usable(self.link.tag()).is_some() => &self.watched,
+            Traffic::Writes if self.watched.usable(self.link.history()).is_some() => &self.watched,
             Traffic::Lists if 0 < others => self.lane_from(1 + self.turn() % others),
             Traffic::Rows | Traffic::Lists => self.lane_from(0),
             Traffic::Writes | Traffic::Others => self.lane_from(self.turn()),
@@ -112,7 +112,7 @@ impl RedisTier {
 
     async fn run(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let lane = self.lane_of(traffic);
-        let Some(wire) = lane.usable(self.link.tag()) else {
+        let Some(wire) = lane.usable(self.link.history()) else {
             return Err(Unanswered::NotSent);
         };
         let before = wire.received();
@@ -156,16 +156,16 @@ impl LaneState {
     /// Returns the connection, if it leads to the server that the watcher
     /// listens to. Failover. For a while they may be different servers, and a
     /// key invalidated on one is still on the other.
-    fn usable(&self, tag: u64) -> Option<Arc<Connection>> {
-        let agrees = self.tag.load(Ordering::Acquire) == tag;
+    fn usable(&self, history: u64) -> Option<Arc<Connection>> {
+        let agrees = self.history.load(Ordering::Acquire) == history;
         (agrees && self.answering.load(Ordering::Acquire))
             .then(|| self.wire.read().clone())
             .flatten()
     }
 
     /// Records a connection that leads to a server in this history.
-    pub(crate) fn answers(&self, wire: &Arc<Connection>, tag: u64) {
-        self.tag.store(tag, Ordering::Release);
+    pub(crate) fn answers(&self, wire: &Arc<Connection>, history: u64) {
+        self.history.store(history, Ordering::Release);
         let mut current = self.wire.write();
         if current.is_none() {
             *current = Some(Arc::clone(wire));

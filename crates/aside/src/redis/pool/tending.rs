@@ -58,20 +58,20 @@ pub(crate) async fn keep_open(
             if let Some(code) = refused {
                 return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
             }
-            let tag = tokio::time::timeout(socket_timeout, ask_tag(&wire))
+            let history = tokio::time::timeout(socket_timeout, ask_history(&wire))
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
-            if !agree(&link, tag, &gone, socket_timeout).await {
+            if !agree(&link, history, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
-            Ok::<_, Broken>((Arc::new(wire), tag))
+            Ok::<_, Broken>((Arc::new(wire), history))
         };
         match opened.await {
-            Ok((wire, tag)) => {
+            Ok((wire, history)) => {
                 pause = PAUSE.0;
                 let begun = Instant::now();
                 let tended = Tended(&lane, &wire);
-                lane.answers(&wire, tag);
+                lane.answers(&wire, history);
                 let left = stay_with(&tended, &link, &gone, socket_timeout).await;
                 drop(tended);
                 // A call without a reply may have been a quarantine, so it
@@ -95,15 +95,15 @@ pub(crate) async fn keep_open(
     }
 }
 
-/// Waits until the watcher's server is known to be in the history `tag`.
+/// Waits until the watcher's server is known to be in the history `history`.
 /// Returns false if it is in another one for as long as a connection may be
 /// silent. Meanwhile neither server is trusted.
-async fn agree(link: &Link, tag: u64, gone: &Notify, patience: Duration) -> bool {
-    let mut tags = link.tags();
-    if ![0, tag].contains(&*tags.borrow_and_update()) {
+async fn agree(link: &Link, history: u64, gone: &Notify, patience: Duration) -> bool {
+    let mut histories = link.histories();
+    if ![0, history].contains(&*histories.borrow_and_update()) {
         link.suspect(&Suspicion::OtherHistory);
     }
-    let agreed = tags.wait_for(|known| [0, tag].contains(known));
+    let agreed = histories.wait_for(|known| [0, history].contains(known));
     tokio::select! {
         biased;
         () = gone.notified() => false,
@@ -128,7 +128,7 @@ async fn stay_with(
     gone: &Notify,
     silence: Duration,
 ) -> Left {
-    let mut tags = link.tags();
+    let mut histories = link.histories();
     let (mut asked, mut received) = (Instant::now(), wire.received());
     loop {
         tokio::select! {
@@ -138,7 +138,7 @@ async fn stay_with(
             // The watcher's server is in another history than this
             // connection's: either the same server changed it, or it is another
             // server.
-            _ = tags.wait_for(|tag| ![0, lane.tag.load(Ordering::Acquire)].contains(tag)) => {}
+            _ = histories.wait_for(|history| ![0, lane.history.load(Ordering::Acquire)].contains(history)) => {}
             // Sent so that the server, or a middlebox, does not close an idle
             // connection.
             () = tokio::time::sleep(silence.min(IDLE)) => {
@@ -155,20 +155,20 @@ async fn stay_with(
         // A server without replies may be suspended: its connections survive,
         // and it will reply to all of this when it continues.
         let begun = Instant::now();
-        let tag = tokio::select! {
+        let history = tokio::select! {
             biased;
             () = gone.notified() => None,
-            tag = tokio::time::timeout(silence, ask_tag(wire)) => tag.ok().and_then(Result::ok),
+            history = tokio::time::timeout(silence, ask_history(wire)) => history.ok().and_then(Result::ok),
         };
-        let Some(tag) = tag else {
+        let Some(history) = history else {
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
-        lane.tag.store(tag, Ordering::Release);
-        if !agree(link, tag, gone, silence).await {
+        lane.history.store(history, Ordering::Release);
+        if !agree(link, history, gone, silence).await {
             return Left::GivenUp;
         }
-        lane.answers(wire, tag);
+        lane.answers(wire, history);
         received = wire.received();
     }
 }
@@ -177,12 +177,12 @@ async fn stay_with(
 ///
 /// Replica reads. A replica has the same history as its primary, but lags
 /// behind it.
-pub(crate) async fn ask_tag(wire: &Connection) -> Result<u64, Broken> {
+pub(crate) async fn ask_history(wire: &Connection) -> Result<u64, Broken> {
     match wire.call(&[server::info_replication()]).await?.first() {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
             match &*server::field(answer, "role") {
                 "slave" => Err(Broken::refused(REPLICA)),
-                _ => Ok(server::tag(answer)),
+                _ => Ok(server::history(answer)),
             }
         }
         answer => Err(server::refused_info(answer)),

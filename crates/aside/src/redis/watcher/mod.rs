@@ -70,12 +70,12 @@ pub(crate) async fn run(
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
-            let Some((server, tag)) = server else {
+            let Some((server, history)) = server else {
                 link.suspect(&Suspicion::NotPrimary);
                 return Err(Broken::refused(REPLICA));
             };
             warn_about(&server);
-            link.learn_tag(tag);
+            link.learn_history(history);
             *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
@@ -154,7 +154,7 @@ async fn ask_server(wire: &Connection) -> Result<Option<(ServerInfo, u64)>, Brok
         policy: field(&server, "maxmemory_policy"),
     };
     let is_primary = field(&server, "role") == "master";
-    Ok(is_primary.then(|| (info(), server::tag(&server))))
+    Ok(is_primary.then(|| (info(), server::history(&server))))
 }
 
 fn warn_about(server: &ServerInfo) {

@@ -152,7 +152,7 @@ impl<'a> Proof<'a> {
             Ok([WireReply::Text(_), server, time, era, epochs @ ..])
                 if field(server, "role") == "master" =>
             {
-                link.learn_tag(server::tag(server));
+                link.learn_history(server::history(server));
                 self.learn(ping, time, era, epochs).await
             }
             // Demoted: its messages are not the primary's.
@@ -198,7 +198,7 @@ impl<'a> Proof<'a> {
             Ok(false) => return Next::Repeat,
             Ok(true) => {
                 // Before the harmless write, which uses this lane.
-                self.lane.answers(self.wire, link.tag());
+                self.lane.answers(self.wire, link.history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.believes_pong(self.shard, doubted).await {
                     self.tried = true;

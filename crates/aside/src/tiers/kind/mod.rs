@@ -189,7 +189,7 @@ impl<E: Entity> Kind<E> {
         // begun.
         let epoch = self.epoch();
         Circumstance {
-            tag: self.link.history(),
+            history: self.link.history(),
             epoch,
             shape: value::mixed(self.shape, key),
         }

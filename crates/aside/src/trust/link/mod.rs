@@ -49,7 +49,7 @@ pub(crate) struct Link {
     journalled: AtomicBool,
     undrained: Notify,
     /// The server's history; zero until it is known.
-    tag: watch::Sender<u64>,
+    history: watch::Sender<u64>,
     /// The era of the values cached in it; see `trust/epochs.rs`.
     era: AtomicU64,
     /// The state last logged, so that each change is logged once.
@@ -122,7 +122,7 @@ impl Link {
             proved: AtomicU64::new(0),
             journalled: AtomicBool::new(false),
             undrained: Notify::new(),
-            tag: watch::Sender::new(0),
+            history: watch::Sender::new(0),
             era: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
@@ -278,14 +278,14 @@ impl Link {
     }
 
     /// Returns the server's history.
-    pub(crate) fn tag(&self) -> u64 {
-        *self.tag.borrow()
+    pub(crate) fn history(&self) -> u64 {
+        *self.history.borrow()
     }
 
     /// Returns the history that values must have: the server's, combined with
     /// its era.
     pub(crate) fn history(&self) -> u64 {
-        self.tag() ^ self.era.load(Ordering::Acquire)
+        self.history() ^ self.era.load(Ordering::Acquire)
     }
 
     /// Records the era, before the PONG of the same round counts. Returns true
@@ -306,14 +306,14 @@ impl Link {
     }
 
     /// Subscribes to the server's history.
-    pub(crate) fn tags(&self) -> watch::Receiver<u64> {
-        self.tag.subscribe()
+    pub(crate) fn histories(&self) -> watch::Receiver<u64> {
+        self.history.subscribe()
     }
 
     /// Records the server's history, before the PONG of the same round counts.
-    pub(crate) fn learn_tag(&self, tag: u64) {
-        let before = self.tag.send_replace(tag);
-        if before != tag {
+    pub(crate) fn learn_history(&self, history: u64) {
+        let before = self.history.send_replace(history);
+        if before != history {
             // The history first: a reader of the new generation also sees the
             // new history.
             self.trust.lose_touch();
