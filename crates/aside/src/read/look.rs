@@ -38,14 +38,14 @@ impl<R: Source> ReadPath<R> {
     pub(super) fn mark(&self, key: &Key) -> Mark {
         Mark {
             stamp: self.tiers().stripes.stamp(key.hash()),
-            circumstance: self.kind.circumstance(key),
+            fill_context: self.kind.fill_context(key),
         }
     }
 
     /// Returns the reason why a key must not be read from Redis under `mark`, if any.
     /// Without an epoch no value could be judged.
     pub(super) fn gate(&self, key: &Key, mark: Mark) -> Option<Bypass> {
-        let unknown = mark.circumstance.epoch == 0;
+        let unknown = mark.fill_context.epoch == 0;
         let closed = self.tiers().closed(key);
         closed.or_else(|| unknown.then_some(Bypass::RedisUnavailable))
     }
@@ -129,7 +129,7 @@ impl<R: Source> ReadPath<R> {
             }
             State::Absent | State::Quarantine(_) => return Step::Acquire(None),
         }
-        let decoded = self.kind.decode(asked, bytes, mark.circumstance, now);
+        let decoded = self.kind.decode(asked, bytes, mark.fill_context, now);
         let decoded = decoded.and_then(|cached| {
             let young = is_young(cached.loaded_at, freshness);
             young.then_some(cached).ok_or(Unacceptable::TooOld)

@@ -26,10 +26,10 @@ impl<R: Source> ReadPath<R> {
         mark: Mark,
         again: bool,
     ) -> Result<Encoded, Why> {
-        let encoded = self.kind.encode(asked, found, mark.circumstance)?;
+        let encoded = self.kind.encode(asked, found, mark.fill_context)?;
         let readable = |encoded: &Encoded| {
             let now = clock::wall();
-            let ours = mark.circumstance;
+            let ours = mark.fill_context;
             self.kind.decode(asked, &encoded.value, ours, now).is_ok()
         };
         if again && !readable(&encoded) {

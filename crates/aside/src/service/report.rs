@@ -253,7 +253,7 @@ impl State {
                 clean: quarantine.clean,
             },
             Held::Value => Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
-                shape: value::mixed(header.circumstance.shape, key),
+                shape: value::mixed(header.fill_context.shape, key),
                 fill: header.fill,
                 version: header.version,
                 bytes: bytes.len(),

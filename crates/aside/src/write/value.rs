@@ -11,7 +11,7 @@ use crate::entity::codec::{Codec as _, Json};
 use crate::entity::key::Key;
 use crate::entity::lookup::{Asked, Found};
 use crate::protocol::BoxFuture;
-use crate::protocol::value::Circumstance;
+use crate::protocol::value::FillContext;
 use crate::tiers::Tiers;
 use crate::tiers::kind::{Kind, Leaving, Mark};
 
@@ -19,7 +19,7 @@ use crate::tiers::kind::{Kind, Leaving, Mark};
 pub(super) trait NewValue: Send + Sync {
     /// Returns the conditions at the QUARANTINE of the key. The value is older
     /// than any invalidation or fill that began later.
-    fn stamp(&self) -> Option<Circumstance>;
+    fn fill_context(&self) -> Option<FillContext>;
     /// Returns true if reads have returned rows like this one.
     fn is_shown(&self) -> bool;
     /// Reads the row from the database. Returns true if it is the same.
@@ -36,7 +36,7 @@ pub(super) trait NewValue: Send + Sync {
 pub(super) struct NewRow<E: Entity> {
     pub(super) kind: Arc<Kind<E>>,
     pub(super) row: Arc<E>,
-    pub(super) stamp: Option<Circumstance>,
+    pub(super) fill_context: Option<FillContext>,
     pub(super) leaving: Option<Leaving<E>>,
 }
 
@@ -52,8 +52,8 @@ impl<E: Entity> NewRow<E> {
 }
 
 impl<E: Entity> NewValue for NewRow<E> {
-    fn stamp(&self) -> Option<Circumstance> {
-        self.stamp
+    fn fill_context(&self) -> Option<FillContext> {
+        self.fill_context
     }
 
     fn is_shown(&self) -> bool {
@@ -84,11 +84,11 @@ impl<E: Entity> NewValue for NewRow<E> {
     }
 
     fn set_stamp(&mut self, key: &Key) {
-        self.stamp = Some(self.kind.circumstance(key));
+        self.fill_context = Some(self.kind.fill_context(key));
     }
 
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
-        let stamp = self.stamp?;
+        let stamp = self.fill_context?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
         let encoded = self.kind.encode(Asked::Id(self.row.id()), &found, stamp);
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
@@ -96,12 +96,12 @@ impl<E: Entity> NewValue for NewRow<E> {
         let ttl = stored.ttl;
         let mark = Mark {
             stamp: tiers.stripes.stamp(key.hash()),
-            circumstance: self.kind.circumstance(key),
+            fill_context: self.kind.fill_context(key),
         };
         // If reads of the key must bypass Redis now, the row is not kept
         // locally either.
         if self.kind.local.is_some()
-            && mark.circumstance == stamp
+            && mark.fill_context == fill_context
             && tiers.closed(key).is_none()
         {
             let keyed = Asked::Id(self.row.id()).keyed(key);

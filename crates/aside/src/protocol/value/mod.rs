@@ -53,7 +53,7 @@ pub(crate) fn mixed(shape: u64, key: &Key) -> u64 {
 
 /// The conditions under which a value is filled, or acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Circumstance {
+pub(crate) struct FillContext {
     /// The server's history; zero on `memory://`, which has only one.
     pub(crate) history: u64,
     /// The last invalidation of the whole kind, in milliseconds.
@@ -63,7 +63,7 @@ pub(crate) struct Circumstance {
 }
 
 #[cfg(test)]
-impl Circumstance {
+impl FillContext {
     /// Returns the conditions for a header if a rule is left out.
     fn without_rules(self, theirs: Self) -> Self {
         match () {
@@ -83,7 +83,7 @@ impl Circumstance {
 /// A parsed header. Random; identifies this fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) circumstance: Circumstance,
+    pub(crate) fill_context: FillContext,
     /// Random; names this fill.
     pub(crate) fill: u64,
     /// The row's version, or zero.
@@ -146,7 +146,7 @@ pub(crate) struct Written {
 
 /// Encodes a value.
 pub(crate) fn encode(
-    circumstance: Circumstance,
+    fill_context: FillContext,
     version: u64,
     member: Member,
     envelope: Envelope<'_>,
@@ -166,7 +166,7 @@ pub(crate) fn encode(
         .filter(|compressed| compressed.len() < payload.len());
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     let mut header = String::with_capacity(HEADER_BYTES);
-    let Circumstance { history, epoch, shape } = circumstance;
+    let FillContext { history, epoch, shape } = fill_context;
     let fill = fastrand::u64(1..);
     let _ = writeln!(
         header,
@@ -206,9 +206,9 @@ impl Header {
         let (history, shape, fill) = (hex(history)?, hex(shape)?, hex(fill)?);
         let (epoch, version) = (decimal(epoch)?, decimal(version)?);
         let flags = u8::try_from(hex(flags)?).ok()?;
-        let circumstance = Circumstance { history, epoch, shape };
+        let fill_context = FillContext { history, epoch, shape };
         Some(Self {
-            circumstance,
+            fill_context,
             fill,
             version,
             flags,
@@ -216,8 +216,8 @@ impl Header {
     }
 
     /// Checks if a value with this header may be served under `ours`.
-    pub(crate) fn judge(&self, ours: Circumstance, now: Timestamp) -> Result<(), Unacceptable> {
-        let theirs = self.circumstance;
+    pub(crate) fn judge(&self, ours: FillContext, now: Timestamp) -> Result<(), Unacceptable> {
+        let theirs = self.fill_context;
         #[cfg(test)]
         let ours = ours.without_rules(theirs);
         if theirs.history != ours.history {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const OURS: Circumstance = Circumstance {
+const OURS: FillContext = FillContext {
     history: 0xfeed,
     epoch: 1_700_000_000_000,
     shape: 42,
@@ -55,12 +55,12 @@ fn a_header_must_match_history_shape_and_epoch() {
     let now = Timestamp::now();
     assert_eq!(header.judge(OURS, now), Ok(()));
     assert_eq!(
-        header.judge(Circumstance { history: 1, ..OURS }, now),
+        header.judge(FillContext { history: 1, ..OURS }, now),
         Err(Unacceptable::OtherHistory)
     );
     assert_eq!(
         header.judge(
-            Circumstance {
+            FillContext {
                 shape: 1 << 60,
                 ..OURS
             },
@@ -70,7 +70,7 @@ fn a_header_must_match_history_shape_and_epoch() {
     );
     assert_eq!(
         header.judge(
-            Circumstance {
+            FillContext {
                 epoch: OURS.epoch + 1,
                 ..OURS
             },
@@ -80,7 +80,7 @@ fn a_header_must_match_history_shape_and_epoch() {
     );
     assert_eq!(
         header.judge(
-            Circumstance {
+            FillContext {
                 epoch: OURS.epoch - 1,
                 ..OURS
             },
@@ -92,12 +92,12 @@ fn a_header_must_match_history_shape_and_epoch() {
 
 #[test]
 fn a_value_of_another_key_is_misplaced() {
-    let under = |key: &str| Circumstance {
+    let under = |key: &str| FillContext {
         shape: mixed(OURS.shape, &Key::new(key)),
         ..OURS
     };
     let header = Header {
-        circumstance: under("hero:lang:en"),
+        fill_context: under("hero:lang:en"),
         ..Header::parse(&value("null", None)).unwrap()
     };
     let now = Timestamp::now();
@@ -111,7 +111,7 @@ fn a_value_of_another_key_is_misplaced() {
 #[test]
 fn the_largest_epoch_can_be_judged() {
     let header = Header::parse(&value("null", None)).unwrap();
-    let ours = Circumstance {
+    let ours = FillContext {
         epoch: u64::MAX,
         ..OURS
     };

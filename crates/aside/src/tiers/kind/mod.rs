@@ -27,7 +27,7 @@ use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::KindStatistics;
 use crate::local::{Entry, LocalTier};
-use crate::protocol::value::{self, Circumstance, Header, Unacceptable};
+use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::runtime::clock::{Moment, whole_millis};
 use crate::trust::generations::Stamp;
 use crate::trust::link::Link;
@@ -46,7 +46,7 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) stamp: Stamp,
-    pub(crate) circumstance: Circumstance,
+    pub(crate) fill_context: FillContext,
 }
 
 /// A value that Redis has, or has just been given.
@@ -184,11 +184,11 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Returns the conditions for fills and reads of a key that begin now.
-    pub(crate) fn circumstance(&self, key: &Key) -> Circumstance {
+    pub(crate) fn fill_context(&self, key: &Key) -> FillContext {
         // The epoch first, because it is lowered only after another era has
         // begun.
         let epoch = self.epoch();
-        Circumstance {
+        FillContext {
             history: self.link.history(),
             epoch,
             shape: value::mixed(self.shape, key),
@@ -200,7 +200,7 @@ impl<E: Entity> Kind<E> {
         &self,
         asked: Asked<'_, E>,
         bytes: &[u8],
-        ours: Circumstance,
+        ours: FillContext,
         now: Timestamp,
     ) -> Result<Cached<E>, Unacceptable> {
         let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
@@ -266,7 +266,7 @@ impl<E: Entity> Kind<E> {
             Entry {
                 found: stored.found.clone(),
                 stamp: mark.stamp,
-                epoch: mark.circumstance.epoch,
+                epoch: mark.fill_context.epoch,
                 deadline: Moment::now().plus(stored.ttl.min(own)),
                 loaded_at: stored.loaded_at,
                 fill: stored.fill,

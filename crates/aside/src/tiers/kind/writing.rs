@@ -21,7 +21,7 @@ use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::lookup::Member;
 use crate::entity::lookup::{Asked, Found};
-use crate::protocol::value::{self, Circumstance, Envelope};
+use crate::protocol::value::{self, FillContext, Envelope};
 use crate::runtime::clock;
 use crate::tiers::uncacheable::Why;
 
@@ -52,9 +52,9 @@ impl<E: Entity> Kind<E> {
         &self,
         asked: Asked<'_, E>,
         found: &Found<E>,
-        circumstance: Circumstance,
+        fill_context: FillContext,
     ) -> Result<Encoded, Why> {
-        let encode = || self.encode_unguarded(asked, found, circumstance);
+        let encode = || self.encode_unguarded(asked, found, fill_context);
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
     }
 
@@ -62,7 +62,7 @@ impl<E: Entity> Kind<E> {
         &self,
         asked: Asked<'_, E>,
         found: &Found<E>,
-        circumstance: Circumstance,
+        fill_context: FillContext,
     ) -> Result<Encoded, Why> {
         let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
@@ -90,7 +90,7 @@ impl<E: Entity> Kind<E> {
             cached_at,
             ttl,
         };
-        let written = value::encode(circumstance, version, member, envelope, self.compress_above);
+        let written = value::encode(fill_context, version, member, envelope, self.compress_above);
         // The limit is on the size that readers must decompress.
         if written.payload_bytes > self.max_value_bytes {
             return Err(Why::TooLarge);
