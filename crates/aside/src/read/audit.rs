@@ -147,9 +147,9 @@ impl<R: Source> ReadPath<R> {
         if local && since < self.tiers().shard_of(&key).link.trust().proved_at() {
             return Place::Served(Tier::Local);
         }
-        let mark = self.mark(&key);
-        if self.gate(&key, mark).is_none()
-            && let Step::Serve(cached) = self.look(asked, &key, mark, Freshness::Any).await
+        let context = self.context(&key);
+        if self.gate(&key, context).is_none()
+            && let Step::Serve(cached) = self.look(asked, &key, context, Freshness::Any).await
             && cached.fill == fill
         {
             return Place::Served(Tier::Shared);

@@ -79,8 +79,8 @@ impl<R: Source> ReadPath<R> {
             ..
         } = *reading;
         let tiers = self.tiers();
-        let mark = self.mark(key);
-        if let Some(bypass) = self.gate(key, mark) {
+        let context = self.context(key);
+        if let Some(bypass) = self.gate(key, context) {
             if bypass.is_outage() && tiers.origin.has_place() {
                 // In the place of the load that this read is a part of. A flight may be
                 // led by a reader that waits for a place itself.
@@ -100,7 +100,7 @@ impl<R: Source> ReadPath<R> {
         }
         // Without a local tier a GET per reader is cheaper than waiting for another
         // reader's, and always fresh.
-        match self.look(asked, key, mark, freshness).await {
+        match self.look(asked, key, context, freshness).await {
             Step::Serve(cached) => ControlFlow::Break(Ok(ReadResult::cached(cached))),
             Step::WaitForLease(_) => ControlFlow::Continue(Some(Step::Acquire(None))),
             step => ControlFlow::Continue(Some(step)),
@@ -126,13 +126,13 @@ impl<R: Source> ReadPath<R> {
             freshness,
             ..
         } = reading;
-        let mark = self.mark(key);
+        let context = self.context(key);
         // A value that the local tier would not have served for want of a proof is not
         // taken over from a flight either. A process that was stopped goes on with the
         // reply to an earlier GET in its socket, and reads may come before the watcher
         // notices how late it is.
         let lenient = self.shares_local(*freshness) && !matches!(start, Some(Step::LoadOnly(_)));
-        let leader = match self.flights.enter(&reading.keyed, mark, lenient) {
+        let leader = match self.flights.enter(&reading.keyed, context, lenient) {
             Entered::Lead(leader) => leader,
             Entered::Follow(follower) => match follower.wait().await {
                 Waited::Answer(flight) if is_too_old(&flight, *freshness) => return None,
@@ -165,24 +165,24 @@ impl<R: Source> ReadPath<R> {
         start: Option<Step<R::Entity>>,
         operation: Operation,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
-        let mark = self.mark(&key);
-        leader.mark(mark);
+        let context = self.context(&key);
+        leader.context(context);
         // Passed again, because the reader may have waited since.
-        let closed = self.gate(&key, mark).map(Step::LoadOnly);
+        let closed = self.gate(&key, context).map(Step::LoadOnly);
         let step = match closed.or(start) {
             Some(step) => step,
             None => {
                 let observation = leader.step();
                 let asked = leader.key().asked();
-                let step = self.look(asked, &key, mark, Freshness::Any).await;
+                let step = self.look(asked, &key, context, Freshness::Any).await;
                 #[cfg(test)]
-                let mark = match simulated::without(Rule::GenerationsBeforeGet) {
-                    true => self.mark(&key),
-                    false => mark,
+                let context = match simulated::without(Rule::GenerationsBeforeGet) {
+                    true => self.context(&key),
+                    false => context,
                 };
                 match step {
                     Step::Serve(cached) => {
-                        self.finish(leader, &cached, mark, observation);
+                        self.finish(leader, &cached, context, observation);
                         return Ok(ReadResult::cached(cached));
                     }
                     // Its ACQUIRE notices if the lease has ended since.

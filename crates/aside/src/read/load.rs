@@ -27,7 +27,7 @@ use crate::read::source::{Loaded, catch};
 use crate::read::{Leader, ReadPath};
 use crate::repository::Source;
 use crate::runtime::clock;
-use crate::tiers::kind::{Cached, Failed, FlightResult, Mark};
+use crate::tiers::kind::{Cached, Failed, FlightResult, ReadContext};
 use crate::tiers::origin_guard;
 use crate::tiers::uncacheable::Why;
 
@@ -54,12 +54,12 @@ pub(super) struct Miss<R: Source> {
 }
 
 type Outcome<R> =
-    flight::Outcome<Mark, Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>>;
+    flight::Outcome<ReadContext, Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>>;
 
 impl<R: Source> Miss<R> {
     /// Loads with the right to fill. `replaces` is true if the key contains a value
     /// that could not be decoded.
-    pub(super) async fn load_and_fill(self, lease: Lease, mark: Mark, replaces: bool) {
+    pub(super) async fn load_and_fill(self, lease: Lease, context: ReadContext, replaces: bool) {
         let Self {
             read,
             leader,
@@ -87,10 +87,10 @@ impl<R: Source> Miss<R> {
                 return outlast(load, caller).await;
             }
         };
-        let encoded = read.encode(keyed.asked(), &found, mark, replaces);
+        let encoded = read.encode(keyed.asked(), &found, context, replaces);
         let (ttl, bypass) = match &encoded {
             Ok(encoded) => (Some(encoded.ttl), None),
-            Err(why) => (None, Some(read.uncacheable(&key, *why, mark))),
+            Err(why) => (None, Some(read.uncacheable(&key, *why, context))),
         };
         let provenance = Provenance {
             ttl,
@@ -100,7 +100,7 @@ impl<R: Source> Miss<R> {
         match encoded {
             Ok(encoded) => {
                 let encoded = encoded.split(found);
-                read.fill_one(leader, outcome, lease, (key, mark), encoded)
+                read.fill_one(leader, outcome, lease, (key, context), encoded)
                     .await;
             }
             Err(_) => {
@@ -120,7 +120,7 @@ impl<R: Source> Miss<R> {
             mut caller,
         } = self;
         read.count_bypass(bypass);
-        let mark = read.mark(&key);
+        let context = read.context(&key);
         let place = match read.place_for(bypass.is_outage()).await {
             Ok(place) => place,
             Err(turned_away) => return fail(leader, caller, turned_away).await,
@@ -151,9 +151,9 @@ impl<R: Source> Miss<R> {
         let mut bypass = bypass;
         // The reader that had the lease may have found out the same.
         if bypass == Bypass::LeaseWait
-            && let Err(why) = read.encode(keyed.asked(), &found, mark, false)
+            && let Err(why) = read.encode(keyed.asked(), &found, context, false)
         {
-            bypass = read.uncacheable(&key, why, mark);
+            bypass = read.uncacheable(&key, why, context);
         }
         let provenance = Provenance::source(clock::wall().as_millisecond(), Some(bypass));
         leader.finish(loaded::<R>(caller, found, provenance, step));
@@ -198,7 +198,7 @@ impl<R: Source> ReadPath<R> {
         leader: Leader<R>,
         mut outcome: Outcome<R>,
         lease: Lease,
-        (key, mark): (Key, Mark),
+        (key, context): (Key, ReadContext),
         (value, cached): (Vec<u8>, Cached<R::Entity>),
     ) {
         let tiers = self.tiers();
@@ -209,9 +209,9 @@ impl<R: Source> ReadPath<R> {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
                 tiers.note(&key, Event::Filled);
-                self.kind.keep(leader.key().asked(), &cached, mark);
+                self.kind.keep(leader.key().asked(), &cached, context);
                 outcome.step = filling;
-                outcome.shared_under = Some(mark);
+                outcome.shared_under = Some(context);
             }
             Ok(_) => {
                 lease.spent();
@@ -220,7 +220,7 @@ impl<R: Source> ReadPath<R> {
             }
             Err(unanswered) => {
                 if unanswered == Unanswered::Travelling && traffic == Traffic::Lists {
-                    self.uncacheable(&key, Why::TooSlow, mark);
+                    self.uncacheable(&key, Why::TooSlow, context);
                 }
                 // Perhaps filled, perhaps refused because memory is full: given back,
                 // the lease makes no other reader wait until it expires.
@@ -268,7 +268,7 @@ async fn outlast<E, X>(
 
 /// Replies to the caller that led with a failure, and shares it.
 async fn fail<K, E, X>(
-    leader: flight::Leader<K, Mark, Arc<FlightResult<E, X>>>,
+    leader: flight::Leader<K, ReadContext, Arc<FlightResult<E, X>>>,
     caller: oneshot::Sender<LeaderReply<E, X>>,
     failed: Loaded<Found<E>, X>,
 ) where
@@ -291,7 +291,7 @@ async fn fail<K, E, X>(
 /// Shares a failure among all readers that wait, once. The pause after it keeps the
 /// next load of the key from an ailing database.
 pub(super) async fn finish_failed<K, E, X>(
-    leader: flight::Leader<K, Mark, Arc<FlightResult<E, X>>>,
+    leader: flight::Leader<K, ReadContext, Arc<FlightResult<E, X>>>,
     failed: Failed<X>,
 ) where
     K: std::hash::Hash + Eq + Clone + Send + 'static,

@@ -17,7 +17,7 @@ use crate::read::result::is_young;
 use crate::read::{Leader, ReadPath};
 use crate::repository::Source;
 use crate::runtime::clock;
-use crate::tiers::kind::{Cached, Mark};
+use crate::tiers::kind::{Cached, ReadContext};
 use crate::tiers::uncacheable::Why;
 
 /// The next step of a read, shared by single reads and batches.
@@ -35,17 +35,17 @@ pub(super) enum Step<E> {
 
 impl<R: Source> ReadPath<R> {
     /// Returns the generations and conditions of a read that begins now.
-    pub(super) fn mark(&self, key: &Key) -> Mark {
-        Mark {
+    pub(super) fn context(&self, key: &Key) -> ReadContext {
+        ReadContext {
             stamp: self.tiers().stripes.stamp(key.hash()),
             fill_context: self.kind.fill_context(key),
         }
     }
 
-    /// Returns the reason why a key must not be read from Redis under `mark`, if any.
+    /// Returns the reason why a key must not be read from Redis under `context`, if any.
     /// Without an epoch no value could be judged.
-    pub(super) fn gate(&self, key: &Key, mark: Mark) -> Option<Bypass> {
-        let unknown = mark.fill_context.epoch == 0;
+    pub(super) fn gate(&self, key: &Key, context: ReadContext) -> Option<Bypass> {
+        let unknown = context.fill_context.epoch == 0;
         let closed = self.tiers().closed(key);
         closed.or_else(|| unknown.then_some(Bypass::RedisUnavailable))
     }
@@ -65,7 +65,7 @@ impl<R: Source> ReadPath<R> {
         &self,
         asked: Asked<'_, R::Entity>,
         key: &Key,
-        mark: Mark,
+        context: ReadContext,
         freshness: Freshness,
     ) -> Step<R::Entity> {
         let tiers = self.tiers();
@@ -75,9 +75,9 @@ impl<R: Source> ReadPath<R> {
         };
         // In a batch of rows, the large one is unknown.
         if got == Err(Unanswered::Travelling) && !matches!(asked, Asked::Id(_)) {
-            self.uncacheable(key, Why::TooSlow, mark);
+            self.uncacheable(key, Why::TooSlow, context);
         }
-        self.judge(asked, &got, mark, freshness, clock::wall())
+        self.judge(asked, &got, context, freshness, clock::wall())
     }
 
     /// Judges the reply to a GET for this read at `now`.
@@ -85,12 +85,12 @@ impl<R: Source> ReadPath<R> {
         &self,
         asked: Asked<'_, R::Entity>,
         got: &Result<Option<impl AsRef<[u8]>>, Unanswered>,
-        mark: Mark,
+        context: ReadContext,
         freshness: Freshness,
         now: Timestamp,
     ) -> Step<R::Entity> {
         let step = match got {
-            Ok(Some(bytes)) => self.judge_bytes(asked, bytes.as_ref(), mark, freshness, now),
+            Ok(Some(bytes)) => self.judge_bytes(asked, bytes.as_ref(), context, freshness, now),
             Ok(None) => Step::Acquire(None),
             Err(_) => Step::LoadOnly(Bypass::RedisUnavailable),
         };
@@ -106,7 +106,7 @@ impl<R: Source> ReadPath<R> {
         &self,
         asked: Asked<'_, R::Entity>,
         bytes: &[u8],
-        mark: Mark,
+        context: ReadContext,
         freshness: Freshness,
         now: Timestamp,
     ) -> Step<R::Entity> {
@@ -129,7 +129,7 @@ impl<R: Source> ReadPath<R> {
             }
             State::Absent | State::Quarantine(_) => return Step::Acquire(None),
         }
-        let decoded = self.kind.decode(asked, bytes, mark.fill_context, now);
+        let decoded = self.kind.decode(asked, bytes, context.fill_context, now);
         let decoded = decoded.and_then(|cached| {
             let young = is_young(cached.loaded_at, freshness);
             young.then_some(cached).ok_or(Unacceptable::TooOld)
@@ -145,13 +145,13 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Returns the lease that an ACQUIRE was granted under `mark`, or what to do
+    /// Returns the lease that an ACQUIRE was granted under `context`, or what to do
     /// without one.
     pub(super) fn judge_acquired(
         &self,
         asked: Asked<'_, R::Entity>,
         (key, token): (&Key, Token),
-        mark: Mark,
+        context: ReadContext,
         reply: Option<Reply>,
     ) -> Result<Lease, Step<R::Entity>> {
         let tiers = self.tiers();
@@ -162,7 +162,7 @@ impl<R: Source> ReadPath<R> {
             Some(Reply::Acquired(Acquired::Wait)) => Step::WaitForLease(None),
             Some(Reply::Acquired(Acquired::Quarantined)) => Step::LoadOnly(Bypass::WriteInFlight),
             Some(Reply::Acquired(Acquired::Value(bytes))) => {
-                self.judge(asked, &Ok(Some(bytes)), mark, Freshness::Any, clock::wall())
+                self.judge(asked, &Ok(Some(bytes)), context, Freshness::Any, clock::wall())
             }
             _ => {
                 // It may have been granted all the same: dropped, it is given back.
@@ -177,14 +177,14 @@ impl<R: Source> ReadPath<R> {
         &self,
         leader: Leader<R>,
         cached: &Cached<R::Entity>,
-        mark: Mark,
+        context: ReadContext,
         step: u32,
     ) {
-        self.kind.keep(leader.key().asked(), cached, mark);
+        self.kind.keep(leader.key().asked(), cached, context);
         leader.finish(flight::Outcome {
             value: Arc::new(cached.flight_result()),
             step,
-            shared_under: Some(mark),
+            shared_under: Some(context),
         });
     }
 }

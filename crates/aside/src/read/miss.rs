@@ -20,7 +20,7 @@ use crate::read::wait::Wait;
 use crate::read::{Leader, ReadPath};
 use crate::repository::Source;
 use crate::runtime::task;
-use crate::tiers::kind::{Cached, Mark};
+use crate::tiers::kind::{Cached, ReadContext};
 use crate::tiers::origin_guard;
 use crate::trust::generations::Stamp;
 
@@ -68,8 +68,8 @@ impl<R: Source> Miss<R> {
                 Step::Acquire(observed) => {
                     let replaces = observed.is_some();
                     match self.acquire(observed, &mut under).await {
-                        Ok((lease, mark)) => {
-                            return self.load_and_fill(lease, mark, replaces).await;
+                        Ok((lease, context)) => {
+                            return self.load_and_fill(lease, context, replaces).await;
                         }
                         Err(step) => wait.after_acquire(step, self.stamp()),
                     }
@@ -90,14 +90,14 @@ impl<R: Source> Miss<R> {
     }
 
     /// Takes the generations again, and checks if Redis may be used.
-    fn begin(&self, under: &mut Option<(Mark, u32)>) -> Result<Mark, Step<R::Entity>> {
-        let mark = self.read.mark(&self.key);
-        self.leader.mark(mark);
-        match self.read.gate(&self.key, mark) {
+    fn begin(&self, under: &mut Option<(ReadContext, u32)>) -> Result<ReadContext, Step<R::Entity>> {
+        let context = self.read.context(&self.key);
+        self.leader.context(context);
+        match self.read.gate(&self.key, context) {
             Some(bypass) => Err(Step::LoadOnly(bypass)),
             None => {
-                *under = Some((mark, self.leader.step()));
-                Ok(mark)
+                *under = Some((context, self.leader.step()));
+                Ok(context)
             }
         }
     }
@@ -106,9 +106,9 @@ impl<R: Source> Miss<R> {
     async fn acquire(
         &self,
         observed: Option<Vec<u8>>,
-        under: &mut Option<(Mark, u32)>,
-    ) -> Result<(Lease, Mark), Step<R::Entity>> {
-        let mark = self.begin(under)?;
+        under: &mut Option<(ReadContext, u32)>,
+    ) -> Result<(Lease, ReadContext), Step<R::Entity>> {
+        let context = self.begin(under)?;
         let tiers = self.read.tiers();
         let token = Token::random();
         let op = Op::Acquire {
@@ -121,25 +121,25 @@ impl<R: Source> Miss<R> {
         let asked = self.leader.key().asked();
         let lease = self
             .read
-            .judge_acquired(asked, (&self.key, token), mark, reply)?;
-        Ok((lease, mark))
+            .judge_acquired(asked, (&self.key, token), context, reply)?;
+        Ok((lease, context))
     }
 
     /// Looks whether the holder of the lease has filled.
-    async fn look_again(&self, under: &mut Option<(Mark, u32)>) -> Step<R::Entity> {
+    async fn look_again(&self, under: &mut Option<(ReadContext, u32)>) -> Step<R::Entity> {
         match self.begin(under) {
-            Ok(mark) => {
+            Ok(context) => {
                 let asked = self.leader.key().asked();
-                self.read.look(asked, &self.key, mark, Freshness::Any).await
+                self.read.look(asked, &self.key, context, Freshness::Any).await
             }
             Err(step) => step,
         }
     }
 
     /// Serves what another reader has filled.
-    fn serve(self, cached: Cached<R::Entity>, under: Option<(Mark, u32)>) {
-        if let Some((mark, step)) = under {
-            self.read.finish(self.leader, &cached, mark, step);
+    fn serve(self, cached: Cached<R::Entity>, under: Option<(ReadContext, u32)>) {
+        if let Some((context, step)) = under {
+            self.read.finish(self.leader, &cached, context, step);
         }
         let result = ReadResult::cached(cached);
         let _ = self.caller.send(LeaderReply::Result(Ok(result)));

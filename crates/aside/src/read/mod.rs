@@ -36,12 +36,12 @@ use crate::read::result::{ReadResult, is_young};
 use crate::repository::{Id, Row, Source};
 use crate::service::CacheService;
 use crate::tiers::Tiers;
-use crate::tiers::kind::{FlightResult, Kind, KindFlights, Mark};
+use crate::tiers::kind::{FlightResult, Kind, KindFlights, ReadContext};
 
 /// The leader of a flight of this repository.
 type Leader<R> = flight::Leader<
     Keyed<<R as Source>::Entity>,
-    Mark,
+    ReadContext,
     Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>,
 >;
 

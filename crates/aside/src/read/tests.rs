@@ -64,7 +64,7 @@ async fn a_read_skipping_the_local_tier_voids_older_inserts() {
         until(&heroes, Freshness::Shared, Tier::Shared).await;
         let key = Asked::<Hero>::Id(&1).key("");
 
-        let on_its_way = heroes.mark(&key).stamp;
+        let on_its_way = heroes.context(&key).stamp;
         tier(&heroes, freshness).await;
 
         assert!(
@@ -80,7 +80,7 @@ async fn a_read_bypassing_redis_voids_the_local_entry() {
     let heroes = cached().await;
     let key = Asked::<Hero>::Id(&1).key("");
     assert!(heroes.tiers().add_unreleased(&key));
-    let held = heroes.mark(&key).stamp;
+    let held = heroes.context(&key).stamp;
 
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Source);
 
@@ -101,7 +101,7 @@ async fn a_read_equal_to_the_local_entry_keeps_it() {
 fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
     let asked = Asked::<Hero>::Id(&1);
     let key = asked.key("");
-    let mark = heroes.mark(&key);
+    let context = heroes.context(&key);
     let stored = Cached {
         found: Found::Row(Some(Arc::new(Hero(1)))),
         loaded_at: crate::runtime::clock::wall().as_millisecond(),
@@ -109,7 +109,7 @@ fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
         fill: 7,
         payload_bytes: 100,
     };
-    heroes.kind.leave(asked.keyed(&key), stored, mark)
+    heroes.kind.leave(asked.keyed(&key), stored, context)
 }
 
 #[tokio::test]
@@ -132,8 +132,8 @@ async fn a_write_leaves_no_row_during_a_read() {
     let heroes = cached().await;
     let asked = Asked::<Hero>::Id(&1);
     let key = asked.key("");
-    let mark = heroes.mark(&key);
-    let reading = heroes.flights.enter(&asked.keyed(&key), mark, true);
+    let context = heroes.context(&key);
+    let reading = heroes.flights.enter(&asked.keyed(&key), context, true);
 
     assert!(leaving(&heroes).is_none());
 

@@ -12,7 +12,7 @@ use crate::read::ReadPath;
 use crate::read::result::ReadResult;
 use crate::repository::Source;
 use crate::runtime::clock;
-use crate::tiers::kind::{Encoded, Mark};
+use crate::tiers::kind::{Encoded, ReadContext};
 use crate::tiers::uncacheable::{Known, Why};
 
 impl<R: Source> ReadPath<R> {
@@ -23,13 +23,13 @@ impl<R: Source> ReadPath<R> {
         &self,
         asked: Asked<'_, R::Entity>,
         found: &Found<R::Entity>,
-        mark: Mark,
+        context: ReadContext,
         again: bool,
     ) -> Result<Encoded, Why> {
-        let encoded = self.kind.encode(asked, found, mark.fill_context)?;
+        let encoded = self.kind.encode(asked, found, context.fill_context)?;
         let readable = |encoded: &Encoded| {
             let now = clock::wall();
-            let ours = mark.fill_context;
+            let ours = context.fill_context;
             self.kind.decode(asked, &encoded.value, ours, now).is_ok()
         };
         if again && !readable(&encoded) {
@@ -38,9 +38,9 @@ impl<R: Source> ReadPath<R> {
         Ok(encoded)
     }
 
-    /// Remembers that a key's value, loaded under `mark`, cannot be cached.
+    /// Remembers that a key's value, loaded under `context`, cannot be cached.
     /// Returns the bypass of its reads.
-    pub(super) fn uncacheable(&self, key: &Key, why: Why, mark: Mark) -> Bypass {
+    pub(super) fn uncacheable(&self, key: &Key, why: Why, context: ReadContext) -> Bypass {
         let tiers = self.tiers();
         if let Some(label) = why.label() {
             tiers.statistics.error(label);
@@ -48,7 +48,7 @@ impl<R: Source> ReadPath<R> {
         }
         tiers
             .uncacheable
-            .remember(key, why, mark.stamp, self.kind.ttl);
+            .remember(key, why, context.stamp, self.kind.ttl);
         tracing::debug!(key = key.as_str(), because = why.as_str(), "not cacheable");
         why.bypass()
     }
@@ -61,10 +61,10 @@ impl<R: Source> ReadPath<R> {
         known: Known,
         operation: Operation,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
-        let mark = self.mark(key);
+        let context = self.context(key);
         let found = self.load(&asked.to_lookup(), operation).await?;
         if known.is_due {
-            self.try_again(asked, key, &found, mark);
+            self.try_again(asked, key, &found, context);
         }
         self.outdate_passed(key);
         Ok(ReadResult::loaded(found, Some(known.why.bypass())))
@@ -77,11 +77,11 @@ impl<R: Source> ReadPath<R> {
         asked: Asked<'_, R::Entity>,
         key: &Key,
         found: &Found<R::Entity>,
-        mark: Mark,
+        context: ReadContext,
     ) {
-        match self.encode(asked, found, mark, true) {
+        match self.encode(asked, found, context, true) {
             Err(why) => {
-                self.uncacheable(key, why, mark);
+                self.uncacheable(key, why, context);
             }
             // The next read finds out by a FILL how long sending it takes.
             Ok(_) => self.tiers().uncacheable.forget(key),

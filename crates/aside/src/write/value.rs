@@ -13,7 +13,7 @@ use crate::entity::lookup::{Asked, Found};
 use crate::protocol::BoxFuture;
 use crate::protocol::value::FillContext;
 use crate::tiers::Tiers;
-use crate::tiers::kind::{Kind, Leaving, Mark};
+use crate::tiers::kind::{Kind, Leaving, ReadContext};
 
 /// A new row of any kind, which RELEASE may store under its id.
 pub(super) trait NewValue: Send + Sync {
@@ -94,18 +94,18 @@ impl<E: Entity> NewValue for NewRow<E> {
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
-        let mark = Mark {
+        let context = ReadContext {
             stamp: tiers.stripes.stamp(key.hash()),
             fill_context: self.kind.fill_context(key),
         };
         // If reads of the key must bypass Redis now, the row is not kept
         // locally either.
         if self.kind.local.is_some()
-            && mark.fill_context == fill_context
+            && context.fill_context == fill_context
             && tiers.closed(key).is_none()
         {
             let keyed = Asked::Id(self.row.id()).keyed(key);
-            self.leaving = self.kind.leave(keyed, stored, mark);
+            self.leaving = self.kind.leave(keyed, stored, context);
         }
         Some((value, ttl))
     }

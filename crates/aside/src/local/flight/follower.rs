@@ -15,7 +15,7 @@ pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> 
     /// Dropped with the follower, under the lock.
     pub(super) place: Option<Place<M, T>>,
     pub(super) joined_at: u32,
-    pub(super) mark: M,
+    pub(super) context: M,
     pub(super) lenient: bool,
 }
 
@@ -29,7 +29,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
             };
             if let Some(outcome) = outcome {
                 let after_asking = self.joined_at < outcome.step;
-                let as_in_process = self.lenient && outcome.shared_under == Some(self.mark);
+                let as_in_process = self.lenient && outcome.shared_under == Some(self.context);
                 #[cfg(test)]
                 let as_in_process = as_in_process || simulated::without(Rule::JoinInTime);
                 return if after_asking || as_in_process {

@@ -25,8 +25,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
     }
 
     /// Sets the generations under which the flight continues.
-    pub(crate) fn mark(&self, mark: M) {
-        *self.flight.mark.lock() = Some(mark);
+    pub(crate) fn context(&self, context: M) {
+        *self.flight.context.lock() = Some(context);
     }
 
     /// Counts an observation that is about to be sent.

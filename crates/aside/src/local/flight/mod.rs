@@ -53,11 +53,11 @@ struct Flight<M, T> {
     /// The number of observations begun.
     steps: AtomicU32,
     openness: AtomicU8,
-    mark: Mutex<Option<M>>,
+    context: Mutex<Option<M>>,
     state: watch::Sender<State<M, T>>,
 }
 
-/// Any reader with the same mark may join.
+/// Any reader with the same context may join.
 const OPEN: u8 = 0;
 /// The FILL is in progress: only readers that accept a local entry may join.
 const FILLING: u8 = 1;
@@ -83,7 +83,7 @@ pub(crate) struct Outcome<M, T> {
     pub(crate) value: T,
     /// The step that produced the value; see the head of this module.
     pub(crate) step: u32,
-    /// The mark under which the local tier may hold the value.
+    /// The context under which the local tier may hold the value.
     pub(crate) shared_under: Option<M>,
 }
 
@@ -110,8 +110,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     }
 
     /// Leads a flight of `key`, or joins one. `lenient` readers accept the
-    /// result that a local entry under `mark` would give them.
-    pub(crate) fn enter(self: &Arc<Self>, key: &K, mark: M, lenient: bool) -> Entered<K, M, T> {
+    /// result that a local entry under `context` would give them.
+    pub(crate) fn enter(self: &Arc<Self>, key: &K, context: M, lenient: bool) -> Entered<K, M, T> {
         let mut slots = self.slots.lock();
         let slot = match slots.entry(key.clone()) {
             Slotted::Vacant(vacant) => return Entered::Lead(self.begin(vacant)),
@@ -120,7 +120,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         if slot.current.take_lead() {
             return Entered::Lead(self.leader(key, Arc::clone(&slot.current)));
         }
-        let flight = if slot.current.admits(mark, lenient) {
+        let flight = if slot.current.admits(context, lenient) {
             &slot.current
         } else {
             slot.next
@@ -132,7 +132,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
             joined_at: flight.steps.load(Ordering::SeqCst),
             place: Some(flight.state.subscribe()),
             flight: Arc::clone(flight),
-            mark,
+            context,
             lenient,
         })
     }
@@ -228,7 +228,7 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
         Self {
             steps: AtomicU32::new(0),
             openness: AtomicU8::new(OPEN),
-            mark: Mutex::new(None),
+            context: Mutex::new(None),
             state: watch::Sender::new(state),
         }
     }
@@ -251,12 +251,12 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
         matches!(&*self.state.borrow(), State::Done(_))
     }
 
-    fn admits(&self, mark: M, lenient: bool) -> bool {
+    fn admits(&self, context: M, lenient: bool) -> bool {
         #[cfg(test)]
         if simulated::without(Rule::JoinInTime) {
             return true;
         }
-        let fits = self.mark.lock().is_none_or(|own| own == mark);
+        let fits = self.context.lock().is_none_or(|own| own == context);
         match self.openness.load(Ordering::SeqCst) {
             OPEN => fits,
             FILLING => fits && lenient,

@@ -51,7 +51,7 @@ impl<R: Source> ReadPath<R> {
         for (own, token) in asking {
             let reply = replies.next().and_then(Result::ok);
             let asked = own.leader.key().asked();
-            let right = match self.judge_acquired(asked, (&own.key, token), own.mark, reply) {
+            let right = match self.judge_acquired(asked, (&own.key, token), own.context, reply) {
                 Ok(lease) => Ok(lease),
                 Err(Step::Serve(cached)) => {
                     self.finish_cached(own, &cached, rows);

@@ -43,10 +43,10 @@ impl<R: Source> ReadPath<R> {
                 }
             };
             let asked = own.leader.key().asked();
-            let encoded = match self.encode(asked, &found, own.mark, own.replaces) {
+            let encoded = match self.encode(asked, &found, own.context, own.replaces) {
                 Ok(encoded) => encoded,
                 Err(why) => {
-                    let bypass = self.uncacheable(&own.key, why, own.mark);
+                    let bypass = self.uncacheable(&own.key, why, own.context);
                     own.finish(loaded_result(found, Some(bypass), loaded_at), None);
                     continue;
                 }
@@ -81,14 +81,14 @@ impl<R: Source> ReadPath<R> {
             observation,
         } in filling
         {
-            let mut mark = None;
+            let mut context = None;
             match replies.next() {
                 Some(Ok(Reply::Filled(true))) => {
                     lease.spent();
                     tiers.note(&own.key, Event::Filled);
-                    self.kind.keep(own.leader.key().asked(), &cached, own.mark);
+                    self.kind.keep(own.leader.key().asked(), &cached, own.context);
                     own.observation = observation;
-                    mark = Some(own.mark);
+                    context = Some(own.context);
                 }
                 Some(Ok(_)) => {
                     lease.spent();
@@ -100,7 +100,7 @@ impl<R: Source> ReadPath<R> {
             }
             let mut result = loaded_result(cached.found, None, loaded_at);
             result.provenance.ttl = Some(cached.ttl);
-            own.finish(result, mark);
+            own.finish(result, context);
         }
     }
 }

@@ -23,17 +23,17 @@ impl<R: Source> ReadPath<R> {
         let (mut open, mut unread) = (Vec::new(), Vec::new());
         for wanted in wanted {
             let key = Asked::<R::Entity>::Id(wanted.1).key(self.tiers().namespace());
-            let mark = self.mark(&key);
-            match self.batch_gate(&key, mark, admitted) {
+            let context = self.context(&key);
+            match self.batch_gate(&key, context, admitted) {
                 Some(bypass) => unread.push((*wanted, Some(Step::LoadOnly(bypass)))),
-                None => open.push((*wanted, key, mark)),
+                None => open.push((*wanted, key, context)),
             }
         }
         let keys = open.iter().map(|(_, key, _)| key.clone()).collect();
         let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
-        for ((wanted, _, mark), got) in open.into_iter().zip(looked) {
+        for ((wanted, _, context), got) in open.into_iter().zip(looked) {
             let asked = Asked::Id(wanted.1);
-            match self.judge(asked, &got, mark, Freshness::Any, now) {
+            match self.judge(asked, &got, context, Freshness::Any, now) {
                 Step::Serve(cached) => {
                     self.count_cached(asked, &cached);
                     rows.insert(wanted.0, cached.found.into_row());
@@ -60,7 +60,7 @@ impl<R: Source> ReadPath<R> {
         let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
         for (mut own, got) in open.into_iter().zip(looked) {
             let asked = own.leader.key().asked();
-            match self.judge(asked, &got, own.mark, Freshness::Any, now) {
+            match self.judge(asked, &got, own.context, Freshness::Any, now) {
                 Step::Serve(cached) => self.finish_cached(own, &cached, rows),
                 step => {
                     own.step = step;
@@ -85,6 +85,6 @@ impl<R: Source> ReadPath<R> {
     ) {
         self.count_cached(own.leader.key().asked(), cached);
         rows.insert(own.at, cached.found.clone().into_row());
-        self.finish(own.leader, cached, own.mark, own.observation);
+        self.finish(own.leader, cached, own.context, own.observation);
     }
 }

@@ -28,7 +28,7 @@ use crate::read::batch::own::{Own, Rows, Unread, Wanted};
 use crate::read::look::Step;
 use crate::repository::{Id, Row, Source};
 use crate::runtime::task;
-use crate::tiers::kind::Mark;
+use crate::tiers::kind::ReadContext;
 use crate::tiers::origin_guard;
 
 /// The number of ids per round; a larger batch has several rounds.
@@ -140,26 +140,26 @@ impl<R: Source> ReadPath<R> {
             if self.is_loading(&key) {
                 continue;
             }
-            let mark = self.mark(&key);
+            let context = self.context(&key);
             let keyed = Asked::Id(id).keyed(&key);
-            match self.flights.enter(&keyed, mark, lenient) {
+            match self.flights.enter(&keyed, context, lenient) {
                 Entered::Lead(leader) => {
-                    leader.mark(mark);
-                    let closed = self.batch_gate(&key, mark, admitted);
+                    leader.context(context);
+                    let closed = self.batch_gate(&key, context, admitted);
                     let step = closed.map(Step::LoadOnly).or(step);
                     let step = step.unwrap_or(Step::Acquire(None));
                     own.push(Own {
                         at,
                         leader,
                         key,
-                        mark,
+                        context,
                         observation: 0,
                         replaces: false,
                         step,
                     });
                 }
                 Entered::Follow(_)
-                    if in_place && self.gate(&key, mark).is_some_and(Bypass::is_outage) => {}
+                    if in_place && self.gate(&key, context).is_some_and(Bypass::is_outage) => {}
                 Entered::Follow(_) => others.push((at, id)),
             }
         }
@@ -167,8 +167,8 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the reason why a batch must not read a key from Redis, if any.
-    fn batch_gate(&self, key: &Key, mark: Mark, admitted: &mut Option<bool>) -> Option<Bypass> {
-        self.gate(key, mark)
+    fn batch_gate(&self, key: &Key, context: ReadContext, admitted: &mut Option<bool>) -> Option<Bypass> {
+        self.gate(key, context)
             .or_else(|| {
                 let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());
                 (!admitted).then_some(Bypass::RedisUnavailable)

@@ -9,7 +9,7 @@ use crate::local::flight;
 use crate::read::Leader;
 use crate::read::look::Step;
 use crate::repository::{Id, Row, Source};
-use crate::tiers::kind::{FlightResult, Mark};
+use crate::tiers::kind::{FlightResult, ReadContext};
 
 /// An id that the local tier does not have, and its place among those that differ.
 pub(super) type Wanted<'a, R> = (usize, &'a Id<R>);
@@ -26,7 +26,7 @@ pub(super) struct Own<R: Source> {
     pub(super) at: usize,
     pub(super) leader: Leader<R>,
     pub(super) key: Key,
-    pub(super) mark: Mark,
+    pub(super) context: ReadContext,
     /// The observation of the flight that the result rests on.
     pub(super) observation: u32,
     /// True if the key contains a value that could not be decoded.
@@ -46,7 +46,7 @@ impl<R: Source> Own<R> {
     pub(super) fn finish(
         self,
         result: FlightResult<R::Entity, R::Error>,
-        shared_under: Option<Mark>,
+        shared_under: Option<ReadContext>,
     ) {
         self.leader.finish(flight::Outcome {
             value: Arc::new(result),

@@ -71,10 +71,10 @@ async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> ReadPath<Heroes> 
 /// An id that a batch leads, after a GET without a result.
 fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
     let key = Asked::<Hero>::Id(&id).key("");
-    let mark = heroes.mark(&key);
+    let context = heroes.context(&key);
     let Entered::Lead(leader) = heroes
         .flights
-        .enter(&Asked::Id(&id).keyed(&key), mark, true)
+        .enter(&Asked::Id(&id).keyed(&key), context, true)
     else {
         panic!("no reader is active yet");
     };
@@ -82,7 +82,7 @@ fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
         at,
         leader,
         key,
-        mark,
+        context,
         observation: 0,
         replaces: false,
         step: Step::Acquire(None),

@@ -3,14 +3,14 @@
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
-use super::{Cached, Kind, Mark};
+use super::{Cached, Kind, ReadContext};
 use crate::answer::Provenance;
 use crate::entity::Entity;
 use crate::entity::lookup::{Found, Keyed};
 use crate::local::flight::{Flights, Leader, Outcome};
 
 /// Flights of one kind whose loads fail with `X`.
-pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, Mark, Arc<FlightResult<E, X>>>;
+pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, ReadContext, Arc<FlightResult<E, X>>>;
 
 /// The result of a flight, shared by its readers.
 pub(crate) struct FlightResult<E, X> {
@@ -41,24 +41,24 @@ impl<E: Entity> Kind<E> {
 
 /// The flights of one kind and one error type, with the error type erased.
 pub(super) trait AnyFlights<E: Entity>: Send + Sync {
-    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>>;
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, context: ReadContext) -> Option<Box<dyn Lead<E>>>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// A flight led by a RELEASE; if dropped, the lead passes to a waiting reader.
 pub(super) trait Lead<E: Entity>: Send + Sync {
-    fn finish(self: Box<Self>, stored: &Cached<E>, mark: Mark);
+    fn finish(self: Box<Self>, stored: &Cached<E>, context: ReadContext);
 }
 
 struct Led<E: Entity, X> {
-    leader: Leader<Keyed<E>, Mark, Arc<FlightResult<E, X>>>,
+    leader: Leader<Keyed<E>, ReadContext, Arc<FlightResult<E, X>>>,
     step: u32,
 }
 
 impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
-    fn lead(self: Arc<Self>, keyed: &Keyed<E>, mark: Mark) -> Option<Box<dyn Lead<E>>> {
+    fn lead(self: Arc<Self>, keyed: &Keyed<E>, context: ReadContext) -> Option<Box<dyn Lead<E>>> {
         let leader = Self::lead(&self, keyed)?;
-        leader.mark(mark);
+        leader.context(context);
         let step = leader.step_fill();
         Some(Box::new(Led { leader, step }))
     }
@@ -69,11 +69,11 @@ impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
 }
 
 impl<E: Entity, X: Send + Sync + 'static> Lead<E> for Led<E, X> {
-    fn finish(self: Box<Self>, stored: &Cached<E>, mark: Mark) {
+    fn finish(self: Box<Self>, stored: &Cached<E>, context: ReadContext) {
         self.leader.finish(Outcome {
             value: Arc::new(stored.flight_result()),
             step: self.step,
-            shared_under: Some(mark),
+            shared_under: Some(context),
         });
     }
 }

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::flights::Lead;
-use super::{Cached, Kind, Mark};
+use super::{Cached, Kind, ReadContext};
 use crate::entity::Entity;
 use crate::entity::lookup::Keyed;
 
@@ -20,7 +20,7 @@ pub(crate) struct Leaving<E: Entity> {
     kind: Arc<Kind<E>>,
     keyed: Keyed<E>,
     stored: Cached<E>,
-    mark: Mark,
+    context: ReadContext,
     flights: Vec<Box<dyn Lead<E>>>,
 }
 
@@ -32,7 +32,7 @@ impl<E: Entity> Kind<E> {
         self: &Arc<Self>,
         keyed: Keyed<E>,
         stored: Cached<E>,
-        mark: Mark,
+        context: ReadContext,
     ) -> Option<Leaving<E>> {
         let all = self.flights.lock();
         if all.is_empty() {
@@ -41,14 +41,14 @@ impl<E: Entity> Kind<E> {
             return None;
         }
         let led = all.values().map(Arc::clone);
-        let led = led.map(|flights| flights.lead(&keyed, mark));
+        let led = led.map(|flights| flights.lead(&keyed, context));
         let flights = led.collect::<Option<_>>()?;
         drop(all);
         Some(Leaving {
             kind: Arc::clone(self),
             keyed,
             stored,
-            mark,
+            context,
             flights,
         })
     }
@@ -57,9 +57,9 @@ impl<E: Entity> Kind<E> {
 impl<E: Entity> Leaving<E> {
     /// Keeps the row after Redis has stored the value.
     pub(crate) fn left(self) {
-        self.kind.keep(self.keyed.asked(), &self.stored, self.mark);
+        self.kind.keep(self.keyed.asked(), &self.stored, self.context);
         for flight in self.flights {
-            flight.finish(&self.stored, self.mark);
+            flight.finish(&self.stored, self.context);
         }
     }
 }

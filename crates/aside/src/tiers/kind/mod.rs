@@ -44,7 +44,7 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The generations and conditions under which a flight runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct ReadContext {
     pub(crate) stamp: Stamp,
     pub(crate) fill_context: FillContext,
 }
@@ -256,7 +256,7 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Keeps a result locally, under the generations of its read.
-    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, mark: Mark) {
+    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, context: ReadContext) {
         let Some(local) = &self.local else {
             return;
         };
@@ -265,8 +265,8 @@ impl<E: Entity> Kind<E> {
             asked.to_lookup(),
             Entry {
                 found: stored.found.clone(),
-                stamp: mark.stamp,
-                epoch: mark.fill_context.epoch,
+                stamp: context.stamp,
+                epoch: context.fill_context.epoch,
                 deadline: Moment::now().plus(stored.ttl.min(own)),
                 loaded_at: stored.loaded_at,
                 fill: stored.fill,
