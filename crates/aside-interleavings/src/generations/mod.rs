@@ -17,7 +17,7 @@ mod runtime;
 mod trust;
 
 use runtime::clock::Moment;
-use trust::generations::{Stamp, Stripes};
+use trust::generations::{Stamp, Generations};
 use trust::shard_trust::ShardTrust;
 
 /// The rule that is left out.
@@ -53,7 +53,7 @@ const OLD: u64 = 1;
 const NOTHING: u64 = 0;
 
 struct World {
-    stripes: Stripes,
+    generations: Generations,
     redis: AtomicU64,
     /// The store of local entries, which has separate locks.
     entry: Mutex<Option<(u64, Stamp)>>,
@@ -62,22 +62,22 @@ struct World {
 
 impl World {
     fn read(&self, rule: Rule) {
-        let early = self.stripes.stamp(KEY);
+        let early = self.generations.stamp(KEY);
         let row = self.redis.load(Ordering::Acquire);
         let stamp = match rule {
-            Rule::StampBeforeTheLook => self.stripes.stamp(KEY),
+            Rule::StampBeforeTheLook => self.generations.stamp(KEY),
             _ => early,
         };
         // As in `LocalTier::insert`.
-        if row == OLD && self.stripes.is_current(stamp) {
+        if row == OLD && self.generations.is_current(stamp) {
             *self.entry.lock().unwrap() = Some((row, stamp));
         }
     }
 
     fn write(&self, rule: Rule, forgetting: Forgetting) {
         let forget = || match forgetting {
-            Forgetting::Key => self.stripes.forget(NEIGHBOUR),
-            Forgetting::All => self.stripes.forget_all(),
+            Forgetting::Key => self.generations.forget(NEIGHBOUR),
+            Forgetting::All => self.generations.forget_all(),
         };
         if rule == Rule::ForgetAfterTheQuarantine {
             forget();
@@ -94,7 +94,7 @@ impl World {
         let returned = self.returned.load(Ordering::Acquire);
         let entry = *self.entry.lock().unwrap();
         let Some((row, stamp)) = entry else { return };
-        let valid = rule == Rule::LookAtTheStampOfAHit || self.stripes.is_current(stamp);
+        let valid = rule == Rule::LookAtTheStampOfAHit || self.generations.is_current(stamp);
         assert!(
             !(returned && valid && row == OLD),
             "an invalidated row was served to a later read"
@@ -118,7 +118,7 @@ fn shard() -> std::sync::Arc<ShardTrust> {
 pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     loom::model(move || {
         let world = Arc::new(World {
-            stripes: Stripes::of(2, shard()),
+            generations: Generations::of(2, shard()),
             redis: AtomicU64::new(OLD),
             entry: Mutex::new(None),
             returned: AtomicBool::new(false),
@@ -142,8 +142,8 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
 pub fn a_later_proof_passes_nothing(rule: Rule) {
     loom::model(move || {
         let shard = shard();
-        let stripes = Stripes::of(2, std::sync::Arc::clone(&shard));
-        let held = stripes.stamp(KEY);
+        let generations = Generations::of(2, std::sync::Arc::clone(&shard));
+        let held = generations.stamp(KEY);
         let watching = std::sync::Arc::clone(&shard);
         let watcher = thread::spawn(move || {
             // As in `Link::unsync` and `Link::pong`.
@@ -153,7 +153,7 @@ pub fn a_later_proof_passes_nothing(rule: Rule) {
         // As in `LocalTier::is_valid`.
         let (synced, current) = (
             || shard.is_synced(NOW),
-            || stripes.is_current_in(&shard, held),
+            || generations.is_current_in(&shard, held),
         );
         let served = match rule {
             Rule::ProofBeforeTheGenerations => current() && synced(),

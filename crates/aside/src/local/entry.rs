@@ -146,12 +146,12 @@ impl<E> Kept<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::generations::Stripes;
+    use crate::trust::generations::Generations;
 
     fn kept(entry: impl FnOnce(Entry<u8>) -> Entry<u8>) -> Kept<u8> {
         Kept::new(entry(Entry {
             found: Found::Row(None),
-            stamp: Stripes::of_memory().stamp(7),
+            stamp: Generations::of_memory().stamp(7),
             epoch: 1_800_000_000_000,
             deadline: Moment::from_millis(1 << 36),
             loaded_at: 1_800_000_000_001,
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn packing_an_entry_loses_nothing() {
         let entry = kept(|entry| entry).entry();
-        assert_eq!(entry.stamp, Stripes::of_memory().stamp(7));
+        assert_eq!(entry.stamp, Generations::of_memory().stamp(7));
         assert_eq!(entry.epoch, 1_800_000_000_000);
         assert_eq!(entry.deadline, Moment::from_millis(1 << 36));
         assert_eq!(entry.loaded_at, 1_800_000_000_001);

@@ -31,7 +31,7 @@ use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
-use crate::trust::generations::{Stamp, Stripes};
+use crate::trust::generations::{Stamp, Generations};
 use crate::trust::shard_trust::ShardTrust;
 
 /// The size of an entry beyond its payload: key and entry, a row's reference
@@ -72,7 +72,7 @@ pub(crate) struct Entry<E> {
 pub(crate) struct LocalTier<E: Entity> {
     shards: [Shard<E>; SHARDS],
     evictions: Evictions,
-    stripes: Arc<Stripes>,
+    generations: Arc<Generations>,
     trust: Arc<ShardTrust>,
     /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
@@ -97,7 +97,7 @@ impl<E: Entity> Weighter<Name<E>, Kept<E>> for Bytes {
 #[derive(Clone)]
 struct Evictions {
     count: Arc<AtomicU64>,
-    stripes: Arc<Stripes>,
+    generations: Arc<Generations>,
 }
 
 impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
@@ -105,7 +105,7 @@ impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
     type RequestState = Vec<(Name<E>, Kept<E>)>;
 
     fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: Kept<E>) {
-        if self.stripes.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
+        if self.generations.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         left.push((name, kept));
@@ -114,7 +114,7 @@ impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
 
 impl<E: Entity> LocalTier<E> {
     pub(crate) fn new(
-        stripes: Arc<Stripes>,
+        generations: Arc<Generations>,
         trust: Arc<ShardTrust>,
         epoch: Arc<AtomicU64>,
     ) -> Self {
@@ -128,7 +128,7 @@ impl<E: Entity> LocalTier<E> {
             .expect("both are set");
         let evictions = Evictions {
             count: Arc::default(),
-            stripes: Arc::clone(&stripes),
+            generations: Arc::clone(&generations),
         };
         let shard = |room| {
             let evictions = evictions.clone();
@@ -140,7 +140,7 @@ impl<E: Entity> LocalTier<E> {
         Self {
             shards: FIRST_ROOM.map(shard),
             evictions,
-            stripes,
+            generations,
             trust,
             epoch,
         }
@@ -182,7 +182,7 @@ impl<E: Entity> LocalTier<E> {
         let now = Moment::now();
         self.trust.is_synced(now)
             && now < kept.deadline()
-            && self.stripes.is_current_in(&self.trust, kept.stamp())
+            && self.generations.is_current_in(&self.trust, kept.stamp())
             && kept.epoch() >= self.epoch()
     }
 
@@ -208,7 +208,7 @@ impl<E: Entity> LocalTier<E> {
         // may belong to a later one.
         let proved = self.trust.proved_at();
         let entry = self.unreleased(asked)?;
-        let behind = now.since(self.stripes.proved(entry.stamp, proved)?);
+        let behind = now.since(self.generations.proved(entry.stamp, proved)?);
         let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)
             && behind <= limit
             && now <= entry.deadline.plus(limit);
@@ -225,7 +225,7 @@ impl<E: Entity> LocalTier<E> {
     /// Stores an entry, unless it was invalidated. If only the connection was
     /// lost, it is still the newest copy here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
-        if self.stripes.proved(entry.stamp, Moment::NEVER).is_some() {
+        if self.generations.proved(entry.stamp, Moment::NEVER).is_some() {
             let name = Name::of(lookup);
             let shard = &self.shards[key::shard(name.hash())];
             let mut left = Vec::new();

@@ -4,19 +4,19 @@ use super::*;
 use crate::entity::example::Hero;
 
 struct Stage {
-    stripes: Arc<Stripes>,
+    generations: Arc<Generations>,
     store: Arc<LocalTier<Hero>>,
     shares: Shares,
 }
 
 fn stage(capacity_bytes: usize) -> Stage {
     let trust = Arc::new(ShardTrust::always());
-    let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
-    let store = Arc::new(LocalTier::new(Arc::clone(&stripes), trust, Arc::default()));
+    let generations = Arc::new(Generations::new(Arc::clone(&trust)));
+    let store = Arc::new(LocalTier::new(Arc::clone(&generations), trust, Arc::default()));
     let shares = Shares::new(capacity_bytes);
     shares.admit(1, &store);
     Stage {
-        stripes,
+        generations,
         store,
         shares,
     }
@@ -26,7 +26,7 @@ impl Stage {
     fn keep(&self, id: u32, payload_bytes: u32) {
         let entry = Entry {
             found: Found::Row(Some(Arc::new(Hero(id)))),
-            stamp: self.stripes.stamp(u64::from(id)),
+            stamp: self.generations.stamp(u64::from(id)),
             epoch: 0,
             deadline: Moment::now().plus(Duration::from_secs(60)),
             loaded_at: 0,
@@ -46,7 +46,7 @@ fn an_entry_is_served_until_its_key_is_invalidated() {
     let stage = stage(1 << 20);
     stage.keep(1, 100);
     assert!(stage.holds(1));
-    stage.stripes.forget(1);
+    stage.generations.forget(1);
     assert!(!stage.holds(1));
 }
 
@@ -55,7 +55,7 @@ fn a_replaced_entry_is_not_an_eviction() {
     let stage = stage(1 << 20);
     for _ in 0..100 {
         stage.keep(1, 100);
-        stage.stripes.forget(1);
+        stage.generations.forget(1);
     }
     assert_eq!(stage.store.evictions(), 0);
 }
@@ -73,7 +73,7 @@ fn entries_never_exceed_their_share() {
         stage.store.evictions()
     );
     let other = Arc::new(LocalTier::<Hero>::new(
-        Arc::clone(&stage.stripes),
+        Arc::clone(&stage.generations),
         Arc::new(ShardTrust::always()),
         Arc::default(),
     ));
@@ -84,10 +84,10 @@ fn entries_never_exceed_their_share() {
 #[test]
 fn a_new_store_of_a_kind_takes_over_its_share() {
     let trust = Arc::new(ShardTrust::always());
-    let stripes = Arc::new(Stripes::new(Arc::clone(&trust)));
+    let generations = Arc::new(Generations::new(Arc::clone(&trust)));
     let store = || {
         Arc::new(LocalTier::<Hero>::new(
-            Arc::clone(&stripes),
+            Arc::clone(&generations),
             Arc::clone(&trust),
             Arc::default(),
         ))

@@ -37,7 +37,7 @@ impl<R: Source> ReadPath<R> {
     /// Returns the generations and conditions of a read that begins now.
     pub(super) fn context(&self, key: &Key) -> ReadContext {
         ReadContext {
-            stamp: self.tiers().stripes.stamp(key.hash()),
+            stamp: self.tiers().generations.stamp(key.hash()),
             fill_context: self.kind.fill_context(key),
         }
     }

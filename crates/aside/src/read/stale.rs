@@ -62,10 +62,10 @@ impl<R: Source> ReadPath<R> {
         let same = held
             .as_ref()
             .is_some_and(|held| Kind::is_same(&held.found, seen));
-        let stripes = &self.tiers().stripes;
+        let generations = &self.tiers().generations;
         match held {
             Some(held) if same && bypassed => {
-                if let Some(stamp) = stripes.renew(held.stamp) {
+                if let Some(stamp) = generations.renew(held.stamp) {
                     store.insert(asked.to_lookup(), Entry { stamp, ..held });
                     return;
                 }
@@ -73,7 +73,7 @@ impl<R: Source> ReadPath<R> {
             _ if same || !(bypassed || held.is_some()) => return,
             _ => {}
         }
-        stripes.forget(asked.key(self.tiers().namespace()).hash());
+        generations.forget(asked.key(self.tiers().namespace()).hash());
     }
 
     /// A read skipped this process: no later `Any` read may return a value from before
@@ -83,7 +83,7 @@ impl<R: Source> ReadPath<R> {
         if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
-            self.tiers().stripes.forget(key.hash());
+            self.tiers().generations.forget(key.hash());
         }
     }
 }

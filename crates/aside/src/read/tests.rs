@@ -68,7 +68,7 @@ async fn a_read_skipping_the_local_tier_voids_older_inserts() {
         tier(&heroes, freshness).await;
 
         assert!(
-            !heroes.tiers().stripes.is_current(on_its_way),
+            !heroes.tiers().generations.is_current(on_its_way),
             "{freshness:?}"
         );
     }
@@ -84,7 +84,7 @@ async fn a_read_bypassing_redis_voids_the_local_entry() {
 
     assert_eq!(tier(&heroes, Freshness::Any).await, Tier::Source);
 
-    assert!(!heroes.tiers().stripes.is_current(held));
+    assert!(!heroes.tiers().generations.is_current(held));
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ impl<R: Source> ReadPath<R> {
     pub(super) fn outdate_passed(&self, key: &Key) {
         let tiers = self.tiers();
         if !tiers.uncacheable.is_known(key) {
-            tiers.stripes.forget(key.hash());
+            tiers.generations.forget(key.hash());
         }
     }
 }

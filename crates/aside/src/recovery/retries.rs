@@ -181,7 +181,7 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     }
     // Invalidated locally before the key is released, so that later reads use a
     // generation under which no older value was read.
-    tiers.stripes.forget(key.hash());
+    tiers.generations.forget(key.hash());
     if *held {
         tiers.unreleased.remove(key);
     }

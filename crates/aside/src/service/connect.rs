@@ -17,7 +17,7 @@ use crate::redis::pool::{self, RedisTier};
 use crate::redis::watcher;
 use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
-use crate::trust::generations::Stripes;
+use crate::trust::generations::Generations;
 use crate::trust::link::Link;
 use crate::trust::shard_trust::ShardTrust;
 
@@ -41,9 +41,9 @@ pub(super) struct Connected {
 
 impl Connected {
     fn new(config: &CacheConfig, tier: Option<Arc<dyn SharedTier>>, link: Arc<Link>) -> Self {
-        let stripes = Arc::new(Stripes::new(Arc::clone(link.trust())));
+        let generations = Arc::new(Generations::new(Arc::clone(link.trust())));
         let (shard, arrivals) = Shard::new(tier, link, config);
-        let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, stripes);
+        let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, generations);
         Self {
             tiers: Arc::new(tiers),
             queue: Queue::of(arrivals),

@@ -23,7 +23,7 @@ impl Tiers {
             anything = Some(Heard::Unknown);
         }
         if let Some(heard) = anything {
-            self.stripes.forget_all();
+            self.generations.forget_all();
             self.end_round();
             self.teller.tell(|| heard);
         }
@@ -33,7 +33,7 @@ impl Tiers {
     fn hear_line(&self, text: &str) -> Option<Heard> {
         match Message::parse(text) {
             Some(message) => {
-                self.stripes.forget(message.hash);
+                self.generations.forget(message.hash);
                 if let Some(audit) = &self.audit {
                     audit.note(message.hash, Event::Heard);
                 }

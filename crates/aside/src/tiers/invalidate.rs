@@ -40,7 +40,7 @@ impl Tiers {
             // The farthest tier first, so that none is refilled from a tier
             // with an old value.
             for key in batch {
-                self.stripes.forget(key.hash());
+                self.generations.forget(key.hash());
             }
         }
         left
@@ -52,7 +52,7 @@ impl Tiers {
     /// # Errors
     /// Redis did not acknowledge the message.
     pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
-        self.stripes.forget_all();
+        self.generations.forget_all();
         let message = message::forget_all(prefix, self.instance);
         self.ask_one(Traffic::Writes, Op::Publish { message })
             .await?;
@@ -86,7 +86,7 @@ impl Tiers {
     /// Makes a kind bypass Redis until Redis has invalidated it.
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.unreleased.add_kind(&self.prefix(kind)) {
-            self.stripes.forget_all();
+            self.generations.forget_all();
             self.later(Pending::WholeKind {
                 kind: kind.to_owned(),
                 due: None,
@@ -110,7 +110,7 @@ impl Tiers {
             return false;
         }
         self.unreleased.add(key);
-        self.stripes.forget(key.hash());
+        self.generations.forget(key.hash());
         true
     }
 

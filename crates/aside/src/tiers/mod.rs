@@ -38,7 +38,7 @@ use crate::tiers::shard::Shard;
 use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
 use crate::trust::epochs::Epochs;
-use crate::trust::generations::Stripes;
+use crate::trust::generations::Generations;
 use crate::trust::unreleased::UnreleasedKeys;
 
 /// State shared by all reads and writes of one service.
@@ -47,7 +47,7 @@ pub(crate) struct Tiers {
     /// Identifies this service among all that share a Redis.
     pub(crate) instance: u64,
     shard: Arc<Shard>,
-    pub(crate) stripes: Arc<Stripes>,
+    pub(crate) generations: Arc<Generations>,
     pub(crate) unreleased: UnreleasedKeys,
     pub(crate) uncacheable: Uncacheable,
     pub(crate) journalled: Arc<Journalled>,
@@ -70,7 +70,7 @@ impl Tiers {
         config: CacheConfig,
         instance: u64,
         shard: Shard,
-        stripes: Arc<Stripes>,
+        generations: Arc<Generations>,
     ) -> Self {
         let statistics = Arc::clone(&shard.statistics);
         let epochs = Epochs::new(shard.link.is_remote());
@@ -79,8 +79,8 @@ impl Tiers {
             statistics,
             instance,
             shard: Arc::new(shard),
-            uncacheable: Uncacheable::new(Arc::clone(&stripes)),
-            stripes,
+            uncacheable: Uncacheable::new(Arc::clone(&generations)),
+            generations,
             unreleased: UnreleasedKeys::default(),
             journalled: Arc::default(),
             epochs,

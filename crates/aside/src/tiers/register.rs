@@ -71,7 +71,7 @@ impl Tiers {
         let share = strategy.local_share();
         let local = (share > 0 && self.has_local_tier()).then(|| {
             Arc::new(LocalTier::new(
-                Arc::clone(&self.stripes),
+                Arc::clone(&self.generations),
                 Arc::clone(self.shard.link.trust()),
                 self.epochs.of(E::KIND),
             ))

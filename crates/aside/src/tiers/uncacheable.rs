@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::answer::Bypass;
 use crate::entity::key::Key;
 use crate::runtime::clock::Moment;
-use crate::trust::generations::{Stamp, Stripes};
+use crate::trust::generations::{Stamp, Generations};
 
 /// How long a key bypasses the cache before its value is tried again. A try
 /// costs at most one operation timeout (250 ms), 2.5 % of that.
@@ -113,16 +113,16 @@ struct Entry {
 
 /// The keys known to be uncacheable.
 pub(crate) struct Uncacheable {
-    stripes: Arc<Stripes>,
+    generations: Arc<Generations>,
     entries: Mutex<BTreeMap<u64, Entry>>,
     /// The number of keys. If it is zero, a read checks nothing else.
     count: AtomicUsize,
 }
 
 impl Uncacheable {
-    pub(crate) fn new(stripes: Arc<Stripes>) -> Self {
+    pub(crate) fn new(generations: Arc<Generations>) -> Self {
         Self {
-            stripes,
+            generations,
             entries: Mutex::default(),
             count: AtomicUsize::new(0),
         }
@@ -136,15 +136,15 @@ impl Uncacheable {
     /// bypasses it may return a newer row. So these reads need not invalidate
     /// it each time.
     pub(crate) fn remember(&self, key: &Key, why: Why, stamp: Stamp, ttl: Duration) {
-        let Some(stamp) = self.stripes.renew(stamp) else {
+        let Some(stamp) = self.generations.renew(stamp) else {
             // The key was written in between, and its value may differ now.
-            self.stripes.forget(key.hash());
+            self.generations.forget(key.hash());
             return;
         };
         let now = Moment::now();
         let mut entries = self.entries.lock();
         if MOST <= entries.len() {
-            entries.retain(|_, entry| now < entry.due && self.stripes.is_current(entry.stamp));
+            entries.retain(|_, entry| now < entry.due && self.generations.is_current(entry.stamp));
             if MOST <= entries.len() {
                 entries.pop_first();
             }
@@ -168,7 +168,7 @@ impl Uncacheable {
         let now = Moment::now();
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&key.hash())?;
-        if !self.stripes.is_current(entry.stamp) {
+        if !self.generations.is_current(entry.stamp) {
             entries.remove(&key.hash());
             self.count.store(entries.len(), Ordering::Release);
             return None;
@@ -189,7 +189,7 @@ impl Uncacheable {
         }
         let entries = self.entries.lock();
         let entry = entries.get(&key.hash());
-        entry.is_some_and(|entry| self.stripes.is_current(entry.stamp))
+        entry.is_some_and(|entry| self.generations.is_current(entry.stamp))
     }
 
     /// Records that the value of `key` can be cached again.
@@ -213,9 +213,9 @@ impl fmt::Debug for Uncacheable {
 mod tests {
     use super::*;
 
-    fn known() -> (Arc<Stripes>, Uncacheable) {
-        let stripes = Arc::new(Stripes::of_memory());
-        (Arc::clone(&stripes), Uncacheable::new(stripes))
+    fn known() -> (Arc<Generations>, Uncacheable) {
+        let generations = Arc::new(Generations::of_memory());
+        (Arc::clone(&generations), Uncacheable::new(generations))
     }
 
     fn key(number: usize) -> Key {
@@ -226,29 +226,29 @@ mod tests {
 
     #[test]
     fn a_key_is_known_until_it_is_written() {
-        let (stripes, uncacheable) = known();
-        let stamp = stripes.stamp(key(1).hash());
+        let (generations, uncacheable) = known();
+        let stamp = generations.stamp(key(1).hash());
         uncacheable.remember(&key(1), Why::TooLarge, stamp, TTL);
         let why = uncacheable.known(&key(1)).map(|known| known.why);
         assert_eq!(why, Some(Why::TooLarge));
         assert_eq!(uncacheable.known(&key(2)), None);
-        stripes.forget(key(1).hash());
+        generations.forget(key(1).hash());
         assert_eq!(uncacheable.known(&key(1)), None);
     }
 
     #[test]
     fn a_load_older_than_a_write_is_ignored() {
-        let (stripes, uncacheable) = known();
-        let stamp = stripes.stamp(key(1).hash());
-        stripes.forget(key(1).hash());
+        let (generations, uncacheable) = known();
+        let stamp = generations.stamp(key(1).hash());
+        generations.forget(key(1).hash());
         uncacheable.remember(&key(1), Why::TooLarge, stamp, TTL);
         assert_eq!(uncacheable.known(&key(1)), None);
     }
 
     #[test]
     fn one_reader_tries_again_after_the_time() {
-        let (stripes, uncacheable) = known();
-        let stamp = stripes.stamp(key(1).hash());
+        let (generations, uncacheable) = known();
+        let stamp = generations.stamp(key(1).hash());
         uncacheable.remember(&key(1), Why::TooSlow, stamp, Duration::ZERO);
         let due: Vec<bool> = (0..3)
             .filter_map(|_| uncacheable.known(&key(1)))
@@ -259,9 +259,9 @@ mod tests {
 
     #[test]
     fn the_number_of_keys_is_bounded() {
-        let (stripes, uncacheable) = known();
+        let (generations, uncacheable) = known();
         for number in 0..2 * MOST {
-            let stamp = stripes.stamp(key(number).hash());
+            let stamp = generations.stamp(key(number).hash());
             uncacheable.remember(&key(number), Why::TooLarge, stamp, TTL);
         }
         assert!(uncacheable.entries.lock().len() <= MOST);

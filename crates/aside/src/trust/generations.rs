@@ -5,13 +5,13 @@
 //! Entries of older generations are then invalid, including inserts still in
 //! progress, without a lock.
 //!
-//! Keys share stripes. If each invalidation affected all keys of a stripe, an
+//! Keys share generations. If each invalidation affected all keys of a stripe, an
 //! update would cost a read of every row in it. So a stripe remembers tags of
 //! the last keys that incremented it, and an entry survives that many
 //! increments by other keys. Two keys with the same tag invalidate each other,
 //! which only costs a miss.
 //!
-//! Stripes are common to all shards, because a message carries the hash of a
+//! Generations are common to all shards, because a message carries the hash of a
 //! key. Above them each shard has a generation over all of its keys; see
 //! `trust/shard_trust.rs`.
 
@@ -26,7 +26,7 @@ use super::shard_trust::ShardTrust;
 const STRIPES: usize = 1 << 15;
 
 /// The generations that local entries are checked against.
-pub(crate) struct Stripes {
+pub(crate) struct Generations {
     words: Box<[AtomicU64]>,
     /// The only one.
     shard: Arc<ShardTrust>,
@@ -84,21 +84,21 @@ impl Word {
     }
 }
 
-impl std::fmt::Debug for Stripes {
+impl std::fmt::Debug for Generations {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("Stripes")
+            .debug_struct("Generations")
             .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
 }
 
-impl Stripes {
+impl Generations {
     pub(crate) fn new(shard: Arc<ShardTrust>) -> Self {
         Self::of(STRIPES, shard)
     }
 
-    /// Creates stripes of another number, a power of two.
+    /// Creates generations of another number, a power of two.
     pub(crate) fn of(count: usize, shard: Arc<ShardTrust>) -> Self {
         Self {
             words: (0..count).map(|_| AtomicU64::new(0)).collect(),
@@ -106,7 +106,7 @@ impl Stripes {
         }
     }
 
-    /// Creates stripes of a shard that is always proved.
+    /// Creates generations of a shard that is always proved.
     #[cfg(test)]
     pub(crate) fn of_memory() -> Self {
         Self::new(Arc::new(ShardTrust::always()))
@@ -116,7 +116,7 @@ impl Stripes {
     fn place(&self, hash: u64) -> (u16, u8) {
         let [low, high, tag, ..] = hash.to_le_bytes();
         let last = self.words.len() - 1;
-        // The maximum number of stripes.
+        // The maximum number of generations.
         let last = u16::try_from(last).unwrap_or(u16::MAX);
         (u16::from_le_bytes([low, high]) & last, tag)
     }
@@ -211,42 +211,42 @@ mod tests {
 
     #[test]
     fn a_reused_generation_revives_nothing() {
-        let stripes = Stripes::of_memory();
-        let old = stripes.stamp(7);
-        stripes.words[7].store(MOST.into(), Ordering::Release);
-        stripes.forget(7);
-        assert_eq!({ stripes.stamp(7).generation }, { old.generation });
-        assert!(!stripes.is_current(old));
+        let generations = Generations::of_memory();
+        let old = generations.stamp(7);
+        generations.words[7].store(MOST.into(), Ordering::Release);
+        generations.forget(7);
+        assert_eq!({ generations.stamp(7).generation }, { old.generation });
+        assert!(!generations.is_current(old));
     }
 
     #[test]
     fn a_stamp_taken_before_an_invalidation_is_invalid() {
-        let stripes = Stripes::of_memory();
-        let before = stripes.stamp(7);
-        stripes.forget(7);
-        assert!(!stripes.is_current(before));
-        assert!(stripes.is_current(stripes.stamp(7)));
+        let generations = Generations::of_memory();
+        let before = generations.stamp(7);
+        generations.forget(7);
+        assert!(!generations.is_current(before));
+        assert!(generations.is_current(generations.stamp(7)));
     }
 
     #[test]
     fn an_entry_survives_other_keys_of_its_stripe_only() {
         let key = |tag: u64| 7 | tag << 16;
-        let stripes = Stripes::of_memory();
-        let held = stripes.stamp(key(1));
+        let generations = Generations::of_memory();
+        let held = generations.stamp(key(1));
         for other in 2..2 + u64::from(REMEMBERED) {
-            stripes.forget(key(other));
-            assert!(stripes.is_current(held), "after {other}");
+            generations.forget(key(other));
+            assert!(generations.is_current(held), "after {other}");
         }
         // The first tag has been replaced.
-        stripes.forget(key(9));
-        assert!(!stripes.is_current(held));
+        generations.forget(key(9));
+        assert!(!generations.is_current(held));
 
         for before in 0..8 {
-            let stripes = Stripes::of_memory();
-            let held = stripes.stamp(key(1));
+            let generations = Generations::of_memory();
+            let held = generations.stamp(key(1));
             for at in 0..16 {
-                stripes.forget(key(if at == before { 1 } else { 2 }));
-                assert!(at < before || !stripes.is_current(held));
+                generations.forget(key(if at == before { 1 } else { 2 }));
+                assert!(at < before || !generations.is_current(held));
             }
         }
     }
@@ -255,34 +255,34 @@ mod tests {
     fn a_lost_connection_keeps_its_date_until_a_message() {
         let (early, late) = (Moment::from_millis(1), Moment::from_millis(2));
         let shard = Arc::new(ShardTrust::new(Duration::MAX));
-        let stripes = Stripes::new(Arc::clone(&shard));
-        let (one, other) = (stripes.stamp(1), stripes.stamp(2));
-        assert_eq!(stripes.proved(one, late), Some(late));
+        let generations = Generations::new(Arc::clone(&shard));
+        let (one, other) = (generations.stamp(1), generations.stamp(2));
+        assert_eq!(generations.proved(one, late), Some(late));
         shard.prove(early);
         shard.lose_touch();
-        assert!(!stripes.is_current(one));
-        assert_eq!(stripes.proved(one, late), Some(early));
-        stripes.forget(1);
-        assert_eq!(stripes.proved(one, late), None);
-        assert_eq!(stripes.proved(other, late), Some(early));
-        stripes.forget_all();
-        assert_eq!(stripes.proved(other, late), None);
+        assert!(!generations.is_current(one));
+        assert_eq!(generations.proved(one, late), Some(early));
+        generations.forget(1);
+        assert_eq!(generations.proved(one, late), None);
+        assert_eq!(generations.proved(other, late), Some(early));
+        generations.forget_all();
+        assert_eq!(generations.proved(other, late), None);
     }
 
     #[test]
     fn renewing_a_stamp_spares_the_rest_of_its_stripe() {
-        let stripes = Stripes::of_memory();
-        let (kept, passing) = (stripes.stamp(1), stripes.stamp(1));
-        let renewed = stripes.renew(kept).unwrap();
-        assert!(stripes.is_current(renewed) && !stripes.is_current(passing));
-        assert_eq!(stripes.renew(passing), None);
+        let generations = Generations::of_memory();
+        let (kept, passing) = (generations.stamp(1), generations.stamp(1));
+        let renewed = generations.renew(kept).unwrap();
+        assert!(generations.is_current(renewed) && !generations.is_current(passing));
+        assert_eq!(generations.renew(passing), None);
     }
 
     #[test]
     fn invalidating_all_reaches_every_stripe() {
-        let stripes = Stripes::of_memory();
-        let (one, other) = (stripes.stamp(1), stripes.stamp(2));
-        stripes.forget_all();
-        assert!(!stripes.is_current(one) && !stripes.is_current(other));
+        let generations = Generations::of_memory();
+        let (one, other) = (generations.stamp(1), generations.stamp(2));
+        generations.forget_all();
+        assert!(!generations.is_current(one) && !generations.is_current(other));
     }
 }

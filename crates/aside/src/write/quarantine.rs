@@ -117,7 +117,7 @@ impl Write {
             if acknowledged {
                 // After the acknowledgement: a GET of this instance sent before
                 // it could read the old value under the new generation.
-                tiers.stripes.forget(key.hash());
+                tiers.generations.forget(key.hash());
                 tiers.note(&key, Event::Quarantined);
                 round.acknowledged.push(key);
             } else {
@@ -169,7 +169,7 @@ mod tests {
     use crate::entity::lookup::Asked;
     use crate::protocol::{BoxFuture, Replies, SharedTier, Unanswered};
     use crate::tiers::shard::Shard;
-    use crate::trust::generations::Stripes;
+    use crate::trust::generations::Generations;
     use crate::trust::link::Link;
 
     /// A tier that acknowledges everything, sends no messages, and calls a
@@ -193,19 +193,19 @@ mod tests {
     #[tokio::test]
     async fn reads_before_the_acknowledgement_are_not_served_later() {
         let link = Arc::new(Link::always());
-        let stripes = Arc::new(Stripes::new(Arc::clone(link.trust())));
+        let generations = Arc::new(Generations::new(Arc::clone(link.trust())));
         let read = Arc::new(Mutex::new(None));
         let shared = Silent({
-            let (stripes, read) = (Arc::clone(&stripes), Arc::clone(&read));
+            let (generations, read) = (Arc::clone(&generations), Arc::clone(&read));
             let key = Asked::<Hero>::Id(&1).key("");
-            move || *read.lock() = Some(stripes.stamp(key.hash()))
+            move || *read.lock() = Some(generations.stamp(key.hash()))
         });
         let config = CacheConfig::default();
         let tiers = Arc::new(Tiers::new(
             config.clone(),
             1,
             Shard::new(Some(Arc::new(shared)), link, &config).0,
-            Arc::clone(&stripes),
+            Arc::clone(&generations),
         ));
         let mut write = Write::of_caller(tiers);
         write.created(&Hero(1));
@@ -213,6 +213,6 @@ mod tests {
         assert!(write.before_commit().await.is_empty());
 
         let read = read.lock().expect("a quarantine was sent");
-        assert!(!stripes.is_current(read));
+        assert!(!generations.is_current(read));
     }
 }

@@ -114,7 +114,7 @@ fn released(
     match reply {
         Some(Reply::Released(Released::Lost)) => {
             raise(&tiers.statistics.release_lost);
-            tiers.stripes.forget(key.hash());
+            tiers.generations.forget(key.hash());
         }
         Some(Reply::Released(Released::Stored)) => {
             if let Some(value) = value {

@@ -95,7 +95,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
         let context = ReadContext {
-            stamp: tiers.stripes.stamp(key.hash()),
+            stamp: tiers.generations.stamp(key.hash()),
             fill_context: self.kind.fill_context(key),
         };
         // If reads of the key must bypass Redis now, the row is not kept

@@ -1,9 +1,9 @@
 use super::*;
-use crate::trust::generations::Stripes;
+use crate::trust::generations::Generations;
 
-fn link() -> (Stripes, Link) {
+fn link() -> (Generations, Link) {
     let trust = Arc::new(ShardTrust::new(Duration::from_secs(3600)));
-    (Stripes::new(Arc::clone(&trust)), Link::new(trust))
+    (Generations::new(Arc::clone(&trust)), Link::new(trust))
 }
 
 #[test]
@@ -19,11 +19,11 @@ fn a_pong_to_a_ping_sent_before_the_suspicion_does_not_end_it() {
 
 #[test]
 fn a_suspicion_invalidates_local_copies() {
-    let (stripes, link) = link();
+    let (generations, link) = link();
     link.pong(Moment::now(), link.suspicions());
-    let stamp = stripes.stamp(1);
+    let stamp = generations.stamp(1);
     link.suspect(&Suspicion::LatePong);
-    assert!(!stripes.is_current(stamp));
+    assert!(!generations.is_current(stamp));
 }
 
 #[test]
