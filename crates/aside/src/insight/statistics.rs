@@ -166,7 +166,7 @@ impl KindStatistics {
     /// Counts a value that was still served `delay` after the database had
     /// returned a newer one.
     pub(crate) fn audit_mismatch(&self, delay: Delay) {
-        raise(&self.audit_mismatches[delay as usize]);
+        increment(&self.audit_mismatches[delay as usize]);
     }
 
     pub(crate) fn audit_mismatches(&self, delay: Delay) -> u64 {
@@ -233,6 +233,6 @@ impl ServiceStatistics {
 }
 
 /// Increments a counter outside hot paths.
-pub(crate) fn raise(counter: &AtomicU64) {
+pub(crate) fn increment(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -72,7 +72,7 @@ use crate::entity::key::Key;
 use crate::entity::likeness::number_of_text;
 use crate::entity::lookup::{Asked, Found, Lookup};
 use crate::entity::strategy::CacheStrategy;
-use crate::insight::statistics::{Operation, Reason, raise};
+use crate::insight::statistics::{Operation, Reason, increment};
 use crate::local::Kept;
 use crate::read::look::Step;
 use crate::read::source::load_from;
@@ -185,7 +185,7 @@ impl<R: Source> Check<R> {
         let cached = &self.cached;
         let first = self.ask().await?;
         let (asked, answered) = (Moment::now(), Instant::now());
-        raise(&self.kind.statistics.audit_checks);
+        increment(&self.kind.statistics.audit_checks);
         if self.is_same(cached, &first) {
             return None;
         }

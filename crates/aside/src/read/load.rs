@@ -18,7 +18,7 @@ use crate::answer::{Bypass, Provenance};
 use crate::entity::key::Key;
 use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
-use crate::insight::statistics::{Operation, raise};
+use crate::insight::statistics::{Operation, increment};
 use crate::local::flight;
 use crate::protocol::{Reply, Traffic, Unanswered};
 use crate::read::lease::Lease;
@@ -83,7 +83,7 @@ impl<R: Source> Miss<R> {
             Err(_) => {
                 drop((leader, lease));
                 // Redis would refuse the fill.
-                raise(&tiers.statistics.fill_rejected);
+                increment(&tiers.statistics.fill_rejected);
                 return outlast(load, caller).await;
             }
         };
@@ -188,7 +188,7 @@ impl<R: Source> ReadPath<R> {
     /// Counts a read that must not use Redis because of a write.
     pub(super) fn count_bypass(&self, bypass: Bypass) {
         if bypass == Bypass::WriteInFlight {
-            raise(&self.tiers().statistics.quarantine_bypass);
+            increment(&self.tiers().statistics.quarantine_bypass);
         }
     }
 
@@ -216,7 +216,7 @@ impl<R: Source> ReadPath<R> {
             Ok(_) => {
                 lease.spent();
                 tiers.note(&key, Event::FillRefused);
-                raise(&tiers.statistics.fill_rejected);
+                increment(&tiers.statistics.fill_rejected);
             }
             Err(unanswered) => {
                 if unanswered == Unanswered::Travelling && traffic == Traffic::Lists {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Freshness};
 use crate::entity::key::Key;
-use crate::insight::statistics::{Operation, raise};
+use crate::insight::statistics::{Operation, increment};
 use crate::protocol::{Op, Token, Traffic};
 use crate::read::lease::Lease;
 use crate::read::load::{LeaderReply, Miss};
@@ -76,7 +76,7 @@ impl<R: Source> Miss<R> {
                 }
                 Step::WaitForLease(_) if wait.is_over() => Step::LoadOnly(Bypass::LeaseWait),
                 Step::WaitForLease(_) => {
-                    raise(&self.read.tiers().statistics.lease_waits);
+                    increment(&self.read.tiers().statistics.lease_waits);
                     wait.pause().await;
                     wait.after_look(self.look_again(&mut under).await)
                 }

@@ -298,7 +298,7 @@ enum Forgotten {
 }
 
 async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
-    match tiers.raise(kind).await {
+    match tiers.raise_epoch(kind).await {
         // No instance has cached the kind.
         Ok(0) => true,
         Ok(_) => {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 use crate::insight::audit::Event;
-use crate::insight::statistics::raise;
+use crate::insight::statistics::increment;
 use crate::protocol::{Op, Released, Reply, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -113,7 +113,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
         // Read before the bump: a later write of the kind may commit after it,
         // so this bump does not cover that write.
         let holders = tiers.unreleased.writes_of_kind(&prefix);
-        if tiers.raise(&kind).await.is_err() {
+        if tiers.raise_epoch(&kind).await.is_err() {
             // Moved behind the others: a server that refuses this may accept
             // them.
             ready.rotate_left(1);
@@ -174,7 +174,7 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
         return;
     };
     if *reply == Reply::Released(Released::Lost) {
-        raise(&tiers.statistics.release_lost);
+        increment(&tiers.statistics.release_lost);
         tiers.note(key, Event::ReleasedLost);
     } else {
         tiers.note(key, Event::Released);

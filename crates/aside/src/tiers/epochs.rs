@@ -25,7 +25,7 @@ impl Tiers {
     ///
     /// # Errors
     /// As of [`bump`](Self::bump).
-    pub(crate) async fn raise(&self, kind: &str) -> Result<u64, Unanswered> {
+    pub(crate) async fn raise_epoch(&self, kind: &str) -> Result<u64, Unanswered> {
         let how = match self.epochs.known(kind) {
             Some(_) => Bump::Always,
             None => Bump::IfThere,

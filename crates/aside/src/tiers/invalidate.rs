@@ -76,7 +76,7 @@ impl Tiers {
     /// Raises the epoch of a kind, and leaves removing its keys to the next
     /// sweep. Returns false for later.
     pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
-        let raised = self.is_usable() && self.raise(kind).await.is_ok();
+        let raised = self.is_usable() && self.raise_epoch(kind).await.is_ok();
         if !raised && self.is_enabled() {
             self.hold_kind(kind);
         }

@@ -153,12 +153,12 @@ impl Generations {
     /// Invalidates a key, and keys of its stripe with the same tag.
     pub(crate) fn forget(&self, hash: u64) {
         let (stripe, tag) = self.place(hash);
-        self.raise(stripe, tag, |_| true);
+        self.increment(stripe, tag, |_| true);
     }
 
     /// Increments a stripe with a tag if `fit` accepts its word. Returns the
     /// new generation.
-    fn raise(&self, stripe: u16, tag: u8, fit: impl Fn(Word) -> bool) -> Option<u32> {
+    fn increment(&self, stripe: u16, tag: u8, fit: impl Fn(Word) -> bool) -> Option<u32> {
         let raise = |word| {
             let word = Word(word);
             let fits = fit(word);
@@ -181,7 +181,7 @@ impl Generations {
     /// nothing, if the key was invalidated before.
     pub(crate) fn renew(&self, stamp: Stamp) -> Option<Stamp> {
         let current = |word: Word| word.generation() < MOST && word.passes(stamp);
-        let generation = self.raise(stamp.stripe, stamp.tag, current)?;
+        let generation = self.increment(stamp.stripe, stamp.tag, current)?;
         Some(Stamp {
             generation,
             ..stamp

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::{NewValue, Round, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
-use crate::insight::statistics::raise;
+use crate::insight::statistics::increment;
 use crate::protocol::{Failure, Op, Released, Reply, Token, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -113,7 +113,7 @@ fn released(
     tiers.note(&key, event_of(reply.as_ref()));
     match reply {
         Some(Reply::Released(Released::Lost)) => {
-            raise(&tiers.statistics.release_lost);
+            increment(&tiers.statistics.release_lost);
             tiers.generations.forget(key.hash());
         }
         Some(Reply::Released(Released::Stored)) => {

@@ -1,7 +1,7 @@
 //! One pipeline of ACQUIREs.
 
 use crate::answer::Bypass;
-use crate::insight::statistics::raise;
+use crate::insight::statistics::increment;
 use crate::protocol::{Op, Token, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows};
@@ -59,7 +59,7 @@ impl<R: Source> ReadPath<R> {
                 }
                 // Waiting would delay the whole batch for one row.
                 Err(Step::WaitForLease(_)) => {
-                    raise(&tiers.statistics.lease_waits);
+                    increment(&tiers.statistics.lease_waits);
                     Err(Bypass::LeaseWait)
                 }
                 Err(Step::Acquire(_)) => Err(Bypass::OtherShape),

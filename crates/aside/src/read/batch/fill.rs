@@ -3,7 +3,7 @@
 use crate::answer::{Bypass, Provenance, Tier};
 use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
-use crate::insight::statistics::{Operation, Outcome, raise};
+use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::protocol::{Op, Reply, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
@@ -93,7 +93,7 @@ impl<R: Source> ReadPath<R> {
                 Some(Ok(_)) => {
                     lease.spent();
                     tiers.note(&own.key, Event::FillRefused);
-                    raise(&tiers.statistics.fill_rejected);
+                    increment(&tiers.statistics.fill_rejected);
                 }
                 // Possibly filled; giving the lease back removes no value.
                 _ => drop(lease),

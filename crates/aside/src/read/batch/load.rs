@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::entity::lookup::{Asked, Found};
-use crate::insight::statistics::{Operation, Outcome, raise};
+use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
 use crate::read::batch::own::{Own, Rows};
@@ -63,7 +63,7 @@ impl<R: Source> ReadPath<R> {
             Err(_) => {
                 // Redis would refuse the fills: other readers may load.
                 for _ in own.iter().filter(|(_, right)| right.is_ok()) {
-                    raise(&tiers.statistics.fill_rejected);
+                    increment(&tiers.statistics.fill_rejected);
                 }
                 drop(own);
                 place.iter().for_each(|place| place.leave());
