@@ -10,7 +10,7 @@ pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUp, WarmedUp};
 
 use crate::answer::{Answer, Freshness};
-use crate::entity::lookup::Asked;
+use crate::entity::lookup::LookupRef;
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
 use crate::insight::statistics::{Operation, Reason};
@@ -101,7 +101,7 @@ impl<R: Source> CachedRepository<R> {
     ) -> Result<Answer<Option<Row<R>>>, R::Error> {
         let result = self
             .read
-            .read(Asked::Id(id), Operation::FindById, freshness)
+            .read(LookupRef::Id(id), Operation::FindById, freshness)
             .await?;
         Ok(result.into_answer().map(|found| found.into_row()))
     }
@@ -117,7 +117,7 @@ impl<R: Source> CachedRepository<R> {
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
         let result = self
             .read
-            .read(Asked::Index(index), Operation::FindBy, freshness)
+            .read(LookupRef::Index(index), Operation::FindBy, freshness)
             .await?;
         Ok(result.into_answer().map(|found| found.into_list()))
     }
@@ -133,7 +133,7 @@ impl<R: Source> CachedRepository<R> {
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
         let result = self
             .read
-            .read(Asked::All, Operation::ListAll, freshness)
+            .read(LookupRef::All, Operation::ListAll, freshness)
             .await?;
         Ok(result.into_answer().map(|found| found.into_list()))
     }
@@ -244,14 +244,14 @@ impl<R: Source> Source for CachedRepository<R> {
     async fn find_by(&self, index: &Index<R>) -> Result<Rows<R::Entity>, R::Error> {
         let result = self
             .read
-            .read(Asked::Index(index), Operation::FindBy, Freshness::Any);
+            .read(LookupRef::Index(index), Operation::FindBy, Freshness::Any);
         Ok(result.await?.found.into_list())
     }
 
     async fn list_all(&self) -> Result<Rows<R::Entity>, R::Error> {
         let result = self
             .read
-            .read(Asked::All, Operation::ListAll, Freshness::Any);
+            .read(LookupRef::All, Operation::ListAll, Freshness::Any);
         Ok(result.await?.found.into_list())
     }
 

@@ -7,7 +7,7 @@ use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Lookup};
+use crate::entity::lookup::{LookupRef, Lookup};
 use crate::insight::statistics::Operation;
 use crate::repository::{Id, Index, Source};
 
@@ -90,14 +90,14 @@ impl<R: Source> CachedRepository<R> {
         }
         if of_all == 1 {
             self.read
-                .read(Asked::All, Operation::ListAll, Freshness::Any)
+                .read(LookupRef::All, Operation::ListAll, Freshness::Any)
                 .await?;
             state.done += 1;
             progress(state);
         }
         for (at, index) in lists.values().enumerate() {
             self.read
-                .read(Asked::Index(index), Operation::FindBy, Freshness::Any)
+                .read(LookupRef::Index(index), Operation::FindBy, Freshness::Any)
                 .await?;
             state.done += 1;
             if (at + 1) % how.batch.max(1) == 0 || at + 1 == lists.len() {

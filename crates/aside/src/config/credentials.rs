@@ -71,16 +71,16 @@ pub trait CredentialsProvider: Send + Sync + 'static {
     fn credentials(&self) -> impl Future<Output = Result<Credentials, CredentialsError>> + Send;
 }
 
-type Asked<'a> =
+type Asking<'a> =
     std::pin::Pin<Box<dyn Future<Output = Result<Credentials, CredentialsError>> + Send + 'a>>;
 
 /// A provider with its type erased.
 trait AnyProvider: Send + Sync {
-    fn ask(&self) -> Asked<'_>;
+    fn ask(&self) -> Asking<'_>;
 }
 
 impl<P: CredentialsProvider> AnyProvider for P {
-    fn ask(&self) -> Asked<'_> {
+    fn ask(&self) -> Asking<'_> {
         Box::pin(self.credentials())
     }
 }

@@ -36,7 +36,7 @@ pub(crate) enum Lookup<E: Entity> {
 }
 
 /// The same lookup, borrowed: a local hit copies nothing.
-pub(crate) enum Asked<'a, E: Entity> {
+pub(crate) enum LookupRef<'a, E: Entity> {
     Id(&'a E::Id),
     Index(&'a E::Index),
     All,
@@ -62,7 +62,7 @@ pub(crate) struct Spelled<'a, E: Entity> {
 
 impl<E: Entity> Keyed<E> {
     #[inline]
-    pub(crate) fn asked(&self) -> Asked<'_, E> {
+    pub(crate) fn asked(&self) -> LookupRef<'_, E> {
         self.lookup.asked()
     }
 }
@@ -77,16 +77,16 @@ impl<'a, E: Entity> Spelled<'a, E> {
 
 impl<E: Entity> Lookup<E> {
     #[inline]
-    pub(crate) fn asked(&self) -> Asked<'_, E> {
+    pub(crate) fn asked(&self) -> LookupRef<'_, E> {
         match self {
-            Self::Id(id) => Asked::Id(id),
-            Self::Index(index) => Asked::Index(index.as_ref()),
-            Self::All => Asked::All,
+            Self::Id(id) => LookupRef::Id(id),
+            Self::Index(index) => LookupRef::Index(index.as_ref()),
+            Self::All => LookupRef::All,
         }
     }
 }
 
-impl<E: Entity> Asked<'_, E> {
+impl<E: Entity> LookupRef<'_, E> {
     /// Returns true if `Eq` and `Hash` agree with the text of the key.
     #[inline]
     pub(crate) fn is_exact(self) -> bool {
@@ -208,14 +208,14 @@ impl<E: Entity> Clone for Lookup<E> {
     }
 }
 
-impl<E: Entity> Clone for Asked<'_, E> {
+impl<E: Entity> Clone for LookupRef<'_, E> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<E: Entity> Copy for Asked<'_, E> {}
+impl<E: Entity> Copy for LookupRef<'_, E> {}
 
 impl<E> Clone for Found<E> {
     #[inline]
@@ -228,7 +228,7 @@ impl<E> Clone for Found<E> {
 }
 
 /// For exact lookups only.
-impl<E: Entity> PartialEq for Asked<'_, E> {
+impl<E: Entity> PartialEq for LookupRef<'_, E> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -280,7 +280,7 @@ impl<E: Entity> Hash for Spelled<'_, E> {
     }
 }
 
-impl<E: Entity> Hash for Asked<'_, E> {
+impl<E: Entity> Hash for LookupRef<'_, E> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {

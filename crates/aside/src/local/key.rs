@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use super::{Equivalent, SHARDS};
 use crate::entity::Entity;
-use crate::entity::lookup::{Asked, Lookup};
+use crate::entity::lookup::{LookupRef, Lookup};
 
 /// A key of the store; it hashes as [`Sought`] does.
 pub(super) enum Name<E: Entity> {
@@ -34,11 +34,11 @@ static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 /// Returns the hash of an exact lookup.
 #[inline]
-pub(super) fn hash<E: Entity>(asked: Asked<'_, E>) -> u64 {
+pub(super) fn hash<E: Entity>(asked: LookupRef<'_, E>) -> u64 {
     // Here and not in `Asked`, so that the hash of an id is inlined.
     match asked {
-        Asked::Id(id) => SEED.hash_one(id),
-        Asked::Index(_) | Asked::All => SEED.hash_one(asked),
+        LookupRef::Id(id) => SEED.hash_one(id),
+        LookupRef::Index(_) | LookupRef::All => SEED.hash_one(asked),
     }
 }
 
@@ -54,9 +54,9 @@ pub(super) fn shard(hash: u64) -> usize {
     hash.to_le_bytes()[4] as usize % SHARDS
 }
 
-impl<'a, E: Entity> Sought<Asked<'a, E>> {
+impl<'a, E: Entity> Sought<LookupRef<'a, E>> {
     #[inline]
-    pub(super) fn asked(asked: Asked<'a, E>, hash: u64) -> Self {
+    pub(super) fn asked(asked: LookupRef<'a, E>, hash: u64) -> Self {
         Self { asked, hash }
     }
 }
@@ -128,7 +128,7 @@ impl<E: Entity> PartialEq for Name<E> {
 
 impl<E: Entity> Eq for Name<E> {}
 
-impl<E: Entity> Equivalent<Name<E>> for Sought<Asked<'_, E>> {
+impl<E: Entity> Equivalent<Name<E>> for Sought<LookupRef<'_, E>> {
     #[inline]
     fn equivalent(&self, name: &Name<E>) -> bool {
         matches!(name, Name::Exact(lookup) if self.asked == lookup.asked())

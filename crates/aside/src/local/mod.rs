@@ -27,7 +27,7 @@ pub(crate) use shares::Shares;
 use shares::Store;
 
 use crate::entity::Entity;
-use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::entity::lookup::{LookupRef, Found, Lookup};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
@@ -151,7 +151,7 @@ impl<E: Entity> LocalTier<E> {
     #[inline]
     pub(crate) fn get<T>(
         &self,
-        asked: Asked<'_, E>,
+        asked: LookupRef<'_, E>,
         take: impl FnOnce(&Kept<E>) -> T,
     ) -> Option<T> {
         if !asked.is_exact() {
@@ -160,13 +160,13 @@ impl<E: Entity> LocalTier<E> {
         let hash = key::hash(asked);
         let shard = read(&self.shards[key::shard(hash)]);
         let kept = match asked {
-            Asked::Id(id) => shard.get(&Sought::id(id, hash)),
-            Asked::Index(_) | Asked::All => shard.get(&Sought::asked(asked, hash)),
+            LookupRef::Id(id) => shard.get(&Sought::id(id, hash)),
+            LookupRef::Index(_) | LookupRef::All => shard.get(&Sought::asked(asked, hash)),
         }?;
         self.is_valid(kept).then(|| take(kept))
     }
 
-    fn get_by_text<T>(&self, asked: Asked<'_, E>, take: impl FnOnce(&Kept<E>) -> T) -> Option<T> {
+    fn get_by_text<T>(&self, asked: LookupRef<'_, E>, take: impl FnOnce(&Kept<E>) -> T) -> Option<T> {
         let text = asked.text();
         let hash = key::hash_text(&text);
         let shard = read(&self.shards[key::shard(hash)]);
@@ -200,7 +200,7 @@ impl<E: Entity> LocalTier<E> {
     /// `limit`.
     pub(crate) fn stale(
         &self,
-        asked: Asked<'_, E>,
+        asked: LookupRef<'_, E>,
         now: Moment,
         limit: Duration,
     ) -> Option<(Entry<E>, Duration)> {
@@ -216,7 +216,7 @@ impl<E: Entity> LocalTier<E> {
     }
 
     /// Returns an entry, valid or not.
-    pub(crate) fn held(&self, asked: Asked<'_, E>) -> Option<Entry<E>> {
+    pub(crate) fn held(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
         let name = Name::of(asked.to_lookup());
         let shard = read(&self.shards[key::shard(name.hash())]);
         shard.get(&name).map(Kept::entry)

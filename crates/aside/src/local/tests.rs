@@ -37,7 +37,7 @@ impl Stage {
     }
 
     fn holds(&self, id: u32) -> bool {
-        self.store.get(Asked::Id(&id), |_| ()).is_some()
+        self.store.get(LookupRef::Id(&id), |_| ()).is_some()
     }
 }
 

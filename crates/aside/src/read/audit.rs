@@ -70,7 +70,7 @@ use crate::read::ReadPath;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::likeness::number_of_text;
-use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::entity::lookup::{LookupRef, Found, Lookup};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::statistics::{Operation, Reason, increment};
 use crate::local::Kept;
@@ -106,7 +106,7 @@ impl<R: Source> ReadPath<R> {
     #[inline]
     pub(super) fn sample(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         fill: Option<u64>,
         found: &Found<R::Entity>,
     ) {
@@ -119,7 +119,7 @@ impl<R: Source> ReadPath<R> {
     fn draw(
         &self,
         audit: &Arc<Audit>,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         fill: u64,
         found: &Found<R::Entity>,
     ) {
@@ -141,7 +141,7 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the current location of a fill.
-    async fn whereabouts(&self, asked: Asked<'_, R::Entity>, fill: u64, since: Moment) -> Place {
+    async fn whereabouts(&self, asked: LookupRef<'_, R::Entity>, fill: u64, since: Moment) -> Place {
         let local = self.hit(asked, Kept::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
         if local && since < self.tiers().shard_of(&key).link.trust().proved_at() {

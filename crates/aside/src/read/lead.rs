@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Keyed};
+use crate::entity::lookup::{LookupRef, Keyed};
 use crate::insight::statistics::Operation;
 use crate::local::flight::{Entered, Waited};
 use crate::read::look::Step;
@@ -22,7 +22,7 @@ use crate::tiers::kind::{Failed, FlightResult};
 
 /// A read below this process.
 struct Reading<'a, E: Entity> {
-    asked: Asked<'a, E>,
+    asked: LookupRef<'a, E>,
     key: Key,
     keyed: Keyed<E>,
     operation: Operation,
@@ -41,7 +41,7 @@ type Start<R> = ControlFlow<
 impl<R: Source> ReadPath<R> {
     pub(super) async fn read_shared(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         operation: Operation,
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {

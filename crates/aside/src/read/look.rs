@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::Asked;
+use crate::entity::lookup::LookupRef;
 use crate::local::flight;
 use crate::protocol::state::State;
 use crate::protocol::value::{self, HEADER_BYTES, Unacceptable};
@@ -63,18 +63,18 @@ impl<R: Source> ReadPath<R> {
     /// Sends a GET and judges the result.
     pub(super) async fn look(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         key: &Key,
         context: ReadContext,
         freshness: Freshness,
     ) -> Step<R::Entity> {
         let tiers = self.tiers();
         let got = match asked {
-            Asked::Id(_) => tiers.get_row(key).await,
-            Asked::Index(_) | Asked::All => tiers.get_list(key.clone()).await,
+            LookupRef::Id(_) => tiers.get_row(key).await,
+            LookupRef::Index(_) | LookupRef::All => tiers.get_list(key.clone()).await,
         };
         // In a batch of rows, the large one is unknown.
-        if got == Err(Unanswered::Travelling) && !matches!(asked, Asked::Id(_)) {
+        if got == Err(Unanswered::Travelling) && !matches!(asked, LookupRef::Id(_)) {
             self.uncacheable(key, Why::TooSlow, context);
         }
         self.judge(asked, &got, context, freshness, clock::wall())
@@ -83,7 +83,7 @@ impl<R: Source> ReadPath<R> {
     /// Judges the reply to a GET for this read at `now`.
     pub(super) fn judge(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         got: &Result<Option<impl AsRef<[u8]>>, Unanswered>,
         context: ReadContext,
         freshness: Freshness,
@@ -104,7 +104,7 @@ impl<R: Source> ReadPath<R> {
 
     fn judge_bytes(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         bytes: &[u8],
         context: ReadContext,
         freshness: Freshness,
@@ -149,7 +149,7 @@ impl<R: Source> ReadPath<R> {
     /// without one.
     pub(super) fn judge_acquired(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         (key, token): (&Key, Token),
         context: ReadContext,
         reply: Option<Reply>,

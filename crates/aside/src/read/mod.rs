@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::entity::Entity;
-use crate::entity::lookup::{Asked, Found, Keyed};
+use crate::entity::lookup::{LookupRef, Found, Keyed};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::audit::Audit;
 use crate::insight::statistics::{Operation, Outcome};
@@ -82,7 +82,7 @@ impl<R: Source> ReadPath<R> {
     #[inline]
     fn hit<T>(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         take: impl FnOnce(&Kept<R::Entity>) -> T,
     ) -> Option<T> {
         self.kind.local.as_ref()?.get(asked, take)
@@ -92,7 +92,7 @@ impl<R: Source> ReadPath<R> {
     /// be absent; counted as a hit.
     #[inline]
     pub(crate) fn local_row(&self, id: &Id<R>, operation: Operation) -> Option<Option<Row<R>>> {
-        let (row, fill, outcome) = self.hit(Asked::Id(id), |kept| {
+        let (row, fill, outcome) = self.hit(LookupRef::Id(id), |kept| {
             // Before the row is cloned, because the clone waits for memory and delays
             // the code after it.
             let outcome = Outcome::of(Tier::Local, None, kept.is_absence());
@@ -100,7 +100,7 @@ impl<R: Source> ReadPath<R> {
             (kept.row(), kept.fill(), outcome)
         })?;
         if self.audit.is_some() {
-            self.sample(Asked::Id(id), Some(fill), &Found::Row(row.clone()));
+            self.sample(LookupRef::Id(id), Some(fill), &Found::Row(row.clone()));
         }
         self.log(operation, outcome);
         Some(row)
@@ -109,7 +109,7 @@ impl<R: Source> ReadPath<R> {
     /// Reads from the first tier that has a value of the asked freshness.
     pub(crate) async fn read(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         operation: Operation,
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
@@ -136,13 +136,13 @@ impl<R: Source> ReadPath<R> {
     ) -> impl Future<Output = Result<ReadResult<R::Entity>, R::Error>> + Send {
         // Its future is large. Made in the function of the hit it would enlarge the
         // frame of every hit.
-        Box::pin(self.read_below(Asked::Id(id), Operation::FindById, Freshness::Any))
+        Box::pin(self.read_below(LookupRef::Id(id), Operation::FindById, Freshness::Any))
     }
 
     /// Reads from the tiers below the local one.
     async fn read_below(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         operation: Operation,
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
@@ -168,7 +168,7 @@ impl<R: Source> ReadPath<R> {
     /// Invalidates local entries that a later read must not return after `result`.
     fn outdate(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         freshness: Freshness,
         result: &ReadResult<R::Entity>,
     ) {
@@ -185,7 +185,7 @@ impl<R: Source> ReadPath<R> {
     /// Loads from the database for this caller alone.
     async fn read_source(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         operation: Operation,
         bypass: Option<Bypass>,
     ) -> Result<ReadResult<R::Entity>, R::Error> {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::entity::lookup::{LookupRef, Found, Lookup};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::repository::{Id, Overloaded, Row, Source};

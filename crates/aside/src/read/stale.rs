@@ -11,7 +11,7 @@
 //! message about it may have arrived before. A different result only removes
 //! the entry, because later reads must not return an older value.
 
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::insight::statistics::Operation;
 use crate::local::{Entry, Kept};
 use crate::read::ReadPath;
@@ -22,7 +22,7 @@ use crate::tiers::kind::Kind;
 
 impl<R: Source> ReadPath<R> {
     /// Returns the local entry, if it may be served stale.
-    pub(super) fn stale(&self, asked: Asked<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
+    pub(super) fn stale(&self, asked: LookupRef<'_, R::Entity>) -> Option<ReadResult<R::Entity>> {
         let limit = self.kind.strategy.stale_if_error()?;
         let store = self.kind.local.as_ref()?;
         let now = Moment::now();
@@ -36,7 +36,7 @@ impl<R: Source> ReadPath<R> {
 
     /// Returns a stale row for a batch, and counts it.
     pub(super) fn stale_row(&self, id: &Id<R>) -> Option<Option<Row<R>>> {
-        let served = self.stale(Asked::Id(id))?;
+        let served = self.stale(LookupRef::Id(id))?;
         self.count(Operation::FindMany, served.outcome());
         Some(served.found.into_row())
     }
@@ -50,7 +50,7 @@ impl<R: Source> ReadPath<R> {
     /// equal entry that may still be useful.
     pub(super) fn outdate_held(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         seen: &Found<R::Entity>,
         bypassed: bool,
     ) {
@@ -79,7 +79,7 @@ impl<R: Source> ReadPath<R> {
     /// A read skipped this process: no later `Any` read may return a value from before
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
-    pub(super) fn outdate_skipped(&self, asked: Asked<'_, R::Entity>, seen: Option<u64>) {
+    pub(super) fn outdate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
         if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());

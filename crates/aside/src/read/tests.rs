@@ -46,7 +46,7 @@ async fn cached() -> ReadPath<Heroes> {
 }
 
 async fn tier(heroes: &ReadPath<Heroes>, freshness: Freshness) -> Tier {
-    let read = heroes.read(Asked::Id(&1), Operation::FindById, freshness);
+    let read = heroes.read(LookupRef::Id(&1), Operation::FindById, freshness);
     read.await.unwrap().provenance.tier
 }
 

@@ -6,7 +6,7 @@
 
 use crate::answer::Bypass;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
@@ -21,7 +21,7 @@ impl<R: Source> ReadPath<R> {
     /// it.
     pub(super) fn encode(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         found: &Found<R::Entity>,
         context: ReadContext,
         again: bool,
@@ -56,7 +56,7 @@ impl<R: Source> ReadPath<R> {
     /// Reads a key that is known to be uncacheable.
     pub(super) async fn pass(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         key: &Key,
         known: Known,
         operation: Operation,
@@ -74,7 +74,7 @@ impl<R: Source> ReadPath<R> {
     /// instances that know the key do not wait again.
     fn try_again(
         &self,
-        asked: Asked<'_, R::Entity>,
+        asked: LookupRef<'_, R::Entity>,
         key: &Key,
         found: &Found<R::Entity>,
         context: ReadContext,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::entity::key::Key;
 use crate::recovery::comparison::Compared;
-use crate::recovery::journal::{Asked, DatabaseHistory, Journal, JournalRow, read};
+use crate::recovery::journal::{Target, DatabaseHistory, Journal, JournalRow, read};
 use crate::tiers::Tiers;
 use crate::tiers::own_journal_rows::Journalled;
 
@@ -151,7 +151,7 @@ impl<J: Journal> Drain<J> {
         after: i64,
         last: i64,
         page: Vec<JournalRow>,
-    ) -> Vec<(i64, Asked)> {
+    ) -> Vec<(i64, Target)> {
         let ids = page.iter().map(|row| row.id).collect();
         self.have_gone(tiers, after, last, &ids);
         let mut left = Vec::with_capacity(page.len());
@@ -164,7 +164,7 @@ impl<J: Journal> Drain<J> {
                 self.acknowledge(tiers, vec![id]);
                 continue;
             };
-            if let Asked::Key(key) = &asked
+            if let Target::Key(key) = &asked
                 && !self.unreleased.contains_key(&id)
                 && tiers.add_unreleased(key)
             {
@@ -198,7 +198,7 @@ impl<J: Journal> Drain<J> {
     }
 
     /// Invalidates the keys and kinds of a page.
-    async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Asked)>) -> Forgotten {
+    async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Target)>) -> Forgotten {
         let (mut kinds, mut keys) = (
             BTreeMap::<String, Vec<i64>>::new(),
             BTreeMap::<Key, Vec<i64>>::new(),
@@ -210,8 +210,8 @@ impl<J: Journal> Drain<J> {
                 continue;
             }
             match asked {
-                Asked::Kind(kind) => kinds.entry(kind).or_default().push(id),
-                Asked::Key(key) => keys.entry(key).or_default().push(id),
+                Target::Kind(kind) => kinds.entry(kind).or_default().push(id),
+                Target::Key(key) => keys.entry(key).or_default().push(id),
             }
         }
         let (mut forgotten, mut asked) = (0, 0);

@@ -7,7 +7,7 @@ use aside_redis::Secret;
 use super::CacheService;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
-use crate::entity::lookup::{Asked, Found, Lookup};
+use crate::entity::lookup::{LookupRef, Found, Lookup};
 use crate::local::Entry;
 use crate::runtime::clock::Moment;
 
@@ -37,7 +37,7 @@ async fn a_wrapped_generation_revives_nothing() {
         payload_bytes: 100,
     };
     store.insert(Lookup::Id(1), entry);
-    let holds = || store.get(Asked::Id(&1), |_| ()).is_some();
+    let holds = || store.get(LookupRef::Id(&1), |_| ()).is_some();
     assert!(holds());
     for before in [(1 << 31) - 2, u32::MAX - 1] {
         tiers.skip_to(before);

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::config::CacheConfig;
     use crate::entity::example::Hero;
-    use crate::entity::lookup::Asked;
+    use crate::entity::lookup::LookupRef;
     use crate::protocol::{BoxFuture, Replies, SharedTier, Unanswered};
     use crate::tiers::shard::Shard;
     use crate::trust::generations::Generations;

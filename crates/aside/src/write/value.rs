@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::entity::Entity;
 use crate::entity::codec::{Codec as _, Json};
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::protocol::BoxFuture;
 use crate::protocol::value::FillContext;
 use crate::tiers::Tiers;
@@ -90,7 +90,7 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
         let stamp = self.fill_context?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let encoded = self.kind.encode(Asked::Id(self.row.id()), &found, stamp);
+        let encoded = self.kind.encode(LookupRef::Id(self.row.id()), &found, stamp);
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
@@ -104,7 +104,7 @@ impl<E: Entity> NewValue for NewRow<E> {
             && context.fill_context == fill_context
             && tiers.closed(key).is_none()
         {
-            let keyed = Asked::Id(self.row.id()).keyed(key);
+            let keyed = LookupRef::Id(self.row.id()).keyed(key);
             self.leaving = self.kind.leave(keyed, stored, context);
         }
         Some((value, ttl))

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
@@ -121,7 +121,7 @@ impl<R: Source> ReadPath<R> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
         for (id, row) in ids.iter().zip(&loaded) {
             self.count(Operation::FindMany, Outcome::Bypass);
-            self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+            self.outdate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
         }
         Ok(places.iter().copied().zip(loaded).collect())
     }

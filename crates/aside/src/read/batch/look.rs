@@ -1,7 +1,7 @@
 //! The beginning of a batch: one MGET.
 
 use crate::answer::{Freshness, Tier};
-use crate::entity::lookup::Asked;
+use crate::entity::lookup::LookupRef;
 use crate::insight::statistics::{Operation, Outcome};
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows, Unread, Wanted};
@@ -32,7 +32,7 @@ impl<R: Source> ReadPath<R> {
         let keys = open.iter().map(|(_, key, _)| key.clone()).collect();
         let (looked, now) = (self.tiers().get_many(keys).await, clock::wall());
         for ((wanted, _, context), got) in open.into_iter().zip(looked) {
-            let asked = Asked::Id(wanted.1);
+            let asked = LookupRef::Id(wanted.1);
             match self.judge(asked, &got, context, Freshness::Any, now) {
                 Step::Serve(cached) => {
                     self.count_cached(asked, &cached);
@@ -71,7 +71,7 @@ impl<R: Source> ReadPath<R> {
         unread
     }
 
-    fn count_cached(&self, asked: Asked<'_, R::Entity>, cached: &Cached<R::Entity>) {
+    fn count_cached(&self, asked: LookupRef<'_, R::Entity>, cached: &Cached<R::Entity>) {
         let absent = cached.found.is_absence();
         self.count(Operation::FindMany, Outcome::of(Tier::Shared, None, absent));
         self.sample(asked, Some(cached.fill), &cached.found);

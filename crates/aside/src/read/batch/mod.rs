@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Found, Spelled};
+use crate::entity::lookup::{LookupRef, Found, Spelled};
 use crate::insight::statistics::{Operation, Outcome};
 use crate::local::flight::Entered;
 use crate::read::ReadPath;
@@ -116,7 +116,7 @@ impl<R: Source> ReadPath<R> {
         let rest = others.into_iter().map(async |(at, id)| {
             // From the local tier again: the other readers' rows may be there by now, and
             // a reader that skips it could return a newer row than the next reader gets.
-            let read = self.read(Asked::Id(id), Operation::FindMany, Freshness::Any);
+            let read = self.read(LookupRef::Id(id), Operation::FindMany, Freshness::Any);
             Ok((at, Box::pin(read).await?.found.into_row()))
         });
         rows.extend(try_join_all(rest).await?);
@@ -141,7 +141,7 @@ impl<R: Source> ReadPath<R> {
                 continue;
             }
             let context = self.context(&key);
-            let keyed = Asked::Id(id).keyed(&key);
+            let keyed = LookupRef::Id(id).keyed(&key);
             match self.flights.enter(&keyed, context, lenient) {
                 Entered::Lead(leader) => {
                     leader.context(context);
@@ -194,7 +194,7 @@ impl<R: Source> ReadPath<R> {
         let ids: Vec<Id<R>> = left.iter().map(|(_, id)| (*id).clone()).collect();
         let loaded = self.load_many(&ids).await?;
         for ((at, id), row) in left.into_iter().zip(loaded) {
-            self.outdate_held(Asked::Id(id), &Found::Row(row.clone()), true);
+            self.outdate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
             rows.insert(at, row);
         }
         Ok(())

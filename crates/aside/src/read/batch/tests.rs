@@ -74,7 +74,7 @@ fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
     let context = heroes.context(&key);
     let Entered::Lead(leader) = heroes
         .flights
-        .enter(&Asked::Id(&id).keyed(&key), context, true)
+        .enter(&LookupRef::Id(&id).keyed(&key), context, true)
     else {
         panic!("no reader is active yet");
     };
@@ -94,7 +94,7 @@ async fn a_row_from_redis_survives_the_leases_of_its_batch() {
     let lease = Duration::from_millis(300);
     let heroes = heroes(None, lease).await;
     // Another reader fills hero 1 between the batch's GET and its ACQUIRE.
-    let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
+    let read = heroes.read(LookupRef::Id(&1), Operation::FindById, Freshness::Any);
     assert!(read.await.is_ok());
     let tiers = Arc::clone(heroes.tiers());
     let key = Asked::<Hero>::Id(&1).key("");
@@ -155,7 +155,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     // While the batch loads hero 2, hero 1 gets a local entry and is removed
     // from Redis.
     let tier = async || {
-        let read = heroes.read(Asked::Id(&1), Operation::FindById, Freshness::Any);
+        let read = heroes.read(LookupRef::Id(&1), Operation::FindById, Freshness::Any);
         read.await.map(|result| result.provenance.tier)
     };
     while tier().await != Ok(Tier::Local) {

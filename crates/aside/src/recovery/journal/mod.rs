@@ -40,7 +40,7 @@ const LONGEST: usize = 8_192;
 
 /// The target of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Target {
     Kind(String),
     Key(Key),
 }
@@ -48,20 +48,20 @@ pub(crate) enum Asked {
 /// Parses an entry; `None` if this library writes no such entry. The kind need
 /// not be cached here, because other instances may cache it, and Redis
 /// invalidates keys of any kind.
-pub(crate) fn read(entry: &str, namespace: &str) -> Option<Asked> {
+pub(crate) fn read(entry: &str, namespace: &str) -> Option<Target> {
     let is_kind = |kind: &str| is_plain_name(kind) && kind != "aside";
     if LONGEST < entry.len() || entry.chars().any(char::is_control) {
         return None;
     }
     if let Some(kind) = entry.strip_prefix(WHOLE_KIND) {
-        return is_kind(kind).then(|| Asked::Kind(kind.to_owned()));
+        return is_kind(kind).then(|| Target::Kind(kind.to_owned()));
     }
     let in_namespace = match namespace {
         "" => entry,
         namespace => entry.strip_prefix(namespace)?.strip_prefix(':')?,
     };
     let (kind, rest) = in_namespace.split_once(':')?;
-    (is_kind(kind) && !rest.is_empty()).then(|| Asked::Key(Key::new(entry)))
+    (is_kind(kind) && !rest.is_empty()).then(|| Target::Key(Key::new(entry)))
 }
 
 /// The journal table, as an instance reads it.
@@ -152,11 +152,11 @@ mod tests {
 
     #[test]
     fn a_row_names_a_key_or_a_kind() {
-        let key = |text| Some(Asked::Key(Key::new(text)));
+        let key = |text| Some(Target::Key(Key::new(text)));
         assert_eq!(read("hero:1", ""), key("hero:1"));
         assert_eq!(read("hero:name:a b%3A", ""), key("hero:name:a b%3A"));
         assert_eq!(read("prod:hero:1", "prod"), key("prod:hero:1"));
-        let kind = Some(Asked::Kind("hero".to_owned()));
+        let kind = Some(Target::Kind("hero".to_owned()));
         assert_eq!(read("all of hero", "prod"), kind);
     }
 

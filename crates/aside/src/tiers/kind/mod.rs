@@ -22,7 +22,7 @@ use crate::answer::{Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::KindStatistics;
@@ -198,7 +198,7 @@ impl<E: Entity> Kind<E> {
     /// Decodes a value, if it may be served `now`.
     pub(crate) fn decode(
         &self,
-        asked: Asked<'_, E>,
+        asked: LookupRef<'_, E>,
         bytes: &[u8],
         ours: FillContext,
         now: Timestamp,
@@ -227,7 +227,7 @@ impl<E: Entity> Kind<E> {
         })
     }
 
-    fn decode_body(&self, asked: Asked<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
+    fn decode_body(&self, asked: LookupRef<'_, E>, body: &str) -> Result<Found<E>, Unacceptable> {
         let codec = self.strategy.codec();
         let undecodable = |error: CodecError| {
             // Logs only the first failure after a success.
@@ -237,9 +237,9 @@ impl<E: Entity> Kind<E> {
             Unacceptable::Undecodable
         };
         let found = match asked {
-            Asked::Id(_) if body == "null" => Found::Row(None),
-            Asked::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
-            Asked::Index(_) | Asked::All => {
+            LookupRef::Id(_) if body == "null" => Found::Row(None),
+            LookupRef::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
+            LookupRef::Index(_) | LookupRef::All => {
                 let rows = codec.decode_list(body).map_err(undecodable)?;
                 Found::List(rows.into_iter().map(Arc::new).collect())
             }
@@ -256,7 +256,7 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Keeps a result locally, under the generations of its read.
-    pub(crate) fn keep(&self, asked: Asked<'_, E>, stored: &Cached<E>, context: ReadContext) {
+    pub(crate) fn keep(&self, asked: LookupRef<'_, E>, stored: &Cached<E>, context: ReadContext) {
         let Some(local) = &self.local else {
             return;
         };

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Kind;
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::entity::{Entity, IndexShape};
 
 /// The names that the database compares by more than their text.
@@ -29,7 +29,7 @@ const OF_IDS: u64 = 1 << 63;
 impl<E: Entity> Kind<E> {
     /// Records that the database found a row under a name that it does not
     /// have.
-    pub(super) fn distrust(&self, asked: Asked<'_, E>) {
+    pub(super) fn distrust(&self, asked: LookupRef<'_, E>) {
         let bit = bit_of(asked);
         if self.names.loose.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
             return;
@@ -48,54 +48,54 @@ impl<E: Entity> Kind<E> {
 
     /// Returns true if a result stays correct until a row of that name is
     /// written.
-    pub(super) fn is_trusted(&self, asked: Asked<'_, E>, found: &Found<E>) -> bool {
+    pub(super) fn is_trusted(&self, asked: LookupRef<'_, E>, found: &Found<E>) -> bool {
         match asked {
-            Asked::Id(_) if !found.is_absence() => true,
-            Asked::Id(_) => {
+            LookupRef::Id(_) if !found.is_absence() => true,
+            LookupRef::Id(_) => {
                 self.strategy.ids_are_exact() && !self.is_loose(asked)
                     || !has_other_spelling(&asked.text())
             }
-            Asked::Index(_) => {
+            LookupRef::Index(_) => {
                 let is_full = shape_of(asked).is_some_and(|shape| shape.unique);
                 is_full && !found.is_absence() || !self.is_loose(asked)
             }
-            Asked::All => true,
+            LookupRef::All => true,
         }
     }
 
     /// Returns true if a value may come from an instance that did not know this
     /// yet.
-    pub(super) fn is_outdone(&self, asked: Asked<'_, E>, found: &Found<E>) -> bool {
+    pub(super) fn is_outdone(&self, asked: LookupRef<'_, E>, found: &Found<E>) -> bool {
         self.names.loose.load(Ordering::SeqCst) != 0
             && self.is_loose(asked)
             && !self.is_trusted(asked, found)
     }
 
-    fn is_loose(&self, asked: Asked<'_, E>) -> bool {
+    fn is_loose(&self, asked: LookupRef<'_, E>) -> bool {
         let loose = self.names.loose.load(Ordering::SeqCst);
         loose != 0 && loose & bit_of(asked) != 0
     }
 }
 
 /// Returns the position of the index among those of the kind.
-fn place_of<E: Entity>(asked: Asked<'_, E>) -> Option<usize> {
+fn place_of<E: Entity>(asked: LookupRef<'_, E>) -> Option<usize> {
     let text = asked.text();
     let name = text.split(':').nth(1)?;
     E::INDEXES.iter().position(|shape| shape.segment == name)
 }
 
-fn shape_of<E: Entity>(asked: Asked<'_, E>) -> Option<&'static IndexShape> {
+fn shape_of<E: Entity>(asked: LookupRef<'_, E>) -> Option<&'static IndexShape> {
     match asked {
-        Asked::Index(_) => E::INDEXES.get(place_of(asked)?),
-        Asked::Id(_) | Asked::All => None,
+        LookupRef::Index(_) => E::INDEXES.get(place_of(asked)?),
+        LookupRef::Id(_) | LookupRef::All => None,
     }
 }
 
-fn bit_of<E: Entity>(asked: Asked<'_, E>) -> u64 {
+fn bit_of<E: Entity>(asked: LookupRef<'_, E>) -> u64 {
     match asked {
-        Asked::Id(_) => OF_IDS,
-        Asked::Index(_) => 1 << place_of(asked).unwrap_or(62).min(62),
-        Asked::All => 0,
+        LookupRef::Id(_) => OF_IDS,
+        LookupRef::Index(_) => 1 << place_of(asked).unwrap_or(62).min(62),
+        LookupRef::All => 0,
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Encoded, Kind};
 use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::lookup::Member;
-use crate::entity::lookup::{Asked, Found};
+use crate::entity::lookup::{LookupRef, Found};
 use crate::protocol::value::{self, FillContext, Envelope};
 use crate::runtime::clock;
 use crate::tiers::uncacheable::Why;
@@ -50,7 +50,7 @@ impl<E: Entity> Kind<E> {
     /// from the database.
     pub(crate) fn encode(
         &self,
-        asked: Asked<'_, E>,
+        asked: LookupRef<'_, E>,
         found: &Found<E>,
         fill_context: FillContext,
     ) -> Result<Encoded, Why> {
@@ -60,7 +60,7 @@ impl<E: Entity> Kind<E> {
 
     fn encode_unguarded(
         &self,
-        asked: Asked<'_, E>,
+        asked: LookupRef<'_, E>,
         found: &Found<E>,
         fill_context: FillContext,
     ) -> Result<Encoded, Why> {
