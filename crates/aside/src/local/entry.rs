@@ -15,34 +15,34 @@ use crate::runtime::clock::Moment;
 use crate::trust::generations::Stamp;
 
 /// An entry in 48 bytes.
-pub(crate) enum Kept<E> {
-    Row(Option<Arc<E>>, Seal),
+pub(crate) enum PackedEntry<E> {
+    Row(Option<Arc<E>>, Packed),
     /// Boxed, because a pointer to a slice is twice as large.
-    List(Box<Rows<E>>, Seal),
+    List(Box<Rows<E>>, Packed),
 }
 
 /// The validity fields and metadata of an entry.
 #[derive(Clone, Copy)]
-pub(crate) struct Seal {
+pub(crate) struct Packed {
     stamp: Stamp,
     /// In milliseconds; as wide as in the header of a value.
-    epoch: Narrow<6>,
+    epoch: PackedInt<6>,
     /// In milliseconds since boot: 34 years.
-    deadline: Narrow<5>,
+    deadline: PackedInt<5>,
     /// In units of 16 bytes, the allocator's granularity: up to 256 MiB.
-    payload: Narrow<3>,
+    payload: PackedInt<3>,
     /// In Unix milliseconds.
-    loaded_at: Narrow<6>,
-    fill: Narrow<8>,
+    loaded_at: PackedInt<6>,
+    fill: PackedInt<8>,
 }
 
 const PAYLOAD_UNIT: u64 = 16;
 
 /// An unaligned number of `BYTES` bytes.
 #[derive(Clone, Copy)]
-struct Narrow<const BYTES: usize>([u8; BYTES]);
+struct PackedInt<const BYTES: usize>([u8; BYTES]);
 
-impl<const BYTES: usize> Narrow<BYTES> {
+impl<const BYTES: usize> PackedInt<BYTES> {
     const MOST: u64 = u64::MAX >> (64 - 8 * BYTES);
 
     /// Packs the number, or the largest that fits.
@@ -59,26 +59,26 @@ impl<const BYTES: usize> Narrow<BYTES> {
     }
 }
 
-impl<E> Kept<E> {
+impl<E> PackedEntry<E> {
     pub(super) fn new(entry: Entry<E>) -> Self {
-        let seal = Seal {
+        let packed = Packed {
             stamp: entry.stamp,
-            epoch: Narrow::of(entry.epoch),
-            deadline: Narrow::of(entry.deadline.millis()),
-            payload: Narrow::of(u64::from(entry.payload_bytes).div_ceil(PAYLOAD_UNIT)),
-            loaded_at: Narrow::of(u64::try_from(entry.loaded_at).unwrap_or(0)),
-            fill: Narrow::of(entry.fill),
+            epoch: PackedInt::of(entry.epoch),
+            deadline: PackedInt::of(entry.deadline.millis()),
+            payload: PackedInt::of(u64::from(entry.payload_bytes).div_ceil(PAYLOAD_UNIT)),
+            loaded_at: PackedInt::of(u64::try_from(entry.loaded_at).unwrap_or(0)),
+            fill: PackedInt::of(entry.fill),
         };
         match entry.found {
-            Found::Row(row) => Self::Row(row, seal),
-            Found::List(rows) => Self::List(Box::new(rows), seal),
+            Found::Row(row) => Self::Row(row, packed),
+            Found::List(rows) => Self::List(Box::new(rows), packed),
         }
     }
 
     #[inline]
-    fn seal(&self) -> &Seal {
-        let (Self::Row(_, seal) | Self::List(_, seal)) = self;
-        seal
+    fn packed(&self) -> &Packed {
+        let (Self::Row(_, packed) | Self::List(_, packed)) = self;
+        packed
     }
 
     /// Returns true if the entry is an absence.
@@ -99,31 +99,31 @@ impl<E> Kept<E> {
     /// Returns the id of its fill.
     #[inline]
     pub(crate) fn fill(&self) -> u64 {
-        self.seal().fill.get()
+        self.packed().fill.get()
     }
 
     /// Returns when it was loaded from the database, in Unix milliseconds.
     pub(crate) fn loaded_at(&self) -> i64 {
-        self.seal().loaded_at.get().cast_signed()
+        self.packed().loaded_at.get().cast_signed()
     }
 
     #[inline]
     pub(super) fn stamp(&self) -> Stamp {
-        self.seal().stamp
+        self.packed().stamp
     }
 
     #[inline]
     pub(super) fn epoch(&self) -> u64 {
-        self.seal().epoch.get()
+        self.packed().epoch.get()
     }
 
     #[inline]
     pub(super) fn deadline(&self) -> Moment {
-        Moment::from_millis(self.seal().deadline.get())
+        Moment::from_millis(self.packed().deadline.get())
     }
 
     pub(super) fn payload_bytes(&self) -> u64 {
-        self.seal().payload.get() * PAYLOAD_UNIT
+        self.packed().payload.get() * PAYLOAD_UNIT
     }
 
     /// Unpacks the entry.
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use crate::trust::generations::Generations;
 
-    fn kept(entry: impl FnOnce(Entry<u8>) -> Entry<u8>) -> Kept<u8> {
-        Kept::new(entry(Entry {
+    fn kept(entry: impl FnOnce(Entry<u8>) -> Entry<u8>) -> PackedEntry<u8> {
+        PackedEntry::new(entry(Entry {
             found: Found::Row(None),
             stamp: Generations::of_memory().stamp(7),
             epoch: 1_800_000_000_000,
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_packed_entry_takes_48_bytes() {
-        assert_eq!(size_of::<Kept<String>>(), 48);
+        assert_eq!(size_of::<PackedEntry<String>>(), 48);
     }
 
     #[test]

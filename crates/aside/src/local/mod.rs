@@ -21,7 +21,7 @@ use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
 use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-pub(crate) use entry::Kept;
+pub(crate) use entry::PackedEntry;
 use key::{Hashed, Name, Sought};
 pub(crate) use shares::Shares;
 use shares::Store;
@@ -80,13 +80,13 @@ pub(crate) struct LocalTier<E: Entity> {
 
 /// A reader takes one of several locks, chosen by thread; a writer takes all.
 /// So readers never write to memory that other threads read.
-type Shard<E> = ShardedLock<Cache<Name<E>, Kept<E>, Bytes, Hashed, Evictions>>;
+type Shard<E> = ShardedLock<Cache<Name<E>, PackedEntry<E>, Bytes, Hashed, Evictions>>;
 
 #[derive(Clone)]
 struct Bytes;
 
-impl<E: Entity> Weighter<Name<E>, Kept<E>> for Bytes {
-    fn weight(&self, name: &Name<E>, kept: &Kept<E>) -> u64 {
+impl<E: Entity> Weighter<Name<E>, PackedEntry<E>> for Bytes {
+    fn weight(&self, name: &Name<E>, kept: &PackedEntry<E>) -> u64 {
         OVERHEAD_BYTES + name.text_bytes() + kept.payload_bytes()
     }
 }
@@ -100,11 +100,11 @@ struct Evictions {
     generations: Arc<Generations>,
 }
 
-impl<E: Entity> Lifecycle<Name<E>, Kept<E>> for Evictions {
+impl<E: Entity> Lifecycle<Name<E>, PackedEntry<E>> for Evictions {
     /// Entries that left the store, to be dropped after the lock is released.
-    type RequestState = Vec<(Name<E>, Kept<E>)>;
+    type RequestState = Vec<(Name<E>, PackedEntry<E>)>;
 
-    fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: Kept<E>) {
+    fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: PackedEntry<E>) {
         if self.generations.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
@@ -152,7 +152,7 @@ impl<E: Entity> LocalTier<E> {
     pub(crate) fn get<T>(
         &self,
         asked: LookupRef<'_, E>,
-        take: impl FnOnce(&Kept<E>) -> T,
+        take: impl FnOnce(&PackedEntry<E>) -> T,
     ) -> Option<T> {
         if !asked.is_exact() {
             return self.get_by_text(asked, take);
@@ -166,7 +166,7 @@ impl<E: Entity> LocalTier<E> {
         self.is_valid(kept).then(|| take(kept))
     }
 
-    fn get_by_text<T>(&self, asked: LookupRef<'_, E>, take: impl FnOnce(&Kept<E>) -> T) -> Option<T> {
+    fn get_by_text<T>(&self, asked: LookupRef<'_, E>, take: impl FnOnce(&PackedEntry<E>) -> T) -> Option<T> {
         let text = asked.text();
         let hash = key::hash_text(&text);
         let shard = read(&self.shards[key::shard(hash)]);
@@ -176,7 +176,7 @@ impl<E: Entity> LocalTier<E> {
 
     /// Returns true if an entry may be served now.
     #[inline]
-    fn is_valid(&self, kept: &Kept<E>) -> bool {
+    fn is_valid(&self, kept: &PackedEntry<E>) -> bool {
         // The proof comes before the generations. A later connection's proof
         // follows its own increment of the generations, which is then visible.
         let now = Moment::now();
@@ -219,7 +219,7 @@ impl<E: Entity> LocalTier<E> {
     pub(crate) fn held(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
         let name = Name::of(asked.to_lookup());
         let shard = read(&self.shards[key::shard(name.hash())]);
-        shard.get(&name).map(Kept::entry)
+        shard.get(&name).map(PackedEntry::entry)
     }
 
     /// Stores an entry, unless it was invalidated. If only the connection was
@@ -230,7 +230,7 @@ impl<E: Entity> LocalTier<E> {
             let shard = &self.shards[key::shard(name.hash())];
             let mut left = Vec::new();
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.insert_with_lifecycle(name, Kept::new(entry), &mut left);
+            shard.insert_with_lifecycle(name, PackedEntry::new(entry), &mut left);
             drop(shard);
             drop(left);
         }

@@ -73,7 +73,7 @@ use crate::entity::likeness::number_of_text;
 use crate::entity::lookup::{LookupRef, Found, Lookup};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::statistics::{Operation, Reason, increment};
-use crate::local::Kept;
+use crate::local::PackedEntry;
 use crate::read::look::Step;
 use crate::read::source::load_from;
 use crate::repository::Source;
@@ -142,7 +142,7 @@ impl<R: Source> ReadPath<R> {
 
     /// Returns the current location of a fill.
     async fn whereabouts(&self, asked: LookupRef<'_, R::Entity>, fill: u64, since: Moment) -> Place {
-        let local = self.hit(asked, Kept::fill) == Some(fill);
+        let local = self.hit(asked, PackedEntry::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
         if local && since < self.tiers().shard_of(&key).link.trust().proved_at() {
             return Place::Served(Tier::Local);

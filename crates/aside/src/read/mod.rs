@@ -30,7 +30,7 @@ use crate::entity::lookup::{LookupRef, Found, Keyed};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::audit::Audit;
 use crate::insight::statistics::{Operation, Outcome};
-use crate::local::Kept;
+use crate::local::PackedEntry;
 use crate::local::flight;
 use crate::read::result::{ReadResult, is_young};
 use crate::repository::{Id, Row, Source};
@@ -83,7 +83,7 @@ impl<R: Source> ReadPath<R> {
     fn hit<T>(
         &self,
         asked: LookupRef<'_, R::Entity>,
-        take: impl FnOnce(&Kept<R::Entity>) -> T,
+        take: impl FnOnce(&PackedEntry<R::Entity>) -> T,
     ) -> Option<T> {
         self.kind.local.as_ref()?.get(asked, take)
     }

@@ -13,7 +13,7 @@
 
 use crate::entity::lookup::{LookupRef, Found};
 use crate::insight::statistics::Operation;
-use crate::local::{Entry, Kept};
+use crate::local::{Entry, PackedEntry};
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
 use crate::repository::{Id, Row, Source};
@@ -80,7 +80,7 @@ impl<R: Source> ReadPath<R> {
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
     pub(super) fn outdate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
-        if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, Kept::fill) != seen)
+        if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, PackedEntry::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
             self.tiers().generations.forget(key.hash());
