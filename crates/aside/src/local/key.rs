@@ -9,8 +9,8 @@ use super::{Equivalent, SHARDS};
 use crate::entity::Entity;
 use crate::entity::lookup::{LookupRef, Lookup};
 
-/// A key of the store; it hashes as [`Sought`] does.
-pub(super) enum Name<E: Entity> {
+/// A key of the store; it hashes as [`EntryKeyRef`] does.
+pub(super) enum EntryKey<E: Entity> {
     /// A lookup whose `Eq` agrees with the text of its key.
     Exact(Lookup<E>),
     /// Boxed twice, so that no key reserves space for a wide pointer.
@@ -19,13 +19,13 @@ pub(super) enum Name<E: Entity> {
 
 /// A borrowed key with its hash, which selects the shard and serves the search
 /// in it.
-pub(super) struct Sought<Q> {
+pub(super) struct EntryKeyRef<Q> {
     asked: Q,
     hash: u64,
 }
 
 /// An id: comparing it with a key takes fewer steps than comparing a lookup.
-pub(super) struct ById<'a, E: Entity>(&'a E::Id);
+pub(super) struct IdRef<'a, E: Entity>(&'a E::Id);
 
 /// The text of a lookup that `Eq` cannot compare.
 pub(super) struct ByText<'a>(&'a str);
@@ -54,29 +54,29 @@ pub(super) fn shard(hash: u64) -> usize {
     hash.to_le_bytes()[4] as usize % SHARDS
 }
 
-impl<'a, E: Entity> Sought<LookupRef<'a, E>> {
+impl<'a, E: Entity> EntryKeyRef<LookupRef<'a, E>> {
     #[inline]
     pub(super) fn asked(asked: LookupRef<'a, E>, hash: u64) -> Self {
         Self { asked, hash }
     }
 }
 
-impl<'a, E: Entity> Sought<ById<'a, E>> {
+impl<'a, E: Entity> EntryKeyRef<IdRef<'a, E>> {
     #[inline]
     pub(super) fn id(id: &'a E::Id, hash: u64) -> Self {
-        let asked = ById(id);
+        let asked = IdRef(id);
         Self { asked, hash }
     }
 }
 
-impl<'a> Sought<ByText<'a>> {
+impl<'a> EntryKeyRef<ByText<'a>> {
     pub(super) fn text(text: &'a str, hash: u64) -> Self {
         let asked = ByText(text);
         Self { asked, hash }
     }
 }
 
-impl<E: Entity> Name<E> {
+impl<E: Entity> EntryKey<E> {
     pub(super) fn of(lookup: Lookup<E>) -> Self {
         if lookup.asked().is_exact() {
             Self::Exact(lookup)
@@ -102,21 +102,21 @@ impl<E: Entity> Name<E> {
     }
 }
 
-impl<Q> Hash for Sought<Q> {
+impl<Q> Hash for EntryKeyRef<Q> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<E: Entity> Hash for Name<E> {
+impl<E: Entity> Hash for EntryKey<E> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash());
     }
 }
 
-impl<E: Entity> PartialEq for Name<E> {
+impl<E: Entity> PartialEq for EntryKey<E> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Exact(one), Self::Exact(other)) => one.asked() == other.asked(),
@@ -126,33 +126,33 @@ impl<E: Entity> PartialEq for Name<E> {
     }
 }
 
-impl<E: Entity> Eq for Name<E> {}
+impl<E: Entity> Eq for EntryKey<E> {}
 
-impl<E: Entity> Equivalent<Name<E>> for Sought<LookupRef<'_, E>> {
+impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<LookupRef<'_, E>> {
     #[inline]
-    fn equivalent(&self, name: &Name<E>) -> bool {
-        matches!(name, Name::Exact(lookup) if self.asked == lookup.asked())
+    fn equivalent(&self, name: &EntryKey<E>) -> bool {
+        matches!(name, EntryKey::Exact(lookup) if self.asked == lookup.asked())
     }
 }
 
-impl<E: Entity> Equivalent<Name<E>> for Sought<ById<'_, E>> {
+impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<IdRef<'_, E>> {
     #[inline]
-    fn equivalent(&self, name: &Name<E>) -> bool {
-        matches!(name, Name::Exact(Lookup::Id(id)) if id == self.asked.0)
+    fn equivalent(&self, name: &EntryKey<E>) -> bool {
+        matches!(name, EntryKey::Exact(Lookup::Id(id)) if id == self.asked.0)
     }
 }
 
-impl<E: Entity> Equivalent<Name<E>> for Sought<ByText<'_>> {
-    fn equivalent(&self, name: &Name<E>) -> bool {
-        matches!(name, Name::Text(text) if self.asked.0 == &***text)
+impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<ByText<'_>> {
+    fn equivalent(&self, name: &EntryKey<E>) -> bool {
+        matches!(name, EntryKey::Text(text) if self.asked.0 == &***text)
     }
 }
 
 /// A hasher that returns the hash stored in the key.
 #[derive(Clone, Default)]
-pub(super) struct Hashed(u64);
+pub(super) struct PassThroughHasher(u64);
 
-impl BuildHasher for Hashed {
+impl BuildHasher for PassThroughHasher {
     type Hasher = Self;
 
     #[inline]
@@ -161,7 +161,7 @@ impl BuildHasher for Hashed {
     }
 }
 
-impl Hasher for Hashed {
+impl Hasher for PassThroughHasher {
     #[inline]
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;

@@ -22,7 +22,7 @@ use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 pub(crate) use entry::PackedEntry;
-use key::{Hashed, Name, Sought};
+use key::{PassThroughHasher, EntryKey, EntryKeyRef};
 pub(crate) use shares::Shares;
 use shares::Store;
 
@@ -80,13 +80,13 @@ pub(crate) struct LocalTier<E: Entity> {
 
 /// A reader takes one of several locks, chosen by thread; a writer takes all.
 /// So readers never write to memory that other threads read.
-type Shard<E> = ShardedLock<Cache<Name<E>, PackedEntry<E>, Bytes, Hashed, Evictions>>;
+type Shard<E> = ShardedLock<Cache<EntryKey<E>, PackedEntry<E>, Bytes, PassThroughHasher, Evictions>>;
 
 #[derive(Clone)]
 struct Bytes;
 
-impl<E: Entity> Weighter<Name<E>, PackedEntry<E>> for Bytes {
-    fn weight(&self, name: &Name<E>, kept: &PackedEntry<E>) -> u64 {
+impl<E: Entity> Weighter<EntryKey<E>, PackedEntry<E>> for Bytes {
+    fn weight(&self, name: &EntryKey<E>, kept: &PackedEntry<E>) -> u64 {
         OVERHEAD_BYTES + name.text_bytes() + kept.payload_bytes()
     }
 }
@@ -100,11 +100,11 @@ struct Evictions {
     generations: Arc<Generations>,
 }
 
-impl<E: Entity> Lifecycle<Name<E>, PackedEntry<E>> for Evictions {
+impl<E: Entity> Lifecycle<EntryKey<E>, PackedEntry<E>> for Evictions {
     /// Entries that left the store, to be dropped after the lock is released.
-    type RequestState = Vec<(Name<E>, PackedEntry<E>)>;
+    type RequestState = Vec<(EntryKey<E>, PackedEntry<E>)>;
 
-    fn on_evict(&self, left: &mut Self::RequestState, name: Name<E>, kept: PackedEntry<E>) {
+    fn on_evict(&self, left: &mut Self::RequestState, name: EntryKey<E>, kept: PackedEntry<E>) {
         if self.generations.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
@@ -133,7 +133,7 @@ impl<E: Entity> LocalTier<E> {
         let shard = |room| {
             let evictions = evictions.clone();
             let mut cache =
-                Cache::with_options(options.clone(), Bytes, Hashed::default(), evictions);
+                Cache::with_options(options.clone(), Bytes, PassThroughHasher::default(), evictions);
             cache.reserve(room);
             ShardedLock::new(cache)
         };
@@ -160,8 +160,8 @@ impl<E: Entity> LocalTier<E> {
         let hash = key::hash(asked);
         let shard = read(&self.shards[key::shard(hash)]);
         let kept = match asked {
-            LookupRef::Id(id) => shard.get(&Sought::id(id, hash)),
-            LookupRef::Index(_) | LookupRef::All => shard.get(&Sought::asked(asked, hash)),
+            LookupRef::Id(id) => shard.get(&EntryKeyRef::id(id, hash)),
+            LookupRef::Index(_) | LookupRef::All => shard.get(&EntryKeyRef::asked(asked, hash)),
         }?;
         self.is_valid(kept).then(|| take(kept))
     }
@@ -170,7 +170,7 @@ impl<E: Entity> LocalTier<E> {
         let text = asked.text();
         let hash = key::hash_text(&text);
         let shard = read(&self.shards[key::shard(hash)]);
-        let kept = shard.get(&Sought::text(&text, hash))?;
+        let kept = shard.get(&EntryKeyRef::text(&text, hash))?;
         self.is_valid(kept).then(|| take(kept))
     }
 
@@ -217,7 +217,7 @@ impl<E: Entity> LocalTier<E> {
 
     /// Returns an entry, valid or not.
     pub(crate) fn held(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
-        let name = Name::of(asked.to_lookup());
+        let name = EntryKey::of(asked.to_lookup());
         let shard = read(&self.shards[key::shard(name.hash())]);
         shard.get(&name).map(PackedEntry::entry)
     }
@@ -226,7 +226,7 @@ impl<E: Entity> LocalTier<E> {
     /// lost, it is still the newest copy here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
         if self.generations.proved(entry.stamp, Moment::NEVER).is_some() {
-            let name = Name::of(lookup);
+            let name = EntryKey::of(lookup);
             let shard = &self.shards[key::shard(name.hash())];
             let mut left = Vec::new();
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
