@@ -25,18 +25,18 @@ static SERVER: LazyLock<RedisServer> =
 
 static CHANNELS: AtomicU64 = AtomicU64::new(0);
 
-/// The lanes of a service, and its watcher's connection.
+/// The connections of a service, and its watcher's connection.
 pub(super) struct OnClient {
     tier: RedisTier,
     listener: Connection,
     heard: Arc<Mutex<Vec<String>>>,
-    lanes: Vec<AbortHandle>,
+    connections: Vec<AbortHandle>,
 }
 
 impl Drop for OnClient {
     fn drop(&mut self) {
-        for lane in &self.lanes {
-            lane.abort();
+        for pooled in &self.connections {
+            pooled.abort();
         }
     }
 }
@@ -69,17 +69,17 @@ impl OnClient {
         let link = Arc::new(Link::new(Arc::new(ShardTrust::new(LONG))));
         link.learn_history(pool::ask_history(&listener).await.expect("a history"));
         let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
-        let open = |lane: &_| {
-            let (lane, link) = (Arc::clone(lane), Arc::clone(&link));
-            tokio::spawn(pool::keep_open(lane, endpoint.clone(), link, LONG)).abort_handle()
+        let open = |pooled: &_| {
+            let (pooled, link) = (Arc::clone(pooled), Arc::clone(&link));
+            tokio::spawn(pool::keep_open(pooled, endpoint.clone(), link, LONG)).abort_handle()
         };
-        let lanes = tier.lanes().iter().map(open).collect();
-        eventually(LONG, "a lane", async || tier.open() == 1).await;
+        let connections = tier.connections().iter().map(open).collect();
+        eventually(LONG, "a pooled", async || tier.open() == 1).await;
         Self {
             tier,
             listener,
             heard,
-            lanes,
+            connections,
         }
     }
 }

@@ -130,25 +130,25 @@ fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) ->
 /// watcher's.
 fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint: &Endpoint) {
     let silence = tiers.config.redis_socket_timeout;
-    for lane in redis.lanes() {
-        let (lane, link) = (Arc::clone(lane), Arc::clone(&shard.link));
+    for pooled in redis.connections() {
+        let (pooled, link) = (Arc::clone(pooled), Arc::clone(&shard.link));
         let endpoint = endpoint.clone();
         tiers.tasks.add("a connection", move || {
             pool::keep_open(
-                Arc::clone(&lane),
+                Arc::clone(&pooled),
                 endpoint.clone(),
                 Arc::clone(&link),
                 silence,
             )
         });
     }
-    let (shard, lane) = (Arc::clone(shard), Arc::clone(redis.watched()));
+    let (shard, pooled) = (Arc::clone(shard), Arc::clone(redis.watched()));
     let (endpoint, heard) = (endpoint.clone(), Arc::downgrade(tiers));
     tiers.tasks.add("the watcher", move || {
         watcher::run(
             endpoint.clone(),
             Arc::clone(&shard),
-            Arc::clone(&lane),
+            Arc::clone(&pooled),
             heard.clone(),
             silence,
         )

@@ -1,4 +1,4 @@
-//! The pool: connections to one Redis, each kept open by a task. The lanes are
+//! The pool: connections to one Redis, each kept open by a task. The connections are
 //! kept open by this module, and one more by the watcher.
 //!
 //! An operation never waits for a connection: it uses one, or fails at once.
@@ -32,17 +32,17 @@ const MUCH: u64 = 64 * 1024;
 /// One Redis, over several connections.
 pub(crate) struct RedisTier {
     link: Arc<Link>,
-    lanes: Vec<Arc<LaneState>>,
+    connections: Vec<Arc<PooledConnection>>,
     /// The connection of the watcher, which keeps it open.
-    watched: Arc<LaneState>,
+    watched: Arc<PooledConnection>,
     next: AtomicUsize,
     channel: String,
     deadline: Duration,
 }
 
 /// One connection, open or not.
-pub(crate) struct LaneState {
-    wire: RwLock<Option<Arc<Connection>>>,
+pub(crate) struct PooledConnection {
+    connection: RwLock<Option<Arc<Connection>>>,
     /// True if the last call on it got a reply.
     answering: AtomicBool,
     /// The history that its server was last seen in.
@@ -51,40 +51,40 @@ pub(crate) struct LaneState {
 }
 
 impl RedisTier {
-    pub(crate) fn new(lanes: usize, channel: String, deadline: Duration, link: Arc<Link>) -> Self {
-        let lane = || LaneState {
-            wire: RwLock::new(None),
+    pub(crate) fn new(connections: usize, channel: String, deadline: Duration, link: Arc<Link>) -> Self {
+        let pooled = || PooledConnection {
+            connection: RwLock::new(None),
             answering: AtomicBool::new(false),
             history: AtomicU64::new(0),
             trouble: Notify::new(),
         };
         Self {
             link,
-            lanes: (0..lanes.max(1)).map(|_| Arc::new(lane())).collect(),
-            watched: Arc::new(lane()),
+            connections: (0..connections.max(1)).map(|_| Arc::new(pooled())).collect(),
+            watched: Arc::new(pooled()),
             next: AtomicUsize::new(0),
             channel,
             deadline,
         }
     }
 
-    /// Returns the lanes, for the tasks that keep them open.
-    pub(crate) fn lanes(&self) -> &[Arc<LaneState>] {
-        &self.lanes
+    /// Returns the connections, for the tasks that keep them open.
+    pub(crate) fn connections(&self) -> &[Arc<PooledConnection>] {
+        &self.connections
     }
 
-    /// Returns the lane of the watcher's connection.
-    pub(crate) fn watched(&self) -> &Arc<LaneState> {
+    /// Returns the pooled of the watcher's connection.
+    pub(crate) fn watched(&self) -> &Arc<PooledConnection> {
         &self.watched
     }
 
-    fn lane_of(&self, traffic: Traffic) -> &LaneState {
-        let others = self.lanes.len() - 1;
+    fn connection_for(&self, traffic: Traffic) -> &PooledConnection {
+        let others = self.connections.len() - 1;
         match traffic {
             Traffic::Writes if self.watched.usable(self.link.history()).is_some() => &self.watched,
-            Traffic::Lists if 0 < others => self.lane_from(1 + self.turn() % others),
-            Traffic::Rows | Traffic::Lists => self.lane_from(0),
-            Traffic::Writes | Traffic::Others => self.lane_from(self.turn()),
+            Traffic::Lists if 0 < others => self.connection_from(1 + self.turn() % others),
+            Traffic::Rows | Traffic::Lists => self.connection_from(0),
+            Traffic::Writes | Traffic::Others => self.connection_from(self.turn()),
         }
     }
 
@@ -93,40 +93,40 @@ impl RedisTier {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns the first lane from `first` on that replies.
-    fn lane_from(&self, first: usize) -> &LaneState {
-        let lane = |offset: usize| &*self.lanes[first.wrapping_add(offset) % self.lanes.len()];
-        let answering = (0..self.lanes.len())
-            .map(lane)
-            .find(|lane| lane.answering.load(Ordering::Acquire));
-        answering.unwrap_or_else(|| lane(0))
+    /// Returns the first pooled from `first` on that replies.
+    fn connection_from(&self, first: usize) -> &PooledConnection {
+        let pooled = |offset: usize| &*self.connections[first.wrapping_add(offset) % self.connections.len()];
+        let answering = (0..self.connections.len())
+            .map(pooled)
+            .find(|pooled| pooled.answering.load(Ordering::Acquire));
+        answering.unwrap_or_else(|| pooled(0))
     }
 
     /// Returns the number of open connections, without the watcher's.
     pub(crate) fn open(&self) -> usize {
-        self.lanes
+        self.connections
             .iter()
-            .filter(|lane| lane.wire.read().is_some())
+            .filter(|pooled| pooled.connection.read().is_some())
             .count()
     }
 
     async fn run(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
-        let lane = self.lane_of(traffic);
-        let Some(wire) = lane.usable(self.link.history()) else {
+        let pooled = self.connection_for(traffic);
+        let Some(connection) = pooled.usable(self.link.history()) else {
             return Err(Unanswered::NotSent);
         };
-        let before = wire.received();
+        let before = connection.received();
         let calls = commands::encode(&ops, &self.channel);
-        match tokio::time::timeout(self.deadline, with_scripts(&wire, &calls)).await {
+        match tokio::time::timeout(self.deadline, with_scripts(&connection, &calls)).await {
             Ok(Ok(replies)) => Ok(commands::decode(&ops, &calls, replies)),
             Ok(Err(_)) => {
-                lane.lost(&wire);
+                pooled.lost(&connection);
                 Err(Unanswered::Disconnected)
             }
             Err(_) => {
-                let unanswered = still_travelling(&wire, before, &ops);
+                let unanswered = still_travelling(&connection, before, &ops);
                 if unanswered == Unanswered::TimedOut {
-                    lane.silent(&wire);
+                    pooled.silent(&connection);
                 }
                 Err(unanswered)
             }
@@ -136,13 +136,13 @@ impl RedisTier {
 
 /// Returns the meaning of a timeout of `ops`, on a connection that had received
 /// `before` bytes when they were sent.
-fn still_travelling(wire: &Connection, before: u64, ops: &[Op]) -> Unanswered {
+fn still_travelling(connection: &Connection, before: u64, ops: &[Op]) -> Unanswered {
     let read = |op: &Op| matches!(op, Op::Get { .. } | Op::GetMany { .. });
-    let arrived = wire.received() - before;
+    let arrived = connection.received() - before;
     // Also for operations behind a large value: only an invalidation that other
     // instances may have missed leaves a doubt.
     let arriving = !ops.iter().any(Op::makes_forget) && MUCH <= arrived;
-    let leaving = ops.iter().all(Op::only_reads_or_fills) && wire.is_carrying_much();
+    let leaving = ops.iter().all(Op::only_reads_or_fills) && connection.is_carrying_much();
     if arriving || leaving {
         Unanswered::Travelling
     } else if ops.iter().all(read) && 0 < arrived {
@@ -152,32 +152,32 @@ fn still_travelling(wire: &Connection, before: u64, ops: &[Op]) -> Unanswered {
     }
 }
 
-impl LaneState {
+impl PooledConnection {
     /// Returns the connection, if it leads to the server that the watcher
     /// listens to. Failover. For a while they may be different servers, and a
     /// key invalidated on one is still on the other.
     fn usable(&self, history: u64) -> Option<Arc<Connection>> {
         let agrees = self.history.load(Ordering::Acquire) == history;
         (agrees && self.answering.load(Ordering::Acquire))
-            .then(|| self.wire.read().clone())
+            .then(|| self.connection.read().clone())
             .flatten()
     }
 
     /// Records a connection that leads to a server in this history.
-    pub(crate) fn answers(&self, wire: &Arc<Connection>, history: u64) {
+    pub(crate) fn answers(&self, connection: &Arc<Connection>, history: u64) {
         self.history.store(history, Ordering::Release);
-        let mut current = self.wire.write();
+        let mut current = self.connection.write();
         if current.is_none() {
-            *current = Some(Arc::clone(wire));
+            *current = Some(Arc::clone(connection));
         }
         self.answering.store(true, Ordering::Release);
     }
 
     /// Takes the connection out of rotation until it answers again, unless it
     /// has been replaced.
-    fn silent(&self, wire: &Arc<Connection>) {
-        let current = self.wire.read();
-        if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, wire)) {
+    fn silent(&self, connection: &Arc<Connection>) {
+        let current = self.connection.read();
+        if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, connection)) {
             self.answering.store(false, Ordering::Release);
             self.trouble.notify_one();
         }
@@ -189,11 +189,11 @@ impl LaneState {
     }
 
     /// Drops a connection, unless it has been replaced.
-    fn lost(&self, wire: &Arc<Connection>) {
-        let mut current = self.wire.write();
+    fn lost(&self, connection: &Arc<Connection>) {
+        let mut current = self.connection.write();
         if current
             .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, wire))
+            .is_some_and(|current| Arc::ptr_eq(current, connection))
         {
             *current = None;
             self.answering.store(false, Ordering::Release);
@@ -208,9 +208,9 @@ impl SharedTier for RedisTier {
     }
 
     fn is_reachable(&self) -> bool {
-        self.lanes
+        self.connections
             .iter()
-            .any(|lane| lane.answering.load(Ordering::Acquire))
+            .any(|pooled| pooled.answering.load(Ordering::Acquire))
     }
 
     fn connections(&self) -> usize {
@@ -221,10 +221,10 @@ impl SharedTier for RedisTier {
 /// Makes the calls. If the server has lost the scripts they are loaded again,
 /// and the refused calls are repeated, because they did nothing.
 pub(crate) async fn with_scripts(
-    wire: &Connection,
+    connection: &Connection,
     calls: &[Call<'_>],
 ) -> Result<Vec<WireReply>, Error> {
-    let mut replies = wire.call(calls).await?;
+    let mut replies = connection.call(calls).await?;
     let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
     let again: Vec<usize> = replies
         .iter()
@@ -233,7 +233,7 @@ pub(crate) async fn with_scripts(
         .map(|(at, _)| at)
         .collect();
     if !again.is_empty() {
-        if let Some(code) = load_scripts(wire).await? {
+        if let Some(code) = load_scripts(connection).await? {
             // Its error names the cause, unlike the errors about unknown
             // scripts.
             for at in again {
@@ -242,7 +242,7 @@ pub(crate) async fn with_scripts(
             return Ok(replies);
         }
         let repeated: Vec<Call<'_>> = again.iter().map(|at| calls[*at].clone()).collect();
-        for (at, reply) in again.into_iter().zip(wire.call(&repeated).await?) {
+        for (at, reply) in again.into_iter().zip(connection.call(&repeated).await?) {
             replies[at] = reply;
         }
     }
@@ -250,10 +250,10 @@ pub(crate) async fn with_scripts(
 }
 
 /// Loads all scripts. Returns the error's code if the server refuses one.
-async fn load_scripts(wire: &Connection) -> Result<Option<String>, Error> {
+async fn load_scripts(connection: &Connection) -> Result<Option<String>, Error> {
     let load = |script: &'static Script| Call::command("SCRIPT").text("LOAD").text(script.source());
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
-    let replies = wire.call(&calls).await?.into_iter();
+    let replies = connection.call(&calls).await?.into_iter();
     let mut refused = replies.filter_map(|reply| match reply {
         WireReply::Error(code) => Some(code),
         _ => None,
@@ -265,7 +265,7 @@ impl fmt::Debug for RedisTier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("RedisTier")
-            .field("lanes", &self.lanes.len())
+            .field("connections", &self.connections.len())
             .field("open", &self.open())
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use aside_redis::{Connection, Event, WireReply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{LaneState, load_scripts};
+use super::{PooledConnection, load_scripts};
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::server;
@@ -23,8 +23,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 /// timeout of a server is a second.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A lane's connection under supervision; it ends when dropped.
-pub(crate) struct Tended<'a>(pub(crate) &'a LaneState, pub(crate) &'a Arc<Connection>);
+/// A pooled's connection under supervision; it ends when dropped.
+pub(crate) struct Tended<'a>(pub(crate) &'a PooledConnection, pub(crate) &'a Arc<Connection>);
 
 impl Drop for Tended<'_> {
     fn drop(&mut self) {
@@ -32,9 +32,9 @@ impl Drop for Tended<'_> {
     }
 }
 
-/// Keeps one lane open while it is polled.
+/// Keeps one pooled open while it is polled.
 pub(crate) async fn keep_open(
-    lane: Arc<LaneState>,
+    pooled: Arc<PooledConnection>,
     endpoint: Endpoint,
     link: Arc<Link>,
     socket_timeout: Duration,
@@ -51,27 +51,27 @@ pub(crate) async fn keep_open(
             }
         };
         let opened = async {
-            let wire = endpoint.open(on_event).await?;
-            let refused = tokio::time::timeout(socket_timeout, load_scripts(&wire))
+            let connection = endpoint.open(on_event).await?;
+            let refused = tokio::time::timeout(socket_timeout, load_scripts(&connection))
                 .await
                 .map_err(|_| Broken::because("the scripts were not taken in time"))??;
             if let Some(code) = refused {
                 return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
             }
-            let history = tokio::time::timeout(socket_timeout, ask_history(&wire))
+            let history = tokio::time::timeout(socket_timeout, ask_history(&connection))
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
             if !agree(&link, history, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
-            Ok::<_, Broken>((Arc::new(wire), history))
+            Ok::<_, Broken>((Arc::new(connection), history))
         };
         match opened.await {
-            Ok((wire, history)) => {
+            Ok((connection, history)) => {
                 pause = PAUSE.0;
                 let begun = Instant::now();
-                let tended = Tended(&lane, &wire);
-                lane.answers(&wire, history);
+                let tended = Tended(&pooled, &connection);
+                pooled.answers(&connection, history);
                 let left = stay_with(&tended, &link, &gone, socket_timeout).await;
                 drop(tended);
                 // A call without a reply may have been a quarantine, so it
@@ -80,7 +80,7 @@ pub(crate) async fn keep_open(
                 // which has its own proofs, and the server's history is checked
                 // again before the next call. So a server, or a middlebox, may
                 // close an idle connection.
-                if wire.end() || left == Left::GivenUp {
+                if connection.end() || left == Left::GivenUp {
                     link.suspect(&Suspicion::Disconnected);
                 } else if PAUSE.1 < begun.elapsed() {
                     continue;
@@ -123,32 +123,32 @@ enum Left {
 
 /// Supervises a connection until it ends or must be closed.
 async fn stay_with(
-    Tended(lane, wire): &Tended<'_>,
+    Tended(pooled, connection): &Tended<'_>,
     link: &Link,
     gone: &Notify,
     silence: Duration,
 ) -> Left {
     let mut histories = link.histories();
-    let (mut asked, mut received) = (Instant::now(), wire.received());
+    let (mut asked, mut received) = (Instant::now(), connection.received());
     loop {
         tokio::select! {
             biased;
             () = gone.notified() => return Left::Gone,
-            () = lane.trouble() => {}
+            () = pooled.trouble() => {}
             // The watcher's server is in another history than this
             // connection's: either the same server changed it, or it is another
             // server.
-            _ = histories.wait_for(|history| ![0, lane.history.load(Ordering::Acquire)].contains(history)) => {}
+            _ = histories.wait_for(|history| ![0, pooled.history.load(Ordering::Acquire)].contains(history)) => {}
             // Sent so that the server, or a middlebox, does not close an idle
             // connection.
             () = tokio::time::sleep(silence.min(IDLE)) => {
-                let before = std::mem::replace(&mut received, wire.received());
+                let before = std::mem::replace(&mut received, connection.received());
                 if before < received && asked.elapsed() < silence {
                     continue;
                 }
             }
         }
-        if lane.wire.read().is_none() {
+        if pooled.connection.read().is_none() {
             return Left::Gone;
         }
         asked = Instant::now();
@@ -158,18 +158,18 @@ async fn stay_with(
         let history = tokio::select! {
             biased;
             () = gone.notified() => None,
-            history = tokio::time::timeout(silence, ask_history(wire)) => history.ok().and_then(Result::ok),
+            history = tokio::time::timeout(silence, ask_history(connection)) => history.ok().and_then(Result::ok),
         };
         let Some(history) = history else {
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
-        lane.history.store(history, Ordering::Release);
+        pooled.history.store(history, Ordering::Release);
         if !agree(link, history, gone, silence).await {
             return Left::GivenUp;
         }
-        lane.answers(wire, history);
-        received = wire.received();
+        pooled.answers(connection, history);
+        received = connection.received();
     }
 }
 
@@ -177,8 +177,8 @@ async fn stay_with(
 ///
 /// Replica reads. A replica has the same history as its primary, but lags
 /// behind it.
-pub(crate) async fn ask_history(wire: &Connection) -> Result<u64, Broken> {
-    match wire.call(&[server::info_replication()]).await?.first() {
+pub(crate) async fn ask_history(connection: &Connection) -> Result<u64, Broken> {
+    match connection.call(&[server::info_replication()]).await?.first() {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
             match &*server::field(answer, "role") {
                 "slave" => Err(Broken::refused(REPLICA)),

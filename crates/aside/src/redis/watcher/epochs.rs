@@ -23,7 +23,7 @@ pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicio
 /// Records the era. If it was lost, with the hash or alone, another one begins:
 /// no message announces eras, so the known one may be outdated.
 pub(super) async fn learn_era(
-    wire: &Connection,
+    connection: &Connection,
     tiers: &Tiers,
     era: &WireReply,
 ) -> Result<(), Suspicion> {
@@ -36,7 +36,7 @@ pub(super) async fn learn_era(
                 era: Some((Era::random(), Begin::IfMissing)),
                 known: None,
             };
-            match ask(wire, tiers, op).await? {
+            match ask(connection, tiers, op).await? {
                 Reply::History { era, .. } => tiers.learn_era(era),
                 _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
             }
@@ -62,7 +62,7 @@ pub(super) async fn learn_era(
 /// the hash, so the known epoch is the latest. It was evicted, and is put back
 /// unchanged, so the kind's values stay valid.
 pub(super) async fn learn_epochs(
-    wire: &Connection,
+    connection: &Connection,
     tiers: &Tiers,
     found: impl Iterator<Item = (&'static str, &WireReply)>,
     seen: &mut BTreeSet<&'static str>,
@@ -86,7 +86,7 @@ pub(super) async fn learn_epochs(
         if is_missing
             && plausible
             && seen.contains(kind)
-            && put_back(wire, tiers, kind, known).await?
+            && put_back(connection, tiers, kind, known).await?
         {
             continue;
         }
@@ -94,7 +94,7 @@ pub(super) async fn learn_epochs(
         // another era.
         settled &= believed && plausible;
         settled &= 0 < epoch || is_missing || matches!(field, WireReply::Error(_));
-        match ask(wire, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
+        match ask(connection, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
             Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
             _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
         }
@@ -103,10 +103,10 @@ pub(super) async fn learn_epochs(
 }
 
 /// Runs one operation on the watcher's own connection.
-async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
+async fn ask(connection: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
     let (ops, channel) = ([op], message::channel(tiers.namespace()));
     let calls = commands::encode(&ops, &channel);
-    let replies = with_scripts(wire, &calls).await;
+    let replies = with_scripts(connection, &calls).await;
     let replies = replies.map_err(|_| Suspicion::Disconnected)?;
     match commands::decode(&ops, &calls, replies).pop() {
         Some(Ok(reply)) => Ok(reply),
@@ -118,7 +118,7 @@ async fn ask(wire: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicio
 /// Puts an evicted epoch back. Returns false if the server refuses, for lack of
 /// memory or rights. If another instance was faster, its epoch stays.
 async fn put_back(
-    wire: &Connection,
+    connection: &Connection,
     tiers: &Tiers,
     kind: &str,
     known: u64,
@@ -131,7 +131,7 @@ async fn put_back(
         .text(hash.as_str())
         .text(kind)
         .text(&digits);
-    let replies = wire.call(&[call]).await;
+    let replies = connection.call(&[call]).await;
     let replies = replies.map_err(|_| Suspicion::Disconnected)?;
     Ok(matches!(replies[..], [WireReply::Int(_)]))
 }

@@ -37,7 +37,7 @@ use self::proof::Proof;
 use crate::protocol::message;
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
-use crate::redis::pool::{LaneState, Tended};
+use crate::redis::pool::{PooledConnection, Tended};
 use crate::redis::server::{self, field};
 use crate::tiers::Tiers;
 use crate::tiers::shard::{ServerInfo, Shard};
@@ -51,7 +51,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) async fn run(
     endpoint: Endpoint,
     shard: Arc<Shard>,
-    lane: Arc<LaneState>,
+    pooled: Arc<PooledConnection>,
     tiers: Weak<Tiers>,
     silence: Duration,
 ) {
@@ -65,8 +65,8 @@ pub(crate) async fn run(
         };
         let gone = Arc::new(Notify::new());
         let watch = async {
-            let wire = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server = tokio::time::timeout(silence, ask_server(&wire));
+            let connection = open(&endpoint, &channel, &tiers, &gone).await?;
+            let server = tokio::time::timeout(silence, ask_server(&connection));
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
@@ -80,12 +80,12 @@ pub(crate) async fn run(
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
             link.unsync();
-            Ok(Arc::new(wire))
+            Ok(Arc::new(connection))
         };
         match watch.await {
-            Ok(wire) => {
-                let tended = Tended(&lane, &wire);
-                let connection = (&*lane, &wire);
+            Ok(connection) => {
+                let tended = Tended(&pooled, &connection);
+                let connection = (&*pooled, &connection);
                 let mut proof = Proof::new(&shard, connection, &tiers, &gone, silence);
                 proof.run(&mut last).await;
                 drop(tended);
@@ -117,12 +117,12 @@ async fn open(
         }
         Event::Disconnected => gone.notify_one(),
     });
-    let wire = open.await?;
-    let subscribed = tokio::time::timeout(endpoint.connect_timeout, wire.subscribe(channel));
+    let connection = open.await?;
+    let subscribed = tokio::time::timeout(endpoint.connect_timeout, connection.subscribe(channel));
     subscribed
         .await
         .map_err(|_| Broken::because("no confirmation of the subscription"))??;
-    Ok(wire)
+    Ok(connection)
 }
 
 /// Counts the time without a valid proof.
@@ -138,9 +138,9 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
 }
 
 /// Queries the server's state and its history; `None` if it is not a primary.
-async fn ask_server(wire: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
+async fn ask_server(connection: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
-    let server = match wire.call(&[ask]).await?.into_iter().next() {
+    let server = match connection.call(&[ask]).await?.into_iter().next() {
         Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
         refused => return Err(server::refused_info(refused.as_ref())),
     };

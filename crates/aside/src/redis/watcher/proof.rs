@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
 use super::{ask_server, meter};
 use crate::protocol::message;
-use crate::redis::pool::LaneState;
+use crate::redis::pool::PooledConnection;
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
 use crate::tiers::Tiers;
@@ -31,8 +31,8 @@ const ERA: &str = "aside";
 /// A connection that proves which messages have been received on it.
 pub(super) struct Proof<'a> {
     pub(super) shard: &'a Shard,
-    pub(super) lane: &'a LaneState,
-    pub(super) wire: &'a Arc<Connection>,
+    pub(super) pooled: &'a PooledConnection,
+    pub(super) connection: &'a Arc<Connection>,
     pub(super) tiers: &'a Weak<Tiers>,
     /// Notified when the connection is lost.
     pub(super) gone: &'a Notify,
@@ -67,15 +67,15 @@ enum Next {
 impl<'a> Proof<'a> {
     pub(super) fn new(
         shard: &'a Shard,
-        (lane, wire): (&'a LaneState, &'a Arc<Connection>),
+        (pooled, connection): (&'a PooledConnection, &'a Arc<Connection>),
         tiers: &'a Weak<Tiers>,
         gone: &'a Notify,
         silence: Duration,
     ) -> Self {
         Self {
             shard,
-            lane,
-            wire,
+            pooled,
+            connection,
             tiers,
             gone,
             silence,
@@ -127,7 +127,7 @@ impl<'a> Proof<'a> {
             hget(ERA),
         ];
         calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
-        let pong = self.wire.call(&calls);
+        let pong = self.connection.call(&calls);
         tokio::pin!(pong);
         let late = (self.shard.link.bound() / 2).min(self.silence);
         let in_time = tokio::select! {
@@ -188,8 +188,8 @@ impl<'a> Proof<'a> {
         let found = ping.kinds.iter().copied().zip(epochs);
         let known = async {
             learn_time(&tiers, time)?;
-            learn_era(self.wire, &tiers, era).await?;
-            learn_epochs(self.wire, &tiers, found, &mut self.seen).await
+            learn_era(self.connection, &tiers, era).await?;
+            learn_epochs(self.connection, &tiers, found, &mut self.seen).await
         };
         let known = tokio::time::timeout(self.silence, known).await;
         let link = &self.shard.link;
@@ -197,8 +197,8 @@ impl<'a> Proof<'a> {
             // Another era has begun, and must be recorded first.
             Ok(false) => return Next::Repeat,
             Ok(true) => {
-                // Before the harmless write, which uses this lane.
-                self.lane.answers(self.wire, link.history());
+                // Before the harmless write, which uses this pooled.
+                self.pooled.answers(self.connection, link.history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.believes_pong(self.shard, doubted).await {
                     self.tried = true;
@@ -217,7 +217,7 @@ impl<'a> Proof<'a> {
             return true;
         }
         self.asked = Instant::now();
-        match tokio::time::timeout(self.silence, ask_server(self.wire)).await {
+        match tokio::time::timeout(self.silence, ask_server(self.connection)).await {
             Ok(Ok(Some((server, _)))) => {
                 *self.shard.info.lock() = Some(server);
                 true
@@ -237,7 +237,7 @@ impl<'a> Proof<'a> {
         tokio::select! {
             biased;
             () = self.gone.notified() => false,
-            () = self.lane.trouble() => true,
+            () = self.pooled.trouble() => true,
             () = tokio::time::sleep(every) => true,
         }
     }
