@@ -11,7 +11,7 @@ use super::Tiers;
 use crate::entity::key::Key;
 use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
 use crate::tiers::pending::Pending;
-use crate::tiers::shard::gather::Got;
+use crate::tiers::shard::batch_gets::Got;
 use crate::tiers::shard::{ServerInfo, Shard};
 use crate::trust::breaker::BreakerState;
 

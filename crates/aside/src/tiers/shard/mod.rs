@@ -4,7 +4,7 @@
 //! messages. So a shard has its own link, breaker and connections, and an
 //! unavailable one closes only its own keys. A single primary is one shard.
 
-pub(crate) mod gather;
+pub(crate) mod batch_gets;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use self::gather::Gathering;
+use self::batch_gets::BatchedGets;
 use crate::config::CacheConfig;
 use crate::insight::statistics::ServiceStatistics;
 use crate::protocol::{Op, Refused, Replies, Reply, SharedTier, Traffic, Unanswered};
@@ -31,7 +31,7 @@ pub(crate) struct Shard {
     pub(crate) info: Mutex<Option<ServerInfo>>,
     /// The half of a round in which its generation was last seen.
     half: AtomicU32,
-    gathering: Arc<Gathering>,
+    batched: Arc<BatchedGets>,
     pub(crate) pending: Backlog,
     /// The service's.
     pub(super) statistics: Arc<ServiceStatistics>,
@@ -61,7 +61,7 @@ impl Shard {
             breaker: Breaker::new(config.operation_timeout / 2),
             info: Mutex::default(),
             half: AtomicU32::new(0),
-            gathering: Arc::default(),
+            batched: Arc::default(),
             pending,
             statistics: Arc::new(ServiceStatistics::new()),
         };

@@ -39,7 +39,7 @@ pub(crate) type Got = Result<Option<Bytes>, Unanswered>;
 
 /// Reads of rows in progress or about to be sent.
 #[derive(Default)]
-pub(super) struct Gathering {
+pub(super) struct BatchedGets {
     under_way: AtomicUsize,
     /// True if the last batch had several keys.
     several: AtomicBool,
@@ -52,13 +52,13 @@ struct Waiting {
 }
 
 /// A GET or an MGET in progress.
-struct UnderWay(Arc<Gathering>);
+struct UnderWay(Arc<BatchedGets>);
 
 /// The batch of the first reader. If its future is dropped, the batch is sent
 /// all the same.
 struct Turn<'a>(&'a Arc<Shard>);
 
-impl Gathering {
+impl BatchedGets {
     fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
@@ -101,7 +101,7 @@ impl Drop for UnderWay {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let gathered = self.0.gathering.take();
+        let gathered = self.0.batched.take();
         if !gathered.is_empty() {
             self.0.send_gathered(gathered);
         }
@@ -114,13 +114,13 @@ impl Shard {
     /// The GET may be sent later than this call, but never earlier, so
     /// generations taken by the caller are still from before the GET.
     pub(crate) async fn get_row(self: &Arc<Self>, key: &Key) -> Got {
-        let alone = self.gathering.begin_alone();
+        let alone = self.batched.begin_alone();
         if alone.is_some() || !self.link.is_remote() {
             return self.get(Traffic::Rows, key.clone()).await;
         }
         let (answer, answered) = oneshot::channel();
         let first = {
-            let mut waiting = self.gathering.waiting.lock();
+            let mut waiting = self.batched.waiting.lock();
             waiting.push(Waiting {
                 key: key.clone(),
                 answer,
@@ -128,9 +128,9 @@ impl Shard {
             waiting.len() == 1
         };
         if first {
-            let _under_way = self.gathering.begin();
+            let _under_way = self.batched.begin();
             let _turn = Turn(self);
-            self.gathering.gathered().await;
+            self.batched.gathered().await;
         }
         // There is no reply only if the runtime shuts down.
         answered.await.unwrap_or(Err(Unanswered::NotSent))
@@ -176,7 +176,7 @@ impl Shard {
             let this = Arc::clone(self);
             // Counts as in progress from now on, not from the task's first
             // poll, so that later readers are not taken for alone.
-            let under_way = self.gathering.begin();
+            let under_way = self.batched.begin();
             task::spawn(async move {
                 this.get_gathered(part).await;
                 drop(under_way);
@@ -192,7 +192,7 @@ impl Shard {
             .unzip();
         let several = 1 < keys.len();
         let found = self.get_many(keys).await;
-        self.gathering.several.store(several, Ordering::Relaxed);
+        self.batched.several.store(several, Ordering::Relaxed);
         for (answer, got) in answers.into_iter().zip(found) {
             // The reader may have been cancelled.
             let _ = answer.send(got);
