@@ -139,7 +139,7 @@ mod memory;
 mod local;
 
 mod tiers;
-pub use tiers::listeners::{Heard, Listener};
+pub use tiers::broadcaster::{Invalidation, Invalidations};
 
 mod redis;
 

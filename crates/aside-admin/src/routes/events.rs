@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use aside::{Heard, Listener};
+use aside::{Invalidation, Invalidations};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -18,19 +18,19 @@ pub(crate) async fn events(
     uri: Uri,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     query::none(&uri)?;
-    let listener = admin.cache().listen();
-    let events = stream::unfold(listener, async |mut listener: Listener| {
-        let heard = listener.next().await?;
-        Some((Ok(event(&heard)), listener))
+    let invalidations = admin.cache().subscribe();
+    let events = stream::unfold(invalidations, async |mut invalidations: Invalidations| {
+        let heard = invalidations.next().await?;
+        Some((Ok(event(&heard)), invalidations))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-fn event(heard: &Heard) -> Event {
+fn event(heard: &Invalidation) -> Event {
     let (name, data) = match heard {
-        Heard::Key { kind, key } => ("forgotten", json!({ "kind": kind, "key": key })),
-        Heard::Kind { kind } => ("forgotten", json!({ "kind": kind, "key": Value::Null })),
-        Heard::Missed(count) => ("missed", json!({ "count": count })),
+        Invalidation::Key { kind, key } => ("forgotten", json!({ "kind": kind, "key": key })),
+        Invalidation::Kind { kind } => ("forgotten", json!({ "kind": kind, "key": Value::Null })),
+        Invalidation::Lagged(count) => ("missed", json!({ "count": count })),
         _ => (
             "forgotten",
             json!({ "kind": Value::Null, "key": Value::Null }),

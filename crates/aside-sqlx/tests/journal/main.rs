@@ -8,7 +8,7 @@ mod going_back;
 
 use std::time::Duration;
 
-use aside::{CacheConfig, Freshness, Heard, Repository, Secret, Tier};
+use aside::{CacheConfig, Freshness, Invalidation, Repository, Secret, Tier};
 use aside_sqlx::{OutOfReach, RecordError};
 use aside_testkit::{Mode, PostgresServer, Proxy, RedisServer, eventually};
 
@@ -199,7 +199,7 @@ async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
         let redis = redis();
         let writer = Instance::start(at(&redis.url()), &database).await;
         writer.notes.save(Note::new(1, "old")).await.unwrap();
-        let mut heard = writer.cache.listen();
+        let mut heard = writer.cache.subscribe();
         let mut colder = 0;
         for turn in 1..=5 {
             writer.rewrite_all(&turn.to_string()).await;
@@ -213,8 +213,8 @@ async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
             writer.notes.save(last).await.unwrap();
             while let Some(word) = heard.next().await {
                 match word {
-                    Heard::Kind { .. } => colder += 1,
-                    Heard::Key { key: last, .. } if last == key => break,
+                    Invalidation::Kind { .. } => colder += 1,
+                    Invalidation::Key { key: last, .. } if last == key => break,
                     _ => {}
                 }
             }

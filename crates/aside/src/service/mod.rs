@@ -31,7 +31,7 @@ use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
 use crate::service::report::{Explained, Health, HealthStatus, KeyCounts, ServiceStats, State};
 use crate::tiers::Tiers;
-use crate::tiers::listeners::Listener;
+use crate::tiers::broadcaster::Invalidations;
 use crate::write::Write;
 
 /// The cache service: the tiers and connections. Clones share them.
@@ -261,14 +261,14 @@ impl CacheService {
         }
         tiers.tasks.close();
         tiers.close_links();
-        tiers.teller.close();
+        tiers.broadcaster.close();
     }
 
     /// Subscribes to invalidations by any instance, this one included. A write
     /// appears once for each of its keys.
     #[must_use]
-    pub fn listen(&self) -> Listener {
-        self.tiers().teller.listener()
+    pub fn subscribe(&self) -> Invalidations {
+        self.tiers().broadcaster.invalidations()
     }
 
     async fn ask(&self, op: Op) -> Option<Reply> {

@@ -4,7 +4,7 @@
 use super::Tiers;
 use crate::insight::audit::Event;
 use crate::protocol::message::{self, Message};
-use crate::tiers::listeners::Heard;
+use crate::tiers::broadcaster::Invalidation;
 
 /// The maximum number of lines read per message. A script sends at most fifty,
 /// so a much longer message came from none.
@@ -20,17 +20,17 @@ impl Tiers {
             anything = self.hear_line(line).or(anything);
         }
         if lines.next().is_some() {
-            anything = Some(Heard::Unknown);
+            anything = Some(Invalidation::Unknown);
         }
-        if let Some(heard) = anything {
+        if let Some(invalidation) = anything {
             self.generations.forget_all();
             self.end_round();
-            self.teller.tell(|| heard);
+            self.broadcaster.send(|| invalidation);
         }
     }
 
     /// Applies one line. Returns an event if the line may concern any key.
-    fn hear_line(&self, text: &str) -> Option<Heard> {
+    fn hear_line(&self, text: &str) -> Option<Invalidation> {
         match Message::parse(text) {
             Some(message) => {
                 self.generations.forget(message.hash);
@@ -40,7 +40,7 @@ impl Tiers {
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
                 }
-                self.teller.tell(|| Heard::Key {
+                self.broadcaster.send(|| Invalidation::Key {
                     kind: self.kind_of(message.key),
                     key: message.key.to_owned(),
                 });
@@ -52,7 +52,7 @@ impl Tiers {
                 if self.epochs.adopt(kind, epoch).is_err() {
                     self.statistics.error("implausible_epoch");
                 }
-                self.teller.tell(|| Heard::Kind {
+                self.broadcaster.send(|| Invalidation::Kind {
                     kind: self.kinds().keys().copied().find(|known| *known == kind),
                 });
             }
@@ -60,10 +60,10 @@ impl Tiers {
             // everything.
             None => {
                 return Some(match message::prefix(text) {
-                    Some(prefix) => Heard::Kind {
+                    Some(prefix) => Invalidation::Kind {
                         kind: self.kind_of(prefix),
                     },
-                    None => Heard::Unknown,
+                    None => Invalidation::Unknown,
                 });
             }
         }

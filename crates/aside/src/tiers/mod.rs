@@ -1,6 +1,6 @@
 //! The tiers: state shared by all reads and writes of one service.
 
-pub(crate) mod listeners;
+pub(crate) mod broadcaster;
 pub(crate) mod origin_guard;
 pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
@@ -31,7 +31,7 @@ use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
 use crate::local::Shares;
 use crate::tiers::kind::AnyKind;
-use crate::tiers::listeners::Teller;
+use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
 use crate::tiers::shard::Shard;
@@ -52,7 +52,7 @@ pub(crate) struct Tiers {
     pub(crate) uncacheable: Uncacheable,
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
-    pub(crate) teller: Teller,
+    pub(crate) broadcaster: Broadcaster,
     pub(crate) statistics: Arc<ServiceStatistics>,
     pub(crate) tasks: Arc<Tasks>,
     /// `None` if the audit is disabled.
@@ -84,7 +84,7 @@ impl Tiers {
             unreleased: UnreleasedKeys::default(),
             journalled: Arc::default(),
             epochs,
-            teller: Teller::new(),
+            broadcaster: Broadcaster::new(),
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
             kinds: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, Freshness, Heard, Repository, Source, Tier};
+use aside::{CacheConfig, CacheService, Freshness, Invalidation, Repository, Source, Tier};
 use aside_testkit::{Reply, eventually};
 
 use crate::entities::{Hero, hero, named, speaking};
@@ -196,11 +196,11 @@ fn resident() -> u64 {
 async fn a_message_of_many_lines_is_one_forgetting() {
     let world = World::new();
     let instance = world.instance().await;
-    let mut heard = instance.cache.listen();
+    let mut heard = instance.cache.subscribe();
     publish(&world, &"\n".repeat(1_000_000));
     publish(&world, "A 0000000000000000 hero:");
     let mut before = 0;
-    while let Some(Heard::Unknown | Heard::Missed(_)) = heard.next().await {
+    while let Some(Invalidation::Unknown | Invalidation::Lagged(_)) = heard.next().await {
         before += 1;
     }
     assert_eq!(before, 1);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Heard, Journal, JournalRow};
+use aside::{CacheConfig, CacheService, Invalidation, Journal, JournalRow};
 use aside_testkit::eventually;
 use parking_lot::Mutex;
 
@@ -123,7 +123,7 @@ async fn many_rows_of_one_kind_raise_its_epoch_once() {
     let world = World::new();
     let instance = world.instance().await;
     let table = Table::of(PAGE, |_| "all of hero".to_owned());
-    let mut heard = instance.cache.listen();
+    let mut heard = instance.cache.subscribe();
     instance.cache.drain(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     // Messages are received in order, so this one comes last.
@@ -131,8 +131,8 @@ async fn many_rows_of_one_kind_raise_its_epoch_once() {
     let mut colder = 0;
     while let Some(word) = heard.next().await {
         match word {
-            Heard::Kind { .. } => colder += 1,
-            Heard::Key { .. } => break,
+            Invalidation::Kind { .. } => colder += 1,
+            Invalidation::Key { .. } => break,
             _ => {}
         }
     }

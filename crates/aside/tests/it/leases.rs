@@ -164,7 +164,7 @@ async fn a_waiter_waits_for_the_lease_that_follows_a_write() {
     checks(3).await;
 
     // A write ends the lease, and another reader gets the next one.
-    let mut heard = instance.cache.listen();
+    let mut heard = instance.cache.subscribe();
     let kind = "A 0000000000000000 hero:";
     world
         .redis()

@@ -36,7 +36,7 @@ pub enum Heard {
 }
 
 /// Receives invalidations; see
-/// [`CacheService::listen`](crate::CacheService::listen).
+/// [`CacheService::subscribe`](crate::CacheService::subscribe).
 #[derive(Debug)]
 pub struct Listener(Receiver<Option<Heard>>);
 
