@@ -211,8 +211,8 @@ impl Audit {
     }
 
     /// Records an event of the key with this hash.
-    pub(crate) fn note(&self, hash: u64, event: Event) {
-        self.events.note(hash, event, Moment::now());
+    pub(crate) fn record_event(&self, hash: u64, event: Event) {
+        self.events.record_event(hash, event, Moment::now());
     }
 
     /// Formats the key's latest events, oldest first.

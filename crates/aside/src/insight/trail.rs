@@ -82,7 +82,7 @@ struct Trail {
 }
 
 impl Events {
-    pub(crate) fn note(&self, hash: u64, event: Event, now: Moment) {
+    pub(crate) fn record_event(&self, hash: u64, event: Event, now: Moment) {
         let mut kept = self.kept.lock();
         kept.forget_old(now);
         if event.is_of_a_write() && !kept.trails.contains_key(&hash) {
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn events_of_a_written_key_are_listed_in_order() {
         let events = Events::default();
-        events.note(7, Event::Quarantined, at(0));
-        events.note(7, Event::Heard, at(5));
-        events.note(7, Event::Released, at(20));
-        events.note(7, Event::Filled, at(100));
+        events.record_event(7, Event::Quarantined, at(0));
+        events.record_event(7, Event::Heard, at(5));
+        events.record_event(7, Event::Released, at(20));
+        events.record_event(7, Event::Filled, at(100));
         assert_eq!(
             events.tell(7, at(1_000)),
             "1000 ms ago quarantined, 995 ms ago invalidation heard, 980 ms ago released, \
@@ -176,17 +176,17 @@ mod tests {
     #[test]
     fn a_key_without_a_write_is_not_remembered() {
         let events = Events::default();
-        events.note(7, Event::Filled, at(0));
+        events.record_event(7, Event::Filled, at(0));
         assert!(events.tell(7, at(0)).starts_with("none"));
     }
 
     #[test]
     fn a_key_is_forgotten_a_minute_after_its_last_write() {
         let events = Events::default();
-        events.note(7, Event::Heard, at(0));
-        events.note(7, Event::Heard, at(50_000));
-        events.note(8, Event::Heard, at(50_000));
-        events.note(7, Event::Filled, at(100_000));
+        events.record_event(7, Event::Heard, at(0));
+        events.record_event(7, Event::Heard, at(50_000));
+        events.record_event(8, Event::Heard, at(50_000));
+        events.record_event(7, Event::Filled, at(100_000));
         assert!(events.tell(7, at(110_000)).contains("filled"));
         assert!(events.tell(7, at(110_001)).starts_with("none"));
         assert!(events.kept.lock().trails.is_empty());
@@ -196,11 +196,11 @@ mod tests {
     fn memory_is_bounded_by_keys_and_by_events_per_key() {
         let events = Events::default();
         for step in 0..10 * MOST_KEYS as u64 {
-            events.note(step, Event::Heard, at(0));
-            events.note(step, Event::Filled, at(step % 100));
+            events.record_event(step, Event::Heard, at(0));
+            events.record_event(step, Event::Filled, at(step % 100));
         }
         for step in 0..100 {
-            events.note(u64::MAX, Event::Heard, at(step));
+            events.record_event(u64::MAX, Event::Heard, at(step));
         }
         let kept = events.kept.lock();
         assert_eq!(

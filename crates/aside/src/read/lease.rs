@@ -60,7 +60,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if !self.is_over {
             let (key, token) = (self.key.clone(), self.token);
-            self.tiers.later(Pending::Abandon { key, token });
+            self.tiers.retry_later(Pending::Abandon { key, token });
         }
     }
 }

@@ -208,14 +208,14 @@ impl<R: Source> ReadPath<R> {
         match tiers.ask_one(traffic, fill).await {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
-                tiers.note(&key, Event::Filled);
+                tiers.record_event(&key, Event::Filled);
                 self.kind.keep(leader.key().asked(), &cached, context);
                 outcome.step = filling;
                 outcome.shared_under = Some(context);
             }
             Ok(_) => {
                 lease.spent();
-                tiers.note(&key, Event::FillRefused);
+                tiers.record_event(&key, Event::FillRefused);
                 increment(&tiers.statistics.fill_rejected);
             }
             Err(unanswered) => {

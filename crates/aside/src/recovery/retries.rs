@@ -175,9 +175,9 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     };
     if *reply == Reply::Released(Released::Lost) {
         increment(&tiers.statistics.release_lost);
-        tiers.note(key, Event::ReleasedLost);
+        tiers.record_event(key, Event::ReleasedLost);
     } else {
-        tiers.note(key, Event::Released);
+        tiers.record_event(key, Event::Released);
     }
     // Invalidated locally before the key is released, so that later reads use a
     // generation under which no older value was read.

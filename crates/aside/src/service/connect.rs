@@ -68,7 +68,7 @@ pub(super) fn to_memory(config: &CacheConfig, name: Option<&str>) -> Connected {
     let heard = Arc::downgrade(&connected.tiers);
     let on_message: OnMessage = Arc::new(move |text| {
         if let Some(tiers) = heard.upgrade() {
-            tiers.hear(text);
+            tiers.apply_message(text);
         }
     });
     Connected {

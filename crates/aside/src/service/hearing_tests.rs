@@ -41,9 +41,9 @@ async fn a_wrapped_generation_revives_nothing() {
     assert!(holds());
     for before in [(1 << 31) - 2, u32::MAX - 1] {
         tiers.skip_to(before);
-        tiers.hear("what is this?");
+        tiers.apply_message("what is this?");
         assert!(!holds());
-        tiers.hear("what is this?");
+        tiers.apply_message("what is this?");
     }
     // The generation of the entry, once more.
     assert!(!holds());
@@ -56,9 +56,9 @@ async fn a_message_of_many_lines_raises_a_generation_once() {
     let half = || tiers.shards()[0].link.trust().half();
     tiers.skip_to((1 << 31) - 3);
     for text in ["\n\n\n\n\n".to_owned(), "\n".repeat(1_000_000)] {
-        tiers.hear(&text);
+        tiers.apply_message(&text);
     }
     assert_eq!(half(), 0);
-    tiers.hear("x");
+    tiers.apply_message("x");
     assert_eq!(half(), 1);
 }

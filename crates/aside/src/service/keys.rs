@@ -285,7 +285,7 @@ mod tests {
         }
 
         tiers.hold_until_released(key.clone(), Token::random(), None);
-        while !tiers.owes_nothing() {
+        while !tiers.is_drained() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
 

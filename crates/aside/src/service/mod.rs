@@ -256,7 +256,7 @@ impl CacheService {
         let tiers = self.tiers();
         self.0.end_audit();
         let deadline = Instant::now() + self.config().operation_timeout;
-        while !tiers.owes_nothing() && Instant::now() < deadline {
+        while !tiers.is_drained() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tiers.tasks.close();

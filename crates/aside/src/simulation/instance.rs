@@ -50,7 +50,7 @@ impl Instance {
     /// Returns true if it trusts Redis and has no pending operations.
     pub(super) fn is_at_peace(&self) -> bool {
         let tiers = self.cache.tiers();
-        tiers.is_usable() && tiers.owes_nothing() && tiers.unreleased.len() == 0
+        tiers.is_usable() && tiers.is_drained() && tiers.unreleased.len() == 0
     }
 
     /// Reads the state of a key of the history.

@@ -87,7 +87,7 @@ impl Tiers {
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.unreleased.add_kind(&self.prefix(kind)) {
             self.generations.forget_all();
-            self.later(Pending::WholeKind {
+            self.retry_later(Pending::WholeKind {
                 kind: kind.to_owned(),
                 due: None,
             });
@@ -120,7 +120,7 @@ impl Tiers {
         // If only its kind was added, releasing the key must not end another
         // write's entry.
         let held = self.add_unreleased(&key);
-        self.later(Pending::Release {
+        self.retry_later(Pending::Release {
             key,
             writer,
             held,

@@ -11,7 +11,7 @@ pub(crate) mod kind;
 
 mod breaking;
 mod epochs;
-mod hear;
+mod messages;
 mod invalidate;
 mod register;
 mod scan;
@@ -136,9 +136,9 @@ impl Tiers {
     }
 
     /// Records an event of a key for the audit.
-    pub(crate) fn note(&self, key: &Key, event: Event) {
+    pub(crate) fn record_event(&self, key: &Key, event: Event) {
         if let Some(audit) = &self.audit {
-            audit.note(key.hash(), event);
+            audit.record_event(key.hash(), event);
         }
     }
 

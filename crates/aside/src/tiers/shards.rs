@@ -103,7 +103,7 @@ impl Tiers {
     }
 
     /// Queues an operation until Redis acknowledges it.
-    pub(crate) fn later(&self, pending: Pending) {
+    pub(crate) fn retry_later(&self, pending: Pending) {
         self.tasks.revive();
         let shard = match &pending {
             Pending::Release { key, .. } | Pending::Abandon { key, .. } => self.shard_of(key),
@@ -113,7 +113,7 @@ impl Tiers {
     }
 
     /// Returns true if no queued operation could be sent now.
-    pub(crate) fn owes_nothing(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.shards().iter().all(|shard| shard.pending.is_empty())
     }
 

@@ -118,10 +118,10 @@ impl Write {
                 // After the acknowledgement: a GET of this instance sent before
                 // it could read the old value under the new generation.
                 tiers.generations.forget(key.hash());
-                tiers.note(&key, Event::Quarantined);
+                tiers.record_event(&key, Event::Quarantined);
                 round.acknowledged.push(key);
             } else {
-                tiers.note(&key, Event::Unquarantined);
+                tiers.record_event(&key, Event::Unquarantined);
                 self.unquarantined.push(key.as_str().to_owned());
                 if tiers.add_unreleased(&key) {
                     round.held.push(key);

@@ -75,7 +75,7 @@ impl Round {
             tiers.hold_until_released(key, writer, None);
         }
         for key in std::mem::take(&mut self.unreleased) {
-            tiers.later(Pending::Release {
+            tiers.retry_later(Pending::Release {
                 key,
                 writer,
                 held: true,
@@ -110,7 +110,7 @@ fn released(
     reply: Option<Result<Reply, Failure>>,
 ) {
     let reply = reply.and_then(Result::ok);
-    tiers.note(&key, event_of(reply.as_ref()));
+    tiers.record_event(&key, event_of(reply.as_ref()));
     match reply {
         Some(Reply::Released(Released::Lost)) => {
             increment(&tiers.statistics.release_lost);
@@ -126,7 +126,7 @@ fn released(
         // it, and an older row may have been filled since and not deleted.
         None => {
             let held = tiers.add_unreleased(&key);
-            tiers.later(Pending::Release {
+            tiers.retry_later(Pending::Release {
                 key,
                 writer,
                 held,

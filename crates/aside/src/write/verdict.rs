@@ -152,7 +152,7 @@ impl Drop for Write {
                 tiers.hold_until_released(recorded.key, Token::random(), due);
             }
             for kind in self.whole_kinds.drain(..) {
-                tiers.later(Pending::WholeKind {
+                tiers.retry_later(Pending::WholeKind {
                     kind: kind.to_owned(),
                     due,
                 });
@@ -166,7 +166,7 @@ impl Drop for Write {
             let held = round.held.into_iter().map(|key| (key, true));
             let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
             for (key, held) in all {
-                tiers.later(Pending::Release {
+                tiers.retry_later(Pending::Release {
                     key,
                     writer: round.writer,
                     held,

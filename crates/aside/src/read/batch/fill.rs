@@ -85,14 +85,14 @@ impl<R: Source> ReadPath<R> {
             match replies.next() {
                 Some(Ok(Reply::Filled(true))) => {
                     lease.spent();
-                    tiers.note(&own.key, Event::Filled);
+                    tiers.record_event(&own.key, Event::Filled);
                     self.kind.keep(own.leader.key().asked(), &cached, own.context);
                     own.observation = observation;
                     context = Some(own.context);
                 }
                 Some(Ok(_)) => {
                     lease.spent();
-                    tiers.note(&own.key, Event::FillRefused);
+                    tiers.record_event(&own.key, Event::FillRefused);
                     increment(&tiers.statistics.fill_rejected);
                 }
                 // Possibly filled; giving the lease back removes no value.

@@ -112,7 +112,7 @@ async fn open(
         // it.
         Event::Message(text) => {
             if let Some(tiers) = tiers.upgrade() {
-                tiers.hear(text);
+                tiers.apply_message(text);
             }
         }
         Event::Disconnected => gone.notify_one(),

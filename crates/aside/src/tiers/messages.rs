@@ -13,11 +13,11 @@ const MOST_LINES: usize = 1_000;
 impl Tiers {
     /// Applies a message of any sender. A part that cannot be parsed
     /// invalidates the whole local tier, once for all such lines.
-    pub(crate) fn hear(&self, text: &str) {
+    pub(crate) fn apply_message(&self, text: &str) {
         let mut lines = text.split('\n');
         let mut anything = None;
         for line in lines.by_ref().take(MOST_LINES) {
-            anything = self.hear_line(line).or(anything);
+            anything = self.apply_line(line).or(anything);
         }
         if lines.next().is_some() {
             anything = Some(Invalidation::Unknown);
@@ -30,12 +30,12 @@ impl Tiers {
     }
 
     /// Applies one line. Returns an event if the line may concern any key.
-    fn hear_line(&self, text: &str) -> Option<Invalidation> {
+    fn apply_line(&self, text: &str) -> Option<Invalidation> {
         match Message::parse(text) {
             Some(message) => {
                 self.generations.forget(message.hash);
                 if let Some(audit) = &self.audit {
-                    audit.note(message.hash, Event::Heard);
+                    audit.record_event(message.hash, Event::Heard);
                 }
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
