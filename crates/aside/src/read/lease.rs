@@ -46,7 +46,7 @@ impl Lease {
         self.is_over = true;
         let (key, token) = (self.key.clone(), self.token);
         let abandon = Op::Abandon { key, token };
-        let _ = self.tiers.ask_one(Traffic::Others, abandon).await;
+        let _ = self.tiers.send_one(Traffic::Others, abandon).await;
     }
 
     /// Marks the lease as ended, because Redis has accepted or refused its

@@ -205,7 +205,7 @@ impl<R: Source> ReadPath<R> {
         let traffic = Traffic::of_fill(value.len());
         let filling = leader.step_fill();
         let fill = lease.fill(value, cached.ttl);
-        match tiers.ask_one(traffic, fill).await {
+        match tiers.send_one(traffic, fill).await {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
                 tiers.record_event(&key, Event::Filled);

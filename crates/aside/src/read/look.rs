@@ -46,7 +46,7 @@ impl<R: Source> ReadPath<R> {
     /// Without an epoch no value could be judged.
     pub(super) fn gate(&self, key: &Key, context: ReadContext) -> Option<Bypass> {
         let unknown = context.fill_context.epoch == 0;
-        let closed = self.tiers().closed(key);
+        let closed = self.tiers().bypass_for(key);
         closed.or_else(|| unknown.then_some(Bypass::RedisUnavailable))
     }
 

@@ -117,7 +117,7 @@ impl<R: Source> Miss<R> {
             lease: tiers.config.lease_ttl,
             observed,
         };
-        let reply = tiers.ask_one(Traffic::Others, op).await.ok();
+        let reply = tiers.send_one(Traffic::Others, op).await.ok();
         let asked = self.leader.key().asked();
         let lease = self
             .read

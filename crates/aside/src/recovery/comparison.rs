@@ -215,7 +215,7 @@ async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -
         era: next.map(|era| (era, Begin::Always)),
         known,
     };
-    match tiers.ask_one(Traffic::Writes, op).await {
+    match tiers.send_one(Traffic::Writes, op).await {
         Ok(Reply::History { era, known }) => {
             // If the era was lost, the watcher begins one. Recording it as none
             // would revive values from before the first.

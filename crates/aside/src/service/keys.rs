@@ -87,7 +87,7 @@ impl CacheService {
     /// Returns their number.
     pub async fn delete_pattern(&self, pattern: &str) -> u64 {
         let tiers = self.tiers();
-        if tiers.closed(&Key::new(pattern)).is_some() {
+        if tiers.bypass_for(&Key::new(pattern)).is_some() {
             return 0;
         }
         let own = tiers.prefix("aside");
@@ -102,7 +102,7 @@ impl CacheService {
                 let count = (kept.len() + raw.len()) as u64;
                 let left = tiers.invalidate(&kept).await;
                 let ops = raw.into_iter().map(|key| Op::Delete { key }).collect();
-                for deleted in tiers.ask(Traffic::Others, ops).await {
+                for deleted in tiers.send(Traffic::Others, ops).await {
                     // One that is refused is no reason to end the scan.
                     if let Err(Failure::Unanswered(unanswered)) = deleted {
                         return Err(unanswered);

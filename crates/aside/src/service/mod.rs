@@ -228,7 +228,7 @@ impl CacheService {
             return Explained::not_ours(key);
         }
         let named = Key::new(key);
-        let bypass = tiers.closed(&named).map(crate::answer::Bypass::as_str);
+        let bypass = tiers.bypass_for(&named).map(crate::answer::Bypass::as_str);
         let get = Op::Get { key: named.clone() };
         let state = match self.ask(get).await {
             Some(Reply::Value(bytes)) => Some(State::of(&named, bytes.as_deref())),
@@ -276,7 +276,7 @@ impl CacheService {
         if !tiers.is_usable() {
             return None;
         }
-        tiers.ask_one(Traffic::Others, op).await.ok()
+        tiers.send_one(Traffic::Others, op).await.ok()
     }
 }
 

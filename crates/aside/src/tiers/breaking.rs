@@ -20,7 +20,7 @@ impl Tiers {
     /// refused an operation, or whose breaker is open, must first accept a
     /// write and a read. `refused` is true if a refusal caused one of the
     /// suspicions.
-    pub(crate) async fn believes_pong(&self, shard: &Shard, refused: bool) -> bool {
+    pub(crate) async fn may_trust_pong(&self, shard: &Shard, refused: bool) -> bool {
         match shard.breaker.probing() {
             Probing::NotNeeded => !refused || self.is_writable(shard).await,
             Probing::NotYet => false,

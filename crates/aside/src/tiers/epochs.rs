@@ -12,7 +12,7 @@ impl Tiers {
     /// be repeated.
     pub(crate) async fn bump(&self, kind: &str, how: Bump) -> Result<u64, Unanswered> {
         let op = self.bump_op(kind, how);
-        match self.ask_one(Traffic::Writes, op).await? {
+        match self.send_one(Traffic::Writes, op).await? {
             Reply::Epoch(epoch) if self.epochs.adopt(kind, epoch).is_ok() => Ok(epoch),
             _ => Err(Unanswered::Disconnected),
         }
@@ -54,7 +54,7 @@ impl Tiers {
             era: Some((Era::random(), Begin::Always)),
             known: None,
         };
-        match self.ask_one(Traffic::Writes, op).await? {
+        match self.send_one(Traffic::Writes, op).await? {
             Reply::History { era, .. } => self.learn_era(era),
             _ => return Err(Unanswered::Disconnected),
         }

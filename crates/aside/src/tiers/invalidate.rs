@@ -31,7 +31,7 @@ impl Tiers {
                     message: self.message(key),
                 })
                 .collect();
-            let replies = self.ask(Traffic::Writes, ops).await;
+            let replies = self.send(Traffic::Writes, ops).await;
             let failed = batch
                 .iter()
                 .zip(replies)
@@ -54,7 +54,7 @@ impl Tiers {
     pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
         self.generations.forget_all();
         let message = message::forget_all(prefix, self.instance);
-        self.ask_one(Traffic::Writes, Op::Publish { message })
+        self.send_one(Traffic::Writes, Op::Publish { message })
             .await?;
         Ok(())
     }

@@ -117,7 +117,7 @@ impl Tiers {
     /// Returns the reason why a key must not be read from Redis now, if any.
     /// Call it after taking the stamp, because a reader of the new generation
     /// must see the key as unreleased.
-    pub(crate) fn closed(&self, key: &Key) -> Option<Bypass> {
+    pub(crate) fn bypass_for(&self, key: &Key) -> Option<Bypass> {
         if !self.is_enabled() {
             Some(Bypass::Disabled)
         } else if !self.is_usable_for(key) {

@@ -42,7 +42,7 @@ impl Tiers {
             pattern: pattern.to_owned(),
             count: KEYS_PER_PAGE,
         };
-        match self.ask_one(Traffic::Others, op).await? {
+        match self.send_one(Traffic::Others, op).await? {
             Reply::Page { cursor, keys } => Ok((cursor, keys)),
             _ => Err(Unanswered::Disconnected),
         }

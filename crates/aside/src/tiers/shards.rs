@@ -70,7 +70,7 @@ impl Tiers {
     }
 
     /// Runs `ops` as one pipeline. Returns the result of each, in their order.
-    pub(crate) async fn ask(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
+    pub(crate) async fn send(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
         let asked = ops.len();
         // To one shard. Several would each get their part at the same time.
         match self.shard.send(traffic, ops).await {
@@ -83,7 +83,7 @@ impl Tiers {
     }
 
     /// Runs one operation; see [`Shard::send_one`].
-    pub(crate) async fn ask_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
+    pub(crate) async fn send_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
         self.shard.send_one(traffic, op).await
     }
 

@@ -154,7 +154,7 @@ async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Vec<Result<Reply, F
         message: tiers.message(key),
     };
     let ops = keys.iter().map(quarantine).collect();
-    tiers.ask(Traffic::Writes, ops).await
+    tiers.send(Traffic::Writes, ops).await
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         // locally either.
         if self.kind.local.is_some()
             && context.fill_context == fill_context
-            && tiers.closed(key).is_none()
+            && tiers.bypass_for(key).is_none()
         {
             let keyed = LookupRef::Id(self.row.id()).keyed(key);
             self.leaving = self.kind.leave(keyed, stored, context);

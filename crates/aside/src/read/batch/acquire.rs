@@ -46,7 +46,7 @@ impl<R: Source> ReadPath<R> {
             return settled;
         }
         let tiers = self.tiers();
-        let replies = tiers.ask(Traffic::Others, ops).await;
+        let replies = tiers.send(Traffic::Others, ops).await;
         let mut replies = replies.into_iter();
         for (own, token) in asking {
             let reply = replies.next().and_then(Result::ok);

@@ -163,7 +163,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     }
     let tiers = heroes.tiers();
     let gone = tiers
-        .ask_one(
+        .send_one(
             Traffic::Others,
             Op::Delete {
                 key: Asked::<Hero>::Id(&1).key(""),

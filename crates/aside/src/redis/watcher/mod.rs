@@ -128,7 +128,7 @@ async fn open(
 /// Counts the time without a valid proof.
 fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
     if let Some(tiers) = tiers.upgrade() {
-        shard.show_breaker();
+        shard.update_breaker();
         tiers.end_round();
     }
     if !shard.link.is_usable() {

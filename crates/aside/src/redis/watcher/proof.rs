@@ -200,7 +200,7 @@ impl<'a> Proof<'a> {
                 // Before the harmless write, which uses this pooled.
                 self.pooled.answers(self.connection, link.history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
-                if tiers.believes_pong(self.shard, doubted).await {
+                if tiers.may_trust_pong(self.shard, doubted).await {
                     self.tried = true;
                     link.pong(ping.sent, ping.suspicions);
                 }

@@ -89,7 +89,7 @@ impl Shard {
         let of_protocol = ops.iter().all(Op::is_of_protocol);
         let attempt = self.breaker.attempt();
         let replies = self.send_uncounted(traffic, ops).await;
-        self.tell_breaker(&attempt, &replies, of_protocol);
+        self.record_outcome(&attempt, &replies, of_protocol);
         replies
     }
 
@@ -150,7 +150,7 @@ impl Shard {
     }
 
     /// Counts the result of a pipeline.
-    fn tell_breaker(
+    fn record_outcome(
         &self,
         attempt: &Attempt,
         replies: &Result<Replies, Unanswered>,
@@ -182,7 +182,7 @@ impl Shard {
     }
 
     /// Reports to the breaker whether Redis is usable.
-    pub(crate) fn show_breaker(&self) {
+    pub(crate) fn update_breaker(&self) {
         if self.breaker.saw(self.is_usable()) {
             self.link.suspect(&Suspicion::BreakerOpen);
         }
