@@ -8,7 +8,7 @@
 //!
 //! 1. Once, at start: [`SqliteJournal::install`] or
 //!    [`PostgresJournal::install`] creates the table if it is missing, and
-//!    [`CacheService::drain`](aside::CacheService::drain) reads it.
+//!    [`CacheService::poll_journal`](aside::CacheService::poll_journal) reads it.
 //! 2. Each transaction starts with `begin`, so that triggers skip it. It ends
 //!    with `commit`, which `record`s the keys that Redis did not acknowledge.
 //!    `commit` also records in the write that the server refused.
@@ -20,7 +20,7 @@
 //! use aside_sqlx::{OutOfReach, SqliteJournal};
 //!
 //! # async fn start(cache: CacheService, pool: sqlx::SqlitePool) -> Result<(), Box<dyn std::error::Error>> {
-//! cache.drain(SqliteJournal::install(pool.clone()).await?).await;
+//! cache.poll_journal(SqliteJournal::install(pool.clone()).await?).await;
 //!
 //! let mut write: Write = cache.write();
 //! let mut transaction = SqliteJournal::begin(&pool, &write).await?;

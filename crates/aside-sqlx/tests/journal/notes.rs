@@ -278,8 +278,8 @@ impl Instance {
     pub(crate) async fn start(config: CacheConfig, database: &Database) -> Self {
         let cache = CacheService::connect(config).await;
         match &database.pool {
-            Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
-            Pool::Postgres(pool) => cache.drain(PostgresJournal::new(pool.clone())).await,
+            Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
         }
         let notes = CachedRepository::new(database.clone(), &cache);
         Self { cache, notes }

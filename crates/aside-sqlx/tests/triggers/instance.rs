@@ -16,8 +16,8 @@ impl Instance {
     pub(crate) async fn start(redis_url: &str, books: &Books) -> Self {
         let cache = CacheService::connect(at(redis_url)).await;
         match &books.pool {
-            Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
-            Pool::Postgres(pool) => cache.drain(PostgresJournal::new(pool.clone())).await,
+            Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
         }
         let books = CachedRepository::new(books.clone(), &cache);
         Self {

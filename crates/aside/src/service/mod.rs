@@ -119,7 +119,7 @@ impl CacheService {
     /// the latest. A disabled service does not poll the journal, but still
     /// records keys for others. `memory://` does neither, so such a process
     /// must be the only one on its database.
-    pub async fn drain(&self, journal: impl Journal) {
+    pub async fn poll_journal(&self, journal: impl Journal) {
         let tiers = self.tiers();
         if !tiers.is_enabled() || !tiers.is_remote() {
             return;

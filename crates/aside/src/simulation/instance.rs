@@ -29,7 +29,7 @@ impl Instance {
     pub(super) async fn connect(database: &Arc<Database>, process: Arc<Process>) -> Self {
         let cache = CacheService::connect(config()).await;
         if !without(Rule::Journal) {
-            cache.drain(JournalTable(Arc::clone(database))).await;
+            cache.poll_journal(JournalTable(Arc::clone(database))).await;
         }
         let heroes = Heroes {
             database: Arc::clone(database),

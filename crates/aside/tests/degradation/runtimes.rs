@@ -171,7 +171,7 @@ async fn the_journal_is_read_again_after_a_panic() {
     let library = Library::of(3);
     let journal = Panicking::default();
     let instance = Instance::in_step(at(&redis.url()), &library).await;
-    instance.cache.drain(journal.clone()).await;
+    instance.cache.poll_journal(journal.clone()).await;
     instance.caches(1).await;
     journal.panics.store(true, Ordering::SeqCst);
     journal.rows.lock().unwrap().insert(1, "book:1".into());

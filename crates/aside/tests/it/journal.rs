@@ -88,7 +88,7 @@ async fn a_pass_over_the_journal_ends_if_rows_are_added_faster() {
     let table = Table::of(10 * PAGE, |number| format!("hero:{number}"));
     table.0.grows.store(true, Ordering::SeqCst);
     let cache = CacheService::connect(world.config()).await;
-    cache.drain(table.clone()).await;
+    cache.poll_journal(table.clone()).await;
     // Trusted after the rows present at the start have been handled.
     assert!(cache.is_synced());
     table.0.grows.store(false, Ordering::SeqCst);
@@ -113,7 +113,7 @@ async fn a_journal_page_is_sent_to_redis_before_the_next_is_read() {
         before = Some((calls, read));
     }));
     let cache = CacheService::connect(world.config()).await;
-    cache.drain(table.clone()).await;
+    cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     assert_eq!(least.load(Ordering::SeqCst), 1);
 }
@@ -124,7 +124,7 @@ async fn many_rows_of_one_kind_raise_its_epoch_once() {
     let instance = world.instance().await;
     let table = Table::of(PAGE, |_| "all of hero".to_owned());
     let mut heard = instance.cache.subscribe();
-    instance.cache.drain(table.clone()).await;
+    instance.cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     // Messages are received in order, so this one comes last.
     instance.cache.invalidate_id("hero", "last").await;
@@ -151,7 +151,7 @@ async fn a_key_is_released_once_another_instance_deleted_its_row() {
     let table = Table::of(2, |number| format!("hero:{number}"));
     // Nothing is acknowledged, so reads keep bypassing the keys.
     world.redis().stop();
-    instance.cache.drain(table.clone()).await;
+    instance.cache.poll_journal(table.clone()).await;
     let held = async |count| {
         eventually(SOON, "that many unreleased keys", async || {
             let held = instance.cache.health_check().await.unreleased_keys;
@@ -192,7 +192,7 @@ async fn a_row_of_the_journal_deletes_nothing_that_is_not_ours() {
     ];
     let table = Table::of(rows.len(), |row| rows[row].to_owned());
     let cache = CacheService::connect(world.config()).await;
-    cache.drain(table.clone()).await;
+    cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     assert!(cache.is_synced());
     assert_eq!(world.keys(), keys);
@@ -216,7 +216,7 @@ async fn a_malformed_row_of_the_journal_is_dropped_and_counted() {
         .command(&["HSET", "aside:epochs", "hero", "0000000000007"]);
     let table = Table::of(rows.len(), |row| rows[row].to_owned());
     let cache = CacheService::connect(world.config()).await;
-    cache.drain(table.clone()).await;
+    cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     let dropped = cache.stats().errors["malformed_journal_row"];
     assert_eq!(dropped, rows.len() as u64);
@@ -240,7 +240,7 @@ async fn a_row_of_a_kind_that_is_not_cached_here_is_worked_off() {
         assert_eq!(read().await, 0);
         let table = Table::of(1, |_| row.to_owned());
         let worker = CacheService::connect(world.config()).await;
-        worker.drain(table.clone()).await;
+        worker.poll_journal(table.clone()).await;
         eventually(SOON, "an empty journal", async || table.is_empty()).await;
         eventually(SOON, "the new row", async || read().await == 1).await;
     }
@@ -253,7 +253,7 @@ async fn a_row_of_the_greatest_id_is_worked_off_like_any_other() {
     let last = "hero:last".to_owned();
     table.0.rows.lock().insert(i64::MAX, last);
     let cache = CacheService::connect(world.config()).await;
-    cache.drain(table.clone()).await;
+    cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     assert!(cache.is_synced());
 }

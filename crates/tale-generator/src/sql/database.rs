@@ -134,8 +134,8 @@ impl Database {
     /// of any process that could not reach Redis.
     pub async fn journal_for(&self, cache: &CacheService) {
         match &self.pool {
-            Pool::Sqlite(pool) => cache.drain(SqliteJournal::new(pool.clone())).await,
-            Pool::Postgres(pool) => cache.drain(PostgresJournal::new(pool.clone())).await,
+            Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
         }
     }
 
