@@ -147,7 +147,7 @@ mod recovery;
 pub use recovery::journal::{DatabaseHistory, Journal, JournalRow, JournalState};
 
 mod write;
-pub use write::{Unquarantined, Write};
+pub use write::{Unacknowledged, Write};
 
 mod repository;
 pub use repository::erased::ErasedRepository;

@@ -5,7 +5,7 @@ mod triggers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unquarantined, Write};
+use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, Write};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
@@ -143,7 +143,7 @@ impl PostgresJournal {
     /// [`Write::rolled_back`](aside::Write::rolled_back) called.
     pub async fn record(
         connection: &mut PgConnection,
-        left: &Unquarantined<'_>,
+        left: &Unacknowledged<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
         const INSERT: &str = "INSERT INTO cache_journal (key) SELECT unnest($1::text[])";
@@ -158,7 +158,7 @@ impl PostgresJournal {
             if !kinds.is_empty() {
                 let insert = sqlx::query_scalar(INSERT_KINDS).bind(kinds);
                 let ids: Vec<i64> = insert.fetch_all(connection).await?;
-                left.journalled(&ids);
+                left.record_journal_ids(&ids);
             }
         }
         Ok(())

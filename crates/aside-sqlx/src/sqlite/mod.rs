@@ -4,7 +4,7 @@ mod triggers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unquarantined, Write};
+use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, Write};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
@@ -157,7 +157,7 @@ impl SqliteJournal {
     /// [`Write::rolled_back`](aside::Write::rolled_back) called.
     pub async fn record(
         connection: &mut SqliteConnection,
-        left: &Unquarantined<'_>,
+        left: &Unacknowledged<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
         if is_to_record(left, policy)? {
@@ -177,7 +177,7 @@ impl SqliteJournal {
             for kind in left.kinds() {
                 let insert = "INSERT INTO cache_journal (key) VALUES (?) RETURNING id";
                 let insert = sqlx::query_scalar(insert).bind(kind);
-                left.journalled(&[insert.fetch_one(&mut *connection).await?]);
+                left.record_journal_ids(&[insert.fetch_one(&mut *connection).await?]);
             }
         }
         connection.execute(triggers::UNMARK).await?;

@@ -89,14 +89,14 @@ struct Round {
 /// They belong in the journal, in the same transaction. Otherwise other
 /// instances learn of them only when this one reaches Redis again.
 #[derive(Debug)]
-pub struct Unquarantined<'w> {
+pub struct Unacknowledged<'w> {
     keys: &'w [String],
     kinds: &'w [&'static str],
     journalled: &'w Mutex<Vec<i64>>,
     own: Option<&'w Journalled>,
 }
 
-impl Unquarantined<'_> {
+impl Unacknowledged<'_> {
     /// Returns the keys as they are in Redis.
     #[must_use]
     pub fn keys(&self) -> &[String] {
@@ -112,13 +112,13 @@ impl Unquarantined<'_> {
 
     /// Returns the journal entries for whole kinds, one row each. Without them,
     /// a crash before the second invalidation would leave values read in
-    /// between. Pass the ids of their rows to [`journalled`](Self::journalled).
+    /// between. Pass the ids of their rows to [`record_journal_ids`](Self::record_journal_ids).
     pub fn kinds(&self) -> impl Iterator<Item = String> {
         self.kinds.iter().map(|kind| whole_kind(kind))
     }
 
     /// Returns all journal entries, one row each: the keys and the whole kinds.
-    pub fn rows(&self) -> impl Iterator<Item = String> {
+    pub fn journal_entries(&self) -> impl Iterator<Item = String> {
         self.keys.iter().cloned().chain(self.kinds())
     }
 
@@ -126,7 +126,7 @@ impl Unquarantined<'_> {
     /// after this write has invalidated the kinds following its commit.
     /// Otherwise they are applied like any other row, which empties the kinds'
     /// caches once more.
-    pub fn journalled(&self, ids: &[i64]) {
+    pub fn record_journal_ids(&self, ids: &[i64]) {
         if let Some(own) = self.own {
             own.begin(ids);
             self.journalled.lock().extend(ids);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Round, Unquarantined, Write};
+use super::{Round, Unacknowledged, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
 use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic};
@@ -29,7 +29,7 @@ impl Write {
     /// [`rolled_back`](Self::rolled_back) if the server refused it. This
     /// requires a row whose lists are known beforehand, such as a row in no
     /// list, and cannot use the journal.
-    pub async fn before_commit(&mut self) -> Unquarantined<'_> {
+    pub async fn before_commit(&mut self) -> Unacknowledged<'_> {
         self.attempted = true;
         // After a rollback another transaction follows, which may take as long.
         // So the keys of the first one are quarantined again.
@@ -49,7 +49,7 @@ impl Write {
                 self.quarantine(&tiers, keys).await;
             }
         }
-        Unquarantined {
+        Unacknowledged {
             keys: &self.unquarantined,
             kinds: &self.whole_kinds,
             journalled: &self.journalled,

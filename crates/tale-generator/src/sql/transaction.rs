@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{Unquarantined, Write};
+use aside::{Unacknowledged, Write};
 use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, commit};
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;
@@ -178,7 +178,7 @@ impl Transaction {
     }
 
     /// Stores the keys that Redis did not acknowledge, in this transaction.
-    async fn journal(&mut self, left: &Unquarantined<'_>) -> Result<(), TaleError> {
+    async fn journal(&mut self, left: &Unacknowledged<'_>) -> Result<(), TaleError> {
         let policy = OutOfReach::Journal;
         let recorded = async {
             match &mut self.inner {

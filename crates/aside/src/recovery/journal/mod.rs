@@ -141,7 +141,7 @@ pub struct JournalRow {
     /// Its id, greater than that of any row inserted before.
     pub id: i64,
     /// The key or whole kind to invalidate, as
-    /// [`Unquarantined::rows`](crate::Unquarantined::rows) returned it. Any
+    /// [`Unacknowledged::journal_entries`](crate::Unacknowledged::journal_entries) returned it. Any
     /// other text is counted as `malformed_journal_row`, and its row deleted.
     pub entry: String,
 }
