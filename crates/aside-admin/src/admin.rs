@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use aside::{CacheService, CachedRepository, Entity, Repository, WarmUp, WarmedUp};
+use aside::{CacheService, CachedRepository, Entity, Repository, WarmUpOptions, WarmUpProgress};
 
 use crate::access::Access;
 use crate::warm_ups::{Progress, WarmUpFailed, WarmUps};
@@ -31,7 +31,7 @@ impl Admin {
     }
 
     /// Lets `POST /cache/warm` fill the cache of this repository, with the
-    /// defaults of [`WarmUp`].
+    /// defaults of [`WarmUpOptions`].
     #[must_use]
     pub fn with_repository<R>(self, repository: CachedRepository<R>) -> Self
     where
@@ -42,7 +42,7 @@ impl Admin {
             let repository = repository.clone();
             async move {
                 repository
-                    .warm_up(WarmUp::default(), move |state| progress.report(state))
+                    .warm_up(WarmUpOptions::default(), move |state| progress.report(state))
                     .await
                     .map_err(WarmUpFailed::new)
             }
@@ -56,7 +56,7 @@ impl Admin {
     pub fn with_warm_up<W, F>(mut self, kind: impl Into<String>, warm_up: W) -> Self
     where
         W: Fn(Progress) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<WarmedUp, WarmUpFailed>> + Send + 'static,
+        F: Future<Output = Result<WarmUpProgress, WarmUpFailed>> + Send + 'static,
     {
         let warm_ups = WarmUps::with(&self.warm_ups, kind.into(), warm_up);
         self.warm_ups = Arc::new(warm_ups);

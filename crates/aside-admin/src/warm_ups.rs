@@ -10,14 +10,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aside::WarmedUp;
+use aside::WarmUpProgress;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::problem::Problem;
 
-type Ended = Result<WarmedUp, WarmUpFailed>;
+type Ended = Result<WarmUpProgress, WarmUpFailed>;
 type Run = dyn Fn(Progress) -> Pin<Box<dyn Future<Output = Ended> + Send>> + Send + Sync;
 
 /// The reason why a warm-up stopped. It is logged, and shown to no client.
@@ -43,12 +43,12 @@ impl std::error::Error for WarmUpFailed {}
 #[derive(Clone, Debug)]
 pub struct Progress {
     kind: String,
-    states: Arc<watch::Sender<BTreeMap<String, WarmedUp>>>,
+    states: Arc<watch::Sender<BTreeMap<String, WarmUpProgress>>>,
 }
 
 impl Progress {
     /// Records the progress; call it after every batch.
-    pub fn report(&self, state: WarmedUp) {
+    pub fn report(&self, state: WarmUpProgress) {
         self.states.send_modify(|states| {
             states.insert(self.kind.clone(), state);
         });
@@ -62,7 +62,7 @@ pub(crate) type Chosen = Vec<(String, Arc<Run>)>;
 #[derive(Clone)]
 pub(crate) struct WarmUps {
     known: BTreeMap<String, Arc<Run>>,
-    states: Arc<watch::Sender<BTreeMap<String, WarmedUp>>>,
+    states: Arc<watch::Sender<BTreeMap<String, WarmUpProgress>>>,
     /// One permit, which the running warm-up holds.
     turn: Arc<Semaphore>,
 }
@@ -138,7 +138,7 @@ impl WarmUps {
                 kind: kind.clone(),
                 states: Arc::clone(&self.states),
             };
-            progress.report(WarmedUp::default());
+            progress.report(WarmUpProgress::default());
             let state = run(progress.clone()).await.inspect_err(|error| {
                 tracing::error!(kind, %error, "the warm-up stopped");
             })?;
@@ -150,6 +150,6 @@ impl WarmUps {
     }
 }
 
-fn shown(state: WarmedUp) -> Value {
+fn shown(state: WarmUpProgress) -> Value {
     json!({ "done": state.done, "total": state.total })
 }

@@ -125,7 +125,7 @@ pub use answer::{Answer, Bypass, Freshness, Tier};
 mod config;
 pub use config::CacheConfig;
 pub use config::credentials::{Credentials, CredentialsError, CredentialsProvider};
-pub use config::settings::{ConfigError, Reader, Settings};
+pub use config::settings::{ConfigError, SettingsReader, Settings};
 
 mod protocol;
 
@@ -155,14 +155,14 @@ pub use repository::{Id, Index, Overloaded, Repository, Row, Source};
 
 mod service;
 pub use service::report::{
-    Explained, Health, HealthStatus, Invalidated, KeyCounts, KindStats, ServiceStats, State,
+    Explanation, Health, HealthStatus, Invalidated, KeyCounts, KindStats, ServiceStats, KeyState,
 };
 pub use service::{CacheService, Ttl};
 
 mod read;
 
 mod cached_repository;
-pub use cached_repository::{CachedRepository, Scope, RepositoryStats, WarmUp, WarmedUp};
+pub use cached_repository::{CachedRepository, Scope, RepositoryStats, WarmUpOptions, WarmUpProgress};
 
 #[cfg(test)]
 mod conformance;

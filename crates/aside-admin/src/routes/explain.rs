@@ -1,7 +1,7 @@
 //! `GET /cache/explain?key=`: the contents of one key, and why it is read or
 //! not.
 
-use aside::State as Held;
+use aside::KeyState;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -25,7 +25,7 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
     Ok(Json(json!({
         "key": known.key,
         "kind": known.kind,
-        "state": known.state.as_ref().map_or("unknown", Held::as_str),
+        "state": known.state.as_ref().map_or("unknown", KeyState::as_str),
         "header": known.state.as_ref().and_then(header),
         "ttl_seconds": known.ttl.map(|ttl| ttl.as_secs_f64()),
         "bypass": known.bypass,
@@ -34,9 +34,9 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
 
 /// Returns the header fields of a state. Shapes and fills are hexadecimal
 /// texts, because as numbers they exceed the precision of JavaScript.
-fn header(state: &Held) -> Option<Value> {
+fn header(state: &KeyState) -> Option<Value> {
     match state {
-        Held::Value {
+        KeyState::Value {
             shape,
             fill,
             version,
@@ -48,7 +48,7 @@ fn header(state: &Held) -> Option<Value> {
             "version": version,
             "bytes": bytes,
         })),
-        Held::Quarantine { writers, clean, .. } => {
+        KeyState::Quarantine { writers, clean, .. } => {
             Some(json!({ "writers": writers, "clean": clean }))
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aside::{Repository, Source, WarmUp};
+use aside::{Repository, Source, WarmUpOptions};
 use prometheus_client::registry::Registry;
 
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};
@@ -17,7 +17,7 @@ pub(crate) async fn after_some_traffic() -> String {
     let mut registry = Registry::default();
     instance.cache.register_metrics(&mut registry);
     let heroes = &instance.heroes;
-    let Ok(_) = heroes.warm_up(WarmUp::default(), |_| ()).await;
+    let Ok(_) = heroes.warm_up(WarmUpOptions::default(), |_| ()).await;
     instance.cache_row("1", "hero:1").await;
     instance.name_of("1").await;
     instance.name_of("nobody").await;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository, Source, Ttl, WarmUp};
+use aside::{CacheConfig, Repository, Source, Ttl, WarmUpOptions};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisOptions, RedisServer, Reply, eventually};
 
@@ -41,7 +41,7 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
     let admin = Admin::new(here.cache.clone(), Access::local_only());
 
     // Reads, absences and lists are filled, and another instance finds them.
-    let Ok(_) = here.heroes.warm_up(WarmUp::default(), |_| ()).await;
+    let Ok(_) = here.heroes.warm_up(WarmUpOptions::default(), |_| ()).await;
     here.name_of("404").await;
     for key in ["hero:1", "hero:2", "hero:all", "hero:404", "hero:lang:en"] {
         here.wait_for(key).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, WarmedUp};
+use aside::{Entity, WarmUpProgress};
 use aside_admin::{Access, Admin, WarmUpFailed};
 use aside_testkit::eventually;
 use axum::http::StatusCode;
@@ -21,8 +21,8 @@ async fn cold() -> (Instance, Admin) {
     (instance, admin)
 }
 
-fn done(count: usize) -> WarmedUp {
-    let mut state = WarmedUp::default();
+fn done(count: usize) -> WarmUpProgress {
+    let mut state = WarmUpProgress::default();
     (state.done, state.total) = (count, count);
     state
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use statistics::RepositoryStats;
-pub use warm_up::{WarmUp, WarmedUp};
+pub use warm_up::{WarmUpOptions, WarmUpProgress};
 
 use crate::answer::{Answer, Freshness};
 use crate::entity::lookup::LookupRef;

@@ -13,7 +13,7 @@ use crate::repository::{Id, Index, Source};
 
 /// Options of a warm-up.
 #[derive(Clone, Debug)]
-pub struct WarmUp {
+pub struct WarmUpOptions {
     /// Rows per batch, each one query and two pipelines. Default: 100.
     pub batch: usize,
     /// The pause between two batches, which limits the load on the database.
@@ -23,7 +23,7 @@ pub struct WarmUp {
     pub lists: bool,
 }
 
-impl Default for WarmUp {
+impl Default for WarmUpOptions {
     fn default() -> Self {
         Self {
             batch: 100,
@@ -36,7 +36,7 @@ impl Default for WarmUp {
 /// The progress of a warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WarmedUp {
+pub struct WarmUpProgress {
     /// Rows and lists read through the cache so far.
     pub done: usize,
     /// Rows and lists in all.
@@ -58,9 +58,9 @@ impl<R: Source> CachedRepository<R> {
     /// If the future is dropped, the warm-up stops after the current batch.
     pub async fn warm_up(
         &self,
-        how: WarmUp,
-        mut progress: impl FnMut(WarmedUp),
-    ) -> Result<WarmedUp, R::Error> {
+        how: WarmUpOptions,
+        mut progress: impl FnMut(WarmUpProgress),
+    ) -> Result<WarmUpProgress, R::Error> {
         let rows = self
             .read
             .load(&Lookup::All, Operation::ListAll)
@@ -78,7 +78,7 @@ impl<R: Source> CachedRepository<R> {
         }
         drop(rows);
         let of_all = usize::from(how.lists && R::Entity::LIST_ALL);
-        let mut state = WarmedUp {
+        let mut state = WarmUpProgress {
             done: 0,
             total: ids.len() + lists.len() + of_all,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::settings::Reader;
+use crate::config::settings::SettingsReader;
 use crate::config::{CacheConfig, limits};
 
 impl CacheConfig {
@@ -14,7 +14,7 @@ impl CacheConfig {
     ///
     /// [`Settings`]: crate::Settings
     #[must_use]
-    pub fn read(reader: &mut Reader<'_>) -> Self {
+    pub fn read(reader: &mut SettingsReader<'_>) -> Self {
         // Problems are reported in the order of these reads.
         let config = Self::read_redis(reader, Self::default());
         let config = Self::read_times(reader, config);
@@ -28,7 +28,7 @@ impl CacheConfig {
     }
 
     /// Reads the connection to Redis; the other fields stay as in `default`.
-    fn read_redis(reader: &mut Reader<'_>, default: Self) -> Self {
+    fn read_redis(reader: &mut SettingsReader<'_>, default: Self) -> Self {
         Self {
             redis_url: reader.url("REDIS_URL").unwrap_or(default.redis_url),
             redis_username: reader
@@ -63,7 +63,7 @@ impl CacheConfig {
     }
 
     /// Reads deadlines and lifetimes; the other fields stay as in `default`.
-    fn read_times(reader: &mut Reader<'_>, default: Self) -> Self {
+    fn read_times(reader: &mut SettingsReader<'_>, default: Self) -> Self {
         Self {
             operation_timeout: millis(
                 reader,
@@ -106,7 +106,7 @@ impl CacheConfig {
     }
 
     /// Reads limits and the namespace; the other fields stay as in `default`.
-    fn read_sizes(reader: &mut Reader<'_>, default: Self) -> Self {
+    fn read_sizes(reader: &mut SettingsReader<'_>, default: Self) -> Self {
         Self {
             source_concurrency: count(
                 reader,
@@ -133,7 +133,7 @@ impl CacheConfig {
 }
 
 /// Reads every `CACHE_{KIND}_TTL`, including those of unknown kinds.
-fn ttls(reader: &mut Reader<'_>) -> BTreeMap<String, Duration> {
+fn ttls(reader: &mut SettingsReader<'_>) -> BTreeMap<String, Duration> {
     let mut ttls = BTreeMap::new();
     for name in reader.settings().names() {
         let Some(kind) = kind_of(name) else { continue };
@@ -154,7 +154,7 @@ fn kind_of(name: &str) -> Option<String> {
     (spelled && kind != "DEFAULT").then(|| kind.to_ascii_lowercase())
 }
 
-fn compress_above_bytes(reader: &mut Reader<'_>) -> Option<usize> {
+fn compress_above_bytes(reader: &mut SettingsReader<'_>) -> Option<usize> {
     const NAME: &str = "CACHE_COMPRESS_ABOVE_BYTES";
     // `off` can override a value set in a file.
     if reader
@@ -166,11 +166,11 @@ fn compress_above_bytes(reader: &mut Reader<'_>) -> Option<usize> {
     reader.bytes(NAME, limits::COMPRESS_ABOVE_BYTES.allowed)
 }
 
-fn millis(reader: &mut Reader<'_>, name: &str, allowed: &str) -> Option<Duration> {
+fn millis(reader: &mut SettingsReader<'_>, name: &str, allowed: &str) -> Option<Duration> {
     reader.number(name, allowed).map(Duration::from_millis)
 }
 
-fn count(reader: &mut Reader<'_>, name: &str, allowed: &str) -> Option<usize> {
+fn count(reader: &mut SettingsReader<'_>, name: &str, allowed: &str) -> Option<usize> {
     reader.parse(name, allowed, |text| {
         text.parse().ok().filter(|_| !text.starts_with('+'))
     })

@@ -29,7 +29,7 @@ use crate::memory::Subscription;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
-use crate::service::report::{Explained, Health, HealthStatus, KeyCounts, ServiceStats, State};
+use crate::service::report::{Explanation, Health, HealthStatus, KeyCounts, ServiceStats, KeyState};
 use crate::tiers::Tiers;
 use crate::tiers::broadcaster::Invalidations;
 use crate::write::Write;
@@ -221,23 +221,23 @@ impl CacheService {
 
     /// Explains the state of one key in Redis. A key that belongs neither to a
     /// kind cached here nor to the library is not read.
-    pub async fn explain(&self, key: &str) -> Explained {
+    pub async fn explain(&self, key: &str) -> Explanation {
         let tiers = self.tiers();
         let kind = tiers.kind_of(key);
         if kind.is_none() && !key.starts_with(&tiers.prefix("aside")) {
-            return Explained::not_ours(key);
+            return Explanation::not_ours(key);
         }
         let named = Key::new(key);
         let bypass = tiers.bypass_for(&named).map(crate::answer::Bypass::as_str);
         let get = Op::Get { key: named.clone() };
         let state = match self.ask(get).await {
-            Some(Reply::Value(bytes)) => Some(State::of(&named, bytes.as_deref())),
+            Some(Reply::Value(bytes)) => Some(KeyState::of(&named, bytes.as_deref())),
             // Too large, so never served.
-            Some(Reply::Cut(_)) => Some(State::Foreign),
+            Some(Reply::Cut(_)) => Some(KeyState::Foreign),
             _ => None,
         };
         let ttl = self.ttl(key).await.left();
-        Explained {
+        Explanation {
             key: key.to_owned(),
             kind,
             state,

@@ -169,25 +169,25 @@ impl KindStats {
 /// The state of one key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Explained {
+pub struct Explanation {
     /// The key as it is in Redis.
     pub key: String,
     /// The registered kind of the key.
     pub kind: Option<&'static str>,
     /// Its state in Redis; `None` while Redis is unavailable.
-    pub state: Option<State>,
+    pub state: Option<KeyState>,
     /// Its time to live in Redis.
     pub ttl: Option<Duration>,
     /// The reason why a read of it would bypass Redis now, if so.
     pub bypass: Option<&'static str>,
 }
 
-impl Explained {
+impl Explanation {
     pub(crate) fn not_ours(key: &str) -> Self {
         Self {
             key: key.to_owned(),
             kind: None,
-            state: Some(State::NotOurs),
+            state: Some(KeyState::NotOurs),
             ttl: None,
             bypass: None,
         }
@@ -197,7 +197,7 @@ impl Explained {
 /// The state of a key in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
+pub enum KeyState {
     /// A key of a kind that is not cached here; its state is not reported.
     NotOurs,
     /// No such key.
@@ -226,7 +226,7 @@ pub enum State {
     },
 }
 
-impl State {
+impl KeyState {
     /// Returns its name.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -241,18 +241,18 @@ impl State {
     }
 
     pub(crate) fn of(key: &Key, bytes: Option<&[u8]>) -> Self {
-        use crate::protocol::state::State as Held;
+        use crate::protocol::state::State as State;
         let Some(bytes) = bytes else {
             return Self::Absent;
         };
-        match Held::of(bytes, true) {
-            Held::Absent => Self::Foreign,
-            Held::Lease(_) => Self::Lease,
-            Held::Quarantine(quarantine) => Self::Quarantine {
+        match State::of(bytes, true) {
+            State::Absent => Self::Foreign,
+            State::Lease(_) => Self::Lease,
+            State::Quarantine(quarantine) => Self::Quarantine {
                 writers: quarantine.records.len(),
                 clean: quarantine.clean,
             },
-            Held::Value => Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
+            State::Value => Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
                 shape: value::mixed(header.fill_context.shape, key),
                 fill: header.fill,
                 version: header.version,

@@ -1,6 +1,6 @@
 //! `tales warm`
 
-use aside::{CachedRepository, Repository, WarmUp};
+use aside::{CachedRepository, Repository, WarmUpOptions};
 
 use super::failure::Failure;
 use super::opened;
@@ -43,7 +43,7 @@ async fn one<R: Repository<Error = TaleError>>(
 ) -> Result<String, Failure> {
     let mut progress: Option<Progress> = None;
     let warmed = rows
-        .warm_up(WarmUp::default(), |state| {
+        .warm_up(WarmUpOptions::default(), |state| {
             progress
                 .get_or_insert_with(|| Progress::new(what, Some(state.total as u64)))
                 .reached(state.done as u64);

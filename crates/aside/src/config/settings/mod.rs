@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-pub use self::reader::Reader;
+pub use self::reader::SettingsReader;
 pub(crate) use self::reader::shown;
 
 /// All problems of a configuration, one per line.
@@ -173,15 +173,15 @@ impl Settings {
 
     /// Calls `read` and returns its result, or all problems if there are any.
     ///
-    /// A getter of [`Reader`] returns `None` for a setting that is unset or
+    /// A getter of [`SettingsReader`] returns `None` for a setting that is unset or
     /// wrong. If one is wrong, the result of `read` is dropped, so `read` may
     /// continue with a default.
     ///
     /// # Errors
     ///
     /// All problems that `read` found.
-    pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, ConfigError> {
-        let mut reader = Reader::new(self);
+    pub fn read<T>(&self, read: impl FnOnce(&mut SettingsReader<'_>) -> T) -> Result<T, ConfigError> {
+        let mut reader = SettingsReader::new(self);
         let value = read(&mut reader);
         ConfigError::unless_none(reader.into_problems())?;
         Ok(value)
@@ -211,7 +211,7 @@ impl Settings {
             layers: vec![environment, dotenv],
         };
 
-        let mut reader = Reader::new(&settings);
+        let mut reader = SettingsReader::new(&settings);
         let named = reader.text("ASIDE_CONFIG");
         problems.extend(reader.into_problems());
         let file = match named {

@@ -8,12 +8,12 @@ use crate::config::settings::{Settings, units};
 ///
 /// Every getter returns `None` for a setting that is unset, empty or wrong.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct SettingsReader<'a> {
     settings: &'a Settings,
     problems: Vec<String>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingsReader<'a> {
     pub(super) fn new(settings: &'a Settings) -> Self {
         Self {
             settings,
