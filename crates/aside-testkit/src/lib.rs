@@ -10,7 +10,7 @@
 //!   second, with the same faults and with databases on request.
 //! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
 //!   or resets, each direction separately.
-//! - [`Impostor`]: a listener at a server's address that is not that server.
+//! - [`FakeServer`]: a listener at a server's address that is not that server.
 //! - [`history`]: records the results of readers and writers, and proves that
 //!   no result was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
@@ -57,8 +57,8 @@ pub use postgres::{PostgresOptions, PostgresServer, Rows};
 mod proxy;
 pub use proxy::{Direction, Mode, Proxy, ProxyCounts};
 
-mod impostor;
-pub use impostor::{Conduct, Impostor};
+mod fake_server;
+pub use fake_server::{Behavior, FakeServer};
 
 pub mod history;
 

@@ -79,9 +79,9 @@ pub struct ProxyCounts {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
-/// use aside_testkit::{Direction, Impostor, Mode, Proxy};
+/// use aside_testkit::{Direction, FakeServer, Mode, Proxy};
 ///
-/// let server = Impostor::silent().await?;
+/// let server = FakeServer::silent().await?;
 /// let proxy = Proxy::start(server.address()).await?;
 /// let url = format!("redis://{}", proxy.address());
 ///

@@ -1,6 +1,6 @@
 //! The network to Redis is slow, broken, or leads to another server.
 
-use aside_testkit::{Conduct, Direction, Impostor, Mode};
+use aside_testkit::{Behavior, Direction, FakeServer, Mode};
 
 use super::*;
 
@@ -135,25 +135,25 @@ async fn a_server_that_is_no_redis_costs_no_read() {
         "+OK\r\n",
         "$-1\r\n",
     ] {
-        let conduct = Conduct::Garbage(garbage.as_bytes().to_vec());
-        let impostor = Impostor::start(conduct).await.unwrap();
-        is_never_used(&impostor).await;
+        let behavior = Behavior::Garbage(garbage.as_bytes().to_vec());
+        let fake_server = FakeServer::start(behavior).await.unwrap();
+        is_never_used(&fake_server).await;
     }
 }
 
 #[tokio::test]
 async fn a_server_that_never_replies_costs_no_read() {
-    let impostor = Impostor::silent().await.unwrap();
-    is_never_used(&impostor).await;
+    let fake_server = FakeServer::silent().await.unwrap();
+    is_never_used(&fake_server).await;
 }
 
-async fn is_never_used(impostor: &Impostor) {
+async fn is_never_used(fake_server: &FakeServer) {
     let library = Library::of(3);
-    let config = at(&format!("redis://{}/0", impostor.address()));
+    let config = at(&format!("redis://{}/0", fake_server.address()));
     let (instance, took) = timed(Instance::start(config, &library)).await;
     assert!(took < FIRST_ANSWER_WITHIN, "{took:?}");
     eventually(EVENTUALLY, "an attempt to connect", async || {
-        impostor.connections() > 0
+        fake_server.connections() > 0
     })
     .await;
     answers_without_redis(&instance).await;

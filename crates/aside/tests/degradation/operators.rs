@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use aside_testkit::{Conduct, Impostor, RedisOptions};
+use aside_testkit::{Behavior, FakeServer, RedisOptions};
 use tracing::Level;
 
 use super::listener::Listener;
@@ -244,8 +244,8 @@ async fn an_error_code_of_an_impostor_is_logged_escaped() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let said = b"-\x1b]0;pwned\x07\x1b[31mRED\x1b[0m!\r\n".repeat(4);
-    let impostor = Impostor::start(Conduct::Garbage(said)).await.unwrap();
-    let config = at(&format!("redis://{}/0", impostor.address()));
+    let fake_server = FakeServer::start(Behavior::Garbage(said)).await.unwrap();
+    let config = at(&format!("redis://{}/0", fake_server.address()));
     let (_, errors) = is_refused_with(config, "pwned", &listener).await;
     for said in errors {
         assert!(!said.contains(['\x1b', '\x07']), "{said:?}");

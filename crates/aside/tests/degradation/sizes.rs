@@ -167,10 +167,10 @@ async fn a_value_too_large_once_decoded_is_replaced_unread() {
 #[tokio::test]
 async fn a_reply_without_end_uses_little_memory() {
     for begins in ["*1000000000\r\n", "*1000000\r\n", "$500000000\r\n"] {
-        let impostor = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = impostor.local_addr().unwrap();
+        let fake_server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = fake_server.local_addr().unwrap();
         let talking = tokio::spawn(async move {
-            while let Ok((mut client, _)) = impostor.accept().await {
+            while let Ok((mut client, _)) = fake_server.accept().await {
                 tokio::spawn(async move {
                     let _ = client.read(&mut [0; 512]).await;
                     let _ = client.write_all(begins.as_bytes()).await;

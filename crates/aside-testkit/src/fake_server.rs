@@ -13,10 +13,10 @@ use tokio::time::sleep;
 
 use crate::port::free_port;
 
-/// How an [`Impostor`] treats a connection.
+/// How an [`FakeServer`] treats a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Conduct {
+pub enum Behavior {
     /// It accepts, reads everything and never sends a byte.
     Silent,
     /// It sends these bytes when the connection opens and after everything it
@@ -38,23 +38,23 @@ pub enum Conduct {
 /// It runs on the runtime that started it, and ends, with its connections, when
 /// it is dropped.
 #[derive(Debug)]
-pub struct Impostor {
+pub struct FakeServer {
     address: SocketAddr,
     connections: Arc<AtomicU64>,
     listening: JoinHandle<()>,
 }
 
-impl Impostor {
-    /// Starts an impostor that treats every connection like that.
+impl FakeServer {
+    /// Starts an fake_server that treats every connection like that.
     ///
     /// # Errors
     ///
     /// If there is no port to listen on.
-    pub async fn start(conduct: Conduct) -> io::Result<Self> {
+    pub async fn start(behavior: Behavior) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port()?)).await?;
         let address = listener.local_addr()?;
         let connections = Arc::new(AtomicU64::new(0));
-        let listening = tokio::spawn(listen(listener, conduct, Arc::clone(&connections)));
+        let listening = tokio::spawn(listen(listener, behavior, Arc::clone(&connections)));
         Ok(Self {
             address,
             connections,
@@ -62,13 +62,13 @@ impl Impostor {
         })
     }
 
-    /// Starts an impostor that never sends a byte.
+    /// Starts an fake_server that never sends a byte.
     ///
     /// # Errors
     ///
     /// If there is no port to listen on.
     pub async fn silent() -> io::Result<Self> {
-        Self::start(Conduct::Silent).await
+        Self::start(Behavior::Silent).await
     }
 
     /// Returns the address it listens on.
@@ -87,20 +87,20 @@ impl Impostor {
     }
 }
 
-impl Drop for Impostor {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.listening.abort();
     }
 }
 
-async fn listen(listener: TcpListener, conduct: Conduct, connections: Arc<AtomicU64>) {
+async fn listen(listener: TcpListener, behavior: Behavior, connections: Arc<AtomicU64>) {
     // Owned by this task, so that the connections end with it.
     let mut open = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
                 connections.fetch_add(1, Ordering::Relaxed);
-                open.spawn(receive(client, conduct.clone()));
+                open.spawn(receive(client, behavior.clone()));
             }
             // The client disconnected again, or no file descriptor is left.
             Err(_) => tokio::task::yield_now().await,
@@ -110,17 +110,17 @@ async fn listen(listener: TcpListener, conduct: Conduct, connections: Arc<Atomic
 }
 
 /// Serves one connection until the client closes it.
-async fn receive(mut client: TcpStream, conduct: Conduct) -> io::Result<()> {
+async fn receive(mut client: TcpStream, behavior: Behavior) -> io::Result<()> {
     let mut buffer = [0; 4096];
-    match conduct {
-        Conduct::Silent => while client.read(&mut buffer).await? > 0 {},
-        Conduct::Garbage(garbage) => {
+    match behavior {
+        Behavior::Silent => while client.read(&mut buffer).await? > 0 {},
+        Behavior::Garbage(garbage) => {
             client.write_all(&garbage).await?;
             while client.read(&mut buffer).await? > 0 {
                 client.write_all(&garbage).await?;
             }
         }
-        Conduct::SlowBanner { banner, pause } => {
+        Behavior::SlowBanner { banner, pause } => {
             for byte in banner {
                 sleep(pause).await;
                 client.write_all(&[byte]).await?;
