@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::Wrong;
 
 /// The most lists that may contain a record, without the list of all.
-const MOST_LISTS: usize = 8;
+const MAX_LISTS: usize = 8;
 
 /// How many different values an index has.
 const VALUES: u64 = 100;
@@ -39,12 +39,12 @@ pub(crate) struct List {
     pub(crate) value: u64,
 }
 
-const NAMES: [&str; MOST_LISTS] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const NAMES: [&str; MAX_LISTS] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
-const SHAPES: [IndexShape; MOST_LISTS] = {
-    let mut shapes = [IndexShape::new("a", &["value"], false); MOST_LISTS];
+const SHAPES: [IndexShape; MAX_LISTS] = {
+    let mut shapes = [IndexShape::new("a", &["value"], false); MAX_LISTS];
     let mut at = 0;
-    while at < MOST_LISTS {
+    while at < MAX_LISTS {
         shapes[at] = IndexShape::new(NAMES[at], &["value"], false);
         at += 1;
     }

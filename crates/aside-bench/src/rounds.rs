@@ -36,8 +36,8 @@ pub(crate) struct Measured {
 }
 
 /// The minimum number of rounds, and the time limit for further rounds.
-const LEAST_ROUNDS: usize = 5;
-const MOST_TIME: Duration = Duration::from_secs(25);
+const MIN_ROUNDS: usize = 5;
+const MAX_TIME: Duration = Duration::from_secs(25);
 
 /// Runs every contender once per round, and each round in another order, so
 /// that the processor's caches favour no contender. A round before the first
@@ -58,7 +58,7 @@ pub(crate) fn alternate_figures(
     let mut taken: Vec<Vec<Measured>> = Vec::new();
     let begun = Instant::now();
     for round in 0..=rounds {
-        if LEAST_ROUNDS < round && MOST_TIME < begun.elapsed() {
+        if MIN_ROUNDS < round && MAX_TIME < begun.elapsed() {
             break;
         }
         for place in 0..count {

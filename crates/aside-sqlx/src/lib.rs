@@ -50,7 +50,7 @@ pub use triggers::Triggers;
 const PAGE: i64 = 500;
 
 /// How many characters of a row are read. No row of this library is longer.
-const LONGEST: i64 = 8_193;
+const MAX_ENTRY_CHARS: i64 = 8_193;
 
 /// The journal's ids do not come this far by themselves. A greater one was
 /// chosen by another program, and may leave no ids for the rows that follow.

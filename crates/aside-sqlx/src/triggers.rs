@@ -13,10 +13,10 @@ use aside::{Entity, IndexShape, KeyWriter};
 
 /// The maximum number of rows per statement, and of keys per kind. Above it,
 /// the triggers record the whole kind instead.
-pub(crate) const MOST_KEYS: usize = 1_000;
+pub(crate) const MAX_KEYS_PER_STATEMENT: usize = 1_000;
 
 /// A segment longer than this many bytes is replaced by its digest.
-pub(crate) const LONGEST_SEGMENT_BYTES: usize = 200;
+pub(crate) const MAX_SEGMENT_BYTES: usize = 200;
 
 /// Written in place of a segment that the triggers cannot compute. Escaping
 /// never produces it.

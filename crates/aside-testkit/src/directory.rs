@@ -13,7 +13,7 @@ use crate::process::User;
 /// The longest directory path that leaves room for a socket's name.
 ///
 /// The path of a unix socket may have 104 bytes on macOS and 108 on Linux.
-const LONGEST_BYTES: usize = 70;
+const MAX_BYTES: usize = 70;
 
 /// A directory in memory that every user can reach, on Linux.
 const MEMORY: &str = "/dev/shm";
@@ -29,7 +29,7 @@ const MEMORY_BYTES: u64 = 1 << 30;
 /// is too long for the sockets in it.
 pub(crate) fn create(server: &str) -> io::Result<TempDir> {
     let usual = env::temp_dir();
-    let fits = usual.as_os_str().len() <= LONGEST_BYTES;
+    let fits = usual.as_os_str().len() <= MAX_BYTES;
     create_in(if fits { &usual } else { Path::new("/tmp") }, server)
 }
 

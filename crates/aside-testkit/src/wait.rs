@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// The longest pause between two checks of a condition.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_millis(20);
 
 /// The result of one check of a condition.
 ///
@@ -90,7 +90,7 @@ pub fn eventually<O: Outcome>(
                 Err(last) if within <= start.elapsed() => fail(within, what, &last, caller),
                 Err(_) => tokio::time::sleep(pause).await,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
@@ -124,7 +124,7 @@ pub(crate) fn poll_until<O: Outcome>(
             Err(last) if within <= start.elapsed() => return Err(last),
             Err(_) => std::thread::sleep(pause),
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 

@@ -145,9 +145,9 @@ fn at_line(failed: BatchError, lines: &[u64]) -> TransferError {
 
 /// The longest line in bytes. It exceeds the longest row even if every
 /// character of its text is escaped.
-const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// The longest problem message, in characters, because it may quote the line.
-const LONGEST_PROBLEM: usize = 500;
+const MAX_PROBLEM: usize = 500;
 
 /// The rows of a file with the numbers of their lines.
 struct Lines<R> {
@@ -164,7 +164,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     async fn next(&mut self) -> Result<Option<(u64, Record)>, TransferError> {
         loop {
             let mut bytes = Vec::new();
-            let mut line = (&mut self.file).take(LONGEST_LINE + 1);
+            let mut line = (&mut self.file).take(MAX_LINE + 1);
             if line.read_until(b'\n', &mut bytes).await? == 0 {
                 return Ok(None);
             }
@@ -174,7 +174,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             }
             let record = parse(&bytes).map_err(|problem| TransferError::Line {
                 line: self.line,
-                problem: problem.chars().take(LONGEST_PROBLEM).collect(),
+                problem: problem.chars().take(MAX_PROBLEM).collect(),
             })?;
             return Ok(Some((self.line, record)));
         }
@@ -182,8 +182,8 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
 }
 
 fn parse(line: &[u8]) -> Result<Record, String> {
-    if LONGEST_LINE < line.len() as u64 {
-        return Err(format!("has more than {LONGEST_LINE} bytes"));
+    if MAX_LINE < line.len() as u64 {
+        return Err(format!("has more than {MAX_LINE} bytes"));
     }
     let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let record = Record::parse(text).map_err(|error| error.to_string())?;

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 
-use super::incoming::{MAX_DEPTH, ROOM_BYTES};
+use super::incoming::{MAX_DEPTH, BUFFER_BYTES};
 use super::*;
 
 const SEEDS: u64 = 1_000;
@@ -125,7 +125,7 @@ fn read(pieces: &[&[u8]], limits: Limits) -> (Vec<Sent>, Result<(), Malformed>) 
             let (held, room) = incoming.buffered();
             assert!(held <= arrived, "{held} bytes are held of {arrived}");
             // A buffer that grows at least doubles.
-            let max = 2 * (arrived + ROOM_BYTES.1);
+            let max = 2 * (arrived + BUFFER_BYTES.1);
             assert!(room <= max, "room for {room} bytes after {arrived}");
             match next {
                 Ok(Some(next)) => {

@@ -12,7 +12,7 @@ pub(super) const MAX_DEPTH: usize = 16;
 
 /// The least room that one read is given, and the most that is reserved ahead of
 /// the bytes of a large string.
-pub(super) const ROOM_BYTES: (usize, usize) = (64 * 1024, 4 * 1024 * 1024);
+pub(super) const BUFFER_BYTES: (usize, usize) = (64 * 1024, 4 * 1024 * 1024);
 
 /// With less room than this, a read is hardly worth its system call.
 const MIN_ROOM_BYTES: usize = 16 * 1024;
@@ -61,7 +61,7 @@ impl Incoming {
     /// Returns the buffer to append arriving bytes to, with room for a read.
     pub fn room(&mut self) -> &mut BytesMut {
         let free = self.arrived.capacity() - self.arrived.len();
-        let (min, max) = ROOM_BYTES;
+        let (min, max) = BUFFER_BYTES;
         if free < self.expected.clamp(MIN_ROOM_BYTES, max) {
             self.arrived.reserve(self.expected.clamp(min, max));
         }

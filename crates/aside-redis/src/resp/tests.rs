@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::incoming::{MAX_DEPTH, MAX_FURTHER_BYTES, ROOM_BYTES};
+use super::incoming::{MAX_DEPTH, MAX_FURTHER_BYTES, BUFFER_BYTES};
 use super::part::MAX_LINE_BYTES;
 use super::*;
 use crate::call::Call;
@@ -34,14 +34,14 @@ fn cut(pieces: &[&[u8]]) -> Vec<String> {
     cut
 }
 
-const MANY: &[u8] = b"+OK\r\n:-7\r\n$3\r\na\r\n\r\n*3\r\n$1\r\nx\r\n_\r\n$-1\r\n\
+const REPLIES: &[u8] = b"+OK\r\n:-7\r\n$3\r\na\r\n\r\n*3\r\n$1\r\nx\r\n_\r\n$-1\r\n\
     %1\r\n+k\r\n*0\r\n>2\r\n+message\r\n$2\r\nhi\r\n-ERR what `secret` is\r\n=5\r\ntxt:a\r\n\
     !6\r\nOOM no\r\n#t\r\n*-1\r\n";
 
 #[test]
 fn every_kind_of_reply_is_read_and_of_an_error_its_code() {
     assert_eq!(
-        cut(&[MANY]),
+        cut(&[REPLIES]),
         [
             r#"Reply(Text("OK"))"#,
             "Reply(Int(-7))",
@@ -122,7 +122,7 @@ fn a_string_that_is_too_large_is_cut_to_its_beginning() {
     for _ in 0..100 {
         incoming.room().extend_from_slice(&[b'x'; 8192]);
         assert!(matches!(incoming.next_sent(), Ok(None)));
-        assert!(incoming.buffered().1 < 4 * ROOM_BYTES.0);
+        assert!(incoming.buffered().1 < 4 * BUFFER_BYTES.0);
     }
 }
 
@@ -166,11 +166,11 @@ fn a_call_is_an_array_of_its_words() {
 proptest! {
     #[test]
     fn replies_do_not_depend_on_how_they_are_cut(cuts: Vec<usize>) {
-        let mut at: Vec<usize> = cuts.iter().map(|cut| cut % MANY.len()).collect();
-        at.extend([0, MANY.len()]);
+        let mut at: Vec<usize> = cuts.iter().map(|cut| cut % REPLIES.len()).collect();
+        at.extend([0, REPLIES.len()]);
         at.sort_unstable();
-        let pieces: Vec<&[u8]> = at.windows(2).map(|two| &MANY[two[0]..two[1]]).collect();
-        prop_assert_eq!(cut(&pieces), cut(&[MANY]));
+        let pieces: Vec<&[u8]> = at.windows(2).map(|two| &REPLIES[two[0]..two[1]]).collect();
+        prop_assert_eq!(cut(&pieces), cut(&[REPLIES]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, 
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{LAST_ID, LONGEST, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -295,7 +295,7 @@ impl Journal for PostgresJournal {
         )
         .bind(after)
         .bind(PAGE)
-        .bind(i32::try_from(LONGEST).unwrap_or(i32::MAX))
+        .bind(i32::try_from(MAX_ENTRY_CHARS).unwrap_or(i32::MAX))
         .fetch_all(&self.pool)
         .await?;
         let row = |(id, entry)| JournalRow { id, entry };

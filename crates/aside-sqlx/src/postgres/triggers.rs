@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::triggers::{
-    LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, UNKEYED, escapes, identifier, literal, table,
+    MAX_SEGMENT_BYTES, MAX_KEYS_PER_STATEMENT, Triggers, UNKEYED, escapes, identifier, literal, table,
 };
 
 /// The mark of the library's own transactions, so that their changes are not
@@ -31,7 +31,7 @@ const SAMPLE: usize = 100;
 const OF_TABLE: &str = "cache_journal_of_";
 
 /// The longest name that PostgreSQL does not cut.
-const LONGEST_NAME_BYTES: usize = 63;
+const MAX_NAME_BYTES: usize = 63;
 
 const OPERATIONS: [(&str, &str); 4] = [
     ("INSERT", "REFERENCING NEW TABLE AS aside_after"),
@@ -130,7 +130,7 @@ fn trigger_name(operation: &str) -> String {
 
 fn function_name(table: &str) -> String {
     let mut name = format!("{OF_TABLE}{}", table.replace('.', "_"));
-    while LONGEST_NAME_BYTES < name.len() {
+    while MAX_NAME_BYTES < name.len() {
         name.pop();
     }
     name
@@ -218,7 +218,7 @@ fn segment_function(schema: &str) -> String {
              IF translate(plain, ''{special}, '') <> plain THEN
                  plain := {escape};
              END IF;
-             IF {LONGEST_SEGMENT_BYTES} < octet_length(plain) THEN
+             IF {MAX_SEGMENT_BYTES} < octet_length(plain) THEN
                  RETURN '#' || encode(sha256(convert_to(plain, 'UTF8')), 'hex');
              END IF;
              RETURN plain;
@@ -261,9 +261,9 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
              END IF;
              -- Checked before the keys of a million rows are computed.
              IF TG_OP IN ('UPDATE', 'DELETE') THEN
-                 whole := EXISTS (SELECT FROM aside_before OFFSET {MOST_KEYS});
+                 whole := EXISTS (SELECT FROM aside_before OFFSET {MAX_KEYS_PER_STATEMENT});
              ELSIF TG_OP = 'INSERT' THEN
-                 whole := EXISTS (SELECT FROM aside_after OFFSET {MOST_KEYS});
+                 whole := EXISTS (SELECT FROM aside_after OFFSET {MAX_KEYS_PER_STATEMENT});
              END IF;
              BEGIN
                  IF whole THEN
@@ -278,7 +278,7 @@ fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
                  RAISE WARNING 'the whole kind is recorded, because its keys failed: %', SQLERRM;
                  whole := true;
              END;
-             IF whole OR {MOST_KEYS} < cardinality(keys)
+             IF whole OR {MAX_KEYS_PER_STATEMENT} < cardinality(keys)
                 OR 0 < strpos(array_to_string(keys, ''), {unkeyed}) THEN
                  keys := ARRAY[{whole_kind}];
              END IF;

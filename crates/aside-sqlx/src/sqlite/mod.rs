@@ -8,7 +8,7 @@ use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
-use crate::{LAST_ID, LONGEST, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
 
 /// AUTOINCREMENT, so that the id of a deleted row is never reused for another
 /// key.
@@ -270,7 +270,7 @@ impl Journal for SqliteJournal {
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(ROWS)
             .bind(after)
             .bind(PAGE)
-            .bind(LONGEST)
+            .bind(MAX_ENTRY_CHARS)
             .fetch_all(&self.0)
             .await?;
         // Bytes that are no text are no key; the empty text is none either.

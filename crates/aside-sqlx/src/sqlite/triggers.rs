@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::triggers::{
-    LONGEST_SEGMENT_BYTES, MOST_KEYS, Triggers, escapes, identifier, literal, table,
+    MAX_SEGMENT_BYTES, MAX_KEYS_PER_STATEMENT, Triggers, escapes, identifier, literal, table,
 };
 
 /// The mark of the library's open transaction: one row, so that its changes are
@@ -222,7 +222,7 @@ fn segment(value: &str) -> String {
               WHEN typeof({value}) NOT IN ('text', 'integer')
                 OR 0 < instr({value}, char(0))
                 OR {value} GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'
-                OR {LONGEST_SEGMENT_BYTES} < length(CAST({escaped} AS BLOB)) THEN {UNKEYED}
+                OR {MAX_SEGMENT_BYTES} < length(CAST({escaped} AS BLOB)) THEN {UNKEYED}
               ELSE {escaped} END"
     )
 }
@@ -254,9 +254,9 @@ fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> S
              DELETE FROM cache_journal WHERE key IN ({keys});
              INSERT INTO cache_journal (key) {keys};
              INSERT INTO cache_journal (key) SELECT {whole_kind}
-              WHERE {forgotten} OR {MOST_KEYS} < (
+              WHERE {forgotten} OR {MAX_KEYS_PER_STATEMENT} < (
                   SELECT count(*) FROM (SELECT 1 FROM cache_journal WHERE {of_kind}
-                                         LIMIT {MOST_KEYS} + 1));
+                                         LIMIT {MAX_KEYS_PER_STATEMENT} + 1));
              DELETE FROM cache_journal WHERE {of_kind} AND {forgotten};
              DELETE FROM cache_journal WHERE key = {whole_kind}
                 AND id < (SELECT max(id) FROM cache_journal WHERE key = {whole_kind});

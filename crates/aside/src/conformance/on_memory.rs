@@ -50,9 +50,9 @@ impl Subject for OnMemory {
     }
 }
 
-const ROOMY: usize = 1 << 20;
+const CAPACITY_BYTES: usize = 1 << 20;
 
-conformance_tests!(async { super::on_memory::OnMemory::paused(super::on_memory::ROOMY) });
+conformance_tests!(async { super::on_memory::OnMemory::paused(super::on_memory::CAPACITY_BYTES) });
 
 #[tokio::test]
 async fn the_least_recently_used_values_are_evicted() {
@@ -124,7 +124,7 @@ async fn expired_keys_do_not_accumulate() {
 #[tokio::test]
 async fn used_memory_returns_to_zero() {
     tokio::time::pause();
-    let tier = MemoryTier::private(ROOMY);
+    let tier = MemoryTier::private(CAPACITY_BYTES);
     let case = Case::new(OnMemory::open(Arc::clone(&tier)));
     let key = case.key("k");
     let [token, writer] = tokens();
@@ -141,9 +141,9 @@ async fn used_memory_returns_to_zero() {
 #[tokio::test]
 async fn services_with_the_same_memory_name_share_it() {
     let name = "shared-by-two";
-    let one = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
-    let two = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
-    let other = Case::new(OnMemory::open(MemoryTier::named("other", ROOMY)));
+    let one = Case::new(OnMemory::open(MemoryTier::named(name, CAPACITY_BYTES)));
+    let two = Case::new(OnMemory::open(MemoryTier::named(name, CAPACITY_BYTES)));
+    let other = Case::new(OnMemory::open(MemoryTier::named("other", CAPACITY_BYTES)));
     let key = one.key("k");
     one.store(&key, b"V1").await;
     assert_eq!(two.holds(&key).await, 'V');
@@ -153,7 +153,7 @@ async fn services_with_the_same_memory_name_share_it() {
     assert!(other.heard().await.is_empty());
 
     drop((one, two));
-    let later = Case::new(OnMemory::open(MemoryTier::named(name, ROOMY)));
+    let later = Case::new(OnMemory::open(MemoryTier::named(name, CAPACITY_BYTES)));
     assert_eq!(
         later.acquire(&key, Token::random()).await,
         Acquired::Granted
@@ -162,7 +162,7 @@ async fn services_with_the_same_memory_name_share_it() {
 
 #[tokio::test]
 async fn a_subscription_ends_when_it_is_dropped() {
-    let tier = MemoryTier::private(ROOMY);
+    let tier = MemoryTier::private(CAPACITY_BYTES);
     let heard = Arc::new(Mutex::new(0));
     let count = Arc::clone(&heard);
     let subscription = tier.subscribe(Arc::new(move |_| *count.lock() += 1));
@@ -176,7 +176,7 @@ async fn a_subscription_ends_when_it_is_dropped() {
 
 #[tokio::test]
 async fn a_message_arrives_before_the_reply() {
-    let case = Case::new(OnMemory::paused(ROOMY));
+    let case = Case::new(OnMemory::paused(CAPACITY_BYTES));
     let key = case.key("k");
     let op = Op::Invalidate {
         key,

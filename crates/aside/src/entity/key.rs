@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A segment longer than this many bytes is replaced by its digest.
-const LONGEST_SEGMENT_BYTES: usize = 200;
+const MAX_SEGMENT_BYTES: usize = 200;
 
 /// A finished key, with the hash that every instance computes for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,7 +151,7 @@ impl KeyWriter {
         self.text.push_str(mark);
         escape(plain, &mut self.text);
         let segment = &self.text[begin..];
-        if segment.len() > LONGEST_SEGMENT_BYTES {
+        if segment.len() > MAX_SEGMENT_BYTES {
             let digest = Sha256::digest(segment.as_bytes());
             self.text.truncate(begin);
             self.text.push('#');

@@ -29,7 +29,7 @@ use crate::config::CacheConfig;
 use crate::runtime::clock::{Moment, whole_millis};
 
 /// The maximum number of concurrent comparisons.
-const MOST_AT_ONCE: usize = 8;
+const MAX_CONCURRENT_AUDITS: usize = 8;
 
 /// The interval between comparisons; unused slots accumulate up to the burst.
 const EVERY: Duration = Duration::from_millis(100);
@@ -166,7 +166,7 @@ impl Audit {
         if fills.contains(&fill) {
             return Err(Begun::Needless);
         }
-        if fills.len() >= MOST_AT_ONCE || !self.is_due(now) {
+        if fills.len() >= MAX_CONCURRENT_AUDITS || !self.is_due(now) {
             return Err(Begun::Dropped);
         }
         // Counted only now, so that a hot row under comparison does not use up

@@ -16,7 +16,7 @@ use crate::runtime::clock::Moment;
 /// How long a key is remembered after its last write.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-const MOST_KEYS: usize = 4096;
+const MAX_KEYS: usize = 4096;
 const EVENTS_PER_KEY: usize = 16;
 
 /// An event of a key, as this instance saw it.
@@ -143,7 +143,7 @@ impl Kept {
     }
 
     fn make_room(&mut self) {
-        if self.trails.len() >= MOST_KEYS
+        if self.trails.len() >= MAX_KEYS
             && let Some((_, hash)) = self.order.pop_front()
         {
             self.trails.remove(&hash);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_by_keys_and_by_events_per_key() {
         let events = Events::default();
-        for step in 0..10 * MOST_KEYS as u64 {
+        for step in 0..10 * MAX_KEYS as u64 {
             events.record_event(step, Event::Heard, at(0));
             events.record_event(step, Event::Filled, at(step % 100));
         }
@@ -205,7 +205,7 @@ mod tests {
         let kept = events.kept.lock();
         assert_eq!(
             (kept.trails.len(), kept.order.len()),
-            (MOST_KEYS, MOST_KEYS)
+            (MAX_KEYS, MAX_KEYS)
         );
         assert_eq!(kept.trails[&u64::MAX].events.len(), EVENTS_PER_KEY);
     }

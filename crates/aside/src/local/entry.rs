@@ -43,11 +43,11 @@ const PAYLOAD_UNIT: u64 = 16;
 struct PackedInt<const BYTES: usize>([u8; BYTES]);
 
 impl<const BYTES: usize> PackedInt<BYTES> {
-    const MOST: u64 = u64::MAX >> (64 - 8 * BYTES);
+    const MAX: u64 = u64::MAX >> (64 - 8 * BYTES);
 
     /// Packs the number, or the largest that fits.
     fn of(number: u64) -> Self {
-        let bytes = number.min(Self::MOST).to_le_bytes();
+        let bytes = number.min(Self::MAX).to_le_bytes();
         Self(std::array::from_fn(|at| bytes[at]))
     }
 

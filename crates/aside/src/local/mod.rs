@@ -53,7 +53,7 @@ const SHARDS: usize = 4;
 /// The relative initial capacities of the shards. A shard's table doubles when
 /// full. With equal capacities all would double at once, and an entry would
 /// briefly occupy twice its memory. So they double one after the other.
-const FIRST_ROOM: [usize; SHARDS] = [4, 5, 6, 7];
+const INITIAL_CAPACITIES: [usize; SHARDS] = [4, 5, 6, 7];
 
 /// A cached result and its validity fields.
 pub(crate) struct Entry<E> {
@@ -138,7 +138,7 @@ impl<E: Entity> LocalTier<E> {
             ShardedLock::new(cache)
         };
         Self {
-            shards: FIRST_ROOM.map(shard),
+            shards: INITIAL_CAPACITIES.map(shard),
             evictions,
             generations,
             trust,

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use crate::entity::key::Key;
-use crate::protocol::state::{MOST_RECORDS, Quarantine, Record, State, is_value};
+use crate::protocol::state::{MAX_RECORDS, Quarantine, Record, State, is_value};
 use crate::protocol::{Acquired, Refused, Released, Token};
 
 /// A locked store at one point in time, so each method is atomic, like a
@@ -64,7 +64,7 @@ impl Moment<'_> {
             Some(held) => (false, held.others),
             None => (true, Vec::new()),
         };
-        if MOST_RECORDS <= records.len() {
+        if MAX_RECORDS <= records.len() {
             records.remove(0);
         }
         let deadline = self.now + ttl;

@@ -39,11 +39,11 @@ pub(crate) enum State<'bytes> {
 const OVERDUE_MILLIS: u64 = 60_000;
 
 /// The longest quarantine that settings allow.
-const LONGEST_MILLIS: u64 = 600_000;
+const MAX_DEADLINE_MS: u64 = 600_000;
 
 /// The maximum number of writers of one key; more are malformed. A script
 /// visits each record, and blocks the server meanwhile.
-pub(crate) const MOST_RECORDS: usize = 4_000;
+pub(crate) const MAX_RECORDS: usize = 4_000;
 
 /// The number of bytes of a value that every script reads.
 const READ: usize = 48;
@@ -80,7 +80,7 @@ impl Quarantine {
             _ => return None,
         };
         let (records, rest) = records.as_chunks::<{ TOKEN + DEADLINE }>();
-        if !rest.is_empty() || MOST_RECORDS < records.len() {
+        if !rest.is_empty() || MAX_RECORDS < records.len() {
             return None;
         }
         let records = records.iter().map(|record| Record::read(record));
@@ -98,7 +98,7 @@ impl Quarantine {
         let now = crate::runtime::clock::wall().as_millisecond();
         let now = u64::try_from(now).unwrap_or(0);
         let last = self.last_deadline();
-        last + OVERDUE_MILLIS < now || now + LONGEST_MILLIS + OVERDUE_MILLIS < last
+        last + OVERDUE_MILLIS < now || now + MAX_DEADLINE_MS + OVERDUE_MILLIS < last
     }
 
     /// Encodes the bytes that [`State::of`] parses.
@@ -123,7 +123,7 @@ impl Record {
     /// Returns true if the writer may still be active. A deadline further ahead
     /// than any quarantine belongs to no writer.
     pub(crate) fn lives_at(&self, now: u64) -> bool {
-        now < self.deadline && self.deadline <= now + LONGEST_MILLIS + OVERDUE_MILLIS
+        now < self.deadline && self.deadline <= now + MAX_DEADLINE_MS + OVERDUE_MILLIS
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {

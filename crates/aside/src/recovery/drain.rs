@@ -16,11 +16,11 @@ use crate::tiers::Tiers;
 use crate::tiers::own_journal_rows::Journalled;
 
 /// The maximum number of rows per DELETE.
-const MOST_DELETED: usize = 5_000;
+const MAX_ROWS_PER_DELETE: usize = 5_000;
 
 /// The maximum number of rows remembered until deletion. Further ones are
 /// applied again.
-const MOST_ACKNOWLEDGED: usize = 100_000;
+const MAX_ACKNOWLEDGED_ROWS: usize = 100_000;
 
 /// Drains the journal until the service ends.
 pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tiers>) {
@@ -243,7 +243,7 @@ impl<J: Journal> Drain<J> {
     fn acknowledge(&mut self, tiers: &Tiers, ids: Vec<i64>) {
         for id in ids {
             self.let_go(tiers, id);
-            if self.acknowledged.len() < MOST_ACKNOWLEDGED {
+            if self.acknowledged.len() < MAX_ACKNOWLEDGED_ROWS {
                 self.acknowledged.insert(id);
             }
         }
@@ -257,7 +257,7 @@ impl<J: Journal> Drain<J> {
             }
         }
         if self.deleting.is_empty() && !self.acknowledged.is_empty() {
-            let ids = self.acknowledged.iter().copied().take(MOST_DELETED);
+            let ids = self.acknowledged.iter().copied().take(MAX_ROWS_PER_DELETE);
             let ids: Vec<i64> = ids.collect();
             let journal = Arc::clone(&self.journal);
             // If not deleted, they are retried after the next page.

@@ -8,7 +8,7 @@ use crate::tiers::broadcaster::Invalidation;
 
 /// The maximum number of lines read per message. A script sends at most fifty,
 /// so a much longer message came from none.
-const MOST_LINES: usize = 1_000;
+const MAX_LINES_PER_MESSAGE: usize = 1_000;
 
 impl Tiers {
     /// Applies a message of any sender. A part that cannot be parsed
@@ -16,7 +16,7 @@ impl Tiers {
     pub(crate) fn apply_message(&self, text: &str) {
         let mut lines = text.split('\n');
         let mut anything = None;
-        for line in lines.by_ref().take(MOST_LINES) {
+        for line in lines.by_ref().take(MAX_LINES_PER_MESSAGE) {
             anything = self.apply_line(line).or(anything);
         }
         if lines.next().is_some() {

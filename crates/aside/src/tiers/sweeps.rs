@@ -18,10 +18,10 @@ use crate::protocol::Unanswered;
 use crate::runtime::task;
 
 /// The time limit of a count.
-const LONGEST_COUNT: Duration = Duration::from_secs(10);
+const MAX_COUNT_TIME: Duration = Duration::from_secs(10);
 
 /// The maximum number of requests that receive the counts of one sweep.
-const MOST_TOLD: usize = 1_000;
+const MAX_KINDS_LISTED: usize = 1_000;
 
 /// The counters of the requests for a sweep.
 type Told = Vec<Arc<AtomicU64>>;
@@ -44,7 +44,7 @@ impl Tiers {
         {
             let mut sweeps = self.sweeps.0.lock();
             if let Some(told) = sweeps.get_mut(kind) {
-                if told.len() < MOST_TOLD {
+                if told.len() < MAX_KINDS_LISTED {
                     told.push(Arc::clone(freed));
                 }
                 return;
@@ -98,7 +98,7 @@ impl Tiers {
                     *count += 1;
                 }
             }
-            if next == 0 || LONGEST_COUNT < begun.elapsed() {
+            if next == 0 || MAX_COUNT_TIME < begun.elapsed() {
                 return Ok((counts, next == 0));
             }
             cursor = next;

@@ -32,7 +32,7 @@ const PASSED_FOR: Duration = Duration::from_secs(10);
 
 /// The maximum number of remembered keys, about half a megabyte. Beyond it
 /// another key is dropped, and its next load finds out again.
-const MOST: usize = 8_192;
+const MAX_KEYS: usize = 8_192;
 
 /// The reason why a value cannot be cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,9 +143,9 @@ impl Uncacheable {
         };
         let now = Moment::now();
         let mut entries = self.entries.lock();
-        if MOST <= entries.len() {
+        if MAX_KEYS <= entries.len() {
             entries.retain(|_, entry| now < entry.due && self.generations.is_current(entry.stamp));
-            if MOST <= entries.len() {
+            if MAX_KEYS <= entries.len() {
                 entries.pop_first();
             }
         }
@@ -260,10 +260,10 @@ mod tests {
     #[test]
     fn the_number_of_keys_is_bounded() {
         let (generations, uncacheable) = known();
-        for number in 0..2 * MOST {
+        for number in 0..2 * MAX_KEYS {
             let stamp = generations.stamp(key(number).hash());
             uncacheable.remember(&key(number), Why::TooLarge, stamp, TTL);
         }
-        assert!(uncacheable.entries.lock().len() <= MOST);
+        assert!(uncacheable.entries.lock().len() <= MAX_KEYS);
     }
 }

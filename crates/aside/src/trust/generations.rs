@@ -42,7 +42,7 @@ struct Word(u64);
 const GENERATION: u32 = 24;
 /// The bits of a tag.
 const TAG: u32 = 8;
-const MOST: u32 = (1 << GENERATION) - 1;
+const MAX_GENERATION: u32 = (1 << GENERATION) - 1;
 /// The number of tags in a stripe.
 const REMEMBERED: u32 = (u64::BITS - GENERATION) / TAG;
 
@@ -60,12 +60,12 @@ pub(crate) struct Stamp {
 impl Word {
     #[inline]
     fn generation(self) -> u32 {
-        self.0 as u32 & MOST
+        self.0 as u32 & MAX_GENERATION
     }
 
     fn raised(self, tag: u8) -> Self {
         let tags = (self.0 >> GENERATION) << TAG | u64::from(tag);
-        let generation = (self.generation() + 1) & MOST;
+        let generation = (self.generation() + 1) & MAX_GENERATION;
         Self(tags << GENERATION | u64::from(generation))
     }
 
@@ -78,7 +78,7 @@ impl Word {
     /// Kept out of line, so that the usual hit stays short.
     #[cold]
     fn passes_others(self, stamp: Stamp) -> bool {
-        let since = self.generation().wrapping_sub(stamp.generation) & MOST;
+        let since = self.generation().wrapping_sub(stamp.generation) & MAX_GENERATION;
         let tag = |back| (self.0 >> (GENERATION + TAG * back)) as u8;
         since <= REMEMBERED && (0..since).all(|back| tag(back) != stamp.tag)
     }
@@ -164,7 +164,7 @@ impl Generations {
             let fits = fit(word);
             // Entries of the generations that will be reused must be invalid by
             // another sign before the first reuse.
-            if fits && word.generation() == MOST {
+            if fits && word.generation() == MAX_GENERATION {
                 self.forget_all();
             }
             fits.then(|| word.raised(tag).0)
@@ -180,7 +180,7 @@ impl Generations {
     /// and returns a new stamp for that copy. Returns `None`, and invalidates
     /// nothing, if the key was invalidated before.
     pub(crate) fn renew(&self, stamp: Stamp) -> Option<Stamp> {
-        let current = |word: Word| word.generation() < MOST && word.passes(stamp);
+        let current = |word: Word| word.generation() < MAX_GENERATION && word.passes(stamp);
         let generation = self.increment(stamp.stripe, stamp.tag, current)?;
         Some(Stamp {
             generation,
@@ -213,7 +213,7 @@ mod tests {
     fn a_reused_generation_revives_nothing() {
         let generations = Generations::of_memory();
         let old = generations.stamp(7);
-        generations.words[7].store(MOST.into(), Ordering::Release);
+        generations.words[7].store(MAX_GENERATION.into(), Ordering::Release);
         generations.forget(7);
         assert_eq!({ generations.stamp(7).generation }, { old.generation });
         assert!(!generations.is_current(old));

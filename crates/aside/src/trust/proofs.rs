@@ -12,7 +12,7 @@ use super::super::runtime::clock::Moment;
 
 /// The maximum number of remembered proofs. One is added each time a connection
 /// is lost after a new proof, so this covers hours of a bad connection.
-const MOST: usize = 64;
+const MAX_PROOFS: usize = 64;
 
 /// The last proofs of the generations that ended with a lost connection, oldest
 /// first.
@@ -38,7 +38,7 @@ impl Proofs {
                 ended.last = generation;
             }
             _ => {
-                if self.0.len() == MOST {
+                if self.0.len() == MAX_PROOFS {
                     self.0.pop_front();
                 }
                 self.0.push_back(Ended {
@@ -100,7 +100,7 @@ mod tests {
         for generation in 0..1_000 {
             proofs.deaf(generation, Moment::from_millis(generation.into()));
         }
-        assert_eq!(proofs.0.len(), MOST);
+        assert_eq!(proofs.0.len(), MAX_PROOFS);
         assert_eq!(proofs.of(0), None);
     }
 }

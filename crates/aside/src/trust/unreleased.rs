@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use crate::entity::key::Key;
 
 /// Above this number of keys, kinds are tracked as a whole.
-const MOST_KEYS: usize = 100_000;
+const MAX_KEYS: usize = 100_000;
 
 /// The unreleased keys, with the number of writes of each.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl UnreleasedKeys {
 
     /// Returns true if single keys should no longer be added.
     pub(crate) fn is_full(&self) -> bool {
-        self.count.load(Ordering::Acquire) >= MOST_KEYS
+        self.count.load(Ordering::Acquire) >= MAX_KEYS
     }
 
     /// Returns the number of writes and kinds.

@@ -11,7 +11,7 @@ use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this invalidates whole kinds instead.
-const MOST_KEYS: usize = 1_000;
+const MAX_KEYS_PER_QUARANTINE: usize = 1_000;
 
 impl Write {
     /// Quarantines every key recorded so far: call it last before the commit.
@@ -63,7 +63,7 @@ impl Write {
 
     /// Turns too many keys into whole kinds.
     pub(super) fn widen(&mut self) {
-        if self.recorded.len() > MOST_KEYS {
+        if self.recorded.len() > MAX_KEYS_PER_QUARANTINE {
             for recorded in std::mem::take(&mut self.recorded) {
                 if !self.whole_kinds.contains(&recorded.kind) {
                     self.whole_kinds.push(recorded.kind);

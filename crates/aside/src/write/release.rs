@@ -14,7 +14,7 @@ use crate::tiers::pending::Pending;
 
 /// The maximum number of rows that one write reads back; further rows are not
 /// left in the cache.
-const MOST_PROOFS: usize = 8;
+const MAX_CONCURRENT_PROOFS: usize = 8;
 
 /// A new row that RELEASE may leave under a key.
 type Value = Option<Box<dyn NewValue>>;
@@ -54,7 +54,7 @@ impl Write {
                 .operation_timeout
                 .saturating_sub(begun.elapsed());
             let proved =
-                proofs < MOST_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
+                proofs < MAX_CONCURRENT_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
             proofs += 1;
             if !proved {
                 unproven.push(key.clone());

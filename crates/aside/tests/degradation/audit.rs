@@ -7,7 +7,7 @@ use super::listener::Listener;
 use super::*;
 
 /// The maximum number of concurrent comparisons.
-const MOST_AT_ONCE: usize = 8;
+const MAX_AT_ONCE: usize = 8;
 
 fn audited(redis: &RedisServer) -> CacheConfig {
     CacheConfig {
@@ -112,17 +112,17 @@ async fn a_hung_database_is_audited_little_and_delays_no_reader() {
             instance.books.find_by_id(&id).await.unwrap();
             hits += 1;
         }
-        library.loading() == MOST_AT_ONCE && begun.elapsed() > Duration::from_secs(2)
+        library.loading() == MAX_AT_ONCE && begun.elapsed() > Duration::from_secs(2)
     })
     .await;
 
-    assert_eq!(library.most_loading(), MOST_AT_ONCE);
+    assert_eq!(library.most_loading(), MAX_AT_ONCE);
     let dropped = counted(&instance).audit_dropped - before.audit_dropped;
     // Comparisons of a book that is already being compared are not dropped.
     assert!(0 < dropped && dropped < hits, "{dropped} of {hits}");
     // They are awaited no longer than a lease lasts.
     eventually(EVENTUALLY, "an end of the wait", async || {
-        instance.errors("audit_unanswered") >= MOST_AT_ONCE as u64
+        instance.errors("audit_unanswered") >= MAX_AT_ONCE as u64
     })
     .await;
     library.open();

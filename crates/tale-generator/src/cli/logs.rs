@@ -19,7 +19,7 @@ use super::say::printable;
 use crate::{AppSettings, LogFormat};
 
 /// The maximum number of lines in the queue; further lines are lost.
-const MOST_WAITING: usize = 10_000;
+const MAX_WAITING: usize = 10_000;
 
 /// The maximum time that the end of the program waits for queued lines.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -119,7 +119,7 @@ pub(super) fn begin(settings: &AppSettings, with_a_bar: bool) -> Logs {
 }
 
 fn start(plain: bool) -> io::Result<Queue> {
-    let (messages, waiting) = sync_channel(MOST_WAITING);
+    let (messages, waiting) = sync_channel(MAX_WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let counted = lost.clone();
     thread::Builder::new()

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 const KEEPER: &str = r#""$@" & server=$!; read -r never; kill -KILL "$server"; wait"#;
 
 /// The longest path that every system allows for a unix socket.
-const LONGEST_SOCKET: usize = 100;
+const MAX_SOCKET: usize = 100;
 
 /// The maximum time until a started server replies.
 const STARTS_WITHIN: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ impl PrivateRedis {
             socket: directory.join("redis.sock"),
             keeper: None,
         };
-        if LONGEST_SOCKET < redis.socket.as_os_str().len() {
+        if MAX_SOCKET < redis.socket.as_os_str().len() {
             return Err("the temporary directory has too long a name for a socket".to_owned());
         }
         match redis.start_again().await {

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::input::Input;
 use super::kinds::Gender;
 use super::row::Row;
-use super::rules::{LONGEST_NAME, Problems};
+use super::rules::{MAX_NAME, Problems};
 use super::time::now;
 
 /// A child for whom stories are told, as stored.
@@ -69,7 +69,7 @@ impl Draft for ChildDraft {
     }
 
     fn check(&self, problems: &mut Problems) {
-        problems.words("name", &self.name, LONGEST_NAME);
+        problems.words("name", &self.name, MAX_NAME);
         problems.number("age", self.age, 1, 18);
         problems.phrases("interests", &self.interests, 0);
     }

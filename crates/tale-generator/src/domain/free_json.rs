@@ -18,9 +18,9 @@ const LARGEST_BYTES: usize = 1024 * 1024;
 const DEEPEST: usize = 100;
 /// The maximum number of values, including field names. Readers that build a
 /// tree take up to 90 bytes per value.
-const MOST_VALUES: usize = 100_000;
+const MAX_VALUES: usize = 100_000;
 /// The maximum length of a number, in characters.
-const LONGEST_NUMBER: usize = 1_000;
+const MAX_NUMBER: usize = 1_000;
 
 /// JSON of any form. It takes as much memory as its text. Two are equal if
 /// their texts are equal; spaces between values are removed on reading.
@@ -137,7 +137,7 @@ impl<'a> Scan<'a> {
                 _ => continue,
             }
             self.values += 1;
-            if MOST_VALUES < self.values {
+            if MAX_VALUES < self.values {
                 let message = "must have at most 100000 values, counting the names of fields";
                 return Err(message.to_owned());
             }
@@ -194,9 +194,9 @@ impl<'a> Scan<'a> {
         let begin = self.at - 1;
         self.skip(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         let digits = &self.text[begin..self.at];
-        if LONGEST_NUMBER < digits.len() {
+        if MAX_NUMBER < digits.len() {
             return Err(format!(
-                "must not contain numbers of more than {LONGEST_NUMBER} characters"
+                "must not contain numbers of more than {MAX_NUMBER} characters"
             ));
         }
         match digits.parse::<f64>() {

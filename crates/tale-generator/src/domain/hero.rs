@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::input::Input;
 use super::kinds::{Gender, Language};
 use super::row::Row;
-use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, Problems};
+use super::rules::{MAX_DESCRIPTION, MAX_NAME, Problems};
 use super::time::now;
 
 /// A hero, as stored.
@@ -96,9 +96,9 @@ impl Draft for HeroDraft {
     }
 
     fn check(&self, problems: &mut Problems) {
-        problems.words("name", &self.name, LONGEST_NAME);
+        problems.words("name", &self.name, MAX_NAME);
         problems.number("age", self.age, 1, i32::MAX);
-        problems.text("appearance", &self.appearance, LONGEST_DESCRIPTION);
+        problems.text("appearance", &self.appearance, MAX_DESCRIPTION);
         problems.phrases("personality_traits", &self.personality_traits, 1);
         problems.phrases("interests", &self.interests, 0);
         problems.phrases("strengths", &self.strengths, 1);

@@ -25,7 +25,7 @@ use super::rules::Problems;
 
 /// The maximum number of fields that are read, far above any row's. The
 /// response would not name fields beyond it.
-const MOST_FIELDS: usize = 100;
+const MAX_FIELDS: usize = 100;
 
 /// The fields that the server sets itself, which a body may send back
 /// unchanged.
@@ -158,7 +158,7 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
             if fields.contains_key(&name) {
                 problems.add(&name, "is given more than once");
                 object.next_value::<IgnoredAny>()?;
-            } else if MOST_FIELDS <= fields.len() {
+            } else if MAX_FIELDS <= fields.len() {
                 *stopped = true;
                 return Err(M::Error::custom("there are too many fields"));
             } else {

@@ -10,22 +10,22 @@ use super::free_json::FreeJson;
 use super::time::stored_precision;
 
 /// The maximum length of a name or title, in characters.
-pub(super) const LONGEST_NAME: usize = 200;
+pub(super) const MAX_NAME: usize = 200;
 /// The maximum length of a list entry or a short text, in characters.
-pub(super) const LONGEST_PHRASE: usize = 500;
+pub(super) const MAX_PHRASE: usize = 500;
 /// The maximum length of a description, in characters.
-pub(super) const LONGEST_DESCRIPTION: usize = 10_000;
+pub(super) const MAX_DESCRIPTION: usize = 10_000;
 /// The maximum size of a story's text, in bytes.
 pub(super) const LARGEST_CONTENT_BYTES: usize = 1024 * 1024;
 /// The maximum number of entries of a list.
-const MOST_ENTRIES: usize = 100;
+const MAX_ENTRIES: usize = 100;
 
 /// The maximum number of problems in a response, so that its size is bounded.
-const MOST_PROBLEMS: usize = 50;
+const MAX_PROBLEMS: usize = 50;
 /// The maximum length of a field name in a problem, in characters.
-const LONGEST_FIELD: usize = 100;
+const MAX_FIELD: usize = 100;
 
-/// The problems of a row: one per field, at most `MOST_PROBLEMS`.
+/// The problems of a row: one per field, at most `MAX_PROBLEMS`.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Invalid>);
 
@@ -34,7 +34,7 @@ impl Problems {
     pub(super) fn add(&mut self, field: &str, message: impl Into<String>) {
         let field = shown(field);
         let known = self.0.iter().any(|problem| problem.field == field);
-        if known || MOST_PROBLEMS <= self.0.len() {
+        if known || MAX_PROBLEMS <= self.0.len() {
             return;
         }
         self.0.push(Invalid {
@@ -78,11 +78,11 @@ impl Problems {
         if phrases.len() < fewest {
             self.add(field, format!("must have at least {fewest} entry"));
         }
-        if MOST_ENTRIES < phrases.len() {
-            self.add(field, format!("must have at most {MOST_ENTRIES} entries"));
+        if MAX_ENTRIES < phrases.len() {
+            self.add(field, format!("must have at most {MAX_ENTRIES} entries"));
         }
-        for (position, phrase) in phrases.iter().enumerate().take(MOST_ENTRIES) {
-            self.words(&format!("{field}[{position}]"), phrase, LONGEST_PHRASE);
+        for (position, phrase) in phrases.iter().enumerate().take(MAX_ENTRIES) {
+            self.words(&format!("{field}[{position}]"), phrase, MAX_PHRASE);
         }
     }
 
@@ -129,7 +129,7 @@ impl Problems {
 
 /// Shortens a field name for a message, because a client may send any length.
 fn shown(field: &str) -> Cow<'_, str> {
-    match field.char_indices().nth(LONGEST_FIELD) {
+    match field.char_indices().nth(MAX_FIELD) {
         Some((end, _)) => format!("{}...", &field[..end]).into(),
         None => field.into(),
     }

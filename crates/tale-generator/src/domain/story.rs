@@ -10,7 +10,7 @@ use super::free_json::FreeJson;
 use super::input::Input;
 use super::kinds::Language;
 use super::row::Row;
-use super::rules::{LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_PHRASE, Problems};
+use super::rules::{MAX_DESCRIPTION, MAX_NAME, MAX_PHRASE, Problems};
 use super::time::now;
 
 /// A story, as stored.
@@ -146,11 +146,11 @@ impl Draft for StoryDraft {
     }
 
     fn check(&self, problems: &mut Problems) {
-        problems.words("title", &self.title, LONGEST_NAME);
+        problems.words("title", &self.title, MAX_NAME);
         problems.content("content", &self.content);
-        problems.text("moral", &self.moral, LONGEST_DESCRIPTION);
+        problems.text("moral", &self.moral, MAX_DESCRIPTION);
         if let Some(name) = &self.child_name {
-            problems.words("child_name", name, LONGEST_NAME);
+            problems.words("child_name", name, MAX_NAME);
         }
         if let Some(rating) = self.rating {
             Rating(rating).check(problems);
@@ -162,7 +162,7 @@ impl Draft for StoryDraft {
             audio.check(problems);
         }
         if let Some(model) = &self.model_used {
-            problems.text("model_used", model, LONGEST_PHRASE);
+            problems.text("model_used", model, MAX_PHRASE);
         }
         if let Some(response) = &self.full_response {
             problems.json("full_response", response);
@@ -175,9 +175,9 @@ impl Draft for StoryDraft {
 
 impl AudioFile {
     fn check(&self, problems: &mut Problems) {
-        problems.words("audio_file.url", &self.url, LONGEST_DESCRIPTION);
+        problems.words("audio_file.url", &self.url, MAX_DESCRIPTION);
         if let Some(provider) = &self.provider {
-            problems.text("audio_file.provider", provider, LONGEST_PHRASE);
+            problems.text("audio_file.provider", provider, MAX_PHRASE);
         }
         if let Some(metadata) = &self.metadata {
             problems.json("audio_file.metadata", metadata);

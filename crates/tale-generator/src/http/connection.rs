@@ -28,7 +28,7 @@ use super::seats::Seat;
 const BUFFER_BYTES: usize = 32 * 1024;
 
 /// The maximum number of headers of one request.
-const MOST_HEADERS: usize = 100;
+const MAX_HEADERS: usize = 100;
 
 /// Serves requests on `stream`. It ends with the stream, if the peer is too
 /// slow, if the seat goes to another connection, or if the service stops.
@@ -70,7 +70,7 @@ pub(super) async fn converse<S, A>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_within)
         .max_buf_size(BUFFER_BYTES)
-        .max_headers(MOST_HEADERS)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {

@@ -13,12 +13,12 @@ use super::problem::Problem;
 
 /// The time limit of a request, including its body. A running write then
 /// continues without the client.
-const LONGEST: Duration = Duration::from_secs(15);
+const MAX_HANDLING_TIME: Duration = Duration::from_secs(15);
 
 /// Refuses requests that exceed the time limit. Health, metrics and the admin
 /// routes have none.
 pub(super) async fn limit(request: Request, next: Next) -> Response {
-    let answered = timeout(LONGEST, next.run(request));
+    let answered = timeout(MAX_HANDLING_TIME, next.run(request));
     answered.await.unwrap_or_else(|_| {
         Problem::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long").into_response()
     })

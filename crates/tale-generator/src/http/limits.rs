@@ -21,7 +21,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        const MOST: u64 = 1024;
+        const MAX_CONNECTIONS: u64 = 1024;
         const FOR_THE_REST: u64 = 128;
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let spare = files.saturating_sub(FOR_THE_REST).max(files / 2);
@@ -29,7 +29,7 @@ impl Default for Limits {
             header_within: Duration::from_secs(10),
             read_within: Duration::from_secs(10),
             // At most 1,024, so it fits.
-            connections: spare.min(MOST) as usize,
+            connections: spare.min(MAX_CONNECTIONS) as usize,
         }
     }
 }

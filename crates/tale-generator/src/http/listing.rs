@@ -22,7 +22,7 @@ use crate::sql::{Bounded, BoundedError, IndexOf, Most, Page, Pages, Position};
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 /// The maximum number of lists remembered as too large.
-const MOST_REMEMBERED: usize = 1024;
+const MAX_REMEMBERED: usize = 1024;
 
 /// The lists of one kind.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ where
             .too_large
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if MOST_REMEMBERED <= too_large.len() {
+        if MAX_REMEMBERED <= too_large.len() {
             too_large.clear();
         }
         too_large.insert(list.to_owned(), Instant::now());

@@ -15,7 +15,7 @@ use super::query::{self, Filter, Query};
 use crate::sql::Position;
 
 /// The maximum number of rows of one response.
-const MOST_ROWS: usize = 1000;
+const MAX_ROWS: usize = 1000;
 
 /// The number of digits of the time, the id and the checksum.
 const DIGITS: (usize, usize, usize) = (16, 32, 16);
@@ -57,7 +57,7 @@ impl Paging {
                 )
             }
         };
-        let limit = limit.map(|text| query::number("limit", text, 1, MOST_ROWS as i32));
+        let limit = limit.map(|text| query::number("limit", text, 1, MAX_ROWS as i32));
         let after = after.map(|text| {
             let message = "must be taken from the Link of a response of the same list";
             position(&list, text).ok_or_else(|| Problem::bad("after", message))
@@ -76,7 +76,7 @@ impl Paging {
 
     /// Returns the maximum number of rows of the response.
     pub(super) fn most(&self) -> usize {
-        self.limit.unwrap_or(MOST_ROWS)
+        self.limit.unwrap_or(MAX_ROWS)
     }
 
     /// Returns the position before the first row.

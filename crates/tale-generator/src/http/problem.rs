@@ -14,7 +14,7 @@ use crate::domain::{Invalid, TaleError};
 use crate::sql;
 
 /// The maximum number of fields that one response names.
-const MOST_NAMED: usize = 50;
+const MAX_NAMED: usize = 50;
 
 /// A response that describes an error.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Problem {
 
     /// Returns one status about several fields.
     pub(super) fn fields(status: StatusCode, mut errors: Vec<Invalid>) -> Self {
-        errors.truncate(MOST_NAMED);
+        errors.truncate(MAX_NAMED);
         let named: Vec<String> = errors
             .iter()
             .map(|error| match error.field.as_str() {

@@ -16,11 +16,11 @@ use super::App;
 use super::problem::Problem;
 
 /// The maximum number of concurrent writes.
-const MOST_WRITES: usize = 256;
+const MAX_WRITES: usize = 256;
 
 /// The maximum memory of all bodies being read and of all uncached pages
 /// together, in KiB: 64 MiB.
-const MOST_KIB: usize = 64 * 1024;
+const MAX_KIB: usize = 64 * 1024;
 
 /// The limits shared by all requests.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub(super) struct Memory {
 impl Room {
     pub(super) fn new() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MOST_WRITES)),
-            memory: Arc::new(Semaphore::new(MOST_KIB)),
+            places: Arc::new(Semaphore::new(MAX_WRITES)),
+            memory: Arc::new(Semaphore::new(MAX_KIB)),
         }
     }
 

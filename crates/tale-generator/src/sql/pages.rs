@@ -125,9 +125,9 @@ pub(super) async fn whole<T: Table + Serialize>(
         return Ok(Some(Arc::new([])));
     };
     // No row is smaller, so more rows than this would exceed the limit.
-    const FEWEST_BYTES: usize = 64;
+    const MIN_BYTES: usize = 64;
     let most = Most {
-        rows: bytes / FEWEST_BYTES + 1,
+        rows: bytes / MIN_BYTES + 1,
         bytes,
     };
     let values = at(Position::first(), most.rows, &values);

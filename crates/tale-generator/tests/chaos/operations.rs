@@ -13,10 +13,10 @@ use crate::heroes::{self, HEROES, LANGUAGES, Watched, list_key, place_of, row_ke
 
 /// The longest pause of a task between two operations. It leaves some of a
 /// small machine to the servers.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_millis(20);
 
 /// The longest pause of a reading task, whose reads are mostly local hits.
-const LONGEST_GLANCE: Duration = Duration::from_millis(4);
+const MAX_GLANCE: Duration = Duration::from_millis(4);
 
 /// The pause between two reads of all heroes.
 const SURVEYS_EVERY: Duration = Duration::from_millis(60);
@@ -42,7 +42,7 @@ impl Work {
                     self.list(&recorder, freshness.expect("one of two")).await;
                 }
             }
-            tokio::time::sleep(LONGEST_PAUSE.mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(MAX_PAUSE.mul_f64(fastrand::f64())).await;
         }
     }
 
@@ -56,7 +56,7 @@ impl Work {
             };
             let number = heroes::of_the_moment(self.begun);
             self.read_one(&recorder, number, freshness).await;
-            tokio::time::sleep(LONGEST_GLANCE.mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(MAX_GLANCE.mul_f64(fastrand::f64())).await;
         }
     }
 

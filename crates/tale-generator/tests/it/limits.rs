@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use crate::databases::{World, child_draft, hero_draft, patient, postgres_database, story_draft};
 
-const LONGEST: Duration = Duration::from_secs(6);
+const MAX_HANDLING_TIME: Duration = Duration::from_secs(6);
 
 fn short() -> DatabaseOptions {
     DatabaseOptions {
-        longest_transaction: LONGEST,
+        longest_transaction: MAX_HANDLING_TIME,
         ..patient()
     }
 }
@@ -31,7 +31,7 @@ async fn is_busy_and_not_stuck(heroes: &SqlHeroes, hero: &Hero) {
     let begun = Instant::now();
     let refused = heroes.update(hero.clone()).await;
     assert!(matches!(refused, Err(TaleError::Busy)), "{refused:?}");
-    assert!(begun.elapsed() < LONGEST);
+    assert!(begun.elapsed() < MAX_HANDLING_TIME);
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const BARE: &str = "redis, decoded";
 const ASIDE: &str = "aside";
 
 /// Ids of one `find_many`.
-const MANY: u64 = 100;
+const ROWS_PER_BATCH: u64 = 100;
 
 trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
@@ -182,7 +182,7 @@ impl One {
     }
 
     fn of_many(&self, operations: usize) -> Vec<Contender<'_>> {
-        let ids: Vec<Uuid> = (0..MANY).map(id).collect();
+        let ids: Vec<Uuid> = (0..ROWS_PER_BATCH).map(id).collect();
         let keys: Vec<String> = ids.iter().copied().map(hero_key).collect();
         let mut socket = (self.stream)();
         let (in_order, words) = (ids.clone(), keys.clone());

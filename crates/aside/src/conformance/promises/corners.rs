@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::conformance::{Case, LONG, SHORT, tokens};
-use crate::protocol::state::MOST_RECORDS;
+use crate::protocol::state::MAX_RECORDS;
 use crate::protocol::{Acquired, Released, Token};
 
 pub(crate) async fn foreign_bytes_count_as_absent(case: &Case) {
@@ -78,10 +78,10 @@ pub(crate) async fn a_quarantine_of_too_many_writers_counts_as_absent(case: &Cas
     let key = case.key("k");
     let deadline = later(case).await;
     let [token] = tokens();
-    case.set(&key, &crowd(MOST_RECORDS, deadline), Some(LONG))
+    case.set(&key, &crowd(MAX_RECORDS, deadline), Some(LONG))
         .await;
     assert_eq!(case.acquire(&key, token).await, Acquired::Quarantined);
-    case.set(&key, &crowd(MOST_RECORDS + 1, deadline), Some(LONG))
+    case.set(&key, &crowd(MAX_RECORDS + 1, deadline), Some(LONG))
         .await;
     assert_eq!(case.acquire(&key, token).await, Acquired::Granted);
 }
@@ -90,11 +90,11 @@ pub(crate) async fn a_full_quarantine_makes_room_for_its_next_writer(case: &Case
     let key = case.key("k");
     let deadline = later(case).await;
     let [writer] = tokens();
-    case.set(&key, &crowd(MOST_RECORDS, deadline), Some(LONG))
+    case.set(&key, &crowd(MAX_RECORDS, deadline), Some(LONG))
         .await;
     case.quarantined_by(&key, writer, LONG).await;
     let (clean, writers) = case.quarantine(&key).await;
-    assert!(!clean && writers.len() == MOST_RECORDS);
+    assert!(!clean && writers.len() == MAX_RECORDS);
     assert_eq!(writers.first(), Some(&format!("{:032x}", 1)));
     assert_eq!(writers.last(), Some(&writer.to_string()));
 }

@@ -19,13 +19,13 @@ use crate::entity::key::Key;
 ///
 /// A deadline has 13 digits, which last until the year 2286, and servers refuse
 /// times that overflow.
-const LONGEST_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+const MAX_TTL_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 /// Returns a TTL in whole milliseconds, at least one, as every tier counts it.
 pub(crate) fn milliseconds(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis())
         .unwrap_or(u64::MAX)
-        .clamp(1, LONGEST_TTL_MS)
+        .clamp(1, MAX_TTL_MS)
 }
 
 /// Encodes `ops` as calls in their order; scripts publish on `channel`.

@@ -19,7 +19,7 @@ const OF_A_PART: usize = 32;
 const TIMES: usize = 20;
 
 /// The memory that is always allowed.
-const LEAST: usize = 80 * 1024 * 1024;
+const MIN_DECODED_BYTES: usize = 80 * 1024 * 1024;
 
 /// Returns true if the decoded body would be many times as large: a million
 /// empty objects, which compress to nothing, take hundreds of megabytes.
@@ -27,7 +27,7 @@ const LEAST: usize = 80 * 1024 * 1024;
 /// Counts the bytes that begin or separate parts, including those inside
 /// strings. That reads each byte once, and only for bodies of more than 150 KB.
 pub(crate) fn swells(body: &str, limit: usize) -> bool {
-    let most = LEAST.max(limit.saturating_mul(TIMES));
+    let most = MIN_DECODED_BYTES.max(limit.saturating_mul(TIMES));
     if body.len() <= most / (OF_A_CONTAINER + OF_A_PART) {
         return false;
     }

@@ -36,7 +36,7 @@ pub(crate) fn whole_kind(kind: &str) -> String {
 }
 
 /// The maximum length of an entry, in bytes.
-const LONGEST: usize = 8_192;
+const MAX_ENTRY_BYTES: usize = 8_192;
 
 /// The target of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) enum Target {
 /// invalidates keys of any kind.
 pub(crate) fn read(entry: &str, namespace: &str) -> Option<Target> {
     let is_kind = |kind: &str| is_plain_name(kind) && kind != "aside";
-    if LONGEST < entry.len() || entry.chars().any(char::is_control) {
+    if MAX_ENTRY_BYTES < entry.len() || entry.chars().any(char::is_control) {
         return None;
     }
     if let Some(kind) = entry.strip_prefix(WHOLE_KIND) {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_row_of_another_form_is_malformed() {
-        let long = format!("hero:{}", "x".repeat(LONGEST));
+        let long = format!("hero:{}", "x".repeat(MAX_ENTRY_BYTES));
         for entry in [
             "",
             "hero",

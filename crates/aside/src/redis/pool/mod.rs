@@ -27,7 +27,7 @@ use crate::trust::link::Link;
 
 /// If this many bytes arrive within one timeout, a large value is in transit
 /// and the server is healthy.
-const MUCH: u64 = 64 * 1024;
+const BYTES_OF_LARGE_VALUE: u64 = 64 * 1024;
 
 /// One Redis, over several connections.
 pub(crate) struct RedisTier {
@@ -141,7 +141,7 @@ fn still_travelling(connection: &Connection, before: u64, ops: &[Op]) -> Unanswe
     let arrived = connection.received() - before;
     // Also for operations behind a large value: only an invalidation that other
     // instances may have missed leaves a doubt.
-    let arriving = !ops.iter().any(Op::makes_forget) && MUCH <= arrived;
+    let arriving = !ops.iter().any(Op::makes_forget) && BYTES_OF_LARGE_VALUE <= arrived;
     let leaving = ops.iter().all(Op::only_reads_or_fills) && connection.is_carrying_much();
     if arriving || leaving {
         Unanswered::Travelling

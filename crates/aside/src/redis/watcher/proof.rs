@@ -23,7 +23,7 @@ const ASK_SERVER: Duration = Duration::from_secs(5);
 
 /// The longest pause between two PINGs, regardless of the staleness bound,
 /// because a suspicion can only end with the next one.
-const MOST_BETWEEN_PINGS: Duration = Duration::from_millis(500);
+const MAX_BETWEEN_PINGS: Duration = Duration::from_millis(500);
 
 /// The field of the era in the hash of epochs. No kind may have this name.
 const ERA: &str = "aside";
@@ -233,7 +233,7 @@ impl<'a> Proof<'a> {
     /// Waits until the next PING is due. Returns false if the connection is
     /// lost.
     async fn rest(&self) -> bool {
-        let every = (self.shard.link.bound() / 4).min(MOST_BETWEEN_PINGS);
+        let every = (self.shard.link.bound() / 4).min(MAX_BETWEEN_PINGS);
         tokio::select! {
             biased;
             () = self.gone.notified() => false,

@@ -25,7 +25,7 @@ use super::{Clock, Trace};
 use crate::recovery::journal::{Journal, JournalRow};
 
 /// The longest transaction: below the quarantine's 1 s.
-const LONGEST_TRANSACTION: Duration = Duration::from_millis(700);
+const MAX_TRANSACTION: Duration = Duration::from_millis(700);
 
 /// The reason why the database failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +105,7 @@ impl Database {
         Transaction {
             database: Arc::clone(self),
             number: tables.transactions,
-            until: Instant::now() + LONGEST_TRANSACTION,
+            until: Instant::now() + MAX_TRANSACTION,
             committing: false,
         }
     }

@@ -40,7 +40,7 @@ pub(crate) use shown::{ReadBack, Shown};
 use writing::Losses;
 
 /// The shortest wait for another reader's load.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+const MIN_LEASE_WAIT: Duration = Duration::from_millis(100);
 
 /// The generations and conditions under which a flight runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl<E: Entity> Kind<E> {
         match self.slow_load.load(Ordering::Relaxed) {
             0 => lease / 2,
             slow => (Duration::from_millis(slow) * 2)
-                .max(LEAST_PATIENCE)
+                .max(MIN_LEASE_WAIT)
                 .min(lease),
         }
     }

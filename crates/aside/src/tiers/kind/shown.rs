@@ -8,7 +8,7 @@
 //! same.
 //!
 //! The first values of each field must be read back one by one; after
-//! [`ENOUGH`] of them any value is accepted, because a status has few values
+//! [`MAX_ROWS_PER_ID`] of them any value is accepted, because a status has few values
 //! and a name has many. Values that mean empty or a boolean must always be read
 //! back, because a soft delete usually changes a column to or from one of them.
 //! So the first few dozen writes of a kind cost a read each, and later ones
@@ -33,15 +33,15 @@ use crate::entity::Entity;
 use crate::protocol::BoxFuture;
 
 /// This many values of a field stand for all.
-const ENOUGH: usize = 16;
+const MAX_ROWS_PER_ID: usize = 16;
 
 /// After this many consecutive rows that reads did not return, no more are
 /// left.
-const MOST_MISSES: u32 = 16;
+const MAX_MISSES: u32 = 16;
 
 /// The maximum number of remembered fields of a kind. A row with others is read
 /// back.
-const MOST_FIELDS: usize = 1_024;
+const MAX_FIELDS: usize = 1_024;
 
 /// The maximum depth of nested fields.
 const DEEPEST: u8 = 8;
@@ -74,7 +74,7 @@ impl Values {
     fn has(&self, value: &str, is_whole: bool) -> bool {
         match singular(value) {
             Some(value) => self.singular.contains(value),
-            None if !is_whole && ENOUGH <= self.others.len() => true,
+            None if !is_whole && MAX_ROWS_PER_ID <= self.others.len() => true,
             None => self.others.contains(&hash(value)),
         }
     }
@@ -82,7 +82,7 @@ impl Values {
     fn add(&mut self, value: &str) {
         match singular(value) {
             Some(value) => drop(self.singular.insert(value)),
-            None if self.others.len() < ENOUGH => drop(self.others.insert(hash(value))),
+            None if self.others.len() < MAX_ROWS_PER_ID => drop(self.others.insert(hash(value))),
             None => {}
         }
     }
@@ -148,7 +148,7 @@ impl<E: Entity> Shown<E> {
     /// Returns the row of `id` as reads return it; `Err` if the read failed, or
     /// if none of the last rows matched its write.
     pub(crate) async fn read_back(&self, id: &E::Id) -> Result<Option<Arc<E>>, ()> {
-        if MOST_MISSES <= self.misses.load(Ordering::Relaxed) {
+        if MAX_MISSES <= self.misses.load(Ordering::Relaxed) {
             return Err(());
         }
         let source = self.source.lock().as_ref().and_then(Weak::upgrade);
@@ -160,7 +160,7 @@ impl<E: Entity> Shown<E> {
         self.misses.store(0, Ordering::Relaxed);
         let mut shown = self.fields.lock();
         for (path, value) in fields(text) {
-            if shown.len() < MOST_FIELDS || shown.contains_key(&path) {
+            if shown.len() < MAX_FIELDS || shown.contains_key(&path) {
                 shown.entry(path).or_default().add(value);
             }
         }
@@ -170,10 +170,10 @@ impl<E: Entity> Shown<E> {
     /// Logs the first time, and the last time at which rows are read back.
     pub(crate) fn miss(&self, is_hidden: bool) {
         match self.misses.fetch_add(1, Ordering::Relaxed) + 1 {
-            MOST_MISSES => tracing::error!(
+            MAX_MISSES => tracing::error!(
                 kind = E::KIND,
                 "writes of a kind no longer leave their rows in the cache: reads returned none of the \
-                 last {MOST_MISSES} as their writes recorded them: record rows as reads return \
+                 last {MAX_MISSES} as their writes recorded them: record rows as reads return \
                  them, or let `cache_on_write` be false"
             ),
             1 if is_hidden => tracing::warn!(
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn many_values_of_a_field_stand_for_all() {
-        let texts: Vec<String> = (1..=ENOUGH).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+        let texts: Vec<String> = (1..=MAX_ROWS_PER_ID).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert!(!shown(&texts[1..]).has(r#"{"n":99}"#));
         let all = shown(&texts);
@@ -239,7 +239,7 @@ mod tests {
         let texts: Vec<String> = (0..9_999).map(|n| format!(r#"{{"f{n}":1}}"#)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let shown = shown(&texts);
-        assert!(shown.fields.lock().len() <= MOST_FIELDS);
+        assert!(shown.fields.lock().len() <= MAX_FIELDS);
         assert!(!shown.has(r#"{"f9998":1}"#));
     }
 

@@ -32,7 +32,7 @@ use crate::runtime::task;
 
 /// The maximum number of keys per MGET. A larger one would block the server for
 /// longer without saving more.
-const MOST: usize = 64;
+const MAX_KEYS_PER_MGET: usize = 64;
 
 /// The bytes of a key.
 pub(crate) type Got = Result<Option<Bytes>, Unanswered>;
@@ -81,7 +81,7 @@ impl BatchedGets {
             // it returns, and the rest would cost another round trip.
             tokio::task::yield_now().await;
             let count = self.waiting.lock().len();
-            if count <= before || MOST <= count {
+            if count <= before || MAX_KEYS_PER_MGET <= count {
                 return;
             }
             before = count;
@@ -172,7 +172,7 @@ impl Shard {
             return;
         }
         while !gathered.is_empty() {
-            let part = gathered.split_off(gathered.len().saturating_sub(MOST));
+            let part = gathered.split_off(gathered.len().saturating_sub(MAX_KEYS_PER_MGET));
             let this = Arc::clone(self);
             // Counts as in progress from now on, not from the task's first
             // poll, so that later readers are not taken for alone.

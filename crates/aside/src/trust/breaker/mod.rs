@@ -35,11 +35,11 @@ const SLOTS: usize = 10;
 const SLOT: Duration = Duration::from_millis(500);
 
 /// How long a link may be untrusted before the breaker opens.
-const AWAY: Duration = Duration::from_secs(5);
+const OUTAGE_AFTER: Duration = Duration::from_secs(5);
 
 /// The minimum number of failed or slow operations in the window; they open the
 /// breaker if they are at least half of all.
-const LEAST_BAD: u32 = 5;
+const MIN_FAILURES: u32 = 5;
 
 /// The range of the pause before a probe. Short, because a recovered server
 /// also stays unused for that long.
@@ -234,7 +234,7 @@ impl Breaker {
             _ => None,
         };
         course.without_trust_since = since;
-        since.is_some_and(|since| since.elapsed() >= AWAY)
+        since.is_some_and(|since| since.elapsed() >= OUTAGE_AFTER)
             && self.open(&mut course, "untrusted for too long")
     }
 
@@ -363,7 +363,7 @@ impl Window {
         let (all, bad) = of_late.fold((0_u64, 0_u64), |(all, bad), slot| {
             (all + u64::from(slot.all), bad + u64::from(slot.bad))
         });
-        u64::from(LEAST_BAD) <= bad && all <= bad * 2
+        u64::from(MIN_FAILURES) <= bad && all <= bad * 2
     }
 }
 

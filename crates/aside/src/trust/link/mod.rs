@@ -34,7 +34,7 @@ use crate::trust::shard_trust::ShardTrust;
 
 /// The maximum number of distinct reasons, because a hostile server may send a
 /// new one each time.
-const MOST_REASONS: usize = 16;
+const MAX_REASONS: usize = 16;
 
 /// The state of the link to one primary.
 pub(crate) struct Link {
@@ -218,7 +218,7 @@ impl Link {
     /// Returns true if the reason is new since Redis was last used.
     fn is_new(&self, reason: &str) -> bool {
         let mut known = self.unreachable.lock();
-        known.len() < MOST_REASONS && known.insert(reason.to_owned())
+        known.len() < MAX_REASONS && known.insert(reason.to_owned())
     }
 
     /// Returns the reason why Redis is bypassed, or last was.
