@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aside::{CacheConfig, ConfigError, Secret, Settings};
+use aside::{
+    CacheConfig, Secret,
+    settings::{ConfigError, Settings},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::sql::{Database, DatabaseOptions};
-use crate::strategies::with_ttl_defaults;
 
 /// The settings of the program.
 #[derive(Clone)]
@@ -87,7 +89,7 @@ impl AppSettings {
     pub fn read(settings: &Settings, database: Option<&str>) -> Result<Self, ConfigError> {
         const TOKEN_BYTES: usize = 16;
         settings.read(|reader| {
-            let cache = with_ttl_defaults(CacheConfig::read(reader));
+            let cache = CacheConfig::read(reader);
             let (name, database_url) = match database {
                 Some(url) => ("--database", Some(Secret::new(url))),
                 None => ("DATABASE_URL", reader.url("DATABASE_URL")),

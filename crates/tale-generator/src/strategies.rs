@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheStrategy, Entity as _};
+use aside::CacheStrategy;
 
 use crate::domain::{Child, Hero, Story};
 
@@ -37,17 +37,20 @@ impl StoryCacheStrategy {
     pub const TTL: Duration = Duration::from_secs(600);
 }
 
-// A strategy's `default_ttl` overrides the settings. So these strategies set
-// none, and `with_ttl_defaults` supplies defaults that the settings override.
-impl CacheStrategy<Hero> for HeroCacheStrategy {}
-impl CacheStrategy<Child> for ChildCacheStrategy {}
-impl CacheStrategy<Story> for StoryCacheStrategy {}
+impl CacheStrategy<Hero> for HeroCacheStrategy {
+    fn default_ttl(&self) -> Option<Duration> {
+        Some(Self::TTL)
+    }
+}
 
-/// Returns the settings with a TTL for each of the three kinds that sets none.
-#[must_use]
-pub fn with_ttl_defaults(config: CacheConfig) -> CacheConfig {
-    config
-        .with_ttl_default(Hero::KIND, HeroCacheStrategy::TTL)
-        .with_ttl_default(Child::KIND, ChildCacheStrategy::TTL)
-        .with_ttl_default(Story::KIND, StoryCacheStrategy::TTL)
+impl CacheStrategy<Child> for ChildCacheStrategy {
+    fn default_ttl(&self) -> Option<Duration> {
+        Some(Self::TTL)
+    }
+}
+
+impl CacheStrategy<Story> for StoryCacheStrategy {
+    fn default_ttl(&self) -> Option<Duration> {
+        Some(Self::TTL)
+    }
 }

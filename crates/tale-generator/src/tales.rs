@@ -32,9 +32,6 @@ pub struct Tales {
 
 impl Tales {
     /// Puts `cache` in front of `database`, each kind with its strategy.
-    ///
-    /// The cache's settings should have passed through
-    /// [`with_ttl_defaults`](crate::strategies::with_ttl_defaults).
     #[must_use]
     pub fn new(database: Database, cache: &CacheService) -> Self {
         let heroes = CachedRepository::new(SqlHeroes::new(database.clone()), cache);

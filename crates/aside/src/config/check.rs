@@ -22,8 +22,7 @@ impl CacheConfig {
     /// Checks every field against its limits, and fields against each other.
     ///
     /// Opens the files that TLS needs and touches nothing else. A configuration
-    /// that was read is valid already, except for values added by
-    /// [`with_ttl_default`](Self::with_ttl_default).
+    /// that was read is valid already.
     ///
     /// # Errors
     ///
@@ -130,7 +129,7 @@ impl CacheConfig {
             &limits::TTL,
             self.default_ttl.as_secs(),
         );
-        for (kind, ttl) in self.ttls.iter().chain(&self.ttl_defaults) {
+        for (kind, ttl) in &self.ttls {
             let name = format!("CACHE_{}_TTL", kind_in_a_name(kind));
             check(problems, &name, &limits::TTL, ttl.as_secs());
         }

@@ -45,7 +45,7 @@ pub type CredentialsError = Box<dyn Error + Send + Sync>;
 /// [`CacheService::connect_with`](crate::CacheService::connect_with).
 ///
 /// ```
-/// use aside::{Credentials, CredentialsError, CredentialsProvider};
+/// use aside::settings::{Credentials, CredentialsError, CredentialsProvider};
 ///
 /// struct Tokens;
 ///

@@ -28,7 +28,6 @@ impl fmt::Debug for CacheConfig {
             operation_timeout,
             default_ttl,
             ttls,
-            ttl_defaults,
             max_staleness,
             quarantine_ttl,
             lease_ttl,
@@ -57,7 +56,6 @@ impl fmt::Debug for CacheConfig {
             .field("operation_timeout", operation_timeout)
             .field("default_ttl", default_ttl)
             .field("ttls", ttls)
-            .field("ttl_defaults", ttl_defaults)
             .field("max_staleness", max_staleness)
             .field("quarantine_ttl", quarantine_ttl)
             .field("lease_ttl", lease_ttl)

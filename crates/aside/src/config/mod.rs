@@ -59,7 +59,7 @@ use crate::config::settings::{ConfigError, Settings};
 ///
 /// ```
 /// use std::time::Duration;
-/// use aside::{CacheConfig, Settings};
+/// use aside::{CacheConfig, settings::Settings};
 ///
 /// let by_hand = CacheConfig {
 ///     default_ttl: Duration::from_secs(60),
@@ -73,7 +73,7 @@ use crate::config::settings::{ConfigError, Settings};
 ///     ("CACHE_L1_CAPACITY", "16MiB"),
 /// ]);
 /// let read = CacheConfig::from_settings(&settings)?;
-/// assert_eq!(read.ttl_of("hero"), Duration::from_secs(60));
+/// assert_eq!(read.ttl_of("hero"), Some(Duration::from_secs(60)));
 /// assert_eq!(read.l1_capacity_bytes, 16 * 1024 * 1024);
 /// assert!(!format!("{read:?}").contains("s3cret"));
 ///
@@ -83,7 +83,7 @@ use crate::config::settings::{ConfigError, Settings};
 ///     "REDIS_MAX_CONNECTIONS is `1`: 2 to 10000 \
 ///      (at least one for commands and one to hear invalidations)",
 /// );
-/// # Ok::<(), aside::ConfigError>(())
+/// # Ok::<(), aside::settings::ConfigError>(())
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct CacheConfig {
@@ -170,21 +170,17 @@ pub struct CacheConfig {
     /// The default TTL of values in Redis: `CACHE_DEFAULT_TTL` in seconds, 1 to
     /// 315360000 (ten years).
     ///
-    /// Default: 3600 s. It bounds how long a write by another program, which
-    /// sends no invalidation, can go unnoticed.
+    /// Default: 3600 s. A strategy may set another for its kind. It bounds how
+    /// long a write by another program, which sends no invalidation, can go
+    /// unnoticed.
     pub default_ttl: Duration,
 
     /// TTLs by kind, set by an operator: `CACHE_{KIND}_TTL`, where `{KIND}` is
     /// the kind in upper case with `_` for `-`.
     ///
-    /// Default: empty. Read it through [`ttl_of`](Self::ttl_of).
+    /// Default: empty. One overrides the strategy's `default_ttl`. Read it
+    /// through [`ttl_of`](Self::ttl_of).
     pub ttls: BTreeMap<String, Duration>,
-
-    /// TTLs by kind, set by the application, for kinds without an operator's
-    /// setting; see [`with_ttl_default`](Self::with_ttl_default).
-    ///
-    /// Default: empty.
-    pub ttl_defaults: BTreeMap<String, Duration>,
 
     /// The maximum staleness of a local hit if invalidations are lost:
     /// `CACHE_MAX_STALENESS_MS`, 50 to 60000, or 0 for no local tier.
@@ -289,45 +285,31 @@ impl CacheConfig {
         settings.read(Self::read)
     }
 
-    /// Sets the TTL of `kind` unless the operator sets `CACHE_{KIND}_TTL`. It
-    /// overrides `CACHE_DEFAULT_TTL`, which covers all other kinds.
+    /// Returns the operator's TTL of `kind`: `CACHE_{KIND}_TTL`. It overrides
+    /// the strategy's [`default_ttl`], which overrides
+    /// [`default_ttl`](Self::default_ttl) of this configuration.
     ///
     /// ```
     /// use std::time::Duration;
-    /// use aside::{CacheConfig, Settings};
+    /// use aside::{CacheConfig, settings::Settings};
     ///
     /// let settings = Settings::from_pairs([("CACHE_DEFAULT_TTL", "7"), ("CACHE_HERO_TTL", "60")]);
-    /// let config = CacheConfig::from_settings(&settings)?
-    ///     .with_ttl_default("hero", Duration::from_secs(3600))
-    ///     .with_ttl_default("story", Duration::from_secs(600));
-    /// assert_eq!(config.ttl_of("hero"), Duration::from_secs(60));
-    /// assert_eq!(config.ttl_of("story"), Duration::from_secs(600));
-    /// assert_eq!(config.ttl_of("other"), Duration::from_secs(7));
-    /// # Ok::<(), aside::ConfigError>(())
+    /// let config = CacheConfig::from_settings(&settings)?;
+    /// assert_eq!(config.ttl_of("hero"), Some(Duration::from_secs(60)));
+    /// assert_eq!(config.ttl_of("story"), None);
+    /// # Ok::<(), aside::settings::ConfigError>(())
     /// ```
+    ///
+    /// [`default_ttl`]: crate::CacheStrategy::default_ttl
     #[must_use]
-    pub fn with_ttl_default(mut self, kind: &str, ttl: Duration) -> Self {
-        self.ttl_defaults.insert(kind.to_owned(), ttl);
-        self
+    pub fn ttl_of(&self, kind: &str) -> Option<Duration> {
+        // By the spelling of the variable, so that `tale-hero` and `tale_hero`
+        // are the same in any map.
+        let spelled = kind_in_a_name(kind);
+        let mut ttls = self.ttls.iter();
+        ttls.find(|(known, _)| kind_in_a_name(known) == spelled)
+            .map(|(_, ttl)| *ttl)
     }
-
-    /// Returns the TTL of `kind`: its own setting, else the application's
-    /// default for it, else [`default_ttl`](Self::default_ttl).
-    #[must_use]
-    pub fn ttl_of(&self, kind: &str) -> Duration {
-        by_kind(&self.ttls, kind)
-            .or_else(|| by_kind(&self.ttl_defaults, kind))
-            .unwrap_or(self.default_ttl)
-    }
-}
-
-/// Looks a kind up by the spelling of its variable, so that `tale-hero` and
-/// `tale_hero` are the same in any map.
-fn by_kind(ttls: &BTreeMap<String, Duration>, kind: &str) -> Option<Duration> {
-    let spelled = kind_in_a_name(kind);
-    ttls.iter()
-        .find(|(known, _)| kind_in_a_name(known) == spelled)
-        .map(|(_, ttl)| *ttl)
 }
 
 fn kind_in_a_name(kind: &str) -> String {
@@ -351,7 +333,6 @@ impl Default for CacheConfig {
             operation_timeout: Duration::from_millis(250),
             default_ttl: Duration::from_secs(3600),
             ttls: BTreeMap::new(),
-            ttl_defaults: BTreeMap::new(),
             max_staleness: Duration::from_millis(500),
             quarantine_ttl: Duration::from_secs(30),
             lease_ttl: Duration::from_secs(3),

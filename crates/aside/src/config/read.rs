@@ -12,7 +12,7 @@ impl CacheConfig {
     /// application's problems and the cache's are reported together; see
     /// [`Settings`].
     ///
-    /// [`Settings`]: crate::Settings
+    /// [`Settings`]: crate::settings::Settings
     #[must_use]
     pub fn read(reader: &mut SettingsReader<'_>) -> Self {
         // Problems are reported in the order of these reads.

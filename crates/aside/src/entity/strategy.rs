@@ -28,8 +28,9 @@ use crate::entity::{Dependents, Entity};
 /// }
 /// ```
 pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
-    /// Returns how long Redis keeps a value. `None`, the default: the setting
-    /// `CACHE_{KIND}_TTL`, else `CACHE_DEFAULT_TTL`.
+    /// Returns how long Redis keeps a value. `None`, the default: as the setting
+    /// `CACHE_DEFAULT_TTL`. If an operator sets `CACHE_{KIND}_TTL`, that counts
+    /// instead.
     ///
     /// It bounds memory, and the age of values changed without an invalidation.
     /// It does not affect the staleness of writes through the repository.

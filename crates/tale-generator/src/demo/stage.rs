@@ -13,7 +13,6 @@ use super::redis::PrivateRedis;
 use crate::Tales;
 use crate::seed::{Plan, seed};
 use crate::sql::{Database, DatabaseOptions};
-use crate::strategies::with_ttl_defaults;
 
 /// The delay added to each database read.
 pub(super) const ADDED: Duration = Duration::from_millis(50);
@@ -143,7 +142,7 @@ impl Tally {
 /// The environment is ignored, because the example must not touch a Redis in
 /// use.
 fn settings(url: Option<&str>) -> CacheConfig {
-    with_ttl_defaults(match url {
+    match url {
         Some(url) => CacheConfig {
             redis_url: Secret::new(url),
             ..CacheConfig::default()
@@ -152,7 +151,7 @@ fn settings(url: Option<&str>) -> CacheConfig {
             redis_enabled: false,
             ..CacheConfig::default()
         },
-    })
+    }
 }
 
 /// Runs the work and measures how long it took.

@@ -4,13 +4,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Repository as _, Settings, Source as _};
+use aside::{CacheConfig, CacheService, Repository as _, Source as _, settings::Settings};
 use aside_testkit::{PostgresServer, StartError};
 use tale_generator::domain::{
     Child, ChildDraft, Gender, Hero, HeroDraft, Language, Row as _, Story, StoryDraft,
 };
 use tale_generator::sql::{Database, DatabaseOptions, SqlChildren, SqlHeroes, SqlStories};
-use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -64,7 +63,7 @@ impl World {
 pub(crate) async fn cache_in_memory() -> CacheService {
     let settings = Settings::from_pairs([("REDIS_URL", "memory://")]);
     let config = CacheConfig::from_settings(&settings).unwrap();
-    CacheService::connect(with_ttl_defaults(config)).await
+    CacheService::connect(config).await
 }
 
 /// Options with long waits, so that a busy machine fails no test.

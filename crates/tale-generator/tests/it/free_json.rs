@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use aside::{CacheConfig, CacheService, Entity as _, Repository as _, Settings, Source as _};
+use aside::{
+    CacheConfig, CacheService, Entity as _, Repository as _, Source as _, settings::Settings,
+};
 use aside_testkit::{RedisServer, check_entity, eventually};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tale_generator::Tales;
 use tale_generator::domain::{Child, Draft as _, FreeJson, Hero, Row as _, Story};
 use tale_generator::sql::{Database, SqlStories};
-use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;
 
 use crate::databases::{
@@ -84,7 +85,7 @@ async fn free_json_survives_redis_unchanged() {
     let instance = async || {
         let settings = Settings::from_pairs([("REDIS_URL", redis.url().as_str())]);
         let config = CacheConfig::from_settings(&settings).unwrap();
-        let cache = CacheService::connect(with_ttl_defaults(config)).await;
+        let cache = CacheService::connect(config).await;
         Tales::new(world.database.clone(), &cache)
     };
     let (one, other) = (instance().await, instance().await);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Settings, Source as _};
+use aside::{CacheConfig, CacheService, Source as _, settings::Settings};
 use aside_testkit::{RedisServer, eventually};
 use sqlx::{AssertSqlSafe, Executor as _, PgPool, SqlitePool};
 use tale_generator::Tales;
 use tale_generator::domain::{ChildIndex, StoryIndex};
-use tale_generator::strategies::with_ttl_defaults;
 use tempfile::TempDir;
 
 use crate::databases::{World, child_draft, postgres_database, story_draft};
@@ -59,7 +58,7 @@ async fn on_both(test: impl AsyncFn(World, Other)) {
 async fn cache_on(redis: &RedisServer) -> CacheService {
     let settings = Settings::from_pairs([("REDIS_URL", &*redis.url())]);
     let config = CacheConfig::from_settings(&settings).unwrap();
-    CacheService::connect(with_ttl_defaults(config)).await
+    CacheService::connect(config).await
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl std::error::Error for ConfigError {}
 /// same rules and report problems together:
 ///
 /// ```
-/// use aside::{CacheConfig, ConfigError, Secret, Settings};
+/// use aside::{CacheConfig, Secret, settings::{ConfigError, Settings}};
 ///
 /// #[derive(Debug)]
 /// struct Config {
@@ -180,7 +180,10 @@ impl Settings {
     /// # Errors
     ///
     /// All problems that `read` found.
-    pub fn read<T>(&self, read: impl FnOnce(&mut SettingsReader<'_>) -> T) -> Result<T, ConfigError> {
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&mut SettingsReader<'_>) -> T,
+    ) -> Result<T, ConfigError> {
         let mut reader = SettingsReader::new(self);
         let value = read(&mut reader);
         ConfigError::unless_none(reader.into_problems())?;

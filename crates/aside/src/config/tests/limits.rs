@@ -137,9 +137,9 @@ fn a_literal_configuration_has_the_same_limits() {
     let config = CacheConfig {
         redis_max_connections: 1,
         l1_capacity_bytes: 0,
+        ttls: BTreeMap::from([("dark-story".to_owned(), Duration::ZERO)]),
         ..CacheConfig::default()
-    }
-    .with_ttl_default("dark-story", Duration::ZERO);
+    };
     let error = config.validate().unwrap_err();
     assert_eq!(error.problems().len(), 3, "{error}");
     assert!(

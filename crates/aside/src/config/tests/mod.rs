@@ -99,7 +99,6 @@ fn every_variable_reaches_its_field() {
             ("hero".to_owned(), secs(8)),
             ("tale_hero".to_owned(), secs(9)),
         ]),
-        ttl_defaults: BTreeMap::new(),
         max_staleness: Duration::ZERO,
         quarantine_ttl: millis(1000),
         lease_ttl: millis(2000),
@@ -116,21 +115,19 @@ fn every_variable_reaches_its_field() {
 }
 
 #[test]
-fn the_operators_ttl_overrides_the_applications_and_the_default() {
+fn a_kind_has_the_operators_ttl_under_any_spelling_of_its_name() {
     let config = read(&[
         ("CACHE_DEFAULT_TTL", "10"),
         ("CACHE_HERO_TTL", "20"),
         ("CACHE_TALE_HERO_TTL", "30"),
     ])
-    .unwrap()
-    .with_ttl_default("hero", secs(99))
-    .with_ttl_default("dark-story", secs(40));
+    .unwrap();
 
-    assert_eq!(config.ttl_of("hero"), secs(20));
-    assert_eq!(config.ttl_of("tale-hero"), secs(30));
-    assert_eq!(config.ttl_of("tale_hero"), secs(30));
-    assert_eq!(config.ttl_of("dark-story"), secs(40));
-    assert_eq!(config.ttl_of("other"), secs(10));
+    assert_eq!(config.ttl_of("hero"), Some(secs(20)));
+    assert_eq!(config.ttl_of("tale-hero"), Some(secs(30)));
+    assert_eq!(config.ttl_of("tale_hero"), Some(secs(30)));
+    assert_eq!(config.ttl_of("other"), None);
+    assert_eq!(config.default_ttl, secs(10));
 }
 
 #[test]
@@ -147,7 +144,7 @@ fn other_settings_ending_in_ttl_are_not_kinds() {
     ])
     .unwrap();
     assert!(config.ttls.is_empty());
-    assert_eq!(config.ttl_of("default"), secs(10));
+    assert_eq!(config.ttl_of("default"), None);
 }
 
 #[test]
@@ -282,7 +279,9 @@ fn from_env_reads_the_environment_of_the_process() {
 
     let printed = String::from_utf8(printed.stdout).unwrap();
     assert!(
-        printed.contains("child: 30s, hero: 10s, story: 50s; environment as it was: true"),
+        printed.contains(
+            "child: Some(30s), hero: Some(10s), story: Some(50s); environment as it was: true"
+        ),
         "{printed}"
     );
 }

@@ -1,6 +1,6 @@
 //! The router over a fresh database, and its responses.
 
-use aside::{CacheConfig, CacheService, Settings};
+use aside::{CacheConfig, CacheService, settings::Settings};
 use aside_admin::Access;
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tale_generator::Tales;
 use tale_generator::http::router;
 use tale_generator::sql::{Database, DatabaseOptions};
-use tale_generator::strategies::with_ttl_defaults;
 use tower::ServiceExt as _;
 
 use crate::databases::{cache_in_memory, patient, postgres_database};
@@ -39,7 +38,7 @@ impl Api {
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let settings = Settings::from_pairs(settings.iter().copied());
         let config = CacheConfig::from_settings(&settings).unwrap();
-        let cache = CacheService::connect(with_ttl_defaults(config)).await;
+        let cache = CacheService::connect(config).await;
         Self::over("sqlite::memory:", patient(), cache).await
     }
 
