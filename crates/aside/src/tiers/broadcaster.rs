@@ -4,18 +4,22 @@
 //! So sending an event is bounded and never waits: a slow subscriber loses the
 //! oldest events and learns how many.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::broadcast::{Receiver, Sender};
+use futures_util::{Stream, StreamExt};
+use tokio::sync::broadcast::Sender;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 /// The maximum number of events that a subscriber may lag behind.
-const LISTENER_QUEUE: usize = 1024;
+const MAX_EVENTS_BEHIND: usize = 1024;
 
 /// An invalidation by any instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Heard {
+pub enum Invalidation {
     /// One key, as it is in Redis.
     Key {
         /// The kind of the key, if it is cached here.
@@ -32,57 +36,71 @@ pub enum Heard {
     /// invalidated.
     Unknown,
     /// The number of events lost because this subscriber was too slow.
-    Missed(u64),
+    Lagged(u64),
 }
 
-/// Receives invalidations; see
+/// A stream of invalidations; see
 /// [`CacheService::subscribe`](crate::CacheService::subscribe).
+///
+/// It ends when the service is closed. A subscriber that is more than 1,024
+/// events behind gets [`Invalidation::Lagged`] in place of the lost ones.
 #[derive(Debug)]
-pub struct Listener(Receiver<Option<Heard>>);
+pub struct Invalidations(BroadcastStream<Option<Invalidation>>);
 
-impl Listener {
+impl Invalidations {
     /// Returns the next invalidation; `None` after the service is closed.
     ///
     /// # Cancellation
     /// No event is lost if the future is dropped.
-    pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
-            Ok(heard) => heard,
-            Err(RecvError::Lagged(count)) => Some(Heard::Missed(count)),
-            Err(RecvError::Closed) => None,
-        }
+    pub async fn next(&mut self) -> Option<Invalidation> {
+        StreamExt::next(self).await
+    }
+}
+
+impl Stream for Invalidations {
+    type Item = Invalidation;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Invalidation>> {
+        let next = Pin::new(&mut self.0).poll_next(context);
+        next.map(|next| match next? {
+            Ok(invalidation) => invalidation,
+            Err(BroadcastStreamRecvError::Lagged(count)) => Some(Invalidation::Lagged(count)),
+        })
     }
 }
 
 /// Sends events to the subscribers of one service.
 #[derive(Debug)]
-pub(crate) struct Teller {
-    sender: Sender<Option<Heard>>,
+pub(crate) struct Broadcaster {
+    sender: Sender<Option<Invalidation>>,
     closed: AtomicBool,
 }
 
-impl Teller {
+impl Broadcaster {
     pub(crate) fn new() -> Self {
         Self {
-            sender: Sender::new(LISTENER_QUEUE),
+            sender: Sender::new(MAX_EVENTS_BEHIND),
             closed: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn listener(&self) -> Listener {
-        let listener = Listener(self.sender.subscribe());
+    pub(crate) fn subscribe(&self) -> Invalidations {
+        let invalidations = Invalidations(BroadcastStream::new(self.sender.subscribe()));
         // Checked after subscribing: a subscriber that misses the end marker of
         // `close` sees the flag.
         if self.closed.load(Ordering::Acquire) {
             let _ = self.sender.send(None);
         }
-        listener
+        invalidations
     }
 
-    /// Sends the event that `heard` creates, if there is a subscriber.
-    pub(crate) fn tell(&self, heard: impl FnOnce() -> Heard) {
+    /// Sends the event that `invalidation` creates, if there is a subscriber.
+    pub(crate) fn send(&self, invalidation: impl FnOnce() -> Invalidation) {
         if self.sender.receiver_count() > 0 {
-            let _ = self.sender.send(Some(heard()));
+            let _ = self.sender.send(Some(invalidation()));
         }
     }
 
@@ -99,23 +117,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_subscriber_learns_how_many_events_it_lost() {
-        let teller = Teller::new();
-        let mut listener = teller.listener();
-        for _ in 0..LISTENER_QUEUE + 3 {
-            teller.tell(|| Heard::Unknown);
+        let broadcaster = Broadcaster::new();
+        let mut invalidations = broadcaster.subscribe();
+        for _ in 0..MAX_EVENTS_BEHIND + 3 {
+            broadcaster.send(|| Invalidation::Unknown);
         }
-        assert_eq!(listener.next().await, Some(Heard::Missed(3)));
-        assert_eq!(listener.next().await, Some(Heard::Unknown));
+        assert_eq!(invalidations.next().await, Some(Invalidation::Lagged(3)));
+        assert_eq!(invalidations.next().await, Some(Invalidation::Unknown));
     }
 
     #[tokio::test]
     async fn closing_ends_subscriptions() {
-        let teller = Teller::new();
-        let mut listener = teller.listener();
-        teller.tell(|| Heard::Unknown);
-        teller.close();
-        assert_eq!(listener.next().await, Some(Heard::Unknown));
-        assert_eq!(listener.next().await, None);
-        assert_eq!(teller.listener().next().await, None);
+        let broadcaster = Broadcaster::new();
+        let mut invalidations = broadcaster.subscribe();
+        broadcaster.send(|| Invalidation::Unknown);
+        broadcaster.close();
+        assert_eq!(invalidations.next().await, Some(Invalidation::Unknown));
+        assert_eq!(invalidations.next().await, None);
+        assert_eq!(broadcaster.subscribe().next().await, None);
     }
 }
