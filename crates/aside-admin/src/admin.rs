@@ -4,7 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use aside::{CacheService, CachedRepository, Entity, Repository, WarmUpOptions, WarmUpProgress};
+use aside::{
+    CacheService, CachedRepository, Entity, Repository,
+    report::{WarmUpOptions, WarmUpProgress},
+};
 
 use crate::access::Access;
 use crate::warm_ups::{Progress, WarmUpFailed, WarmUps};
@@ -42,7 +45,9 @@ impl Admin {
             let repository = repository.clone();
             async move {
                 repository
-                    .warm_up(WarmUpOptions::default(), move |state| progress.report(state))
+                    .warm_up(WarmUpOptions::default(), move |state| {
+                        progress.report(state)
+                    })
                     .await
                     .map_err(WarmUpFailed::new)
             }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aside::{Entity, IndexShape, KeyWriter, Repository, Rows, Source, Write};
+use aside::{
+    Entity, Repository, Rows, Source, Write,
+    entity::{IndexShape, KeyWriter},
+};
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};

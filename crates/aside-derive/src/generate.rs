@@ -33,7 +33,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             segment, unique, ..
         } = index;
         let fields = index.parts.iter().map(Part::name);
-        quote!(#library::IndexShape::new(#segment, &[#(#fields),*], #unique))
+        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique))
     });
     let indexes = indexes(entity);
     let write_index = write_index(entity);
@@ -44,7 +44,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let dependents = dependents(entity);
     let key = local("key");
     let id_value = local("id");
-    let write_id = quote_spanned!(id_type.span()=> #library::KeyWriter::segment(#key, #id_value));
+    let write_id =
+        quote_spanned!(id_type.span()=> #library::entity::KeyWriter::segment(#key, #id_value));
     quote! {
         #index_enum_code
 
@@ -53,7 +54,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
         impl #library::Entity for #ident {
             const KIND: &'static ::core::primitive::str = #kind;
             const LIST_ALL: ::core::primitive::bool = #list_all;
-            const INDEXES: &'static [#library::IndexShape] = &[#(#shapes),*];
+            const INDEXES: &'static [#library::entity::IndexShape] = &[#(#shapes),*];
             #exactness
 
             type Id = #id_type;
@@ -65,7 +66,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
 
             #indexes
 
-            fn write_id(#id_value: &#id_type, #key: &mut #library::KeyWriter) {
+            fn write_id(#id_value: &#id_type, #key: &mut #library::entity::KeyWriter) {
                 #write_id
             }
 
@@ -91,11 +92,12 @@ fn exactness(entity: &Entity) -> TokenStream {
         library, id_type, ..
     } = entity;
     let all = |types: &mut dyn Iterator<Item = &Type>| {
-        let exact =
-            types.map(|ty| quote_spanned!(ty.span()=> && <#library::likeness::Of<#ty>>::IS_EXACT));
+        let exact = types.map(
+            |ty| quote_spanned!(ty.span()=> && <#library::entity::likeness::Of<#ty>>::IS_EXACT),
+        );
         quote! {{
             #[allow(unused_imports)]
-            use #library::likeness::Unable as _;
+            use #library::entity::likeness::Unable as _;
             true #(#exact)*
         }}
     };
@@ -122,19 +124,19 @@ fn difference(entity: &Entity) -> TokenStream {
     let (other, unknown) = (local("other"), local("unknown"));
     let comparisons = entity.fields.iter().map(|(field, ty, _)| {
         let name = field.unraw().to_string();
-        let of = quote_spanned!(ty.span()=> <#library::likeness::Of<#ty>>);
+        let of = quote_spanned!(ty.span()=> <#library::entity::likeness::Of<#ty>>);
         quote! {
-            match #library::likeness::compare(
+            match #library::entity::likeness::compare(
                 #of::IS_EXACT,
                 #of::is_equal(&self.#field, &#other.#field),
                 || #of::is_equal(&self.#field, &self.#field) != ::core::option::Option::Some(false),
                 || #of::prints(&self.#field, &#other.#field),
             ) {
-                #library::likeness::Likeness::Same => {}
-                #library::likeness::Likeness::Different => {
+                #library::entity::likeness::Likeness::Same => {}
+                #library::entity::likeness::Likeness::Different => {
                     return ::core::option::Option::Some(#name);
                 }
-                #library::likeness::Likeness::Unknown => {
+                #library::entity::likeness::Likeness::Unknown => {
                     #unknown = ::core::option::Option::Some(#name);
                 }
             }
@@ -146,13 +148,13 @@ fn difference(entity: &Entity) -> TokenStream {
             #other: &Self,
         ) -> ::core::option::Option<&'static ::core::primitive::str> {
             #[allow(unused_imports)]
-            use #library::likeness::Unable as _;
+            use #library::entity::likeness::Unable as _;
             let mut #unknown: ::core::option::Option<&'static ::core::primitive::str> =
                 ::core::option::Option::None;
             #(#comparisons)*
             // If a field's type implements none of them, the rows' texts
             // decide.
-            if #unknown.is_some() && #library::likeness::is_written_alike(self, #other) {
+            if #unknown.is_some() && #library::entity::likeness::is_written_alike(self, #other) {
                 return ::core::option::Option::None;
             }
             #unknown
@@ -277,11 +279,11 @@ fn write_index(entity: &Entity) -> TokenStream {
         let pattern = pattern(index_enum, index, &names);
         let segment = &index.segment;
         let segments = index.parts.iter().zip(&values).map(|(part, value)| {
-            quote_spanned!(part.ty.span()=> #library::KeyWriter::segment(#key, #value);)
+            quote_spanned!(part.ty.span()=> #library::entity::KeyWriter::segment(#key, #value);)
         });
         quote! {
             #pattern => {
-                #library::KeyWriter::name(#key, #segment);
+                #library::entity::KeyWriter::name(#key, #segment);
                 #(#segments)*
             }
         }
@@ -295,7 +297,7 @@ fn write_index(entity: &Entity) -> TokenStream {
         quote!(match #index_value { #(#arms)* })
     };
     quote! {
-        fn write_index(#index_value: &#index_enum, #key: &mut #library::KeyWriter) {
+        fn write_index(#index_value: &#index_enum, #key: &mut #library::entity::KeyWriter) {
             #body
         }
     }
@@ -318,7 +320,7 @@ fn dependents(entity: &Entity) -> Option<TokenStream> {
     let keys = local("keys");
     let call = quote_spanned!(function.span()=> #function(self, #keys));
     Some(quote! {
-        fn dependents(&self, #keys: &mut #library::Dependents<'_>) {
+        fn dependents(&self, #keys: &mut #library::entity::Dependents<'_>) {
             #call
         }
     })

@@ -86,7 +86,10 @@ pub enum RecordError {
 
 /// Returns true if there are rows to insert, or an error if the policy refuses
 /// the write.
-fn is_to_record(left: &aside::Unacknowledged<'_>, policy: OutOfReach) -> Result<bool, RecordError> {
+fn is_to_record(
+    left: &aside::journal::Unacknowledged<'_>,
+    policy: OutOfReach,
+) -> Result<bool, RecordError> {
     match policy {
         OutOfReach::Refuse if !left.is_empty() => Err(RecordError::Refused),
         OutOfReach::Journal | OutOfReach::Refuse => Ok(left.journal_entries().next().is_some()),

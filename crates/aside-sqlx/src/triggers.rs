@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use aside::{Entity, IndexShape, KeyWriter};
+use aside::{
+    Entity,
+    entity::{IndexShape, KeyWriter},
+};
 
 /// The maximum number of rows per statement, and of keys per kind. Above it,
 /// the triggers record the whole kind instead.
@@ -140,7 +143,7 @@ impl Triggers {
     }
 
     /// Returns the journal entry of the whole kind, as an SQL literal.
-    pub(crate) fn whole_kind(&self) -> String {
+    pub(crate) fn whole_kind_entry(&self) -> String {
         literal(&format!("all of {}", self.kind))
     }
 

@@ -1,6 +1,9 @@
 //! `check_entity_with` on rows of a strategy that has a codec.
 
-use aside::{CacheStrategy, Codec, CodecError, Entity, Json};
+use aside::{
+    CacheStrategy, Entity,
+    codec::{Codec, CodecError, Json},
+};
 use aside_testkit::{EntityProblem, check_entity, check_entity_with};
 use serde::{Deserialize, Serialize};
 

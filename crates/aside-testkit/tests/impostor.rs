@@ -61,7 +61,10 @@ async fn dropping_an_impostor_closes_its_connections() {
     let fake_server = FakeServer::silent().await.unwrap();
     let address = fake_server.address();
     let mut client = TcpStream::connect(address).await.unwrap();
-    eventually(SOON, "the connection", async || fake_server.connections() == 1).await;
+    eventually(SOON, "the connection", async || {
+        fake_server.connections() == 1
+    })
+    .await;
     drop(fake_server);
     assert!(matches!(
         timeout(SOON, client.read(&mut [0])).await.unwrap(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// The freshness that a read requires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Freshness {
     /// Any valid copy, including a local one: at most `CACHE_MAX_STALENESS_MS`
     /// stale, and normally current.
@@ -90,6 +91,7 @@ impl Provenance {
 
 /// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Tier {
     /// Local memory of this process.
     Local,

@@ -109,28 +109,20 @@ pub use aside_redis::Secret;
 
 mod runtime;
 
-mod entity;
-pub use entity::codec::{Codec, CodecError, Json, Lost, survives};
-pub use entity::exact::ExactText;
-pub use entity::key::KeyWriter;
-#[doc(hidden)]
-pub use entity::likeness;
+pub mod entity;
 pub use entity::shape::Shape;
 pub use entity::strategy::{CacheStrategy, DefaultStrategy};
-pub use entity::{Dependents, Entity, IndexShape, Rows};
+pub use entity::{Entity, Rows};
 
 mod answer;
 pub use answer::{Answer, Bypass, Freshness, Tier};
 
 mod config;
 pub use config::CacheConfig;
-pub use config::credentials::{Credentials, CredentialsError, CredentialsProvider};
-pub use config::settings::{ConfigError, SettingsReader, Settings};
 
 mod protocol;
 
 mod trust;
-pub use trust::breaker::BreakerState;
 
 mod insight;
 
@@ -139,36 +131,63 @@ mod memory;
 mod local;
 
 mod tiers;
-pub use tiers::broadcaster::{Invalidation, Invalidations};
 
 mod redis;
 
 mod recovery;
-pub use recovery::journal::{DatabaseHistory, Journal, JournalRow, JournalState};
 
 mod write;
-pub use write::{Unacknowledged, Write};
+pub use write::Write;
 
-mod repository;
-pub use repository::erased::ErasedRepository;
-pub use repository::{Id, Index, Overloaded, Repository, Row, Source};
+pub mod repository;
+pub use repository::{Overloaded, Repository, Source};
 
 mod service;
-pub use service::report::{
-    Explanation, Health, HealthStatus, Invalidated, KeyCounts, KindStats, ServiceStats, KeyState,
-};
 pub use service::{CacheService, Ttl};
 
 mod read;
 
 mod cached_repository;
-pub use cached_repository::{CachedRepository, Scope, RepositoryStats, WarmUpOptions, WarmUpProgress};
+pub use cached_repository::{CachedRepository, Scope};
 
 #[cfg(test)]
 mod conformance;
 
 #[cfg(test)]
 mod simulation;
+
+/// Settings from the environment and from files, and credentials that change.
+pub mod settings {
+    pub use crate::config::credentials::{Credentials, CredentialsError, CredentialsProvider};
+    pub use crate::config::settings::{ConfigError, Settings, SettingsReader};
+}
+
+/// The text of a row in Redis.
+pub mod codec {
+    pub use crate::entity::codec::{Codec, CodecError, Json, Lost, survives};
+}
+
+/// The journal: invalidations that Redis did not acknowledge, kept in the
+/// database.
+pub mod journal {
+    pub use crate::recovery::journal::{DatabaseHistory, Journal, JournalRow, JournalState};
+    pub use crate::write::Unacknowledged;
+}
+
+/// Events for operators: the invalidations that a service receives.
+pub mod events {
+    pub use crate::tiers::broadcaster::{Invalidation, Invalidations};
+}
+
+/// Reports for operators: health, statistics, one key explained, warm-ups.
+pub mod report {
+    pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
+    pub use crate::service::report::{
+        Explanation, Health, HealthStatus, Invalidated, KeyCounts, KeyState, KindStats,
+        ServiceStats,
+    };
+    pub use crate::trust::breaker::BreakerState;
+}
 
 #[doc = include_str!("docs/derive.md")]
 #[doc(inline)]

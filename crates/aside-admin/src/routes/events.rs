@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use aside::{Invalidation, Invalidations};
+use aside::events::{Invalidation, Invalidations};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::sse::{Event, KeepAlive, Sse};

@@ -1,7 +1,7 @@
 //! `GET /cache/explain?key=`: the contents of one key, and why it is read or
 //! not.
 
-use aside::KeyState;
+use aside::report::KeyState;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;

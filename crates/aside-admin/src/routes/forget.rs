@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aside::{Invalidated, KindStats};
+use aside::report::{Invalidated, KindStats};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};

@@ -1,6 +1,9 @@
 //! `GET /cache/stats`: the counters, the sizes and the health of the cache.
 
-use aside::{CacheService, Health, KindStats, ServiceStats};
+use aside::{
+    CacheService,
+    report::{Health, KindStats, ServiceStats},
+};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;

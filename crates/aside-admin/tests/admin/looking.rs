@@ -1,6 +1,6 @@
 //! `GET /cache/stats` and `GET /cache/explain`.
 
-use aside::{Source, WarmUpOptions};
+use aside::{Source, report::WarmUpOptions};
 use aside_admin::{Access, Admin};
 use aside_testkit::RedisServer;
 use axum::http::{Method, StatusCode};
@@ -13,7 +13,10 @@ use crate::heroes::{Heroes, Instance, hero};
 async fn warm(url: &str) -> (Instance, Admin) {
     let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
     let instance = Instance::start(url, &source).await;
-    let Ok(_) = instance.heroes.warm_up(WarmUpOptions::default(), |_| ()).await;
+    let Ok(_) = instance
+        .heroes
+        .warm_up(WarmUpOptions::default(), |_| ())
+        .await;
     for key in ["hero:1", "hero:2", "hero:all"] {
         instance.wait_for(key).await;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aside::{Repository, Source, WarmUpOptions};
+use aside::{Repository, Source, report::WarmUpOptions};
 use prometheus_client::registry::Registry;
 
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};

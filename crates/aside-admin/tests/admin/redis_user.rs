@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository, Source, Ttl, WarmUpOptions};
+use aside::{CacheConfig, Repository, Source, Ttl, report::WarmUpOptions};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisOptions, RedisServer, Reply, eventually};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, WarmUpProgress};
+use aside::{Entity, report::WarmUpProgress};
 use aside_admin::{Access, Admin, WarmUpFailed};
 use aside_testkit::eventually;
 use axum::http::StatusCode;

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, CachedRepository, Scope, Repository, Secret, Source};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Scope, Secret, Source};
 use aside_testkit::RedisServer;
 use tokio::runtime::Builder;
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aside::{KindStats, Source};
+use aside::{Source, report::KindStats};
 use ruzstd::decoding::StreamingDecoder;
 
 use crate::error::Wrong;

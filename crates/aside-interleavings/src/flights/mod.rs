@@ -79,7 +79,7 @@ impl World {
             drop(leader);
             return None;
         }
-        leader.mark(1);
+        leader.set_context(1);
         let counted = match step {
             Step::BeforeTheLoad => leader.step(),
             Step::AfterTheLoad => 0,
@@ -207,7 +207,7 @@ pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: 
             let Entered::Lead(leader) = world.book.enter(&0, 1, false) else {
                 panic!("another reader leads already");
             };
-            leader.mark(1);
+            leader.set_context(1);
             let step = leader.step();
             let row = world.row.load(Ordering::SeqCst);
             let late = Arc::clone(&world);
@@ -227,7 +227,7 @@ pub fn a_lenient_reader_takes_what_an_entry_of_its_generations_would_give(mark: 
             let finishes = spawn(async move {
                 // Leaders that continue take their generations again; the
                 // result still depends on the old ones.
-                leader.mark(2);
+                leader.set_context(2);
                 leader.finish(Outcome {
                     value: row,
                     step,

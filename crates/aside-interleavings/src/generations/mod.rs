@@ -17,7 +17,7 @@ mod runtime;
 mod trust;
 
 use runtime::clock::Moment;
-use trust::generations::{Stamp, Generations};
+use trust::generations::{Generations, Stamp};
 use trust::shard_trust::ShardTrust;
 
 /// The rule that is left out.

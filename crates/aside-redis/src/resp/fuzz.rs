@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 
-use super::incoming::{MAX_DEPTH, BUFFER_BYTES};
+use super::incoming::{BUFFER_BYTES, MAX_DEPTH};
 use super::*;
 
 const SEEDS: u64 = 1_000;

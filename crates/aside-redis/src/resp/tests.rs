@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::incoming::{MAX_DEPTH, MAX_FURTHER_BYTES, BUFFER_BYTES};
+use super::incoming::{BUFFER_BYTES, MAX_DEPTH, MAX_FURTHER_BYTES};
 use super::part::MAX_LINE_BYTES;
 use super::*;
 use crate::call::Call;

@@ -5,11 +5,16 @@ mod triggers;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, Write};
+use aside::{
+    Write,
+    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+};
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{
+    LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record,
+};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -7,7 +7,8 @@ use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::triggers::{
-    MAX_SEGMENT_BYTES, MAX_KEYS_PER_STATEMENT, Triggers, UNKEYED, escapes, identifier, literal, table,
+    MAX_KEYS_PER_STATEMENT, MAX_SEGMENT_BYTES, Triggers, UNKEYED, escapes, identifier, literal,
+    table,
 };
 
 /// The mark of the library's own transactions, so that their changes are not
@@ -237,7 +238,7 @@ fn segment_function(schema: &str) -> String {
 /// program that runs thousands of statements in one transaction would have as
 /// many of them.
 fn table_function(triggers: &Triggers, schema: &str, function: &str) -> String {
-    let (keys, whole_kind) = (keys(triggers), triggers.whole_kind());
+    let (keys, whole_kind) = (keys(triggers), triggers.whole_kind_entry());
     let of = |rows: &str| {
         format!(
             "SELECT array_agg(DISTINCT k.key {BYTES}) INTO keys

@@ -4,11 +4,16 @@ mod triggers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aside::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged, Write};
+use aside::{
+    Write,
+    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 
-use crate::{LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record};
+use crate::{
+    LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record,
+};
 
 /// AUTOINCREMENT, so that the id of a deleted row is never reused for another
 /// key.

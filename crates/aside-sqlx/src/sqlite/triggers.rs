@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::triggers::{
-    MAX_SEGMENT_BYTES, MAX_KEYS_PER_STATEMENT, Triggers, escapes, identifier, literal, table,
+    MAX_KEYS_PER_STATEMENT, MAX_SEGMENT_BYTES, Triggers, escapes, identifier, literal, table,
 };
 
 /// The mark of the library's open transaction: one row, so that its changes are
@@ -235,7 +235,7 @@ fn segment(value: &str) -> String {
 /// statement fires separately.
 fn trigger(triggers: &Triggers, suffix: &str, event: &str, keys: &[String]) -> String {
     let keys = keys.join(" UNION ");
-    let whole_kind = triggers.whole_kind();
+    let whole_kind = triggers.whole_kind_entry();
     let keys = format!(
         "SELECT CASE WHEN instr(key, {UNKEYED}) THEN {whole_kind} ELSE key END
            FROM ({keys}) WHERE key IS NOT NULL"

@@ -8,7 +8,7 @@ mod going_back;
 
 use std::time::Duration;
 
-use aside::{CacheConfig, Freshness, Invalidation, Repository, Secret, Tier};
+use aside::{CacheConfig, Freshness, Repository, Secret, Tier, events::Invalidation};
 use aside_sqlx::{OutOfReach, RecordError};
 use aside_testkit::{Mode, PostgresServer, Proxy, RedisServer, eventually};
 
@@ -160,7 +160,7 @@ async fn redis_is_trusted_only_while_the_journal_can_be_read() {
 
 #[tokio::test]
 async fn a_newer_row_survives_the_deletion_of_older_ones() {
-    use aside::Journal as _;
+    use aside::journal::Journal as _;
     let directory = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&directory.path().join("notes.db")).await;
     let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;

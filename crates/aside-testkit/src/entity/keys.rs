@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use aside::{Entity, KeyWriter};
+use aside::{Entity, entity::KeyWriter};
 
 use super::problem::{EntityProblem, EntityProblems};
 

@@ -18,7 +18,7 @@ pub use problem::{EntityProblem, EntityProblems};
 ///
 /// - Each row survives its text: a caller cannot distinguish the row that was
 ///   read back from the row that was written. The text is that of
-///   [`aside::Json`]; for another codec call [`check_entity_with`].
+///   [`aside::codec::Json`]; for another codec call [`check_entity_with`].
 /// - Each row fits into the default `CACHE_MAX_VALUE_BYTES`, and is nested so
 ///   little that it can be read back in a list.
 /// - Each id and each index value serializes, and its key is the same each time

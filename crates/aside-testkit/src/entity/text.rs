@@ -1,6 +1,6 @@
 //! Checks that a row survives its text.
 
-use aside::{CacheConfig, Codec, Entity};
+use aside::{CacheConfig, Entity, codec::Codec};
 
 use super::problem::{EntityProblem, EntityProblems};
 

@@ -1,6 +1,9 @@
 //! Mistakes of an `Entity` that is written by hand.
 
-use aside::{Entity, IndexShape, KeyWriter};
+use aside::{
+    Entity,
+    entity::{IndexShape, KeyWriter},
+};
 use aside_testkit::{EntityProblem, check_entity};
 use serde::{Deserialize, Serialize};
 

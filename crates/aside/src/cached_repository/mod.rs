@@ -161,14 +161,17 @@ impl<R: Source> CachedRepository<R> {
             Scope::Row(id) => {
                 self.read
                     .cache
-                    .forget_key(&Asked::<R::Entity>::Id(id).key(namespace), Reason::Request)
+                    .forget_key(
+                        &LookupRef::<R::Entity>::Id(id).key(namespace),
+                        Reason::Request,
+                    )
                     .await
             }
             Scope::List(index) => {
                 self.read
                     .cache
                     .forget_key(
-                        &Asked::<R::Entity>::Index(index).key(namespace),
+                        &LookupRef::<R::Entity>::Index(index).key(namespace),
                         Reason::Request,
                     )
                     .await

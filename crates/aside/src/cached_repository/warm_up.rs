@@ -7,7 +7,8 @@ use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Lookup};
+use crate::entity::lookup::{Lookup, LookupRef};
+use crate::entity::namespace::Namespace;
 use crate::insight::statistics::Operation;
 use crate::repository::{Id, Index, Source};
 
@@ -71,7 +72,7 @@ impl<R: Source> CachedRepository<R> {
         if how.lists {
             for row in rows.iter() {
                 row.indexes(&mut |index| {
-                    let key = Asked::<R::Entity>::Index(&index).key("");
+                    let key = LookupRef::<R::Entity>::Index(&index).key(Namespace(""));
                     lists.insert(key, index);
                 });
             }

@@ -26,7 +26,7 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn run(&mut self, op: &Op) -> Reply {
-        let held = take(&mut self.unreleased);
+        let held = take(&mut self.held);
         let (held, reply, said) = match (op, held) {
             (Op::Acquire { observed, .. }, Value(value))
                 if !observed
@@ -111,7 +111,7 @@ impl Model {
             (Op::Delete { .. }, held) => (Nothing, Reply::Existed(held != Nothing), None),
             (other, _) => panic!("not in the model: {other:?}"),
         };
-        self.unreleased = held;
+        self.held = held;
         self.said.extend(said.cloned());
         reply
     }

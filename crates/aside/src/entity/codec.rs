@@ -70,9 +70,9 @@ pub enum Lost {
 ///     celsius: f64,
 /// }
 ///
-/// assert!(aside::survives(&Sample { id: 1, celsius: 0.1 }).is_ok());
+/// assert!(aside::codec::survives(&Sample { id: 1, celsius: 0.1 }).is_ok());
 /// // JSON has no infinity.
-/// assert!(aside::survives(&Sample { id: 1, celsius: f64::INFINITY }).is_err());
+/// assert!(aside::codec::survives(&Sample { id: 1, celsius: f64::INFINITY }).is_err());
 /// ```
 ///
 /// # Errors

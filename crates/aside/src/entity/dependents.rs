@@ -1,5 +1,6 @@
 //! Dependent keys: keys of other kinds that change with a row.
 
+use crate::entity::namespace::Namespace;
 use std::fmt;
 
 use super::Entity;
@@ -7,7 +8,7 @@ use crate::entity::key::KeyWriter;
 
 /// Collects the keys that a write of a row invalidates as well.
 pub struct Dependents<'a> {
-    namespace: &'a str,
+    namespace: Namespace<'a>,
     each: &'a mut dyn FnMut(KeyWriter),
 }
 
@@ -18,27 +19,27 @@ impl fmt::Debug for Dependents<'_> {
 }
 
 impl<'a> Dependents<'a> {
-    pub(crate) fn new(namespace: &'a str, each: &'a mut dyn FnMut(KeyWriter)) -> Self {
+    pub(crate) fn new(namespace: Namespace<'a>, each: &'a mut dyn FnMut(KeyWriter)) -> Self {
         Self { namespace, each }
     }
 
     /// Adds the row of another kind that has this id.
     pub fn row<E: Entity>(&mut self, id: &E::Id) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        let mut key = KeyWriter::new(self.namespace.0, E::KIND);
         E::write_id(id, &mut key);
         (self.each)(key);
     }
 
     /// Adds the list of another kind that has this index value.
     pub fn list<E: Entity>(&mut self, index: &E::Index) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        let mut key = KeyWriter::new(self.namespace.0, E::KIND);
         E::write_index(index, &mut key);
         (self.each)(key);
     }
 
     /// Adds the list of all rows of another kind.
     pub fn all<E: Entity>(&mut self) {
-        let mut key = KeyWriter::new(self.namespace, E::KIND);
+        let mut key = KeyWriter::new(self.namespace.0, E::KIND);
         key.name("all");
         (self.each)(key);
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// of them implement it. Your types need one line:
 ///
 /// ```
-/// use aside::ExactText;
+/// use aside::entity::ExactText;
 /// use serde::{Deserialize, Serialize};
 /// use uuid::Uuid;
 ///
@@ -39,7 +39,7 @@ use std::time::Duration;
 /// before caching; see [`Entity::IS_PLAIN`](crate::Entity::IS_PLAIN).
 #[diagnostic::on_unimplemented(
     message = "equal values of `{Self}` are not known to have equal texts",
-    note = "if they do, write `impl aside::ExactText for {Self} {{}}`"
+    note = "if they do, write `impl aside::entity::ExactText for {Self} {{}}`"
 )]
 pub trait ExactText: PartialEq {
     /// True if the property holds; for a composed type, if it holds for its

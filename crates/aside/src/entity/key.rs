@@ -6,6 +6,7 @@
 //! travels between instances: it selects the generation that an invalidation
 //! increments.
 
+use crate::entity::namespace::Namespace;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -32,6 +33,11 @@ impl Hash for Key {
 }
 
 impl Key {
+    /// Returns the key of the hash that holds the epochs.
+    pub(crate) fn of_epochs(namespace: Namespace<'_>) -> Self {
+        Self::new(&namespace.own_key("epochs"))
+    }
+
     pub(crate) fn new(text: &str) -> Self {
         Self {
             text: text.into(),
@@ -58,7 +64,7 @@ pub(crate) fn hash(key: &str) -> u64 {
 /// `#[derive(Entity)]` calls it; an `Entity` written by hand does the same:
 ///
 /// ```
-/// use aside::KeyWriter;
+/// use aside::entity::KeyWriter;
 ///
 /// let mut key = KeyWriter::new("prod", "hero");
 /// key.name("lang");
@@ -76,10 +82,7 @@ impl KeyWriter {
     #[must_use]
     pub fn new(namespace: &str, kind: &str) -> Self {
         let mut text = String::with_capacity(64);
-        if !namespace.is_empty() {
-            text.push_str(namespace);
-            text.push(':');
-        }
+        Namespace(namespace).begin(&mut text);
         text.push_str(kind);
         Self { text, segments: 0 }
     }

@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::entity::key::{Key, KeyWriter};
+use crate::entity::namespace::Namespace;
 use crate::entity::{self, Entity, Rows};
 
 /// The member of the payload that holds the body.
@@ -69,7 +70,7 @@ impl<E: Entity> Keyed<E> {
 
 impl<'a, E: Entity> Spelled<'a, E> {
     pub(crate) fn of(id: &'a E::Id) -> Self {
-        let asked = Asked::<E>::Id(id);
+        let asked = LookupRef::<E>::Id(id);
         let text = (!asked.is_exact()).then(|| asked.text());
         Self { id, text }
     }
@@ -124,7 +125,7 @@ impl<E: Entity> LookupRef<'_, E> {
     }
 
     /// Returns the key in Redis.
-    pub(crate) fn key(self, namespace: &str) -> Key {
+    pub(crate) fn key(self, namespace: Namespace<'_>) -> Key {
         match self {
             Self::Id(id) => entity::id_key::<E>(namespace, id),
             Self::Index(index) => entity::index_key::<E>(namespace, index),
@@ -149,13 +150,13 @@ impl<E: Entity> LookupRef<'_, E> {
     pub(crate) fn admits(self, row: &E) -> bool {
         match self {
             Self::Id(id) if E::HAS_EXACT_ID => row.id() == id,
-            Self::Id(_) => Asked::<E>::Id(row.id()).text() == self.text(),
+            Self::Id(_) => LookupRef::<E>::Id(row.id()).text() == self.text(),
             Self::Index(index) => {
                 let mut stands = false;
                 let text = (!E::HAS_EXACT_INDEXES).then(|| self.text());
                 row.indexes(&mut |own| {
                     stands |= match &text {
-                        Some(text) => Asked::<E>::Index(&own).text() == *text,
+                        Some(text) => LookupRef::<E>::Index(&own).text() == *text,
                         None => own == *index,
                     }
                 });

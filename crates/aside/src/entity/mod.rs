@@ -2,7 +2,9 @@
 
 pub(crate) mod codec;
 pub(crate) mod exact;
+pub(crate) mod namespace;
 pub(crate) mod key;
+#[doc(hidden)]
 pub mod likeness;
 pub(crate) mod lookup;
 pub(crate) mod shape;
@@ -10,6 +12,7 @@ pub(crate) mod strategy;
 
 mod dependents;
 
+use namespace::Namespace;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -17,10 +20,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entity::key::{Key, KeyWriter};
+use crate::entity::key::Key;
 use crate::entity::likeness::is_written_alike;
 
 pub use dependents::Dependents;
+pub use exact::ExactText;
+pub use key::KeyWriter;
 
 /// A list as callers receive it: a clone copies one reference count.
 pub type Rows<E> = Arc<[Arc<E>]>;
@@ -39,7 +44,7 @@ pub type Rows<E> = Arc<[Arc<E>]>;
 ///   [`difference`](Self::difference).
 ///
 /// ```
-/// use aside::{Entity, IndexShape, KeyWriter};
+/// use aside::{Entity, entity::{IndexShape, KeyWriter}};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -118,7 +123,7 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// The local tier then compares ids with `Eq`, which is cheaper. If false,
     /// the default, it compares the text of their keys. See
-    /// [`ExactText`](crate::ExactText).
+    /// [`ExactText`](crate::entity::ExactText).
     const HAS_EXACT_ID: bool = false;
 
     /// The same for index values.
@@ -208,22 +213,22 @@ impl IndexShape {
 }
 
 /// Returns the key of one row.
-pub(crate) fn id_key<E: Entity>(namespace: &str, id: &E::Id) -> Key {
-    let mut key = KeyWriter::new(namespace, E::KIND);
+pub(crate) fn id_key<E: Entity>(namespace: Namespace<'_>, id: &E::Id) -> Key {
+    let mut key = KeyWriter::new(namespace.0, E::KIND);
     E::write_id(id, &mut key);
     key.finish()
 }
 
 /// Returns the key of one list.
-pub(crate) fn index_key<E: Entity>(namespace: &str, index: &E::Index) -> Key {
-    let mut key = KeyWriter::new(namespace, E::KIND);
+pub(crate) fn index_key<E: Entity>(namespace: Namespace<'_>, index: &E::Index) -> Key {
+    let mut key = KeyWriter::new(namespace.0, E::KIND);
     E::write_index(index, &mut key);
     key.finish()
 }
 
 /// Returns the key of the list of all.
-pub(crate) fn all_key(namespace: &str, kind: &str) -> Key {
-    let mut key = KeyWriter::new(namespace, kind);
+pub(crate) fn all_key(namespace: Namespace<'_>, kind: &str) -> Key {
+    let mut key = KeyWriter::new(namespace.0, kind);
     key.name("all");
     key.finish()
 }

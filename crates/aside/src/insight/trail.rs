@@ -203,10 +203,7 @@ mod tests {
             events.record_event(u64::MAX, Event::Heard, at(step));
         }
         let kept = events.kept.lock();
-        assert_eq!(
-            (kept.trails.len(), kept.order.len()),
-            (MAX_KEYS, MAX_KEYS)
-        );
+        assert_eq!((kept.trails.len(), kept.order.len()), (MAX_KEYS, MAX_KEYS));
         assert_eq!(kept.trails[&u64::MAX].events.len(), EVENTS_PER_KEY);
     }
 }

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use super::{Equivalent, SHARDS};
 use crate::entity::Entity;
-use crate::entity::lookup::{LookupRef, Lookup};
+use crate::entity::lookup::{Lookup, LookupRef};
 
 /// A key of the store; it hashes as [`EntryKeyRef`] does.
 pub(super) enum EntryKey<E: Entity> {
@@ -35,7 +35,7 @@ static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 /// Returns the hash of an exact lookup.
 #[inline]
 pub(super) fn hash<E: Entity>(asked: LookupRef<'_, E>) -> u64 {
-    // Here and not in `Asked`, so that the hash of an id is inlined.
+    // Here and not in `LookupRef`, so that the hash of an id is inlined.
     match asked {
         LookupRef::Id(id) => SEED.hash_one(id),
         LookupRef::Index(_) | LookupRef::All => SEED.hash_one(asked),

@@ -22,16 +22,16 @@ use quick_cache::unsync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 pub(crate) use entry::PackedEntry;
-use key::{PassThroughHasher, EntryKey, EntryKeyRef};
+use key::{EntryKey, EntryKeyRef, PassThroughHasher};
 pub(crate) use shares::Shares;
 use shares::Store;
 
 use crate::entity::Entity;
-use crate::entity::lookup::{LookupRef, Found, Lookup};
+use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
-use crate::trust::generations::{Stamp, Generations};
+use crate::trust::generations::{Generations, Stamp};
 use crate::trust::shard_trust::ShardTrust;
 
 /// The size of an entry beyond its payload: key and entry, a row's reference
@@ -80,7 +80,8 @@ pub(crate) struct LocalTier<E: Entity> {
 
 /// A reader takes one of several locks, chosen by thread; a writer takes all.
 /// So readers never write to memory that other threads read.
-type Shard<E> = ShardedLock<Cache<EntryKey<E>, PackedEntry<E>, Bytes, PassThroughHasher, Evictions>>;
+type Shard<E> =
+    ShardedLock<Cache<EntryKey<E>, PackedEntry<E>, Bytes, PassThroughHasher, Evictions>>;
 
 #[derive(Clone)]
 struct Bytes;
@@ -132,8 +133,12 @@ impl<E: Entity> LocalTier<E> {
         };
         let shard = |room| {
             let evictions = evictions.clone();
-            let mut cache =
-                Cache::with_options(options.clone(), Bytes, PassThroughHasher::default(), evictions);
+            let mut cache = Cache::with_options(
+                options.clone(),
+                Bytes,
+                PassThroughHasher::default(),
+                evictions,
+            );
             cache.reserve(room);
             ShardedLock::new(cache)
         };
@@ -166,7 +171,11 @@ impl<E: Entity> LocalTier<E> {
         self.is_valid(kept).then(|| take(kept))
     }
 
-    fn get_by_text<T>(&self, asked: LookupRef<'_, E>, take: impl FnOnce(&PackedEntry<E>) -> T) -> Option<T> {
+    fn get_by_text<T>(
+        &self,
+        asked: LookupRef<'_, E>,
+        take: impl FnOnce(&PackedEntry<E>) -> T,
+    ) -> Option<T> {
         let text = asked.text();
         let hash = key::hash_text(&text);
         let shard = read(&self.shards[key::shard(hash)]);
@@ -207,7 +216,7 @@ impl<E: Entity> LocalTier<E> {
         // Read before the generations, because a proof that arrives in between
         // may belong to a later one.
         let proved = self.trust.proved_at();
-        let entry = self.unreleased(asked)?;
+        let entry = self.entry(asked)?;
         let behind = now.since(self.generations.proved(entry.stamp, proved)?);
         let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)
             && behind <= limit
@@ -216,7 +225,7 @@ impl<E: Entity> LocalTier<E> {
     }
 
     /// Returns an entry, valid or not.
-    pub(crate) fn held(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
+    pub(crate) fn entry(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
         let name = EntryKey::of(asked.to_lookup());
         let shard = read(&self.shards[key::shard(name.hash())]);
         shard.get(&name).map(PackedEntry::entry)
@@ -225,7 +234,11 @@ impl<E: Entity> LocalTier<E> {
     /// Stores an entry, unless it was invalidated. If only the connection was
     /// lost, it is still the newest copy here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
-        if self.generations.proved(entry.stamp, Moment::NEVER).is_some() {
+        if self
+            .generations
+            .proved(entry.stamp, Moment::NEVER)
+            .is_some()
+        {
             let name = EntryKey::of(lookup);
             let shard = &self.shards[key::shard(name.hash())];
             let mut left = Vec::new();

@@ -12,7 +12,11 @@ struct Stage {
 fn stage(capacity_bytes: usize) -> Stage {
     let trust = Arc::new(ShardTrust::always());
     let generations = Arc::new(Generations::new(Arc::clone(&trust)));
-    let store = Arc::new(LocalTier::new(Arc::clone(&generations), trust, Arc::default()));
+    let store = Arc::new(LocalTier::new(
+        Arc::clone(&generations),
+        trust,
+        Arc::default(),
+    ));
     let shares = Shares::new(capacity_bytes);
     shares.admit(1, &store);
     Stage {

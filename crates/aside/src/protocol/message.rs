@@ -12,12 +12,6 @@ use std::time::Duration;
 use crate::entity::key::Key;
 use crate::runtime::clock::micros;
 
-/// Returns the channel that carries the messages.
-pub(crate) fn channel(namespace: &str) -> String {
-    let separator = if namespace.is_empty() { "" } else { ":" };
-    format!("{namespace}{separator}aside:invalidate")
-}
-
 /// A parsed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
@@ -70,12 +64,6 @@ pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
     u64::from_str_radix(parts.next()?, 16).ok()?;
     let epoch = parts.next().filter(|epoch| is_epoch(epoch))?.parse().ok()?;
     Some((parts.next()?, epoch))
-}
-
-/// Returns the key of the hash that holds the epochs.
-pub(crate) fn epochs_key(namespace: &str) -> Key {
-    let separator = if namespace.is_empty() { "" } else { ":" };
-    Key::new(&format!("{namespace}{separator}aside:epochs"))
 }
 
 impl<'a> Message<'a> {

@@ -64,13 +64,14 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::answer::{Freshness, Tier};
+use crate::entity::namespace::Namespace;
 use crate::insight::audit::{Audit, Begun, Delay};
 use crate::read::ReadPath;
 
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::likeness::number_of_text;
-use crate::entity::lookup::{LookupRef, Found, Lookup};
+use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::statistics::{Operation, Reason, increment};
 use crate::local::PackedEntry;
@@ -141,7 +142,12 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the current location of a fill.
-    async fn whereabouts(&self, asked: LookupRef<'_, R::Entity>, fill: u64, since: Moment) -> Place {
+    async fn whereabouts(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        fill: u64,
+        since: Moment,
+    ) -> Place {
         let local = self.hit(asked, PackedEntry::fill) == Some(fill);
         let key = asked.key(self.tiers().namespace());
         if local && since < self.tiers().shard_of(&key).link.trust().proved_at() {
@@ -154,11 +160,7 @@ impl<R: Source> ReadPath<R> {
         {
             return Place::Served(Tier::Shared);
         }
-        if local {
-            Place::Unproved
-        } else {
-            Place::Gone
-        }
+        if local { Place::Unproved } else { Place::Gone }
     }
 }
 
@@ -307,7 +309,7 @@ fn is_same<E: Entity>(strategy: &dyn CacheStrategy<E>, one: &Found<E>, other: &F
 fn by_key<E: Entity>(rows: &[Arc<E>]) -> Vec<(Key, &E)> {
     let mut rows: Vec<(Key, &E)> = rows
         .iter()
-        .map(|row| (Asked::<E>::Id(row.id()).key(""), &**row))
+        .map(|row| (LookupRef::<E>::Id(row.id()).key(Namespace("")), &**row))
         .collect();
     rows.sort_by(|one, other| one.0.cmp(&other.0));
     rows

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Keyed};
+use crate::entity::lookup::{Keyed, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::local::flight::{Entered, Waited};
 use crate::read::look::Step;
@@ -166,7 +166,7 @@ impl<R: Source> ReadPath<R> {
         operation: Operation,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
         let context = self.context(&key);
-        leader.context(context);
+        leader.set_context(context);
         // Passed again, because the reader may have waited since.
         let closed = self.gate(&key, context).map(Step::LoadOnly);
         let step = match closed.or(start) {

@@ -161,9 +161,13 @@ impl<R: Source> ReadPath<R> {
             }
             Some(Reply::Acquired(Acquired::Wait)) => Step::WaitForLease(None),
             Some(Reply::Acquired(Acquired::Quarantined)) => Step::LoadOnly(Bypass::WriteInFlight),
-            Some(Reply::Acquired(Acquired::Value(bytes))) => {
-                self.judge(asked, &Ok(Some(bytes)), context, Freshness::Any, clock::wall())
-            }
+            Some(Reply::Acquired(Acquired::Value(bytes))) => self.judge(
+                asked,
+                &Ok(Some(bytes)),
+                context,
+                Freshness::Any,
+                clock::wall(),
+            ),
             _ => {
                 // It may have been granted all the same: dropped, it is given back.
                 drop(Lease::new(tiers, key, token));

@@ -90,9 +90,12 @@ impl<R: Source> Miss<R> {
     }
 
     /// Takes the generations again, and checks if Redis may be used.
-    fn begin(&self, under: &mut Option<(ReadContext, u32)>) -> Result<ReadContext, Step<R::Entity>> {
+    fn begin(
+        &self,
+        under: &mut Option<(ReadContext, u32)>,
+    ) -> Result<ReadContext, Step<R::Entity>> {
         let context = self.read.context(&self.key);
-        self.leader.context(context);
+        self.leader.set_context(context);
         match self.read.gate(&self.key, context) {
             Some(bypass) => Err(Step::LoadOnly(bypass)),
             None => {
@@ -130,7 +133,9 @@ impl<R: Source> Miss<R> {
         match self.begin(under) {
             Ok(context) => {
                 let asked = self.leader.key().asked();
-                self.read.look(asked, &self.key, context, Freshness::Any).await
+                self.read
+                    .look(asked, &self.key, context, Freshness::Any)
+                    .await
             }
             Err(step) => step,
         }

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Bypass, Freshness, Tier};
 use crate::entity::Entity;
-use crate::entity::lookup::{LookupRef, Found, Keyed};
+use crate::entity::lookup::{Found, Keyed, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::insight::audit::Audit;
 use crate::insight::statistics::{Operation, Outcome};

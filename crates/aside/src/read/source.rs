@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Found, Lookup};
+use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::repository::{Id, Overloaded, Row, Source};
@@ -95,7 +95,7 @@ impl<R: Source> ReadPath<R> {
             }
             self.load_each(ids, rows.len()).await
         };
-        let key = |id| Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+        let key = |id| LookupRef::<R::Entity>::Id(id).key(self.tiers().namespace());
         let keys = ids.iter().map(key).collect();
         self.in_time(self.loading(keys, load)).await
     }

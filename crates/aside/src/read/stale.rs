@@ -11,7 +11,7 @@
 //! message about it may have arrived before. A different result only removes
 //! the entry, because later reads must not return an older value.
 
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::local::{Entry, PackedEntry};
 use crate::read::ReadPath;
@@ -58,7 +58,7 @@ impl<R: Source> ReadPath<R> {
             return;
         };
         let wanted = self.kind.strategy.stale_if_error().is_some();
-        let held = wanted.then(|| store.held(asked)).flatten();
+        let held = wanted.then(|| store.entry(asked)).flatten();
         let same = held
             .as_ref()
             .is_some_and(|held| Kind::is_same(&held.found, seen));
@@ -80,7 +80,8 @@ impl<R: Source> ReadPath<R> {
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
     pub(super) fn outdate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
-        if self.kind.local.is_some() && (seen.is_none() || self.hit(asked, PackedEntry::fill) != seen)
+        if self.kind.local.is_some()
+            && (seen.is_none() || self.hit(asked, PackedEntry::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
             self.tiers().generations.forget(key.hash());

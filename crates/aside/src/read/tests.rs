@@ -7,6 +7,7 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::entity::Rows;
 use crate::entity::example::Hero;
+use crate::entity::namespace::Namespace;
 use crate::tiers::kind::{Cached, Leaving};
 
 /// A repository of all heroes.
@@ -62,7 +63,7 @@ async fn a_read_skipping_the_local_tier_voids_older_inserts() {
     for freshness in [Freshness::Shared, Freshness::Source] {
         let heroes = cached().await;
         until(&heroes, Freshness::Shared, Tier::Shared).await;
-        let key = Asked::<Hero>::Id(&1).key("");
+        let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
 
         let on_its_way = heroes.context(&key).stamp;
         tier(&heroes, freshness).await;
@@ -78,7 +79,7 @@ async fn a_read_skipping_the_local_tier_voids_older_inserts() {
 #[tokio::test]
 async fn a_read_bypassing_redis_voids_the_local_entry() {
     let heroes = cached().await;
-    let key = Asked::<Hero>::Id(&1).key("");
+    let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
     assert!(heroes.tiers().add_unreleased(&key));
     let held = heroes.context(&key).stamp;
 
@@ -99,8 +100,8 @@ async fn a_read_equal_to_the_local_entry_keeps_it() {
 
 /// A write's row that is about to be left.
 fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
-    let asked = Asked::<Hero>::Id(&1);
-    let key = asked.key("");
+    let asked = LookupRef::<Hero>::Id(&1);
+    let key = asked.key(Namespace(""));
     let context = heroes.context(&key);
     let stored = Cached {
         found: Found::Row(Some(Arc::new(Hero(1)))),
@@ -130,8 +131,8 @@ async fn a_read_waits_for_a_row_that_a_write_leaves() {
 #[tokio::test]
 async fn a_write_leaves_no_row_during_a_read() {
     let heroes = cached().await;
-    let asked = Asked::<Hero>::Id(&1);
-    let key = asked.key("");
+    let asked = LookupRef::<Hero>::Id(&1);
+    let key = asked.key(Namespace(""));
     let context = heroes.context(&key);
     let reading = heroes.flights.enter(&asked.keyed(&key), context, true);
 

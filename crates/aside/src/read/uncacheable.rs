@@ -6,7 +6,7 @@
 
 use crate::answer::Bypass;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;

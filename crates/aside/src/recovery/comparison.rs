@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::protocol::message;
+use crate::entity::key::Key;
 use crate::protocol::{Begin, Era, Op, Reply, Traffic};
 use crate::recovery::journal::{DatabaseHistory, Journal};
 use crate::tiers::Tiers;
@@ -211,7 +211,7 @@ struct Told {
 async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -> Option<Told> {
     let next = went_back.then(Era::random);
     let op = Op::History {
-        key: message::epochs_key(tiers.namespace()),
+        key: Key::of_epochs(tiers.namespace()),
         era: next.map(|era| (era, Begin::Always)),
         known,
     };

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::entity::key::Key;
 use crate::recovery::comparison::Compared;
-use crate::recovery::journal::{Target, DatabaseHistory, Journal, JournalRow, read};
+use crate::recovery::journal::{DatabaseHistory, Journal, JournalRow, Target, read};
 use crate::tiers::Tiers;
 use crate::tiers::own_journal_rows::Journalled;
 
@@ -66,7 +66,7 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
 pub(crate) struct Drain<J> {
     journal: Arc<J>,
     /// The keys of rows that Redis has not acknowledged, by id.
-    held: BTreeMap<i64, Key>,
+    unreleased: BTreeMap<i64, Key>,
     /// Acknowledged rows that are not deleted yet.
     acknowledged: BTreeSet<i64>,
     /// At most one delete in progress. It waits for the writers of a busy
@@ -82,7 +82,7 @@ impl<J: Journal> Drain<J> {
     pub(crate) fn of(journal: J) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             journal: Arc::new(journal),
-            held: BTreeMap::new(),
+            unreleased: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             deleting: JoinSet::new(),
             compared: Compared::default(),
@@ -179,8 +179,8 @@ impl<J: Journal> Drain<J> {
     /// `left`, because other instances applied them.
     fn have_gone(&mut self, tiers: &Tiers, after: i64, last: i64, left: &BTreeSet<i64>) {
         let range = (Bound::Excluded(after), Bound::Included(last));
-        let held = self.unreleased.range(range).map(|(id, _)| *id);
-        let gone: Vec<i64> = held.filter(|id| !left.contains(id)).collect();
+        let unreleased = self.unreleased.range(range).map(|(id, _)| *id);
+        let gone: Vec<i64> = unreleased.filter(|id| !left.contains(id)).collect();
         for id in gone {
             self.let_go(tiers, id);
         }

@@ -170,7 +170,10 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
 }
 
 fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
-    let Pending::Release { key, held, .. } = pending else {
+    let Pending::Release {
+        key, unreleased, ..
+    } = pending
+    else {
         return;
     };
     if *reply == Reply::Released(Released::Lost) {
@@ -182,7 +185,7 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     // Invalidated locally before the key is released, so that later reads use a
     // generation under which no older value was read.
     tiers.generations.forget(key.hash());
-    if *held {
+    if *unreleased {
         tiers.unreleased.remove(key);
     }
 }

@@ -14,7 +14,7 @@ use crate::write::Write;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use aside::{Entity, ErasedRepository, Repository, Source};
+/// use aside::{Entity, Repository, Source, repository::ErasedRepository};
 ///
 /// fn choose<E: Entity, X, A, B>(first: bool, one: A, other: B) -> Arc<dyn ErasedRepository<E, X>>
 /// where

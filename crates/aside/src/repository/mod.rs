@@ -5,6 +5,7 @@ pub(crate) mod erased;
 
 use std::future::Future;
 
+pub use erased::ErasedRepository;
 pub use source::{Id, Index, Overloaded, Row, Source};
 
 use crate::write::Write;

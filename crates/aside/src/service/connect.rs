@@ -9,8 +9,9 @@ use tokio::sync::Mutex;
 
 use crate::config::CacheConfig;
 use crate::config::credentials::{Authentication, Provider};
+use crate::entity::namespace::Namespace;
 use crate::memory::{MemoryTier, Subscription};
-use crate::protocol::{OnMessage, SharedTier, message};
+use crate::protocol::{OnMessage, SharedTier};
 use crate::recovery::retries::Queue;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{self, RedisTier};
@@ -25,7 +26,7 @@ use crate::trust::shard_trust::ShardTrust;
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
 /// The maximum number of connections for commands.
-const MAX_LANES: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 
 /// The staleness bound of the link if the local tier is disabled.
 const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
@@ -87,8 +88,8 @@ pub(super) fn to_redis(
     // One of the permitted connections is the watcher's.
     let count = config.redis_max_connections.saturating_sub(1);
     let redis = RedisTier::new(
-        count.min(MAX_LANES),
-        message::channel(&config.namespace),
+        count.min(MAX_CONNECTIONS),
+        Namespace(&config.namespace).channel(),
         config.operation_timeout,
         Arc::clone(&link),
     );

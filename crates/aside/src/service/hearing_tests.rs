@@ -7,7 +7,7 @@ use aside_redis::Secret;
 use super::CacheService;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
-use crate::entity::lookup::{LookupRef, Found, Lookup};
+use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::local::Entry;
 use crate::runtime::clock::Moment;
 

@@ -16,6 +16,7 @@ use crate::service::report::Invalidated;
 
 /// The time to live of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ttl {
     /// The key does not exist, or Redis is unavailable.
     Absent,

@@ -29,7 +29,9 @@ use crate::memory::Subscription;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
-use crate::service::report::{Explanation, Health, HealthStatus, KeyCounts, ServiceStats, KeyState};
+use crate::service::report::{
+    Explanation, Health, HealthStatus, KeyCounts, KeyState, ServiceStats,
+};
 use crate::tiers::Tiers;
 use crate::tiers::broadcaster::Invalidations;
 use crate::write::Write;
@@ -103,7 +105,7 @@ impl CacheService {
 
     async fn connect_as(config: CacheConfig, provider: Option<Provider>) -> Self {
         let service = Self::start(&config, provider);
-        let namespace = service.tiers().namespace().to_owned();
+        let namespace = service.tiers().namespace().0.to_owned();
         let shared = service.tiers().shown();
         tracing::info!(shared, namespace, "the cache starts");
         service.wait_until_synced().await;
@@ -186,7 +188,7 @@ impl CacheService {
     pub async fn health_check(&self) -> Health {
         let tiers = self.tiers();
         let begun = Instant::now();
-        let probe = Key::new(&format!("{}health", tiers.prefix("aside")));
+        let probe = Key::new(&tiers.namespace().own_key("health"));
         let answered = self.ask(Op::Exists { key: probe }).await.is_some();
         let status = match (tiers.is_enabled(), answered) {
             (false, _) => HealthStatus::Disabled,
@@ -268,7 +270,7 @@ impl CacheService {
     /// appears once for each of its keys.
     #[must_use]
     pub fn subscribe(&self) -> Invalidations {
-        self.tiers().broadcaster.invalidations()
+        self.tiers().broadcaster.subscribe()
     }
 
     async fn ask(&self, op: Op) -> Option<Reply> {

@@ -35,7 +35,7 @@ impl CacheService {
     /// has no index with that segment and that many fields.
     ///
     /// `segment` and the order of `values` are those of an
-    /// [`IndexShape`](crate::IndexShape); the values are texts, unescaped.
+    /// [`IndexShape`](crate::entity::IndexShape); the values are texts, unescaped.
     pub async fn invalidate_index(
         &self,
         kind: &str,
@@ -109,6 +109,6 @@ impl CacheService {
         self.tiers()
             .kinds()
             .contains_key(kind)
-            .then(|| KeyWriter::new(namespace, kind))
+            .then(|| KeyWriter::new(namespace.0, kind))
     }
 }

@@ -241,7 +241,7 @@ impl KeyState {
     }
 
     pub(crate) fn of(key: &Key, bytes: Option<&[u8]>) -> Self {
-        use crate::protocol::state::State as State;
+        use crate::protocol::state::State;
         let Some(bytes) = bytes else {
             return Self::Absent;
         };
@@ -312,7 +312,7 @@ impl Tier {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Process => "l1",
+            Self::Local => "l1",
             Self::Shared => "l2",
             Self::Source => "source",
         }

@@ -172,7 +172,7 @@ impl Client {
                 }
             }
         }
-        write.whole_kinds::<Hero>();
+        write.whole_kind::<Hero>();
         let heroes = self.instance.heroes.source();
         if let Ok(commit) = heroes.end(transaction, changes, &mut write).await {
             write.committed().await;

@@ -44,7 +44,7 @@ impl Heroes {
             write.before_commit().await;
             committed
         } else {
-            let journal = write.before_commit().await.rows().collect();
+            let journal = write.before_commit().await.journal_entries().collect();
             let commit = transaction.commit(self.process, changes, journal);
             commit.await
         };

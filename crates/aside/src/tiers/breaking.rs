@@ -39,8 +39,7 @@ impl Tiers {
     /// keys, because a server in cluster mode accepts operations on one key and
     /// refuses others.
     async fn is_writable(&self, shard: &Shard) -> bool {
-        let key = |name| Key::new(&format!("{}{name}", self.prefix("aside")));
-        let keys = vec![key("probe"), key("probe:2")];
+        let keys = ["probe", "probe:2"].map(|name| Key::new(&self.namespace().own_key(name)));
         let mut ops: Vec<Op> = keys
             .iter()
             .map(|key| Op::Invalidate {
@@ -48,7 +47,9 @@ impl Tiers {
                 message: self.message(key),
             })
             .collect();
-        ops.push(Op::GetMany { keys });
+        ops.push(Op::GetMany {
+            keys: keys.to_vec(),
+        });
         // Not counted, because it runs with every PING while Redis refuses.
         let replies = shard.send_uncounted(Traffic::Writes, ops).await;
         replies.is_ok_and(|replies| replies.iter().all(Result::is_ok))

@@ -1,6 +1,7 @@
 //! Epochs and eras: invalidation of many copies at once.
 
 use super::Tiers;
+use crate::entity::key::Key;
 use crate::protocol::{Begin, Bump, Era, Op, Reply, Traffic, Unanswered, message};
 
 impl Tiers {
@@ -35,7 +36,7 @@ impl Tiers {
 
     pub(crate) fn bump_op(&self, kind: &str, how: Bump) -> Op {
         Op::Bump {
-            key: message::epochs_key(self.namespace()),
+            key: Key::of_epochs(self.namespace()),
             kind: kind.to_owned(),
             known: self.epochs.known(kind).unwrap_or(0),
             how,
@@ -50,7 +51,7 @@ impl Tiers {
     /// Redis did not acknowledge it; it may be repeated.
     pub(crate) async fn begin_era(&self) -> Result<(), Unanswered> {
         let op = Op::History {
-            key: message::epochs_key(self.namespace()),
+            key: Key::of_epochs(self.namespace()),
             era: Some((Era::random(), Begin::Always)),
             known: None,
         };

@@ -66,7 +66,7 @@ impl Tiers {
         if !self.is_enabled() {
             return Some(freed);
         }
-        let forgotten = self.raise_epoch(kind).await;
+        let forgotten = self.raise_epoch_or_retry(kind).await;
         forgotten.then(|| {
             self.sweep_later(kind, &freed);
             freed
@@ -75,7 +75,7 @@ impl Tiers {
 
     /// Raises the epoch of a kind, and leaves removing its keys to the next
     /// sweep. Returns false for later.
-    pub(crate) async fn raise_epoch(&self, kind: &str) -> bool {
+    pub(crate) async fn raise_epoch_or_retry(&self, kind: &str) -> bool {
         let raised = self.is_usable() && self.raise_epoch(kind).await.is_ok();
         if !raised && self.is_enabled() {
             self.hold_kind(kind);
@@ -119,11 +119,11 @@ impl Tiers {
     pub(crate) fn hold_until_released(&self, key: Key, writer: Token, due: Option<Instant>) {
         // If only its kind was added, releasing the key must not end another
         // write's entry.
-        let held = self.add_unreleased(&key);
+        let unreleased = self.add_unreleased(&key);
         self.retry_later(Pending::Release {
             key,
             writer,
-            held,
+            unreleased,
             due,
         });
     }

@@ -27,11 +27,12 @@ use parking_lot::Mutex;
 use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::key::Key;
+use crate::entity::namespace::Namespace;
 use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
 use crate::local::Shares;
-use crate::tiers::kind::AnyKind;
 use crate::tiers::broadcaster::Broadcaster;
+use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
 use crate::tiers::shard::Shard;
@@ -95,8 +96,8 @@ impl Tiers {
         }
     }
 
-    pub(crate) fn namespace(&self) -> &str {
-        &self.config.namespace
+    pub(crate) fn namespace(&self) -> Namespace<'_> {
+        Namespace(&self.config.namespace)
     }
 
     /// Removes all local entries when a shard's generation has used up half of
@@ -131,8 +132,7 @@ impl Tiers {
 
     /// Returns the prefix of every key of a kind.
     pub(crate) fn prefix(&self, kind: &str) -> String {
-        let separator = if self.namespace().is_empty() { "" } else { ":" };
-        format!("{}{separator}{kind}:", self.namespace())
+        self.namespace().prefix(kind)
     }
 
     /// Records an event of a key for the audit.

@@ -16,7 +16,7 @@ pub(crate) enum Pending {
         key: Key,
         writer: Token,
         /// True if the key is unreleased until then.
-        held: bool,
+        unreleased: bool,
         /// Not earlier, because the transaction may still commit.
         due: Option<Instant>,
     },

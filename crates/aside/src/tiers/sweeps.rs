@@ -21,7 +21,7 @@ use crate::runtime::task;
 const MAX_COUNT_TIME: Duration = Duration::from_secs(10);
 
 /// The maximum number of requests that receive the counts of one sweep.
-const MAX_KINDS_LISTED: usize = 1_000;
+const MAX_WAITING_COUNTS: usize = 1_000;
 
 /// The counters of the requests for a sweep.
 type Told = Vec<Arc<AtomicU64>>;
@@ -44,7 +44,7 @@ impl Tiers {
         {
             let mut sweeps = self.sweeps.0.lock();
             if let Some(told) = sweeps.get_mut(kind) {
-                if told.len() < MAX_KINDS_LISTED {
+                if told.len() < MAX_WAITING_COUNTS {
                     told.push(Arc::clone(freed));
                 }
                 return;
@@ -85,10 +85,7 @@ impl Tiers {
         let kinds: Vec<_> = self.kinds().into_keys().collect();
         let prefixes: Vec<_> = kinds.iter().map(|kind| self.prefix(kind)).collect();
         let mut counts: BTreeMap<_, _> = kinds.iter().map(|kind| (*kind, 0)).collect();
-        let pattern = match self.namespace() {
-            "" => "*".to_owned(),
-            namespace => format!("{}:*", glob(namespace)),
-        };
+        let pattern = format!("{}*", glob(&self.namespace().root()));
         let (begun, mut cursor) = (Instant::now(), 0);
         loop {
             let (next, keys) = self.page(cursor, &pattern).await?;

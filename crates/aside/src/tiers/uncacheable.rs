@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use crate::answer::Bypass;
 use crate::entity::key::Key;
 use crate::runtime::clock::Moment;
-use crate::trust::generations::{Stamp, Generations};
+use crate::trust::generations::{Generations, Stamp};
 
 /// How long a key bypasses the cache before its value is tried again. A try
 /// costs at most one operation timeout (250 ms), 2.5 % of that.

@@ -79,7 +79,7 @@ struct Round {
     begun: Instant,
     acknowledged: Vec<Key>,
     /// Unreleased on this instance because no reply arrived.
-    held: Vec<Key>,
+    unreleased: Vec<Key>,
     /// Sent, without a reply yet.
     sent: Vec<Key>,
 }
@@ -224,12 +224,12 @@ impl Write {
         // The rows of another type do not determine the lists of the cached
         // one.
         if kind.is_none() && tiers.other_type::<E>().is_some() {
-            self.whole_kinds::<E>();
+            self.whole_kind::<E>();
         }
         // Usually both rows have one id and are in the same lists, and creating
         // keys is the most expensive part here. Equal values with different
         // texts have different keys.
-        let (mut stamp, mut lists) = (None, Vec::new());
+        let (mut fill_context, mut lists) = (None, Vec::new());
         let mut known: Option<(&E::Id, Key)> = None;
         for row in before.into_iter().chain(after) {
             let id = match known.take() {
@@ -238,7 +238,9 @@ impl Write {
             };
             // The last row recorded under an id replaces earlier ones.
             let replaced = self.values.remove(&id);
-            stamp = replaced.and_then(|value| value.stamp()).or(stamp);
+            fill_context = replaced
+                .and_then(|value| value.fill_context())
+                .or(fill_context);
             self.add(id.clone(), E::KIND);
             known = Some((row.id(), id));
             row.indexes(&mut |index| {
@@ -265,7 +267,7 @@ impl Write {
             let value = NewRow {
                 kind,
                 row,
-                stamp,
+                fill_context,
                 leaving: None,
             };
             self.values.insert(id, Box::new(value));

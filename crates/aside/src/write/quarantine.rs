@@ -37,7 +37,7 @@ impl Write {
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
             for kind in self.whole_kinds.clone() {
-                tiers.raise_epoch(kind).await;
+                tiers.raise_epoch_or_retry(kind).await;
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
             let mut keys: Vec<Key> = recorded.collect();
@@ -79,13 +79,13 @@ impl Write {
             writer,
             begun: Instant::now(),
             acknowledged: Vec::new(),
-            held: Vec::new(),
+            unreleased: Vec::new(),
             sent: keys.clone(),
         });
         self.ensure_epochs(tiers).await;
         for key in &keys {
             if let Some(value) = self.values.get_mut(key) {
-                value.set_stamp(key);
+                value.take_fill_context(key);
             }
         }
         let results = send(tiers, writer, &keys).await;
@@ -124,7 +124,7 @@ impl Write {
                 tiers.record_event(&key, Event::Unquarantined);
                 self.unquarantined.push(key.as_str().to_owned());
                 if tiers.add_unreleased(&key) {
-                    round.held.push(key);
+                    round.unreleased.push(key);
                 } else {
                     widened.extend(tiers.kind_of(key.as_str()));
                 }
@@ -167,6 +167,7 @@ mod tests {
     use crate::config::CacheConfig;
     use crate::entity::example::Hero;
     use crate::entity::lookup::LookupRef;
+    use crate::entity::namespace::Namespace;
     use crate::protocol::{BoxFuture, Replies, SharedTier, Unanswered};
     use crate::tiers::shard::Shard;
     use crate::trust::generations::Generations;
@@ -197,7 +198,7 @@ mod tests {
         let read = Arc::new(Mutex::new(None));
         let shared = Silent({
             let (generations, read) = (Arc::clone(&generations), Arc::clone(&read));
-            let key = Asked::<Hero>::Id(&1).key("");
+            let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
             move || *read.lock() = Some(generations.stamp(key.hash()))
         });
         let config = CacheConfig::default();

@@ -14,7 +14,7 @@ use crate::tiers::pending::Pending;
 
 /// The maximum number of rows that one write reads back; further rows are not
 /// left in the cache.
-const MAX_CONCURRENT_PROOFS: usize = 8;
+const MAX_ROWS_READ_BACK: usize = 8;
 
 /// A new row that RELEASE may leave under a key.
 type Value = Option<Box<dyn NewValue>>;
@@ -53,8 +53,8 @@ impl Write {
                 .config
                 .operation_timeout
                 .saturating_sub(begun.elapsed());
-            let proved =
-                proofs < MAX_CONCURRENT_PROOFS && timeout(left, value.prove(tiers)).await.unwrap_or(false);
+            let proved = proofs < MAX_ROWS_READ_BACK
+                && timeout(left, value.prove(tiers)).await.unwrap_or(false);
             proofs += 1;
             if !proved {
                 unproven.push(key.clone());
@@ -78,7 +78,7 @@ impl Round {
             tiers.retry_later(Pending::Release {
                 key,
                 writer,
-                held: true,
+                unreleased: true,
                 due: None,
             });
         }
@@ -95,7 +95,7 @@ async fn release(tiers: &Tiers, writer: Token, keys: Vec<Key>, mut values: Vec<V
     };
     let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
     let traffic = Traffic::of_write(Op::value_bytes(&ops));
-    let mut replies = tiers.ask(traffic, ops).await.into_iter();
+    let mut replies = tiers.send(traffic, ops).await.into_iter();
     for (key, value) in keys.into_iter().zip(values) {
         released(tiers, writer, key, value, replies.next());
     }
@@ -125,11 +125,11 @@ fn released(
         // The quarantine probably still closes the key. But Redis may have lost
         // it, and an older row may have been filled since and not deleted.
         None => {
-            let held = tiers.add_unreleased(&key);
+            let unreleased = tiers.add_unreleased(&key);
             tiers.retry_later(Pending::Release {
                 key,
                 writer,
-                held,
+                unreleased,
                 due: None,
             });
         }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::entity::Entity;
 use crate::entity::codec::{Codec as _, Json};
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::protocol::BoxFuture;
 use crate::protocol::value::FillContext;
 use crate::tiers::Tiers;
@@ -24,8 +24,8 @@ pub(super) trait NewValue: Send + Sync {
     fn is_shown(&self) -> bool;
     /// Reads the row from the database. Returns true if it is the same.
     fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool>;
-    /// Takes the stamp, just before the QUARANTINE of the key is sent.
-    fn set_stamp(&mut self, key: &Key);
+    /// Takes the fill context, just before the QUARANTINE of the key is sent.
+    fn take_fill_context(&mut self, key: &Key);
     /// Encodes the value and its TTL, just before the RELEASE of the key is
     /// sent.
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)>;
@@ -83,14 +83,16 @@ impl<E: Entity> NewValue for NewRow<E> {
         })
     }
 
-    fn set_stamp(&mut self, key: &Key) {
+    fn take_fill_context(&mut self, key: &Key) {
         self.fill_context = Some(self.kind.fill_context(key));
     }
 
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
-        let stamp = self.fill_context?;
+        let fill_context = self.fill_context?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let encoded = self.kind.encode(LookupRef::Id(self.row.id()), &found, stamp);
+        let encoded = self
+            .kind
+            .encode(LookupRef::Id(self.row.id()), &found, fill_context);
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;

@@ -163,13 +163,13 @@ impl Drop for Write {
             for key in round.sent {
                 tiers.hold_until_released(key, round.writer, due);
             }
-            let held = round.held.into_iter().map(|key| (key, true));
-            let all = held.chain(round.acknowledged.into_iter().map(|key| (key, false)));
-            for (key, held) in all {
+            let unreleased = round.unreleased.into_iter().map(|key| (key, true));
+            let all = unreleased.chain(round.acknowledged.into_iter().map(|key| (key, false)));
+            for (key, unreleased) in all {
                 tiers.retry_later(Pending::Release {
                     key,
                     writer: round.writer,
-                    held,
+                    unreleased,
                     due,
                 });
             }

@@ -1,6 +1,6 @@
 //! The audit's findings about wrong values, and its cost.
 
-use aside::KindStats;
+use aside::report::KindStats;
 use tracing::Level;
 
 use super::listener::Listener;

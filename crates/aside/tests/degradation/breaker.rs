@@ -1,7 +1,7 @@
 //! The circuit breaker: servers that reply to little but PINGs, or that reply
 //! slowly to everything, and the return to using Redis.
 
-use aside::{BreakerState, Bypass};
+use aside::{Bypass, report::BreakerState};
 use aside_testkit::{Direction, Mode};
 
 use super::*;

@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use aside::{Bypass, CacheStrategy, Codec, CodecError, Json};
+use aside::{
+    Bypass, CacheStrategy,
+    codec::{Codec, CodecError, Json},
+};
 use aside_testkit::{Direction, Mode};
 use tokio::task::JoinSet;
 

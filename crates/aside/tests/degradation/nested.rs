@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, Overloaded, Row, Rows, Write};
+use aside::{Entity, Overloaded, Rows, Write, repository::Row};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -39,7 +39,10 @@ macro_rules! made_of {
                     .collect())
             }
 
-            async fn find_by(&self, index: &aside::Index<Self>) -> Result<Rows<$name>, Refusal> {
+            async fn find_by(
+                &self,
+                index: &aside::repository::Index<Self>,
+            ) -> Result<Rows<$name>, Refusal> {
                 match *index {}
             }
 

@@ -314,12 +314,7 @@ async fn idle_connections_that_are_closed_cost_no_hit() {
 async fn only_hits_for(instance: &Instance, time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {
-        assert_eq!(
-            instance.tier(1).await,
-            Tier::Local,
-            "{:?}",
-            begun.elapsed()
-        );
+        assert_eq!(instance.tier(1).await, Tier::Local, "{:?}", begun.elapsed());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

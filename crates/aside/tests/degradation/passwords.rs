@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aside::{Credentials, CredentialsError, CredentialsProvider};
+use aside::settings::{Credentials, CredentialsError, CredentialsProvider};
 use tracing::Level;
 
 use super::listener::Listener;

@@ -1,6 +1,6 @@
 //! The code that the derive generates for unusual declarations.
 
-use aside::{Entity, IndexShape};
+use aside::{Entity, entity::IndexShape};
 use serde::{Deserialize, Serialize};
 
 use crate::{id_key, index_key, lists};

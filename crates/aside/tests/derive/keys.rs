@@ -1,6 +1,6 @@
 //! The keys of the reference entities, literally.
 
-use aside::{Entity, IndexShape};
+use aside::{Entity, entity::IndexShape};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

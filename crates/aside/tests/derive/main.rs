@@ -8,7 +8,7 @@ mod fingerprints;
 mod generated;
 mod keys;
 
-use aside::{Entity, KeyWriter};
+use aside::{Entity, entity::KeyWriter};
 
 /// Returns the key of a row in Redis.
 fn id_key<E: Entity>(id: &E::Id) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, Freshness, KindStats, Repository, Secret, Source, Tier};
+use aside::{CacheConfig, Freshness, Repository, Secret, Source, Tier, report::KindStats};
 use aside_testkit::{Direction, Mode, Proxy, eventually};
 
 use crate::database::Queries;

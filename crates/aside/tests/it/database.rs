@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aside::{Entity, Id, Index, Repository, Row, Rows, Source, Write};
+use aside::{
+    Entity, Repository, Rows, Source, Write,
+    repository::{Id, Index, Row},
+};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 

@@ -1,6 +1,6 @@
 //! The epochs of kinds, after Redis lost them.
 
-use aside::{Scope, Freshness, Repository, Tier};
+use aside::{Freshness, Repository, Scope, Tier};
 use aside_testkit::eventually;
 
 use crate::entities::hero;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, Freshness, Invalidation, Repository, Source, Tier};
+use aside::{CacheConfig, CacheService, Freshness, Repository, Source, Tier, events::Invalidation};
 use aside_testkit::{Reply, eventually};
 
 use crate::entities::{Hero, hero, named, speaking};

@@ -1,6 +1,6 @@
 //! The copies that a write invalidates.
 
-use aside::{Scope, Repository, Source};
+use aside::{Repository, Scope, Source};
 use aside_testkit::eventually;
 
 use crate::database::Place;
@@ -192,10 +192,7 @@ async fn invalidate_covers_one_row_one_list_or_the_whole_kind() {
 
         assert_eq!(other.heroes.invalidate(Scope::Row(&mia.id)).await, 1);
         assert!(!one.holds(&mia.key()).await && one.holds("hero:name:Mia").await);
-        assert_eq!(
-            other.heroes.invalidate(Scope::List(&named("Mia"))).await,
-            1
-        );
+        assert_eq!(other.heroes.invalidate(Scope::List(&named("Mia"))).await, 1);
         assert!(!one.holds("hero:name:Mia").await && one.holds("hero:all").await);
         fill().await;
         assert_eq!(other.heroes.invalidate(Scope::Kind).await, 3);

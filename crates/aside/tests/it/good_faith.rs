@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside::{
-    CacheStrategy, CachedRepository, Dependents, Entity, Freshness, Repository, Source, Tier,
+    CacheStrategy, CachedRepository, Entity, Freshness, Repository, Source, Tier,
+    entity::Dependents,
 };
 use serde::{Deserialize, Serialize};
 

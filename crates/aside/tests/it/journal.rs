@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, Invalidation, Journal, JournalRow};
+use aside::{
+    CacheConfig, CacheService,
+    events::Invalidation,
+    journal::{Journal, JournalRow},
+};
 use aside_testkit::eventually;
 use parking_lot::Mutex;
 

@@ -352,7 +352,7 @@ async fn a_value_too_large_before_compression_is_not_cached() {
 struct ConcernsItsHero;
 
 impl CacheStrategy<Book> for ConcernsItsHero {
-    fn dependents(&self, row: &Book, keys: &mut aside::Dependents<'_>) {
+    fn dependents(&self, row: &Book, keys: &mut aside::entity::Dependents<'_>) {
         if let Some(hero) = &row.hero {
             keys.row::<Hero>(hero);
             keys.list::<Hero>(&speaking("en"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside::{Bypass, CacheConfig, CacheService, CachedRepository, Freshness, HealthStatus};
+use aside::{Bypass, CacheConfig, CacheService, CachedRepository, Freshness, report::HealthStatus};
 use aside::{Repository, Secret, Source, Ttl};
 use aside_testkit::{Direction, Mode, Proxy, RedisOptions, eventually};
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use aside::{Scope, Freshness, Repository, Source};
+use aside::{Freshness, Repository, Scope, Source};
 use proptest::prelude::*;
 use uuid::Uuid;
 

@@ -173,7 +173,7 @@ async fn a_write_is_released_if_the_watchers_connection_is_lost() {
     eventually(SOON, "the loss to be noticed", async || {
         // Again, if it was replaced before the loss was noticed.
         world.redis().client_kill_pubsub();
-        instance.cache.health_check().await.status != aside::HealthStatus::Healthy
+        instance.cache.health_check().await.status != aside::report::HealthStatus::Healthy
     })
     .await;
     write.committed().await;

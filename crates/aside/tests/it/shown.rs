@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aside::{
-    CacheStrategy, CachedRepository, Codec, CodecError, Entity, Freshness, Json, Repository, Rows,
-    Source, Tier, Write,
+    CacheStrategy, CachedRepository, Entity, Freshness, Repository, Rows, Source, Tier, Write,
+    codec::{Codec, CodecError, Json},
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

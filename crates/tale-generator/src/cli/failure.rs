@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use aside::ConfigError;
+use aside::settings::ConfigError;
 
 /// The reason why a command failed.
 #[derive(Debug)]

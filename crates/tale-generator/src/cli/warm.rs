@@ -1,6 +1,6 @@
 //! `tales warm`
 
-use aside::{CachedRepository, Repository, WarmUpOptions};
+use aside::{CachedRepository, Repository, report::WarmUpOptions};
 
 use super::failure::Failure;
 use super::opened;

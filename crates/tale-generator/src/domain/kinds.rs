@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aside::{ExactText, Shape};
+use aside::{Shape, entity::ExactText};
 use serde::{Deserialize, Serialize};
 
 /// The gender of a hero or a child.

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use aside::HealthStatus;
+use aside::report::HealthStatus;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;

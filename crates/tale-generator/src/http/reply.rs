@@ -132,9 +132,9 @@ fn is_known(etag: &str, headers: &HeaderMap) -> bool {
 fn cache_status<T>(answer: &Answer<T>) -> HeaderValue {
     let mut text = match (answer.tier, answer.bypass) {
         _ if answer.stale.is_some() => "aside; hit; detail=stale".to_owned(),
-        (Tier::Local | Tier::Shared, _) => format!("aside; hit; detail={}", answer.tier.as_str()),
         (Tier::Source, None) => "aside; fwd=miss".to_owned(),
         (Tier::Source, Some(why)) => format!("aside; fwd=bypass; detail={}", why.as_str()),
+        (tier, _) => format!("aside; hit; detail={}", tier.as_str()),
     };
     if let Some(ttl) = answer.ttl {
         text.push_str(&format!("; ttl={}", ttl.as_secs()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aside::{Unacknowledged, Write};
+use aside::{Write, journal::Unacknowledged};
 use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, commit};
 use sqlx::{Postgres, Sqlite};
 use tokio::time::timeout;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Settings};
+use aside::{CacheConfig, CacheService, CachedRepository, settings::Settings};
 use aside_testkit::eventually;
 use aside_testkit::history::{Recorder, Recording, Time};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! The keys are part of the contract, because other programs rely on them.
 
-use aside::{Entity, KeyWriter};
+use aside::{Entity, entity::KeyWriter};
 use tale_generator::domain::{
     Child, ChildIndex, Gender, Hero, HeroIndex, Language, Story, StoryIndex,
 };

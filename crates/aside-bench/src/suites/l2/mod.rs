@@ -5,7 +5,9 @@ mod throughput;
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Freshness, Settings, Source, Tier};
+use aside::{
+    CacheConfig, CacheService, CachedRepository, Freshness, Source, Tier, settings::Settings,
+};
 use aside_testkit::RedisServer;
 use uuid::Uuid;
 

@@ -25,7 +25,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
     }
 
     /// Sets the generations under which the flight continues.
-    pub(crate) fn context(&self, context: M) {
+    pub(crate) fn set_context(&self, context: M) {
         *self.flight.context.lock() = Some(context);
     }
 

@@ -35,7 +35,7 @@ fn answered(waited: Waited<&'static str, u32, u64>) -> Option<u64> {
 async fn only_readers_that_joined_before_the_load_get_its_row() {
     let book = book();
     let leader = lead(&book);
-    leader.context(1);
+    leader.set_context(1);
     let early = follow(&book, 1, false);
     let step = leader.step();
     let late = follow(&book, 1, false);
@@ -53,7 +53,7 @@ async fn only_readers_that_joined_before_the_load_get_its_row() {
 async fn a_late_reader_gets_a_row_the_local_tier_would_serve() {
     let book = book();
     let leader = lead(&book);
-    leader.context(1);
+    leader.set_context(1);
     let step = leader.step();
     let lenient = follow(&book, 1, true);
     let strict = follow(&book, 1, false);
@@ -70,7 +70,7 @@ async fn a_late_reader_gets_a_row_the_local_tier_would_serve() {
 async fn a_reader_after_an_invalidation_waits_for_the_next_flight() {
     let book = book();
     let leader = lead(&book);
-    leader.context(1);
+    leader.set_context(1);
     let step = leader.step();
     let invalidated = follow(&book, 2, true);
     leader.finish(Outcome {
@@ -81,7 +81,7 @@ async fn a_reader_after_an_invalidation_waits_for_the_next_flight() {
     let Waited::Lead(next) = invalidated.wait().await else {
         panic!("an old row")
     };
-    next.context(2);
+    next.set_context(2);
     let step = next.step();
     next.finish(Outcome {
         value: 8,

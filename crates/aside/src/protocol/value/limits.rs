@@ -19,7 +19,7 @@ const OF_A_PART: usize = 32;
 const TIMES: usize = 20;
 
 /// The memory that is always allowed.
-const MIN_DECODED_BYTES: usize = 80 * 1024 * 1024;
+const ALWAYS_ALLOWED_BYTES: usize = 80 * 1024 * 1024;
 
 /// Returns true if the decoded body would be many times as large: a million
 /// empty objects, which compress to nothing, take hundreds of megabytes.
@@ -27,7 +27,7 @@ const MIN_DECODED_BYTES: usize = 80 * 1024 * 1024;
 /// Counts the bytes that begin or separate parts, including those inside
 /// strings. That reads each byte once, and only for bodies of more than 150 KB.
 pub(crate) fn swells(body: &str, limit: usize) -> bool {
-    let most = MIN_DECODED_BYTES.max(limit.saturating_mul(TIMES));
+    let most = ALWAYS_ALLOWED_BYTES.max(limit.saturating_mul(TIMES));
     if body.len() <= most / (OF_A_CONTAINER + OF_A_PART) {
         return false;
     }
@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_body_of_ordinary_rows_at_the_limit_does_not_swell() {
-        let row = r#"{"id":"5f0c7a8e-6b1d-4a5e-9a64-1f9f0e2a7c11","name":"Ada","histories":["a","b"]},"#;
+        let row =
+            r#"{"id":"5f0c7a8e-6b1d-4a5e-9a64-1f9f0e2a7c11","name":"Ada","histories":["a","b"]},"#;
         assert!(!swells(&row.repeat(LIMIT / row.len()), LIMIT));
         let numbers = "0.25,".repeat(LIMIT / 5);
         assert!(!swells(&numbers, LIMIT));

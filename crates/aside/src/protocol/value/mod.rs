@@ -166,7 +166,11 @@ pub(crate) fn encode(
         .filter(|compressed| compressed.len() < payload.len());
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     let mut header = String::with_capacity(HEADER_BYTES);
-    let FillContext { history, epoch, shape } = fill_context;
+    let FillContext {
+        history,
+        epoch,
+        shape,
+    } = fill_context;
     let fill = fastrand::u64(1..);
     let _ = writeln!(
         header,
@@ -206,7 +210,11 @@ impl Header {
         let (history, shape, fill) = (hex(history)?, hex(shape)?, hex(fill)?);
         let (epoch, version) = (decimal(epoch)?, decimal(version)?);
         let flags = u8::try_from(hex(flags)?).ok()?;
-        let fill_context = FillContext { history, epoch, shape };
+        let fill_context = FillContext {
+            history,
+            epoch,
+            shape,
+        };
         Some(Self {
             fill_context,
             fill,

@@ -71,7 +71,7 @@ impl<R: Source> ReadPath<R> {
         }
         let tiers = self.tiers();
         let replies = tiers
-            .ask(Traffic::of_fill(Op::value_bytes(&ops)), ops)
+            .send(Traffic::of_fill(Op::value_bytes(&ops)), ops)
             .await;
         let mut replies = replies.into_iter();
         for Filling {
@@ -86,7 +86,8 @@ impl<R: Source> ReadPath<R> {
                 Some(Ok(Reply::Filled(true))) => {
                     lease.spent();
                     tiers.record_event(&own.key, Event::Filled);
-                    self.kind.keep(own.leader.key().asked(), &cached, own.context);
+                    self.kind
+                        .keep(own.leader.key().asked(), &cached, own.context);
                     own.observation = observation;
                     context = Some(own.context);
                 }

@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;

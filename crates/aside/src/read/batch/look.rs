@@ -22,7 +22,7 @@ impl<R: Source> ReadPath<R> {
     ) -> Vec<Unread<'a, R>> {
         let (mut open, mut unread) = (Vec::new(), Vec::new());
         for wanted in wanted {
-            let key = Asked::<R::Entity>::Id(wanted.1).key(self.tiers().namespace());
+            let key = LookupRef::<R::Entity>::Id(wanted.1).key(self.tiers().namespace());
             let context = self.context(&key);
             match self.batch_gate(&key, context, admitted) {
                 Some(bypass) => unread.push((*wanted, Some(Step::LoadOnly(bypass)))),

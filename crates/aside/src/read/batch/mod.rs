@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Found, Spelled};
+use crate::entity::lookup::{Found, LookupRef, Spelled};
 use crate::insight::statistics::{Operation, Outcome};
 use crate::local::flight::Entered;
 use crate::read::ReadPath;
@@ -136,7 +136,7 @@ impl<R: Source> ReadPath<R> {
         let (mut own, mut others) = (Vec::new(), Vec::new());
         let in_place = self.tiers().origin.has_place();
         for ((at, id), step) in unread {
-            let key = Asked::<R::Entity>::Id(id).key(self.tiers().namespace());
+            let key = LookupRef::<R::Entity>::Id(id).key(self.tiers().namespace());
             if self.is_loading(&key) {
                 continue;
             }
@@ -144,7 +144,7 @@ impl<R: Source> ReadPath<R> {
             let keyed = LookupRef::Id(id).keyed(&key);
             match self.flights.enter(&keyed, context, lenient) {
                 Entered::Lead(leader) => {
-                    leader.context(context);
+                    leader.set_context(context);
                     let closed = self.batch_gate(&key, context, admitted);
                     let step = closed.map(Step::LoadOnly).or(step);
                     let step = step.unwrap_or(Step::Acquire(None));
@@ -167,7 +167,12 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the reason why a batch must not read a key from Redis, if any.
-    fn batch_gate(&self, key: &Key, context: ReadContext, admitted: &mut Option<bool>) -> Option<Bypass> {
+    fn batch_gate(
+        &self,
+        key: &Key,
+        context: ReadContext,
+        admitted: &mut Option<bool>,
+    ) -> Option<Bypass> {
         self.gate(key, context)
             .or_else(|| {
                 let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());

@@ -10,6 +10,7 @@ use super::*;
 use crate::answer::Tier;
 use crate::config::CacheConfig;
 use crate::entity::example::Hero;
+use crate::entity::namespace::Namespace;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::service::CacheService;
 
@@ -70,11 +71,12 @@ async fn heroes(left_out: Option<u32>, lease_ttl: Duration) -> ReadPath<Heroes> 
 
 /// An id that a batch leads, after a GET without a result.
 fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
-    let key = Asked::<Hero>::Id(&id).key("");
+    let key = LookupRef::<Hero>::Id(&id).key(Namespace(""));
     let context = heroes.context(&key);
-    let Entered::Lead(leader) = heroes
-        .flights
-        .enter(&LookupRef::Id(&id).keyed(&key), context, true)
+    let Entered::Lead(leader) =
+        heroes
+            .flights
+            .enter(&LookupRef::Id(&id).keyed(&key), context, true)
     else {
         panic!("no reader is active yet");
     };
@@ -97,7 +99,7 @@ async fn a_row_from_redis_survives_the_leases_of_its_batch() {
     let read = heroes.read(LookupRef::Id(&1), Operation::FindById, Freshness::Any);
     assert!(read.await.is_ok());
     let tiers = Arc::clone(heroes.tiers());
-    let key = Asked::<Hero>::Id(&1).key("");
+    let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
     while !matches!(tiers.get_many(vec![key.clone()]).await[..], [Ok(Some(_))]) {
         tokio::task::yield_now().await;
     }
@@ -166,7 +168,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
         .send_one(
             Traffic::Others,
             Op::Delete {
-                key: Asked::<Hero>::Id(&1).key(""),
+                key: LookupRef::<Hero>::Id(&1).key(Namespace("")),
             },
         )
         .await;

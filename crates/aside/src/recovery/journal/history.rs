@@ -7,7 +7,7 @@ pub struct DatabaseHistory {
     /// Identifies the history, such as a system and its timeline, without
     /// blanks. Another name is another history.
     pub name: String,
-    /// Grows with commits, or with [`Journal::renew`](crate::Journal::renew).
+    /// Grows with commits, or with [`Journal::renew`](crate::journal::Journal::renew).
     /// If it is smaller, the database went back.
     pub position: Option<u64>,
     /// Identifies the run of the server, such as the time of its start, without

@@ -25,6 +25,7 @@ use std::future::Future;
 pub use history::DatabaseHistory;
 
 use crate::entity::key::{Key, is_plain_name};
+use crate::entity::namespace::Namespace;
 
 /// The prefix of an entry for a whole kind. No key has a blank before its first
 /// colon.
@@ -48,7 +49,7 @@ pub(crate) enum Target {
 /// Parses an entry; `None` if this library writes no such entry. The kind need
 /// not be cached here, because other instances may cache it, and Redis
 /// invalidates keys of any kind.
-pub(crate) fn read(entry: &str, namespace: &str) -> Option<Target> {
+pub(crate) fn read(entry: &str, namespace: Namespace<'_>) -> Option<Target> {
     let is_kind = |kind: &str| is_plain_name(kind) && kind != "aside";
     if MAX_ENTRY_BYTES < entry.len() || entry.chars().any(char::is_control) {
         return None;
@@ -56,11 +57,7 @@ pub(crate) fn read(entry: &str, namespace: &str) -> Option<Target> {
     if let Some(kind) = entry.strip_prefix(WHOLE_KIND) {
         return is_kind(kind).then(|| Target::Kind(kind.to_owned()));
     }
-    let in_namespace = match namespace {
-        "" => entry,
-        namespace => entry.strip_prefix(namespace)?.strip_prefix(':')?,
-    };
-    let (kind, rest) = in_namespace.split_once(':')?;
+    let (kind, rest) = namespace.strip(entry)?.split_once(':')?;
     (is_kind(kind) && !rest.is_empty()).then(|| Target::Key(Key::new(entry)))
 }
 
@@ -141,7 +138,7 @@ pub struct JournalRow {
     /// Its id, greater than that of any row inserted before.
     pub id: i64,
     /// The key or whole kind to invalidate, as
-    /// [`Unacknowledged::journal_entries`](crate::Unacknowledged::journal_entries) returned it. Any
+    /// [`Unacknowledged::journal_entries`](crate::journal::Unacknowledged::journal_entries) returned it. Any
     /// other text is counted as `malformed_journal_row`, and its row deleted.
     pub entry: String,
 }
@@ -153,11 +150,14 @@ mod tests {
     #[test]
     fn a_row_names_a_key_or_a_kind() {
         let key = |text| Some(Target::Key(Key::new(text)));
-        assert_eq!(read("hero:1", ""), key("hero:1"));
-        assert_eq!(read("hero:name:a b%3A", ""), key("hero:name:a b%3A"));
-        assert_eq!(read("prod:hero:1", "prod"), key("prod:hero:1"));
+        assert_eq!(read("hero:1", Namespace("")), key("hero:1"));
+        assert_eq!(
+            read("hero:name:a b%3A", Namespace("")),
+            key("hero:name:a b%3A")
+        );
+        assert_eq!(read("prod:hero:1", Namespace("prod")), key("prod:hero:1"));
         let kind = Some(Target::Kind("hero".to_owned()));
-        assert_eq!(read("all of hero", "prod"), kind);
+        assert_eq!(read("all of hero", Namespace("prod")), kind);
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
             "all of a hero",
             &long,
         ] {
-            assert_eq!(read(entry, ""), None, "{entry:?}");
+            assert_eq!(read(entry, Namespace("")), None, "{entry:?}");
         }
-        assert_eq!(read("hero:1", "prod"), None);
-        assert_eq!(read("test:hero:1", "prod"), None);
-        assert_eq!(read("prod:aside:epochs", "prod"), None);
+        assert_eq!(read("hero:1", Namespace("prod")), None);
+        assert_eq!(read("test:hero:1", Namespace("prod")), None);
+        assert_eq!(read("prod:aside:epochs", Namespace("prod")), None);
     }
 }

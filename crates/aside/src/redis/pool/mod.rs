@@ -51,7 +51,12 @@ pub(crate) struct PooledConnection {
 }
 
 impl RedisTier {
-    pub(crate) fn new(connections: usize, channel: String, deadline: Duration, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        connections: usize,
+        channel: String,
+        deadline: Duration,
+        link: Arc<Link>,
+    ) -> Self {
         let pooled = || PooledConnection {
             connection: RwLock::new(None),
             answering: AtomicBool::new(false),
@@ -60,7 +65,9 @@ impl RedisTier {
         };
         Self {
             link,
-            connections: (0..connections.max(1)).map(|_| Arc::new(pooled())).collect(),
+            connections: (0..connections.max(1))
+                .map(|_| Arc::new(pooled()))
+                .collect(),
             watched: Arc::new(pooled()),
             next: AtomicUsize::new(0),
             channel,
@@ -81,7 +88,9 @@ impl RedisTier {
     fn connection_for(&self, traffic: Traffic) -> &PooledConnection {
         let others = self.connections.len() - 1;
         match traffic {
-            Traffic::Writes if self.watched.usable(self.link.history()).is_some() => &self.watched,
+            Traffic::Writes if self.watched.usable(self.link.server_history()).is_some() => {
+                &self.watched
+            }
             Traffic::Lists if 0 < others => self.connection_from(1 + self.turn() % others),
             Traffic::Rows | Traffic::Lists => self.connection_from(0),
             Traffic::Writes | Traffic::Others => self.connection_from(self.turn()),
@@ -95,7 +104,8 @@ impl RedisTier {
 
     /// Returns the first pooled from `first` on that replies.
     fn connection_from(&self, first: usize) -> &PooledConnection {
-        let pooled = |offset: usize| &*self.connections[first.wrapping_add(offset) % self.connections.len()];
+        let pooled =
+            |offset: usize| &*self.connections[first.wrapping_add(offset) % self.connections.len()];
         let answering = (0..self.connections.len())
             .map(pooled)
             .find(|pooled| pooled.answering.load(Ordering::Acquire));
@@ -112,7 +122,7 @@ impl RedisTier {
 
     async fn run(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
         let pooled = self.connection_for(traffic);
-        let Some(connection) = pooled.usable(self.link.history()) else {
+        let Some(connection) = pooled.usable(self.link.server_history()) else {
             return Err(Unanswered::NotSent);
         };
         let before = connection.received();
@@ -177,7 +187,10 @@ impl PooledConnection {
     /// has been replaced.
     fn silent(&self, connection: &Arc<Connection>) {
         let current = self.connection.read();
-        if current.as_ref().is_some_and(|one| Arc::ptr_eq(one, connection)) {
+        if current
+            .as_ref()
+            .is_some_and(|one| Arc::ptr_eq(one, connection))
+        {
             self.answering.store(false, Ordering::Release);
             self.trouble.notify_one();
         }

@@ -24,7 +24,10 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 const IDLE: Duration = Duration::from_secs(1);
 
 /// A pooled's connection under supervision; it ends when dropped.
-pub(crate) struct Tended<'a>(pub(crate) &'a PooledConnection, pub(crate) &'a Arc<Connection>);
+pub(crate) struct Tended<'a>(
+    pub(crate) &'a PooledConnection,
+    pub(crate) &'a Arc<Connection>,
+);
 
 impl Drop for Tended<'_> {
     fn drop(&mut self) {
@@ -178,7 +181,11 @@ async fn stay_with(
 /// Replica reads. A replica has the same history as its primary, but lags
 /// behind it.
 pub(crate) async fn ask_history(connection: &Connection) -> Result<u64, Broken> {
-    match connection.call(&[server::info_replication()]).await?.first() {
+    match connection
+        .call(&[server::info_replication()])
+        .await?
+        .first()
+    {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
             match &*server::field(answer, "role") {
                 "slave" => Err(Broken::refused(REPLICA)),

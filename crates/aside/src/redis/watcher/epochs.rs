@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aside_redis::{Call, Connection, WireReply};
 
+use crate::entity::key::Key;
 use crate::protocol::commands;
 use crate::protocol::message;
 use crate::protocol::{Begin, Bump, Era, Op, Reply};
@@ -32,7 +33,7 @@ pub(super) async fn learn_era(
         WireReply::Nil if tiers.era() == 0 => {}
         WireReply::Nil => {
             let op = Op::History {
-                key: message::epochs_key(tiers.namespace()),
+                key: Key::of_epochs(tiers.namespace()),
                 era: Some((Era::random(), Begin::IfMissing)),
                 known: None,
             };
@@ -104,7 +105,7 @@ pub(super) async fn learn_epochs(
 
 /// Runs one operation on the watcher's own connection.
 async fn ask(connection: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
-    let (ops, channel) = ([op], message::channel(tiers.namespace()));
+    let (ops, channel) = ([op], tiers.namespace().channel());
     let calls = commands::encode(&ops, &channel);
     let replies = with_scripts(connection, &calls).await;
     let replies = replies.map_err(|_| Suspicion::Disconnected)?;
@@ -123,10 +124,7 @@ async fn put_back(
     kind: &str,
     known: u64,
 ) -> Result<bool, Suspicion> {
-    let (hash, digits) = (
-        message::epochs_key(tiers.namespace()),
-        format!("{known:013}"),
-    );
+    let (hash, digits) = (Key::of_epochs(tiers.namespace()), format!("{known:013}"));
     let call = Call::command("HSETNX")
         .text(hash.as_str())
         .text(kind)

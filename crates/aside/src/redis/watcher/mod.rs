@@ -34,7 +34,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::proof::Proof;
-use crate::protocol::message;
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::pool::{PooledConnection, Tended};
@@ -57,10 +56,7 @@ pub(crate) async fn run(
 ) {
     let (link, mut last) = (&shard.link, Instant::now());
     loop {
-        let Some(channel) = tiers
-            .upgrade()
-            .map(|tiers| message::channel(tiers.namespace()))
-        else {
+        let Some(channel) = tiers.upgrade().map(|tiers| tiers.namespace().channel()) else {
             return;
         };
         let gone = Arc::new(Notify::new());

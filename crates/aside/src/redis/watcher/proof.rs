@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
 use super::{ask_server, meter};
-use crate::protocol::message;
+use crate::entity::key::Key;
 use crate::redis::pool::PooledConnection;
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
@@ -97,7 +97,7 @@ impl<'a> Proof<'a> {
                 suspicions,
                 kinds: tiers.kinds().into_keys().collect(),
             };
-            let epochs = message::epochs_key(tiers.namespace());
+            let epochs = Key::of_epochs(tiers.namespace());
             drop(tiers);
             let Some(pong) = self.ping(&ping, epochs.as_str()).await else {
                 return;
@@ -198,7 +198,7 @@ impl<'a> Proof<'a> {
             Ok(false) => return Next::Repeat,
             Ok(true) => {
                 // Before the harmless write, which uses this pooled.
-                self.pooled.answers(self.connection, link.history());
+                self.pooled.answers(self.connection, link.server_history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.may_trust_pong(self.shard, doubted).await {
                     self.tried = true;

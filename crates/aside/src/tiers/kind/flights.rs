@@ -58,7 +58,7 @@ struct Led<E: Entity, X> {
 impl<E: Entity, X: Send + Sync + 'static> AnyFlights<E> for KindFlights<E, X> {
     fn lead(self: Arc<Self>, keyed: &Keyed<E>, context: ReadContext) -> Option<Box<dyn Lead<E>>> {
         let leader = Self::lead(&self, keyed)?;
-        leader.context(context);
+        leader.set_context(context);
         let step = leader.step_fill();
         Some(Box::new(Led { leader, step }))
     }

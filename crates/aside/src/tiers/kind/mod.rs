@@ -22,7 +22,7 @@ use crate::answer::{Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
 use crate::entity::key::Key;
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::KindStatistics;
@@ -155,9 +155,10 @@ impl<E: Entity> Kind<E> {
             link,
             epoch,
             shape: E::fingerprint(),
-            ttl: strategy
-                .default_ttl()
-                .unwrap_or_else(|| config.ttl_of(E::KIND)),
+            ttl: config
+                .ttl_of(E::KIND)
+                .or_else(|| strategy.default_ttl())
+                .unwrap_or(config.default_ttl),
             load_timeout: strategy.load_timeout().unwrap_or(config.load_timeout),
             overdue: AtomicBool::new(false),
             miscounted: AtomicBool::new(false),
@@ -238,7 +239,9 @@ impl<E: Entity> Kind<E> {
         };
         let found = match asked {
             LookupRef::Id(_) if body == "null" => Found::Row(None),
-            LookupRef::Id(_) => Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?))),
+            LookupRef::Id(_) => {
+                Found::Row(Some(Arc::new(codec.decode(body).map_err(undecodable)?)))
+            }
             LookupRef::Index(_) | LookupRef::All => {
                 let rows = codec.decode_list(body).map_err(undecodable)?;
                 Found::List(rows.into_iter().map(Arc::new).collect())

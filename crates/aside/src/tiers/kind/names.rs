@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::Kind;
-use crate::entity::lookup::{LookupRef, Found};
+use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::{Entity, IndexShape};
 
 /// The names that the database compares by more than their text.

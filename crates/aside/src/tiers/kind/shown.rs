@@ -8,7 +8,7 @@
 //! same.
 //!
 //! The first values of each field must be read back one by one; after
-//! [`MAX_ROWS_PER_ID`] of them any value is accepted, because a status has few values
+//! [`MAX_VALUES_PER_FIELD`] of them any value is accepted, because a status has few values
 //! and a name has many. Values that mean empty or a boolean must always be read
 //! back, because a soft delete usually changes a column to or from one of them.
 //! So the first few dozen writes of a kind cost a read each, and later ones
@@ -33,7 +33,7 @@ use crate::entity::Entity;
 use crate::protocol::BoxFuture;
 
 /// This many values of a field stand for all.
-const MAX_ROWS_PER_ID: usize = 16;
+const MAX_VALUES_PER_FIELD: usize = 16;
 
 /// After this many consecutive rows that reads did not return, no more are
 /// left.
@@ -74,15 +74,19 @@ impl Values {
     fn has(&self, value: &str, is_whole: bool) -> bool {
         match singular(value) {
             Some(value) => self.singular.contains(value),
-            None if !is_whole && MAX_ROWS_PER_ID <= self.others.len() => true,
+            None if !is_whole && MAX_VALUES_PER_FIELD <= self.others.len() => true,
             None => self.others.contains(&hash(value)),
         }
     }
 
     fn add(&mut self, value: &str) {
         match singular(value) {
-            Some(value) => drop(self.singular.insert(value)),
-            None if self.others.len() < MAX_ROWS_PER_ID => drop(self.others.insert(hash(value))),
+            Some(value) => {
+                self.singular.insert(value);
+            }
+            None if self.others.len() < MAX_VALUES_PER_FIELD => {
+                self.others.insert(hash(value));
+            }
             None => {}
         }
     }
@@ -214,7 +218,9 @@ mod tests {
 
     #[test]
     fn many_values_of_a_field_stand_for_all() {
-        let texts: Vec<String> = (1..=MAX_ROWS_PER_ID).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+        let texts: Vec<String> = (1..=MAX_VALUES_PER_FIELD)
+            .map(|n| format!(r#"{{"n":{n}}}"#))
+            .collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         assert!(!shown(&texts[1..]).has(r#"{"n":99}"#));
         let all = shown(&texts);

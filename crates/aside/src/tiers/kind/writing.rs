@@ -20,8 +20,8 @@ use super::{Encoded, Kind};
 use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::lookup::Member;
-use crate::entity::lookup::{LookupRef, Found};
-use crate::protocol::value::{self, FillContext, Envelope};
+use crate::entity::lookup::{Found, LookupRef};
+use crate::protocol::value::{self, Envelope, FillContext};
 use crate::runtime::clock;
 use crate::tiers::uncacheable::Why;
 
@@ -180,7 +180,7 @@ impl<E: Entity> Kind<E> {
                 field,
                 error = %lost,
                 "a row changes in a round trip through its text; rows like it are \
-                 answered and not cached: see `aside::survives`"
+                 answered and not cached: see `aside::codec::survives`"
             );
         }
     }

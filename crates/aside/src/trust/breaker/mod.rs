@@ -53,6 +53,7 @@ const FIRST_SHARE: f64 = 0.1;
 
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BreakerState {
     /// Everything uses Redis.
     Closed,

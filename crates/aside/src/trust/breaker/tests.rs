@@ -21,7 +21,7 @@ async fn operations(breaker: &Breaker, count: u32, took: Duration, ended: Ended)
 /// Creates a breaker that has just opened.
 async fn open() -> Breaker {
     let breaker = breaker();
-    assert!(operations(&breaker, MIN_BAD, DEADLINE, Ended::Failed).await);
+    assert!(operations(&breaker, MIN_FAILURES, DEADLINE, Ended::Failed).await);
     breaker
 }
 
@@ -42,7 +42,7 @@ fn admitted(breaker: &Breaker) -> usize {
 #[tokio::test(start_paused = true)]
 async fn operations_without_replies_open_it() {
     let breaker = breaker();
-    assert!(!operations(&breaker, MIN_BAD - 1, DEADLINE, Ended::Failed).await);
+    assert!(!operations(&breaker, MIN_FAILURES - 1, DEADLINE, Ended::Failed).await);
     assert_eq!(breaker.state(), BreakerState::Closed);
     assert!(operations(&breaker, 1, DEADLINE, Ended::Failed).await);
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -52,22 +52,22 @@ async fn operations_without_replies_open_it() {
 #[tokio::test(start_paused = true)]
 async fn slow_replies_open_it() {
     let breaker = breaker();
-    assert!(operations(&breaker, MIN_BAD, DEADLINE / 2, Ended::Answered).await);
+    assert!(operations(&breaker, MIN_FAILURES, DEADLINE / 2, Ended::Answered).await);
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
 #[tokio::test(start_paused = true)]
 async fn large_values_that_arrive_too_late_count_as_slow() {
     let breaker = breaker();
-    assert!(operations(&breaker, MIN_BAD, Duration::ZERO, Ended::Late).await);
+    assert!(operations(&breaker, MIN_FAILURES, Duration::ZERO, Ended::Late).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn fewer_bad_operations_than_good_leave_it_closed() {
     let breaker = breaker();
     let quick = Duration::from_millis(1);
-    operations(&breaker, MIN_BAD * 4 + 1, quick, Ended::Answered).await;
-    assert!(!operations(&breaker, MIN_BAD * 4, quick, Ended::Failed).await);
+    operations(&breaker, MIN_FAILURES * 4 + 1, quick, Ended::Answered).await;
+    assert!(!operations(&breaker, MIN_FAILURES * 4, quick, Ended::Failed).await);
     // Now they are half of all.
     assert!(operations(&breaker, 1, quick, Ended::Failed).await);
 }
@@ -76,32 +76,32 @@ async fn fewer_bad_operations_than_good_leave_it_closed() {
 async fn operations_older_than_the_window_do_not_count() {
     let breaker = breaker();
     let failed = Ended::Failed;
-    operations(&breaker, MIN_BAD - 1, Duration::ZERO, failed).await;
+    operations(&breaker, MIN_FAILURES - 1, Duration::ZERO, failed).await;
     // More than one round, so that their slot has not been reused.
     tokio::time::advance(SLOT * 13).await;
-    assert!(!operations(&breaker, MIN_BAD - 1, Duration::ZERO, failed).await);
+    assert!(!operations(&breaker, MIN_FAILURES - 1, Duration::ZERO, failed).await);
     // Successes leave the window as well.
     operations(&breaker, 100, Duration::ZERO, Ended::Answered).await;
     tokio::time::advance(SLOT * 13).await;
-    assert!(operations(&breaker, MIN_BAD, Duration::ZERO, failed).await);
+    assert!(operations(&breaker, MIN_FAILURES, Duration::ZERO, failed).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_are_counted_across_the_slots_of_the_window() {
     let breaker = breaker();
-    assert!(operations(&breaker, MIN_BAD, SLOT * 3 / 2, Ended::Failed).await);
+    assert!(operations(&breaker, MIN_FAILURES, SLOT * 3 / 2, Ended::Failed).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_link_untrusted_for_the_window_opens_it() {
     let breaker = breaker();
     assert!(!breaker.saw(false));
-    tokio::time::advance(AWAY - Duration::from_millis(1)).await;
+    tokio::time::advance(OUTAGE_AFTER - Duration::from_millis(1)).await;
     assert!(!breaker.saw(false));
     // A moment of trust restarts the time.
     assert!(!breaker.saw(true));
     assert!(!breaker.saw(false));
-    tokio::time::advance(AWAY).await;
+    tokio::time::advance(OUTAGE_AFTER).await;
     assert!(breaker.saw(false));
     assert_eq!(breaker.state(), BreakerState::Open);
     // Once per change.
@@ -183,14 +183,14 @@ async fn one_failure_on_the_ramp_opens_it_again() {
 #[tokio::test(start_paused = true)]
 async fn slow_answers_on_the_ramp_open_it_again() {
     let breaker = half_open().await;
-    assert!(operations(&breaker, MIN_BAD, DEADLINE / 2, Ended::Answered).await);
+    assert!(operations(&breaker, MIN_FAILURES, DEADLINE / 2, Ended::Answered).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn replies_from_before_it_opened_do_not_count() {
     let breaker = breaker();
     let stragglers: Vec<Attempt> = (0..20).map(|_| breaker.attempt()).collect();
-    operations(&breaker, MIN_BAD, DEADLINE, Ended::Failed).await;
+    operations(&breaker, MIN_FAILURES, DEADLINE, Ended::Failed).await;
     tokio::time::advance(PAUSE.1).await;
     breaker.probed(true, Duration::ZERO);
     for straggler in stragglers {
@@ -202,7 +202,7 @@ async fn replies_from_before_it_opened_do_not_count() {
 #[tokio::test(start_paused = true)]
 async fn closing_it_clears_the_window() {
     let breaker = half_open().await;
-    operations(&breaker, MIN_BAD - 1, DEADLINE / 2, Ended::Answered).await;
+    operations(&breaker, MIN_FAILURES - 1, DEADLINE / 2, Ended::Answered).await;
     tokio::time::advance(RAMP.1).await;
     assert_eq!(breaker.state(), BreakerState::Closed);
     assert!(!operations(&breaker, 1, DEADLINE, Ended::Failed).await);

@@ -278,14 +278,14 @@ impl Link {
     }
 
     /// Returns the server's history.
-    pub(crate) fn history(&self) -> u64 {
+    pub(crate) fn server_history(&self) -> u64 {
         *self.history.borrow()
     }
 
     /// Returns the history that values must have: the server's, combined with
     /// its era.
     pub(crate) fn history(&self) -> u64 {
-        self.history() ^ self.era.load(Ordering::Acquire)
+        self.server_history() ^ self.era.load(Ordering::Acquire)
     }
 
     /// Records the era, before the PONG of the same round counts. Returns true

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aside::{Entity, Id, Index, Overloaded, Repository, Row, Rows, Source, Write};
+use aside::{
+    Entity, Overloaded, Repository, Rows, Source, Write,
+    repository::{Id, Index, Row},
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 

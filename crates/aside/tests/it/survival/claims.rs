@@ -1,6 +1,10 @@
 //! Types and codecs that claim more than is true.
 
-use aside::{CacheStrategy, Codec, CodecError, Entity, ExactText, Json, Source};
+use aside::{
+    CacheStrategy, Entity, Source,
+    codec::{Codec, CodecError, Json},
+    entity::ExactText,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Scene;

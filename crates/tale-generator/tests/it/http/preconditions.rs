@@ -136,7 +136,7 @@ async fn a_reused_version_with_another_row_has_another_tag() {
                 None => continue,
             },
         };
-        let settings = aside::Settings::from_pairs([("REDIS_ENABLED", "false")]);
+        let settings = aside::settings::Settings::from_pairs([("REDIS_ENABLED", "false")]);
         let config = aside::CacheConfig::from_settings(&settings).unwrap();
         let cache = aside::CacheService::connect(config).await;
         let api = Api::over(&url, crate::databases::patient(), cache).await;
