@@ -24,6 +24,7 @@ mod local_tier;
 mod leases;
 mod release_value;
 mod repeated_packets;
+mod slot_migration;
 mod two_instances;
 mod two_shards;
 
