@@ -1,8 +1,10 @@
 //! One connection to one Redis: RESP3, pipelining, pushes, TLS and unix sockets.
 //!
-//! The cache `aside` is built on it. It is no general client: it knows no commands
-//! but HELLO, SELECT, CLIENT SETINFO and SUBSCRIBE, and no types of values. A
-//! [`Call`] is a list of words, and a [`WireReply`] is the reply to it.
+//! The cache `aside` is built on it. It is no general client: it knows the
+//! commands that a connection needs (HELLO, SELECT, CLIENT SETINFO, SUBSCRIBE and
+//! ASKING), and what nodes and Sentinels report ([`cluster`], [`sentinel`]). It knows
+//! no types of values: a [`Call`] is a list of words, and a [`WireReply`] is the reply
+//! to it. It has no policy: no retries, no redirections followed, no map of slots.
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};
@@ -90,6 +92,8 @@
 //! - a stream from the caller, for simulated worlds.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod secret;
 mod address;
 mod script;

@@ -3,16 +3,12 @@
 //! No stream makes it panic or take more memory than its limits allow, and its
 //! result does not depend on how the stream is cut into pieces. A valid stream
 //! comes out as it was written.
-//!
-//! Each stream comes from a seed. A failure prints it, and `ASIDE_FUZZ_SEED` set to
-//! it repeats the stream. `ASIDE_SOAK=1` draws 100 times as many, from new seeds.
-
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 
 use super::incoming::{BUFFER_BYTES, MAX_DEPTH};
 use super::*;
+use crate::fuzz;
 
 const SEEDS: u64 = 1_000;
 
@@ -63,25 +59,7 @@ const FOREIGN: [(&str, WireReply); 6] = [
 
 #[test]
 fn no_stream_panics_or_exceeds_memory_or_depends_on_its_pieces() {
-    for seed in seeds() {
-        let checked = catch_unwind(AssertUnwindSafe(|| check(&mut Rng::with_seed(seed))));
-        if let Err(panic) = checked {
-            eprintln!("ASIDE_FUZZ_SEED={seed} repeats it");
-            resume_unwind(panic);
-        }
-    }
-}
-
-fn seeds() -> std::ops::Range<u64> {
-    if let Ok(seed) = std::env::var("ASIDE_FUZZ_SEED") {
-        let seed = seed.parse().expect("ASIDE_FUZZ_SEED is a number");
-        return seed..seed + 1;
-    }
-    if std::env::var_os("ASIDE_SOAK").is_none() {
-        return 0..SEEDS;
-    }
-    let first = fastrand::u64(..u64::MAX / 2);
-    first..first + 100 * SEEDS
+    fuzz::each_seed(check);
 }
 
 /// Checks one stream.
@@ -99,7 +77,7 @@ fn check(random: &mut Rng) {
         }
         _ => {
             for _ in 0..random.usize(1..6) {
-                damage(&mut stream, random);
+                fuzz::damage(&mut stream, random, &TOKENS);
             }
             None
         }
@@ -269,28 +247,4 @@ fn noise(random: &mut Rng) -> Vec<u8> {
         }
     }
     noise
-}
-
-/// Changes one place of a stream.
-fn damage(stream: &mut Vec<u8>, random: &mut Rng) {
-    let at = random.usize(..=stream.len());
-    let until = (at + random.usize(..30)).min(stream.len());
-    match random.u8(..6) {
-        0 => stream.truncate(until),
-        1 => drop(stream.drain(at..until)),
-        2 => {
-            let repeated = stream[at..until].to_vec();
-            stream.splice(at..at, repeated);
-        }
-        3 if at < stream.len() => stream[at] ^= 1 << random.u8(..8),
-        // Lines that do not end where they could.
-        4 if random.u8(..8) == 0 => {
-            let endless = vec![b'x'; random.usize(60_000..140_000)];
-            stream.splice(at..at, endless);
-        }
-        _ => {
-            let token = TOKENS[random.usize(..TOKENS.len())];
-            stream.splice(at..at, token.bytes());
-        }
-    }
 }
