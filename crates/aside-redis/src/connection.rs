@@ -161,12 +161,12 @@ impl Connection {
 }
 
 fn accepted(command: &'static str, reply: &WireReply) -> Result<(), Error> {
-    match reply {
-        WireReply::Error(code) => Err(Error::Refused {
+    match reply.error_code() {
+        Some(code) => Err(Error::Refused {
             command,
-            code: code.clone(),
+            code: code.to_owned(),
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

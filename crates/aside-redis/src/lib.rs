@@ -98,6 +98,7 @@ mod secret;
 mod address;
 mod script;
 mod call;
+pub mod cluster;
 mod reply;
 pub mod resp;
 mod pipeline;

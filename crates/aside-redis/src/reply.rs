@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::cluster::Redirect;
+
 /// A reply to one call, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WireReply {
@@ -19,6 +21,20 @@ pub enum WireReply {
     /// The first word of an error, such as `OOM`. The rest may quote arguments,
     /// so it is not kept.
     Error(String),
+    /// The error by which a node of a cluster names another one.
+    Redirect(Redirect),
     /// An array or a set; of a map, its keys and values by turns.
     Array(Vec<Self>),
+}
+
+impl WireReply {
+    /// Returns the first word of an error, redirections included.
+    #[must_use]
+    pub fn error_code(&self) -> Option<&str> {
+        match self {
+            Self::Error(code) => Some(code),
+            Self::Redirect(redirect) => Some(redirect.kind.code()),
+            _ => None,
+        }
+    }
 }

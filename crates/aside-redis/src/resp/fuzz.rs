@@ -8,9 +8,8 @@ use fastrand::Rng;
 
 use super::incoming::{BUFFER_BYTES, MAX_DEPTH};
 use super::*;
+use crate::cluster::{Redirect, RedirectKind};
 use crate::fuzz;
-
-const SEEDS: u64 = 1_000;
 
 /// How many times each stream is cut anew.
 const CUTTINGS: usize = 4;
@@ -23,7 +22,7 @@ const MAX_STRING_BYTES: [usize; 3] = [0, 300, 512 * 1024 * 1024];
 const MAX_REPLY_BYTES_PER_BYTE: usize = size_of::<WireReply>();
 
 /// Parts that a damaged stream may have anywhere.
-const TOKENS: [&str; 21] = [
+const TOKENS: [&str; 22] = [
     "\r\n",
     "\n",
     "_\r\n",
@@ -45,6 +44,7 @@ const TOKENS: [&str; 21] = [
     "|1\r\n",
     "=3\r\ntxt\r\n",
     ":9223372036854775808\r\n",
+    "-MOVED 1 h:1\r\n",
 ];
 
 /// Forms that servers send and this crate does not write.
@@ -130,6 +130,7 @@ fn size_of_inside(reply: &WireReply) -> usize {
         WireReply::Nil | WireReply::Int(_) => 0,
         WireReply::Bytes(bytes) | WireReply::Cut(bytes) => bytes.len(),
         WireReply::Text(text) | WireReply::Error(text) => text.capacity(),
+        WireReply::Redirect(redirect) => redirect.host.as_ref().map_or(0, String::capacity),
         WireReply::Array(items) => size_of_items(items),
     }
 }
@@ -187,12 +188,18 @@ fn valid(random: &mut Rng, limits: Limits) -> (Vec<u8>, Vec<Sent>) {
 }
 
 fn reply(random: &mut Rng, depth: usize) -> WireReply {
-    match random.u8(..if depth == 0 { 6 } else { 8 }) {
+    match random.u8(..if depth == 0 { 7 } else { 9 }) {
         0 => WireReply::Nil,
         1 => WireReply::Int(random.i64(..)),
         2 => WireReply::Text(text(random)),
         3 => WireReply::Error("NOSCRIPT".to_owned()),
-        4 | 5 => WireReply::Bytes(string(random)),
+        4 => WireReply::Redirect(Redirect {
+            kind: RedirectKind::Moved,
+            slot: random.u16(..16_384),
+            host: random.bool().then(|| "10.0.0.1".to_owned()),
+            port: random.u16(1..),
+        }),
+        5 | 6 => WireReply::Bytes(string(random)),
         _ => {
             let items = (0..random.usize(..5)).map(|_| reply(random, depth - 1));
             WireReply::Array(items.collect())

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::part::{CUT, Part};
 use super::{Limits, MAX_KEPT_BUFFER_BYTES, Malformed, Sent};
+use crate::cluster::Redirect;
 use crate::error::printable;
 use crate::reply::WireReply;
 
@@ -205,8 +206,8 @@ impl Whole {
             b'$' => WireReply::Bytes(string()),
             b'*' | b'~' | b'%' => WireReply::Array(self.inside(&part, depth)?),
             b':' => WireReply::Int(line().parse().map_err(|_| Malformed)?),
-            b'-' => WireReply::Error(code(&line())),
-            b'!' => WireReply::Error(code(&String::from_utf8_lossy(&string()))),
+            b'-' => error(&line()),
+            b'!' => error(&String::from_utf8_lossy(&string())),
             CUT => WireReply::Cut(self.bytes.slice(part.string..part.end)),
             // The first four bytes are the kind of text, such as `txt:`.
             b'=' => WireReply::Bytes(string().get(4..).ok_or(Malformed)?.to_vec().into()),
@@ -217,10 +218,14 @@ impl Whole {
     }
 }
 
-/// Returns the code of an error. The server's own words may quote arguments; the
-/// code does not. Logs show it, so other characters are escaped.
-fn code(error: &str) -> String {
-    let code = error.split_whitespace().next().unwrap_or("ERR");
+/// Returns an error as its code. The server's own words may quote arguments; the
+/// code does not. Logs show it, so other characters are escaped. A redirection is
+/// kept whole, because its caller needs the node that it names.
+fn error(line: &str) -> WireReply {
+    if let Some(redirect) = Redirect::parse(line) {
+        return WireReply::Redirect(redirect);
+    }
+    let code = line.split_whitespace().next().unwrap_or("ERR");
     let kept = code.chars().take(MAX_CODE_CHARS).collect::<String>();
-    printable(&kept)
+    WireReply::Error(printable(&kept))
 }

@@ -4,6 +4,7 @@ use super::incoming::{BUFFER_BYTES, MAX_DEPTH, MAX_FURTHER_BYTES};
 use super::part::MAX_LINE_BYTES;
 use super::*;
 use crate::call::Call;
+use crate::cluster::{Redirect, RedirectKind};
 
 const MAX: usize = 1000;
 
@@ -54,6 +55,30 @@ fn every_kind_of_reply_is_read_and_of_an_error_its_code() {
             r#"Reply(Error("OOM"))"#,
             r#"Reply(Text("t"))"#,
             "Reply(Nil)",
+        ]
+    );
+}
+
+#[test]
+fn a_redirection_is_read_whole_and_a_broken_one_by_its_code() {
+    let redirections = b"-MOVED 7 10.0.0.1:6379\r\n!12\r\nASK 8 ::1:80\r\n-MOVED x\r\n";
+    let host = |host: &str| Some(host.to_owned());
+    let [moved, ask] = [
+        (RedirectKind::Moved, 7, host("10.0.0.1"), 6379),
+        (RedirectKind::Ask, 8, host("::1"), 80),
+    ]
+    .map(|(kind, slot, host, port)| Redirect {
+        kind,
+        slot,
+        host,
+        port,
+    });
+    assert_eq!(
+        cut(&[redirections]),
+        [
+            format!("{:?}", Sent::Reply(WireReply::Redirect(moved))),
+            format!("{:?}", Sent::Reply(WireReply::Redirect(ask))),
+            r#"Reply(Error("MOVED"))"#.to_owned(),
         ]
     );
 }

@@ -27,6 +27,7 @@ fn write_reply(reply: &WireReply, into: &mut Vec<u8>) {
         WireReply::Bytes(bytes) | WireReply::Cut(bytes) => write_string(bytes, into),
         WireReply::Text(text) => write_line(b'+', text, into),
         WireReply::Error(code) => write_line(b'-', code, into),
+        WireReply::Redirect(redirect) => write_line(b'-', &redirect.to_string(), into),
         WireReply::Array(items) => write_items(b'*', items, into),
     }
 }

@@ -107,9 +107,7 @@ impl From<Error> for Broken {
 
 /// Returns the error for a missing reply to INFO.
 pub(crate) fn refused_info(answer: Option<&WireReply>) -> Broken {
-    let code = match answer {
-        Some(WireReply::Error(code)) => code,
-        _ => "nothing usable",
-    };
+    let code = answer.and_then(WireReply::error_code);
+    let code = code.unwrap_or("nothing usable");
     Broken::refused(&refusal("INFO", code))
 }

@@ -19,7 +19,7 @@ pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) ->
         let each = match reply {
             WireReply::Array(replies) if count > 1 && replies.len() == count => replies,
             reply if count == 1 => vec![reply],
-            error @ WireReply::Error(_) => vec![error; count],
+            error if error.error_code().is_some() => vec![error; count],
             _ => vec![WireReply::Nil; count],
         };
         let read = each.into_iter().zip(&mut ops);
@@ -29,8 +29,8 @@ pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) ->
 }
 
 fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
-    if let WireReply::Error(line) = reply {
-        return refused(op, &line);
+    if let Some(line) = reply.error_code() {
+        return refused(op, line);
     }
     let read = match op {
         Op::Get { .. } => match reply {

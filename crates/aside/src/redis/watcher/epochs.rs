@@ -94,7 +94,7 @@ pub(super) async fn learn_epochs(
         // A missing field is normal; any other implausible epoch has begun
         // another era.
         settled &= believed && plausible;
-        settled &= 0 < epoch || is_missing || matches!(field, WireReply::Error(_));
+        settled &= 0 < epoch || is_missing || field.error_code().is_some();
         match ask(connection, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
             Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
             _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
@@ -136,9 +136,6 @@ async fn put_back(
 
 /// Returns the code of the first error among some replies.
 pub(super) fn code_in(replies: &[WireReply]) -> String {
-    let mut codes = replies.iter().filter_map(|reply| match reply {
-        WireReply::Error(code) => Some(code.clone()),
-        _ => None,
-    });
-    codes.next().unwrap_or_else(|| "UNEXPECTED".to_owned())
+    let code = replies.iter().find_map(WireReply::error_code);
+    code.unwrap_or("UNEXPECTED").to_owned()
 }
