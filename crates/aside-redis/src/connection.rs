@@ -92,7 +92,7 @@ impl Connection {
         // Before 7.2 servers know no SETINFO.
         let replies = match self.pipeline.call(&calls).await {
             Ok(replies) => replies,
-            Err(_) => return Err(self.lost().unwrap_or(Error::NotGreeted)),
+            Err(_) => return Err(self.pipeline.cause().unwrap_or(Error::NotGreeted)),
         };
         accepted("HELLO", &replies[0])?;
         let mode = mode(&replies[0]);
@@ -116,8 +116,7 @@ impl Connection {
             return Ok(Vec::new());
         }
         let answered = self.pipeline.call(calls);
-        let lost = |_| self.lost().unwrap_or(Error::Lost);
-        answered.await.map_err(lost)
+        answered.await.map_err(|_| self.loss())
     }
 
     /// Subscribes to a channel, and waits until the server has confirmed it.
@@ -152,11 +151,9 @@ impl Connection {
         self.pipeline.received()
     }
 
-    /// Returns the server's own reason, if it gave one before it closed the
-    /// connection.
-    fn lost(&self) -> Option<Error> {
-        let code = self.pipeline.refused()?;
-        Some(Error::HungUp { code })
+    /// Returns why the connection is lost.
+    fn loss(&self) -> Error {
+        self.pipeline.cause().unwrap_or(Error::Lost)
     }
 }
 

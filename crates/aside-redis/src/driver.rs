@@ -8,9 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use crate::error::Error;
 use crate::pipeline::Pipeline;
 use crate::reply::WireReply;
 use crate::resp::{Incoming, Limits, Malformed, Sent};
+use crate::tls;
 
 /// News that a connection reports unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +34,13 @@ pub struct Driver<F: Fn(Event<'_>)> {
 
 /// Why a connection has ended.
 enum End {
-    Socket,
+    Socket(io::Error),
     NotRedis,
 }
 
 impl From<io::Error> for End {
-    fn from(_: io::Error) -> Self {
-        Self::Socket
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
     }
 }
 
@@ -62,7 +64,7 @@ impl<F: Fn(Event<'_>)> Driver<F> {
         loop {
             let read = self.pipeline.poll_read(context, &mut self.incoming);
             if ready!(read)? == 0 {
-                return Poll::Ready(Err(End::Socket));
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
             }
             while let Some(sent) = self.incoming.next_sent()? {
                 self.hand_out(sent)?;
@@ -107,9 +109,16 @@ impl<F: Fn(Event<'_>) + Unpin> Future for Driver<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let Err(end) = ready!(this.turn(context));
-        if matches!(end, End::NotRedis) {
-            tracing::debug!("the connection leads to no Redis");
-        }
+        let cause = match end {
+            // Of TLS 1.3, this is how a client learns that its certificate is refused.
+            End::Socket(error) => tls::of_stream(&error).map(Error::Tls),
+            End::NotRedis if this.incoming.is_tls() => Some(Error::SpeaksTls),
+            End::NotRedis => {
+                tracing::debug!("the connection leads to no Redis");
+                None
+            }
+        };
+        this.pipeline.explain(cause);
         // Before a call that fails for it tells its caller.
         (this.on_event)(Event::Disconnected);
         this.pipeline.close();

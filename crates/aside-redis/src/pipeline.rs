@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::Call;
+use crate::error::Error;
 use crate::reply::WireReply;
 use crate::resp::{self, Incoming, MAX_KEPT_BUFFER_BYTES, Malformed};
 
@@ -45,8 +46,8 @@ pub(crate) struct Pipeline {
 struct State {
     /// `None` once the connection is gone.
     stream: Option<Box<dyn Stream>>,
-    /// The code of the error that a server gave before it closed the connection.
-    refused: Option<String>,
+    /// Why the connection ended, if the server gave a reason.
+    cause: Option<Error>,
     outgoing: Vec<u8>,
     /// How many bytes of `outgoing` are written.
     written: usize,
@@ -73,7 +74,7 @@ impl Pipeline {
         Self {
             state: Mutex::new(State {
                 stream: Some(stream),
-                refused: None,
+                cause: None,
                 outgoing: Vec::new(),
                 written: 0,
                 unflushed: false,
@@ -122,10 +123,14 @@ impl Pipeline {
         answered
     }
 
-    /// Returns the code of the error with which the server closed the connection,
-    /// if it gave one.
-    pub(crate) fn refused(&self) -> Option<String> {
-        self.state.lock().refused.clone()
+    /// Returns why the connection ended, if the server gave a reason.
+    pub(crate) fn cause(&self) -> Option<Error> {
+        self.state.lock().cause.clone()
+    }
+
+    /// Records why the connection is about to end.
+    pub(crate) fn explain(&self, cause: Option<Error>) {
+        self.state.lock().cause = cause;
     }
 
     /// Returns how many bytes have arrived.
@@ -201,7 +206,8 @@ impl Pipeline {
         let left_calls = state.left_calls;
         let said = awaited.front().and_then(|first| first.replies.last());
         if let Some(WireReply::Error(code)) = said {
-            state.refused = Some(code.clone());
+            let code = code.clone();
+            state.cause = Some(Error::HungUp { code });
         }
         let (stream, driver) = (state.stream.take(), state.driver.take());
         drop(state);

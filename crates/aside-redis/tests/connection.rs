@@ -250,3 +250,16 @@ async fn a_subscription_is_confirmed_by_a_push() {
     tokio::join!(serve, ask);
     assert_eq!(*events.lock(), [""], "a message that is too long");
 }
+
+#[tokio::test]
+async fn a_server_that_replies_in_tls_is_recognised() {
+    let (connection, _, _, mut server) = connected();
+    let alert = async {
+        server.call().await;
+        let alert = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46];
+        server.stream.write_all(&alert).await.unwrap();
+    };
+    let calls = [ping()];
+    let (lost, ()) = tokio::join!(connection.call(&calls), alert);
+    assert_eq!(lost, Err(Error::SpeaksTls));
+}

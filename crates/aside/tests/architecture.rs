@@ -282,11 +282,11 @@ fn a_module_with_a_folder_is_the_folders_mod_rs() {
 }
 
 #[test]
-fn sockets_and_the_local_store_are_named_in_one_file_each() {
+fn sockets_tls_and_the_local_store_are_named_in_one_room_each() {
     let sources = ["aside/src", "aside-redis/src"].map(|source| workspace().join(source));
     for (library, only) in [
-        ("tokio::net::", "aside-redis/src/connect.rs"),
-        ("rustls::", "aside-redis/src/connect.rs"),
+        ("tokio::net::", "aside-redis/src/connect/"),
+        ("rustls::", "aside-redis/src/tls/"),
         ("quick_cache::", "aside/src/local/mod.rs"),
     ] {
         let mut named = 0;
@@ -297,10 +297,10 @@ fn sockets_and_the_local_store_are_named_in_one_file_each() {
                 code.contains(library)
             });
             named += usize::from(names);
-            let allowed = file.ends_with(only);
+            let allowed = file.to_string_lossy().contains(only);
             assert!(!names || allowed, "{} names {library}", file.display());
         }
-        assert_eq!(named, 1, "{library} is named in {only}");
+        assert!(named > 0, "{library} is named in {only}");
     }
 }
 

@@ -123,6 +123,12 @@ impl Incoming {
         whole.sent().map(Some)
     }
 
+    /// Returns true if the arrived bytes begin with an alert of TLS, as a server sends
+    /// it to a client that does not begin with a handshake.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.arrived.starts_with(&[0x15, 0x03])
+    }
+
     /// Returns true if a string is too large, by itself or after the bytes that
     /// the reply has already.
     fn is_too_large(&self, part: &Part) -> bool {

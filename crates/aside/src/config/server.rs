@@ -1,6 +1,6 @@
 //! The server that a configuration names.
 
-use aside_redis::{Address, Secret, Target, UrlError};
+use aside_redis::{Address, Secret, Target, Tls, UrlError};
 
 use crate::config::CacheConfig;
 use crate::config::check::{CLUSTER, SENTINEL, url_problem};
@@ -39,6 +39,16 @@ impl CacheConfig {
                     .clone()
                     .map(|password| Credentials { username, password }),
             ),
+        }
+    }
+
+    /// Returns the files of TLS connections.
+    pub(crate) fn tls(&self) -> Tls {
+        Tls {
+            ca: self.redis_tls_ca.clone(),
+            cert: self.redis_tls_cert.clone(),
+            key: self.redis_tls_key.clone(),
+            server_name: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aside_redis::{Call, Connection, Event, Target, connect::Tls};
+use aside_redis::{Call, Connection, Event, Target, Tls, TlsClient};
 use aside_testkit::{RedisServer, eventually};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -51,7 +51,7 @@ impl OnClient {
         let channel = format!("client{number}:aside:invalidate");
         let endpoint = Endpoint {
             target: Target::parse(&server.url()).expect("an address"),
-            tls: Tls::default(),
+            tls: Arc::new(TlsClient::new(Tls::default())),
             connect_timeout: LONG,
             max_value_bytes: 1 << 23,
             authentication: Authentication::Fixed(None),

@@ -1,10 +1,10 @@
 //! The configured server, and opening connections to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aside_redis::{
-    Connection, Error, Event, Introduction, Limits, Stream, Target,
-    connect::{self, Tls},
+    Connection, Error, Event, Introduction, Limits, Stream, Target, TlsClient, connect,
 };
 use tokio::time::Instant;
 
@@ -21,7 +21,8 @@ const MIN_STRING_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) target: Target,
-    pub(crate) tls: Tls,
+    /// Shared by all connections of a service, so that sessions resume.
+    pub(crate) tls: Arc<TlsClient>,
     pub(crate) connect_timeout: Duration,
     /// The largest usable value.
     pub(crate) max_value_bytes: usize,
@@ -45,7 +46,7 @@ impl Endpoint {
             .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
         let opening = async {
             let (connection, driver) =
-                Connection::new(self.stream().await?, self.limits(), on_event);
+                Connection::new(self.stream(until).await?, self.limits(), on_event);
             task::spawn(driver);
             self.introduce(&connection, known.as_ref()).await?;
             Ok(connection)
@@ -70,12 +71,12 @@ impl Endpoint {
         server::unusable(&greeting.mode).map_or(Ok(()), Err)
     }
 
-    async fn stream(&self) -> Result<Box<dyn Stream>, Error> {
+    async fn stream(&self, until: Instant) -> Result<Box<dyn Stream>, Error> {
         #[cfg(test)]
         if let Some(connecting) = crate::runtime::simulated::connect() {
             return Ok(Box::new(connecting.await?));
         }
-        connect::open(&self.target.address, &self.tls).await
+        connect::open(&self.target.address, None, &self.tls, until).await
     }
 
     fn limits(&self) -> Limits {

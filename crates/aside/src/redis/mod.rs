@@ -3,6 +3,7 @@
 //! missed.
 
 pub(crate) mod broken;
+mod tls;
 pub(crate) mod server;
 pub(crate) mod endpoint;
 pub(crate) mod pool;

@@ -6,6 +6,7 @@ use aside_redis::{Call, Error, WireReply};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::redis::broken::Broken;
+use crate::redis::tls;
 use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, advice, refusal};
 
 /// Returns one field of a reply to INFO; empty if there is none.
@@ -100,6 +101,8 @@ impl From<Error> for Broken {
             Error::HungUp { code } | Error::Refused { code, .. } => {
                 Self::because(&format!("{said}{}", advice(&code)))
             }
+            Error::Tls(problem) => tls::broken(&problem),
+            Error::SpeaksTls => Self::refused(&format!("{said}{}", tls::ENCRYPTED)),
             _ => Self::because(&said),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside_redis::{Target, connect::Tls};
+use aside_redis::{Target, TlsClient};
 use tokio::sync::Mutex;
 
 use crate::config::CacheConfig;
@@ -117,11 +117,7 @@ fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) ->
             None => config.authentication(&target),
         },
         target,
-        tls: Tls {
-            ca: config.redis_tls_ca.clone(),
-            cert: config.redis_tls_cert.clone(),
-            key: config.redis_tls_key.clone(),
-        },
+        tls: Arc::new(TlsClient::new(config.tls())),
         connect_timeout: config.redis_socket_timeout,
         max_value_bytes: config.max_value_bytes,
     }

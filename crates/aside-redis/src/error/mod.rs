@@ -1,6 +1,12 @@
 //! Connection failures.
 
+mod printable;
+mod tls;
+
 use std::io;
+
+pub use self::printable::printable;
+pub use self::tls::{TlsFile, TlsProblem};
 
 /// The connection could not be opened, or it is lost.
 ///
@@ -12,6 +18,14 @@ pub enum Error {
     /// There is no stream to the server, for this reason.
     #[error("{0}")]
     NotConnected(String),
+
+    /// There is no TLS connection to the server.
+    #[error(transparent)]
+    Tls(#[from] TlsProblem),
+
+    /// The server replied in TLS on a connection without it.
+    #[error("the port speaks TLS, and the connection does not")]
+    SpeaksTls,
 
     /// The connection was lost. Calls without a reply may have been executed.
     #[error("the connection was lost")]
@@ -57,17 +71,4 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::not_connected(&error.to_string())
     }
-}
-
-/// Returns a text without control characters, for a log: a server may have sent
-/// it.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            plain if !plain.is_control() => shown.push(plain),
-            control => shown.extend(control.escape_debug()),
-        }
-    }
-    shown
 }

@@ -1,65 +1,18 @@
-//! Opens the stream to a server: over TCP, a unix socket, or TLS.
-//!
-//! The only file that names sockets and rustls.
+//! Opens a TCP connection to one of the addresses of a name.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
-
-use crate::address::Address;
-use crate::error::Error;
-use crate::pipeline::Stream;
-
-/// The files of a TLS connection, in PEM. They are read for each connection.
-#[derive(Clone, Debug, Default)]
-pub struct Tls {
-    /// The authority that signed the server's certificate; `None` for the public
-    /// ones.
-    pub ca: Option<PathBuf>,
-    /// The certificate that the client shows.
-    pub cert: Option<PathBuf>,
-    /// The private key of that certificate.
-    pub key: Option<PathBuf>,
-}
-
-/// Opens a stream to the one server of an address.
-///
-/// # Errors
-///
-/// The server cannot be reached, a file of `tls` cannot be used, or the address
-/// names no single server.
-pub async fn open(address: &Address, tls: &Tls) -> Result<Box<dyn Stream>, Error> {
-    match address {
-        Address::Tcp { host, port } => Ok(Box::new(over_tcp(host, *port).await?)),
-        Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-        Address::Tls { host, port } => {
-            let connector = TlsConnector::from(Arc::new(config(tls).await?));
-            let name = ServerName::try_from(host.clone())
-                .map_err(|_| Error::not_connected("not a name that a certificate could have"))?;
-            let stream = over_tcp(host, *port).await?;
-            Ok(Box::new(connector.connect(name, stream).await?))
-        }
-        Address::Cluster(_) | Address::Sentinel { .. } | Address::Memory(_) => {
-            Err(Error::not_connected("not the address of a single server"))
-        }
-    }
-}
+use tokio::net::TcpStream;
 
 /// How long one address of a name may keep the next one waiting.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Resolves the name at each attempt, because a failover may change it.
-async fn over_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+pub(super) async fn over_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = tokio::net::lookup_host((host, port)).await?;
     let stream = first_of(alternating(addresses.collect())).await?;
     stream.set_nodelay(true)?;
@@ -112,45 +65,6 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
             }
         }
     }
-}
-
-/// Reads the authorities to trust, and the client's certificate.
-async fn config(tls: &Tls) -> Result<ClientConfig, Error> {
-    // An error says that the program has installed a provider before: that one is
-    // used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut roots = RootCertStore::empty();
-    match &tls.ca {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(path) => {
-            for certificate in certificates(path).await? {
-                roots.add(certificate).map_err(|_| unusable(path))?;
-            }
-        }
-    }
-    let config = ClientConfig::builder().with_root_certificates(roots);
-    let (Some(certificate), Some(key)) = (&tls.cert, &tls.key) else {
-        return Ok(config.with_no_client_auth());
-    };
-    let chain = certificates(certificate).await?;
-    let secret = PrivateKeyDer::from_pem_slice(&read(key).await?).map_err(|_| unusable(key))?;
-    config
-        .with_client_auth_cert(chain, secret)
-        .map_err(|_| unusable(certificate))
-}
-
-async fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let pem = read(path).await?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    all.map_err(|_| unusable(path))
-}
-
-async fn read(path: &Path) -> io::Result<Vec<u8>> {
-    tokio::fs::read(path).await
-}
-
-fn unusable(path: &Path) -> Error {
-    Error::not_connected(&format!("{} holds nothing usable", path.display()))
 }
 
 #[cfg(test)]
