@@ -102,6 +102,7 @@ pub mod cluster;
 mod node_map;
 mod reply;
 pub mod resp;
+pub mod sentinel;
 mod tls;
 mod pipeline;
 mod driver;

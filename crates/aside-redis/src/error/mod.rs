@@ -51,6 +51,15 @@ pub enum Error {
         code: String,
     },
 
+    /// The server's reply lacks a field, or has an impossible one.
+    #[error("the server's reply to {command} has no usable {field}")]
+    Unexpected {
+        /// The command's name.
+        command: &'static str,
+        /// The field's name.
+        field: &'static str,
+    },
+
     /// The server refused to select the database.
     #[error("the server answered {code} to SELECT")]
     NotSelected {
