@@ -25,6 +25,8 @@ pub struct Call<'op> {
     pub(crate) args: Vec<Cow<'op, [u8]>>,
     /// The arguments for each key, of a script that takes several.
     each: Vec<Cow<'op, [u8]>>,
+    /// True if ASKING is sent before it.
+    asks: bool,
 }
 
 /// A server runs nothing else until a script is done, so calls stay short.
@@ -51,7 +53,30 @@ impl<'op> Call<'op> {
             keys: Vec::new(),
             args: Vec::new(),
             each: Vec::new(),
+            asks: false,
         }
+    }
+
+    /// Sends ASKING before the call, in the same pipeline. A node takes a call for a
+    /// slot that is moving to it only so, after a redirection
+    /// [`Ask`](crate::cluster::RedirectKind::Ask).
+    ///
+    /// A node forgets ASKING with the next call, also if it refuses that one. So a
+    /// script that it did not know (`NOSCRIPT`) is repeated with ASKING, as a clone of
+    /// this call is.
+    ///
+    /// The reply to ASKING is dropped, unless the node refused both: then it is the
+    /// call's reply, because it is the cause.
+    #[must_use]
+    pub fn asking(mut self) -> Self {
+        self.asks = true;
+        self
+    }
+
+    /// Returns true if ASKING is sent before the call.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.asks
     }
 
     /// Adds the arguments that a script takes for each of its keys. The arguments
@@ -79,6 +104,7 @@ impl<'op> Call<'op> {
         let joins = same_script
             && !other.each.is_empty()
             && self.args == other.args
+            && self.asks == other.asks
             && self.keys.len() < MAX_KEYS_PER_CALL
             // A script looks at all of its keys before it deletes any.
             && !other.keys.iter().any(|key| self.keys.contains(key));

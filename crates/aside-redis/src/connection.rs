@@ -18,8 +18,9 @@ pub struct Introduction<'a> {
     pub username: Option<&'a Secret>,
     /// The password, or a token.
     pub password: Option<&'a Secret>,
-    /// The number of the database.
-    pub db: u32,
+    /// The number of the database; `None` for the first, and in a cluster, which has
+    /// no other.
+    pub db: Option<u32>,
     /// Name and version of the program, which `CLIENT LIST` shows.
     pub library: [&'a str; 2],
 }
@@ -79,13 +80,13 @@ impl Connection {
             let username = introduction.username.map_or("default", Secret::expose);
             hello.extend([b"AUTH", username.as_bytes(), password.expose().as_bytes()]);
         }
-        let db = introduction.db.to_string();
+        // Without need no SELECT: the user may lack the right.
+        let db = introduction.db.filter(|number| *number != 0);
+        let number = db.unwrap_or_default().to_string();
         let [name, version] = introduction.library.map(str::as_bytes);
         let mut calls = vec![call("HELLO", &hello)];
-        // Without need no SELECT: the user may lack the right.
-        let selects = introduction.db != 0;
-        if selects {
-            calls.push(call("SELECT", &[db.as_bytes()]));
+        if db.is_some() {
+            calls.push(call("SELECT", &[number.as_bytes()]));
         }
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-NAME", name]));
         calls.push(call("CLIENT", &[b"SETINFO", b"LIB-VER", version]));
@@ -97,7 +98,7 @@ impl Connection {
         accepted("HELLO", &replies[0])?;
         let mode = mode(&replies[0]);
         match &replies[1] {
-            WireReply::Error(code) if selects => Err(Error::NotSelected {
+            WireReply::Error(code) if db.is_some() => Err(Error::NotSelected {
                 code: code.clone(),
                 mode,
             }),
@@ -116,7 +117,11 @@ impl Connection {
             return Ok(Vec::new());
         }
         let answered = self.pipeline.call(calls);
-        answered.await.map_err(|_| self.loss())
+        let replies = answered.await.map_err(|_| self.loss())?;
+        Ok(match replies.len() == calls.len() {
+            true => replies,
+            false => without_asking(calls, replies),
+        })
     }
 
     /// Subscribes to a channel, and waits until the server has confirmed it.
@@ -126,9 +131,50 @@ impl Connection {
     ///
     /// The server refuses, or the connection is lost.
     pub async fn subscribe(&self, channel: &str) -> Result<(), Error> {
-        let subscribe = call("SUBSCRIBE", &[channel.as_bytes()]);
-        let replies = self.call(&[subscribe]).await?;
-        accepted("SUBSCRIBE", &replies[0])
+        self.confirmed("SUBSCRIBE", "subscribe", &[channel]).await
+    }
+
+    /// Subscribes to shard channels, whose slots the node must own, and waits until it
+    /// has confirmed each of them.
+    ///
+    /// # Errors
+    ///
+    /// The node refuses one of them, with the code `MOVED` if it does not own its
+    /// slot, or the connection is lost.
+    pub async fn subscribe_shards(&self, channels: &[&str]) -> Result<(), Error> {
+        self.confirmed("SSUBSCRIBE", "ssubscribe", channels).await
+    }
+
+    /// Ends subscriptions to shard channels. It causes no
+    /// [`Event::Unsubscribed`](crate::Event::Unsubscribed).
+    ///
+    /// # Errors
+    ///
+    /// The node refuses, or the connection is lost.
+    pub async fn unsubscribe_shards(&self, channels: &[&str]) -> Result<(), Error> {
+        self.confirmed("SUNSUBSCRIBE", "sunsubscribe", channels)
+            .await
+    }
+
+    /// Makes a call for each channel, because channels of one call must share a slot.
+    async fn confirmed(
+        &self,
+        command: &'static str,
+        confirmed_by: &'static str,
+        channels: &[&str],
+    ) -> Result<(), Error> {
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let calls = channels.iter();
+        let calls: Vec<Call<'_>> = calls
+            .map(|channel| call(command, &[channel.as_bytes()]))
+            .collect();
+        let answered = self.pipeline.subscribe(&calls, confirmed_by);
+        let replies = answered.await.map_err(|_| self.loss())?;
+        replies
+            .iter()
+            .try_for_each(|reply| accepted(command, reply))
     }
 
     /// Returns true if a large call may still be on its way to the server, by its
@@ -155,6 +201,26 @@ impl Connection {
     fn loss(&self) -> Error {
         self.pipeline.cause().unwrap_or(Error::Lost)
     }
+}
+
+/// Drops the replies to ASKING. One that is an error takes the place of an error of
+/// its call.
+fn without_asking(calls: &[Call<'_>], replies: Vec<WireReply>) -> Vec<WireReply> {
+    let mut replies = replies.into_iter();
+    let mut own = Vec::with_capacity(calls.len());
+    for call in calls {
+        let asking = match call.is_asking() {
+            true => replies.next(),
+            false => None,
+        };
+        let refusal = asking.filter(|asking| asking.error_code().is_some());
+        // As many replies have come as there are calls.
+        own.extend(replies.next().map(|reply| match refusal {
+            Some(refusal) if reply.error_code().is_some() => refusal,
+            _ => reply,
+        }));
+    }
+    own
 }
 
 fn accepted(command: &'static str, reply: &WireReply) -> Result<(), Error> {

@@ -20,6 +20,9 @@ pub enum Event<'a> {
     /// A message on a subscribed channel. Empty if it was longer than the limits
     /// allow.
     Message(&'a str),
+    /// The server ended the subscription to this channel unasked, as it does if the
+    /// slot of a shard channel moves away. Messages on it are missed from now on.
+    Unsubscribed(&'a str),
     /// The connection is gone. It is the last event.
     Disconnected,
 }
@@ -73,33 +76,46 @@ impl<F: Fn(Event<'_>)> Driver<F> {
     }
 
     fn hand_out(&self, sent: Sent) -> Result<(), Malformed> {
-        let reply = match sent {
-            Sent::Reply(reply) => reply,
-            Sent::Push(push) => match &push[..] {
-                [kind, _, WireReply::Bytes(text)] if is(kind, "message") => {
+        match sent {
+            Sent::Reply(reply) => self.pipeline.deliver(reply),
+            Sent::Push(push) => self.push(&push),
+        }
+    }
+
+    /// Handles a push. One that no call asked for is never taken for a reply.
+    fn push(&self, push: &[WireReply]) -> Result<(), Malformed> {
+        let [kind, rest @ ..] = push else {
+            return Ok(());
+        };
+        match text(kind) {
+            "message" | "smessage" => match rest {
+                [_, WireReply::Bytes(text)] => {
                     (self.on_event)(Event::Message(&String::from_utf8_lossy(text)));
-                    return Ok(());
                 }
                 // No message of aside is as large. Like any that it does not
                 // understand, it may be about every key.
-                [kind, _, WireReply::Cut(_)] if is(kind, "message") => {
-                    (self.on_event)(Event::Message(""));
-                    return Ok(());
-                }
-                // It stands where the reply to SUBSCRIBE would.
-                [kind, ..] if is(kind, "subscribe") => WireReply::Nil,
-                _ => return Ok(()),
+                [_, WireReply::Cut(_)] => (self.on_event)(Event::Message("")),
+                _ => {}
             },
-        };
-        self.pipeline.deliver(reply)
+            kind @ ("subscribe" | "ssubscribe" | "unsubscribe" | "sunsubscribe") => {
+                let is_asked = self.pipeline.confirm(kind)?;
+                if !is_asked && kind.ends_with("unsubscribe") {
+                    let channel = rest.first().map_or("", text);
+                    (self.on_event)(Event::Unsubscribed(channel));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
-fn is(kind: &WireReply, name: &str) -> bool {
-    match kind {
-        WireReply::Bytes(bytes) => bytes == name.as_bytes(),
-        WireReply::Text(text) => text == name,
-        _ => false,
+/// Returns the text of a part of a push; empty if it is none.
+fn text(part: &WireReply) -> &str {
+    match part {
+        WireReply::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        WireReply::Text(text) => text,
+        _ => "",
     }
 }
 

@@ -67,6 +67,8 @@ struct Awaited {
     answer: oneshot::Sender<Vec<WireReply>>,
     /// Until when these bytes may be under way, if they are many.
     travels_until: Option<Instant>,
+    /// The kind of the pushes that confirm these calls in place of replies.
+    confirmed_by: Option<&'static str>,
 }
 
 impl Pipeline {
@@ -89,6 +91,24 @@ impl Pipeline {
     /// Makes the calls. All replies come together, or none because the connection
     /// is lost. Dropping the receiver takes no call back.
     pub(crate) fn call(&self, calls: &[Call<'_>]) -> oneshot::Receiver<Vec<WireReply>> {
+        self.send(calls, None)
+    }
+
+    /// Makes calls that pushes of this kind confirm, each with an empty reply. A
+    /// refusal is a reply.
+    pub(crate) fn subscribe(
+        &self,
+        calls: &[Call<'_>],
+        confirmed_by: &'static str,
+    ) -> oneshot::Receiver<Vec<WireReply>> {
+        self.send(calls, Some(confirmed_by))
+    }
+
+    fn send(
+        &self,
+        calls: &[Call<'_>],
+        confirmed_by: Option<&'static str>,
+    ) -> oneshot::Receiver<Vec<WireReply>> {
         let (answer, answered) = oneshot::channel();
         let mut state = self.state.lock();
         if state.stream.is_none() {
@@ -106,11 +126,14 @@ impl Pipeline {
         let travels_until =
             (MAX_SMALL_CALL_BYTES < bytes).then(|| Instant::now() + time_for(bytes));
         state.unflushed = true;
+        // Each ASKING has a reply as well.
+        let calls = calls.len() + calls.iter().filter(|call| call.is_asking()).count();
         state.awaited.push_back(Awaited {
-            replies: Vec::with_capacity(calls.len()),
-            calls: calls.len(),
+            replies: Vec::with_capacity(calls),
+            calls,
             answer,
             travels_until,
+            confirmed_by,
         });
         // The driver writes the rest. If the stream failed, it fails there as well.
         let mut context = Context::from_waker(Waker::noop());
@@ -195,6 +218,20 @@ impl Pipeline {
             let _ = whole.answer.send(whole.replies);
         }
         Ok(())
+    }
+
+    /// Hands an empty reply to the first call that awaits one, if a push of this kind
+    /// confirms it. Returns false if nothing asked for the push.
+    pub(crate) fn confirm(&self, kind: &str) -> Result<bool, Malformed> {
+        let state = self.state.lock();
+        let first = state.awaited.front();
+        let is_asked = first.is_some_and(|first| first.confirmed_by == Some(kind));
+        drop(state);
+        if is_asked {
+            // Only the driver, which calls this, takes calls off the queue.
+            self.deliver(WireReply::Nil)?;
+        }
+        Ok(is_asked)
     }
 
     /// Gives up the stream and the calls that await a reply, and ends the driver.

@@ -54,6 +54,7 @@ fn connected() -> (Connection, JoinHandle<()>, Events, Server) {
     let (connection, driver) = Connection::new(Box::new(stream), limits, move |event| {
         heard.lock().push(match event {
             Event::Message(text) => text.to_owned(),
+            Event::Unsubscribed(channel) => format!("unsubscribed from {channel}"),
             Event::Disconnected => "disconnected".to_owned(),
         });
     });
@@ -78,6 +79,11 @@ fn error(line: &str) -> Sent {
 
 fn message(text: &str) -> Sent {
     Sent::Push(["message", "channel", text].map(string).to_vec())
+}
+
+/// Returns a push about the subscription to a channel.
+fn about(kind: &str, channel: &str) -> Sent {
+    Sent::Push(vec![string(kind), string(channel), WireReply::Int(1)])
 }
 
 fn ping() -> Call<'static> {
@@ -162,7 +168,7 @@ async fn a_server_that_hangs_up_with_an_error_is_quoted() {
     let introduction = Introduction {
         username: None,
         password: None,
-        db: 0,
+        db: None,
         library: ["test", "1"],
     };
     let (refused, ()) = tokio::join!(connection.introduce(&introduction), refuse);
@@ -177,7 +183,7 @@ async fn an_introduction_is_one_pipeline() {
     let introduction = Introduction {
         username: Some(&user),
         password: Some(&password),
-        db: 7,
+        db: Some(7),
         library: ["test", "1"],
     };
     let serve = async {
@@ -249,6 +255,133 @@ async fn a_subscription_is_confirmed_by_a_push() {
     };
     tokio::join!(serve, ask);
     assert_eq!(*events.lock(), [""], "a message that is too long");
+}
+
+#[tokio::test]
+async fn an_unasked_push_is_never_taken_for_a_reply() {
+    let (connection, _, events, mut server) = connected();
+    let kinds = ["subscribe", "ssubscribe", "unsubscribe", "sunsubscribe"];
+    let serve = async {
+        server.call().await;
+        let pushes = kinds.map(|kind| about(kind, "news"));
+        server.send(&pushes).await;
+        server.send(&[ok()]).await;
+        // A subscription to another channel is confirmed only by its own kind.
+        server.call().await;
+        let other = [about("sunsubscribe", "old"), about("ssubscribe", "new")];
+        server.send(&other).await;
+    };
+    let ask = async {
+        let replies = connection.call(&[ping()]).await.unwrap();
+        assert_eq!(replies, [WireReply::Text("OK".to_owned())]);
+        connection.subscribe_shards(&["new"]).await.unwrap();
+    };
+    tokio::join!(serve, ask);
+    assert_eq!(
+        *events.lock(),
+        [
+            "unsubscribed from news",
+            "unsubscribed from news",
+            "unsubscribed from old"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn shard_channels_are_subscribed_one_by_one_in_one_pipeline() {
+    let (connection, _, events, mut server) = connected();
+    let serve = async {
+        for channel in ["a", "b"] {
+            let words = server.call().await.join(&b' ');
+            assert_eq!(words, format!("SSUBSCRIBE {channel}").as_bytes());
+        }
+        let message = Sent::Push(["smessage", "a", "changed"].map(string).to_vec());
+        server
+            .send(&[about("ssubscribe", "a"), message, about("ssubscribe", "b")])
+            .await;
+        assert_eq!(server.call().await.join(&b' '), b"SUNSUBSCRIBE a");
+        server.send(&[about("sunsubscribe", "a")]).await;
+        server.call().await;
+        server.send(&[error("MOVED 7 10.0.0.1:6379")]).await;
+    };
+    let ask = async {
+        connection.subscribe_shards(&["a", "b"]).await.unwrap();
+        connection.unsubscribe_shards(&["a"]).await.unwrap();
+        let refused = connection.subscribe_shards(&["c"]).await.unwrap_err();
+        let (command, code) = ("SSUBSCRIBE", "MOVED".to_owned());
+        assert_eq!(refused, Error::Refused { command, code });
+        connection.subscribe_shards(&[]).await.unwrap();
+    };
+    tokio::join!(serve, ask);
+    assert_eq!(*events.lock(), ["changed"]);
+}
+
+#[tokio::test]
+async fn asking_precedes_its_call_and_its_reply_is_dropped() {
+    let (connection, _, _, mut server) = connected();
+    let get = |key| Call::command("GET").text(key);
+    let serve = async {
+        let mut calls = Vec::new();
+        for _ in 0..5 {
+            let words = server.call().await.join(&b' ');
+            calls.push(String::from_utf8(words).unwrap());
+        }
+        assert_eq!(calls, ["GET a", "ASKING", "GET b", "ASKING", "GET c"]);
+        let value = |text| Sent::Reply(string(text));
+        let replies = [value("1"), ok(), value("2"), ok(), error("NOSCRIPT no")];
+        server.send(&replies).await;
+        // The node takes no ASKING: its refusal is the cause of the other one.
+        for _ in 0..4 {
+            server.call().await;
+        }
+        let replies = [
+            error("NOPERM no"),
+            error("MOVED 1 h:1"),
+            error("NOPERM no"),
+            value("3"),
+        ];
+        server.send(&replies).await;
+    };
+    let ask = async {
+        let calls = [get("a"), get("b").asking(), get("c").asking()];
+        let replies = connection.call(&calls).await.unwrap();
+        let unknown = WireReply::Error("NOSCRIPT".to_owned());
+        assert_eq!(replies, [string("1"), string("2"), unknown]);
+        assert!(calls[2].clone().is_asking());
+
+        let replies = connection
+            .call(&[get("b").asking(), get("c").asking()])
+            .await;
+        let refused = WireReply::Error("NOPERM".to_owned());
+        assert_eq!(replies.unwrap(), [refused, string("3")]);
+    };
+    tokio::join!(serve, ask);
+}
+
+#[tokio::test]
+async fn no_database_is_selected_without_need() {
+    for db in [None, Some(0)] {
+        let (connection, _, _, mut server) = connected();
+        let introduction = Introduction {
+            username: None,
+            password: None,
+            db,
+            library: ["test", "1"],
+        };
+        let serve = async {
+            for begins in [
+                "HELLO 3",
+                "CLIENT SETINFO LIB-NAME",
+                "CLIENT SETINFO LIB-VER",
+            ] {
+                let words = server.call().await.join(&b' ');
+                assert!(words.starts_with(begins.as_bytes()));
+            }
+            server.send(&[ok(), ok(), ok()]).await;
+        };
+        let (introduced, ()) = tokio::join!(connection.introduce(&introduction), serve);
+        introduced.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,12 @@ use super::Sent;
 use crate::call::Call;
 use crate::reply::WireReply;
 
-/// Appends a call as a server reads it.
+/// Appends a call as a server reads it, behind ASKING if the call
+/// [asks](Call::asking).
 pub fn write_call(call: &Call<'_>, into: &mut Vec<u8>) {
+    if call.is_asking() {
+        into.extend_from_slice(b"*1\r\n$6\r\nASKING\r\n");
+    }
     write_header(b'*', call.count(), into);
     call.words(|word| write_string(word, into));
 }

@@ -64,7 +64,7 @@ impl Endpoint {
         let introduction = Introduction {
             username: known.and_then(|known| known.username.as_ref()),
             password: known.map(|known| &known.password),
-            db: self.target.db.unwrap_or(0),
+            db: self.target.db,
             library: ["aside", env!("CARGO_PKG_VERSION")],
         };
         let greeting = connection.introduce(&introduction).await?;

@@ -111,7 +111,8 @@ async fn open(
                 tiers.apply_message(text);
             }
         }
-        Event::Disconnected => gone.notify_one(),
+        // Without its subscription it hears nothing, and a PONG proves nothing.
+        Event::Disconnected | Event::Unsubscribed(_) => gone.notify_one(),
     });
     let connection = open.await?;
     let subscribed = tokio::time::timeout(endpoint.connect_timeout, connection.subscribe(channel));
