@@ -48,6 +48,24 @@ pub enum UrlError {
     /// The options of a socket are unknown, or given twice.
     #[error("db, user and pass, each at most once, after the `?` of a socket")]
     SocketQuery,
+    /// Its scheme names a cluster in another way.
+    #[error(
+        "redis+cluster://[user[:password]@]host:port,host:port for a Redis Cluster, or \
+         rediss+cluster:// over TLS"
+    )]
+    Cluster,
+    /// Its scheme names Sentinels in another way.
+    #[error(
+        "redis+sentinel://[user[:password]@]host:port,host:port/service[/db] for Sentinels, or \
+         rediss+sentinel:// over TLS"
+    )]
+    Sentinel,
+    /// Its nodes have several users.
+    #[error(
+        "one user and password, before the first address and for all of them; a `,` in a \
+         password is written %2C"
+    )]
+    Users,
     /// It names Sentinels and no service.
     #[error("a service name after the Sentinels, as in redis+sentinel://host:26379/service/0")]
     Service,

@@ -5,8 +5,9 @@
 //! | `redis://[user[:password]@]host[:port][/db]` | one server, by default on port 6379 |
 //! | `rediss://...` | the same over TLS |
 //! | `unix:///path[?db=N&user=U&pass=P]`, `redis+unix://` | one server on a Unix socket |
-//! | `redis+cluster://h1:p1,h2:p2` | a Redis Cluster, by some of its nodes |
-//! | `redis+sentinel://h1:p1,h2:p2/service[/db]` | the primary that Sentinels report |
+//! | `redis+cluster://[user[:password]@]h1:p1,h2:p2` | a Redis Cluster, by some of its nodes, by default on port 6379 |
+//! | `redis+sentinel://[user[:password]@]h1:p1,h2:p2/service[/db]` | the primary that Sentinels report, by default on port 26379 |
+//! | `rediss+cluster://...`, `rediss+sentinel://...` | the same over TLS |
 //! | `memory://`, `memory://NAME` | no server: this process alone |
 //!
 //! User, password and path are percent-encoded. Nothing is ignored: a part that
@@ -14,13 +15,12 @@
 //! because the operator would expect it to work.
 
 mod error;
+mod parts;
 
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
-use url::{Host, Url};
-
 pub use self::error::UrlError;
+use self::parts::{db, decode, host, is_name, parse, port, secret, user_and_place, without_query};
 use crate::secret::Secret;
 
 /// A server to connect to, and the user to connect as.
@@ -55,21 +55,37 @@ pub enum Address {
     },
     /// Behind a unix socket at this path.
     Unix(PathBuf),
-    /// A Redis Cluster, by hosts and ports of some of its nodes.
-    Cluster(Vec<(String, u16)>),
+    /// A Redis Cluster.
+    Cluster {
+        /// Hosts and ports of some of its nodes.
+        nodes: Vec<(String, u16)>,
+        /// True if all nodes are reached over TLS.
+        tls: bool,
+    },
     /// The primary that Sentinels name.
     Sentinel {
         /// Hosts and ports of some Sentinels.
         sentinels: Vec<(String, u16)>,
         /// The name of the primary among them.
         service: String,
+        /// True if Sentinels and primary are reached over TLS.
+        tls: bool,
     },
     /// No server: a store inside the process. Stores of one name are shared.
     Memory(Option<String>),
 }
 
-/// The highest database number that Redis accepts.
-const MAX_DB: u32 = 2_147_483_647;
+impl Address {
+    /// Returns true if its connections use TLS.
+    #[must_use]
+    pub fn is_over_tls(&self) -> bool {
+        match self {
+            Self::Tls { .. } => true,
+            Self::Cluster { tls, .. } | Self::Sentinel { tls, .. } => *tls,
+            Self::Tcp { .. } | Self::Unix(_) | Self::Memory(_) => false,
+        }
+    }
+}
 
 impl Target {
     /// Reads a URL.
@@ -86,13 +102,18 @@ impl Target {
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
-        match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        match scheme.as_str() {
             "redis" => Self::server(rest, |host, port| Address::Tcp { host, port }),
             "rediss" => Self::server(rest, |host, port| Address::Tls { host, port }),
             "unix" | "redis+unix" => Self::socket(rest),
-            "redis+cluster" => Self::cluster(rest),
-            "redis+sentinel" => Self::sentinel(rest),
+            "redis+cluster" => Self::cluster(rest, false),
+            "rediss+cluster" => Self::cluster(rest, true),
+            "redis+sentinel" => Self::sentinel(rest, false),
+            "rediss+sentinel" => Self::sentinel(rest, true),
             "memory" => Self::memory(rest),
+            other if other.contains("cluster") => Err(UrlError::Cluster),
+            other if other.contains("sentinel") => Err(UrlError::Sentinel),
             _ => Err(UrlError::Form),
         }
     }
@@ -141,32 +162,31 @@ impl Target {
         Ok(target)
     }
 
-    fn cluster(rest: &str) -> Result<Self, UrlError> {
-        let (target, path) = Self::nodes(rest, 6379, Address::Cluster)?;
+    fn cluster(rest: &str, tls: bool) -> Result<Self, UrlError> {
+        let (authority, path) = without_query(rest)?;
+        let address = |nodes| Address::Cluster { nodes, tls };
+        let target = Self::nodes(authority, 6379, address)?;
         match db(path)? {
             None | Some(0) => Ok(target),
             Some(_) => Err(UrlError::ClusterDb),
         }
     }
 
-    fn sentinel(rest: &str) -> Result<Self, UrlError> {
-        let (target, path) = Self::nodes(rest, 26379, |sentinels| Address::Sentinel {
-            sentinels,
-            service: String::new(),
-        })?;
+    fn sentinel(rest: &str, tls: bool) -> Result<Self, UrlError> {
+        let (authority, path) = without_query(rest)?;
         let (name, number) = path.split_once('/').unwrap_or((path, ""));
-        let name = decode(name)?;
-        let Address::Sentinel { sentinels, .. } = target.address else {
-            return Err(UrlError::Service);
+        let service = decode(name)?;
+        let address = |sentinels| Address::Sentinel {
+            sentinels,
+            service,
+            tls,
         };
+        let target = Self::nodes(authority, 26379, address)?;
+        // The nodes first, because without them the name is probably one.
         if name.is_empty() {
             return Err(UrlError::Service);
         }
         Ok(Self {
-            address: Address::Sentinel {
-                sentinels,
-                service: name,
-            },
             db: db(number)?,
             ..target
         })
@@ -183,32 +203,35 @@ impl Target {
         Ok(Self::at(Address::Memory(Some(name.to_owned()))))
     }
 
-    /// Parses `[user[:password]@]h1,h2`, which the URL parser does not support,
-    /// and returns the rest after the slash.
+    /// Parses `[user[:password]@]h1,h2`, which the URL parser does not support.
+    ///
+    /// User and password stand before the first node, and may be repeated before
+    /// others. Different ones are refused, because all nodes have the same users.
     fn nodes(
-        rest: &str,
+        authority: &str,
         default_port: u16,
-        address: fn(Vec<(String, u16)>) -> Address,
-    ) -> Result<(Self, &str), UrlError> {
-        if rest.contains('?') {
-            return Err(UrlError::Query);
+        address: impl FnOnce(Vec<(String, u16)>) -> Address,
+    ) -> Result<Self, UrlError> {
+        let split: Vec<_> = authority.split(',').map(user_and_place).collect();
+        let user = split.first().and_then(|(user, _)| *user);
+        if split
+            .iter()
+            .any(|(other, _)| other.is_some() && *other != user)
+        {
+            return Err(UrlError::Users);
         }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let nodes = hosts
-            .split(',')
-            .map(|node| {
-                let url = parse(node)?;
-                Ok((host(&url)?, port(&url, default_port)?))
-            })
-            .collect::<Result<Vec<_>, UrlError>>()?;
+        let place = |(_, place): (Option<&str>, &str)| {
+            let url = parse(place)?;
+            Ok((host(&url)?, port(&url, default_port)?))
+        };
+        let nodes = split.into_iter().map(place).collect::<Result<_, _>>()?;
+        let user = user.unwrap_or_default();
         let (username, password) = user.split_once(':').unwrap_or((user, ""));
-        let target = Self {
+        Ok(Self {
             username: secret(username)?,
             password: secret(password)?,
             ..Self::at(address(nodes))
-        };
-        Ok((target, path))
+        })
     }
 
     fn at(address: Address) -> Self {
@@ -219,68 +242,6 @@ impl Target {
             db: None,
         }
     }
-}
-
-/// Parses the part after the scheme as a `redis://` URL, because all forms
-/// share its syntax.
-fn parse(rest: &str) -> Result<Url, UrlError> {
-    Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
-        url::ParseError::EmptyHost
-        | url::ParseError::InvalidIpv6Address
-        | url::ParseError::InvalidDomainCharacter => UrlError::Host,
-        url::ParseError::InvalidPort => UrlError::Port,
-        _ => UrlError::Shape,
-    })
-}
-
-fn host(url: &Url) -> Result<String, UrlError> {
-    match url.host() {
-        Some(Host::Domain(name)) if is_name(name) => Ok(name.to_owned()),
-        Some(Host::Ipv4(address)) => Ok(address.to_string()),
-        Some(Host::Ipv6(address)) => Ok(address.to_string()),
-        Some(Host::Domain(_)) | None => Err(UrlError::Host),
-    }
-}
-
-fn port(url: &Url, default: u16) -> Result<u16, UrlError> {
-    match url.port() {
-        None => Ok(default),
-        Some(0) => Err(UrlError::Port),
-        Some(port) => Ok(port),
-    }
-}
-
-fn db(text: &str) -> Result<Option<u32>, UrlError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(UrlError::Db);
-    }
-    match text.parse() {
-        Ok(number) if number <= MAX_DB => Ok(Some(number)),
-        _ => Err(UrlError::Db),
-    }
-}
-
-/// Decodes a percent-encoded secret; an empty one is `None`.
-fn secret(text: &str) -> Result<Option<Secret>, UrlError> {
-    let text = decode(text)?;
-    Ok((!text.is_empty()).then(|| Secret::new(text)))
-}
-
-fn decode(text: &str) -> Result<String, UrlError> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .map(String::from)
-        .map_err(|_| UrlError::Encoding)
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
 #[cfg(test)]

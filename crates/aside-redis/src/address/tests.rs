@@ -152,6 +152,16 @@ fn a_socket_has_a_path_and_options() {
     }
 }
 
+fn nodes(nodes: &[(&str, u16)]) -> Vec<(String, u16)> {
+    let owned = |(host, port): &(&str, u16)| ((*host).to_owned(), *port);
+    nodes.iter().map(owned).collect()
+}
+
+fn cluster(places: &[(&str, u16)], tls: bool) -> Target {
+    let nodes = nodes(places);
+    Target::at(Address::Cluster { nodes, tls })
+}
+
 #[test]
 fn a_cluster_is_several_nodes() {
     assert_eq!(
@@ -159,14 +169,14 @@ fn a_cluster_is_several_nodes() {
         Ok(Target {
             username: secret("app"),
             password: secret("p,w"),
-            ..Target::at(Address::Cluster(vec![
-                ("h1".to_owned(), 7001),
-                ("h2".to_owned(), 6379),
-                ("::1".to_owned(), 7003),
-            ]))
+            ..cluster(&[("h1", 7001), ("h2", 6379), ("::1", 7003)], false)
         }),
     );
     for (url, refusal) in [
+        ("redis-cluster://h1,h2", UrlError::Cluster),
+        ("redis+tls+cluster://h1,h2", UrlError::Cluster),
+        ("rediscluster://h1,h2", UrlError::Cluster),
+        ("redis+cluster://h1?db=0,h2", UrlError::Query),
         ("redis+cluster://", UrlError::Host),
         ("redis+cluster://h1,,h2", UrlError::Host),
         ("redis+cluster://h1:0,h2", UrlError::Port),
@@ -185,18 +195,61 @@ fn sentinels_need_a_service_name() {
             password: secret("pw"),
             db: Some(2),
             ..Target::at(Address::Sentinel {
-                sentinels: vec![("s1".to_owned(), 26379), ("s2".to_owned(), 26380)],
+                sentinels: nodes(&[("s1", 26379), ("s2", 26380)]),
                 service: "mymaster".to_owned(),
+                tls: false,
             })
         }),
     );
     for (url, refusal) in [
+        ("sentinel://s1/mymaster", UrlError::Sentinel),
         ("redis+sentinel://s1", UrlError::Service),
+        ("redis+sentinel:///mymaster", UrlError::Host),
         ("redis+sentinel://s1/", UrlError::Service),
         ("redis+sentinel://s1//0", UrlError::Service),
         ("redis+sentinel://s1/mymaster/x", UrlError::Db),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
+    }
+}
+
+#[test]
+fn clusters_and_sentinels_are_reached_over_tls_by_their_scheme() {
+    let over_tls = |url: &str| Target::parse(url).unwrap().address.is_over_tls();
+    assert_eq!(
+        Target::parse("rediss+cluster://h"),
+        Ok(cluster(&[("h", 6379)], true))
+    );
+    for (plain, encrypted) in [
+        ("redis://h", "rediss://h"),
+        ("redis+cluster://h,i", "REDISS+CLUSTER://h,i"),
+        ("redis+sentinel://h,i/m", "rediss+sentinel://h,i/m"),
+    ] {
+        assert!(!over_tls(plain) && over_tls(encrypted), "{plain}");
+    }
+    assert!(!over_tls("unix:///s") && !over_tls("memory://"));
+}
+
+#[test]
+fn all_nodes_have_one_user() {
+    let target = Target {
+        username: secret("u"),
+        password: secret("p"),
+        ..cluster(&[("h", 1), ("i", 2)], false)
+    };
+    for url in [
+        "redis+cluster://u:p@h:1,i:2",
+        "redis+cluster://u:p@h:1,u:p@i:2",
+    ] {
+        assert_eq!(Target::parse(url), Ok(target.clone()), "{url}");
+    }
+    for url in [
+        "redis+cluster://u:p@h:1,u:q@i:2",
+        "redis+cluster://h:1,u:p@i:2",
+        // A password with a comma that is not encoded.
+        "redis+sentinel://u:1,p@h/m",
+    ] {
+        assert_eq!(Target::parse(url), Err(UrlError::Users), "{url}");
     }
 }
 
@@ -228,7 +281,7 @@ fn debug_shows_neither_user_nor_password() {
 proptest! {
     #[test]
     fn no_url_makes_parsing_panic(
-        scheme in "redis|rediss|unix|redis\\+unix|redis\\+cluster|redis\\+sentinel|memory",
+        scheme in "rediss?(\\+cluster|\\+sentinel)?|unix|redis\\+unix|memory",
         rest in ".*|[a-c@:/,\\[\\]?#%0-9.=&]{0,30}",
     ) {
         let _ = Target::parse(&format!("{scheme}://{rest}"));
@@ -240,6 +293,7 @@ proptest! {
         for url in [
             format!("redis://:{encoded}@h"),
             format!("redis+cluster://:{encoded}@h,i"),
+            format!("rediss+sentinel://:{encoded}@h,i/m"),
             format!("unix:///s?pass={encoded}"),
         ] {
             prop_assert_eq!(Target::parse(&url).unwrap().password, Some(Secret::new(&*password)));

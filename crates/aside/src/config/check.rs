@@ -50,7 +50,7 @@ impl CacheConfig {
             Ok(target) => {
                 // With the cache disabled, any address is accepted.
                 match target.address {
-                    Address::Cluster(_) if self.redis_enabled => {
+                    Address::Cluster { .. } if self.redis_enabled => {
                         problems.push(url_problem(CLUSTER))
                     }
                     Address::Sentinel { .. } if self.redis_enabled => {

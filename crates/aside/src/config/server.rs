@@ -16,7 +16,7 @@ impl CacheConfig {
     /// server; [`CacheConfig::validate`] reports the same.
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let resolved = self.resolve().and_then(|target| match target.address {
-            Address::Cluster(_) => Err(CLUSTER.to_owned()),
+            Address::Cluster { .. } => Err(CLUSTER.to_owned()),
             Address::Sentinel { .. } => Err(SENTINEL.to_owned()),
             _ => Ok(target),
         });
