@@ -10,7 +10,7 @@ use tokio::time::timeout;
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_silent_impostor_accepts_and_never_replies() {
+async fn a_silent_fake_accepts_and_never_replies() {
     let fake_server = FakeServer::silent().await.unwrap();
     let mut client = TcpStream::connect(fake_server.address()).await.unwrap();
     client.write_all(b"PING\r\n").await.unwrap();
@@ -57,7 +57,7 @@ async fn a_slow_banner_comes_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn dropping_an_impostor_closes_its_connections() {
+async fn dropping_a_fake_closes_its_connections() {
     let fake_server = FakeServer::silent().await.unwrap();
     let address = fake_server.address();
     let mut client = TcpStream::connect(address).await.unwrap();
