@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::RedisOptions;
+use super::options::RedisOptions;
 use super::resp::ask;
 use crate::error::StartError;
 use crate::process::{Launch, ServerProcess};
