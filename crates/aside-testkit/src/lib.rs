@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`]: a private Redis or Valkey for every test, on a free port.
 //!   Tests can kill, restart and stop it, and count the commands it received.
+//! - [`servers`]: the versions of Redis and Valkey that are on this machine.
 //! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
 //!   second, with the same faults and with databases on request.
 //! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
@@ -50,6 +51,8 @@ mod directory;
 
 mod redis;
 pub use redis::{RedisOptions, RedisServer, Reply};
+
+pub mod servers;
 
 mod postgres;
 pub use postgres::{PostgresOptions, PostgresServer, Rows};

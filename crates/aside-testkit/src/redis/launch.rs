@@ -21,16 +21,21 @@ const INSTALL: &str = "install Redis: `apt-get install redis-server` on Debian a
 /// How long a server may take until its first reply.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-pub(super) fn find_program() -> Result<PathBuf, StartError> {
+/// Returns the server programs of the `PATH`, the preferred one first.
+pub(crate) fn on_path() -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    PROGRAMS
-        .iter()
-        .flat_map(|program| env::split_paths(&path).map(move |directory| directory.join(program)))
-        .find(|candidate| candidate.is_file())
-        .ok_or(StartError::Missing {
-            programs: PROGRAMS,
-            install: INSTALL,
-        })
+    let directories: Vec<PathBuf> = env::split_paths(&path).collect();
+    PROGRAMS.iter().filter_map(move |program| {
+        let mut places = directories.iter().map(|directory| directory.join(program));
+        places.find(|candidate| candidate.is_file())
+    })
+}
+
+pub(super) fn find_program() -> Result<PathBuf, StartError> {
+    on_path().next().ok_or(StartError::Missing {
+        programs: PROGRAMS,
+        install: INSTALL,
+    })
 }
 
 pub(super) fn write_config(directory: &Path, port: u16, options: &RedisOptions) -> io::Result<()> {

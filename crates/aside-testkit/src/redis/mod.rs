@@ -5,6 +5,7 @@ mod options;
 mod launch;
 mod server;
 
+pub(crate) use self::launch::on_path;
 pub use self::options::RedisOptions;
 pub use self::resp::Reply;
 pub use self::server::RedisServer;
