@@ -6,6 +6,7 @@
 //!
 //! - [`RedisServer`]: a private Redis or Valkey for every test, on a free port.
 //!   Tests can kill, restart and stop it, and count the commands it received.
+//! - [`Authority`]: issues certificates for servers and clients with TLS.
 //! - [`servers`]: the versions of Redis and Valkey that are on this machine.
 //! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
 //!   second, with the same faults and with databases on request.
@@ -49,8 +50,11 @@ mod port;
 mod process;
 mod directory;
 
+mod certificates;
+pub use certificates::{Authority, Certificate};
+
 mod redis;
-pub use redis::{RedisOptions, RedisServer, Reply};
+pub use redis::{RedisOptions, RedisServer, RedisTls, Reply};
 
 pub mod servers;
 

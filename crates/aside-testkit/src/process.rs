@@ -82,6 +82,7 @@ pub(crate) struct ServerProcess {
     /// Set when the server was reaped: the system may then reuse its process
     /// id.
     status: Option<ExitStatus>,
+    stopped: bool,
 }
 
 impl ServerProcess {
@@ -128,6 +129,7 @@ impl ServerProcess {
             watchdog,
             end_signal: launch.end_signal,
             status: None,
+            stopped: false,
         };
         if let Some(mut gate) = gate
             && let Err(error) = gate.write_all(b"open\n")
@@ -138,16 +140,17 @@ impl ServerProcess {
         Ok(process)
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.server.id()
-    }
-
     /// Returns the exit status, if the server has ended.
     pub(crate) fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
         if self.status.is_none() && has_exited(self.pid())? {
             self.reap()?;
         }
         Ok(self.status)
+    }
+
+    /// Returns true if the server has neither ended nor been stopped.
+    pub(crate) fn is_running(&mut self) -> bool {
+        !self.stopped && matches!(self.exited(), Ok(None))
     }
 
     /// Stops the server and its children with SIGSTOP.
@@ -157,6 +160,7 @@ impl ServerProcess {
         }
         let pid = self.pid();
         kill_process(pid, Signal::STOP)?;
+        self.stopped = true;
         // When `kill` returns, the signal may not have been delivered yet.
         let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         poll_until(OBEYS_WITHIN, || {
@@ -180,6 +184,7 @@ impl ServerProcess {
         for process in children(self.pid()).into_iter().chain([self.pid()]) {
             let _ = kill_process(process, Signal::CONT);
         }
+        self.stopped = false;
         Ok(())
     }
 

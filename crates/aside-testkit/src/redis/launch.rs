@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::options::RedisOptions;
+use super::options::{RedisOptions, RedisTls, Role};
 use super::resp::ask;
 use crate::error::StartError;
 use crate::process::{Launch, ServerProcess};
@@ -20,6 +20,14 @@ const INSTALL: &str = "install Redis: `apt-get install redis-server` on Debian a
 
 /// How long a server may take until its first reply.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// The name of the unix socket in a server's directory.
+pub(super) const SOCKET: &str = "redis.sock";
+
+/// The name of the file of a server's output in its directory.
+pub(super) const LOG: &str = "redis.log";
+
+const CONFIG: &str = "redis.conf";
 
 /// Returns the server programs of the `PATH`, the preferred one first.
 pub(crate) fn on_path() -> impl Iterator<Item = PathBuf> {
@@ -38,50 +46,45 @@ pub(super) fn find_program() -> Result<PathBuf, StartError> {
     })
 }
 
-pub(super) fn write_config(directory: &Path, port: u16, options: &RedisOptions) -> io::Result<()> {
-    let at = directory.display();
-    let mut lines = vec![
-        "bind 127.0.0.1".into(),
-        format!("port {port}"),
-        format!("unixsocket \"{at}/redis.sock\""),
-        format!("dir \"{at}\""),
-        "save \"\"".into(),
-    ];
-    if options.appendonly {
-        lines.extend(["appendonly yes".into(), "appendfsync always".into()]);
+/// Writes the configuration file, and the files that it names.
+pub(super) fn write_config(
+    directory: &Path,
+    port: u16,
+    role: &Role,
+    options: &RedisOptions,
+) -> io::Result<()> {
+    if let Some(tls) = &options.tls {
+        fs::write(directory.join(RedisTls::AUTHORITY), &tls.authority)?;
+        tls.certificate.write_to(directory, RedisTls::NAME)?;
     }
-    if let Some(password) = &options.password {
-        lines.push(format!("requirepass {}", quote(password)));
-    }
-    if let Some(bytes) = options.maxmemory_bytes {
-        lines.push(format!("maxmemory {bytes}"));
-    }
-    if let Some(policy) = &options.maxmemory_policy {
-        lines.push(format!("maxmemory-policy {policy}"));
-    }
-    lines.extend(options.config.iter().cloned());
-    fs::write(directory.join("redis.conf"), lines.join("\n") + "\n")
+    let lines = options.lines(role, directory, port);
+    fs::write(directory.join(CONFIG), lines.join("\n") + "\n")
 }
 
 /// Starts the server and waits until it replies.
 pub(super) fn launch(
     program: &Path,
     directory: &Path,
-    port: u16,
+    role: &Role,
     options: &RedisOptions,
 ) -> Result<ServerProcess, StartError> {
-    let log = directory.join("redis.log");
+    let log = directory.join(LOG);
     // The output of an earlier attempt must not be mistaken for this one's.
     fs::write(&log, "")?;
+    let mut command = vec![program.into(), directory.join(CONFIG).into()];
+    if matches!(role, Role::Sentinel) {
+        command.push("--sentinel".into());
+    }
     let mut process = ServerProcess::start(&Launch {
-        command: vec![program.into(), directory.join("redis.conf").into()],
+        command,
         user: None,
         directory,
         log: &log,
         end_signal: Signal::KILL,
     })?;
+    let socket = directory.join(SOCKET);
     let answered = poll_until(READY_WITHIN, || match process.exited() {
-        Ok(None) => is_ready(port, options, process.id()).map(Ok),
+        Ok(None) => is_ready(&socket, options).map(Ok),
         Ok(Some(status)) => Ok(Err(format!("it ended at once ({status})"))),
         Err(error) => Ok(Err(error.to_string())),
     });
@@ -91,30 +94,14 @@ pub(super) fn launch(
     }
 }
 
-/// Succeeds if the private server replies on `port`; returns the reason if it
-/// does not.
+/// Succeeds if the server replies; returns the reason if it does not.
 ///
-/// The server of another test may have taken the port first, and would reply
-/// too. A server that still loads its data replies with an error.
-fn is_ready(port: u16, options: &RedisOptions, id: u32) -> Result<(), String> {
+/// A server that still loads its data replies with an error.
+fn is_ready(socket: &Path, options: &RedisOptions) -> Result<(), String> {
     let password = options.password.as_deref();
-    let reply = ask(port, password, &["INFO", "server"], READY_WITHIN);
-    let reply = reply.map_err(|error| error.to_string())?;
-    let ours = format!("process_id:{id}");
-    match reply.text() {
-        Some(info) if info.lines().any(|line| line == ours) => {}
-        Some(_) => return Err("another server listens on its port".into()),
-        None => return Err(format!("{reply:?}")),
-    }
-    match ask(port, password, &["PING"], READY_WITHIN) {
+    match ask(socket, password, &["PING"], READY_WITHIN) {
         Ok(reply) if reply.text() == Some("PONG") => Ok(()),
         Ok(reply) => Err(format!("{reply:?}")),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// Quotes a value of the configuration file; it may contain any bytes.
-fn quote(value: &str) -> String {
-    let escaped: String = value.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-    format!("\"{escaped}\"")
 }

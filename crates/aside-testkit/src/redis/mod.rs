@@ -6,6 +6,6 @@ mod launch;
 mod server;
 
 pub(crate) use self::launch::on_path;
-pub use self::options::RedisOptions;
+pub use self::options::{RedisOptions, RedisTls};
 pub use self::resp::Reply;
 pub use self::server::RedisServer;

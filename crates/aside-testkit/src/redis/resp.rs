@@ -5,7 +5,8 @@
 //! trusting that client.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// A reply of a server.
@@ -50,14 +51,15 @@ impl Reply {
 }
 
 /// Sends one command over a fresh connection and reads its reply.
+///
+/// A unix socket needs no TLS, and no other server can have taken its address.
 pub(crate) fn ask(
-    port: u16,
+    socket: &Path,
     password: Option<&str>,
     words: &[&str],
     within: Duration,
 ) -> io::Result<Reply> {
-    let address = (Ipv4Addr::LOCALHOST, port).into();
-    let stream = TcpStream::connect_timeout(&address, within)?;
+    let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(within))?;
     stream.set_write_timeout(Some(within))?;
     let mut connection = BufReader::new(stream);

@@ -10,12 +10,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::launch::{find_program, launch, write_config};
-use super::options::RedisOptions;
+use super::launch::{LOG, SOCKET, find_program, launch, write_config};
+use super::options::{BUS_DISTANCE, RedisOptions, RedisTls, Role};
 use super::resp::{Reply, ask};
+use crate::certificates::Certificate;
 use crate::directory;
 use crate::error::StartError;
-use crate::port::free_port;
 use crate::process::ServerProcess;
 
 /// How long one command may take.
@@ -46,6 +46,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub struct RedisServer {
     program: PathBuf,
+    role: Role,
     options: RedisOptions,
     port: u16,
     // Before the directory, because fields are dropped in order, and the server
@@ -71,6 +72,10 @@ impl RedisServer {
     /// [`StartError::Missing`] if neither Redis nor Valkey is installed,
     /// [`StartError::Failed`] if the server refuses its settings.
     pub fn start_with(options: RedisOptions) -> Result<Self, StartError> {
+        Self::start_as(Role::Data, options)
+    }
+
+    pub(super) fn start_as(role: Role, options: RedisOptions) -> Result<Self, StartError> {
         let program = match &options.program {
             Some(program) => program.clone(),
             None => find_program()?,
@@ -78,13 +83,14 @@ impl RedisServer {
         let directory = directory::create("redis")?;
         let mut attempt = 1;
         loop {
-            let port = free_port()?;
-            write_config(directory.path(), port, &options)?;
-            match launch(&program, directory.path(), port, &options) {
+            let port = role.free_port()?;
+            write_config(directory.path(), port, &role, &options)?;
+            match launch(&program, directory.path(), &role, &options) {
                 Ok(process) => {
                     let process = Mutex::new(process);
                     return Ok(Self {
                         program,
+                        role,
                         options,
                         port,
                         process,
@@ -104,13 +110,8 @@ impl RedisServer {
     /// Returns the URL of database 0 over TCP, with the password if there is
     /// one.
     pub fn url(&self) -> String {
-        let password = self.options.password.as_deref();
-        let credentials = password.map(|it| format!(":{}@", percent_encode(it)));
-        format!(
-            "redis://{}127.0.0.1:{}/0",
-            credentials.unwrap_or_default(),
-            self.port
-        )
+        let servers = std::slice::from_ref(self);
+        format!("{}/0", url(servers, &self.credentials(), "redis"))
     }
 
     /// Returns the URL of database 0 over the unix socket.
@@ -129,6 +130,11 @@ impl RedisServer {
         self.port
     }
 
+    /// Returns the port of a cluster node's bus.
+    pub(super) fn bus_port(&self) -> u16 {
+        self.port + BUS_DISTANCE
+    }
+
     /// Returns the TCP address.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
@@ -136,7 +142,7 @@ impl RedisServer {
 
     /// Returns the path of the unix socket.
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("redis.sock")
+        self.directory.path().join(SOCKET)
     }
 
     /// Sends a command over a fresh connection.
@@ -159,7 +165,7 @@ impl RedisServer {
     /// If the server does not reply within ten seconds.
     pub fn try_command(&self, words: &[&str]) -> io::Result<Reply> {
         ask(
-            self.port,
+            &self.socket(),
             self.options.password.as_deref(),
             words,
             ANSWERS_WITHIN,
@@ -237,6 +243,25 @@ impl RedisServer {
         killed.and_then(|count| count.try_into().ok()).unwrap_or(0)
     }
 
+    /// Replaces the certificate of a running server with TLS. Connections that
+    /// are open keep the old one.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not reply or has no TLS.
+    #[track_caller]
+    pub fn set_certificate(&self, certificate: &Certificate) {
+        let files = certificate.write_to(self.directory.path(), RedisTls::NAME);
+        let [path, _] = files.expect("the directory of a private server can be written");
+        // Makes the server read both files again.
+        self.set_config("tls-cert-file", &path.display().to_string());
+    }
+
+    /// Returns true if the server is neither killed nor stopped.
+    pub fn is_running(&self) -> bool {
+        self.process().is_running()
+    }
+
     /// Kills the server (SIGKILL), as a power cut would.
     ///
     /// # Panics
@@ -290,14 +315,39 @@ impl RedisServer {
         let restarted = launch(
             &self.program,
             self.directory.path(),
-            self.port,
+            &self.role,
             &self.options,
         );
         *process = restarted.unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Returns the error of a group of servers to which this one belongs.
+    pub(super) fn failed(&self, reason: String) -> StartError {
+        StartError::failed("redis-server", reason, &self.directory.path().join(LOG))
+    }
+
+    /// Returns the scheme of a URL, with an `s` if the server has TLS.
+    pub(super) fn scheme(&self, plain: &str) -> String {
+        match (&self.options.tls, plain.split_once('+')) {
+            (None, _) => plain.into(),
+            (Some(_), None) => format!("{plain}s"),
+            (Some(_), Some((redis, kind))) => format!("{redis}s+{kind}"),
+        }
+    }
+
+    pub(super) fn password(&self) -> Option<&str> {
+        self.options.password.as_deref()
+    }
+
+    /// Returns the password as the part of a URL before the host.
+    pub(super) fn credentials(&self) -> String {
+        let password = self.options.password.as_deref();
+        let credentials = password.map(|it| format!(":{}@", percent_encode(it)));
+        credentials.unwrap_or_default()
+    }
+
     #[track_caller]
-    fn expect_ok(&self, words: &[&str]) {
+    pub(super) fn expect_ok(&self, words: &[&str]) {
         let reply = self.command(words);
         assert_eq!(reply, Reply::Status("OK".into()), "{words:?} was refused");
     }
@@ -305,6 +355,13 @@ impl RedisServer {
     fn process(&self) -> MutexGuard<'_, ServerProcess> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the URL of several servers, without its path.
+pub(super) fn url(servers: &[RedisServer], credentials: &str, scheme: &str) -> String {
+    let addresses: Vec<String> = servers.iter().map(|it| it.address().to_string()).collect();
+    let scheme = servers[0].scheme(scheme);
+    format!("{scheme}://{credentials}{}", addresses.join(","))
 }
 
 fn percent_encode(text: &str) -> String {
