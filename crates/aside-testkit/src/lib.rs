@@ -6,6 +6,8 @@
 //!
 //! - [`RedisServer`]: a private Redis or Valkey for every test, on a free port.
 //!   Tests can kill, restart and stop it, and count the commands it received.
+//! - [`RedisCluster`]: primaries with replicas, failovers, and slots that migrate in
+//!   single steps.
 //! - [`Authority`]: issues certificates for servers and clients with TLS.
 //! - [`servers`]: the versions of Redis and Valkey that are on this machine.
 //! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
@@ -54,7 +56,10 @@ mod certificates;
 pub use certificates::{Authority, Certificate};
 
 mod redis;
-pub use redis::{RedisOptions, RedisServer, RedisTls, Reply};
+pub use redis::{
+    ClusterOptions, Failover, RedisCluster, RedisOptions, RedisServer, RedisTls, Reply,
+    SlotMigration,
+};
 
 pub mod servers;
 
