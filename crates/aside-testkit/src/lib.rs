@@ -6,10 +6,9 @@
 //!
 //! - [`RedisServer`]: a private Redis or Valkey for every test, on a free port.
 //!   Tests can kill, restart and stop it, and count the commands it received.
-//! - [`RedisCluster`]: primaries with replicas, failovers, and slots that migrate in
-//!   single steps.
-//! - [`Authority`]: issues certificates for servers and clients with TLS.
-//! - [`servers`]: the versions of Redis and Valkey that are on this machine.
+//! - [`RedisCluster`] and [`RedisSentinel`]: several of them, with failovers and
+//!   slots that migrate in single steps. [`Authority`] issues certificates for
+//!   servers with TLS, and [`servers`] finds the versions on this machine.
 //! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
 //!   second, with the same faults and with databases on request.
 //! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
@@ -57,8 +56,8 @@ pub use certificates::{Authority, Certificate};
 
 mod redis;
 pub use redis::{
-    ClusterOptions, Failover, RedisCluster, RedisOptions, RedisServer, RedisTls, Reply,
-    SlotMigration,
+    ClusterOptions, Failover, RedisCluster, RedisOptions, RedisSentinel, RedisServer, RedisTls,
+    Reply, SentinelOptions, SlotMigration,
 };
 
 pub mod servers;
