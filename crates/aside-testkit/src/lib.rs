@@ -13,7 +13,8 @@
 //!   second, with the same faults and with databases on request.
 //! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
 //!   or resets, each direction separately.
-//! - [`FakeServer`]: a listener at a server's address that is not that server.
+//! - [`FakeServer`]: a listener at a server's address that is not that server, or
+//!   lacks a feature of it.
 //! - [`history`]: records the results of readers and writers, and proves that
 //!   no result was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
@@ -69,7 +70,7 @@ mod proxy;
 pub use proxy::{Direction, Mode, Proxy, ProxyCounts};
 
 mod fake_server;
-pub use fake_server::{Behavior, FakeServer};
+pub use fake_server::{Behavior, FakeServer, Feature};
 
 pub mod history;
 

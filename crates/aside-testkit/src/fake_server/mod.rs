@@ -1,5 +1,7 @@
 //! A listener at a server's address that is not that server.
 
+mod redis;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,12 +10,17 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
+pub use self::redis::Feature;
 use crate::port::free_port;
 
-/// How an [`FakeServer`] treats a connection.
+/// How many messages a subscriber may be behind.
+const MAX_MESSAGES: usize = 1024;
+
+/// How a [`FakeServer`] treats a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Behavior {
@@ -30,6 +37,8 @@ pub enum Behavior {
         /// The pause before each byte.
         pause: Duration,
     },
+    /// It speaks the Redis protocol, but lacks this feature.
+    RedisWithout(Feature),
 }
 
 /// A listener on a free port of the loopback interface, in place of a real
@@ -45,7 +54,7 @@ pub struct FakeServer {
 }
 
 impl FakeServer {
-    /// Starts an fake_server that treats every connection like that.
+    /// Starts a server that treats every connection like that.
     ///
     /// # Errors
     ///
@@ -62,7 +71,7 @@ impl FakeServer {
         })
     }
 
-    /// Starts an fake_server that never sends a byte.
+    /// Starts a server that never sends a byte.
     ///
     /// # Errors
     ///
@@ -96,11 +105,12 @@ impl Drop for FakeServer {
 async fn listen(listener: TcpListener, behavior: Behavior, connections: Arc<AtomicU64>) {
     // Owned by this task, so that the connections end with it.
     let mut open = JoinSet::new();
+    let (published, _) = broadcast::channel(MAX_MESSAGES);
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
                 connections.fetch_add(1, Ordering::Relaxed);
-                open.spawn(receive(client, behavior.clone()));
+                open.spawn(receive(client, behavior.clone(), published.clone()));
             }
             // The client disconnected again, or no file descriptor is left.
             Err(_) => tokio::task::yield_now().await,
@@ -110,7 +120,11 @@ async fn listen(listener: TcpListener, behavior: Behavior, connections: Arc<Atom
 }
 
 /// Serves one connection until the client closes it.
-async fn receive(mut client: TcpStream, behavior: Behavior) -> io::Result<()> {
+async fn receive(
+    mut client: TcpStream,
+    behavior: Behavior,
+    published: broadcast::Sender<redis::Message>,
+) -> io::Result<()> {
     let mut buffer = [0; 4096];
     match behavior {
         Behavior::Silent => while client.read(&mut buffer).await? > 0 {},
@@ -127,6 +141,7 @@ async fn receive(mut client: TcpStream, behavior: Behavior) -> io::Result<()> {
             }
             while client.read(&mut buffer).await? > 0 {}
         }
+        Behavior::RedisWithout(feature) => redis::serve(client, feature, published).await?,
     }
     Ok(())
 }
