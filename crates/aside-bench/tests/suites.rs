@@ -100,6 +100,32 @@ fn growing_sizes_are_measured_and_drawn() {
 }
 
 #[test]
+fn a_fleet_is_computed_and_simulated() {
+    let size = [
+        "--instances",
+        "100",
+        "--shards",
+        "6",
+        "--writes-per-s",
+        "300",
+    ];
+    let page = bench(&[&["fleet", "--quick"], &size[..]].concat());
+    for title in [
+        "### 100 instances, one channel",
+        "### 100 instances, shard channels",
+        "### 100 instances on 6 primaries, 300 writes/s of 4 keys: designs",
+        "### Instances at 25 % of a primary's core, 300 writes/s of 4 keys",
+    ] {
+        assert!(page.contains(title), "{title}: {page}");
+    }
+    assert_eq!(
+        cells(&page, "| connections of a primary |"),
+        [200.0, 200.0, 0.0],
+        "{page}"
+    );
+}
+
+#[test]
 fn every_row_that_was_read_is_resident_and_counted() {
     let page = bench(&["memory", "--quick"]);
     assert!(page.contains("| 2000 entries |"), "{page}");

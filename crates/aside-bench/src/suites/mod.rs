@@ -1,6 +1,7 @@
 //! One file for each suite.
 
 pub(crate) mod consistency;
+pub(crate) mod fleet;
 pub(crate) mod l1;
 pub(crate) mod l2;
 #[cfg(feature = "peers")]
