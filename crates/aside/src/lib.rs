@@ -158,7 +158,10 @@ mod simulation;
 
 /// Settings from the environment and from files, and credentials that change.
 pub mod settings {
+    pub use aside_redis::{NodeMap, NodeMapError};
+
     pub use crate::config::credentials::{Credentials, CredentialsError, CredentialsProvider};
+    pub use crate::config::history::RedisHistory;
     pub use crate::config::settings::{ConfigError, Settings, SettingsReader};
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{TlsFile, TlsProblem, printable};
@@ -34,6 +34,12 @@ type Version = (u64, u64, u64, i64, i64);
 pub(super) type Versions = [Option<Version>; 3];
 
 impl Tls {
+    /// Returns true if a certificate can be for this name or IP address.
+    #[must_use]
+    pub fn is_possible_name(name: &str) -> bool {
+        ServerName::try_from(name).is_ok()
+    }
+
     pub(super) async fn versions(&self) -> Versions {
         let mut versions = Versions::default();
         for (version, path) in versions.iter_mut().zip([&self.ca, &self.cert, &self.key]) {

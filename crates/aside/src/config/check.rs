@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use aside_redis::Address;
+use aside_redis::{Address, Tls};
 
 use crate::config::limits::{self, Limit};
 use crate::config::settings::{ConfigError, shown};
@@ -56,10 +56,7 @@ impl CacheConfig {
                     Address::Sentinel { .. } if self.redis_enabled => {
                         problems.push(url_problem(SENTINEL));
                     }
-                    Address::Tcp { .. } if self.redis_tls_ca.is_some() => problems.push(
-                        "REDIS_TLS_CA is set, but REDIS_URL is not encrypted: a rediss:// address"
-                            .to_owned(),
-                    ),
+                    Address::Tcp { .. } => self.check_unencrypted(problems),
                     _ => {}
                 }
                 // AUTH sends the user only together with a password, so the
@@ -74,15 +71,14 @@ impl CacheConfig {
                 }
             }
         }
-        if let Some(path) = &self.redis_password_file {
-            if self.redis_password.is_some() {
-                problems.push(
-                    "REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: one of them".to_owned(),
-                );
-            }
-            let holds = "a file with the password that this process can read";
-            check_file(problems, "REDIS_PASSWORD_FILE", path, holds);
-        }
+        let (password, file) = (&self.redis_password, &self.redis_password_file);
+        check_password(
+            problems,
+            "REDIS_PASSWORD",
+            password.is_some(),
+            file.as_deref(),
+        );
+        self.check_sentinels(problems);
         if let Some(db) = self.redis_db {
             check(problems, "REDIS_DB", &limits::DB, db.into());
         }
@@ -92,6 +88,36 @@ impl CacheConfig {
             &limits::MAX_CONNECTIONS,
             self.redis_max_connections as u64,
         );
+    }
+
+    fn check_sentinels(&self, problems: &mut Vec<String>) {
+        let has_password = self.redis_sentinel_password.is_some();
+        let file = self.redis_sentinel_password_file.as_deref();
+        if self.redis_sentinel_username.is_some() && !has_password && file.is_none() {
+            problems.push(
+                "REDIS_SENTINEL_USERNAME is set without a password: set REDIS_SENTINEL_PASSWORD \
+                 or REDIS_SENTINEL_PASSWORD_FILE as well"
+                    .to_owned(),
+            );
+        }
+        check_password(problems, "REDIS_SENTINEL_PASSWORD", has_password, file);
+    }
+
+    /// Refuses settings that an unencrypted connection would not use.
+    fn check_unencrypted(&self, problems: &mut Vec<String>) {
+        for (name, is_set) in [
+            ("REDIS_TLS_CA", self.redis_tls_ca.is_some()),
+            (
+                "REDIS_TLS_SERVER_NAME",
+                self.redis_tls_server_name.is_some(),
+            ),
+        ] {
+            if is_set {
+                problems.push(format!(
+                    "{name} is set, but REDIS_URL is not encrypted: a rediss:// address"
+                ));
+            }
+        }
     }
 
     fn check_tls(&self, problems: &mut Vec<String>) {
@@ -104,6 +130,15 @@ impl CacheConfig {
                 let holds = "a file in PEM that this process can read";
                 check_file(problems, name, path, holds);
             }
+        }
+        if let Some(name) = &self.redis_tls_server_name
+            && !Tls::is_possible_name(name)
+        {
+            problems.push(format!(
+                "REDIS_TLS_SERVER_NAME is {}: a name or an IP address in the server's \
+                 certificate, without a port",
+                shown(name),
+            ));
         }
         match (&self.redis_tls_cert, &self.redis_tls_key) {
             (Some(_), None) => problems
@@ -225,6 +260,19 @@ fn check(problems: &mut Vec<String>, name: &str, limit: &Limit, value: u64) {
     if !limit.allows(value) {
         problems.push(format!("{name} is `{value}`: {}", limit.allowed));
     }
+}
+
+/// Checks a password that may come from a file, whose setting ends in `_FILE`.
+fn check_password(problems: &mut Vec<String>, name: &str, is_set: bool, file: Option<&Path>) {
+    let Some(path) = file else {
+        return;
+    };
+    let in_file = format!("{name}_FILE");
+    if is_set {
+        problems.push(format!("{name} and {in_file} are both set: one of them"));
+    }
+    let holds = "a file with the password that this process can read";
+    check_file(problems, &in_file, path, holds);
 }
 
 fn check_file(problems: &mut Vec<String>, name: &str, path: &Path, holds: &str) {

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aside_redis::Secret;
@@ -94,6 +94,8 @@ pub(crate) enum Authentication {
     File {
         username: Option<Secret>,
         path: PathBuf,
+        /// The setting that names the file.
+        setting: &'static str,
     },
     Provider(Provider),
 }
@@ -114,13 +116,22 @@ impl Authentication {
     pub(crate) async fn credentials(&self) -> Result<Option<Credentials>, String> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
-            Self::File { username, path } => {
-                let text = tokio::fs::read_to_string(path)
-                    .await
-                    .map_err(|error| unreadable(path, &error.to_string()))?;
+            Self::File {
+                username,
+                path,
+                setting,
+            } => {
+                let read = tokio::fs::read_to_string(path).await;
+                let password = read
+                    .map_err(|error| error.to_string())
+                    .and_then(password_in);
+                let unreadable = |reason| {
+                    let path = path.display();
+                    format!("{setting} ({path}) holds no password: {reason}")
+                };
                 Ok(Some(Credentials {
                     username: username.clone(),
-                    password: password_of(path, text)?,
+                    password: password.map_err(unreadable)?,
                 }))
             }
             Self::Provider(Provider(provider)) => {
@@ -131,8 +142,8 @@ impl Authentication {
     }
 }
 
-/// Returns the password in a file: the whole text without the final line end.
-fn password_of(path: &Path, mut text: String) -> Result<Secret, String> {
+/// Returns the password in the text of a file: all of it without the final line end.
+fn password_in(mut text: String) -> Result<Secret, String> {
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -140,14 +151,9 @@ fn password_of(path: &Path, mut text: String) -> Result<Secret, String> {
         }
     }
     match text.is_empty() {
-        true => Err(unreadable(path, "it is empty")),
+        true => Err("it is empty".to_owned()),
         false => Ok(Secret::new(text)),
     }
-}
-
-fn unreadable(path: &Path, reason: &str) -> String {
-    let path = path.display();
-    format!("REDIS_PASSWORD_FILE ({path}) holds no password: {reason}")
 }
 
 impl fmt::Debug for Authentication {
@@ -167,18 +173,17 @@ mod tests {
 
     #[test]
     fn a_password_file_loses_only_its_last_line_end() {
-        let path = Path::new("password");
         for (text, password) in [
             ("open sesame", "open sesame"),
             ("open sesame\n", "open sesame"),
             ("open sesame\r\n", "open sesame"),
             (" open\nsesame \n\n", " open\nsesame \n"),
         ] {
-            let read = password_of(path, text.to_owned()).unwrap();
+            let read = password_in(text.to_owned()).unwrap();
             assert_eq!(read.expose(), password);
         }
         for nothing in ["", "\n", "\r\n"] {
-            assert!(password_of(path, nothing.to_owned()).is_err());
+            assert!(password_in(nothing.to_owned()).is_err());
         }
     }
 }

@@ -21,6 +21,12 @@ impl fmt::Debug for CacheConfig {
             redis_tls_ca,
             redis_tls_cert,
             redis_tls_key,
+            redis_tls_server_name,
+            redis_node_map,
+            redis_sentinel_username,
+            redis_sentinel_password,
+            redis_sentinel_password_file,
+            redis_history,
             redis_db,
             redis_enabled,
             redis_max_connections,
@@ -43,12 +49,18 @@ impl fmt::Debug for CacheConfig {
         formatter
             .debug_struct("CacheConfig")
             .field("redis_url", redis_url)
-            .field("redis_username", &redis_username.as_ref().map(Secret::new))
+            .field("redis_username", &hidden(redis_username))
             .field("redis_password", redis_password)
             .field("redis_password_file", redis_password_file)
             .field("redis_tls_ca", redis_tls_ca)
             .field("redis_tls_cert", redis_tls_cert)
             .field("redis_tls_key", redis_tls_key)
+            .field("redis_tls_server_name", redis_tls_server_name)
+            .field("redis_node_map", redis_node_map)
+            .field("redis_sentinel_username", &hidden(redis_sentinel_username))
+            .field("redis_sentinel_password", redis_sentinel_password)
+            .field("redis_sentinel_password_file", redis_sentinel_password_file)
+            .field("redis_history", redis_history)
             .field("redis_db", redis_db)
             .field("redis_enabled", redis_enabled)
             .field("redis_max_connections", redis_max_connections)
@@ -69,4 +81,8 @@ impl fmt::Debug for CacheConfig {
             .field("audit_share", audit_share)
             .finish()
     }
+}
+
+fn hidden(username: &Option<String>) -> Option<Secret> {
+    username.as_ref().map(Secret::new)
 }

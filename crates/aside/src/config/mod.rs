@@ -7,7 +7,9 @@
 
 pub(crate) mod credentials;
 pub(crate) mod settings;
+pub(crate) mod history;
 
+mod default;
 mod debug;
 mod limits;
 mod check;
@@ -18,8 +20,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aside_redis::Secret;
+use aside_redis::{NodeMap, Secret};
 
+use crate::config::history::RedisHistory;
 use crate::config::settings::{ConfigError, Settings};
 
 /// Settings of one cache service.
@@ -37,6 +40,11 @@ use crate::config::settings::{ConfigError, Settings};
 /// | `REDIS_DB` | the URL's, else 0 | 0 to 2147483647 |
 /// | `REDIS_TLS_CA` | the public authorities | a file in PEM |
 /// | `REDIS_TLS_CERT`, `REDIS_TLS_KEY` | none | files in PEM, both or neither |
+/// | `REDIS_TLS_SERVER_NAME` | the host | a name or an IP address |
+/// | `REDIS_NODE_MAP` | empty | `announced=reachable,...` |
+/// | `REDIS_SENTINEL_USERNAME`, `REDIS_SENTINEL_PASSWORD` | none | any text |
+/// | `REDIS_SENTINEL_PASSWORD_FILE` | none | a file, in place of the password |
+/// | `REDIS_HISTORY` | replid | replid, reconnect |
 /// | `REDIS_ENABLED` | true | true, false |
 /// | `REDIS_MAX_CONNECTIONS` | 10 | 2 to 10000 |
 /// | `REDIS_SOCKET_TIMEOUT` | 5 | seconds, 0.001 to 600 |
@@ -128,6 +136,44 @@ pub struct CacheConfig {
     ///
     /// Default: none. Needs [`redis_tls_cert`](Self::redis_tls_cert).
     pub redis_tls_key: Option<PathBuf>,
+
+    /// The name that every server's certificate must be for:
+    /// `REDIS_TLS_SERVER_NAME`, a name or an IP address.
+    ///
+    /// Default: the host that is connected to, or the name that a node
+    /// announces. Needed if the certificate is for another name, or if all
+    /// nodes share one. Refused with an address that is not encrypted.
+    pub redis_tls_server_name: Option<String>,
+
+    /// Addresses of nodes and Sentinels, each with the one to connect to:
+    /// `REDIS_NODE_MAP`, as `announced=reachable,...`.
+    ///
+    /// Default: empty. Needed behind address translation or a forwarded port.
+    /// An address without a pair is used as it is announced.
+    pub redis_node_map: NodeMap,
+
+    /// The user for Sentinels: `REDIS_SENTINEL_USERNAME`.
+    ///
+    /// Default: none. The user of [`redis_username`](Self::redis_username) is
+    /// for the data nodes only. Never printed. Refused without a password.
+    pub redis_sentinel_username: Option<String>,
+
+    /// The password for Sentinels: `REDIS_SENTINEL_PASSWORD`, taken verbatim.
+    ///
+    /// Default: none, and none is sent.
+    pub redis_sentinel_password: Option<Secret>,
+
+    /// A file with the password for Sentinels: `REDIS_SENTINEL_PASSWORD_FILE`.
+    ///
+    /// Default: none. It is read like
+    /// [`redis_password_file`](Self::redis_password_file).
+    pub redis_sentinel_password_file: Option<PathBuf>,
+
+    /// How a failover of Redis is noticed: `REDIS_HISTORY`.
+    ///
+    /// Default: `replid`. A server that does not report its history is refused
+    /// then.
+    pub redis_history: RedisHistory,
 
     /// The number of the database: `REDIS_DB`; overrides the URL's.
     ///
@@ -314,38 +360,6 @@ impl CacheConfig {
 
 fn kind_in_a_name(kind: &str) -> String {
     kind.to_ascii_uppercase().replace('-', "_")
-}
-
-impl Default for CacheConfig {
-    fn default() -> Self {
-        Self {
-            redis_url: Secret::new("redis://localhost:6379/0"),
-            redis_username: None,
-            redis_password: None,
-            redis_password_file: None,
-            redis_tls_ca: None,
-            redis_tls_cert: None,
-            redis_tls_key: None,
-            redis_db: None,
-            redis_enabled: true,
-            redis_max_connections: 10,
-            redis_socket_timeout: Duration::from_secs(5),
-            operation_timeout: Duration::from_millis(250),
-            default_ttl: Duration::from_secs(3600),
-            ttls: BTreeMap::new(),
-            max_staleness: Duration::from_millis(500),
-            quarantine_ttl: Duration::from_secs(30),
-            lease_ttl: Duration::from_secs(3),
-            load_timeout: Duration::from_secs(10),
-            journal_poll: Duration::from_millis(500),
-            source_concurrency: 64,
-            max_value_bytes: 8 * 1024 * 1024,
-            compress_above_bytes: None,
-            l1_capacity_bytes: 64 * 1024 * 1024,
-            namespace: String::new(),
-            audit_share: 0.0,
-        }
-    }
 }
 
 #[cfg(test)]

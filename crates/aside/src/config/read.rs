@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aside_redis::{NodeMap, NodeMapError};
+
+use crate::config::history::RedisHistory;
 use crate::config::settings::SettingsReader;
 use crate::config::{CacheConfig, limits};
 
@@ -31,14 +34,22 @@ impl CacheConfig {
     fn read_redis(reader: &mut SettingsReader<'_>, default: Self) -> Self {
         Self {
             redis_url: reader.url("REDIS_URL").unwrap_or(default.redis_url),
-            redis_username: reader
-                .secret("REDIS_USERNAME")
-                .map(|username| username.expose().to_owned()),
+            redis_username: username(reader, "REDIS_USERNAME"),
             redis_password: reader.secret("REDIS_PASSWORD"),
             redis_password_file: reader.text("REDIS_PASSWORD_FILE").map(PathBuf::from),
             redis_tls_ca: reader.text("REDIS_TLS_CA").map(PathBuf::from),
             redis_tls_cert: reader.text("REDIS_TLS_CERT").map(PathBuf::from),
             redis_tls_key: reader.text("REDIS_TLS_KEY").map(PathBuf::from),
+            redis_tls_server_name: reader.text("REDIS_TLS_SERVER_NAME"),
+            redis_node_map: node_map(reader),
+            redis_sentinel_username: username(reader, "REDIS_SENTINEL_USERNAME"),
+            redis_sentinel_password: reader.secret("REDIS_SENTINEL_PASSWORD"),
+            redis_sentinel_password_file: reader
+                .text("REDIS_SENTINEL_PASSWORD_FILE")
+                .map(PathBuf::from),
+            redis_history: reader
+                .parse("REDIS_HISTORY", RedisHistory::ALLOWED, RedisHistory::parse)
+                .unwrap_or(default.redis_history),
             redis_db: reader.parse("REDIS_DB", limits::DB.allowed, |text| {
                 text.parse().ok().filter(|_| !text.starts_with('+'))
             }),
@@ -130,6 +141,20 @@ impl CacheConfig {
             ..default
         }
     }
+}
+
+/// Reads a user, which is a secret until it is known to be one.
+fn username(reader: &mut SettingsReader<'_>, name: &str) -> Option<String> {
+    let username = reader.secret(name)?;
+    Some(username.expose().to_owned())
+}
+
+fn node_map(reader: &mut SettingsReader<'_>) -> NodeMap {
+    let text = reader.text("REDIS_NODE_MAP").unwrap_or_default();
+    text.parse().unwrap_or_else(|error: NodeMapError| {
+        reader.problem(format!("REDIS_NODE_MAP is wrong: {error}"));
+        NodeMap::default()
+    })
 }
 
 /// Reads every `CACHE_{KIND}_TTL`, including those of unknown kinds.

@@ -33,6 +33,7 @@ impl CacheConfig {
             (Some(path), _) => Authentication::File {
                 username,
                 path: path.clone(),
+                setting: "REDIS_PASSWORD_FILE",
             },
             (None, password) => Authentication::Fixed(
                 password
@@ -48,7 +49,7 @@ impl CacheConfig {
             ca: self.redis_tls_ca.clone(),
             cert: self.redis_tls_cert.clone(),
             key: self.redis_tls_key.clone(),
-            server_name: None,
+            server_name: self.redis_tls_server_name.clone(),
         }
     }
 

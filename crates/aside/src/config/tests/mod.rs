@@ -60,6 +60,11 @@ fn every_variable_reaches_its_field() {
         ("REDIS_TLS_CA", path),
         ("REDIS_TLS_CERT", path),
         ("REDIS_TLS_KEY", path),
+        ("REDIS_TLS_SERVER_NAME", "cache.internal"),
+        ("REDIS_NODE_MAP", "10.0.0.1:6379=localhost:7001"),
+        ("REDIS_SENTINEL_USERNAME", "watch"),
+        ("REDIS_SENTINEL_PASSWORD", "pw # 2"),
+        ("REDIS_HISTORY", "reconnect"),
         ("REDIS_DB", "3"),
         ("REDIS_ENABLED", "no"),
         ("REDIS_MAX_CONNECTIONS", "2"),
@@ -89,6 +94,12 @@ fn every_variable_reaches_its_field() {
         redis_tls_ca: Some(pem.clone()),
         redis_tls_cert: Some(pem.clone()),
         redis_tls_key: Some(pem),
+        redis_tls_server_name: Some("cache.internal".to_owned()),
+        redis_node_map: "10.0.0.1:6379=localhost:7001".parse().unwrap(),
+        redis_sentinel_username: Some("watch".to_owned()),
+        redis_sentinel_password: Some(Secret::new("pw # 2")),
+        redis_sentinel_password_file: None,
+        redis_history: RedisHistory::Reconnect,
         redis_db: Some(3),
         redis_enabled: false,
         redis_max_connections: 2,
@@ -181,6 +192,61 @@ fn a_private_authority_needs_an_encrypted_address() {
     assert!(refusal(&[ca]).contains("rediss://"));
     assert!(read(&[ca, ("REDIS_URL", "rediss://h")]).is_ok());
     assert!(read(&[ca, ("REDIS_URL", "memory://")]).is_ok());
+}
+
+#[test]
+fn a_server_name_is_a_name_on_an_encrypted_connection() {
+    let url = ("REDIS_URL", "rediss://h");
+    for name in ["cache.internal", "10.0.0.1", "::1"] {
+        assert!(read(&[url, ("REDIS_TLS_SERVER_NAME", name)]).is_ok());
+    }
+    for name in ["cache.internal:6379", "a b", "-"] {
+        let refusal = refusal(&[url, ("REDIS_TLS_SERVER_NAME", name)]);
+        assert!(refusal.contains("without a port"), "{refusal}");
+    }
+    assert!(refusal(&[("REDIS_TLS_SERVER_NAME", "h")]).contains("rediss://"));
+}
+
+#[test]
+fn a_wrong_pair_of_the_node_map_is_named() {
+    let refusal = refusal(&[("REDIS_NODE_MAP", "a:1=b:2,c=d:3")]);
+    assert!(
+        refusal.starts_with("REDIS_NODE_MAP is wrong: pair 2 (`c=d:3`) "),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn sentinels_have_their_own_user_and_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "pw\n").unwrap();
+    let file = ("REDIS_SENTINEL_PASSWORD_FILE", file.to_str().unwrap());
+    let user = ("REDIS_SENTINEL_USERNAME", "watch");
+    let password = ("REDIS_SENTINEL_PASSWORD", "hunter2");
+
+    assert!(refusal(&[user]).contains("REDIS_SENTINEL_PASSWORD_FILE as well"));
+    assert!(refusal(&[password, file]).contains("are both set: one of them"));
+    let missing = ("REDIS_SENTINEL_PASSWORD_FILE", "/nowhere/password");
+    assert!(refusal(&[missing]).starts_with("REDIS_SENTINEL_PASSWORD_FILE is `"));
+    for pairs in [&[user, password], &[user, file]] {
+        let config = read(pairs).unwrap();
+        let target = config.target().unwrap();
+        assert_eq!((target.username, target.password), (None, None));
+    }
+}
+
+#[test]
+fn the_history_is_one_of_two() {
+    for (text, history) in [
+        ("replid", RedisHistory::Replid),
+        ("Reconnect", RedisHistory::Reconnect),
+    ] {
+        let config = read(&[("REDIS_HISTORY", text)]).unwrap();
+        assert_eq!(config.redis_history, history);
+    }
+    let refusal = refusal(&[("REDIS_HISTORY", "runid")]);
+    assert_eq!(refusal, "REDIS_HISTORY is `runid`: replid or reconnect");
 }
 
 #[test]

@@ -8,6 +8,8 @@ fn debug_prints_no_secret() {
         redis_url: Secret::new("redis://alice:hunter2@h"),
         redis_username: Some("alice".to_owned()),
         redis_password: Some(Secret::new("hunter2")),
+        redis_sentinel_username: Some("alice".to_owned()),
+        redis_sentinel_password: Some(Secret::new("hunter2")),
         ..CacheConfig::default()
     };
     for shown in [format!("{config:?}"), format!("{config:#?}")] {
@@ -19,7 +21,7 @@ fn debug_prints_no_secret() {
     }
 }
 
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 31] = [
     "REDIS_URL",
     "REDIS_USERNAME",
     "REDIS_PASSWORD",
@@ -27,6 +29,12 @@ const NAMES: [&str; 25] = [
     "REDIS_TLS_CA",
     "REDIS_TLS_CERT",
     "REDIS_TLS_KEY",
+    "REDIS_TLS_SERVER_NAME",
+    "REDIS_NODE_MAP",
+    "REDIS_SENTINEL_USERNAME",
+    "REDIS_SENTINEL_PASSWORD",
+    "REDIS_SENTINEL_PASSWORD_FILE",
+    "REDIS_HISTORY",
     "REDIS_DB",
     "REDIS_ENABLED",
     "REDIS_MAX_CONNECTIONS",
