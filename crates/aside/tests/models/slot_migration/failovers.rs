@@ -15,6 +15,8 @@ const CLUSTER: SlotMigration = SlotMigration {
     informs_asker: true,
     informs_after_release: true,
     reads_follow: false,
+    leases: false,
+    early_tags: true,
     has_tags: true,
     raises_generation: true,
     witnesses: Witnesses::NoVote,
@@ -69,6 +71,15 @@ fn a_replica_on_an_old_connection_serves_a_lost_tail() {
 fn proofs_hold_if_answers_travel_through_a_failover() {
     holds(&SlotMigration {
         rounds_travel: true,
+        left: LOST_TAIL,
+        ..CLUSTER
+    });
+}
+
+#[test]
+fn a_load_that_takes_time_is_harmless_in_a_failover() {
+    holds(&SlotMigration {
+        leases: true,
         left: LOST_TAIL,
         ..CLUSTER
     });
@@ -156,6 +167,23 @@ fn a_pause_of_h_replaces_the_confirmation() {
 fn a_pause_suffices_if_answers_to_rounds_travel_near_start() {
     holds_near(&SlotMigration {
         rounds_travel: true,
+        ..PAUSED
+    });
+}
+
+#[test]
+fn with_the_pause_a_load_may_take_time_near_start() {
+    holds_near(&SlotMigration {
+        leases: true,
+        ..PAUSED
+    });
+}
+
+#[test]
+fn with_the_pause_a_fill_needs_the_tag_from_before_its_get() {
+    breaks(&SlotMigration {
+        leases: true,
+        early_tags: false,
         ..PAUSED
     });
 }

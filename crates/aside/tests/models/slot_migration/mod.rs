@@ -19,99 +19,18 @@
 //! the promotion. Until then, an instance that has heard of no vote may still
 //! trust the old primary.
 
+use self::rules::{ChangedLine, Demoted, Settles, SlotMigration, Witnesses};
 use crate::explore::{Model, Steps};
 use crate::nibbles::{Queue, nibbles, stages};
 use crate::scripts::{Key, WITHOUT_VALUES};
 
+mod rules;
 mod moves;
 mod writes;
 mod rounds;
 mod reads;
 mod promises;
 mod failovers;
-
-/// The effect of a round in which the node's own line has changed. The line has
-/// its slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ChangedLine {
-    Ignored,
-    /// The reader bypasses the shard until its map is refreshed.
-    ClosesShard,
-    /// The local entries of the shard end. The shared tier stays in use.
-    EndsEntries,
-    /// Also, no new entry is kept until a round has the same line again.
-    EndsEntriesAndWaits,
-}
-
-/// The answers of witnesses that trust in a primary needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Witnesses {
-    None,
-    /// A majority knows of no epoch beyond that of the refreshed map.
-    NoNewerEpoch,
-    /// A majority has not voted.
-    NoVote,
-}
-
-/// The condition for a RELEASE to end its write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Settles {
-    /// Any node acknowledged it.
-    Acknowledged,
-    /// A round sent after it has proved the node. If another node is the
-    /// primary by then, the key is invalidated there.
-    Confirmed,
-    /// The node was trusted when it was sent. If not, the key is invalidated at
-    /// the new primary.
-    Trusted,
-}
-
-/// The old primary, after it has noticed the failover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Demoted {
-    /// A cluster's node redirects every command. Sentinel closes the clients'
-    /// connections, and on a new one the role is queried first.
-    Refuses,
-    /// A primary that `REPLICAOF` demoted by hand keeps the connections, and
-    /// serves reads of the data that it receives from the new one.
-    ServesReads,
-    /// The old primary ended before the new one began, as in a restart.
-    Gone,
-}
-
-/// The rules, the faults, and the number of writes.
-#[derive(Clone, Copy, Debug)]
-struct SlotMigration {
-    changed_line: ChangedLine,
-    /// The line has the node's config epoch, which each takeover raises.
-    line_has_epoch: bool,
-    /// Messages and steps of the reader may come between a node's answer to a
-    /// round and its arrival. Otherwise a round is one step.
-    rounds_travel: bool,
-    /// After an ASK, the message is also published at the node that gave it.
-    informs_asker: bool,
-    /// A RELEASE does so even if it finds its record.
-    informs_after_release: bool,
-    /// Reads follow an ASK, and fill at the target.
-    reads_follow: bool,
-    /// A value is valid only at the node where it was filled.
-    has_tags: bool,
-    /// A lost proof or a changed map invalidates the local entries.
-    raises_generation: bool,
-    witnesses: Witnesses,
-    settles: Settles,
-    /// A QUARANTINE sent to a node without trust counts as not acknowledged, so
-    /// the key is journalled.
-    checks_quarantine: bool,
-    /// A new primary is used only if its promotion is more than H ago.
-    pauses: bool,
-    demoted: Demoted,
-    /// Node 1 replaces node 0; otherwise the slot migrates.
-    fails_over: bool,
-    /// The slot may also migrate back.
-    returns: bool,
-    left: Left,
-}
 
 stages! {
     enum Failover { None, Voted, Promoted, Noticed, }
@@ -125,7 +44,7 @@ stages! {
         Releasing,
         Unconfirmed,
     }
-    enum ReadStage { Idle, Sent, Answered, }
+    enum ReadStage { Idle, Sent, Leased, Loaded, Answered, }
     enum Kind { None, Forget, Answer, }
 }
 
@@ -241,6 +160,7 @@ impl Model for SlotMigration {
         self.prove(at, steps);
         self.learn_map(at, steps);
         self.read(at, steps);
+        Self::expire_lease(at, steps);
     }
 }
 

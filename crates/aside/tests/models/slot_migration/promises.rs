@@ -11,6 +11,8 @@ const MIGRATION: SlotMigration = SlotMigration {
     informs_asker: true,
     informs_after_release: true,
     reads_follow: false,
+    leases: false,
+    early_tags: true,
     has_tags: true,
     raises_generation: true,
     witnesses: Witnesses::None,
@@ -69,6 +71,22 @@ fn reads_are_as_new_if_answers_to_rounds_travel() {
     holds(&SlotMigration {
         rounds_travel: true,
         ..MIGRATION
+    });
+}
+
+#[test]
+fn a_load_that_takes_time_is_harmless_in_a_migration() {
+    holds(&SlotMigration {
+        leases: true,
+        ..MIGRATION
+    });
+    holds(&SlotMigration {
+        leases: true,
+        left: Left {
+            copied: 1,
+            ..CANCELLED.left
+        },
+        ..CANCELLED
     });
 }
 

@@ -4,6 +4,13 @@ use super::{ChangedLine, Demoted, Failover, Read, ReadStage, Route, SlotMigratio
 use crate::explore::Steps;
 use crate::scripts::Key;
 
+/// The reader's lease.
+const TOKEN: u8 = 1;
+const LEASE: Key = Key::Lease {
+    token: TOKEN,
+    mark: 0,
+};
+
 impl SlotMigration {
     pub(super) fn read(&self, at: &State, steps: &mut Steps<State>) {
         let trusted = self.trust(at, at.link.local_proof);
@@ -28,6 +35,12 @@ impl SlotMigration {
                 }
             }
             ReadStage::Sent => self.answer_get(at, steps),
+            ReadStage::Leased => {
+                to.read.stage = ReadStage::Loaded;
+                to.read.version = at.row;
+                steps.to("r: loads v#", [at.row], to);
+            }
+            ReadStage::Loaded => self.fill(at, steps),
             ReadStage::Answered => {
                 let is_waiting = self.changed_line == ChangedLine::EndsEntriesAndWaits
                     && at.link.local_proof.is_none();
@@ -72,12 +85,18 @@ impl SlotMigration {
             Key::Quarantine { .. } => {
                 steps.to("r: finds a quarantine, bypasses", [], bypassed);
             }
+            Key::Lease { .. } => {
+                steps.to("r: finds a lease, bypasses", [], bypassed);
+            }
             _ if is_replica => {
                 steps.to("r: ACQUIRE is refused, bypasses", [], bypassed);
             }
-            // Load and FILL are one step, because the leases have a separate
-            // model.
-            Key::Value { .. } | Key::Absent | Key::Lease { .. } => {
+            Key::Value { .. } | Key::Absent if self.leases => {
+                to.read.stage = ReadStage::Leased;
+                to.set_key(node, LEASE);
+                steps.to("r: takes the lease at n#", [node], to);
+            }
+            Key::Value { .. } | Key::Absent => {
                 to.read.version = at.row;
                 to.set_key(
                     node,
@@ -87,6 +106,34 @@ impl SlotMigration {
                     },
                 );
                 steps.to("r: loads and fills v# at n#", [at.row, node], to);
+            }
+        }
+    }
+
+    /// A FILL goes to the owner in the reader's map, which may have changed
+    /// since the lease was taken, and is not redirected.
+    fn fill(&self, at: &State, steps: &mut Steps<State>) {
+        let Read { version, node, .. } = at.read;
+        let sent_to = at.link.node;
+        let mut to = *at;
+        to.read.stage = ReadStage::Answered;
+        let tag = if self.early_tags { node } else { sent_to };
+        let filled = at.key(sent_to).filled(TOKEN, version, tag);
+        match filled {
+            Some(value) if self.route(at, sent_to) == Route::Executed => {
+                to.set_key(sent_to, value);
+                steps.to("r: FILL of v# at n#", [version, sent_to], to);
+            }
+            _ => steps.to("r: FILL of v# finds no lease", [version], to),
+        }
+    }
+
+    pub(super) fn expire_lease(at: &State, steps: &mut Steps<State>) {
+        for node in 0..2 {
+            if at.key(node).is_lease() {
+                let mut to = *at;
+                to.set_key(node, Key::Absent);
+                steps.to("the lease at n# expires", [node], to);
             }
         }
     }
