@@ -23,6 +23,7 @@ mod on_memory;
 pub(crate) mod promises;
 mod client;
 mod on_redis;
+mod on_servers;
 mod foreign;
 mod lockstep;
 
@@ -220,11 +221,10 @@ pub(crate) fn invalidate(key: &Key) -> Op {
     }
 }
 
-/// Defines a test for each promise. `$open` is an expression of a future of a
-/// [`Subject`].
-macro_rules! conformance_tests {
-    ($open:expr) => {
-        $crate::conformance::conformance_tests! { $open;
+/// Calls a macro with an expression and the names of all promises.
+macro_rules! with_promises {
+    ($callback:ident $open:expr) => {
+        $callback! { $open;
             two_bumps_at_once_both_count,
             an_existing_epoch_is_only_read,
             a_new_epoch_exceeds_the_callers,
@@ -280,6 +280,15 @@ macro_rules! conformance_tests {
             a_scan_visits_every_key_that_stays,
             a_scan_finds_only_what_matches,
         }
+    };
+}
+pub(crate) use with_promises;
+
+/// Defines a test for each promise. `$open` is an expression of a future of a
+/// [`Subject`].
+macro_rules! conformance_tests {
+    ($open:expr) => {
+        $crate::conformance::with_promises! { conformance_tests $open }
     };
     ($open:expr; $($promise:ident),* $(,)?) => {
         $(

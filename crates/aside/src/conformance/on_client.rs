@@ -46,7 +46,7 @@ impl OnClient {
         Self::open(&SERVER).await
     }
 
-    async fn open(server: &RedisServer) -> Self {
+    pub(super) async fn open(server: &RedisServer) -> Self {
         let number = CHANNELS.fetch_add(1, Ordering::Relaxed);
         let channel = format!("client{number}:aside:invalidate");
         let endpoint = Endpoint {

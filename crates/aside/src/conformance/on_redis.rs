@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aside_redis::WireReply;
-use aside_testkit::{RedisOptions, RedisServer};
+use aside_testkit::{RedisOptions, RedisServer, servers};
 use parking_lot::Mutex;
 
 use super::client::{Client, Connection};
@@ -69,11 +69,19 @@ impl Subject for OnRedis {
 
 conformance_tests!(async { super::on_redis::OnRedis::shared() });
 
-/// Starts a server with its memory exhausted and `noeviction`.
-fn full() -> RedisServer {
+/// Returns each server of this machine, with its memory exhausted and
+/// `noeviction`.
+fn full() -> impl Iterator<Item = RedisServer> {
+    servers::all().into_iter().map(|server| {
+        println!("{server}");
+        fill_up(server.options())
+    })
+}
+
+fn fill_up(options: RedisOptions) -> RedisServer {
     let server = RedisServer::start_with(RedisOptions {
         maxmemory_policy: Some("noeviction".into()),
-        ..RedisOptions::default()
+        ..options
     });
     let server = server.expect("redis-server or valkey-server");
     let ballast = "x".repeat(100_000);
@@ -86,48 +94,51 @@ fn full() -> RedisServer {
 
 #[tokio::test]
 async fn a_full_server_refuses_values_with_an_error() {
-    let server = full();
-    let case = Case::new(OnRedis::open(&server));
-    let key = case.key("k");
-    let token = Token::random();
-    assert_eq!(case.acquire(&key, token).await, Acquired::Granted);
+    for server in full() {
+        let case = Case::new(OnRedis::open(&server));
+        let key = case.key("k");
+        let token = Token::random();
+        assert_eq!(case.acquire(&key, token).await, Acquired::Granted);
 
-    let filled = case.try_run(fill(&key, token, b"V1", LONG)).await;
-    assert!(filled.unwrap_err().is_out_of_memory());
-    assert_eq!(case.holds(&key).await, 'L');
-    case.abandon(&key, token).await;
-    assert_eq!(case.holds(&key).await, '.');
+        let filled = case.try_run(fill(&key, token, b"V1", LONG)).await;
+        assert!(filled.unwrap_err().is_out_of_memory());
+        assert_eq!(case.holds(&key).await, 'L');
+        case.abandon(&key, token).await;
+        assert_eq!(case.holds(&key).await, '.');
 
-    let (value, ttl) = (b"x".to_vec(), None);
-    let set = case.try_run(Op::Set { key, value, ttl }).await;
-    assert!(set.unwrap_err().is_out_of_memory());
+        let (value, ttl) = (b"x".to_vec(), None);
+        let set = case.try_run(Op::Set { key, value, ttl }).await;
+        assert!(set.unwrap_err().is_out_of_memory());
+    }
 }
 
 #[tokio::test]
 async fn a_full_server_still_quarantines_releases_and_invalidates() {
-    let server = full();
-    let case = Case::new(OnRedis::open(&server));
-    let key = case.key("k");
-    let [one, two] = tokens();
-    case.quarantined_by(&key, one, LONG).await;
-    case.quarantined_by(&key, two, LONG).await;
-    assert_eq!(case.release(&key, one, None).await, Released::Intact);
-    case.invalidate(&key).await;
-    assert_eq!(case.quarantine(&key).await, (false, vec![two.to_string()]));
-    assert_eq!(case.release(&key, two, None).await, Released::Intact);
-    assert_eq!(case.holds(&key).await, '.');
+    for server in full() {
+        let case = Case::new(OnRedis::open(&server));
+        let key = case.key("k");
+        let [one, two] = tokens();
+        case.quarantined_by(&key, one, LONG).await;
+        case.quarantined_by(&key, two, LONG).await;
+        assert_eq!(case.release(&key, one, None).await, Released::Intact);
+        case.invalidate(&key).await;
+        assert_eq!(case.quarantine(&key).await, (false, vec![two.to_string()]));
+        assert_eq!(case.release(&key, two, None).await, Released::Intact);
+        assert_eq!(case.holds(&key).await, '.');
+    }
 }
 
 #[tokio::test]
 async fn a_release_without_memory_for_its_value_still_counts() {
-    let server = full();
-    let case = Case::new(OnRedis::open(&server));
-    let key = case.key("k");
-    let writer = Token::random();
-    case.quarantined_by(&key, writer, LONG).await;
-    let released = case.release(&key, writer, Some(b"Vnew")).await;
-    assert_eq!(released, Released::Intact);
-    assert_eq!(case.holds(&key).await, '.');
+    for server in full() {
+        let case = Case::new(OnRedis::open(&server));
+        let key = case.key("k");
+        let writer = Token::random();
+        case.quarantined_by(&key, writer, LONG).await;
+        let released = case.release(&key, writer, Some(b"Vnew")).await;
+        assert_eq!(released, Released::Intact);
+        assert_eq!(case.holds(&key).await, '.');
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod outages;
 mod properties;
 mod races;
 mod round_trips;
+mod servers;
 mod shown;
 mod spelling;
 mod stale;
