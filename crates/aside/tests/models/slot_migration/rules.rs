@@ -66,7 +66,7 @@ pub(super) struct SlotMigration {
     pub(super) informs_after_release: bool,
     /// Reads follow an ASK, and fill at the target.
     pub(super) reads_follow: bool,
-    /// The reader's load and FILL are steps of their own, under a lease.
+    /// The reader's load and FILL are separate steps, under a lease.
     /// Otherwise a miss is one step.
     pub(super) leases: bool,
     /// A FILL stores the tag known before the GET, and not the present one.
