@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside_redis::{
-    Connection, Error, Event, Introduction, Limits, Stream, Target, TlsClient, connect,
+    Address, Connection, Error, Event, Introduction, Limits, Stream, Target, TlsClient, connect,
 };
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::config::credentials::{Authentication, Credentials};
 use crate::protocol::value::HEADER_BYTES;
 use crate::redis::broken::Broken;
 use crate::redis::server;
+use crate::redis::tls;
 use crate::runtime::task;
 
 /// The size limit of replies other than values: INFO, a page of keys, a message.
@@ -67,7 +68,14 @@ impl Endpoint {
             db: self.target.db,
             library: ["aside", env!("CARGO_PKG_VERSION")],
         };
-        let greeting = connection.introduce(&introduction).await?;
+        let introduced = connection.introduce(&introduction).await;
+        let greeting = introduced.map_err(|error| match error {
+            Error::NotGreeted if matches!(self.target.address, Address::Tcp { .. }) => {
+                let said = Broken::from(error).to_string();
+                Broken::because(&format!("{said}{}", tls::PERHAPS_ENCRYPTED))
+            }
+            error => Broken::from(error),
+        })?;
         server::unusable(&greeting.mode).map_or(Ok(()), Err)
     }
 

@@ -8,3 +8,6 @@ pub(crate) mod server;
 pub(crate) mod endpoint;
 pub(crate) mod pool;
 pub(crate) mod watcher;
+
+#[cfg(test)]
+mod sentences;

@@ -8,6 +8,11 @@ use crate::redis::broken::Broken;
 pub(super) const ENCRYPTED: &str = "; REDIS_URL must begin with rediss://, or name the server's \
      port without TLS";
 
+/// The advice for a server that hangs up on a client without TLS, as Redis does on
+/// its TLS port.
+pub(super) const PERHAPS_ENCRYPTED: &str = "; if its port requires TLS, REDIS_URL must begin \
+     with rediss://";
+
 /// The advice for a server that does not reply in TLS.
 const PLAIN: &str = "; REDIS_URL begins with rediss:// and must name the server's TLS port \
      (tls-port); without TLS it begins with redis://";
