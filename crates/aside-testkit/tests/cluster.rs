@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aside_testkit::servers::{self, Server};
 use aside_testkit::{
-    Authority, ClusterOptions, Failover, RedisCluster, RedisOptions, RedisTls, Reply,
-    eventually_blocking,
+    Authority, ClusterOptions, Direction, Failover, Mode, Proxy, RedisCluster, RedisOptions,
+    RedisTls, Reply, eventually_blocking,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -165,6 +165,48 @@ fn a_cancelled_migration_leaves_moved_keys_at_the_target() {
     assert!(cluster.node(from).command(&["GET", key]).is_nil());
     let counted = ["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()];
     assert_eq!(cluster.node(to).command(&counted), Reply::Integer(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_move_was_cut_off_is_at_both_nodes() {
+    let Some(server) = servers::newest().pop() else {
+        return;
+    };
+    let cluster = start(&server, 0);
+    let (slot, key) = key(&cluster);
+    let from = cluster.primary_of(slot).unwrap();
+    let to = (from + 1) % 3;
+    cluster.node(from).command(&["SET", key, "v"]);
+    let proxy = Proxy::start(cluster.node(to).address()).await.unwrap();
+    proxy.set(Direction::ToClient, Mode::Blackhole);
+    let migration = cluster.migration(slot, from, to);
+    migration.set_importing();
+    migration.set_migrating();
+    let within = Duration::from_millis(200);
+    let reply =
+        tokio::task::block_in_place(|| migration.move_key_through(proxy.address(), key, within));
+    assert!(refusal(reply).starts_with("IOERR"));
+    for node in [from, to] {
+        let counted = ["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()];
+        assert_eq!(cluster.node(node).command(&counted), Reply::Integer(1));
+    }
+}
+
+#[test]
+fn an_added_node_takes_slots_and_can_be_forgotten() {
+    let Some(server) = servers::newest().pop() else {
+        return;
+    };
+    let mut cluster = start(&server, 0);
+    let added = cluster.add_node().unwrap();
+    cluster.migrate_slot(0, 0, added);
+    cluster.wait_until_agreed();
+    assert_eq!(cluster.primary_of(0), Some(added));
+    cluster.migrate_slot(0, added, 0);
+    cluster.wait_until_agreed();
+    cluster.forget_node(added);
+    assert_eq!(cluster.primaries(), [0, 1, 2]);
+    cluster.wait_until_agreed();
 }
 
 #[test]

@@ -27,9 +27,8 @@ impl RedisCluster {
             // gossip to tell apart.
             self.tell(primary, &["SET-CONFIG-EPOCH", &(primary + 1).to_string()])?;
         }
-        for node in &self.nodes[1..] {
-            let [port, bus] = [node.port(), node.bus_port()].map(|port| port.to_string());
-            self.tell(0, &["MEET", "127.0.0.1", &port, &bus])?;
+        for node in 1..self.nodes.len() {
+            self.introduce(0, node)?;
         }
         poll_until(within, || self.all_know_each_other())?;
         for replica in primaries..self.nodes.len() {
@@ -39,11 +38,22 @@ impl RedisCluster {
         poll_until(within, || self.agreement())
     }
 
-    fn all_know_each_other(&self) -> Result<(), String> {
-        for node in 0..self.nodes.len() {
+    /// Lets two nodes meet; the others hear of it by gossip.
+    pub(super) fn introduce(&self, one: usize, other: usize) -> Result<(), String> {
+        let other = &self.nodes[other];
+        let [port, bus] = [other.port(), other.bus_port()].map(|port| port.to_string());
+        self.tell(one, &["MEET", "127.0.0.1", &port, &bus])?;
+        Ok(())
+    }
+
+    pub(super) fn all_know_each_other(&self) -> Result<(), String> {
+        let running = self.running();
+        for &node in &running {
             let lines = self.view(node)?;
-            if lines.len() < self.nodes.len() || lines.iter().any(|line| line.has("handshake")) {
-                return Err(format!("node {node} knows {} nodes", lines.len()));
+            let known = lines.iter().filter(|line| !line.has("handshake"));
+            let known: Vec<&str> = known.map(|line| &*line.id).collect();
+            if let Some(other) = running.iter().find(|&&it| !known.contains(&&*self.ids[it])) {
+                return Err(format!("node {node} does not know node {other}"));
             }
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! Moving a slot in single steps, so that a test may stop between any two.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use super::RedisCluster;
 use crate::redis::resp::Reply;
 
@@ -18,8 +21,8 @@ pub struct SlotMigration<'a> {
     to: usize,
 }
 
-/// The longest time in milliseconds for which a key may block the source.
-const MOVES_WITHIN_MILLIS: &str = "5000";
+/// The longest time for which a key may block the source.
+const MOVES_WITHIN: Duration = Duration::from_secs(5);
 
 /// More keys than a test puts into one slot.
 const MANY: &str = "1000000";
@@ -85,15 +88,24 @@ impl SlotMigration<'_> {
     /// Moves one key. It may have gone in the meantime.
     #[track_caller]
     pub fn move_key(&self, key: &str) {
-        let (source, target) = (self.cluster.node(self.from), self.cluster.node(self.to));
-        let port = target.port().to_string();
-        let mut words = vec!["MIGRATE", "127.0.0.1", &port, key, "0", MOVES_WITHIN_MILLIS];
-        if let Some(password) = target.password() {
-            words.extend(["AUTH", password]);
-        }
-        let reply = source.command(&words);
+        let target = self.cluster.node(self.to).address();
+        let reply = self.move_key_through(target, key, MOVES_WITHIN);
         let text = reply.text();
         assert!(text == Some("OK") || text == Some("NOKEY"), "{reply:?}");
+    }
+
+    /// Moves one key through another address that leads to the target, such as
+    /// that of a [`Proxy`](crate::Proxy), and returns the source's reply. It is an
+    /// error if no acknowledgement came in time: the key may then be at both.
+    #[track_caller]
+    pub fn move_key_through(&self, address: SocketAddr, key: &str, within: Duration) -> Reply {
+        let [host, port] = [address.ip().to_string(), address.port().to_string()];
+        let millis = within.as_millis().to_string();
+        let mut words = vec!["MIGRATE", &host, &port, key, "0", &millis];
+        if let Some(password) = self.cluster.node(self.to).password() {
+            words.extend(["AUTH", password]);
+        }
+        self.cluster.node(self.from).command(&words)
     }
 
     /// Tells one node that the target owns the slot.

@@ -78,6 +78,7 @@ pub struct RedisCluster {
     nodes: Vec<RedisServer>,
     ids: Vec<String>,
     node_timeout: Duration,
+    options: RedisOptions,
 }
 
 impl RedisCluster {
@@ -105,30 +106,59 @@ impl RedisCluster {
             node_timeout,
             node,
         } = options;
-        let role = Role::Node(node_timeout.as_millis());
-        let nodes = (0..primaries * (1 + replicas))
-            .map(|_| RedisServer::start_as(role.clone(), node.clone()))
-            .collect::<Result<Vec<_>, _>>()?;
         let mut cluster = Self {
-            nodes,
+            nodes: Vec::new(),
             ids: Vec::new(),
             node_timeout,
+            options: node,
         };
-        let formed = cluster
-            .learn_ids()
-            .and_then(|()| cluster.form(primaries, cluster.patience()));
+        for _ in 0..primaries * (1 + replicas) {
+            cluster.start_node()?;
+        }
+        let formed = cluster.form(primaries, cluster.patience());
         formed.map_err(|reason| cluster.nodes[0].failed(reason))?;
         Ok(cluster)
     }
 
-    fn learn_ids(&mut self) -> Result<(), String> {
-        let nodes = 0..self.nodes.len();
-        let ids = nodes.map(|node| {
-            let id = self.tell(node, &["MYID"])?;
-            Ok(id.text().unwrap_or_default().to_owned())
-        });
-        self.ids = ids.collect::<Result<_, String>>()?;
-        Ok(())
+    /// Starts a node that knows no other, and returns its number.
+    fn start_node(&mut self) -> Result<usize, StartError> {
+        let role = Role::Node(self.node_timeout.as_millis());
+        let node = RedisServer::start_as(role, self.options.clone())?;
+        let id = node.command(&["CLUSTER", "MYID"]);
+        self.ids.push(id.text().unwrap_or_default().to_owned());
+        self.nodes.push(node);
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// Starts one more node with the settings of the others, waits until all know
+    /// it, and returns its number. It is a primary without slots.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Failed`] if it does not start or no running node takes it in.
+    pub fn add_node(&mut self) -> Result<usize, StartError> {
+        let others = self.running();
+        let added = self.start_node()?;
+        let met = match others.first() {
+            Some(&other) => self.introduce(other, added),
+            None => Err("no node is running".into()),
+        };
+        let known = met.and_then(|()| poll_until(self.patience(), || self.all_know_each_other()));
+        known.map_err(|reason| self.nodes[added].failed(reason))?;
+        Ok(added)
+    }
+
+    /// Kills a node, and makes all running nodes forget it.
+    ///
+    /// # Panics
+    ///
+    /// If a node does not reply or refuses: a replica does not forget its primary.
+    #[track_caller]
+    pub fn forget_node(&self, number: usize) {
+        self.nodes[number].kill();
+        for node in self.running() {
+            self.nodes[node].expect_ok(&["CLUSTER", "FORGET", &self.ids[number]]);
+        }
     }
 
     fn patience(&self) -> Duration {
