@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::call::Call;
 use crate::driver::{Driver, Event};
 use crate::error::Error;
-use crate::pipeline::{Pipeline, Stream};
+use crate::pipeline::{Confirmations, Pipeline, Stream};
 use crate::reply::WireReply;
 use crate::resp::Limits;
 use crate::secret::Secret;
@@ -160,7 +160,7 @@ impl Connection {
     async fn confirmed(
         &self,
         command: &'static str,
-        confirmed_by: &'static str,
+        kind: &'static str,
         channels: &[&str],
     ) -> Result<(), Error> {
         if channels.is_empty() {
@@ -170,6 +170,10 @@ impl Connection {
         let calls: Vec<Call<'_>> = calls
             .map(|channel| call(command, &[channel.as_bytes()]))
             .collect();
+        let confirmed_by = Confirmations {
+            kind,
+            channels: channels.iter().copied().map(str::to_owned).collect(),
+        };
         let answered = self.pipeline.subscribe(&calls, confirmed_by);
         let replies = answered.await.map_err(|_| self.loss())?;
         replies

@@ -98,9 +98,9 @@ impl<F: Fn(Event<'_>)> Driver<F> {
                 _ => {}
             },
             kind @ ("subscribe" | "ssubscribe" | "unsubscribe" | "sunsubscribe") => {
-                let is_asked = self.pipeline.confirm(kind)?;
+                let channel = rest.first().map_or("", text);
+                let is_asked = self.pipeline.confirm(kind, channel)?;
                 if !is_asked && kind.ends_with("unsubscribe") {
-                    let channel = rest.first().map_or("", text);
                     (self.on_event)(Event::Unsubscribed(channel));
                 }
             }

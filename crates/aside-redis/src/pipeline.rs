@@ -67,8 +67,14 @@ struct Awaited {
     answer: oneshot::Sender<Vec<WireReply>>,
     /// Until when these bytes may be under way, if they are many.
     travels_until: Option<Instant>,
-    /// The kind of the pushes that confirm these calls in place of replies.
-    confirmed_by: Option<&'static str>,
+    confirmed_by: Option<Confirmations>,
+}
+
+/// The pushes that confirm calls in place of replies.
+pub(crate) struct Confirmations {
+    pub(crate) kind: &'static str,
+    /// The channel that each of them names.
+    pub(crate) channels: Vec<String>,
 }
 
 impl Pipeline {
@@ -94,12 +100,12 @@ impl Pipeline {
         self.send(calls, None)
     }
 
-    /// Makes calls that pushes of this kind confirm, each with an empty reply. A
-    /// refusal is a reply.
+    /// Makes calls that pushes confirm, each with an empty reply. A refusal is a
+    /// reply.
     pub(crate) fn subscribe(
         &self,
         calls: &[Call<'_>],
-        confirmed_by: &'static str,
+        confirmed_by: Confirmations,
     ) -> oneshot::Receiver<Vec<WireReply>> {
         self.send(calls, Some(confirmed_by))
     }
@@ -107,7 +113,7 @@ impl Pipeline {
     fn send(
         &self,
         calls: &[Call<'_>],
-        confirmed_by: Option<&'static str>,
+        confirmed_by: Option<Confirmations>,
     ) -> oneshot::Receiver<Vec<WireReply>> {
         let (answer, answered) = oneshot::channel();
         let mut state = self.state.lock();
@@ -221,11 +227,16 @@ impl Pipeline {
     }
 
     /// Hands an empty reply to the first call that awaits one, if a push of this kind
-    /// confirms it. Returns false if nothing asked for the push.
-    pub(crate) fn confirm(&self, kind: &str) -> Result<bool, Malformed> {
+    /// about this channel confirms it. Returns false if nothing asked for the push.
+    pub(crate) fn confirm(&self, kind: &str, channel: &str) -> Result<bool, Malformed> {
         let state = self.state.lock();
-        let first = state.awaited.front();
-        let is_asked = first.is_some_and(|first| first.confirmed_by == Some(kind));
+        let is_asked = state.awaited.front().is_some_and(|first| {
+            let next = first.replies.len();
+            let by = first.confirmed_by.as_ref();
+            let by = by.filter(|by| by.kind == kind);
+            by.and_then(|by| by.channels.get(next))
+                .is_some_and(|it| it == channel)
+        });
         drop(state);
         if is_asked {
             // Only the driver, which calls this, takes calls off the queue.

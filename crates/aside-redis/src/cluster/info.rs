@@ -1,5 +1,7 @@
 //! The state of a cluster in the view of one node.
 
+use std::fmt;
+
 use super::nodes::Unreadable;
 
 /// Fields of a reply to `CLUSTER INFO`.
@@ -31,5 +33,17 @@ impl Info {
                 .parse()
                 .map_err(|_| Unreadable::Info { field: epoch })?,
         })
+    }
+}
+
+impl fmt::Display for Info {
+    /// Writes the fields that [`parse`](Info::parse) reads.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.is_ok { "ok" } else { "fail" };
+        let epoch = self.current_epoch;
+        write!(
+            formatter,
+            "cluster_state:{state}\r\ncluster_current_epoch:{epoch}\r\n"
+        )
     }
 }

@@ -33,7 +33,10 @@ pub async fn open(
         Address::Unix(path) => Ok(Box::new(within(until, UnixStream::connect(path)).await?)),
         Address::Tls { host, port } => {
             // Before the server is reached: problems with files have another cause.
-            let handshake = tls.prepare(announced.unwrap_or(host)).await?;
+            let preparing = tls.prepare(announced.unwrap_or(host));
+            let handshake = tokio::time::timeout_at(until, preparing)
+                .await
+                .map_err(|_| Error::not_connected("no files of TLS within the timeout"))??;
             let stream = within(until, tcp::over_tcp(host, *port)).await?;
             Ok(Box::new(handshake.perform(stream, until).await?))
         }
