@@ -76,8 +76,8 @@ impl World {
 
     fn write(&self, rule: Rule, forgetting: Forgetting) {
         let forget = || match forgetting {
-            Forgetting::Key => self.generations.forget(NEIGHBOUR),
-            Forgetting::All => self.generations.forget_all(),
+            Forgetting::Key => self.generations.invalidate(NEIGHBOUR),
+            Forgetting::All => self.generations.invalidate_all(),
         };
         if rule == Rule::ForgetAfterTheQuarantine {
             forget();

@@ -157,11 +157,11 @@ impl<R: Source> CachedRepository<R> {
     /// invalidated when Redis is back.
     pub async fn invalidate(&self, what: Scope<'_, R::Entity>) -> u64 {
         let namespace = self.read.tiers().namespace();
-        let forgotten = match what {
+        let invalidated = match what {
             Scope::Row(id) => {
                 self.read
                     .cache
-                    .forget_key(
+                    .invalidate_key(
                         &LookupRef::<R::Entity>::Id(id).key(namespace),
                         Reason::Request,
                     )
@@ -170,15 +170,15 @@ impl<R: Source> CachedRepository<R> {
             Scope::List(index) => {
                 self.read
                     .cache
-                    .forget_key(
+                    .invalidate_key(
                         &LookupRef::<R::Entity>::Index(index).key(namespace),
                         Reason::Request,
                     )
                     .await
             }
-            Scope::Kind => self.read.cache.forget_kind(R::Entity::KIND).await,
+            Scope::Kind => self.read.cache.invalidate_whole_kind(R::Entity::KIND).await,
         };
-        forgotten.keys
+        invalidated.keys
     }
 
     /// Runs a write of the source's own, such as a partial update, an upsert or a bulk

@@ -50,7 +50,7 @@ fn an_entry_is_served_until_its_key_is_invalidated() {
     let stage = stage(1 << 20);
     stage.keep(1, 100);
     assert!(stage.holds(1));
-    stage.generations.forget(1);
+    stage.generations.invalidate(1);
     assert!(!stage.holds(1));
 }
 
@@ -59,7 +59,7 @@ fn a_replaced_entry_is_not_an_eviction() {
     let stage = stage(1 << 20);
     for _ in 0..100 {
         stage.keep(1, 100);
-        stage.generations.forget(1);
+        stage.generations.invalidate(1);
     }
     assert_eq!(stage.store.evictions(), 0);
 }

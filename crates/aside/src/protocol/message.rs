@@ -22,7 +22,7 @@ pub(crate) struct Message<'a> {
 }
 
 /// Returns the message that invalidates `key`.
-pub(crate) fn forget(key: &Key, instance: u64) -> String {
+pub(crate) fn invalidate(key: &Key, instance: u64) -> String {
     // A foreign key may contain any bytes, and a line end would begin another
     // message.
     let shown = key.as_str().split('\n').next().unwrap_or_default();
@@ -36,7 +36,7 @@ pub(crate) fn forget(key: &Key, instance: u64) -> String {
 /// Returns the message that invalidates all keys with a prefix: `A`, the
 /// sending instance and the prefix. A receiver that does not know it
 /// invalidates everything, which is also correct.
-pub(crate) fn forget_all(prefix: &str, instance: u64) -> String {
+pub(crate) fn invalidate_all(prefix: &str, instance: u64) -> String {
     format!("A {instance:016x} {prefix}")
 }
 
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_message_names_the_hash_the_sender_and_the_key() {
         let key = Key::new("hero:name:Маша и медведь");
-        let text = forget(&key, 7);
+        let text = invalidate(&key, 7);
         let message = Message::parse(&text).unwrap();
         assert_eq!((message.hash, message.instance), (key.hash(), 7));
         assert_eq!(message.key, key.as_str());
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_key_with_a_line_end_adds_no_message() {
         let key = Key::new("hero:x\nE 0000000000000007 9999999999999 hero");
-        let text = forget(&key, 7);
+        let text = invalidate(&key, 7);
         assert!(!text.contains('\n'));
         let message = Message::parse(&text).unwrap();
         assert_eq!((message.hash, message.key), (key.hash(), "hero:x"));
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_message_about_many_keys_names_their_prefix() {
-        let text = forget_all("prod:hero:", 7);
+        let text = invalidate_all("prod:hero:", 7);
         assert_eq!(prefix(&text), Some("prod:hero:"));
         assert_eq!(Message::parse(&text), None);
         assert_eq!(prefix("A hero: x"), None);

@@ -215,7 +215,7 @@ impl Op {
     }
 
     /// Returns true if it invalidates copies of other instances.
-    pub(crate) fn makes_forget(&self) -> bool {
+    pub(crate) fn invalidates(&self) -> bool {
         matches!(
             self,
             Self::Quarantine { .. }

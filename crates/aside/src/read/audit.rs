@@ -265,7 +265,7 @@ impl<R: Source> Check<R> {
              and its name is logged at DEBUG"
         );
         tracing::debug!(key = key.as_str(), "the audit found this key wrong");
-        read.cache.forget_key(&key, Reason::Audit).await;
+        read.cache.invalidate_key(&key, Reason::Audit).await;
         Some(())
     }
 

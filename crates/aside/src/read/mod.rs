@@ -157,7 +157,7 @@ impl<R: Source> ReadPath<R> {
             Err(error) if freshness == Freshness::Any => self.stale(asked).ok_or(error)?,
             read => read?,
         };
-        self.outdate(asked, freshness, &result);
+        self.invalidate_older(asked, freshness, &result);
         let outcome = result.outcome();
         self.count(operation, outcome);
         self.sample(asked, result.provenance.fill, &result.found);
@@ -166,7 +166,7 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Invalidates local entries that a later read must not return after `result`.
-    fn outdate(
+    fn invalidate_older(
         &self,
         asked: LookupRef<'_, R::Entity>,
         freshness: Freshness,
@@ -176,9 +176,9 @@ impl<R: Source> ReadPath<R> {
         if bypass.is_some_and(Bypass::is_uncacheable) {
             // Done when that was found out, or by `pass`.
         } else if freshness != Freshness::Any {
-            self.outdate_skipped(asked, result.provenance.fill);
+            self.invalidate_skipped(asked, result.provenance.fill);
         } else if result.provenance.tier == Tier::Source {
-            self.outdate_held(asked, &result.found, bypass.is_some());
+            self.invalidate_held(asked, &result.found, bypass.is_some());
         }
     }
 

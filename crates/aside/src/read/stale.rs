@@ -48,7 +48,7 @@ impl<R: Source> ReadPath<R> {
     /// may arrive a moment later and make the entry valid again. It also
     /// ignores fills in progress. So the key is invalidated, except for an
     /// equal entry that may still be useful.
-    pub(super) fn outdate_held(
+    pub(super) fn invalidate_held(
         &self,
         asked: LookupRef<'_, R::Entity>,
         seen: &Found<R::Entity>,
@@ -73,18 +73,18 @@ impl<R: Source> ReadPath<R> {
             _ if same || !(bypassed || held.is_some()) => return,
             _ => {}
         }
-        generations.forget(asked.key(self.tiers().namespace()).hash());
+        generations.invalidate(asked.key(self.tiers().namespace()).hash());
     }
 
     /// A read skipped this process: no later `Any` read may return a value from before
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
-    pub(super) fn outdate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
+    pub(super) fn invalidate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
         if self.kind.local.is_some()
             && (seen.is_none() || self.hit(asked, PackedEntry::fill) != seen)
         {
             let key = asked.key(self.tiers().namespace());
-            self.tiers().generations.forget(key.hash());
+            self.tiers().generations.invalidate(key.hash());
         }
     }
 }

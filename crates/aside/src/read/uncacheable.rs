@@ -66,7 +66,7 @@ impl<R: Source> ReadPath<R> {
         if known.is_due {
             self.try_again(asked, key, &found, context);
         }
-        self.outdate_passed(key);
+        self.invalidate_passed(key);
         Ok(ReadResult::loaded(found, Some(known.why.bypass())))
     }
 
@@ -91,10 +91,10 @@ impl<R: Source> ReadPath<R> {
     /// Handles a database result of a read that bypassed the local tier. An
     /// uncacheable key has no local entry. If it is cacheable again, an older
     /// row may be on its way into the local tier, so the key is invalidated.
-    pub(super) fn outdate_passed(&self, key: &Key) {
+    pub(super) fn invalidate_passed(&self, key: &Key) {
         let tiers = self.tiers();
         if !tiers.uncacheable.is_known(key) {
-            tiers.generations.forget(key.hash());
+            tiers.generations.invalidate(key.hash());
         }
     }
 }

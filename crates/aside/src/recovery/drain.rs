@@ -102,7 +102,7 @@ impl<J: Journal> Drain<J> {
         &mut self,
         tiers: &Arc<Tiers>,
     ) -> Result<(bool, Option<DatabaseHistory>), J::Error> {
-        self.forget_ids(tiers);
+        self.drop_ids(tiers);
         let state = self.journal.state().await?;
         let newest = state.newest.unwrap_or(i64::MIN);
         let (mut after, mut rows) = (i64::MIN, 0);
@@ -122,9 +122,9 @@ impl<J: Journal> Drain<J> {
             // After one timeout the remaining pages are only marked unreleased,
             // and nothing more is sent to a server that does not reply.
             if answered {
-                let forgotten = self.forget(tiers, page).await;
-                all &= forgotten == Forgotten::All;
-                answered = forgotten != Forgotten::Nothing;
+                let invalidated = self.invalidate(tiers, page).await;
+                all &= invalidated == Outcome::All;
+                answered = invalidated != Outcome::Nothing;
             }
             self.delete_later();
             after = last;
@@ -135,7 +135,7 @@ impl<J: Journal> Drain<J> {
 
     /// Discards ids of another era. The database may have gone back, and reuse
     /// them for other rows.
-    fn forget_ids(&mut self, tiers: &Tiers) {
+    fn drop_ids(&mut self, tiers: &Tiers) {
         let era = tiers.era();
         if std::mem::replace(&mut self.era, era) != era {
             self.have_gone(tiers, i64::MIN, i64::MAX, &BTreeSet::new());
@@ -182,7 +182,7 @@ impl<J: Journal> Drain<J> {
         let unreleased = self.unreleased.range(range).map(|(id, _)| *id);
         let gone: Vec<i64> = unreleased.filter(|id| !left.contains(id)).collect();
         for id in gone {
-            self.let_go(tiers, id);
+            self.release(tiers, id);
         }
         let acknowledged = self.acknowledged.range(range).copied();
         let gone: Vec<i64> = acknowledged.filter(|id| !left.contains(id)).collect();
@@ -191,14 +191,14 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    fn let_go(&mut self, tiers: &Tiers, id: i64) {
+    fn release(&mut self, tiers: &Tiers, id: i64) {
         if let Some(key) = self.unreleased.remove(&id) {
             tiers.unreleased.remove(&key);
         }
     }
 
     /// Invalidates the keys and kinds of a page.
-    async fn forget(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Target)>) -> Forgotten {
+    async fn invalidate(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Target)>) -> Outcome {
         let (mut kinds, mut keys) = (
             BTreeMap::<String, Vec<i64>>::new(),
             BTreeMap::<Key, Vec<i64>>::new(),
@@ -214,13 +214,13 @@ impl<J: Journal> Drain<J> {
                 Target::Key(key) => keys.entry(key).or_default().push(id),
             }
         }
-        let (mut forgotten, mut asked) = (0, 0);
+        let (mut invalidated, mut asked) = (0, 0);
         // Once for all rows of a kind, because each time empties the kind's
         // cache.
         for (kind, ids) in kinds {
             asked += 1;
-            if forget_kind(tiers, &kind).await {
-                forgotten += 1;
+            if invalidate_kind(tiers, &kind).await {
+                invalidated += 1;
                 self.acknowledge(tiers, ids);
             }
         }
@@ -229,20 +229,20 @@ impl<J: Journal> Drain<J> {
         asked += names.len();
         for (key, ids) in keys {
             if !left.contains(&key) {
-                forgotten += 1;
+                invalidated += 1;
                 self.acknowledge(tiers, ids);
             }
         }
-        match forgotten {
-            _ if forgotten == asked && !under_way => Forgotten::All,
-            0 if 0 < asked => Forgotten::Nothing,
-            _ => Forgotten::Some,
+        match invalidated {
+            _ if invalidated == asked && !under_way => Outcome::All,
+            0 if 0 < asked => Outcome::Nothing,
+            _ => Outcome::Some,
         }
     }
 
     fn acknowledge(&mut self, tiers: &Tiers, ids: Vec<i64>) {
         for id in ids {
-            self.let_go(tiers, id);
+            self.release(tiers, id);
             if self.acknowledged.len() < MAX_ACKNOWLEDGED_ROWS {
                 self.acknowledged.insert(id);
             }
@@ -291,13 +291,13 @@ impl<J: Journal> Drain<J> {
 
 /// How much of a page Redis has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Forgotten {
+enum Outcome {
     All,
     Some,
     Nothing,
 }
 
-async fn forget_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
+async fn invalidate_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
     match tiers.raise_epoch(kind).await {
         // No instance has cached the kind.
         Ok(0) => true,

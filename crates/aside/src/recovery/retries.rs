@@ -184,7 +184,7 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     }
     // Invalidated locally before the key is released, so that later reads use a
     // generation under which no older value was read.
-    tiers.generations.forget(key.hash());
+    tiers.generations.invalidate(key.hash());
     if *unreleased {
         tiers.unreleased.remove(key);
     }

@@ -80,7 +80,7 @@ impl CacheService {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
         let existed = self.exists(key.as_str()).await;
-        self.forget_key(&key, Reason::Request).await.keys == 1 && existed
+        self.invalidate_key(&key, Reason::Request).await.keys == 1 && existed
     }
 
     /// Removes every key that matches a glob pattern, in the syntax of `SCAN`,
@@ -92,7 +92,7 @@ impl CacheService {
             return 0;
         }
         let own = tiers.prefix("aside");
-        let forgotten = tiers.scan(pattern, |keys| {
+        let invalidated = tiers.scan(pattern, |keys| {
             let own = own.clone();
             async move {
                 let keys = keys
@@ -112,7 +112,7 @@ impl CacheService {
                 Ok(count - left.len() as u64)
             }
         });
-        let forgotten = forgotten.await.unwrap_or(0);
+        let invalidated = invalidated.await.unwrap_or(0);
         // The scan misses keys whose value is gone from Redis but may still be
         // cached locally.
         let begins = &pattern[..pattern.find(['*', '?', '[', '\\']).unwrap_or(pattern.len())];
@@ -122,14 +122,14 @@ impl CacheService {
         };
         if tiers.kinds().into_keys().any(is_of_kind) {
             // Tried once, like the pages of the scan.
-            let _ = tiers.forget_in_process(begins).await;
+            let _ = tiers.invalidate_local(begins).await;
         }
         tracing::info!(
             operation = "delete_pattern",
-            count = forgotten,
+            count = invalidated,
             "invalidated"
         );
-        forgotten
+        invalidated
     }
 
     /// Returns true if a key exists, in any state.
@@ -149,11 +149,11 @@ impl CacheService {
     /// Invalidates every registered kind. Returns how many keys were removed
     /// from Redis.
     pub async fn flush(&self) -> u64 {
-        let mut forgotten = 0;
+        let mut invalidated = 0;
         for kind in self.tiers().kinds().into_keys() {
-            forgotten += self.forget_kind(kind).await.keys;
+            invalidated += self.invalidate_whole_kind(kind).await.keys;
         }
-        forgotten
+        invalidated
     }
 
     /// Invalidates every copy of every kind, on every instance of this Redis
@@ -181,7 +181,7 @@ impl CacheService {
         let mut pending = false;
         if !told {
             for kind in tiers.kinds().into_keys() {
-                pending |= tiers.forget_kind(kind).await.is_none();
+                pending |= tiers.invalidate_kind(kind).await.is_none();
             }
         }
         tracing::warn!(
@@ -195,14 +195,14 @@ impl CacheService {
     }
 
     /// Invalidates a key, now or once Redis is available.
-    pub(crate) async fn forget_key(&self, key: &Key, reason: Reason) -> Invalidated {
+    pub(crate) async fn invalidate_key(&self, key: &Key, reason: Reason) -> Invalidated {
         let tiers = self.tiers();
         if !tiers.is_enabled() {
             return Invalidated::default();
         }
-        let forgotten =
+        let invalidated =
             tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
-        if !forgotten {
+        if !invalidated {
             tiers.hold_until_released(key.clone(), Token::random(), None);
         }
         let kind = tiers.kind_of(key.as_str());
@@ -210,19 +210,19 @@ impl CacheService {
         tracing::info!(
             kind = kind.unwrap_or("none"),
             operation = "invalidate",
-            count = u64::from(forgotten),
+            count = u64::from(invalidated),
             "invalidated"
         );
         tracing::debug!(key = key.as_str(), "invalidated");
         Invalidated {
-            keys: u64::from(forgotten),
-            pending: !forgotten,
+            keys: u64::from(invalidated),
+            pending: !invalidated,
         }
     }
 
     /// Invalidates a kind, now or once Redis is available.
-    pub(crate) async fn forget_kind(&self, kind: &str) -> Invalidated {
-        let freed = self.tiers().forget_kind(kind).await;
+    pub(crate) async fn invalidate_whole_kind(&self, kind: &str) -> Invalidated {
+        let freed = self.tiers().invalidate_kind(kind).await;
         let count = match &freed {
             Some(freed) => swept(freed, self.config().operation_timeout).await,
             None => 0,

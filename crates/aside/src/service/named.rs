@@ -28,7 +28,7 @@ impl CacheService {
     pub async fn invalidate_id(&self, kind: &str, id: &str) -> Option<Invalidated> {
         let mut key = self.key_of(kind)?;
         key.text_segment(id);
-        Some(self.forget_key(&key.finish(), Reason::Request).await)
+        Some(self.invalidate_key(&key.finish(), Reason::Request).await)
     }
 
     /// Invalidates one list; returns `None` if the kind is not cached here, or
@@ -51,13 +51,13 @@ impl CacheService {
         for value in values {
             key.text_segment(value);
         }
-        Some(self.forget_key(&key.finish(), Reason::Request).await)
+        Some(self.invalidate_key(&key.finish(), Reason::Request).await)
     }
 
     /// Invalidates a whole kind; returns `None` if it is not cached here.
     pub async fn invalidate_kind(&self, kind: &str) -> Option<Invalidated> {
         self.key_of(kind)?;
-        Some(self.forget_kind(kind).await)
+        Some(self.invalidate_whole_kind(kind).await)
     }
 
     /// Returns the number of keys of each kind in Redis; `None` while Redis is

@@ -16,7 +16,7 @@ const MAX_KEYS_PER_PIPELINE: usize = 500;
 impl Tiers {
     /// Returns the message that invalidates `key`.
     pub(crate) fn message(&self, key: &Key) -> String {
-        message::forget(key, self.instance)
+        message::invalidate(key, self.instance)
     }
 
     /// Invalidates keys in every tier. Returns those that Redis did not
@@ -40,7 +40,7 @@ impl Tiers {
             // The farthest tier first, so that none is refilled from a tier
             // with an old value.
             for key in batch {
-                self.generations.forget(key.hash());
+                self.generations.invalidate(key.hash());
             }
         }
         left
@@ -51,9 +51,9 @@ impl Tiers {
     ///
     /// # Errors
     /// Redis did not acknowledge the message.
-    pub(crate) async fn forget_in_process(&self, prefix: &str) -> Result<(), Unanswered> {
-        self.generations.forget_all();
-        let message = message::forget_all(prefix, self.instance);
+    pub(crate) async fn invalidate_local(&self, prefix: &str) -> Result<(), Unanswered> {
+        self.generations.invalidate_all();
+        let message = message::invalidate_all(prefix, self.instance);
         self.send_one(Traffic::Writes, Op::Publish { message })
             .await?;
         Ok(())
@@ -61,13 +61,13 @@ impl Tiers {
 
     /// Invalidates a kind, now or as soon as Redis is reachable; `None` for
     /// later. Returns a counter of the keys that are being removed from Redis.
-    pub(crate) async fn forget_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
+    pub(crate) async fn invalidate_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
         let freed = Arc::new(AtomicU64::new(0));
         if !self.is_enabled() {
             return Some(freed);
         }
-        let forgotten = self.raise_epoch_or_retry(kind).await;
-        forgotten.then(|| {
+        let invalidated = self.raise_epoch_or_retry(kind).await;
+        invalidated.then(|| {
             self.sweep_later(kind, &freed);
             freed
         })
@@ -86,7 +86,7 @@ impl Tiers {
     /// Makes a kind bypass Redis until Redis has invalidated it.
     pub(crate) fn hold_kind(&self, kind: &str) {
         if self.unreleased.add_kind(&self.prefix(kind)) {
-            self.generations.forget_all();
+            self.generations.invalidate_all();
             self.retry_later(Pending::WholeKind {
                 kind: kind.to_owned(),
                 due: None,
@@ -110,7 +110,7 @@ impl Tiers {
             return false;
         }
         self.unreleased.add(key);
-        self.generations.forget(key.hash());
+        self.generations.invalidate(key.hash());
         true
     }
 

@@ -23,7 +23,7 @@ impl Tiers {
             anything = Some(Invalidation::Unknown);
         }
         if let Some(invalidation) = anything {
-            self.generations.forget_all();
+            self.generations.invalidate_all();
             self.end_round();
             self.broadcaster.send(|| invalidation);
         }
@@ -33,7 +33,7 @@ impl Tiers {
     fn apply_line(&self, text: &str) -> Option<Invalidation> {
         match Message::parse(text) {
             Some(message) => {
-                self.generations.forget(message.hash);
+                self.generations.invalidate(message.hash);
                 if let Some(audit) = &self.audit {
                     audit.record_event(message.hash, Event::Heard);
                 }

@@ -138,7 +138,7 @@ impl Uncacheable {
     pub(crate) fn remember(&self, key: &Key, why: Why, stamp: Stamp, ttl: Duration) {
         let Some(stamp) = self.generations.renew(stamp) else {
             // The key was written in between, and its value may differ now.
-            self.generations.forget(key.hash());
+            self.generations.invalidate(key.hash());
             return;
         };
         let now = Moment::now();
@@ -232,7 +232,7 @@ mod tests {
         let why = uncacheable.known(&key(1)).map(|known| known.why);
         assert_eq!(why, Some(Why::TooLarge));
         assert_eq!(uncacheable.known(&key(2)), None);
-        generations.forget(key(1).hash());
+        generations.invalidate(key(1).hash());
         assert_eq!(uncacheable.known(&key(1)), None);
     }
 
@@ -240,7 +240,7 @@ mod tests {
     fn a_load_older_than_a_write_is_ignored() {
         let (generations, uncacheable) = known();
         let stamp = generations.stamp(key(1).hash());
-        generations.forget(key(1).hash());
+        generations.invalidate(key(1).hash());
         uncacheable.remember(&key(1), Why::TooLarge, stamp, TTL);
         assert_eq!(uncacheable.known(&key(1)), None);
     }

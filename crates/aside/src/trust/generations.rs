@@ -151,7 +151,7 @@ impl Generations {
     }
 
     /// Invalidates a key, and keys of its stripe with the same tag.
-    pub(crate) fn forget(&self, hash: u64) {
+    pub(crate) fn invalidate(&self, hash: u64) {
         let (stripe, tag) = self.place(hash);
         self.increment(stripe, tag, |_| true);
     }
@@ -165,7 +165,7 @@ impl Generations {
             // Entries of the generations that will be reused must be invalid by
             // another sign before the first reuse.
             if fits && word.generation() == MAX_GENERATION {
-                self.forget_all();
+                self.invalidate_all();
             }
             fits.then(|| word.raised(tag).0)
         };
@@ -189,8 +189,8 @@ impl Generations {
     }
 
     /// Invalidates everything of every shard, because of a message.
-    pub(crate) fn forget_all(&self) {
-        self.shard.forget_all();
+    pub(crate) fn invalidate_all(&self) {
+        self.shard.invalidate_all();
     }
 
     /// Returns since when a copy with the stamp may be stale; `None` if a
@@ -214,7 +214,7 @@ mod tests {
         let generations = Generations::of_memory();
         let old = generations.stamp(7);
         generations.words[7].store(MAX_GENERATION.into(), Ordering::Release);
-        generations.forget(7);
+        generations.invalidate(7);
         assert_eq!({ generations.stamp(7).generation }, { old.generation });
         assert!(!generations.is_current(old));
     }
@@ -223,7 +223,7 @@ mod tests {
     fn a_stamp_taken_before_an_invalidation_is_invalid() {
         let generations = Generations::of_memory();
         let before = generations.stamp(7);
-        generations.forget(7);
+        generations.invalidate(7);
         assert!(!generations.is_current(before));
         assert!(generations.is_current(generations.stamp(7)));
     }
@@ -234,18 +234,18 @@ mod tests {
         let generations = Generations::of_memory();
         let held = generations.stamp(key(1));
         for other in 2..2 + u64::from(REMEMBERED) {
-            generations.forget(key(other));
+            generations.invalidate(key(other));
             assert!(generations.is_current(held), "after {other}");
         }
         // The first tag has been replaced.
-        generations.forget(key(9));
+        generations.invalidate(key(9));
         assert!(!generations.is_current(held));
 
         for before in 0..8 {
             let generations = Generations::of_memory();
             let held = generations.stamp(key(1));
             for at in 0..16 {
-                generations.forget(key(if at == before { 1 } else { 2 }));
+                generations.invalidate(key(if at == before { 1 } else { 2 }));
                 assert!(at < before || !generations.is_current(held));
             }
         }
@@ -262,10 +262,10 @@ mod tests {
         shard.lose_touch();
         assert!(!generations.is_current(one));
         assert_eq!(generations.proved(one, late), Some(early));
-        generations.forget(1);
+        generations.invalidate(1);
         assert_eq!(generations.proved(one, late), None);
         assert_eq!(generations.proved(other, late), Some(early));
-        generations.forget_all();
+        generations.invalidate_all();
         assert_eq!(generations.proved(other, late), None);
     }
 
@@ -282,7 +282,7 @@ mod tests {
     fn invalidating_all_reaches_every_stripe() {
         let generations = Generations::of_memory();
         let (one, other) = (generations.stamp(1), generations.stamp(2));
-        generations.forget_all();
+        generations.invalidate_all();
         assert!(!generations.is_current(one) && !generations.is_current(other));
     }
 }

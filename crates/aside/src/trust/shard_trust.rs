@@ -94,7 +94,7 @@ impl ShardTrust {
     }
 
     /// Invalidates everything, because of a message.
-    pub(crate) fn forget_all(&self) {
+    pub(crate) fn invalidate_all(&self) {
         let mut proofs = self.proofs.lock();
         proofs.heard();
         self.generation.fetch_add(1, Ordering::AcqRel);

@@ -117,7 +117,7 @@ impl Write {
             if acknowledged {
                 // After the acknowledgement: a GET of this instance sent before
                 // it could read the old value under the new generation.
-                tiers.generations.forget(key.hash());
+                tiers.generations.invalidate(key.hash());
                 tiers.record_event(&key, Event::Quarantined);
                 round.acknowledged.push(key);
             } else {

@@ -114,7 +114,7 @@ fn released(
     match reply {
         Some(Reply::Released(Released::Lost)) => {
             increment(&tiers.statistics.release_lost);
-            tiers.generations.forget(key.hash());
+            tiers.generations.invalidate(key.hash());
         }
         Some(Reply::Released(Released::Stored)) => {
             if let Some(value) = value {

@@ -62,14 +62,14 @@ impl Write {
         // or the operation is queued, so a write dropped in between loses none.
         if verdict == Verdict::Committed {
             self.attempted = true;
-            self.forget_unquarantined(&tiers).await;
+            self.invalidate_unquarantined(&tiers).await;
             self.prove_values(&tiers).await;
             self.count(&tiers);
         } else if !self.attempted {
             self.whole_kinds.clear();
         }
-        let forgotten = self.forget_kinds(&tiers).await && verdict == Verdict::Committed;
-        self.leave_journalled(&tiers, forgotten);
+        let invalidated = self.invalidate_kinds(&tiers).await && verdict == Verdict::Committed;
+        self.leave_journalled(&tiers, invalidated);
         if verdict == Verdict::RolledBack {
             self.values.clear();
         }
@@ -80,22 +80,22 @@ impl Write {
     }
 
     /// Invalidates the whole kinds. Returns true if Redis acknowledged each.
-    async fn forget_kinds(&mut self, tiers: &Arc<Tiers>) -> bool {
-        let mut forgotten = true;
+    async fn invalidate_kinds(&mut self, tiers: &Arc<Tiers>) -> bool {
+        let mut invalidated = true;
         while let Some(kind) = self.whole_kinds.last() {
-            forgotten &= tiers.forget_kind(kind).await.is_some();
+            invalidated &= tiers.invalidate_kind(kind).await.is_some();
             self.whole_kinds.pop();
         }
-        forgotten
+        invalidated
     }
 
     /// Schedules the deletion of the journal rows for whole kinds, if they were
-    /// `forgotten` after the commit; otherwise they are applied when the
+    /// `invalidated` after the commit; otherwise they are applied when the
     /// journal is drained.
-    fn leave_journalled(&mut self, tiers: &Tiers, forgotten: bool) {
+    fn leave_journalled(&mut self, tiers: &Tiers, invalidated: bool) {
         let ids = std::mem::take(self.journalled.get_mut());
         if ids.is_empty() {
-        } else if forgotten {
+        } else if invalidated {
             tiers.journalled.done(&ids);
         } else {
             tiers.journalled.leave(&ids);
@@ -103,7 +103,7 @@ impl Write {
     }
 
     /// Invalidates changes that a repository committed without a quarantine.
-    async fn forget_unquarantined(&mut self, tiers: &Arc<Tiers>) {
+    async fn invalidate_unquarantined(&mut self, tiers: &Arc<Tiers>) {
         if self.recorded.is_empty() || !tiers.is_enabled() {
             return;
         }

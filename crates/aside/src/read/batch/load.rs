@@ -80,8 +80,8 @@ impl<R: Source> ReadPath<R> {
         for ((own, right), row) in own.iter().zip(&loaded) {
             let found = Found::Row(row.clone());
             match right {
-                Err(bypass) if bypass.is_uncacheable() => self.outdate_passed(&own.key),
-                right => self.outdate_held(own.leader.key().asked(), &found, right.is_err()),
+                Err(bypass) if bypass.is_uncacheable() => self.invalidate_passed(&own.key),
+                right => self.invalidate_held(own.leader.key().asked(), &found, right.is_err()),
             }
         }
         rows.extend(places.into_iter().zip(loaded.iter().cloned()));
@@ -121,7 +121,7 @@ impl<R: Source> ReadPath<R> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
         for (id, row) in ids.iter().zip(&loaded) {
             self.count(Operation::FindMany, Outcome::Bypass);
-            self.outdate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
+            self.invalidate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
         }
         Ok(places.iter().copied().zip(loaded).collect())
     }

@@ -199,7 +199,7 @@ impl<R: Source> ReadPath<R> {
         let ids: Vec<Id<R>> = left.iter().map(|(_, id)| (*id).clone()).collect();
         let loaded = self.load_many(&ids).await?;
         for ((at, id), row) in left.into_iter().zip(loaded) {
-            self.outdate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
+            self.invalidate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
             rows.insert(at, row);
         }
         Ok(())

@@ -151,7 +151,7 @@ fn still_travelling(connection: &Connection, before: u64, ops: &[Op]) -> Unanswe
     let arrived = connection.received() - before;
     // Also for operations behind a large value: only an invalidation that other
     // instances may have missed leaves a doubt.
-    let arriving = !ops.iter().any(Op::makes_forget) && BYTES_OF_LARGE_VALUE <= arrived;
+    let arriving = !ops.iter().any(Op::invalidates) && BYTES_OF_LARGE_VALUE <= arrived;
     let leaving = ops.iter().all(Op::only_reads_or_fills) && connection.is_carrying_much();
     if arriving || leaving {
         Unanswered::Travelling
