@@ -123,7 +123,7 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     ///
     /// The local tier then compares ids with `Eq`, which is cheaper. If false,
     /// the default, it compares the text of their keys. See
-    /// [`ExactText`](crate::entity::ExactText).
+    /// [`ExactText`].
     const HAS_EXACT_ID: bool = false;
 
     /// The same for index values.

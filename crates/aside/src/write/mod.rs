@@ -201,7 +201,7 @@ impl Write {
     ///
     /// If the statement does not return the replaced row, lock and read it
     /// first. Otherwise the lists that contained it stay stale until their TTL.
-    /// [`whole_kind`](Self::everything) is also correct, but invalidates the
+    /// [`whole_kind`](Self::whole_kind) is also correct, but invalidates the
     /// whole kind.
     pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
         self.record(before, Some(after));
