@@ -131,6 +131,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
     let count = ready.iter().take(BATCH).take_while(single).count();
     let batch = ready.iter().take(count);
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
+    let history = shard.link.server_history();
     // They stay in the queue meanwhile, because this task may end here.
     let Ok(replies) = shard.send(Traffic::Writes, ops).await else {
         ready.rotate_left(count);
@@ -144,7 +145,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
         match reply {
             Ok(reply) => {
                 any = true;
-                acknowledged(tiers, &pending, &reply);
+                acknowledged(tiers, &pending, &reply, history);
                 shard.pending.acknowledged(&pending);
             }
             Err(_) => ready.push_back(pending),
@@ -169,7 +170,7 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
     }
 }
 
-fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
+fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply, history: u64) {
     let Pending::Release {
         key, unreleased, ..
     } = pending
@@ -185,6 +186,7 @@ fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply) {
     // Invalidated locally before the key is released, so that later reads use a
     // generation under which no older value was read.
     tiers.generations.invalidate(key.hash());
+    tiers.confirm_later(key, history);
     if *unreleased {
         tiers.unreleased.remove(key);
     }

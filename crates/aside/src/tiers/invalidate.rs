@@ -31,12 +31,14 @@ impl Tiers {
                     message: self.message(key),
                 })
                 .collect();
+            let histories: Vec<u64> = batch.iter().map(|key| self.history_for(key)).collect();
             let replies = self.send(Traffic::Writes, ops).await;
-            let failed = batch
-                .iter()
-                .zip(replies)
-                .filter(|(_, reply)| reply.is_err());
-            left.extend(failed.map(|(key, _)| key.clone()));
+            for ((key, history), reply) in batch.iter().zip(histories).zip(replies) {
+                match reply {
+                    Ok(_) => self.confirm_later(key, history),
+                    Err(_) => left.push(key.clone()),
+                }
+            }
             // The farthest tier first, so that none is refilled from a tier
             // with an old value.
             for key in batch {

@@ -13,6 +13,7 @@ mod breaking;
 mod epochs;
 mod messages;
 mod invalidate;
+mod confirm;
 mod register;
 mod scan;
 mod shards;

@@ -29,6 +29,12 @@ impl Tiers {
         &self.shard
     }
 
+    /// Returns the history of the server that owns a key. Read it before an
+    /// operation is sent; see [`Tiers::confirm_later`].
+    pub(crate) fn history_for(&self, key: &Key) -> u64 {
+        self.shard_of(key).link.server_history()
+    }
+
     /// Returns true if the cache is enabled.
     #[inline]
     pub(crate) fn is_enabled(&self) -> bool {

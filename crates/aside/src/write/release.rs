@@ -95,9 +95,15 @@ async fn release(tiers: &Tiers, writer: Token, keys: Vec<Key>, mut values: Vec<V
     };
     let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
     let traffic = Traffic::of_write(Op::value_bytes(&ops));
-    let mut replies = tiers.send(traffic, ops).await.into_iter();
-    for (key, value) in keys.into_iter().zip(values) {
-        released(tiers, writer, key, value, replies.next());
+    let histories: Vec<u64> = keys.iter().map(|key| tiers.history_for(key)).collect();
+    let replies = tiers.send(traffic, ops).await.into_iter().map(Some);
+    let replies = replies.chain(std::iter::repeat_with(|| None));
+    let released_keys = keys.into_iter().zip(values).zip(histories);
+    for (((key, value), history), reply) in released_keys.zip(replies) {
+        if matches!(reply, Some(Ok(_))) {
+            tiers.confirm_later(&key, history);
+        }
+        released(tiers, writer, key, value, reply);
     }
 }
 

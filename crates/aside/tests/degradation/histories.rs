@@ -25,6 +25,10 @@ async fn a_redis_restored_from_an_older_file_serves_no_old_value() {
     redis.command(&["SAVE"]);
     let change = instance.books.update(Book::new(1, "changed"));
     assert!(change.await.unwrap().is_some());
+    // A proof after the write confirms it; without one it would be repeated at
+    // the restored server. The second PING follows the reply to the first.
+    just_proved(&redis).await;
+    just_proved(&redis).await;
     // Commands after the SAVE are lost with the process.
     redis.kill();
     redis.restart();
@@ -105,4 +109,56 @@ async fn connections_to_two_different_servers_are_not_used() {
     // In the end all connections reach the new server.
     old.kill();
     instance.caches(1).await;
+}
+
+/// Waits until a server has just replied to a PING.
+async fn just_proved(redis: &RedisServer) {
+    let pings = || {
+        let told = redis.command(&["INFO", "commandstats"]);
+        let text = told.text().unwrap_or_default().to_owned();
+        let line = text.lines().find(|line| line.starts_with("cmdstat_ping:"));
+        line.map(str::to_owned)
+    };
+    let before = pings();
+    eventually(EVENTUALLY, "a PING", async || pings() != before).await;
+}
+
+#[tokio::test]
+async fn a_write_that_a_deposed_primary_acknowledged_is_repeated_at_its_successor() {
+    let primary = redis();
+    let replica = RedisServer::start_with(RedisOptions {
+        config: vec![format!("replicaof 127.0.0.1 {}", primary.port())],
+        ..RedisOptions::default()
+    })
+    .expect("redis-server or valkey-server");
+    let proxy = way_to(&primary).await;
+    let library = Library::of(3);
+    // PINGs are half a second apart.
+    let patient = CacheConfig {
+        max_staleness: Duration::from_secs(60),
+        ..through(&proxy)
+    };
+    let writer = Instance::in_step(patient, &library).await;
+    eventually(EVENTUALLY, "the replica", async || {
+        let told = replica.command(&["INFO", "replication"]);
+        told.text()
+            .is_some_and(|text| text.contains("master_link_status:up"))
+    })
+    .await;
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let reader = Instance::in_step(at(&replica.url()), &library).await;
+    // The primary does not know of its successor, where the old row is filled.
+    let key = cached(&reader).await;
+    just_proved(&primary).await;
+    let change = writer.books.update(Book::new(1, "changed"));
+    assert!(change.await.unwrap().is_some());
+    proxy.lead_to(replica.address());
+    proxy.reset();
+    eventually(EVENTUALLY, "the write at the successor", async || {
+        !get(&replica, &key).contains("tale 1") && {
+            let read = reader.books.find_by_id(&1).await.unwrap();
+            read.is_some_and(|book| book.title == "changed")
+        }
+    })
+    .await;
 }

@@ -71,7 +71,7 @@ pub(crate) async fn run(
                 return Err(Broken::refused(REPLICA));
             };
             warn_about(&server);
-            link.learn_history(history);
+            learn_history(&shard, &tiers, history);
             *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
@@ -120,6 +120,16 @@ async fn open(
         .await
         .map_err(|_| Broken::because("no confirmation of the subscription"))??;
     Ok(connection)
+}
+
+/// Records the server's history. Writes that only the server of an earlier
+/// history has acknowledged are repeated, before a proof of this one counts.
+fn learn_history(shard: &Shard, tiers: &Weak<Tiers>, history: u64) {
+    if shard.link.learn_history(history)
+        && let Some(tiers) = tiers.upgrade()
+    {
+        tiers.release_unconfirmed(shard);
+    }
 }
 
 /// Counts the time without a valid proof.

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
-use super::{ask_server, meter};
+use super::{ask_server, learn_history, meter};
 use crate::entity::key::Key;
 use crate::redis::pool::PooledConnection;
 use crate::redis::server::{self, field, info_replication};
@@ -152,7 +152,7 @@ impl<'a> Proof<'a> {
             Ok([WireReply::Text(_), server, time, era, epochs @ ..])
                 if field(server, "role") == "master" =>
             {
-                link.learn_history(server::history(server));
+                learn_history(self.shard, self.tiers, server::history(server));
                 self.learn(ping, time, era, epochs).await
             }
             // Demoted: its messages are not the primary's.
@@ -202,7 +202,7 @@ impl<'a> Proof<'a> {
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.may_trust_pong(self.shard, doubted).await {
                     self.tried = true;
-                    link.pong(ping.sent, ping.suspicions);
+                    self.shard.pong(ping.sent, ping.suspicions);
                 }
             }
             Err(why) => link.suspect(&why),

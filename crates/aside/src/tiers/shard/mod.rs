@@ -5,6 +5,7 @@
 //! unavailable one closes only its own keys. A single primary is one shard.
 
 pub(crate) mod batch_gets;
+mod confirming;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use self::batch_gets::BatchedGets;
+use self::confirming::{Confirming, Unconfirmed};
 use crate::config::CacheConfig;
+use crate::entity::key::Key;
 use crate::insight::statistics::ServiceStatistics;
 use crate::protocol::{Op, Refused, Replies, Reply, SharedTier, Traffic, Unanswered};
+use crate::runtime::clock::Moment;
 use crate::tiers::pending::{Backlog, Pending};
 use crate::trust::breaker::{Attempt, Breaker, Ended};
 use crate::trust::link::{Link, Suspicion};
@@ -33,6 +37,7 @@ pub(crate) struct Shard {
     half: AtomicU32,
     batched: Arc<BatchedGets>,
     pub(crate) pending: Backlog,
+    confirming: Confirming,
     /// The service's.
     pub(super) statistics: Arc<ServiceStatistics>,
 }
@@ -63,6 +68,7 @@ impl Shard {
             half: AtomicU32::new(0),
             batched: Arc::default(),
             pending,
+            confirming: Confirming::default(),
             statistics: Arc::new(ServiceStatistics::new()),
         };
         (shard, arrivals)
@@ -133,6 +139,32 @@ impl Shard {
             .next()
             .and_then(Result::ok)
             .ok_or(Unanswered::Disconnected)
+    }
+
+    /// Remembers a key whose release was acknowledged until a later proof. It
+    /// was sent under `history`. Returns false if the server has another one by
+    /// now: then the release may have been lost.
+    pub(super) fn remember_release(
+        &self,
+        key: &Key,
+        history: u64,
+        kind: impl FnOnce() -> Option<&'static str>,
+    ) -> bool {
+        // A tier inside this process has one history and no successor.
+        let is_same = || self.link.server_history() == history;
+        !self.link.is_remote() || self.confirming.add(key, kind, is_same)
+    }
+
+    /// Takes the releases that no proof followed, after a change of the
+    /// server's history.
+    pub(super) fn take_unconfirmed(&self) -> Unconfirmed {
+        self.confirming.take()
+    }
+
+    /// Applies a PONG; see [`Link::pong`].
+    pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
+        self.link.pong(sent, suspicions);
+        self.confirming.confirm(sent);
     }
 
     fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {

@@ -311,18 +311,19 @@ impl Link {
     }
 
     /// Records the server's history, before the PONG of the same round counts.
-    pub(crate) fn learn_history(&self, history: u64) {
+    /// Returns true if an earlier one ended.
+    pub(crate) fn learn_history(&self, history: u64) -> bool {
         let before = self.history.send_replace(history);
+        let has_ended = ![0, history].contains(&before);
         if before != history {
             // The history first: a reader of the new generation also sees the
             // new history.
             self.trust.lose_touch();
-            if before != 0 {
-                tracing::warn!(
-                    "Redis has a new history: values cached before are no longer served"
-                );
-            }
         }
+        if has_ended {
+            tracing::warn!("Redis has a new history: values cached before are no longer served");
+        }
+        has_ended
     }
 
     /// Discards the proofs of an earlier connection, which say nothing about

@@ -1,0 +1,38 @@
+//! Confirmation of writes: released again if their server was replaced.
+
+use super::Tiers;
+use crate::entity::key::Key;
+use crate::protocol::Token;
+use crate::tiers::shard::Shard;
+
+impl Tiers {
+    /// Records an acknowledged release, which was sent under `history`. It is
+    /// repeated if the server turns out to have been replaced before a proof.
+    pub(crate) fn confirm_later(&self, key: &Key, history: u64) {
+        let kind = || self.kind_of(key.as_str());
+        if !self.shard_of(key).remember_release(key, history, kind) {
+            self.hold_until_released(key.clone(), Token::random(), None);
+        }
+    }
+
+    /// Releases again what a shard acknowledged before its history changed and
+    /// without a proof in between. Call it before a proof of the new history
+    /// counts: until their releases these keys bypass Redis.
+    pub(crate) fn release_unconfirmed(&self, shard: &Shard) {
+        let unconfirmed = shard.take_unconfirmed();
+        let (keys, kinds) = (unconfirmed.keys.len(), unconfirmed.kinds.len());
+        if 0 < keys + kinds {
+            tracing::warn!(
+                keys,
+                kinds,
+                "invalidating recent writes again: Redis was replaced"
+            );
+        }
+        for kind in unconfirmed.kinds {
+            self.hold_kind(kind);
+        }
+        for key in unconfirmed.keys {
+            self.hold_until_released(key, Token::random(), None);
+        }
+    }
+}
