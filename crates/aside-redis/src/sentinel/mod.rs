@@ -7,6 +7,7 @@
 //! | call | its reply |
 //! |---|---|
 //! | [`primary_of`] | [`Primary::read`] |
+//! | [`address_of`] | [`read_address`] |
 //! | [`sentinels_of`] | [`Peer::read_all`] |
 //! | [`vote_about`] | [`Vote::read`] |
 
@@ -14,10 +15,12 @@ mod fields;
 
 use self::fields::{Fields, text};
 use crate::call::Call;
+use crate::cluster::parse_host;
 use crate::error::Error;
 use crate::reply::WireReply;
 
 const MASTER: &str = "SENTINEL MASTER";
+const ADDRESS: &str = "SENTINEL GET-MASTER-ADDR-BY-NAME";
 const SENTINELS: &str = "SENTINEL SENTINELS";
 const VOTE: &str = "SENTINEL IS-MASTER-DOWN-BY-ADDR";
 
@@ -25,6 +28,41 @@ const VOTE: &str = "SENTINEL IS-MASTER-DOWN-BY-ADDR";
 #[must_use]
 pub fn primary_of(service: &str) -> Call<'_> {
     Call::command("SENTINEL").text("MASTER").text(service)
+}
+
+/// Returns the call for the address that clients should use.
+///
+/// While a Sentinel leads a failover it is the promoted replica's, and the call of
+/// [`primary_of`] still returns the old primary.
+#[must_use]
+pub fn address_of(service: &str) -> Call<'_> {
+    Call::command("SENTINEL")
+        .text("GET-MASTER-ADDR-BY-NAME")
+        .text(service)
+}
+
+/// Reads the reply to [`address_of`]; `None` if the Sentinel knows no such service.
+///
+/// # Errors
+///
+/// The Sentinel refuses, or the reply has another form.
+pub fn read_address(reply: &WireReply) -> Result<Option<(String, u16)>, Error> {
+    let unexpected = |field| Error::Unexpected {
+        command: ADDRESS,
+        field,
+    };
+    if matches!(reply, WireReply::Nil) {
+        return Ok(None);
+    }
+    let [host, port] = fields::items(ADDRESS, reply)? else {
+        return Err(unexpected("number of parts"));
+    };
+    let host = text(host).and_then(parse_host).flatten();
+    let port = text(port).and_then(|port| port.parse().ok());
+    Ok(Some((
+        host.ok_or(unexpected("host"))?,
+        port.ok_or(unexpected("port"))?,
+    )))
 }
 
 /// Returns the call for the other Sentinels of a service.

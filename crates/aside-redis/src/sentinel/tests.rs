@@ -170,6 +170,16 @@ fn a_vote_names_its_leader_and_epoch() {
 }
 
 #[test]
+fn an_address_is_read_and_may_be_absent() {
+    let address = |reply: &[u8]| read_address(&read(reply).unwrap());
+    let found = address(b"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n");
+    assert_eq!(found, Ok(Some(("127.0.0.1".to_owned(), 6379))));
+    assert_eq!(address(b"_\r\n"), Ok(None));
+    assert!(address(b"*1\r\n$9\r\n127.0.0.1\r\n").is_err());
+    assert!(address(b"*2\r\n$1\r\n/\r\n$4\r\n6379\r\n").is_err());
+}
+
+#[test]
 fn no_reply_makes_a_reader_panic() {
     let vote = "*3\r\n:1\r\n$4\r\nab12\r\n:7\r\n".to_owned();
     let peers = format!("*1\r\n{}", written(&MASTER_FIELDS, '%'));
@@ -187,6 +197,7 @@ fn no_reply_makes_a_reader_panic() {
             let _ = Primary::read(&reply);
             let _ = Peer::read_all(&reply);
             let _ = Vote::read(&reply);
+            let _ = read_address(&reply);
         }
     });
 }

@@ -14,10 +14,6 @@ use crate::entity::key::is_plain_name;
 pub(super) const CLUSTER: &str = "redis://, rediss://, unix:// or memory://. It names a Redis \
      Cluster, and this version does not speak to one yet: use one primary, or \
      REDIS_ENABLED=false to run without a cache";
-pub(super) const SENTINEL: &str = "redis://, rediss://, unix:// or memory://. It names Redis \
-     Sentinels, and this version does not speak to them yet: name the primary itself, or an \
-     address that follows it, or REDIS_ENABLED=false to run without a cache";
-
 impl CacheConfig {
     /// Checks every field against its limits, and fields against each other.
     ///
@@ -52,9 +48,6 @@ impl CacheConfig {
                 match target.address {
                     Address::Cluster { .. } if self.redis_enabled => {
                         problems.push(url_problem(CLUSTER))
-                    }
-                    Address::Sentinel { .. } if self.redis_enabled => {
-                        problems.push(url_problem(SENTINEL));
                     }
                     Address::Tcp { .. } => self.check_unencrypted(problems),
                     _ => {}

@@ -1,9 +1,11 @@
 //! The server that a configuration names.
 
+use std::path::Path;
+
 use aside_redis::{Address, Secret, Target, Tls, UrlError};
 
 use crate::config::CacheConfig;
-use crate::config::check::{CLUSTER, SENTINEL, url_problem};
+use crate::config::check::{CLUSTER, url_problem};
 use crate::config::credentials::{Authentication, Credentials};
 use crate::config::settings::ConfigError;
 
@@ -17,7 +19,6 @@ impl CacheConfig {
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let resolved = self.resolve().and_then(|target| match target.address {
             Address::Cluster { .. } => Err(CLUSTER.to_owned()),
-            Address::Sentinel { .. } => Err(SENTINEL.to_owned()),
             _ => Ok(target),
         });
         match resolved {
@@ -28,19 +29,22 @@ impl CacheConfig {
 
     /// Returns how connections to `target` authenticate.
     pub(crate) fn authentication(&self, target: &Target) -> Authentication {
-        let username = target.username.clone();
-        match (&self.redis_password_file, &target.password) {
-            (Some(path), _) => Authentication::File {
-                username,
-                path: path.clone(),
-                setting: "REDIS_PASSWORD_FILE",
-            },
-            (None, password) => Authentication::Fixed(
-                password
-                    .clone()
-                    .map(|password| Credentials { username, password }),
-            ),
-        }
+        authentication(
+            target.username.clone(),
+            target.password.as_ref(),
+            self.redis_password_file.as_deref(),
+            "REDIS_PASSWORD_FILE",
+        )
+    }
+
+    /// Returns how connections to Sentinels authenticate.
+    pub(crate) fn sentinel_authentication(&self) -> Authentication {
+        authentication(
+            self.redis_sentinel_username.as_deref().map(Secret::new),
+            self.redis_sentinel_password.as_ref(),
+            self.redis_sentinel_password_file.as_deref(),
+            "REDIS_SENTINEL_PASSWORD_FILE",
+        )
     }
 
     /// Returns the files of TLS connections.
@@ -63,6 +67,25 @@ impl CacheConfig {
         }
         target.db = self.redis_db.or(target.db);
         Ok(target)
+    }
+}
+
+/// A file overrides the password. `setting` names the file.
+fn authentication(
+    username: Option<Secret>,
+    password: Option<&Secret>,
+    file: Option<&Path>,
+    setting: &'static str,
+) -> Authentication {
+    match (file, password.cloned()) {
+        (Some(path), _) => Authentication::File {
+            username,
+            path: path.to_owned(),
+            setting,
+        },
+        (None, password) => {
+            Authentication::Fixed(password.map(|password| Credentials { username, password }))
+        }
     }
 }
 

@@ -12,8 +12,10 @@ use tokio::task::AbortHandle;
 
 use super::{Case, LONG, Subject, conformance_tests, quarantine, tokens};
 use crate::config::credentials::Authentication;
+use crate::config::history::RedisHistory;
 use crate::protocol::{BoxFuture, Reply, SharedTier};
-use crate::redis::endpoint::Endpoint;
+use crate::redis::endpoint::{Endpoint, Role};
+use crate::redis::locator::Locator;
 use crate::redis::pool::{self, RedisTier};
 use crate::trust::link::Link;
 use crate::trust::shard_trust::ShardTrust;
@@ -50,11 +52,14 @@ impl OnClient {
         let number = CHANNELS.fetch_add(1, Ordering::Relaxed);
         let channel = format!("client{number}:aside:invalidate");
         let endpoint = Endpoint {
-            target: Target::parse(&server.url()).expect("an address"),
+            locator: Locator::Fixed(Target::parse(&server.url()).expect("an address").address),
+            role: Role::Server,
+            db: None,
             tls: Arc::new(TlsClient::new(Tls::default())),
             connect_timeout: LONG,
             max_value_bytes: 1 << 23,
             authentication: Authentication::Fixed(None),
+            history: RedisHistory::Replid,
         };
         let heard = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&heard);
@@ -63,18 +68,22 @@ impl OnClient {
                 hear.lock().push(text.to_owned());
             }
         });
-        let listener = listener.await.expect("a connection");
+        let (listener, _) = listener.await.expect("a connection");
         listener.subscribe(&channel).await.expect("a subscription");
 
         let link = Arc::new(Link::new(Arc::new(ShardTrust::new(LONG))));
-        link.learn_history(pool::ask_history(&listener).await.expect("a history"));
+        link.learn_history(
+            pool::ask_history(&listener, RedisHistory::Replid)
+                .await
+                .expect("a history"),
+        );
         let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
         let open = |pooled: &_| {
             let (pooled, link) = (Arc::clone(pooled), Arc::clone(&link));
             tokio::spawn(pool::keep_open(pooled, endpoint.clone(), link, LONG)).abort_handle()
         };
         let connections = tier.connections().iter().map(open).collect();
-        eventually(LONG, "a pooled", async || tier.open() == 1).await;
+        eventually(LONG, "a connection", async || tier.open() == 1).await;
         Self {
             tier,
             listener,

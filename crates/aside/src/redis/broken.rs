@@ -26,6 +26,14 @@ impl Broken {
         }
     }
 
+    /// Adds the server's product and version.
+    pub(crate) fn of(self, product: &str) -> Self {
+        Self {
+            reason: printable(&format!("{product}: {}", self.reason)),
+            ..self
+        }
+    }
+
     /// Returns true if the server is up but unusable.
     pub(crate) fn is_refusal(&self) -> bool {
         self.refused

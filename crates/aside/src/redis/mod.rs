@@ -5,7 +5,10 @@
 pub(crate) mod broken;
 mod tls;
 pub(crate) mod server;
+pub(crate) mod sentinels;
+pub(crate) mod locator;
 pub(crate) mod endpoint;
+pub(crate) mod sentinel_watcher;
 pub(crate) mod pool;
 pub(crate) mod watcher;
 

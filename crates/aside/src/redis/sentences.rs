@@ -11,12 +11,17 @@ use aside_testkit::{Authority, Certificate, RedisServer, RedisTls};
 use tempfile::TempDir;
 
 use crate::config::credentials::Authentication;
-use crate::redis::endpoint::Endpoint;
+use crate::config::history::RedisHistory;
+use crate::redis::endpoint::{Endpoint, Role};
+use crate::redis::locator::Locator;
 
 /// Opens a connection. Returns the reason if it cannot be used.
 async fn refusal(url: &str, tls: &Tls) -> Option<String> {
     let endpoint = Endpoint {
-        target: Target::parse(url).expect("an address"),
+        locator: Locator::Fixed(Target::parse(url).expect("an address").address),
+        role: Role::Server,
+        db: None,
+        history: RedisHistory::Replid,
         tls: Arc::new(TlsClient::new(tls.clone())),
         connect_timeout: Duration::from_millis(500),
         max_value_bytes: 1 << 20,

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use aside_redis::{Call, Error, WireReply};
+use aside_redis::{Call, Error, WireReply, printable};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::tls;
-use crate::trust::refusal::{CLUSTER, HELLO, SENTINEL, advice, refusal};
+use crate::trust::refusal::{CLUSTER, HELLO, NO_HISTORY, NO_ROLE, SENTINEL, advice, refusal};
 
 /// Returns one field of a reply to INFO; empty if there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
@@ -27,17 +28,47 @@ pub(crate) fn info_replication() -> Call<'static> {
     Call::command("INFO").text("replication")
 }
 
-/// Returns the server's history; zero if it reports none.
+/// Returns the server's history.
 ///
 /// A `master_replid` consists of 40 random hex digits, drawn whenever a server
 /// starts or is promoted. Failover. A run id would not do, because a primary
 /// that is demoted and promoted again keeps it, and may have lost writes in
 /// between.
-pub(crate) fn history(answer: &WireReply) -> u64 {
-    match &*field(answer, "master_replid") {
-        "" => 0,
+///
+/// # Errors
+/// It reports none, so a failover of it would go unnoticed.
+pub(crate) fn history(answer: &WireReply, noticed: RedisHistory) -> Result<u64, Broken> {
+    match (&*field(answer, "master_replid"), noticed) {
+        // A new era takes its place after each loss of the watcher's connection.
+        (_, RedisHistory::Reconnect) => Ok(1),
+        ("", _) => Err(Broken::refused(NO_HISTORY)),
         // Never zero, which means an unknown history.
-        id => xxh3_64(id.as_bytes()).max(1),
+        (id, _) => Ok(xxh3_64(id.as_bytes()).max(1)),
+    }
+}
+
+/// Returns the role that a server reports.
+///
+/// # Errors
+/// It reports none.
+pub(crate) fn role(answer: &WireReply) -> Result<String, Broken> {
+    match field(answer, "role") {
+        role if role.is_empty() => Err(Broken::refused(NO_ROLE)),
+        role => Ok(role),
+    }
+}
+
+/// Returns the server's product and version. Forks and other engines report
+/// the version of Redis that they imitate, and theirs.
+pub(crate) fn product(answer: &WireReply) -> String {
+    let redis = field(answer, "redis_version");
+    let others = ["valkey", "dragonfly", "garnet", "keydb"];
+    let own = others.map(|name| (name, field(answer, &format!("{name}_version"))));
+    let own = own.into_iter().find(|(_, version)| !version.is_empty());
+    match own {
+        Some((name, version)) => printable(&format!("{name} {version}")),
+        None if redis.is_empty() => "a server without a version".to_owned(),
+        None => printable(&format!("Redis {redis}")),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside_redis::{Target, TlsClient};
+use aside_redis::{Address, NodeMap, Target, TlsClient};
 use tokio::sync::Mutex;
 
 use crate::config::CacheConfig;
@@ -13,8 +13,11 @@ use crate::entity::namespace::Namespace;
 use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::{OnMessage, SharedTier};
 use crate::recovery::retries::Queue;
-use crate::redis::endpoint::Endpoint;
+use crate::redis::endpoint::{Endpoint, Role};
+use crate::redis::locator::Locator;
 use crate::redis::pool::{self, RedisTier};
+use crate::redis::sentinel_watcher;
+use crate::redis::sentinels::Sentinels;
 use crate::redis::watcher;
 use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
@@ -95,9 +98,13 @@ pub(super) fn to_redis(
     );
     let redis = Arc::new(redis);
     let connected = Connected::new(config, Some(Arc::clone(&redis) as _), link);
-    let endpoint = endpoint(config, target, provider);
+    let sentinels = sentinels(&target.address, &config.redis_node_map);
+    let endpoint = endpoint(config, target, provider, sentinels.as_ref());
     for shard in connected.tiers.shards() {
         keep_open(&connected.tiers, shard, &redis, &endpoint);
+        if let Some(sentinels) = &sentinels {
+            ask(&connected.tiers, shard, sentinels, &endpoint, config);
+        }
     }
     connected
 }
@@ -110,17 +117,64 @@ fn unproved(config: &CacheConfig) -> Arc<Link> {
     Arc::new(Link::new(Arc::new(ShardTrust::new(bound))))
 }
 
-fn endpoint(config: &CacheConfig, target: Target, provider: Option<Provider>) -> Endpoint {
+/// Returns the Sentinels that an address names, if any.
+fn sentinels(address: &Address, node_map: &NodeMap) -> Option<Arc<Sentinels>> {
+    match address.clone() {
+        Address::Sentinel {
+            sentinels,
+            service,
+            tls,
+        } => Some(Arc::new(Sentinels::new(
+            service,
+            sentinels,
+            tls,
+            node_map.clone(),
+        ))),
+        _ => None,
+    }
+}
+
+fn endpoint(
+    config: &CacheConfig,
+    target: Target,
+    provider: Option<Provider>,
+    sentinels: Option<&Arc<Sentinels>>,
+) -> Endpoint {
     Endpoint {
         authentication: match provider {
             Some(provider) => Authentication::Provider(provider),
             None => config.authentication(&target),
         },
-        target,
+        locator: match sentinels {
+            Some(sentinels) => Locator::Sentinels(Arc::clone(sentinels)),
+            None => Locator::Fixed(target.address),
+        },
+        role: Role::Server,
+        db: target.db,
         tls: Arc::new(TlsClient::new(config.tls())),
         connect_timeout: config.redis_socket_timeout,
         max_value_bytes: config.max_value_bytes,
+        history: config.redis_history,
     }
+}
+
+/// Starts the task that asks the Sentinels of a shard.
+fn ask(
+    tiers: &Tiers,
+    shard: &Shard,
+    sentinels: &Arc<Sentinels>,
+    endpoint: &Endpoint,
+    config: &CacheConfig,
+) {
+    let (sentinels, link) = (Arc::clone(sentinels), Arc::clone(&shard.link));
+    let endpoint = Endpoint {
+        authentication: config.sentinel_authentication(),
+        db: None,
+        ..endpoint.clone()
+    };
+    tiers.tasks.add("the Sentinels' watcher", move || {
+        sentinel_watcher::run(Arc::clone(&sentinels), endpoint.clone(), Arc::clone(&link))
+    });
 }
 
 /// Starts the tasks that keep a shard's connections open, including the

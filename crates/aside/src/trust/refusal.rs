@@ -6,8 +6,21 @@ pub(crate) const REPLICA: &str = "the server is a replica: REDIS_URL must name t
 pub(crate) const CLUSTER: &str = "the server is in cluster mode: it requires the scheme redis+cluster://, \
      which this version does not support yet, so use a server that is not in cluster mode";
 
-pub(crate) const SENTINEL: &str = "the server is a Sentinel: it requires the scheme redis+sentinel://, \
-     which this version does not support yet, so name the primary itself";
+pub(crate) const SENTINEL: &str = "the server is a Sentinel: REDIS_URL must name the primary, or be \
+     redis+sentinel://HOST:PORT,HOST:PORT/SERVICE";
+
+pub(crate) const NOT_A_SENTINEL: &str = "the server is no Sentinel: REDIS_URL must name Sentinels \
+     behind redis+sentinel://, or one server behind redis://";
+
+pub(crate) const NO_HISTORY: &str = "INFO replication of this server has no master_replid, so a \
+     failover that loses invalidations would go unnoticed: use Redis 6.2 or later, or Valkey, or \
+     set REDIS_HISTORY=reconnect (see CAVEATS.md)";
+
+pub(crate) const NO_ROLE: &str = "INFO replication of this server has no role, so a replica could \
+     not be told from a primary: use Redis 6.2 or later, or Valkey";
+
+pub(crate) const SENTINEL_PASSWORD: &str = "it does not accept this user and password: set \
+     REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD, which are apart from REDIS_PASSWORD";
 
 pub(crate) const HELLO: &str = "to HELLO 3. aside needs Redis 6.2 or later, or Valkey, and no proxy \
      in between that supports fewer commands";

@@ -1,7 +1,8 @@
 //! A server that lost acknowledged writes: restored from an older file, or a
 //! replica promoted without the latest commands.
 
-use aside_testkit::RedisOptions;
+use aside::settings::RedisHistory;
+use aside_testkit::{Behavior, FakeServer, Feature, RedisOptions};
 
 use super::*;
 
@@ -161,4 +162,64 @@ async fn a_write_that_a_deposed_primary_acknowledged_is_repeated_at_its_successo
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_server_without_a_replication_id_is_refused_by_name() {
+    let server = FakeServer::start(Behavior::RedisWithout(Feature::ReplicationId));
+    let server = server.await.unwrap();
+    let library = Library::of(3);
+    let url = format!("redis://{}/0", server.address());
+    let instance = Instance::start(at(&url), &library).await;
+    eventually(EVENTUALLY, "the reason", async || {
+        let reason = instance
+            .cache
+            .health_check()
+            .await
+            .reason
+            .unwrap_or_default();
+        ["master_replid", "REDIS_HISTORY=reconnect"]
+            .iter()
+            .all(|part| reason.contains(part))
+    })
+    .await;
+    for _ in 0..20 {
+        assert_eq!(instance.tier(1).await, Tier::Source);
+    }
+}
+
+fn noticed_by_reconnects(config: CacheConfig) -> CacheConfig {
+    CacheConfig {
+        redis_history: RedisHistory::Reconnect,
+        ..config
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_invalidates_everything_where_no_history_is_reported() {
+    let old = redis();
+    let proxy = way_to(&old).await;
+    let library = Library::of(3);
+    let config = noticed_by_reconnects(through(&proxy));
+    let instance = Instance::in_step(config.clone(), &library).await;
+    let other = Instance::in_step(config, &library).await;
+    let key = cached(&instance).await;
+    // Its successor has the value from before the write.
+    let value = get(&old, &key);
+    let new = redis();
+    let epochs = old.command(&["HGET", "aside:epochs", "book"]);
+    new.command(&["HSET", "aside:epochs", "book", epochs.text().unwrap()]);
+    let change = instance.books.update(Book::new(1, "changed"));
+    assert!(change.await.unwrap().is_some());
+    just_proved(&old).await;
+    just_proved(&old).await;
+    new.command(&["SET", &key, &value]);
+    proxy.lead_to(new.address());
+    proxy.reset();
+    // `tier` compares each answer with the library.
+    instance.resumes().await;
+    other.resumes().await;
+    instance.caches(1).await;
+    other.caches(1).await;
+    assert!(get(&new, &key).contains("changed"));
 }

@@ -1,3 +1,5 @@
+use aside_redis::Address;
+
 use std::fs;
 
 use super::*;
@@ -285,24 +287,26 @@ fn a_user_without_a_password_is_refused() {
 }
 
 #[test]
-fn clusters_and_sentinels_are_refused_unless_disabled() {
-    for (url, said) in [
-        (
-            "redis+cluster://h1:7001,h2:7002",
-            "does not speak to one yet",
-        ),
-        (
-            "redis+sentinel://h1,h2/mymaster/0",
-            "does not speak to them yet",
-        ),
+fn clusters_are_refused_unless_disabled() {
+    let url = "redis+cluster://h1:7001,h2:7002";
+    let refusal = refusal(&[("REDIS_URL", url)]);
+    assert!(
+        refusal.contains("does not speak to one yet") && !refusal.contains("h1"),
+        "{refusal}"
+    );
+    let disabled = read(&[("REDIS_URL", url), ("REDIS_ENABLED", "false")]).unwrap();
+    assert!(disabled.target().is_err());
+}
+
+#[test]
+fn sentinels_are_accepted() {
+    for url in [
+        "redis+sentinel://h1,h2/mymaster/0",
+        "rediss+sentinel://h1:26380/mymaster",
     ] {
-        let refusal = refusal(&[("REDIS_URL", url)]);
-        assert!(
-            refusal.contains(said) && !refusal.contains("h1"),
-            "{refusal}"
-        );
-        let disabled = read(&[("REDIS_URL", url), ("REDIS_ENABLED", "false")]).unwrap();
-        assert!(disabled.target().is_err());
+        let config = read(&[("REDIS_URL", url)]).unwrap();
+        let address = config.target().unwrap().address;
+        assert!(matches!(address, Address::Sentinel { .. }), "{address:?}");
     }
 }
 

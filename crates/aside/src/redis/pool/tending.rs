@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{PooledConnection, load_scripts};
+use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::server;
@@ -42,7 +43,7 @@ pub(crate) async fn keep_open(
     link: Arc<Link>,
     socket_timeout: Duration,
 ) {
-    let mut pause = PAUSE.0;
+    let (mut pause, mut changes) = (PAUSE.0, endpoint.locator.changes());
     loop {
         let gone = Arc::new(Notify::new());
         let on_event = {
@@ -54,28 +55,35 @@ pub(crate) async fn keep_open(
             }
         };
         let opened = async {
-            let connection = endpoint.open(on_event).await?;
+            let (connection, found) = endpoint.open(on_event).await?;
             let refused = tokio::time::timeout(socket_timeout, load_scripts(&connection))
                 .await
                 .map_err(|_| Broken::because("the scripts were not taken in time"))??;
             if let Some(code) = refused {
                 return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
             }
-            let history = tokio::time::timeout(socket_timeout, ask_history(&connection))
-                .await
-                .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
+            let history =
+                tokio::time::timeout(socket_timeout, ask_history(&connection, endpoint.history))
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(Broken::because("the server does not report its role"))
+                    })?;
             if !agree(&link, history, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
-            Ok::<_, Broken>((Arc::new(connection), history))
+            Ok::<_, Broken>((Arc::new(connection), found, history))
         };
         match opened.await {
-            Ok((connection, history)) => {
+            Ok((connection, found, history)) => {
                 pause = PAUSE.0;
                 let begun = Instant::now();
                 let tended = Tended(&pooled, &connection);
                 pooled.answers(&connection, history);
-                let left = stay_with(&tended, &link, &gone, socket_timeout).await;
+                let left = tokio::select! {
+                    biased;
+                    left = stay_with(&tended, &link, &gone, &endpoint) => left,
+                    () = endpoint.locator.moved(&found) => Left::Gone,
+                };
                 drop(tended);
                 // A call without a reply may have been a quarantine, so it
                 // makes the link suspect. If none was in progress, no outcome
@@ -93,7 +101,9 @@ pub(crate) async fn keep_open(
             Err(error) => tracing::debug!(%error, "no connection to Redis"),
         }
         // With jitter, so that instances do not reconnect in step.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        changes
+            .rest(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
+            .await;
         pause = (pause * 2).min(PAUSE.1);
     }
 }
@@ -129,8 +139,9 @@ async fn stay_with(
     Tended(pooled, connection): &Tended<'_>,
     link: &Link,
     gone: &Notify,
-    silence: Duration,
+    endpoint: &Endpoint,
 ) -> Left {
+    let silence = endpoint.connect_timeout;
     let mut histories = link.histories();
     let (mut asked, mut received) = (Instant::now(), connection.received());
     loop {
@@ -161,7 +172,7 @@ async fn stay_with(
         let history = tokio::select! {
             biased;
             () = gone.notified() => None,
-            history = tokio::time::timeout(silence, ask_history(connection)) => history.ok().and_then(Result::ok),
+            history = tokio::time::timeout(silence, ask_history(connection, endpoint.history)) => history.ok().and_then(Result::ok),
         };
         let Some(history) = history else {
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
@@ -180,16 +191,19 @@ async fn stay_with(
 ///
 /// Replica reads. A replica has the same history as its primary, but lags
 /// behind it.
-pub(crate) async fn ask_history(connection: &Connection) -> Result<u64, Broken> {
+pub(crate) async fn ask_history(
+    connection: &Connection,
+    noticed: RedisHistory,
+) -> Result<u64, Broken> {
     match connection
         .call(&[server::info_replication()])
         .await?
         .first()
     {
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
-            match &*server::field(answer, "role") {
+            match &*server::role(answer)? {
                 "slave" => Err(Broken::refused(REPLICA)),
-                _ => Ok(server::history(answer)),
+                _ => server::history(answer, noticed),
             }
         }
         answer => Err(server::refused_info(answer)),

@@ -32,19 +32,29 @@ pub(super) async fn learn_era(
         WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
         WireReply::Nil if tiers.era() == 0 => {}
         WireReply::Nil => {
-            let op = Op::History {
-                key: Key::of_epochs(tiers.namespace()),
-                era: Some((Era::random(), Begin::IfMissing)),
-                known: None,
-            };
-            match ask(connection, tiers, op).await? {
-                Reply::History { era, .. } => tiers.learn_era(era),
-                _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
-            }
+            begin(connection, tiers, Begin::IfMissing).await?;
         }
         // Of another type; BUMP replaces it with a hash.
         WireReply::Error(code) if code == "WRONGTYPE" => {}
         refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
+    }
+    Ok(())
+}
+
+/// Begins another era, which invalidates every value.
+pub(super) async fn begin_era(connection: &Connection, tiers: &Tiers) -> Result<(), Suspicion> {
+    begin(connection, tiers, Begin::Always).await
+}
+
+async fn begin(connection: &Connection, tiers: &Tiers, when: Begin) -> Result<(), Suspicion> {
+    let op = Op::History {
+        key: Key::of_epochs(tiers.namespace()),
+        era: Some((Era::random(), when)),
+        known: None,
+    };
+    match ask(connection, tiers, op).await? {
+        Reply::History { era, .. } => tiers.learn_era(era),
+        _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
     }
     Ok(())
 }

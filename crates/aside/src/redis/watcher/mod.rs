@@ -34,8 +34,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::proof::Proof;
+use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
+use crate::redis::locator::Found;
 use crate::redis::pool::{PooledConnection, Tended};
 use crate::redis::server::{self, field};
 use crate::tiers::Tiers;
@@ -55,14 +57,17 @@ pub(crate) async fn run(
     silence: Duration,
 ) {
     let (link, mut last) = (&shard.link, Instant::now());
+    let mut changes = endpoint.locator.changes();
+    // True once a connection was lost.
+    let mut is_lost = false;
     loop {
         let Some(channel) = tiers.upgrade().map(|tiers| tiers.namespace().channel()) else {
             return;
         };
         let gone = Arc::new(Notify::new());
         let watch = async {
-            let connection = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server = tokio::time::timeout(silence, ask_server(&connection));
+            let (connection, found) = open(&endpoint, &channel, &tiers, &gone).await?;
+            let server = tokio::time::timeout(silence, ask_server(&connection, endpoint.history));
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
@@ -76,22 +81,31 @@ pub(crate) async fn run(
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
             link.unsync();
-            Ok(Arc::new(connection))
+            if is_lost && endpoint.history == RedisHistory::Reconnect {
+                begin_era(&connection, &shard, &tiers).await?;
+            }
+            Ok((Arc::new(connection), found))
         };
         match watch.await {
-            Ok(connection) => {
+            Ok((connection, found)) => {
                 let tended = Tended(&pooled, &connection);
-                let connection = (&*pooled, &connection);
-                let mut proof = Proof::new(&shard, connection, &tiers, &gone, silence);
-                proof.run(&mut last).await;
+                let (connection, server) = ((&*pooled, &connection), (&endpoint, &found));
+                let mut proof = Proof::new(&shard, connection, &tiers, &gone, server);
+                tokio::select! {
+                    biased;
+                    () = endpoint.locator.moved(&found) => {}
+                    () = proof.run(&mut last) => {}
+                }
+                drop(proof);
                 drop(tended);
+                is_lost = true;
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
             Err(error) => link.cannot_connect(&error.to_string()),
         }
         *shard.info.lock() = None;
-        tokio::time::sleep(PAUSE).await;
+        changes.rest(PAUSE).await;
         meter(&shard, &tiers, &mut last);
     }
 }
@@ -101,7 +115,7 @@ async fn open(
     channel: &str,
     tiers: &Weak<Tiers>,
     gone: &Arc<Notify>,
-) -> Result<Connection, Broken> {
+) -> Result<(Connection, Found), Broken> {
     let (tiers, gone) = (tiers.clone(), Arc::clone(gone));
     let open = endpoint.open(move |event| match event {
         // Applied here, never through a queue, because a PONG must not overtake
@@ -114,12 +128,12 @@ async fn open(
         // Without its subscription it hears nothing, and a PONG proves nothing.
         Event::Disconnected | Event::Unsubscribed(_) => gone.notify_one(),
     });
-    let connection = open.await?;
+    let (connection, found) = open.await?;
     let subscribed = tokio::time::timeout(endpoint.connect_timeout, connection.subscribe(channel));
     subscribed
         .await
         .map_err(|_| Broken::because("no confirmation of the subscription"))??;
-    Ok(connection)
+    Ok((connection, found))
 }
 
 /// Records the server's history. Writes that only the server of an earlier
@@ -130,6 +144,21 @@ fn learn_history(shard: &Shard, tiers: &Weak<Tiers>, history: u64) {
     {
         tiers.release_unconfirmed(shard);
     }
+}
+
+/// Invalidates every value after the loss of a connection, and repeats recent
+/// writes: a failover may have lost both.
+async fn begin_era(
+    connection: &Connection,
+    shard: &Shard,
+    tiers: &Weak<Tiers>,
+) -> Result<(), Broken> {
+    if let Some(tiers) = tiers.upgrade() {
+        let begun = epochs::begin_era(connection, &tiers).await;
+        begun.map_err(|why| Broken::because(&why.to_string()))?;
+        tiers.release_unconfirmed(shard);
+    }
+    Ok(())
 }
 
 /// Counts the time without a valid proof.
@@ -145,7 +174,10 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
 }
 
 /// Queries the server's state and its history; `None` if it is not a primary.
-async fn ask_server(connection: &Connection) -> Result<Option<(ServerInfo, u64)>, Broken> {
+async fn ask_server(
+    connection: &Connection,
+    noticed: RedisHistory,
+) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
     let server = match connection.call(&[ask]).await?.into_iter().next() {
         Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
@@ -160,8 +192,12 @@ async fn ask_server(connection: &Connection) -> Result<Option<(ServerInfo, u64)>
         evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
         policy: field(&server, "maxmemory_policy"),
     };
-    let is_primary = field(&server, "role") == "master";
-    Ok(is_primary.then(|| (info(), server::history(&server))))
+    if server::role(&server)? != "master" {
+        return Ok(None);
+    }
+    let history = server::history(&server, noticed);
+    let history = history.map_err(|error| error.of(&server::product(&server)))?;
+    Ok(Some((info(), history)))
 }
 
 fn warn_about(server: &ServerInfo) {

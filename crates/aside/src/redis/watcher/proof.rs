@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
 use super::{ask_server, learn_history, meter};
 use crate::entity::key::Key;
+use crate::redis::endpoint::Endpoint;
+use crate::redis::locator::Found;
 use crate::redis::pool::PooledConnection;
 use crate::redis::server::{self, field, info_replication};
 use crate::runtime::clock::Moment;
@@ -36,7 +38,9 @@ pub(super) struct Proof<'a> {
     pub(super) tiers: &'a Weak<Tiers>,
     /// Notified when the connection is lost.
     pub(super) gone: &'a Notify,
-    pub(super) silence: Duration,
+    endpoint: &'a Endpoint,
+    /// Where the server was found.
+    found: &'a Found,
     /// True once the server has accepted a harmless write. Its replies alone
     /// may be those of a proxy.
     tried: bool,
@@ -70,7 +74,7 @@ impl<'a> Proof<'a> {
         (pooled, connection): (&'a PooledConnection, &'a Arc<Connection>),
         tiers: &'a Weak<Tiers>,
         gone: &'a Notify,
-        silence: Duration,
+        (endpoint, found): (&'a Endpoint, &'a Found),
     ) -> Self {
         Self {
             shard,
@@ -78,11 +82,17 @@ impl<'a> Proof<'a> {
             connection,
             tiers,
             gone,
-            silence,
+            endpoint,
+            found,
             tried: false,
             seen: BTreeSet::new(),
             asked: Instant::now(),
         }
+    }
+
+    /// Returns how long the server may be silent.
+    fn silence(&self) -> Duration {
+        self.endpoint.connect_timeout
     }
 
     /// Sends PINGs until the connection is lost, or silent for too long.
@@ -129,7 +139,7 @@ impl<'a> Proof<'a> {
         calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
         let pong = self.connection.call(&calls);
         tokio::pin!(pong);
-        let late = (self.shard.link.bound() / 2).min(self.silence);
+        let late = (self.shard.link.bound() / 2).min(self.silence());
         let in_time = tokio::select! {
             biased;
             () = self.gone.notified() => return None,
@@ -142,7 +152,7 @@ impl<'a> Proof<'a> {
         tokio::select! {
             biased;
             () = self.gone.notified() => None,
-            pong = tokio::time::timeout(self.silence, pong) => pong.ok(),
+            pong = tokio::time::timeout(self.silence(), pong) => pong.ok(),
         }
     }
 
@@ -152,7 +162,13 @@ impl<'a> Proof<'a> {
             Ok([WireReply::Text(_), server, time, era, epochs @ ..])
                 if field(server, "role") == "master" =>
             {
-                learn_history(self.shard, self.tiers, server::history(server));
+                match server::history(server, self.endpoint.history) {
+                    Ok(history) => learn_history(self.shard, self.tiers, history),
+                    Err(error) => {
+                        link.cannot_connect(&error.to_string());
+                        return Next::Leave;
+                    }
+                }
                 self.learn(ping, time, era, epochs).await
             }
             // Demoted: its messages are not the primary's.
@@ -186,28 +202,40 @@ impl<'a> Proof<'a> {
             return Next::Leave;
         };
         let found = ping.kinds.iter().copied().zip(epochs);
+        let silence = self.silence();
         let known = async {
             learn_time(&tiers, time)?;
             learn_era(self.connection, &tiers, era).await?;
             learn_epochs(self.connection, &tiers, found, &mut self.seen).await
         };
-        let known = tokio::time::timeout(self.silence, known).await;
+        let known = tokio::time::timeout(silence, known).await;
         let link = &self.shard.link;
         match known.unwrap_or(Err(Suspicion::TimedOut)) {
             // Another era has begun, and must be recorded first.
             Ok(false) => return Next::Repeat,
             Ok(true) => {
-                // Before the harmless write, which uses this pooled.
+                // Before the harmless write, which uses this connection.
                 self.pooled.answers(self.connection, link.server_history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
                 if tiers.may_trust_pong(self.shard, doubted).await {
                     self.tried = true;
-                    self.shard.pong(ping.sent, ping.suspicions);
+                    self.prove(ping);
                 }
             }
             Err(why) => link.suspect(&why),
         }
         Next::Rest
+    }
+
+    /// Records the proof of a PONG. It is no newer than the time before which no
+    /// other server had been promoted.
+    fn prove(&self, ping: &Ping) {
+        let proved = ping.sent.min(self.endpoint.locator.confirmed(self.found));
+        if self.shard.link.bound() < ping.sent.since(proved) {
+            self.shard.link.suspect(&Suspicion::Unconfirmed);
+        } else {
+            self.shard.pong(proved, ping.suspicions);
+        }
     }
 
     /// Queries the server's state from time to time. Returns false if it is
@@ -217,7 +245,12 @@ impl<'a> Proof<'a> {
             return true;
         }
         self.asked = Instant::now();
-        match tokio::time::timeout(self.silence, ask_server(self.connection)).await {
+        match tokio::time::timeout(
+            self.silence(),
+            ask_server(self.connection, self.endpoint.history),
+        )
+        .await
+        {
             Ok(Ok(Some((server, _)))) => {
                 *self.shard.info.lock() = Some(server);
                 true

@@ -80,6 +80,8 @@ pub(crate) enum Suspicion {
     LatePong,
     Refused(String),
     NotPrimary,
+    PrimaryMoved,
+    Unconfirmed,
     OtherHistory,
     BreakerOpen,
     TaskPanicked,
@@ -97,6 +99,11 @@ impl fmt::Display for Suspicion {
                 write!(formatter, "Redis refused an operation with {code}{advice}")
             }
             Self::NotPrimary => formatter.write_str("the server is not a primary"),
+            Self::PrimaryMoved => formatter.write_str("the Sentinels name another primary"),
+            Self::Unconfirmed => formatter.write_str(
+                "no majority of the Sentinels confirms the primary: too few reply, or they \
+                 are replacing it",
+            ),
             Self::OtherHistory => {
                 formatter.write_str("its connections reach servers with different histories")
             }
