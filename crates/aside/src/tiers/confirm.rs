@@ -15,8 +15,8 @@ impl Tiers {
         }
     }
 
-    /// Releases again what a shard acknowledged before its history changed and
-    /// without a proof in between. Call it before a proof of the new history
+    /// Repeats the releases that a shard acknowledged before its history
+    /// changed, without a proof in between. Call it before a proof of the new history
     /// counts: until their releases these keys bypass Redis.
     pub(crate) fn release_unconfirmed(&self, shard: &Shard) {
         let unconfirmed = shard.take_unconfirmed();

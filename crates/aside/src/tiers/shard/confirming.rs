@@ -29,7 +29,7 @@ struct Released {
     kinds: BTreeMap<&'static str, Moment>,
 }
 
-/// What a change of the server's history leaves to be invalidated.
+/// The keys and kinds to invalidate after a change of the server's history.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unconfirmed {
     pub(crate) keys: Vec<Key>,
@@ -66,8 +66,8 @@ impl Confirming {
         true
     }
 
-    /// Removes what was released before `proved`, when a PING was sent that
-    /// proved the server.
+    /// Removes releases from before `proved`: the date of a proof of the
+    /// server.
     pub(crate) fn confirm(&self, proved: Moment) {
         let mut released = self.0.lock();
         // Strictly before, because the clock is coarse: within one of its ticks
