@@ -49,13 +49,18 @@ impl OnClient {
     }
 
     pub(super) async fn open(server: &RedisServer) -> Self {
+        Self::at(&server.url(), Tls::default()).await
+    }
+
+    /// Connects by a URL, with these files if it is one of TLS.
+    pub(super) async fn at(url: &str, tls: Tls) -> Self {
         let number = CHANNELS.fetch_add(1, Ordering::Relaxed);
         let channel = format!("client{number}:aside:invalidate");
         let endpoint = Endpoint {
-            locator: Locator::Fixed(Target::parse(&server.url()).expect("an address").address),
+            locator: Locator::Fixed(Target::parse(url).expect("an address").address),
             role: Role::Server,
             db: None,
-            tls: Arc::new(TlsClient::new(Tls::default())),
+            tls: Arc::new(TlsClient::new(tls)),
             connect_timeout: LONG,
             max_value_bytes: 1 << 23,
             authentication: Authentication::Fixed(None),

@@ -1,10 +1,15 @@
 //! The promises on every server of this machine, with the client of these tests and
-//! with the production client.
+//! with the production client: over TCP, over a unix socket, and over TLS if the
+//! server has it.
 //!
 //! One test for each major version: a test for each promise and server would start
 //! a thousand servers. The output of a failure ends with the promise that broke.
 
-use aside_testkit::{RedisServer, servers};
+use std::fs;
+
+use aside_redis::Tls;
+use aside_testkit::servers::{self, Server};
+use aside_testkit::{Authority, RedisOptions, RedisServer, RedisTls};
 
 use super::on_client::OnClient;
 use super::on_redis::OnRedis;
@@ -25,14 +30,51 @@ macro_rules! keep {
 
 async fn every_promise_holds_on(name: &str) {
     for server in servers::all_of(name) {
-        let redis = RedisServer::start_with(server.options());
-        let redis = redis.unwrap_or_else(|error| panic!("{server}: {error}"));
+        let redis = start(server.options());
         println!("{server}:");
         let kept = with_promises! { keep OnRedis::open(&redis) };
         println!("{server}, production client:");
         let by_client = with_promises! { keep OnClient::open(&redis).await };
-        println!("{server}: kept {kept} + {by_client} promises");
+        println!("{server}, unix socket:");
+        let socket = redis.unix_url();
+        let by_socket = with_promises! { keep OnClient::at(&socket, Tls::default()).await };
+        let by_tls = if server.has_tls() {
+            over_tls(&server).await
+        } else {
+            0
+        };
+        println!("{server}: kept {kept} + {by_client}, socket {by_socket}, TLS {by_tls}");
     }
+}
+
+/// Checks all promises over TLS with a client certificate, and returns their
+/// number.
+async fn over_tls(server: &Server) -> u32 {
+    println!("{server}, TLS:");
+    let authority = Authority::new();
+    let redis = start(RedisOptions {
+        tls: Some(RedisTls {
+            client_certificates: true,
+            ..RedisTls::new(&authority)
+        }),
+        ..server.options()
+    });
+    let files = tempfile::tempdir().expect("a directory");
+    let ca = files.path().join("authority.pem");
+    fs::write(&ca, authority.pem()).expect("a file");
+    let client = authority.issue(&["client"]);
+    let [cert, key] = client.write_to(files.path(), "client").expect("files");
+    let tls = Tls {
+        ca: Some(ca),
+        cert: Some(cert),
+        key: Some(key),
+        ..Tls::default()
+    };
+    with_promises! { keep OnClient::at(&redis.url(), tls.clone()).await }
+}
+
+fn start(options: RedisOptions) -> RedisServer {
+    RedisServer::start_with(options).expect("a server of this machine")
 }
 
 #[tokio::test]
