@@ -17,8 +17,6 @@ pub enum RedisHistory {
 }
 
 impl RedisHistory {
-    pub(super) const ALLOWED: &'static str = "replid or reconnect";
-
     pub(super) fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "replid" => Some(Self::Replid),

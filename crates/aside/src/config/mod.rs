@@ -1,17 +1,17 @@
 //! Settings of one cache service.
 //!
 //! The struct is plain, so tests write it as a literal and services read it.
-//! `read` converts variables to fields and knows only their spelling. `check`
-//! applies `limits` to every configuration, read or literal, and names fields
-//! by their variables, which operators know.
+//! `setting` has the name, default and allowed values of each variable. `read`
+//! converts variables to fields and knows only their spelling. `check` applies
+//! the ranges to every configuration, read or literal, and names fields by their
+//! variables, which operators know.
 
 pub(crate) mod credentials;
 pub(crate) mod settings;
 pub(crate) mod history;
 
-mod default;
 mod debug;
-mod limits;
+mod setting;
 mod check;
 mod read;
 mod server;
@@ -23,44 +23,49 @@ use std::time::Duration;
 use aside_redis::{NodeMap, Secret};
 
 use crate::config::history::RedisHistory;
+use crate::config::setting::kind_in_a_name;
 use crate::config::settings::{ConfigError, Settings};
 
 /// Settings of one cache service.
 ///
-/// Every field has a default that is safe in production; see [`Default`]. Build
+/// Every field has a default that is safe in production. Build
 /// one with struct update syntax and check it with [`CacheConfig::validate`].
 /// Or read one with [`CacheConfig::from_env`] from the environment, `.env` and
 /// a file (see [`Settings`]):
 ///
 /// | variable | default | allowed |
 /// |---|---|---|
-/// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://` |
-/// | `REDIS_USERNAME`, `REDIS_PASSWORD` | the URL's | any text |
-/// | `REDIS_PASSWORD_FILE` | none | a file, in place of the password |
+/// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://`, `redis+sentinel://` or `rediss+sentinel://`, followed by an address |
+/// | `REDIS_USERNAME` | the URL's | any text |
+/// | `REDIS_PASSWORD` | the URL's | any text |
+/// | `REDIS_PASSWORD_FILE` | none | a file with the password that this process can read |
 /// | `REDIS_DB` | the URL's, else 0 | 0 to 2147483647 |
-/// | `REDIS_TLS_CA` | the public authorities | a file in PEM |
-/// | `REDIS_TLS_CERT`, `REDIS_TLS_KEY` | none | files in PEM, both or neither |
-/// | `REDIS_TLS_SERVER_NAME` | the host | a name or an IP address |
-/// | `REDIS_NODE_MAP` | empty | `announced=reachable,...` |
-/// | `REDIS_SENTINEL_USERNAME`, `REDIS_SENTINEL_PASSWORD` | none | any text |
-/// | `REDIS_SENTINEL_PASSWORD_FILE` | none | a file, in place of the password |
-/// | `REDIS_HISTORY` | replid | replid, reconnect |
-/// | `REDIS_ENABLED` | true | true, false |
-/// | `REDIS_MAX_CONNECTIONS` | 10 | 2 to 10000 |
+/// | `REDIS_TLS_CA` | the public authorities | a file in PEM that this process can read |
+/// | `REDIS_TLS_CERT` | none | a file in PEM that this process can read |
+/// | `REDIS_TLS_KEY` | none | a file in PEM that this process can read |
+/// | `REDIS_TLS_SERVER_NAME` | the host that is connected to; of a node, the hostname or address that it announces | a name or an IP address in the server's certificate, without a port |
+/// | `REDIS_NODE_MAP` | empty | `announced=reachable,...`, as in `10.0.0.1:6379=localhost:7001` |
+/// | `REDIS_SENTINEL_USERNAME` | none | any text |
+/// | `REDIS_SENTINEL_PASSWORD` | none | any text |
+/// | `REDIS_SENTINEL_PASSWORD_FILE` | none | a file with the password that this process can read |
+/// | `REDIS_HISTORY` | replid | replid or reconnect |
+/// | `REDIS_ENABLED` | true | true or false (or 1, 0, yes, no, on, off) |
+/// | `REDIS_MAX_CONNECTIONS` | 10 | 2 to 10000 (at least one for commands and one to hear invalidations) |
 /// | `REDIS_SOCKET_TIMEOUT` | 5 | seconds, 0.001 to 600 |
-/// | `CACHE_OPERATION_TIMEOUT_MS` | 250 | 1 to 60000, below the quarantine |
-/// | `CACHE_DEFAULT_TTL`, `CACHE_{KIND}_TTL` | 3600 | seconds, 1 to 315360000 |
-/// | `CACHE_MAX_STALENESS_MS` | 500 | 0, or 50 to 60000 |
-/// | `CACHE_QUARANTINE_TTL_MS` | 30000 | 1000 to 600000 |
-/// | `CACHE_LEASE_TTL_MS` | 3000 | 100 to 60000 |
-/// | `CACHE_LOAD_TIMEOUT_MS` | 10000 | 1 to 600000 |
-/// | `CACHE_JOURNAL_POLL_MS` | 500 | 50 to 60000 |
-/// | `CACHE_SOURCE_CONCURRENCY` | 64 | 1 to 100000 |
-/// | `CACHE_MAX_VALUE_BYTES` | 8MiB | 1 to 512MiB |
-/// | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or 0 to 512MiB |
-/// | `CACHE_L1_CAPACITY` | 64MiB | 1 to 1024GiB |
-/// | `CACHE_NAMESPACE` | empty | `[a-z0-9_-]+`, not `aside` |
-/// | `CACHE_AUDIT_SHARE` | 0 | 0 to 1 |
+/// | `CACHE_OPERATION_TIMEOUT_MS` | 250 | milliseconds, 1 to 60000 |
+/// | `CACHE_DEFAULT_TTL` | 3600 | seconds, 1 to 315360000 (ten years) |
+/// | `CACHE_{KIND}_TTL` | the strategy's, else `CACHE_DEFAULT_TTL` | seconds, 1 to 315360000 (ten years) |
+/// | `CACHE_MAX_STALENESS_MS` | 500 | milliseconds, 50 to 60000, or 0 for no local tier |
+/// | `CACHE_QUARANTINE_TTL_MS` | 30000 | milliseconds, 1000 to 600000 |
+/// | `CACHE_LEASE_TTL_MS` | 3000 | milliseconds, 100 to 60000 |
+/// | `CACHE_LOAD_TIMEOUT_MS` | 10000 | milliseconds, 1 to 600000 |
+/// | `CACHE_JOURNAL_POLL_MS` | 500 | milliseconds, 50 to 60000 |
+/// | `CACHE_SOURCE_CONCURRENCY` | 64 | 1 to 100000 loads |
+/// | `CACHE_MAX_VALUE_BYTES` | 8MiB | bytes, 1 to 512MiB, as in 8MiB or 8388608 |
+/// | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or bytes, 0 to 512MiB, as in 8KiB or 8192 |
+/// | `CACHE_L1_CAPACITY` | 64MiB | bytes, 1 to 1024GiB, as in 64MiB or 67108864 (for no local tier set `CACHE_MAX_STALENESS_MS=0`) |
+/// | `CACHE_NAMESPACE` | empty | letters a to z, digits, `_` and `-`, or empty, and not `aside` |
+/// | `CACHE_AUDIT_SHARE` | 0 | a share of the hits, 0 to 1, as in 0.01 (0 for no audit) |
 ///
 /// Two mistakes cannot be detected: a misspelled name, which is never read, and
 /// a wrong host, which may be a Redis that is not up yet.
@@ -140,9 +145,10 @@ pub struct CacheConfig {
     /// The name that every server's certificate must be for:
     /// `REDIS_TLS_SERVER_NAME`, a name or an IP address.
     ///
-    /// Default: the host that is connected to, or the name that a node
-    /// announces. Needed if the certificate is for another name, or if all
-    /// nodes share one. Refused with an address that is not encrypted.
+    /// Default: the host that is connected to; of a node, the hostname or
+    /// address that it announces. Needed if the certificate is for another
+    /// name, or if all nodes share one. Refused with an address that is not
+    /// encrypted.
     pub redis_tls_server_name: Option<String>,
 
     /// Addresses of nodes and Sentinels, each with the one to connect to:
@@ -190,7 +196,7 @@ pub struct CacheConfig {
     pub redis_enabled: bool,
 
     /// The maximum number of connections of this process:
-    /// `REDIS_MAX_CONNECTIONS`, 2 to 10000.
+    /// `REDIS_MAX_CONNECTIONS`.
     ///
     /// Default: 10. One is reserved for receiving invalidations. With too few,
     /// operations wait for each other. Too many, times the instances, exceed
@@ -198,7 +204,7 @@ pub struct CacheConfig {
     pub redis_max_connections: usize,
 
     /// The timeout for connecting, and for a connection without replies:
-    /// `REDIS_SOCKET_TIMEOUT` in seconds, 0.001 to 600, fractions allowed.
+    /// `REDIS_SOCKET_TIMEOUT` in seconds, fractions allowed.
     ///
     /// Default: 5 s. If too short, a busy server is treated as dead; if too
     /// long, a dead one is noticed late. Callers do not wait for it: their
@@ -206,15 +212,14 @@ pub struct CacheConfig {
     pub redis_socket_timeout: Duration,
 
     /// The timeout of one cache operation, retries included:
-    /// `CACHE_OPERATION_TIMEOUT_MS`, 1 to 60000.
+    /// `CACHE_OPERATION_TIMEOUT_MS`.
     ///
     /// Default: 250 ms. A slow Redis delays a read by at most this before the
     /// database is queried. If too short, a healthy Redis under load is
     /// bypassed. Must be below [`quarantine_ttl`](Self::quarantine_ttl).
     pub operation_timeout: Duration,
 
-    /// The default TTL of values in Redis: `CACHE_DEFAULT_TTL` in seconds, 1 to
-    /// 315360000 (ten years).
+    /// The default TTL of values in Redis: `CACHE_DEFAULT_TTL` in seconds.
     ///
     /// Default: 3600 s. A strategy may set another for its kind. It bounds how
     /// long a write by another program, which sends no invalidation, can go
@@ -224,19 +229,19 @@ pub struct CacheConfig {
     /// TTLs by kind, set by an operator: `CACHE_{KIND}_TTL`, where `{KIND}` is
     /// the kind in upper case with `_` for `-`.
     ///
-    /// Default: empty. One overrides the strategy's `default_ttl`. Read it
-    /// through [`ttl_of`](Self::ttl_of).
+    /// Default: the strategy's, else `CACHE_DEFAULT_TTL`; the map is empty. Read
+    /// it through [`ttl_of`](Self::ttl_of).
     pub ttls: BTreeMap<String, Duration>,
 
     /// The maximum staleness of a local hit if invalidations are lost:
-    /// `CACHE_MAX_STALENESS_MS`, 50 to 60000, or 0 for no local tier.
+    /// `CACHE_MAX_STALENESS_MS`. Zero switches the local tier off.
     ///
     /// Default: 500 ms. A longer limit serves older values after a loss. A
     /// shorter one checks the connection to Redis more often.
     pub max_staleness: Duration,
 
     /// How long a key that is being written refuses fills:
-    /// `CACHE_QUARANTINE_TTL_MS`, 1000 to 600000.
+    /// `CACHE_QUARANTINE_TTL_MS`.
     ///
     /// Default: 30 s. It must be longer than the longest write transaction, so
     /// keep the database's own timeouts below it. If too short, a slow writer's
@@ -245,14 +250,14 @@ pub struct CacheConfig {
     pub quarantine_ttl: Duration,
 
     /// How long readers wait for the leader that loads a key:
-    /// `CACHE_LEASE_TTL_MS`, 100 to 60000.
+    /// `CACHE_LEASE_TTL_MS`.
     ///
     /// Default: 3 s. If shorter than a load, several instances query the
     /// database at once. If longer, the key of a crashed leader is loaded late.
     pub lease_ttl: Duration,
 
-    /// The timeout of a load from the database: `CACHE_LOAD_TIMEOUT_MS`, 1 to
-    /// 600000. A strategy may set another.
+    /// The timeout of a load from the database: `CACHE_LOAD_TIMEOUT_MS`.
+    /// A strategy may set another.
     ///
     /// Default: 10 s. If shorter than the slowest query, its callers always get
     /// the repository's [`overloaded`](crate::Source::overloaded) error. If
@@ -260,50 +265,49 @@ pub struct CacheConfig {
     pub load_timeout: Duration,
 
     /// The interval between polls of the journal in the database:
-    /// `CACHE_JOURNAL_POLL_MS`, 50 to 60000.
+    /// `CACHE_JOURNAL_POLL_MS`.
     ///
     /// Default: 500 ms. It bounds the delay of invalidations that could not be
     /// sent to Redis. Each poll of each instance is one query.
     pub journal_poll: Duration,
 
     /// The maximum number of concurrent loads while Redis is unavailable (a
-    /// bulkhead): `CACHE_SOURCE_CONCURRENCY`, 1 to 100000.
+    /// bulkhead): `CACHE_SOURCE_CONCURRENCY`.
     ///
     /// Default: 64. If the database cannot handle as many, an outage of Redis
     /// becomes one of the database. If far too low, reads are rejected
     /// needlessly.
     pub source_concurrency: usize,
 
-    /// The largest cached value, decompressed: `CACHE_MAX_VALUE_BYTES`, 1 to
-    /// 512 MiB (Redis's own limit).
+    /// The largest cached value, decompressed: `CACHE_MAX_VALUE_BYTES`. Its
+    /// maximum is Redis's own.
     ///
     /// Default: 8 MiB. Larger values are returned but not cached, and one found
     /// in Redis is not decompressed.
     pub max_value_bytes: usize,
 
     /// The size above which values are compressed:
-    /// `CACHE_COMPRESS_ABOVE_BYTES`, up to 512 MiB, or `off`.
+    /// `CACHE_COMPRESS_ABOVE_BYTES`.
     ///
     /// Default: off. Compression trades processor time for memory and network,
     /// and makes values unreadable with `redis-cli GET`.
     pub compress_above_bytes: Option<usize>,
 
     /// Memory for local entries of the whole process, divided among the kinds:
-    /// `CACHE_L1_CAPACITY` in bytes, 1 to 1024 GiB.
+    /// `CACHE_L1_CAPACITY` in bytes.
     ///
     /// Default: 64 MiB. If too small, hot rows are fetched from Redis again; if
     /// too large, the process may run out of memory.
     pub l1_capacity_bytes: usize,
 
-    /// The prefix of every key, followed by a colon: `CACHE_NAMESPACE`,
-    /// `[a-z0-9_-]+` or empty, and not `aside`.
+    /// The prefix of every key, followed by a colon: `CACHE_NAMESPACE`.
     ///
     /// Default: empty. Two services on one Redis need different namespaces;
     /// instances of one service need the same one.
     pub namespace: String,
 
     /// The share of hits that are compared with the database afterwards:
-    /// `CACHE_AUDIT_SHARE`, 0 to 1.
+    /// `CACHE_AUDIT_SHARE`.
     ///
     /// Default: 0, no audit. Regardless of the share, at most ten comparisons
     /// start per second and at most eight run at once. Each is one read of the
@@ -356,10 +360,6 @@ impl CacheConfig {
         ttls.find(|(known, _)| kind_in_a_name(known) == spelled)
             .map(|(_, ttl)| *ttl)
     }
-}
-
-fn kind_in_a_name(kind: &str) -> String {
-    kind.to_ascii_uppercase().replace('-', "_")
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::path::Path;
 use aside_redis::{Address, Secret, Target, Tls, UrlError};
 
 use crate::config::CacheConfig;
-use crate::config::check::{CLUSTER, url_problem};
+use crate::config::check::{no_cluster, url_problem};
 use crate::config::credentials::{Authentication, Credentials};
+use crate::config::setting;
 use crate::config::settings::ConfigError;
 
 impl CacheConfig {
@@ -18,7 +19,7 @@ impl CacheConfig {
     /// server; [`CacheConfig::validate`] reports the same.
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
         let resolved = self.resolve().and_then(|target| match target.address {
-            Address::Cluster { .. } => Err(CLUSTER.to_owned()),
+            Address::Cluster { .. } => Err(no_cluster()),
             _ => Ok(target),
         });
         match resolved {
@@ -33,7 +34,7 @@ impl CacheConfig {
             target.username.clone(),
             target.password.as_ref(),
             self.redis_password_file.as_deref(),
-            "REDIS_PASSWORD_FILE",
+            setting::PASSWORD_FILE.name,
         )
     }
 
@@ -43,7 +44,7 @@ impl CacheConfig {
             self.redis_sentinel_username.as_deref().map(Secret::new),
             self.redis_sentinel_password.as_ref(),
             self.redis_sentinel_password_file.as_deref(),
-            "REDIS_SENTINEL_PASSWORD_FILE",
+            setting::SENTINEL_PASSWORD_FILE.name,
         )
     }
 
@@ -92,6 +93,7 @@ fn authentication(
 /// Returns the allowed form of a URL, and the settings to use instead.
 fn allowed(problem: UrlError) -> String {
     match problem {
+        UrlError::Form => setting::URL.allowed.to_owned(),
         UrlError::Query => format!(
             "{problem}: such options are separate settings (REDIS_SOCKET_TIMEOUT, \
              REDIS_TLS_CA, ...)"

@@ -8,7 +8,7 @@
 //! All problems are reported at once, so an operator fixes them in one go.
 
 mod files;
-mod units;
+pub(super) mod units;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use std::fmt;
 use std::path::Path;
 
 pub use self::reader::SettingsReader;
-pub(crate) use self::reader::shown;
+pub(crate) use self::reader::{FLAG, shown, wrong};
 
 /// All problems of a configuration, one per line.
 ///

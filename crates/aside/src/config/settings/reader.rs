@@ -4,6 +4,9 @@ use aside_redis::Secret;
 
 use crate::config::settings::{Settings, units};
 
+/// The allowed values of a boolean.
+pub(crate) const FLAG: &str = "true or false (or 1, 0, yes, no, on, off)";
+
 /// Reads settings by name and collects problems; see [`Settings::read`].
 ///
 /// Every getter returns `None` for a setting that is unset, empty or wrong.
@@ -45,8 +48,7 @@ impl<'a> SettingsReader<'a> {
         let text = self.find(name, without_comment)?;
         let value = parse(text);
         if value.is_none() {
-            let shown = shown(text);
-            self.problem(format!("{name} is {shown}: {allowed}"));
+            self.problem(wrong(name, &shown(text), allowed));
         }
         value
     }
@@ -60,9 +62,7 @@ impl<'a> SettingsReader<'a> {
     /// Returns a boolean: `true` or `false`, also `1` `0`, `yes` `no`, `on`
     /// `off`, in any case.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
-        self.parse(name, "true or false (or 1, 0, yes, no, on, off)", |text| {
-            units::flag(text)
-        })
+        self.parse(name, FLAG, units::flag)
     }
 
     /// Returns a number of bytes: plain, or with a unit, as in `64MiB` or `64
@@ -146,6 +146,12 @@ fn secret_text(value: &str) -> &str {
     } else {
         value
     }
+}
+
+/// Returns the message for a wrong value. `shown` is the value in backquotes, or
+/// a reason why it is not shown.
+pub(crate) fn wrong(name: &str, shown: &str, allowed: &str) -> String {
+    format!("{name} is {shown}: {allowed}")
 }
 
 /// Formats a value for a message: short, on one line, and never an address,

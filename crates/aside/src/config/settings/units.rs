@@ -1,6 +1,6 @@
 //! Spellings of numbers, booleans and amounts of memory.
 
-pub(super) fn number(text: &str) -> Option<u64> {
+pub(in crate::config) fn number(text: &str) -> Option<u64> {
     // `u64::from_str` would accept `+5`, which looks like a mistake.
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -8,7 +8,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
         .flatten()
 }
 
-pub(super) fn flag(text: &str) -> Option<bool> {
+pub(in crate::config) fn flag(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
         "false" | "0" | "no" | "off" => Some(false),
@@ -16,7 +16,7 @@ pub(super) fn flag(text: &str) -> Option<bool> {
     }
 }
 
-pub(super) fn bytes(text: &str) -> Option<usize> {
+pub(in crate::config) fn bytes(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
     let unit: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -6,6 +6,7 @@ use super::*;
 
 mod limits;
 mod secrecy;
+mod documents;
 
 fn read(pairs: &[(&str, &str)]) -> Result<CacheConfig, ConfigError> {
     CacheConfig::from_settings(&Settings::from_pairs(pairs.iter().copied()))
@@ -47,6 +48,17 @@ fn an_empty_environment_gives_the_defaults() {
             ..CacheConfig::default()
         }),
     );
+}
+
+#[test]
+fn the_defaults_have_the_units_of_their_settings() {
+    let config = CacheConfig::default();
+    assert_eq!(config.redis_socket_timeout, secs(5));
+    assert_eq!(config.operation_timeout, millis(250));
+    assert_eq!(config.default_ttl, secs(3600));
+    assert_eq!(config.quarantine_ttl, secs(30));
+    assert_eq!(config.compress_above_bytes, None);
+    assert_eq!(config.l1_capacity_bytes, 64 << 20);
 }
 
 #[test]
