@@ -18,7 +18,7 @@ mod trust;
 
 use runtime::clock::Moment;
 use trust::generations::{Generations, Stamp};
-use trust::shard_trust::ShardTrust;
+use trust::shard_trust::{ShardTable, ShardTrust, TrustOfShard};
 
 /// The rule that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ const NOTHING: u64 = 0;
 
 struct World {
     generations: Generations,
+    _shard: TrustOfShard,
     redis: AtomicU64,
     /// The store of local entries, which has separate locks.
     entry: Mutex<Option<(u64, Stamp)>>,
@@ -62,10 +63,10 @@ struct World {
 
 impl World {
     fn read(&self, rule: Rule) {
-        let early = self.generations.stamp(KEY);
+        let early = self.generations.stamp(KEY, 0);
         let row = self.redis.load(Ordering::Acquire);
         let stamp = match rule {
-            Rule::StampBeforeTheLook => self.generations.stamp(KEY),
+            Rule::StampBeforeTheLook => self.generations.stamp(KEY, 0),
             _ => early,
         };
         // As in `LocalTier::insert`.
@@ -106,9 +107,10 @@ impl World {
 const NOW: Moment = Moment::from_millis(10_000);
 
 /// A shard without a proof. Its counter and its locks are the checker's.
-fn shard() -> std::sync::Arc<ShardTrust> {
+fn shard() -> TrustOfShard {
     let bound = std::time::Duration::from_millis(500);
-    std::sync::Arc::new(ShardTrust::new(bound))
+    let table = ShardTable::of(1, || ShardTrust::new(bound));
+    table.take().unwrap()
 }
 
 /// Tries every interleaving of a reader, a writer, and a later read.
@@ -117,8 +119,10 @@ fn shard() -> std::sync::Arc<ShardTrust> {
 /// If the invalidated row is served.
 pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
     loom::model(move || {
+        let shard = shard();
         let world = Arc::new(World {
-            generations: Generations::of(2, shard()),
+            generations: Generations::of(2, shard.table()),
+            _shard: shard,
             redis: AtomicU64::new(OLD),
             entry: Mutex::new(None),
             returned: AtomicBool::new(false),
@@ -141,9 +145,9 @@ pub fn a_dead_row_is_never_served(rule: Rule, forgetting: Forgetting) {
 /// If the entry is valid under the proof of the later connection.
 pub fn a_later_proof_passes_nothing(rule: Rule) {
     loom::model(move || {
-        let shard = shard();
-        let generations = Generations::of(2, std::sync::Arc::clone(&shard));
-        let held = generations.stamp(KEY);
+        let shard = std::sync::Arc::new(shard());
+        let generations = Generations::of(2, shard.table());
+        let held = generations.stamp(KEY, 0);
         let watching = std::sync::Arc::clone(&shard);
         let watcher = thread::spawn(move || {
             // As in `Link::unsync` and `Link::pong`.

@@ -18,7 +18,7 @@ use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Locator;
 use crate::redis::pool::{self, RedisTier};
 use crate::trust::link::Link;
-use crate::trust::shard_trust::ShardTrust;
+use crate::trust::shard_trust::ShardTable;
 
 /// One server for all tests of this process; each test uses its own keys and
 /// channels.
@@ -76,7 +76,7 @@ impl OnClient {
         let (listener, _) = listener.await.expect("a connection");
         listener.subscribe(&channel).await.expect("a subscription");
 
-        let link = Arc::new(Link::new(Arc::new(ShardTrust::new(LONG))));
+        let link = Arc::new(Link::new(ShardTable::new(LONG).take().expect("a shard")));
         link.learn_history(
             pool::ask_history(&listener, RedisHistory::Replid)
                 .await

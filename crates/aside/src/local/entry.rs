@@ -33,7 +33,7 @@ pub(crate) struct Packed {
     payload: PackedInt<3>,
     /// In Unix milliseconds.
     loaded_at: PackedInt<6>,
-    fill: PackedInt<8>,
+    fill: PackedInt<6>,
 }
 
 const PAYLOAD_UNIT: u64 = 16;
@@ -151,11 +151,11 @@ mod tests {
     fn kept(entry: impl FnOnce(Entry<u8>) -> Entry<u8>) -> PackedEntry<u8> {
         PackedEntry::new(entry(Entry {
             found: Found::Row(None),
-            stamp: Generations::of_memory().stamp(7),
+            stamp: Generations::of_memory().stamp(7, 0),
             epoch: 1_800_000_000_000,
             deadline: Moment::from_millis(1 << 36),
             loaded_at: 1_800_000_000_001,
-            fill: u64::MAX - 1,
+            fill: (1 << 48) - 2,
             payload_bytes: 32,
         }))
     }
@@ -169,11 +169,11 @@ mod tests {
     #[test]
     fn packing_an_entry_loses_nothing() {
         let entry = kept(|entry| entry).entry();
-        assert_eq!(entry.stamp, Generations::of_memory().stamp(7));
+        assert_eq!(entry.stamp, Generations::of_memory().stamp(7, 0));
         assert_eq!(entry.epoch, 1_800_000_000_000);
         assert_eq!(entry.deadline, Moment::from_millis(1 << 36));
         assert_eq!(entry.loaded_at, 1_800_000_000_001);
-        assert_eq!(entry.fill, u64::MAX - 1);
+        assert_eq!(entry.fill, (1 << 48) - 2);
         assert_eq!(entry.payload_bytes, 32);
     }
 

@@ -73,7 +73,8 @@ pub(crate) struct LocalTier<E: Entity> {
     shards: [Shard<E>; SHARDS],
     evictions: Evictions,
     generations: Arc<Generations>,
-    trust: Arc<ShardTrust>,
+    /// Those of the generations, one pointer nearer.
+    trust: Arc<[ShardTrust]>,
     /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
 }
@@ -114,11 +115,7 @@ impl<E: Entity> Lifecycle<EntryKey<E>, PackedEntry<E>> for Evictions {
 }
 
 impl<E: Entity> LocalTier<E> {
-    pub(crate) fn new(
-        generations: Arc<Generations>,
-        trust: Arc<ShardTrust>,
-        epoch: Arc<AtomicU64>,
-    ) -> Self {
+    pub(crate) fn new(generations: Arc<Generations>, epoch: Arc<AtomicU64>) -> Self {
         // The capacity follows with the kind's share; see `Shares`.
         let bytes = FIRST_CAPACITY_BYTES / SHARDS as u64;
         let items = bytes / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
@@ -145,8 +142,8 @@ impl<E: Entity> LocalTier<E> {
         Self {
             shards: INITIAL_CAPACITIES.map(shard),
             evictions,
+            trust: Arc::clone(generations.shards()),
             generations,
-            trust,
             epoch,
         }
     }
@@ -188,10 +185,11 @@ impl<E: Entity> LocalTier<E> {
     fn is_valid(&self, kept: &PackedEntry<E>) -> bool {
         // The proof comes before the generations. A later connection's proof
         // follows its own increment of the generations, which is then visible.
-        let now = Moment::now();
-        self.trust.is_synced(now)
+        let (now, stamp) = (Moment::now(), kept.stamp());
+        let shard = &self.trust[stamp.shard()];
+        shard.is_synced(now)
             && now < kept.deadline()
-            && self.generations.is_current_in(&self.trust, kept.stamp())
+            && self.generations.is_current_in(shard, stamp)
             && kept.epoch() >= self.epoch()
     }
 
@@ -213,10 +211,10 @@ impl<E: Entity> LocalTier<E> {
         now: Moment,
         limit: Duration,
     ) -> Option<(Entry<E>, Duration)> {
+        let entry = self.entry(asked)?;
         // Read before the generations, because a proof that arrives in between
         // may belong to a later one.
-        let proved = self.trust.proved_at();
-        let entry = self.entry(asked)?;
+        let proved = self.trust[entry.stamp.shard()].proved_at();
         let behind = now.since(self.generations.proved(entry.stamp, proved)?);
         let allowed = entry.epoch >= self.epoch.load(Ordering::Acquire)
             && behind <= limit

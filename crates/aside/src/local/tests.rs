@@ -10,13 +10,8 @@ struct Stage {
 }
 
 fn stage(capacity_bytes: usize) -> Stage {
-    let trust = Arc::new(ShardTrust::always());
-    let generations = Arc::new(Generations::new(Arc::clone(&trust)));
-    let store = Arc::new(LocalTier::new(
-        Arc::clone(&generations),
-        trust,
-        Arc::default(),
-    ));
+    let generations = Arc::new(Generations::of_memory());
+    let store = Arc::new(LocalTier::new(Arc::clone(&generations), Arc::default()));
     let shares = Shares::new(capacity_bytes);
     shares.admit(1, &store);
     Stage {
@@ -30,7 +25,7 @@ impl Stage {
     fn keep(&self, id: u32, payload_bytes: u32) {
         let entry = Entry {
             found: Found::Row(Some(Arc::new(Hero(id)))),
-            stamp: self.generations.stamp(u64::from(id)),
+            stamp: self.generations.stamp(u64::from(id), 0),
             epoch: 0,
             deadline: Moment::now().plus(Duration::from_secs(60)),
             loaded_at: 0,
@@ -78,7 +73,6 @@ fn entries_never_exceed_their_share() {
     );
     let other = Arc::new(LocalTier::<Hero>::new(
         Arc::clone(&stage.generations),
-        Arc::new(ShardTrust::always()),
         Arc::default(),
     ));
     stage.shares.admit(1, &other);
@@ -87,12 +81,10 @@ fn entries_never_exceed_their_share() {
 
 #[test]
 fn a_new_store_of_a_kind_takes_over_its_share() {
-    let trust = Arc::new(ShardTrust::always());
-    let generations = Arc::new(Generations::new(Arc::clone(&trust)));
+    let generations = Arc::new(Generations::of_memory());
     let store = || {
         Arc::new(LocalTier::<Hero>::new(
             Arc::clone(&generations),
-            Arc::clone(&trust),
             Arc::default(),
         ))
     };

@@ -36,10 +36,7 @@ pub(super) enum Step<E> {
 impl<R: Source> ReadPath<R> {
     /// Returns the generations and conditions of a read that begins now.
     pub(super) fn context(&self, key: &Key) -> ReadContext {
-        ReadContext {
-            stamp: self.tiers().generations.stamp(key.hash()),
-            fill_context: self.kind.fill_context(key),
-        }
+        self.tiers().read_context(&self.kind, key)
     }
 
     /// Returns the reason why a key must not be read from Redis under `context`, if any.

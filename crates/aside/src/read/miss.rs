@@ -86,7 +86,7 @@ impl<R: Source> Miss<R> {
 
     /// Returns the generation of the key now.
     fn stamp(&self) -> Stamp {
-        self.read.tiers().generations.stamp(self.key.hash())
+        self.read.tiers().stamp(&self.key)
     }
 
     /// Takes the generations again, and checks if Redis may be used.

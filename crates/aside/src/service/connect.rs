@@ -23,7 +23,7 @@ use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
 use crate::trust::generations::Generations;
 use crate::trust::link::Link;
-use crate::trust::shard_trust::ShardTrust;
+use crate::trust::shard_trust::ShardTable;
 
 /// The capacity of `memory://`, in bytes.
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
@@ -45,7 +45,7 @@ pub(super) struct Connected {
 
 impl Connected {
     fn new(config: &CacheConfig, tier: Option<Arc<dyn SharedTier>>, link: Arc<Link>) -> Self {
-        let generations = Arc::new(Generations::new(Arc::clone(link.trust())));
+        let generations = Arc::new(Generations::new(link.table()));
         let (shard, arrivals) = Shard::new(tier, link, config);
         let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, generations);
         Self {
@@ -114,7 +114,8 @@ fn unproved(config: &CacheConfig) -> Arc<Link> {
         Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
         bound => bound,
     };
-    Arc::new(Link::new(Arc::new(ShardTrust::new(bound))))
+    let table = ShardTable::new(bound);
+    Arc::new(Link::new(table.take().expect("the first shard")))
 }
 
 /// Returns the Sentinels that an address names, if any.

@@ -29,7 +29,7 @@ async fn a_wrapped_generation_revives_nothing() {
     let store = kind.local.as_ref().expect("a local tier");
     let entry = Entry {
         found: Found::Row(Some(std::sync::Arc::new(Hero(1)))),
-        stamp: tiers.generations.stamp(1),
+        stamp: tiers.generations.stamp(1, 0),
         epoch: 0,
         deadline: Moment::now().plus(Duration::from_secs(60)),
         loaded_at: 0,

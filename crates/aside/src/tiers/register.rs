@@ -72,7 +72,6 @@ impl Tiers {
         let local = (share > 0 && self.has_local_tier()).then(|| {
             Arc::new(LocalTier::new(
                 Arc::clone(&self.generations),
-                Arc::clone(self.shard.link.trust()),
                 self.epochs.of(E::KIND),
             ))
         });
@@ -83,7 +82,6 @@ impl Tiers {
             strategy,
             local,
             statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
-            Arc::clone(&self.shard.link),
             self.epochs.of(E::KIND),
             &self.config,
         ))

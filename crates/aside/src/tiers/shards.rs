@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Tiers;
+use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
+use crate::tiers::kind::{Kind, ReadContext};
 use crate::tiers::pending::Pending;
 use crate::tiers::shard::batch_gets::Got;
 use crate::tiers::shard::{ServerInfo, Shard};
 use crate::trust::breaker::BreakerState;
+use crate::trust::generations::Stamp;
 
 /// How many suspicions each shard's PONGs had answered at one moment.
 pub(crate) struct Proved(Vec<u64>);
@@ -33,6 +36,21 @@ impl Tiers {
     /// operation is sent; see [`Tiers::confirm_later`].
     pub(crate) fn history_for(&self, key: &Key) -> u64 {
         self.shard_of(key).link.server_history()
+    }
+
+    /// Returns the stamp of an entry whose read begins now.
+    pub(crate) fn stamp(&self, key: &Key) -> Stamp {
+        let number = self.shard_of(key).link.number();
+        self.generations.stamp(key.hash(), number)
+    }
+
+    /// Returns the generations and conditions of a read that begins now.
+    pub(crate) fn read_context<E: Entity>(&self, kind: &Kind<E>, key: &Key) -> ReadContext {
+        let shard = self.shard_of(key);
+        ReadContext {
+            stamp: self.generations.stamp(key.hash(), shard.link.number()),
+            fill_context: kind.fill_context(key, shard.link.history()),
+        }
     }
 
     /// Returns true if the cache is enabled.
@@ -152,6 +170,12 @@ impl Tiers {
     pub(crate) fn connections(&self) -> usize {
         let tiers = self.shards().iter().filter_map(|shard| shard.tier.as_ref());
         tiers.map(|tier| tier.connections()).sum()
+    }
+
+    /// Returns how many connections for commands are opened at most.
+    pub(crate) fn max_connections(&self) -> usize {
+        let tiers = self.shards().iter().filter_map(|shard| shard.tier.as_ref());
+        tiers.map(|tier| tier.max_connections()).sum()
     }
 
     /// Returns the longest time that any shard was without a valid proof.

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_key_is_known_until_it_is_written() {
         let (generations, uncacheable) = known();
-        let stamp = generations.stamp(key(1).hash());
+        let stamp = generations.stamp(key(1).hash(), 0);
         uncacheable.remember(&key(1), Why::TooLarge, stamp, TTL);
         let why = uncacheable.known(&key(1)).map(|known| known.why);
         assert_eq!(why, Some(Why::TooLarge));
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_load_older_than_a_write_is_ignored() {
         let (generations, uncacheable) = known();
-        let stamp = generations.stamp(key(1).hash());
+        let stamp = generations.stamp(key(1).hash(), 0);
         generations.invalidate(key(1).hash());
         uncacheable.remember(&key(1), Why::TooLarge, stamp, TTL);
         assert_eq!(uncacheable.known(&key(1)), None);
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn one_reader_tries_again_after_the_time() {
         let (generations, uncacheable) = known();
-        let stamp = generations.stamp(key(1).hash());
+        let stamp = generations.stamp(key(1).hash(), 0);
         uncacheable.remember(&key(1), Why::TooSlow, stamp, Duration::ZERO);
         let due: Vec<bool> = (0..3)
             .filter_map(|_| uncacheable.known(&key(1)))
@@ -261,7 +261,7 @@ mod tests {
     fn the_number_of_keys_is_bounded() {
         let (generations, uncacheable) = known();
         for number in 0..2 * MAX_KEYS {
-            let stamp = generations.stamp(key(number).hash());
+            let stamp = generations.stamp(key(number).hash(), 0);
             uncacheable.remember(&key(number), Why::TooLarge, stamp, TTL);
         }
         assert!(uncacheable.entries.lock().len() <= MAX_KEYS);

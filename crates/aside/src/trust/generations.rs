@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::super::runtime::clock::Moment;
 use super::super::runtime::sync::atomic::{AtomicU64, Ordering};
-use super::shard_trust::ShardTrust;
+use super::shard_trust::{ShardTable, ShardTrust};
 
 /// 256 KiB. A local hit reads one of them, so they share the CPU cache with the
 /// entries.
@@ -28,8 +28,7 @@ const STRIPES: usize = 1 << 15;
 /// The generations that local entries are checked against.
 pub(crate) struct Generations {
     words: Box<[AtomicU64]>,
-    /// The only one.
-    shard: Arc<ShardTrust>,
+    shards: Arc<[ShardTrust]>,
 }
 
 /// A stripe: its generation in the lower bits, above it the tags of the keys
@@ -46,15 +45,24 @@ const MAX_GENERATION: u32 = (1 << GENERATION) - 1;
 /// The number of tags in a stripe.
 const REMEMBERED: u32 = (u64::BITS - GENERATION) / TAG;
 
-/// The generations of one key at one moment, in eleven bytes, because every
+/// The generations of one key at one moment, in thirteen bytes, because every
 /// entry stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(1))]
 pub(crate) struct Stamp {
     generation: u32,
     shard_generation: u32,
+    shard: u16,
     stripe: u16,
     tag: u8,
+}
+
+impl Stamp {
+    /// Returns the number of its shard.
+    #[inline]
+    pub(crate) fn shard(self) -> usize {
+        usize::from(self.shard)
+    }
 }
 
 impl Word {
@@ -88,28 +96,27 @@ impl std::fmt::Debug for Generations {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Generations")
-            .field("shard", &self.shard)
             .finish_non_exhaustive()
     }
 }
 
 impl Generations {
-    pub(crate) fn new(shard: Arc<ShardTrust>) -> Self {
-        Self::of(STRIPES, shard)
+    pub(crate) fn new(shards: &ShardTable) -> Self {
+        Self::of(STRIPES, shards)
     }
 
     /// Creates generations of another number, a power of two.
-    pub(crate) fn of(count: usize, shard: Arc<ShardTrust>) -> Self {
+    pub(crate) fn of(count: usize, shards: &ShardTable) -> Self {
         Self {
             words: (0..count).map(|_| AtomicU64::new(0)).collect(),
-            shard,
+            shards: Arc::clone(shards.shards()),
         }
     }
 
     /// Creates generations of a shard that is always proved.
     #[cfg(test)]
     pub(crate) fn of_memory() -> Self {
-        Self::new(Arc::new(ShardTrust::always()))
+        Self::new(&ShardTable::always())
     }
 
     /// Returns the stripe of a key, by its hash, and its tag there.
@@ -126,22 +133,34 @@ impl Generations {
         Word(self.words[usize::from(stripe)].load(Ordering::Acquire))
     }
 
-    /// Returns the stamp of an entry whose read begins now.
-    pub(crate) fn stamp(&self, hash: u64) -> Stamp {
+    /// Returns the stamp of an entry of a shard, whose read begins now.
+    pub(crate) fn stamp(&self, hash: u64, shard: u16) -> Stamp {
         let (stripe, tag) = self.place(hash);
         Stamp {
             stripe,
             tag,
+            shard,
             generation: self.word(stripe).generation(),
-            shard_generation: self.shard.generation(),
+            shard_generation: self.shards[usize::from(shard)].generation(),
         }
+    }
+
+    /// Returns the trust in each shard, by number.
+    pub(crate) fn shards(&self) -> &Arc<[ShardTrust]> {
+        &self.shards
+    }
+
+    /// Returns the trust in the shard of a stamp.
+    #[inline]
+    fn shard_of(&self, stamp: Stamp) -> &ShardTrust {
+        &self.shards[stamp.shard()]
     }
 
     /// Returns true if nothing that may concern the key was invalidated since
     /// the stamp.
     #[inline]
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
-        self.is_current_in(&self.shard, stamp)
+        self.is_current_in(self.shard_of(stamp), stamp)
     }
 
     /// The same for a caller that has the shard of the stamp at hand.
@@ -190,7 +209,9 @@ impl Generations {
 
     /// Invalidates everything of every shard, because of a message.
     pub(crate) fn invalidate_all(&self) {
-        self.shard.invalidate_all();
+        for shard in &*self.shards {
+            shard.invalidate_all();
+        }
     }
 
     /// Returns since when a copy with the stamp may be stale; `None` if a
@@ -198,7 +219,7 @@ impl Generations {
     /// proof, read before.
     pub(crate) fn proved(&self, stamp: Stamp, proved: Moment) -> Option<Moment> {
         let is_unheard = || self.word(stamp.stripe).passes(stamp);
-        self.shard
+        self.shard_of(stamp)
             .proved_under(stamp.shard_generation, proved, is_unheard)
     }
 }
@@ -212,27 +233,27 @@ mod tests {
     #[test]
     fn a_reused_generation_revives_nothing() {
         let generations = Generations::of_memory();
-        let old = generations.stamp(7);
+        let old = generations.stamp(7, 0);
         generations.words[7].store(MAX_GENERATION.into(), Ordering::Release);
         generations.invalidate(7);
-        assert_eq!({ generations.stamp(7).generation }, { old.generation });
+        assert_eq!({ generations.stamp(7, 0).generation }, { old.generation });
         assert!(!generations.is_current(old));
     }
 
     #[test]
     fn a_stamp_taken_before_an_invalidation_is_invalid() {
         let generations = Generations::of_memory();
-        let before = generations.stamp(7);
+        let before = generations.stamp(7, 0);
         generations.invalidate(7);
         assert!(!generations.is_current(before));
-        assert!(generations.is_current(generations.stamp(7)));
+        assert!(generations.is_current(generations.stamp(7, 0)));
     }
 
     #[test]
     fn an_entry_survives_other_keys_of_its_stripe_only() {
         let key = |tag: u64| 7 | tag << 16;
         let generations = Generations::of_memory();
-        let held = generations.stamp(key(1));
+        let held = generations.stamp(key(1), 0);
         for other in 2..2 + u64::from(REMEMBERED) {
             generations.invalidate(key(other));
             assert!(generations.is_current(held), "after {other}");
@@ -243,7 +264,7 @@ mod tests {
 
         for before in 0..8 {
             let generations = Generations::of_memory();
-            let held = generations.stamp(key(1));
+            let held = generations.stamp(key(1), 0);
             for at in 0..16 {
                 generations.invalidate(key(if at == before { 1 } else { 2 }));
                 assert!(at < before || !generations.is_current(held));
@@ -254,9 +275,10 @@ mod tests {
     #[test]
     fn a_lost_connection_keeps_its_date_until_a_message() {
         let (early, late) = (Moment::from_millis(1), Moment::from_millis(2));
-        let shard = Arc::new(ShardTrust::new(Duration::MAX));
-        let generations = Generations::new(Arc::clone(&shard));
-        let (one, other) = (generations.stamp(1), generations.stamp(2));
+        let table = ShardTable::new(Duration::MAX);
+        let shard = table.take().unwrap();
+        let generations = Generations::new(&table);
+        let (one, other) = (generations.stamp(1, 0), generations.stamp(2, 0));
         assert_eq!(generations.proved(one, late), Some(late));
         shard.prove(early);
         shard.lose_touch();
@@ -272,7 +294,7 @@ mod tests {
     #[test]
     fn renewing_a_stamp_spares_the_rest_of_its_stripe() {
         let generations = Generations::of_memory();
-        let (kept, passing) = (generations.stamp(1), generations.stamp(1));
+        let (kept, passing) = (generations.stamp(1, 0), generations.stamp(1, 0));
         let renewed = generations.renew(kept).unwrap();
         assert!(generations.is_current(renewed) && !generations.is_current(passing));
         assert_eq!(generations.renew(passing), None);
@@ -281,7 +303,7 @@ mod tests {
     #[test]
     fn invalidating_all_reaches_every_stripe() {
         let generations = Generations::of_memory();
-        let (one, other) = (generations.stamp(1), generations.stamp(2));
+        let (one, other) = (generations.stamp(1, 0), generations.stamp(2, 0));
         generations.invalidate_all();
         assert!(!generations.is_current(one) && !generations.is_current(other));
     }

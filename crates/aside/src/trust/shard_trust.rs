@@ -7,7 +7,13 @@
 //! and so it wraps around. Twice per round all local entries are removed
 //! (`Tiers::end_round`), so none of half a round ago is left when its generation
 //! returns.
+//!
+//! All shards of a service are in one table, where an entry finds its own by a
+//! number. The number of a shard that is gone is used again for another one. Its
+//! generation goes on, so no entry of the earlier shard becomes valid.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::runtime::clock::{Moment, whole_millis};
@@ -16,6 +22,85 @@ use super::super::runtime::simulated::{self, Rule};
 use super::super::runtime::sync::Mutex;
 use super::super::runtime::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::proofs::Proofs;
+
+/// The maximum number of shards of a service, above the nodes of any cluster
+/// that works (about a thousand with replicas).
+const MAX_SHARDS: usize = 512;
+
+/// The trust in each shard of a service.
+pub(crate) struct ShardTable {
+    /// Behind one pointer, because every hit follows it.
+    shards: Arc<[ShardTrust]>,
+    /// The numbers that no shard has.
+    free: Mutex<Vec<u16>>,
+}
+
+impl ShardTable {
+    /// Creates a table of shards whose proofs last for `bound`.
+    pub(crate) fn new(bound: Duration) -> Arc<Self> {
+        Self::of(MAX_SHARDS, || ShardTrust::new(bound))
+    }
+
+    /// Creates a table of one shard inside this process, which misses no message.
+    pub(crate) fn always() -> Arc<Self> {
+        Self::of(1, ShardTrust::always)
+    }
+
+    /// Creates a table of `count` shards.
+    pub(crate) fn of(count: usize, shard: impl Fn() -> ShardTrust) -> Arc<Self> {
+        let last = u16::try_from(count - 1).unwrap_or(u16::MAX);
+        Arc::new(Self {
+            shards: (0..=last).map(|_| shard()).collect(),
+            // The first is taken first.
+            free: Mutex::new((0..=last).rev().collect()),
+        })
+    }
+
+    /// Takes a number for another shard; `None` if there are too many.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<TrustOfShard> {
+        let number = self.free.lock().pop()?;
+        let table = Arc::clone(self);
+        Some(TrustOfShard { table, number })
+    }
+
+    /// Returns the trust in each shard, by number.
+    pub(crate) fn shards(&self) -> &Arc<[ShardTrust]> {
+        &self.shards
+    }
+}
+
+/// The trust in one shard, and its number in the table until it is dropped.
+pub(crate) struct TrustOfShard {
+    table: Arc<ShardTable>,
+    number: u16,
+}
+
+impl TrustOfShard {
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub(crate) fn table(&self) -> &Arc<ShardTable> {
+        &self.table
+    }
+}
+
+impl Deref for TrustOfShard {
+    type Target = ShardTrust;
+
+    fn deref(&self) -> &ShardTrust {
+        &self.table.shards[usize::from(self.number)]
+    }
+}
+
+impl Drop for TrustOfShard {
+    fn drop(&mut self) {
+        // Entries of this shard are not valid under the next one.
+        self.unsync();
+        self.invalidate_all();
+        self.table.free.lock().push(self.number);
+    }
+}
 
 /// The proofs and the generation of one shard.
 pub(crate) struct ShardTrust {
@@ -158,5 +243,19 @@ mod tests {
         trust.prove(sent);
         assert!(trust.is_synced(sent.plus(Duration::from_millis(500))));
         assert!(!trust.is_synced(sent.plus(Duration::from_millis(501))));
+    }
+
+    #[test]
+    fn the_number_of_a_gone_shard_makes_none_of_its_entries_valid_again() {
+        let table = ShardTable::of(1, || ShardTrust::new(Duration::MAX));
+        let first = table.take().unwrap();
+        let (number, generation) = (first.number(), first.generation());
+        first.prove(Moment::from_millis(10_000));
+        assert!(table.take().is_none(), "the table is full");
+        drop(first);
+        let second = table.take().unwrap();
+        assert_eq!(second.number(), number);
+        assert_ne!(second.generation(), generation);
+        assert_eq!(second.proved_at(), Moment::NEVER);
     }
 }

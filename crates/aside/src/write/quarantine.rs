@@ -85,7 +85,7 @@ impl Write {
         self.ensure_epochs(tiers).await;
         for key in &keys {
             if let Some(value) = self.values.get_mut(key) {
-                value.take_fill_context(key);
+                value.take_fill_context(tiers, key);
             }
         }
         let results = send(tiers, writer, &keys).await;
@@ -194,12 +194,12 @@ mod tests {
     #[tokio::test]
     async fn reads_before_the_acknowledgement_are_not_served_later() {
         let link = Arc::new(Link::always());
-        let generations = Arc::new(Generations::new(Arc::clone(link.trust())));
+        let generations = Arc::new(Generations::new(link.table()));
         let read = Arc::new(Mutex::new(None));
         let shared = Silent({
             let (generations, read) = (Arc::clone(&generations), Arc::clone(&read));
             let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
-            move || *read.lock() = Some(generations.stamp(key.hash()))
+            move || *read.lock() = Some(generations.stamp(key.hash(), 0))
         });
         let config = CacheConfig::default();
         let tiers = Arc::new(Tiers::new(

@@ -13,7 +13,7 @@ use crate::entity::lookup::{Found, LookupRef};
 use crate::protocol::BoxFuture;
 use crate::protocol::value::FillContext;
 use crate::tiers::Tiers;
-use crate::tiers::kind::{Kind, Leaving, ReadContext};
+use crate::tiers::kind::{Kind, Leaving};
 
 /// A new row of any kind, which RELEASE may store under its id.
 pub(super) trait NewValue: Send + Sync {
@@ -25,7 +25,7 @@ pub(super) trait NewValue: Send + Sync {
     /// Reads the row from the database. Returns true if it is the same.
     fn prove<'a>(&'a self, tiers: &'a Tiers) -> BoxFuture<'a, bool>;
     /// Takes the fill context, just before the QUARANTINE of the key is sent.
-    fn take_fill_context(&mut self, key: &Key);
+    fn take_fill_context(&mut self, tiers: &Tiers, key: &Key);
     /// Encodes the value and its TTL, just before the RELEASE of the key is
     /// sent.
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)>;
@@ -83,8 +83,9 @@ impl<E: Entity> NewValue for NewRow<E> {
         })
     }
 
-    fn take_fill_context(&mut self, key: &Key) {
-        self.fill_context = Some(self.kind.fill_context(key));
+    fn take_fill_context(&mut self, tiers: &Tiers, key: &Key) {
+        let history = tiers.shard_of(key).link.history();
+        self.fill_context = Some(self.kind.fill_context(key, history));
     }
 
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
@@ -96,10 +97,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
-        let context = ReadContext {
-            stamp: tiers.generations.stamp(key.hash()),
-            fill_context: self.kind.fill_context(key),
-        };
+        let context = tiers.read_context(&self.kind, key);
         // If reads of the key must bypass Redis now, the row is not kept
         // locally either.
         if self.kind.local.is_some()

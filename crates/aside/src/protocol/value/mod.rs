@@ -80,6 +80,9 @@ impl FillContext {
     }
 }
 
+/// The greatest id of a fill: a local entry keeps six bytes of it.
+const MAX_FILL: u64 = (1 << 48) - 1;
+
 /// A parsed header. Random; identifies this fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -171,7 +174,7 @@ pub(crate) fn encode(
         epoch,
         shape,
     } = fill_context;
-    let fill = fastrand::u64(1..);
+    let fill = fastrand::u64(1..=MAX_FILL);
     let _ = writeln!(
         header,
         "V{history:016x}{epoch:013}{shape:016x}{fill:016x}{version:020}{:032}{flags:02x}",
@@ -207,7 +210,8 @@ impl Header {
             let (halves, _) = refresh.as_chunks::<16>();
             halves.iter().try_for_each(|half| hex(half).map(drop))?;
         }
-        let (history, shape, fill) = (hex(history)?, hex(shape)?, hex(fill)?);
+        let (history, shape) = (hex(history)?, hex(shape)?);
+        let fill = hex(fill)? & MAX_FILL;
         let (epoch, version) = (decimal(epoch)?, decimal(version)?);
         let flags = u8::try_from(hex(flags)?).ok()?;
         let fill_context = FillContext {

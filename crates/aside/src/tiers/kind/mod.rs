@@ -30,7 +30,6 @@ use crate::local::{Entry, LocalTier};
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::runtime::clock::{Moment, whole_millis};
 use crate::trust::generations::Stamp;
-use crate::trust::link::Link;
 
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, FlightResult, KindFlights};
@@ -115,7 +114,6 @@ pub(crate) struct Kind<E: Entity> {
     pub(crate) local: Option<Arc<LocalTier<E>>>,
     /// Field values that reads have returned, of rows left by writes.
     pub(crate) shown: Shown<E>,
-    link: Arc<Link>,
     /// The epoch of the kind; zero until it is known.
     epoch: Arc<AtomicU64>,
     shape: u64,
@@ -147,12 +145,10 @@ impl<E: Entity> Kind<E> {
         strategy: Arc<dyn CacheStrategy<E>>,
         local: Option<Arc<LocalTier<E>>>,
         statistics: Arc<KindStatistics>,
-        link: Arc<Link>,
         epoch: Arc<AtomicU64>,
         config: &CacheConfig,
     ) -> Self {
         Self {
-            link,
             epoch,
             shape: E::fingerprint(),
             ttl: config
@@ -185,12 +181,12 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Returns the conditions for fills and reads of a key that begin now.
-    pub(crate) fn fill_context(&self, key: &Key) -> FillContext {
+    pub(crate) fn fill_context(&self, key: &Key, history: u64) -> FillContext {
         // The epoch first, because it is lowered only after another era has
         // begun.
         let epoch = self.epoch();
         FillContext {
-            history: self.link.history(),
+            history,
             epoch,
             shape: value::mixed(self.shape, key),
         }

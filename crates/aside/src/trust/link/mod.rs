@@ -30,7 +30,7 @@ use crate::runtime::clock::{Moment, whole_millis};
 #[cfg(test)]
 use crate::runtime::simulated::watch;
 use crate::trust::refusal::advice;
-use crate::trust::shard_trust::ShardTrust;
+use crate::trust::shard_trust::{ShardTable, ShardTrust, TrustOfShard};
 
 /// The maximum number of distinct reasons, because a hostile server may send a
 /// new one each time.
@@ -38,7 +38,7 @@ const MAX_REASONS: usize = 16;
 
 /// The state of the link to one primary.
 pub(crate) struct Link {
-    trust: Arc<ShardTrust>,
+    trust: TrustOfShard,
     raised: AtomicU64,
     cleared: AtomicU64,
     /// The number of the latest suspicion caused by an error reply.
@@ -120,7 +120,7 @@ impl fmt::Display for Suspicion {
 
 impl Link {
     /// Creates a link that starts suspect.
-    pub(crate) fn new(trust: Arc<ShardTrust>) -> Self {
+    pub(crate) fn new(trust: TrustOfShard) -> Self {
         Self {
             trust,
             raised: AtomicU64::new(1),
@@ -141,7 +141,8 @@ impl Link {
 
     /// Creates a link to a tier inside this process, which misses no message.
     pub(crate) fn always() -> Self {
-        let link = Self::new(Arc::new(ShardTrust::always()));
+        let table = ShardTable::always();
+        let link = Self::new(table.take().expect("the first shard"));
         link.cleared.store(1, Ordering::Release);
         link.reported_up.store(true, Ordering::Release);
         link
@@ -158,8 +159,18 @@ impl Link {
     }
 
     /// Returns the part of the link that every local hit checks.
-    pub(crate) fn trust(&self) -> &Arc<ShardTrust> {
+    pub(crate) fn trust(&self) -> &ShardTrust {
         &self.trust
+    }
+
+    /// Returns the number of the shard, by which entries find its trust.
+    pub(crate) fn number(&self) -> u16 {
+        self.trust.number()
+    }
+
+    /// Returns the table of all shards of the service.
+    pub(crate) fn table(&self) -> &Arc<ShardTable> {
+        self.trust.table()
     }
 
     /// Returns true if Redis may be used.

@@ -2,8 +2,9 @@ use super::*;
 use crate::trust::generations::Generations;
 
 fn link() -> (Generations, Link) {
-    let trust = Arc::new(ShardTrust::new(Duration::from_secs(3600)));
-    (Generations::new(Arc::clone(&trust)), Link::new(trust))
+    let table = ShardTable::new(Duration::from_secs(3600));
+    let trust = table.take().unwrap();
+    (Generations::new(&table), Link::new(trust))
 }
 
 #[test]
@@ -21,7 +22,7 @@ fn a_pong_to_a_ping_sent_before_the_suspicion_does_not_end_it() {
 fn a_suspicion_invalidates_local_copies() {
     let (generations, link) = link();
     link.pong(Moment::now(), link.suspicions());
-    let stamp = generations.stamp(1);
+    let stamp = generations.stamp(1, 0);
     link.suspect(&Suspicion::LatePong);
     assert!(!generations.is_current(stamp));
 }
