@@ -86,8 +86,13 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Returns the number of open connections.
+    /// Returns the number of open connections for commands.
     fn connections(&self) -> usize {
+        0
+    }
+
+    /// Returns how many connections for commands it opens at most.
+    fn max_connections(&self) -> usize {
         0
     }
 }

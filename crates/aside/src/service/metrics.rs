@@ -215,7 +215,7 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let server = tiers.server_info();
     let up = tiers.is_usable();
     let open = tiers.connections();
-    let most = tiers.config.redis_max_connections;
+    let most = tiers.max_connections();
     page.gauge(
         "aside_redis_up",
         "Whether values may come from Redis",
@@ -228,7 +228,7 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     )?;
     page.gauge(
         "aside_redis_connections_max",
-        "REDIS_MAX_CONNECTIONS",
+        "The most connections for commands that are opened",
         most as u64,
     )?;
     page.gauge(

@@ -226,6 +226,10 @@ impl SharedTier for RedisTier {
             .any(|pooled| pooled.answering.load(Ordering::Acquire))
     }
 
+    fn max_connections(&self) -> usize {
+        self.connections.len()
+    }
+
     fn connections(&self) -> usize {
         self.open()
     }
