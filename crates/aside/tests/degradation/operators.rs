@@ -240,7 +240,7 @@ async fn a_proxy_that_hangs_up_on_hello_is_named_as_the_reason() {
 }
 
 #[tokio::test]
-async fn an_error_code_of_an_impostor_is_logged_escaped() {
+async fn an_error_code_of_a_fake_server_is_logged_escaped() {
     let listener = Listener::of(Level::INFO, OF_REDIS);
     let _installed = tracing::subscriber::set_default(listener.clone());
     let said = b"-\x1b]0;pwned\x07\x1b[31mRED\x1b[0m!\r\n".repeat(4);
