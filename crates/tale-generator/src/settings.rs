@@ -13,6 +13,49 @@ use tracing::level_filters::LevelFilter;
 
 use crate::sql::{Database, DatabaseOptions};
 
+/// A setting of the program. `docs/settings.md` has the same texts.
+struct Setting {
+    name: &'static str,
+    /// In words if no value sets it.
+    default: &'static str,
+    allowed: &'static str,
+}
+
+const DATABASE_URL: Setting = Setting {
+    name: "DATABASE_URL",
+    default: "sqlite:tales.db",
+    allowed: "sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE",
+};
+const LOG_LEVEL: Setting = Setting {
+    name: "LOG_LEVEL",
+    default: "info; warn beside a progress bar",
+    allowed: "off, error, warn, info, debug or trace",
+};
+const LOG_FORMAT: Setting = Setting {
+    name: "LOG_FORMAT",
+    default: "text",
+    allowed: "text or json",
+};
+const ADMIN_TOKEN: Setting = Setting {
+    name: "ADMIN_TOKEN",
+    default: "none",
+    allowed: TOKEN,
+};
+const ADMIN_READ_TOKEN: Setting = Setting {
+    name: "ADMIN_READ_TOKEN",
+    default: "none",
+    allowed: TOKEN,
+};
+const ADMIN_LISTEN: Setting = Setting {
+    name: "ADMIN_LISTEN",
+    default: "none",
+    allowed: "a unix socket, as in unix:/run/tales/admin.sock, or a loopback address, as in \
+              127.0.0.1:9090",
+};
+
+const TOKEN: &str = "at least 16 bytes";
+const MIN_TOKEN_BYTES: usize = 16;
+
 /// The settings of the program.
 #[derive(Clone)]
 pub struct AppSettings {
@@ -64,12 +107,23 @@ impl AdminListen {
 }
 
 /// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// For programs: one object per line.
     Json,
+}
+
+impl LogFormat {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 impl AppSettings {
@@ -87,51 +141,35 @@ impl AppSettings {
     /// # Errors
     /// All problems of all settings.
     pub fn read(settings: &Settings, database: Option<&str>) -> Result<Self, ConfigError> {
-        const TOKEN_BYTES: usize = 16;
         settings.read(|reader| {
             let cache = CacheConfig::read(reader);
             let (name, database_url) = match database {
                 Some(url) => ("--database", Some(Secret::new(url))),
-                None => ("DATABASE_URL", reader.url("DATABASE_URL")),
+                None => (DATABASE_URL.name, reader.url(DATABASE_URL.name)),
             };
-            let database_url = database_url.unwrap_or_else(|| Secret::new("sqlite:tales.db"));
+            let database_url = database_url.unwrap_or_else(|| Secret::new(DATABASE_URL.default));
             if !Database::understands(database_url.expose()) {
-                reader.refuse(
-                    name,
-                    "sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE",
-                );
+                reader.refuse(name, DATABASE_URL.allowed);
             }
-            let log_level = reader.parse(
-                "LOG_LEVEL",
-                "off, error, warn, info, debug or trace",
-                log_level,
-            );
-            let log_format = reader.parse("LOG_FORMAT", "text or json", |text| match text {
-                "text" => Some(LogFormat::Text),
-                "json" => Some(LogFormat::Json),
-                _ => None,
-            });
-            let mut token = |name| {
-                let token = reader.secret(name);
-                let short = |token: &Secret| token.expose().len() < TOKEN_BYTES;
+            let log_level = reader.parse(LOG_LEVEL.name, LOG_LEVEL.allowed, log_level);
+            let log_format = reader.parse(LOG_FORMAT.name, LOG_FORMAT.allowed, LogFormat::parse);
+            let mut token = |setting: &Setting| {
+                let token = reader.secret(setting.name);
+                let short = |token: &Secret| token.expose().len() < MIN_TOKEN_BYTES;
                 if token.as_ref().is_some_and(short) {
-                    reader.refuse(name, "at least 16 bytes");
+                    reader.refuse(setting.name, setting.allowed);
                 }
                 token
             };
-            let admin_token = token("ADMIN_TOKEN");
-            let admin_read_token = token("ADMIN_READ_TOKEN");
-            let admin_listen = reader.parse(
-                "ADMIN_LISTEN",
-                "a unix socket, as in unix:/run/tales/admin.sock, or a loopback address, as in \
-                 127.0.0.1:9090",
-                AdminListen::parse,
-            );
+            let admin_token = token(&ADMIN_TOKEN);
+            let admin_read_token = token(&ADMIN_READ_TOKEN);
+            let (name, allowed) = (ADMIN_LISTEN.name, ADMIN_LISTEN.allowed);
+            let admin_listen = reader.parse(name, allowed, AdminListen::parse);
             Self {
                 cache,
                 database_url,
                 log_level,
-                log_format: log_format.unwrap_or(LogFormat::Text),
+                log_format: log_format.unwrap_or_default(),
                 admin_token,
                 admin_read_token,
                 admin_listen,
@@ -177,6 +215,56 @@ impl fmt::Debug for AppSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};
+
+    #[test]
+    fn the_documentation_agrees_with_the_settings() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, part) = page.split_once("## The Tale Generator\n").unwrap();
+        let rows = part.lines().filter(|line| line.starts_with("| `")).count();
+        let part = part.replace('`', "").replace('\n', " ");
+        let settings = [
+            DATABASE_URL,
+            LOG_LEVEL,
+            LOG_FORMAT,
+            ADMIN_TOKEN,
+            ADMIN_READ_TOKEN,
+            ADMIN_LISTEN,
+        ];
+        assert_eq!(rows, settings.len());
+        for setting in settings {
+            let Setting {
+                name,
+                default,
+                allowed,
+            } = setting;
+            let row = format!("| {name} | {default} | {allowed} | ");
+            assert!(part.contains(&row), "{row}");
+        }
+        let [hero, child, story] = [
+            HeroCacheStrategy::TTL,
+            ChildCacheStrategy::TTL,
+            StoryCacheStrategy::TTL,
+        ]
+        .map(|ttl| ttl.as_secs());
+        let ttls = format!(
+            "heroes are cached for {hero} seconds, children for {child} and stories for {story}."
+        );
+        assert!(part.contains(&ttls), "{ttls}");
+    }
+
+    #[test]
+    fn unset_settings_have_the_documented_defaults() {
+        let unset = Settings::from_pairs::<&str, &str>([]);
+        let settings = AppSettings::read(&unset, None).unwrap();
+        assert_eq!(settings.database_url, Secret::new(DATABASE_URL.default));
+        assert_eq!(
+            Some(settings.log_format),
+            LogFormat::parse(LOG_FORMAT.default)
+        );
+    }
 
     #[test]
     fn the_admin_listener_is_a_socket_or_a_loopback_address() {
