@@ -2,7 +2,6 @@
 //! bound, over a connection that stays open.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::redis::locator::Locator;
 use crate::redis::sentinels::{Place, Report, Sentinels};
 use crate::runtime::clock::Moment;
 use crate::trust::link::{Link, Suspicion};
+use crate::trust::refusal::refusal;
 
 /// The pause after a failed connection.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -48,7 +48,11 @@ pub(crate) async fn run(sentinels: Arc<Sentinels>, endpoint: Endpoint, link: Arc
             }
         }
         tokio::select! {
-            _ = visits.next() => {}
+            left = visits.next() => {
+                if let Some(place) = left {
+                    visited.remove(&place);
+                }
+            }
             () = sentinels.found() => {}
         }
     }
@@ -63,14 +67,15 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Asks this Sentinel until the service ends.
-    async fn run(self) -> Infallible {
-        loop {
+    /// Asks this Sentinel until it is forgotten. Returns its place.
+    async fn run(self) -> Place {
+        while self.sentinels.is_known(&self.place) {
             if let Err(error) = self.ask_while_connected().await {
                 self.complain(&error);
             }
             tokio::time::sleep(PAUSE).await;
         }
+        self.place
     }
 
     /// Reports a Sentinel without a reply: to operators while there is no
@@ -91,8 +96,8 @@ impl Visit<'_> {
         let id = match self.ask(&connection, &id).await?.as_slice() {
             [WireReply::Bytes(id)] => String::from_utf8_lossy(id).into_owned(),
             [WireReply::Text(id)] => id.clone(),
-            // Forbidden: then a failed election that it led is never noticed.
-            _ => String::new(),
+            // It may be known by several addresses, and must count once.
+            other => return Err(refused_id(other)),
         };
         let every = (self.link.bound() / 4).min(MAX_BETWEEN_QUESTIONS);
         let (mut primary, mut others_asked) = (None, None);
@@ -126,11 +131,16 @@ impl Visit<'_> {
         loop {
             let sent = Moment::now();
             let service = self.sentinels.service();
-            let mut calls = vec![sentinel::primary_of(service), sentinel::address_of(service)];
+            let mut calls = Vec::new();
+            // First, because a later vote is no harm. A vote asked for behind the
+            // primary might be about its successor, and look like none.
             if let Some((host, port)) = &expected {
                 calls.push(sentinel::vote_about(host, *port));
             }
+            calls.push(sentinel::primary_of(service));
+            calls.push(sentinel::address_of(service));
             let replies = self.ask(connection, &calls).await?;
+            let (vote, replies) = replies.split_at(replies.len().saturating_sub(2));
             let mut replies = replies.iter();
             let primary = replies.next().map(Primary::read);
             let primary = primary.unwrap_or(Err(Error::Lost));
@@ -139,7 +149,7 @@ impl Visit<'_> {
             // Forbidden: then the successor is named about a second later.
             let named = replies.next().map(sentinel::read_address);
             let named = named.and_then(Result::ok).flatten();
-            match replies.next().map(Vote::read) {
+            match vote.first().map(Vote::read) {
                 Some(vote) if expected.as_ref() == Some(&place) => {
                     let report = Report {
                         sent,
@@ -191,4 +201,10 @@ impl Visit<'_> {
         let replies = replies.await;
         Ok(replies.map_err(|_| Broken::because("no reply within the timeout"))??)
     }
+}
+
+/// Returns the error of a Sentinel that does not say which one it is.
+fn refused_id(replies: &[WireReply]) -> Broken {
+    let code = replies.first().and_then(WireReply::error_code);
+    Broken::refused(&refusal("SENTINEL MYID", code.unwrap_or("nothing usable")))
 }

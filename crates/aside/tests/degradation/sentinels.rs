@@ -126,6 +126,24 @@ async fn a_url_with_one_sentinel_finds_the_others() {
 }
 
 #[tokio::test]
+async fn a_sentinel_at_two_addresses_counts_once() {
+    let group = sentinels();
+    let library = Library::of(3);
+    let [first, ..] = group.sentinels() else {
+        unreachable!("three Sentinels")
+    };
+    // The others name it by its IP address.
+    let (port, service) = (first.port(), group.service());
+    let url = format!("redis+sentinel://localhost:{port}/{service}");
+    let instance = Instance::in_step(at(&url), &library).await;
+    // All have been asked by now, under every address.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    first.kill();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    instance.caches(1).await;
+}
+
+#[tokio::test]
 async fn a_forced_failover_loses_no_write() {
     let group = sentinels();
     let library = Library::of(3);
@@ -212,4 +230,27 @@ async fn sentinels_and_servers_have_passwords_of_their_own() {
         ..at(&group.url())
     };
     Instance::in_step(config, &library).await.caches(1).await;
+}
+
+#[tokio::test]
+async fn a_dropped_or_closed_service_leaves_every_sentinel() {
+    let group = sentinels();
+    let library = Library::of(3);
+    for is_closed in [false, true] {
+        let instance = Instance::in_step(at(&group.url()), &library).await;
+        for sentinel in group.sentinels() {
+            eventually(EVENTUALLY, "a question", async || 0 < connections(sentinel)).await;
+        }
+        let closed = is_closed.then(|| instance.cache.clone());
+        match closed {
+            Some(cache) => cache.close().await,
+            None => drop(instance),
+        }
+        for server in group.sentinels().iter().chain(group.servers()) {
+            eventually(EVENTUALLY, "no connection", async || {
+                connections(server) == 0
+            })
+            .await;
+        }
+    }
 }

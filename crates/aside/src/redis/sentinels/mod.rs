@@ -5,7 +5,7 @@
 
 mod votes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +13,7 @@ use aside_redis::{Address, NodeMap};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use self::votes::Votes;
+use self::votes::{FORGET_AFTER, Votes};
 pub(crate) use self::votes::{Place, Report};
 use crate::runtime::clock::Moment;
 
@@ -25,7 +25,8 @@ pub(crate) struct Sentinels {
     tls: bool,
     /// Where announced addresses are reachable.
     node_map: NodeMap,
-    known: Mutex<BTreeSet<Place>>,
+    /// With the time of the last sign of each that is not configured.
+    known: Mutex<BTreeMap<Place, Option<Moment>>>,
     /// Notified when another Sentinel becomes known.
     found: Notify,
     votes: Mutex<Votes>,
@@ -41,7 +42,7 @@ impl Sentinels {
             service,
             tls,
             node_map,
-            known: Mutex::new(known.into_iter().collect()),
+            known: Mutex::new(known.into_iter().map(|place| (place, None)).collect()),
             found: Notify::new(),
             votes: Mutex::default(),
             primary: watch::Sender::new(None),
@@ -97,6 +98,9 @@ impl Sentinels {
     /// another primary: the one before must be left at once, because it may not
     /// know.
     pub(crate) fn record(&self, from: &Place, report: Report) -> bool {
+        if let Some(Some(seen)) = self.known.lock().get_mut(from) {
+            *seen = report.received;
+        }
         let primary = {
             let mut votes = self.votes.lock();
             votes.record(from, report);
@@ -116,16 +120,30 @@ impl Sentinels {
         moved && !is_first
     }
 
-    /// Returns the Sentinels that are known.
+    /// Returns the Sentinels that are known, and forgets those that may have
+    /// been removed.
     pub(crate) fn known(&self) -> BTreeSet<Place> {
-        self.known.lock().clone()
+        let (mut known, now) = (self.known.lock(), Moment::now());
+        known.retain(|_, seen| is_known(*seen, now));
+        known.keys().cloned().collect()
+    }
+
+    /// Returns false if a Sentinel may have been removed: it has not replied,
+    /// and no other one has named it, for a minute.
+    pub(crate) fn is_known(&self, place: &Place) -> bool {
+        let known = self.known.lock();
+        let seen = known.get(place);
+        seen.is_some_and(|seen| is_known(*seen, Moment::now()))
     }
 
     /// Adds Sentinels that another one knows.
     pub(crate) fn learn(&self, others: impl IntoIterator<Item = Place>) {
-        let mut known = self.known.lock();
+        let (mut known, now) = (self.known.lock(), Moment::now());
         let before = known.len();
-        known.extend(others);
+        for place in others {
+            let seen = known.entry(place).or_insert(Some(now));
+            *seen = seen.map(|_| now);
+        }
         if before < known.len() {
             self.found.notify_one();
         }
@@ -147,6 +165,11 @@ impl Sentinels {
     }
 }
 
+/// `seen` is `None` for a configured one.
+fn is_known(seen: Option<Moment>, now: Moment) -> bool {
+    seen.is_none_or(|seen| now.since(seen) < FORGET_AFTER)
+}
+
 impl fmt::Debug for Sentinels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -157,3 +180,6 @@ impl fmt::Debug for Sentinels {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 //! the mark and with the same primary means that the election failed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aside_redis::sentinel::{Primary, Vote};
 
@@ -21,6 +22,10 @@ use crate::runtime::clock::Moment;
 
 /// The host and port of a server.
 pub(crate) type Place = (String, u16);
+
+/// A Sentinel without a reply for this long is forgotten: it may have been
+/// removed. It counts further while another one counts it.
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// A reply of one Sentinel.
 #[derive(Clone, Debug)]
@@ -61,12 +66,14 @@ impl Report {
 /// The last replies of all Sentinels.
 #[derive(Debug, Default)]
 pub(super) struct Votes {
-    reports: BTreeMap<Place, Known>,
+    /// By run ids, because a Sentinel may be known by several addresses.
+    reports: BTreeMap<String, Known>,
 }
 
 /// A Sentinel with its last reply.
 #[derive(Debug)]
 struct Known {
+    from: Place,
     report: Report,
     /// When its vote was first received.
     voted: Moment,
@@ -75,10 +82,25 @@ struct Known {
 impl Votes {
     /// Records a reply of the Sentinel at `from`.
     pub(super) fn record(&mut self, from: &Place, report: Report) {
-        let before = self.reports.get(from);
+        let before = self.reports.get(&report.id);
+        // Received by another address in the meantime.
+        if before.is_some_and(|before| report.sent < before.report.sent) {
+            return;
+        }
         let same = before.filter(|before| before.report.vote == report.vote);
         let voted = same.map_or(report.received, |same| same.voted);
-        self.reports.insert(from.clone(), Known { report, voted });
+        // A Sentinel that was set up again has another id at the same place.
+        self.reports.retain(|id, known| {
+            (*id == report.id || known.from != *from)
+                && report.received.since(known.report.received) < FORGET_AFTER
+        });
+        let (id, from) = (report.id.clone(), from.clone());
+        let known = Known {
+            from,
+            report,
+            voted,
+        };
+        self.reports.insert(id, known);
     }
 
     /// Returns the primary with the greatest epoch that any Sentinel knows.
@@ -89,10 +111,11 @@ impl Votes {
     }
 
     /// Returns how many Sentinels decide. Counted with those that are known by
-    /// name only, so that a URL with one of them is no majority.
+    /// name only, so that a URL with one of them is no majority. A Sentinel that
+    /// was reset knows no other for a while, but still its quorum.
     fn majority(&self) -> usize {
-        let known = self.reports.values();
-        let known = known.map(|known| known.report.primary.num_other_sentinels + 1);
+        let known = self.reports.values().map(|known| &known.report.primary);
+        let known = known.map(|primary| primary.quorum.max(primary.num_other_sentinels + 1));
         let all = known.max().unwrap_or(0).max(self.reports.len());
         all / 2 + 1
     }

@@ -1,6 +1,7 @@
 use aside_redis::sentinel::Health;
 
 use super::*;
+use crate::runtime::clock::whole_millis;
 
 fn place(name: &str) -> Place {
     (name.to_owned(), 6379)
@@ -134,4 +135,50 @@ fn a_sentinel_that_keeps_its_votes_to_itself_counts_by_its_primary() {
     };
     let votes = votes([silent("s1"), silent("s2")]);
     assert_eq!(votes.confirmed(&place("a")), Some(at(10)));
+}
+
+#[test]
+fn a_sentinel_at_two_addresses_counts_once() {
+    let one = report("s1", 10, ("a", 4), ("s1", 4));
+    let mut votes = votes([one.clone()]);
+    votes.record(&place("another name"), one);
+    assert_eq!(votes.confirmed(&place("a")), None);
+    votes.record(&place("s2"), report("s2", 20, ("a", 4), ("s1", 4)));
+    assert_eq!(votes.confirmed(&place("a")), Some(at(10)));
+    // Sent before, by the other address, and received later.
+    votes.record(&place("s1"), report("s1", 9, ("b", 9), ("s1", 4)));
+    assert_eq!(votes.confirmed(&place("a")), Some(at(10)));
+}
+
+#[test]
+fn a_sentinel_that_was_set_up_again_counts_once() {
+    let a = ("a", 0);
+    let mut votes = votes([
+        report("s1", 10, ("b", 9), ("s1", 9)),
+        report("s2", 10, a, ("s1", 0)),
+        report("s3", 10, a, ("s1", 0)),
+    ]);
+    assert_eq!(votes.primary(), Some(place("b")));
+    votes.record(&place("s1"), report("s4", 20, a, ("", 0)));
+    assert_eq!(votes.primary(), Some(place("a")));
+    assert_eq!(votes.majority(), 2);
+}
+
+#[test]
+fn a_removed_sentinel_is_forgotten() {
+    let a = ("a", 4);
+    let mut votes = votes(["s1", "s2", "s3", "s4", "s5"].map(|id| report(id, 10, a, ("s1", 4))));
+    assert_eq!(votes.majority(), 3);
+    let later = 10 + whole_millis(FORGET_AFTER);
+    for id in ["s1", "s2", "s3"] {
+        votes.record(&place(id), report(id, later, a, ("s1", 4)));
+    }
+    assert_eq!(votes.majority(), 2);
+}
+
+#[test]
+fn a_sentinel_that_was_reset_is_no_majority_alone() {
+    let mut reset = report("s1", 10, ("a", 4), ("s1", 4));
+    reset.primary.num_other_sentinels = 0;
+    assert_eq!(votes([reset]).confirmed(&place("a")), None);
 }
