@@ -86,6 +86,9 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Closes all connections for commands. They are opened again.
+    fn reconnect(&self) {}
+
     /// Returns the number of open connections for commands.
     fn connections(&self) -> usize {
         0

@@ -223,3 +223,84 @@ async fn a_lost_connection_invalidates_everything_where_no_history_is_reported()
     other.caches(1).await;
     assert!(get(&new, &key).contains("changed"));
 }
+
+#[tokio::test]
+async fn all_connections_follow_the_watcher_where_no_history_is_reported() {
+    let (old, new) = (redis(), redis());
+    let proxy = way_to(&old).await;
+    let library = Library::of(3);
+    let instance = Instance::in_step(noticed_by_reconnects(through(&proxy)), &library).await;
+    let writer = Instance::in_step(noticed_by_reconnects(at(&new.url())), &library).await;
+    instance.caches(1).await;
+    // Only the watcher's connection is lost; the others stay with the old server.
+    proxy.lead_to(new.address());
+    assert_eq!(old.client_kill_pubsub(), 1);
+    eventually(EVENTUALLY, "no connection to the old server", async || {
+        connections(&old) == 0
+    })
+    .await;
+    instance.resumes().await;
+    instance.caches(1).await;
+    change_heard(&writer, &instance).await;
+    instance.caches(1).await;
+}
+
+/// Changes book 1, and waits until the other instance does not serve it from its
+/// memory.
+async fn change_heard(writer: &Instance, reader: &Instance) {
+    let changed = writer.books.update(Book::new(1, "changed"));
+    assert!(changed.await.unwrap().is_some());
+    eventually(EVENTUALLY, "the change", async || {
+        let read = reader.books.find_by_id(&1).await.unwrap();
+        read.is_some_and(|book| book.title == "changed")
+    })
+    .await;
+}
+
+#[test]
+fn a_connection_lost_with_its_runtime_begins_another_era() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let redis = redis();
+    let library = Library::of(3);
+    let first = runtime();
+    let instance = first.block_on(async {
+        let config = noticed_by_reconnects(at(&redis.url()));
+        let instance = Instance::in_step(config, &library).await;
+        instance.caches(1).await;
+        redis.command(&["SAVE"]);
+        let change = instance.books.update(Book::new(1, "changed"));
+        assert!(change.await.unwrap().is_some());
+        just_proved(&redis).await;
+        just_proved(&redis).await;
+        instance
+    });
+    drop(first);
+    // The restored value is older than the write.
+    redis.kill();
+    redis.restart();
+    runtime().block_on(async {
+        instance.resumes().await;
+        instance.caches(1).await;
+    });
+}
+
+#[tokio::test]
+async fn an_era_that_does_not_begin_in_time_is_begun_again() {
+    let redis = redis();
+    let library = Library::of(3);
+    let config = CacheConfig {
+        redis_socket_timeout: Duration::from_millis(500),
+        ..noticed_by_reconnects(at(&redis.url()))
+    };
+    let instance = Instance::in_step(config, &library).await;
+    redis.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    assert_eq!(redis.client_kill_pubsub(), 1);
+    eventually(EVENTUALLY, "the reason", async || {
+        let reason = instance.cache.health_check().await.reason;
+        reason.is_some_and(|reason| reason.contains("era did not begin in time"))
+    })
+    .await;
+    redis.command(&["CLIENT", "UNPAUSE"]);
+    instance.resumes().await;
+    instance.caches(1).await;
+}

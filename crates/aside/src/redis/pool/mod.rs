@@ -226,6 +226,15 @@ impl SharedTier for RedisTier {
             .any(|pooled| pooled.answering.load(Ordering::Acquire))
     }
 
+    fn reconnect(&self) {
+        for pooled in &self.connections {
+            let current = pooled.connection.read().clone();
+            if let Some(connection) = current {
+                pooled.lost(&connection);
+            }
+        }
+    }
+
     fn max_connections(&self) -> usize {
         self.connections.len()
     }

@@ -58,8 +58,6 @@ pub(crate) async fn run(
 ) {
     let (link, mut last) = (&shard.link, Instant::now());
     let mut changes = endpoint.locator.changes();
-    // True once a connection was lost.
-    let mut is_lost = false;
     loop {
         let Some(channel) = tiers.upgrade().map(|tiers| tiers.namespace().channel()) else {
             return;
@@ -76,13 +74,21 @@ pub(crate) async fn run(
                 return Err(Broken::refused(REPLICA));
             };
             warn_about(&server);
+            // Not a variable of this task, which may be the second one, on another
+            // runtime.
+            let is_first = link.server_history() == 0;
             learn_history(&shard, &tiers, history);
             *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
             link.unsync();
-            if is_lost && endpoint.history == RedisHistory::Reconnect {
-                begin_era(&connection, &shard, &tiers).await?;
+            if !is_first && endpoint.history == RedisHistory::Reconnect {
+                let begun = begin_era(&connection, &shard, &tiers);
+                tokio::time::timeout(silence, begun)
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(Broken::because("another era did not begin in time"))
+                    })?;
             }
             Ok((Arc::new(connection), found))
         };
@@ -98,7 +104,6 @@ pub(crate) async fn run(
                 }
                 drop(proof);
                 drop(tended);
-                is_lost = true;
                 link.unsync();
                 link.suspect(&Suspicion::Disconnected);
             }
@@ -147,13 +152,17 @@ fn learn_history(shard: &Shard, tiers: &Weak<Tiers>, history: u64) {
 }
 
 /// Invalidates every value after the loss of a connection, and repeats recent
-/// writes: a failover may have lost both.
+/// writes: a failover may have lost both. The other connections may lead to the
+/// server before it, and no history would tell.
 async fn begin_era(
     connection: &Connection,
     shard: &Shard,
     tiers: &Weak<Tiers>,
 ) -> Result<(), Broken> {
     if let Some(tiers) = tiers.upgrade() {
+        if let Some(tier) = &shard.tier {
+            tier.reconnect();
+        }
         let begun = epochs::begin_era(connection, &tiers).await;
         begun.map_err(|why| Broken::because(&why.to_string()))?;
         tiers.release_unconfirmed(shard);
