@@ -77,6 +77,9 @@ struct Known {
     report: Report,
     /// When its vote was first received.
     voted: Moment,
+    /// True if the failover that this vote was for has failed. Kept, because
+    /// the Sentinel that reported it may be gone by now.
+    has_failed: bool,
 }
 
 impl Votes {
@@ -88,7 +91,9 @@ impl Votes {
             return;
         }
         let same = before.filter(|before| before.report.vote == report.vote);
-        let voted = same.map_or(report.received, |same| same.voted);
+        let (voted, has_failed) = same.map_or((report.received, false), |same| {
+            (same.voted, same.has_failed)
+        });
         // A Sentinel that was set up again has another id at the same place.
         self.reports.retain(|id, known| {
             (*id == report.id || known.from != *from)
@@ -99,8 +104,25 @@ impl Votes {
             from,
             report,
             voted,
+            has_failed,
         };
         self.reports.insert(id, known);
+        self.end_failed_elections();
+    }
+
+    /// Marks the votes whose failover has failed, by the report of its leader.
+    fn end_failed_elections(&mut self) {
+        let failed: Vec<String> = self
+            .reports
+            .iter()
+            .filter(|(_, voter)| self.has_failed(voter))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in failed {
+            if let Some(voter) = self.reports.get_mut(&id) {
+                voter.has_failed = true;
+            }
+        }
     }
 
     /// Returns the primary with the greatest epoch that any Sentinel knows.
@@ -133,29 +155,32 @@ impl Votes {
         }
         let mut dates: Vec<Moment> = witnesses
             .into_iter()
-            .filter(|known| self.expects_no_other(known))
+            .filter(|known| known.expects_no_other())
             .map(|known| known.report.sent)
             .collect();
         dates.sort_unstable_by(|one, other| other.cmp(one));
         dates.get(self.majority() - 1).copied()
     }
 
-    /// Returns true if the vote of a Sentinel cannot promote another server.
-    fn expects_no_other(&self, known: &Known) -> bool {
-        let Some(vote) = &known.report.vote else {
-            return true;
-        };
-        vote.leader_epoch <= known.report.epoch() || self.has_failed(known, vote)
-    }
-
     /// Returns true if the failover that a vote was for has failed.
-    fn has_failed(&self, voter: &Known, vote: &Vote) -> bool {
+    fn has_failed(&self, voter: &Known) -> bool {
+        let voted_for = voter.report.vote.as_ref().map(|vote| &vote.leader);
         self.reports.values().any(|leader| {
-            Some(&leader.report.id) == vote.leader.as_ref()
+            voted_for.is_some_and(|voted_for| voted_for.as_ref() == Some(&leader.report.id))
                 && voter.voted < leader.report.sent
                 && !leader.report.primary.health.is_failing_over
                 && leader.report.named == voter.report.named
         })
+    }
+}
+
+impl Known {
+    /// Returns true if the vote of this Sentinel cannot promote another server.
+    fn expects_no_other(&self) -> bool {
+        let Some(vote) = &self.report.vote else {
+            return true;
+        };
+        vote.leader_epoch <= self.report.epoch() || self.has_failed
     }
 }
 

@@ -182,3 +182,18 @@ fn a_sentinel_that_was_reset_is_no_majority_alone() {
     reset.primary.num_other_sentinels = 0;
     assert_eq!(votes([reset]).confirmed(&place("a")), None);
 }
+
+#[test]
+fn a_failed_election_stays_failed_without_its_leader() {
+    let a = ("a", 4);
+    let mut votes = votes(["s1", "s2"].map(|id| report(id, 10, a, ("s3", 5))));
+    votes.record(&place("s3"), report("s3", 20, a, ("s3", 5)));
+    let later = 20 + whole_millis(FORGET_AFTER);
+    for sent in [later / 2, later] {
+        for id in ["s1", "s2"] {
+            votes.record(&place(id), report(id, sent, a, ("s3", 5)));
+        }
+    }
+    assert_eq!(votes.reports.len(), 2);
+    assert_eq!(votes.confirmed(&place("a")), Some(at(later)));
+}
