@@ -3,6 +3,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -11,9 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use aside_testkit::history::{History, Time};
-use aside_testkit::{Proxy, RedisServer, eventually_blocking};
+use aside_testkit::{Proxy, eventually_blocking};
 
-use crate::instance::{ROLE, Role, SAYS};
+use crate::instance::{ROLE, Reach, Role, SAYS};
+use crate::servers::Servers;
 use crate::steps::Step;
 use crate::windows::{self, Window};
 
@@ -30,7 +32,9 @@ pub(crate) struct Fleet {
     directory: PathBuf,
     database_url: String,
     begun: Time,
-    pub(crate) proxies: Vec<Proxy>,
+    /// For each instance the proxies to all servers.
+    pub(crate) proxies: Vec<Vec<Proxy>>,
+    reaches: Vec<Reach>,
     instances: Vec<Instance>,
     /// The roles of all instances so far; each left a history.
     roles: Vec<Role>,
@@ -48,7 +52,7 @@ impl Fleet {
     /// Starts the instances, one after the other.
     pub(crate) async fn start(
         test: &'static str,
-        redis: &RedisServer,
+        servers: &impl Servers,
         database_url: &str,
         directory: &Path,
     ) -> Self {
@@ -58,12 +62,21 @@ impl Fleet {
             database_url: database_url.to_owned(),
             begun: Time::now(),
             proxies: Vec::new(),
+            reaches: Vec::new(),
             instances: Vec::new(),
             roles: Vec::new(),
         };
         for number in 0..INSTANCES {
-            let proxy = Proxy::start(redis.address()).await;
-            fleet.proxies.push(proxy.expect("a port is free"));
+            let mut proxies = Vec::new();
+            for address in servers.addresses() {
+                proxies.push(Proxy::start(address).await.expect("a port is free"));
+            }
+            let reach = Reach {
+                url: servers.url(&proxies),
+                node_map: node_map(&servers.addresses(), &proxies),
+            };
+            fleet.proxies.push(proxies);
+            fleet.reaches.push(reach);
             let instance = fleet.launch(number);
             fleet.instances.push(instance);
         }
@@ -145,7 +158,7 @@ impl Fleet {
         // instance.
         let name = format!("{} (run {run})", number + 1);
         let role = Role {
-            redis_url: format!("redis://{}/0", self.proxies[number].address()),
+            redis: self.reaches[number].clone(),
             database_url: self.database_url.clone(),
             history: self.directory.join(format!("history {run}")),
             windows: self.directory.join(format!("windows {run}")),
@@ -156,6 +169,13 @@ impl Fleet {
         self.roles.push(role);
         instance
     }
+}
+
+/// Returns `REDIS_NODE_MAP` that leads from each address to its proxy.
+fn node_map(addresses: &[SocketAddr], proxies: &[Proxy]) -> String {
+    let pairs = addresses.iter().zip(proxies);
+    let pairs = pairs.map(|(address, proxy)| format!("{address}={}", proxy.address()));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 impl Instance {

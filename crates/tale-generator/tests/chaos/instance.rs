@@ -35,6 +35,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// promise is two seconds, on a machine that is not busy.
 const HEALS_WITHIN: Duration = Duration::from_secs(60);
 
+/// How often an instance checks whether it trusts Redis.
+const LOOKS_EVERY: Duration = Duration::from_millis(2);
+
 /// The number of tasks that read and write.
 const TASKS: usize = 6;
 
@@ -46,11 +49,18 @@ const ONLOOKERS: usize = 3;
 /// `aside=debug`. Default: no log.
 const LOG: &str = "ASIDE_CHAOS_LOG";
 
+/// The settings with which an instance reaches its Redis.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Reach {
+    pub(crate) url: String,
+    pub(crate) node_map: String,
+}
+
 /// The role of a child.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Role {
     pub(crate) name: String,
-    pub(crate) redis_url: String,
+    pub(crate) redis: Reach,
     pub(crate) database_url: String,
     pub(crate) history: PathBuf,
     pub(crate) windows: PathBuf,
@@ -62,6 +72,8 @@ pub(crate) struct Role {
 pub(crate) mod command {
     /// The reply is the number of keys that Redis does not know about.
     pub(crate) const OWED: &str = "owed";
+    /// Waits until Redis is trusted.
+    pub(crate) const TRUST: &str = "trust";
     /// Ends all operations.
     pub(crate) const HALT: &str = "halt";
     /// Waits until Redis is trusted and has acknowledged every key.
@@ -153,6 +165,11 @@ async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
 async fn obey(command: &str, cache: &CacheService, work: &Work, recorder: &Recorder) -> String {
     match command {
         command::OWED => return cache.health_check().await.unreleased_keys.to_string(),
+        command::TRUST => {
+            while !cache.is_synced() {
+                tokio::time::sleep(LOOKS_EVERY).await;
+            }
+        }
         command::SETTLE => {
             eventually(HEALS_WITHIN, "Redis to be trusted again", async || {
                 let before = cache.is_synced();
@@ -178,7 +195,8 @@ fn config(role: &Role) -> CacheConfig {
     let quarantine = QUARANTINE.as_millis().to_string();
     let staleness = MAX_STALENESS.as_millis().to_string();
     let settings = Settings::from_pairs([
-        ("REDIS_URL", role.redis_url.as_str()),
+        ("REDIS_URL", role.redis.url.as_str()),
+        ("REDIS_NODE_MAP", role.redis.node_map.as_str()),
         // A hung connection is replaced within a short round.
         ("REDIS_SOCKET_TIMEOUT", "1"),
         ("CACHE_QUARANTINE_TTL_MS", &quarantine),

@@ -10,7 +10,7 @@ use aside_testkit::history::{Bounds, Fate, History, Read, ReadKind, Report, Time
 
 use crate::heroes::number_of;
 use crate::instance::{MAX_STALENESS, TICK};
-use crate::plan::{Outage, Plan};
+use crate::plan::{Outage, Plan, Returns};
 use crate::windows::Window;
 
 /// Longer than any round, so no read can exceed this bound.
@@ -20,6 +20,10 @@ const NO_BOUND: Duration = Duration::from_secs(3600);
 /// second is for the database, which may answer a poll late. Three instances
 /// load it, and half of their operations are writes.
 const JOURNALLED: Duration = Duration::from_millis(500 + 500 + 10 + 1000);
+
+/// How long an instance may take to use a primary that the Sentinels name. It is
+/// a second on a machine that is not busy.
+const RETURNS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The judgement of one round.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Judgement {
     /// The number of reads that the windows excluded from `bounded`.
     pub(crate) excused: usize,
     pub(crate) faults: BTreeMap<String, u64>,
+    /// How long instances took to use Redis again, by the fault.
+    pub(crate) returns: Returns,
 }
 
 impl Judgement {
@@ -54,7 +60,7 @@ impl Judgement {
             // After the loss of a quarantine, the promise is the newest write
             // that has *returned*. Between its commit and its return, some
             // readers may see it and others not.
-            Plan::Redis => Bounds {
+            Plan::Redis | Plan::Sentinels => Bounds {
                 strict_backwards: longest_write(history),
                 lenient_backwards: longest_write(history) + MAX_STALENESS + TICK,
                 ..tight
@@ -74,11 +80,18 @@ impl Judgement {
             bounded: outside.check(&bounds),
             excused: history.reads.len() - outside.reads.len(),
             faults,
+            returns: Vec::new(),
         }
     }
 
     pub(crate) fn is_clean(&self) -> bool {
         self.always.is_clean() && self.bounded.is_clean()
+    }
+
+    /// Returns the longest time until instances used Redis again.
+    fn slowest_return(&self) -> Duration {
+        let times = self.returns.iter().map(|&(_, time)| time);
+        times.max().unwrap_or_default()
     }
 
     #[track_caller]
@@ -87,6 +100,8 @@ impl Judgement {
             self.is_clean(),
             "a promise was broken, with ASIDE_CHAOS_SEED={seed}"
         );
+        let slowest = self.slowest_return();
+        assert!(slowest < RETURNS_WITHIN, "Redis was unused for {slowest:?}");
         // A round without any judged read or write proves nothing.
         assert!(self.bounded.reads > 0 && self.bounded.writes > 0);
         assert!(self.always.settled_keys > 0);
@@ -97,6 +112,9 @@ impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "faults: {:?}", self.faults)?;
         writeln!(f, "reads in an allowed window: {}", self.excused)?;
+        for (fault, time) in &self.returns {
+            writeln!(f, "used again after {fault}: {time:.1?}")?;
+        }
         writeln!(f, "--- all reads\n{}", self.always)?;
         write!(
             f,

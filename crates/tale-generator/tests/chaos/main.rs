@@ -4,7 +4,8 @@
 //! through one Redis and one database. Meanwhile instances are killed, abort at
 //! each step of a write, and are stopped. Their connections to Redis are broken
 //! in turn. Redis itself is killed, loses its data, runs out of memory, refuses
-//! writes, is demoted, and is replaced by a replica without its last writes.
+//! writes, is demoted, and is replaced by a replica without its last writes. Or
+//! it is a primary under Sentinels, which is replaced while it does not know.
 //! Every operation is recorded, and the checker of `aside_testkit::history`
 //! judges the history.
 //!
@@ -12,17 +13,20 @@
 //! set to it, the same faults occur again. The scheduler decides the rest, so a
 //! replay is likely to find the same fault, but not certain.
 //!
-//! Faults come in two plans that are never mixed. Together they amount to a
-//! case that `CAVEATS.md` excludes: a writer dies between commit and release
-//! while Redis loses its quarantine.
+//! Faults come in plans that are never mixed. Dying instances and a failing Redis
+//! together amount to a case that `CAVEATS.md` excludes: a writer dies between
+//! commit and release while Redis loses its quarantine.
 
 mod steps;
 mod windows;
 mod heroes;
 mod operations;
 mod instance;
+mod servers;
 mod fleet;
 mod plan;
+mod single;
+mod sentinels;
 mod judgement;
 mod round;
 mod soak;
@@ -36,6 +40,9 @@ use crate::round::Round;
 /// The duration of the faults in the regular tests.
 const BRIEFLY: Duration = Duration::from_millis(5500);
 
+/// The same under Sentinels, for three failovers.
+const FOR_FAILOVERS: Duration = Duration::from_secs(12);
+
 /// Runs a round with the given seed, or with that of the environment.
 fn judge(test: &'static str, place: Place, plan: Plan, seed: u64) {
     if instance::is_one() {
@@ -46,7 +53,10 @@ fn judge(test: &'static str, place: Place, plan: Plan, seed: u64) {
         place,
         plan,
         seed: round::seed_to_replay().unwrap_or(seed),
-        lasting: BRIEFLY,
+        lasting: match plan {
+            Plan::Sentinels => FOR_FAILOVERS,
+            Plan::Instances | Plan::Redis => BRIEFLY,
+        },
     };
     if let Some(judgement) = round.run() {
         println!("{judgement}");
@@ -76,4 +86,10 @@ fn reads_stay_in_bounds_when_redis_refuses_or_fails_over() {
 fn reads_stay_in_bounds_when_instances_share_a_file() {
     let test = "reads_stay_in_bounds_when_instances_share_a_file";
     judge(test, Place::Sqlite, Plan::Instances, 20_260_703);
+}
+
+#[test]
+fn reads_stay_in_bounds_when_sentinels_replace_the_primary() {
+    let test = "reads_stay_in_bounds_when_sentinels_replace_the_primary";
+    judge(test, Place::Postgres, Plan::Sentinels, 20_261_140);
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use aside::Repository as _;
 use aside_testkit::history::{Recording, State};
-use aside_testkit::{PostgresServer, RedisServer, StartError};
-use fastrand::Rng;
+use aside_testkit::{PostgresServer, RedisSentinel, RedisServer, StartError};
 use tale_generator::sql::{Database, SqlHeroes};
 use tempfile::TempDir;
 
@@ -16,7 +15,8 @@ use crate::fleet::Fleet;
 use crate::heroes::{self, HEROES, LANGUAGES, Place, list_key, place_of, row_key};
 use crate::instance::command;
 use crate::judgement::Judgement;
-use crate::plan::{Plan, Storm};
+use crate::plan::{Faults, Plan, Storm};
+use crate::servers::Servers;
 
 /// The variable with a seed that replaces every other.
 const SEED: &str = "ASIDE_CHAOS_SEED";
@@ -56,7 +56,6 @@ impl Round {
             Place::Postgres => postgres_database()?,
             Place::Sqlite => format!("sqlite:{}", directory.path().join("tales.db").display()),
         };
-        let redis = RedisServer::start().expect("Redis starts");
         let recording = Recording::new();
         let recorder = recording.recorder("the parent");
         let database = Database::open(&url, heroes::options()).await;
@@ -69,16 +68,41 @@ impl Round {
                 recorder.initial(&list_key(list, number), place_of(&hero, list));
             }
         }
-        let mut fleet = Fleet::start(self.test, &redis, &url, directory.path()).await;
-        let mut storm = Storm {
-            fleet: &mut fleet,
-            redis,
-            recorder,
-            rng: Rng::with_seed(self.seed),
-            outages: Vec::new(),
+        let judgement = match self.plan {
+            Plan::Sentinels => {
+                let group = RedisSentinel::start().expect("Redis starts");
+                self.endure(group, &url, &directory, &recording).await
+            }
+            Plan::Instances | Plan::Redis => {
+                let redis = RedisServer::start().expect("Redis starts");
+                self.endure(redis, &url, &directory, &recording).await
+            }
         };
+        Some(judgement)
+    }
+
+    /// Lets the instances work while their servers fail, and judges them.
+    async fn endure<S: Servers>(
+        &self,
+        servers: S,
+        url: &str,
+        directory: &TempDir,
+        recording: &Recording,
+    ) -> Judgement
+    where
+        for<'a> Storm<'a, S>: Faults,
+    {
+        let mut fleet = Fleet::start(self.test, &servers, url, directory.path()).await;
+        let recorder = recording.recorder("the parent");
+        let mut storm = Storm::new(&mut fleet, servers, recorder, self.seed);
         storm.rage(self.plan, self.lasting).await;
-        let outages = std::mem::take(&mut storm.outages);
+        let Storm {
+            outages,
+            returns,
+            // Until the instances have been compared.
+            servers: _servers,
+            ..
+        } = storm;
         // All faults are healed, all writes end, and all pending keys are
         // acknowledged. A value that is stale now would stay stale until its
         // TTL.
@@ -88,7 +112,10 @@ impl Round {
         fleet.all(command::COMPARE);
         let (mut history, windows) = fleet.recorded();
         history.merge(recording.history());
-        Some(Judgement::of(&history, windows, &outages, self.plan))
+        Judgement {
+            returns,
+            ..Judgement::of(&history, windows, &outages, self.plan)
+        }
     }
 }
 

@@ -15,11 +15,28 @@ use crate::round::{Round, seed_to_replay};
 /// The variable with the duration in minutes. Default: one.
 const MINUTES: &str = "ASIDE_CHAOS_MINUTES";
 
+/// The variable with the only plan to follow, such as `Sentinels`.
+const ONLY: &str = "ASIDE_CHAOS_PLAN";
+
 /// The duration of the faults in one round. Each round is judged separately, so
 /// memory does not grow with the minutes.
 const ROUND: Duration = Duration::from_secs(15);
 
-/// The sums over all rounds.
+/// How long an instance takes to use a primary that the Sentinels name, on a
+/// machine that is not busy.
+const PROMISED: Duration = Duration::from_secs(1);
+
+/// The plans by turns.
+const KINDS: [(Place, Plan); 6] = [
+    (Place::Postgres, Plan::Instances),
+    (Place::Postgres, Plan::Redis),
+    (Place::Postgres, Plan::Sentinels),
+    (Place::Sqlite, Plan::Instances),
+    (Place::Sqlite, Plan::Redis),
+    (Place::Sqlite, Plan::Sentinels),
+];
+
+/// The sums over all rounds of one topology.
 #[derive(Debug, Default)]
 struct Sums {
     rounds: u64,
@@ -35,6 +52,8 @@ struct Sums {
     strict: Duration,
     lenient: Duration,
     still_stale: usize,
+    /// All returns to Redis, by the fault.
+    returns: BTreeMap<&'static str, Vec<Duration>>,
 }
 
 #[test]
@@ -46,13 +65,14 @@ fn every_promise_holds_in_a_long_run() {
     let minutes = env::var(MINUTES).ok().map(|it| it.parse::<f64>());
     let minutes = minutes.map_or(1.0, |it| it.expect("minutes are a number"));
     let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
-    let kinds = [
-        (Place::Postgres, Plan::Instances),
-        (Place::Postgres, Plan::Redis),
-        (Place::Sqlite, Plan::Instances),
-        (Place::Sqlite, Plan::Redis),
-    ];
-    let (mut sums, mut broken) = (Sums::default(), Vec::new());
+    let only = env::var(ONLY).ok();
+    let mut kinds = KINDS.to_vec();
+    kinds.retain(|(_, plan)| {
+        only.as_ref()
+            .is_none_or(|only| *only == format!("{plan:?}"))
+    });
+    assert!(!kinds.is_empty(), "{ONLY} is a plan: {KINDS:?}");
+    let (mut sums, mut broken) = (BTreeMap::<_, Sums>::new(), Vec::new());
     for (place, plan) in kinds.into_iter().cycle() {
         if end <= Instant::now() {
             break;
@@ -72,9 +92,12 @@ fn every_promise_holds_in_a_long_run() {
             println!("{judgement}");
             broken.push((seed, place, plan));
         }
-        sums.add(&judgement);
+        sums.entry(plan.topology()).or_default().add(&judgement);
     }
-    sums.print();
+    for (topology, sums) in &sums {
+        println!("\n== {topology}");
+        sums.print();
+    }
     assert!(broken.is_empty(), "promises were broken in {broken:?}");
 }
 
@@ -105,13 +128,16 @@ impl Sums {
         self.strict = self.strict.max(bounded.strict_staleness);
         self.lenient = self.lenient.max(bounded.lenient_staleness);
         self.still_stale += always.still_stale_keys();
+        for &(fault, time) in &judgement.returns {
+            self.returns.entry(fault).or_default().push(time);
+        }
     }
 
     fn print(&self) {
         // A write is recorded as three: the row, and its place in two lists.
         let (writes, unknown) = (self.writes / 3, self.unknown_writes / 3);
         let seconds = self.span.as_secs_f64().max(1.0);
-        println!("\nrounds: {} in {:.0?}", self.rounds, self.span);
+        println!("rounds: {} in {:.0?}", self.rounds, self.span);
         println!(
             "replies judged: {}, failed: {}",
             self.reads, self.failed_reads
@@ -141,5 +167,18 @@ impl Sums {
             self.lenient
         );
         println!("keys still stale in the end: {}", self.still_stale);
+        for (fault, times) in &self.returns {
+            let mut times = times.clone();
+            times.sort_unstable();
+            let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);
+            let (all, late) = (
+                times.len(),
+                times.iter().filter(|it| PROMISED < **it).count(),
+            );
+            println!(
+                "used again after {fault}: {all} times, median {median:.1?}, at most \
+                 {slowest:.1?}, {late} times later than promised"
+            );
+        }
     }
 }
