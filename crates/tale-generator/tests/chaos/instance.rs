@@ -119,8 +119,12 @@ pub(crate) fn run() -> ! {
 async fn serve(role: &Role, mut commands: UnboundedReceiver<String>) {
     let recording = Recording::appending_to(&role.history).expect("the history can be written");
     let windows = Arc::new(Windows::appending_to(&role.windows));
-    let database = Database::open(&role.database_url, heroes::options()).await;
-    let database = database.expect("the database can be opened");
+    // On a busy machine other instances hold the lock of a SQLite file for longer
+    // than one attempt waits.
+    let database = eventually(HEALS_WITHIN, "an open database", async || {
+        Database::open(&role.database_url, heroes::options()).await
+    })
+    .await;
     let cache = CacheService::connect(config(role)).await;
     database.journal_for(&cache).await;
     let source = Watched {
