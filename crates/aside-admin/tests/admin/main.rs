@@ -9,6 +9,7 @@ mod looking;
 mod metrics;
 mod monitoring;
 mod redis_user;
+mod topologies;
 mod warming;
 
 /// The maximum time for anything that the tests wait for.
