@@ -118,7 +118,7 @@ pub enum LogFormat {
 
 impl LogFormat {
     fn parse(text: &str) -> Option<Self> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "text" => Some(Self::Text),
             "json" => Some(Self::Json),
             _ => None,

@@ -17,9 +17,10 @@ pub(super) async fn open(settings: &AppSettings) -> Result<Tales, Failure> {
 /// Opens the database alone.
 pub(super) async fn open_database(settings: &AppSettings) -> Result<Database, Failure> {
     let url = settings.database_url.expose();
+    let what = "no database (DATABASE_URL, or --database)";
     Database::open(url, settings.database_options())
         .await
-        .map_err(|error| Failure::new("nothing can be done without the database", error))
+        .map_err(|error| Failure::new(what, error))
 }
 
 /// Closes both, after sending pending invalidations to Redis.

@@ -84,7 +84,8 @@ impl Apart {
     async fn bind(listen: &AdminListen) -> Result<Self, Failure> {
         match listen {
             AdminListen::Loopback(address) => {
-                let cannot = |error| Failure::new(&format!("cannot listen on {address}"), error);
+                let what = format!("ADMIN_LISTEN: cannot listen on {address}");
+                let cannot = |error| Failure::new(&what, error);
                 let listener = TcpListener::bind(address).await.map_err(cannot)?;
                 let address = listener.local_addr().map_err(cannot)?;
                 tracing::info!(%address, "the admin routes listen");
@@ -92,7 +93,8 @@ impl Apart {
             }
             AdminListen::Socket(path) => {
                 let shown = path.display();
-                let cannot = |error| Failure::new(&format!("cannot listen on {shown}"), error);
+                let what = format!("ADMIN_LISTEN: cannot listen on {shown}");
+                let cannot = |error| Failure::new(&what, error);
                 remove_if_abandoned(path).await.map_err(cannot)?;
                 let listener = bind_privately(path).map_err(cannot)?;
                 tracing::info!(path = %shown, "the admin routes listen");

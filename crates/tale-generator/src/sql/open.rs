@@ -68,7 +68,13 @@ pub enum OpenError {
     /// The URL has an unknown scheme, or cannot be parsed.
     #[error("the database URL must begin with `sqlite:` or `postgres://`")]
     Url,
-    /// The database does not respond or refuses the connection.
+    /// The file of SQLite cannot be opened.
+    #[error("the file cannot be opened; its directory must exist, and both must be writable")]
+    File(#[source] sqlx::Error),
+    /// The server does not respond or refuses the connection.
+    #[error("no connection to PostgreSQL at {0}")]
+    Server(String, #[source] sqlx::Error),
+    /// The database lacks a feature, or fails while it is prepared.
     #[error("the database could not be opened")]
     Connect(#[source] sqlx::Error),
     /// The migrations failed.
@@ -126,10 +132,7 @@ pub(super) async fn sqlite(url: &str, options: &DatabaseOptions) -> Result<Sqlit
                 Box::pin(async move { Ok(!connection.is_in_transaction()) })
             });
     }
-    let pool = pool
-        .connect_with(connect)
-        .await
-        .map_err(OpenError::Connect)?;
+    let pool = pool.connect_with(connect).await.map_err(OpenError::File)?;
     let mut migrations = sqlx::migrate!("migrations/sqlite");
     // Other parts of the system may keep migrations in the same database.
     migrations.set_ignore_missing(true);
@@ -174,19 +177,23 @@ pub(super) async fn postgres(
         })
         .connect_with(connect.clone())
         .await;
+    let unreached = |error| {
+        let place = format!("{}:{}", connect.get_host(), connect.get_port());
+        OpenError::Server(place, error)
+    };
     let pool = match pool {
         Ok(pool) => pool,
         // The pool retried, and its timeout does not contain the cause.
         Err(late @ sqlx::Error::PoolTimedOut) => {
             let once_more = PgConnection::connect_with(&connect);
-            return Err(OpenError::Connect(
+            return Err(unreached(
                 match timeout(options.acquire_timeout, once_more).await {
                     Ok(Err(why)) => why,
                     _ => late,
                 },
             ));
         }
-        Err(error) => return Err(OpenError::Connect(error)),
+        Err(error) => return Err(unreached(error)),
     };
     refuse_a_database_that_is_not_unicode(&pool).await?;
     let mut migrations = sqlx::migrate!("migrations/postgres");

@@ -56,6 +56,14 @@ fn wrong_arguments_and_unreachable_databases_are_reported() {
     assert_eq!(code, 1);
     assert!(!err.contains("hunter2"), "{err}");
     assert!(err.contains("refused"), "{err}");
+    assert!(
+        err.contains("DATABASE_URL") && err.contains("127.0.0.1:1"),
+        "{err}"
+    );
+    let arguments = ["warm", "--database", "sqlite:nowhere/tales.db"];
+    let (code, _, err) = run(&mut tales(directory.path(), &arguments));
+    assert_eq!(code, 1);
+    assert!(err.contains("its directory must exist"), "{err}");
     for nameless in ["sqlite:", "sqlite://", "sqlite:?mode=rwc"] {
         let arguments = ["warm", "--database", nameless];
         let (code, _, err) = run(&mut tales(directory.path(), &arguments));
