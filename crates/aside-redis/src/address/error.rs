@@ -24,6 +24,9 @@ pub enum UrlError {
     /// Its port is none.
     #[error("a port from 1 to 65535")]
     Port,
+    /// It has an `@` after a slash, so the slash may belong to a password.
+    #[error("%2F for every `/` in user and password")]
+    Slash,
     /// Its database is no number that a server takes.
     #[error("a database number after the last slash, 0 to 2147483647")]
     Db,

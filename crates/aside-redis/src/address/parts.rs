@@ -12,6 +12,7 @@ const MAX_DB: u32 = 2_147_483_647;
 /// Parses the part after the scheme as a `redis://` URL, because all forms
 /// share its syntax.
 pub(super) fn parse(rest: &str) -> Result<Url, UrlError> {
+    refuse_slash_in_password(rest)?;
     Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
         url::ParseError::EmptyHost
         | url::ParseError::InvalidIpv6Address
@@ -25,7 +26,20 @@ pub(super) fn parse(rest: &str) -> Result<Url, UrlError> {
 pub(super) fn without_query(rest: &str) -> Result<(&str, &str), UrlError> {
     match rest.contains('?') {
         true => Err(UrlError::Query),
-        false => Ok(rest.split_once('/').unwrap_or((rest, ""))),
+        false => {
+            refuse_slash_in_password(rest)?;
+            Ok(rest.split_once('/').unwrap_or((rest, "")))
+        }
+    }
+}
+
+/// Neither a database nor a service name contains an `@`. Without this, the part
+/// of a password before the slash would be called a wrong port.
+fn refuse_slash_in_password(rest: &str) -> Result<(), UrlError> {
+    let before_query = rest.split('?').next().unwrap_or_default();
+    match before_query.split_once('/') {
+        Some((_, path)) if path.contains('@') => Err(UrlError::Slash),
+        _ => Ok(()),
     }
 }
 

@@ -102,6 +102,8 @@ fn an_impossible_server_is_refused() {
         ("redis://h:0", UrlError::Port),
         ("redis://h:65536", UrlError::Port),
         ("redis://h:port", UrlError::Port),
+        ("redis://:pa/ss@h", UrlError::Slash),
+        ("redis://h/0?user=a@b", UrlError::Query),
         ("redis://h/x", UrlError::Db),
         ("redis://h/-1", UrlError::Db),
         ("redis://h/+1", UrlError::Db),
@@ -180,6 +182,7 @@ fn a_cluster_is_several_nodes() {
         ("redis+cluster://", UrlError::Host),
         ("redis+cluster://h1,,h2", UrlError::Host),
         ("redis+cluster://h1:0,h2", UrlError::Port),
+        ("redis+cluster://:pa/ss@h1,h2", UrlError::Slash),
         ("redis+cluster://h1,h2/1", UrlError::ClusterDb),
         ("redis+cluster://h1?x=1", UrlError::Query),
     ] {
@@ -208,6 +211,7 @@ fn sentinels_need_a_service_name() {
         ("redis+sentinel://s1/", UrlError::Service),
         ("redis+sentinel://s1//0", UrlError::Service),
         ("redis+sentinel://s1/mymaster/x", UrlError::Db),
+        ("redis+sentinel://:pa/ss@s1,s2/mymaster", UrlError::Slash),
     ] {
         assert_eq!(Target::parse(url), Err(refusal), "{url}");
     }

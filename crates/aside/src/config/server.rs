@@ -94,6 +94,7 @@ fn authentication(
 fn allowed(problem: UrlError) -> String {
     match problem {
         UrlError::Form => setting::URL.allowed.to_owned(),
+        UrlError::Cluster => no_cluster(),
         UrlError::Query => format!(
             "{problem}: such options are separate settings (REDIS_SOCKET_TIMEOUT, \
              REDIS_TLS_CA, ...)"

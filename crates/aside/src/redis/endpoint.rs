@@ -31,6 +31,26 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Adds the address of a server. A Sentinel's is in the complaint about it.
+    fn unreached(self, error: Error, address: &Address) -> Broken {
+        let place = match address {
+            Address::Tcp { host, port } | Address::Tls { host, port } if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Address::Tcp { host, port } | Address::Tls { host, port } => format!("{host}:{port}"),
+            Address::Unix(path) => path.display().to_string(),
+            Address::Cluster { .. } | Address::Sentinel { .. } | Address::Memory(_) => {
+                return error.into();
+            }
+        };
+        match error {
+            Error::NotConnected(reason) if self == Self::Server => {
+                Broken::because(&format!("{place}: {reason}"))
+            }
+            error => error.into(),
+        }
+    }
+
     fn refused(self, error: Error, address: &Address) -> Broken {
         match error {
             Error::NotGreeted if matches!(address, Address::Tcp { .. }) => {
@@ -82,11 +102,9 @@ impl Endpoint {
             .unwrap_or_else(|_| Err("they did not come within the timeout".to_owned()))
             .map_err(|error| Broken::refused(&format!("no credentials for Redis: {error}")))?;
         let opening = async {
-            let (connection, driver) = Connection::new(
-                self.stream(&found.address, until).await?,
-                self.limits(),
-                on_event,
-            );
+            let stream = self.stream(&found.address, until).await;
+            let stream = stream.map_err(|error| self.role.unreached(error, &found.address))?;
+            let (connection, driver) = Connection::new(stream, self.limits(), on_event);
             task::spawn(driver);
             self.introduce(&connection, known.as_ref(), &found.address)
                 .await?;

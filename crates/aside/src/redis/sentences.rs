@@ -55,6 +55,18 @@ impl Files {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_reached_is_named() {
+    for (url, named) in [
+        ("redis://127.0.0.1:1", "127.0.0.1:1: "),
+        ("redis://[::1]:1", "[::1]:1: "),
+        ("unix:///nowhere.sock", "/nowhere.sock: "),
+    ] {
+        let said = refusal(url, &Tls::default()).await.expect("a refusal");
+        assert!(said.starts_with(named), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn each_failure_of_tls_names_the_setting_to_change() {
     let Some(server) = servers::newest_with_tls().pop() else {
         return;

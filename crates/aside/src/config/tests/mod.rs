@@ -306,6 +306,8 @@ fn clusters_are_refused_unless_disabled() {
         refusal.contains("does not speak to one yet") && !refusal.contains("h1"),
         "{refusal}"
     );
+    let like_one = self::refusal(&[("REDIS_URL", "cluster://h1")]);
+    assert_eq!(like_one, refusal);
     let disabled = read(&[("REDIS_URL", url), ("REDIS_ENABLED", "false")]).unwrap();
     assert!(disabled.target().is_err());
 }
