@@ -97,15 +97,15 @@ pub(crate) async fn run(
                 let tended = Tended(&pooled, &connection);
                 let (connection, server) = ((&*pooled, &connection), (&endpoint, &found));
                 let mut proof = Proof::new(&shard, connection, &tiers, &gone, server);
-                tokio::select! {
+                let why = tokio::select! {
                     biased;
-                    () = endpoint.locator.moved(&found) => {}
-                    () = proof.run(&mut last) => {}
-                }
+                    () = endpoint.locator.moved(&found) => Suspicion::PrimaryMoved,
+                    () = proof.run(&mut last) => Suspicion::Disconnected,
+                };
                 drop(proof);
                 drop(tended);
                 link.unsync();
-                link.suspect(&Suspicion::Disconnected);
+                link.suspect(&why);
             }
             Err(error) => link.cannot_connect(&error.to_string()),
         }
