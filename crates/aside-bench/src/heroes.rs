@@ -119,7 +119,7 @@ impl<E: Entity<Id = Uuid>> Source for InMemory<E> {
         Ok(self.0.rows.read().values().cloned().collect())
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {
         unreachable!("the database of a measurement is never away")
     }
 }

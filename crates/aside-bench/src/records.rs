@@ -291,7 +291,7 @@ impl<const LISTS: usize> Source for SqlRecords<LISTS> {
         self.rows(sql, 0).await
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> SqlError {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> SqlError {
         Arc::new(sqlx::Error::PoolTimedOut)
     }
 }

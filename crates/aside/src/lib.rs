@@ -52,7 +52,7 @@
 //! #         Ok(self.rows(|_| true))
 //! #     }
 //! #
-//! #     fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
+//! #     fn overloaded(&self, _: aside::repository::Overloaded) -> Self::Error {
 //! #         unreachable!()
 //! #     }
 //! # }
@@ -111,7 +111,7 @@ mod runtime;
 
 pub mod entity;
 pub use entity::shape::Shape;
-pub use entity::strategy::{CacheStrategy, DefaultStrategy};
+pub use entity::strategy::CacheStrategy;
 pub use entity::{Entity, Rows};
 
 mod answer;
@@ -140,10 +140,10 @@ mod write;
 pub use write::Write;
 
 pub mod repository;
-pub use repository::{Overloaded, Repository, Source};
+pub use repository::{Repository, Source};
 
 mod service;
-pub use service::{CacheService, Ttl};
+pub use service::CacheService;
 
 mod read;
 
@@ -185,6 +185,7 @@ pub mod events {
 /// Reports for operators: health, statistics, one key explained, warm-ups.
 pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
+    pub use crate::service::Ttl;
     pub use crate::service::report::{
         Explanation, Health, HealthStatus, Invalidated, KeyCounts, KeyState, KindStats,
         ServiceStats,

@@ -87,7 +87,7 @@ impl Source for Heroes {
         Ok(self.rows(|_| true))
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {
         unreachable!("memory has a place for every load")
     }
 }

@@ -4,7 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aside::{CacheConfig, Repository, Source, Ttl, report::WarmUpOptions};
+use aside::{
+    CacheConfig, Repository, Source,
+    report::{Ttl, WarmUpOptions},
+};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisOptions, RedisServer, Reply, eventually};
 

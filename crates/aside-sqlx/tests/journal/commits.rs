@@ -108,7 +108,7 @@ impl Source for Seats {
         self.find_by(&SeatIndex::Room("hall".to_owned())).await
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Self::Error {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Self::Error {
         Arc::new(sqlx::Error::PoolTimedOut)
     }
 }

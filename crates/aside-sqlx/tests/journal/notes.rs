@@ -239,7 +239,7 @@ impl Source for Database {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> NoteError {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> NoteError {
         NoteError::Overloaded
     }
 }

@@ -324,7 +324,7 @@ impl Source for Books {
         Ok(found.into_iter().map(Arc::new).collect())
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> BookError {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> BookError {
         BookError("overloaded".to_owned())
     }
 }

@@ -5,7 +5,7 @@ mod problem;
 mod keys;
 mod text;
 
-use aside::{CacheStrategy, DefaultStrategy, Entity};
+use aside::{CacheStrategy, Entity, entity::DefaultStrategy};
 
 pub use problem::{EntityProblem, EntityProblems};
 

@@ -26,6 +26,7 @@ use crate::entity::likeness::is_written_alike;
 pub use dependents::Dependents;
 pub use exact::ExactText;
 pub use key::KeyWriter;
+pub use strategy::DefaultStrategy;
 
 /// A list as callers receive it: a clone copies one reference count.
 pub type Rows<E> = Arc<[Arc<E>]>;

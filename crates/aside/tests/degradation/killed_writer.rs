@@ -210,7 +210,7 @@ impl Source for Dying {
         self.library.list_all().await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> Refusal {
         Refusal::Overloaded(why)
     }
 }

@@ -34,7 +34,7 @@ impl Book {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// A load did not get a permit, or took too long.
-    Overloaded(aside::Overloaded),
+    Overloaded(aside::repository::Overloaded),
     /// The library is out of order.
     Closed,
 }
@@ -198,7 +198,7 @@ impl Source for Library {
         self.load(all).await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> Refusal {
         Refusal::Overloaded(why)
     }
 }

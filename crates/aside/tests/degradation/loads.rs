@@ -1,6 +1,6 @@
 //! Loads that hang, fail, panic, or have lost all their callers.
 
-use aside::{CacheStrategy, Overloaded};
+use aside::{CacheStrategy, repository::Overloaded};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, Overloaded, Rows, Write, repository::Row};
+use aside::{
+    Entity, Rows, Write,
+    repository::{Overloaded, Row},
+};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 

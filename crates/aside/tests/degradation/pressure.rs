@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, Overloaded, Rows, Write};
+use aside::{Entity, Rows, Write, repository::Overloaded};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -144,7 +144,7 @@ impl Source for Leaflets {
         Ok(Rows::default())
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> Refusal {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> Refusal {
         Refusal::Overloaded(why)
     }
 }

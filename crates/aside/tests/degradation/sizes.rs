@@ -120,7 +120,7 @@ impl Source for Notes {
         Ok(std::iter::empty().collect())
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {
         panic!("Redis is up")
     }
 }

@@ -352,7 +352,7 @@ impl<E: Versioned> Source for Table<E> {
             .await
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> DatabaseError {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> DatabaseError {
         DatabaseError::Overloaded
     }
 }

@@ -37,7 +37,9 @@ async fn a_second_type_of_one_kind_is_refused() {
 async fn a_second_type_with_a_strategy_is_refused() {
     let world = World::in_memory();
     let instance = world.instance().await;
-    instance.cache.register::<HeroName>(aside::DefaultStrategy);
+    instance
+        .cache
+        .register::<HeroName>(aside::entity::DefaultStrategy);
 }
 
 #[derive(Debug)]

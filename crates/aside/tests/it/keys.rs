@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheStrategy, CachedRepository, Repository, Source, Ttl};
+use aside::{CacheConfig, CacheStrategy, CachedRepository, Repository, Source, report::Ttl};
 use serde_json::{Value, json};
 
 use crate::entities::{Book, BookIndex, Hero, book, hero, named, speaking};

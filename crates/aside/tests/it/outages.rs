@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aside::{Bypass, CacheConfig, CacheService, CachedRepository, Freshness, report::HealthStatus};
-use aside::{Repository, Secret, Source, Ttl};
+use aside::{Repository, Secret, Source, report::Ttl};
 use aside_testkit::{Direction, Mode, Proxy, RedisOptions, eventually};
 
 use crate::entities::{Hero, hero, named};

@@ -94,7 +94,7 @@ impl Source for Users {
         Ok(self.shown().into())
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {
         unreachable!("no load here waits for a permit")
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, Ttl};
+use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, report::Ttl};
 use aside_testkit::{RedisOptions, RedisServer, eventually};
 
 use crate::database::Table;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use aside::Overloaded;
+use aside::repository::Overloaded;
 use uuid::Uuid;
 
 /// The reason why a read or a write of tales failed.

@@ -64,7 +64,7 @@ impl<R: Pages> Source for Bounded<R> {
         self.list(None).await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> BoundedError {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> BoundedError {
         self.inner.overloaded(why).into()
     }
 }

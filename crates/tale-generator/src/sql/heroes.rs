@@ -184,7 +184,7 @@ impl Source for SqlHeroes {
         table::list(&self.database, Hero::STATEMENTS.all, vec![]).await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> TaleError {
         why.into()
     }
 }

@@ -169,7 +169,7 @@ impl Source for Watched {
         self.heroes.list_all().await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> TaleError {
         self.heroes.overloaded(why)
     }
 }

@@ -44,7 +44,7 @@ impl Source for Database {
         unreachable!("the kind has no list of all")
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Infallible {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {
         unreachable!("Redis is never down")
     }
 }

@@ -62,7 +62,7 @@ impl Source for Refusing {
         self.refuse().await
     }
 
-    fn overloaded(&self, _: aside::Overloaded) -> Refused {
+    fn overloaded(&self, _: aside::repository::Overloaded) -> Refused {
         Refused
     }
 }

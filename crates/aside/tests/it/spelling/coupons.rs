@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aside::{
-    Entity, Overloaded, Repository, Rows, Source, Write,
-    repository::{Id, Index, Row},
+    Entity, Repository, Rows, Source, Write,
+    repository::{Id, Index, Overloaded, Row},
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

@@ -171,7 +171,7 @@ impl Source for SqlStories {
         table::list(&self.database, Story::STATEMENTS.all, vec![]).await
     }
 
-    fn overloaded(&self, why: aside::Overloaded) -> TaleError {
+    fn overloaded(&self, why: aside::repository::Overloaded) -> TaleError {
         why.into()
     }
 }
