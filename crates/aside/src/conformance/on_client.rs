@@ -61,7 +61,7 @@ impl OnClient {
             role: Role::Server,
             db: None,
             tls: Arc::new(TlsClient::new(tls)),
-            connect_timeout: LONG,
+            socket_timeout: LONG,
             max_value_bytes: 1 << 23,
             authentication: Authentication::Fixed(None),
             history: RedisHistory::Replid,
@@ -85,7 +85,7 @@ impl OnClient {
         let tier = RedisTier::new(1, channel, LONG, Arc::clone(&link));
         let open = |pooled: &_| {
             let (pooled, link) = (Arc::clone(pooled), Arc::clone(&link));
-            tokio::spawn(pool::keep_open(pooled, endpoint.clone(), link, LONG)).abort_handle()
+            tokio::spawn(pool::keep_open(pooled, endpoint.clone(), link)).abort_handle()
         };
         let connections = tier.connections().iter().map(open).collect();
         eventually(LONG, "a connection", async || tier.open() == 1).await;

@@ -76,7 +76,7 @@ pub(crate) struct Endpoint {
     pub(crate) db: Option<u32>,
     /// Shared by all connections of a service, so that sessions resume.
     pub(crate) tls: Arc<TlsClient>,
-    pub(crate) connect_timeout: Duration,
+    pub(crate) socket_timeout: Duration,
     /// The largest usable value.
     pub(crate) max_value_bytes: usize,
     pub(crate) authentication: Authentication,
@@ -95,7 +95,7 @@ impl Endpoint {
         on_event: impl Fn(Event<'_>) + Send + Sync + Unpin + 'static,
     ) -> Result<(Connection, Found), Broken> {
         let found = self.locator.find().await;
-        let until = Instant::now() + self.connect_timeout;
+        let until = Instant::now() + self.socket_timeout;
         let known = tokio::time::timeout_at(until, self.authentication.credentials());
         let known = known
             .await

@@ -23,7 +23,7 @@ async fn refusal(url: &str, tls: &Tls) -> Option<String> {
         db: None,
         history: RedisHistory::Replid,
         tls: Arc::new(TlsClient::new(tls.clone())),
-        connect_timeout: Duration::from_millis(500),
+        socket_timeout: Duration::from_millis(500),
         max_value_bytes: 1 << 20,
         authentication: Authentication::Fixed(None),
     };

@@ -197,7 +197,7 @@ impl Visit<'_> {
         connection: &Connection,
         calls: &[Call<'_>],
     ) -> Result<Vec<WireReply>, Broken> {
-        let replies = tokio::time::timeout(self.endpoint.connect_timeout, connection.call(calls));
+        let replies = tokio::time::timeout(self.endpoint.socket_timeout, connection.call(calls));
         let replies = replies.await;
         Ok(replies.map_err(|_| Broken::because("no reply within the timeout"))??)
     }

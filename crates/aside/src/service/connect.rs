@@ -153,7 +153,7 @@ fn endpoint(
         role: Role::Server,
         db: target.db,
         tls: Arc::new(TlsClient::new(config.tls())),
-        connect_timeout: config.redis_socket_timeout,
+        socket_timeout: config.redis_socket_timeout,
         max_value_bytes: config.max_value_bytes,
         history: config.redis_history,
     }
@@ -181,17 +181,11 @@ fn ask(
 /// Starts the tasks that keep a shard's connections open, including the
 /// watcher's.
 fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint: &Endpoint) {
-    let silence = tiers.config.redis_socket_timeout;
     for pooled in redis.connections() {
         let (pooled, link) = (Arc::clone(pooled), Arc::clone(&shard.link));
         let endpoint = endpoint.clone();
         tiers.tasks.add("a connection", move || {
-            pool::keep_open(
-                Arc::clone(&pooled),
-                endpoint.clone(),
-                Arc::clone(&link),
-                silence,
-            )
+            pool::keep_open(Arc::clone(&pooled), endpoint.clone(), Arc::clone(&link))
         });
     }
     let (shard, pooled) = (Arc::clone(shard), Arc::clone(redis.watched()));
@@ -202,7 +196,6 @@ fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint
             Arc::clone(&shard),
             Arc::clone(&pooled),
             heard.clone(),
-            silence,
         )
     });
 }

@@ -37,12 +37,8 @@ impl Drop for Tended<'_> {
 }
 
 /// Keeps one pooled open while it is polled.
-pub(crate) async fn keep_open(
-    pooled: Arc<PooledConnection>,
-    endpoint: Endpoint,
-    link: Arc<Link>,
-    socket_timeout: Duration,
-) {
+pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint, link: Arc<Link>) {
+    let socket_timeout = endpoint.socket_timeout;
     let (mut pause, mut changes) = (PAUSE.0, endpoint.locator.changes());
     loop {
         let gone = Arc::new(Notify::new());
@@ -111,7 +107,7 @@ pub(crate) async fn keep_open(
 /// Waits until the watcher's server is known to be in the history `history`.
 /// Returns false if it is in another one for as long as a connection may be
 /// silent. Meanwhile neither server is trusted.
-async fn agree(link: &Link, history: u64, gone: &Notify, patience: Duration) -> bool {
+async fn agree(link: &Link, history: u64, gone: &Notify, socket_timeout: Duration) -> bool {
     let mut histories = link.histories();
     if ![0, history].contains(&*histories.borrow_and_update()) {
         link.suspect(&Suspicion::OtherHistory);
@@ -120,7 +116,7 @@ async fn agree(link: &Link, history: u64, gone: &Notify, patience: Duration) -> 
     tokio::select! {
         biased;
         () = gone.notified() => false,
-        agreed = tokio::time::timeout(patience, agreed) => matches!(agreed, Ok(Ok(_))),
+        agreed = tokio::time::timeout(socket_timeout, agreed) => matches!(agreed, Ok(Ok(_))),
     }
 }
 
@@ -141,7 +137,7 @@ async fn stay_with(
     gone: &Notify,
     endpoint: &Endpoint,
 ) -> Left {
-    let silence = endpoint.connect_timeout;
+    let socket_timeout = endpoint.socket_timeout;
     let mut histories = link.histories();
     let (mut asked, mut received) = (Instant::now(), connection.received());
     loop {
@@ -155,9 +151,9 @@ async fn stay_with(
             _ = histories.wait_for(|history| ![0, pooled.history.load(Ordering::Acquire)].contains(history)) => {}
             // Sent so that the server, or a middlebox, does not close an idle
             // connection.
-            () = tokio::time::sleep(silence.min(IDLE)) => {
+            () = tokio::time::sleep(socket_timeout.min(IDLE)) => {
                 let before = std::mem::replace(&mut received, connection.received());
-                if before < received && asked.elapsed() < silence {
+                if before < received && asked.elapsed() < socket_timeout {
                     continue;
                 }
             }
@@ -172,14 +168,14 @@ async fn stay_with(
         let history = tokio::select! {
             biased;
             () = gone.notified() => None,
-            history = tokio::time::timeout(silence, ask_history(connection, endpoint.history)) => history.ok().and_then(Result::ok),
+            history = tokio::time::timeout(socket_timeout, ask_history(connection, endpoint.history)) => history.ok().and_then(Result::ok),
         };
         let Some(history) = history else {
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
         pooled.history.store(history, Ordering::Release);
-        if !agree(link, history, gone, silence).await {
+        if !agree(link, history, gone, socket_timeout).await {
             return Left::GivenUp;
         }
         pooled.answers(connection, history);

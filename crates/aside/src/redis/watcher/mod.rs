@@ -54,8 +54,8 @@ pub(crate) async fn run(
     shard: Arc<Shard>,
     pooled: Arc<PooledConnection>,
     tiers: Weak<Tiers>,
-    silence: Duration,
 ) {
+    let socket_timeout = endpoint.socket_timeout;
     let (link, mut last) = (&shard.link, Instant::now());
     let mut changes = endpoint.locator.changes();
     loop {
@@ -65,7 +65,8 @@ pub(crate) async fn run(
         let gone = Arc::new(Notify::new());
         let watch = async {
             let (connection, found) = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server = tokio::time::timeout(silence, ask_server(&connection, endpoint.history));
+            let server =
+                tokio::time::timeout(socket_timeout, ask_server(&connection, endpoint.history));
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
@@ -84,7 +85,7 @@ pub(crate) async fn run(
             link.unsync();
             if !is_first && endpoint.history == RedisHistory::Reconnect {
                 let begun = begin_era(&connection, &shard, &tiers);
-                tokio::time::timeout(silence, begun)
+                tokio::time::timeout(socket_timeout, begun)
                     .await
                     .unwrap_or_else(|_| {
                         Err(Broken::because("another era did not begin in time"))
@@ -134,7 +135,7 @@ async fn open(
         Event::Disconnected | Event::Unsubscribed(_) => gone.notify_one(),
     });
     let (connection, found) = open.await?;
-    let subscribed = tokio::time::timeout(endpoint.connect_timeout, connection.subscribe(channel));
+    let subscribed = tokio::time::timeout(endpoint.socket_timeout, connection.subscribe(channel));
     subscribed
         .await
         .map_err(|_| Broken::because("no confirmation of the subscription"))??;

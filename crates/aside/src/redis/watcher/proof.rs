@@ -91,8 +91,8 @@ impl<'a> Proof<'a> {
     }
 
     /// Returns how long the server may be silent.
-    fn silence(&self) -> Duration {
-        self.endpoint.connect_timeout
+    fn socket_timeout(&self) -> Duration {
+        self.endpoint.socket_timeout
     }
 
     /// Sends PINGs until the connection is lost, or silent for too long.
@@ -139,7 +139,7 @@ impl<'a> Proof<'a> {
         calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
         let pong = self.connection.call(&calls);
         tokio::pin!(pong);
-        let late = (self.shard.link.bound() / 2).min(self.silence());
+        let late = (self.shard.link.bound() / 2).min(self.socket_timeout());
         let in_time = tokio::select! {
             biased;
             () = self.gone.notified() => return None,
@@ -152,7 +152,7 @@ impl<'a> Proof<'a> {
         tokio::select! {
             biased;
             () = self.gone.notified() => None,
-            pong = tokio::time::timeout(self.silence(), pong) => pong.ok(),
+            pong = tokio::time::timeout(self.socket_timeout(), pong) => pong.ok(),
         }
     }
 
@@ -202,13 +202,13 @@ impl<'a> Proof<'a> {
             return Next::Leave;
         };
         let found = ping.kinds.iter().copied().zip(epochs);
-        let silence = self.silence();
+        let socket_timeout = self.socket_timeout();
         let known = async {
             learn_time(&tiers, time)?;
             learn_era(self.connection, &tiers, era).await?;
             learn_epochs(self.connection, &tiers, found, &mut self.seen).await
         };
-        let known = tokio::time::timeout(silence, known).await;
+        let known = tokio::time::timeout(socket_timeout, known).await;
         let link = &self.shard.link;
         match known.unwrap_or(Err(Suspicion::TimedOut)) {
             // Another era has begun, and must be recorded first.
@@ -246,7 +246,7 @@ impl<'a> Proof<'a> {
         }
         self.asked = Instant::now();
         match tokio::time::timeout(
-            self.silence(),
+            self.socket_timeout(),
             ask_server(self.connection, self.endpoint.history),
         )
         .await
