@@ -142,7 +142,7 @@ impl Endpoint {
 
     async fn stream(&self, address: &Address, until: Instant) -> Result<Box<dyn Stream>, Error> {
         #[cfg(test)]
-        if let Some(connecting) = crate::runtime::simulated::connect() {
+        if let Some(connecting) = crate::runtime::simulated::connect(address) {
             return Ok(Box::new(connecting.await?));
         }
         connect::open(address, None, &self.tls, until).await

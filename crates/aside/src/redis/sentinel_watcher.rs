@@ -48,6 +48,7 @@ pub(crate) async fn run(sentinels: Arc<Sentinels>, endpoint: Endpoint, link: Arc
             }
         }
         tokio::select! {
+            biased;
             left = visits.next() => {
                 if let Some(place) = left {
                     visited.remove(&place);

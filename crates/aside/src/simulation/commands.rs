@@ -157,6 +157,36 @@ pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
     }
 }
 
+/// Returns true for operations that a replica accepts too.
+pub(super) fn reads(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Get { .. }
+            | Op::GetMany { .. }
+            | Op::Exists { .. }
+            | Op::Publish { .. }
+            | Op::Scan { .. }
+    )
+}
+
+/// Formats a value for the trace, with bytes as text.
+pub(super) fn told(what: &impl std::fmt::Debug) -> String {
+    let mut told = String::new();
+    let debug = format!("{what:?}");
+    let mut rest = debug.as_str();
+    while let Some((before, bytes)) = rest.split_once("[") {
+        let (bytes, after) = bytes.split_once(']').unwrap_or((bytes, ""));
+        let numbers: Option<Vec<u8>> = bytes.split(", ").map(|byte| byte.parse().ok()).collect();
+        told.push_str(before);
+        match numbers {
+            Some(numbers) => told.push_str(&String::from_utf8_lossy(&numbers)),
+            None => told.push_str(bytes),
+        }
+        rest = after;
+    }
+    told + rest
+}
+
 pub(super) fn string(text: &str) -> WireReply {
     WireReply::Bytes(text.to_owned().into())
 }

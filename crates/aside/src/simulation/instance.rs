@@ -6,6 +6,7 @@ use std::time::Duration;
 use aside_redis::Secret;
 use aside_testkit::history::{Settled, State};
 
+use super::commands::string;
 use super::database::{Database, Failure, JournalTable};
 use super::hero::{Hero, HeroIndex, KEYS};
 use super::heroes::Heroes;
@@ -13,7 +14,9 @@ use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World};
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
+use crate::config::history::RedisHistory;
 use crate::entity::Rows;
+use crate::redis::server;
 use crate::repository::Row;
 use crate::runtime::simulated::{Process, Rule, without};
 use crate::service::CacheService;
@@ -26,10 +29,17 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Connects the library within a process, which must be the running one.
-    pub(super) async fn connect(database: &Arc<Database>, process: Arc<Process>) -> Self {
-        let cache = CacheService::connect(config()).await;
+    pub(super) async fn connect(
+        database: &Arc<Database>,
+        url: &str,
+        process: Arc<Process>,
+    ) -> Self {
+        let cache = CacheService::connect(config(url)).await;
         if !without(Rule::Journal) {
-            cache.poll_journal(JournalTable(Arc::clone(database))).await;
+            let place = process.number % INSTANCES;
+            cache
+                .poll_journal(JournalTable(Arc::clone(database), place))
+                .await;
         }
         let heroes = Heroes {
             database: Arc::clone(database),
@@ -51,6 +61,15 @@ impl Instance {
     pub(super) fn is_at_peace(&self) -> bool {
         let tiers = self.cache.tiers();
         tiers.is_usable() && tiers.is_drained() && tiers.unreleased.len() == 0
+    }
+
+    /// Returns true if it uses the server with this replication id.
+    pub(super) fn follows(&self, replication_id: &str) -> bool {
+        let shards = self.cache.tiers().shards();
+        let info = string(&format!("master_replid:{replication_id}"));
+        let history = server::history(&info, RedisHistory::default());
+        let history = history.expect("a history");
+        shards.iter().all(|it| it.link.server_history() == history)
     }
 
     /// Reads the state of a key of the history.
@@ -82,9 +101,9 @@ fn list(rows: &Rows<Hero>) -> State {
     }
 }
 
-fn config() -> CacheConfig {
+fn config(url: &str) -> CacheConfig {
     CacheConfig {
-        redis_url: Secret::new("redis://world"),
+        redis_url: Secret::new(url),
         // Two for commands, and the watcher's.
         redis_max_connections: 3,
         redis_socket_timeout: Duration::from_millis(600),

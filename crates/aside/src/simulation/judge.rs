@@ -150,15 +150,14 @@ impl Scenario {
         // After a lost quarantine, only the newest *returned* write is
         // promised: between its commit and its return some reads see it and
         // others do not. A write of a whole kind has no quarantine at all.
-        let unquarantined = matches!(self, Self::Evictions | Self::Histories)
-            || commits.iter().any(|commit| commit.whole);
+        let unquarantined = self.loses_data() || commits.iter().any(|commit| commit.whole);
         if !unquarantined {
             return promised;
         }
         let between = longest_write(commits) + h;
         Bounds {
             strict: match self {
-                Self::Histories => h,
+                Self::Histories | Self::Failovers | Self::OpenFaults => h,
                 _ => Duration::ZERO,
             },
             strict_backwards: between,

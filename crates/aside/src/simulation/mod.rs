@@ -1,23 +1,29 @@
 //! Deterministic simulation of the library under faults.
 //!
 //! Three instances of the real library, connections included, run on one
-//! thread. The clock advances only when nothing can run. Network, server and
-//! database are simulated (`network`, `server`, `database`). Faults are drawn
-//! from a seed (`plan`), and the history checker of other tests judges the
+//! thread. The clock advances only when nothing can run. Network, servers,
+//! Sentinels and database are simulated (`network`, `server`, `group`,
+//! `sentinels`, `database`). Faults are drawn from a seed (`plan`, `failovers`), and the history checker of other tests judges the
 //! results (`judge`). A seed determines the whole run.
 //!
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
 //! --ignored --nocapture` shows one world.
 
+mod host;
 mod commands;
 mod server;
 mod network;
+mod mesh;
+mod group;
+mod sentinels;
 mod hero;
 mod database;
 mod heroes;
 mod instance;
 mod clients;
 mod plan;
+mod failovers;
+mod topology;
 mod judge;
 mod tests;
 
@@ -36,7 +42,9 @@ use self::instance::Instance;
 use self::judge::Judgement;
 use self::network::Network;
 use self::plan::Scenario;
+use self::sentinels::Sentinels;
 use self::server::Server;
+use self::topology::Topology;
 use crate::runtime::simulated::{self, Process, Rule};
 
 /// The number of processes at a time.
@@ -47,9 +55,6 @@ const INSTANCES: usize = 3;
 const MAX_STALENESS: Duration = Duration::from_millis(200);
 const JOURNAL_POLL: Duration = Duration::from_millis(200);
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// How long reads, writes and faults last.
-const LASTING: Duration = Duration::from_millis(2500);
 
 /// The time after which nothing can be pending: quarantines have expired, and
 /// every instance has noticed a lost connection.
@@ -95,13 +100,17 @@ struct Records {
     /// When Redis was unavailable or lost data, until no instance had pending
     /// operations.
     outages: Vec<(Time, Time)>,
+    /// Outages that did not end.
+    stuck: Vec<String>,
 }
 
 struct World {
     clock: Clock,
     trace: Trace,
+    url: String,
     server: Arc<Server>,
     network: Arc<Network>,
+    sentinels: Option<Arc<Sentinels>>,
     database: Arc<Database>,
     records: Mutex<Records>,
     /// By place; `None` while its process is dead.
@@ -110,6 +119,8 @@ struct World {
     writes: u32,
     /// True if whole kinds are written, which weakens the promises.
     writes_all: bool,
+    /// True in the worlds of [`Scenario::OpenFaults`].
+    has_open_faults: bool,
     /// When the clients stop.
     until: Instant,
 }
@@ -140,7 +151,7 @@ impl World {
         let (world, clients_rng) = (Arc::clone(self), rng.fork());
         let within = Arc::clone(&process);
         process.spawn(async move {
-            let instance = Arc::new(Instance::connect(&world.database, within).await);
+            let instance = Arc::new(Instance::connect(&world.database, &world.url, within).await);
             world.instances.lock()[place] = Some(Arc::clone(&instance));
             clients::start(&world, &instance, clients_rng);
         });
@@ -162,6 +173,8 @@ impl World {
 /// The result of a run.
 struct Ended {
     judgement: Judgement,
+    /// Outages that did not end.
+    stuck: Vec<String>,
     /// Empty unless enabled.
     trace: String,
 }
@@ -184,16 +197,11 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             moments: Arc::default(),
         };
         let trace = Trace(traced.then(Arc::default), now);
-        let server = Server::new(trace.clone(), rng.bool());
-        let network = Network::new(
-            Arc::clone(&server),
-            scenario.pace(&mut rng),
-            scenario.message_pace(&mut rng),
-            rng.fork(),
-            trace.clone(),
-        );
-        let connecting = Arc::clone(&network);
-        within.connects_by(Arc::new(move |process| connecting.connect(process)));
+        let topology = Topology::of(scenario, &mut rng, &trace);
+        let connecting = Arc::clone(&topology.network);
+        within.connects_by(Arc::new(move |process, address| {
+            connecting.connect(process, address)
+        }));
         let database = Database::new(
             scenario.database_pace(&mut rng),
             scenario.loses_answers(),
@@ -204,24 +212,35 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
         let world = Arc::new(World {
             clock,
             trace: trace.clone(),
-            server,
-            network,
+            url: topology.url,
+            server: topology.server,
+            network: topology.network,
+            sentinels: topology.sentinels,
             database,
             records: Mutex::default(),
             instances: Mutex::default(),
             writes: rng.u32(3..35),
             writes_all: rng.u32(..4) == 0,
-            until: now + LASTING,
+            has_open_faults: scenario == Scenario::OpenFaults,
+            until: now + scenario.lasting(),
         });
         for place in 0..INSTANCES {
             world.start(place, &mut rng);
         }
-        plan::rage(&world, scenario, &mut rng).await;
+        match &world.sentinels {
+            Some(sentinels) => failovers::rage(&world, sentinels, &mut rng).await,
+            None => plan::rage(&world, scenario, &mut rng).await,
+        }
         tokio::time::sleep_until(world.until + SETTLING).await;
         instance::look_around(&world).await;
         let records = std::mem::take(&mut *world.records.lock());
+        let stuck = records.stuck.clone();
         let judgement = Judgement::of(records, &world.database, scenario);
         let trace = trace.0.map(|text| text.lock().clone()).unwrap_or_default();
-        Ended { judgement, trace }
+        Ended {
+            judgement,
+            stuck,
+            trace,
+        }
     })
 }

@@ -1,4 +1,4 @@
-//! The network between processes and server.
+//! The network between instances and servers.
 //!
 //! A connection is a stream like TCP: sent bytes arrive in order or not at all,
 //! each part after a separate delay. Bytes that have left their sender may
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside_redis::{
-    Limits,
+    Address, Limits,
     resp::{Incoming, Sent},
 };
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::server::{Push, Server};
+use super::host::{Host, Push};
 use super::{INSTANCES, Trace};
 use crate::runtime::simulated::{Connecting, Process, watch};
 
@@ -66,7 +66,7 @@ pub(super) enum Passage {
     Loses,
 }
 
-/// The path of one instance.
+/// The path between an instance and a host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
     pub(super) to_server: Passage,
@@ -76,11 +76,23 @@ pub(super) struct Way {
     pub(super) messages: Pace,
 }
 
+/// A host, and the name that it is reached by.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) host: Arc<dyn Host>,
+}
+
+/// Both ends of a path: the places of an instance and of a host.
+#[derive(Clone, Copy)]
+struct Ends {
+    instance: usize,
+    host: usize,
+}
+
 pub(super) struct Network {
-    server: Arc<Server>,
-    ways: Vec<watch::Sender<Way>>,
-    /// True if a server is up.
-    up: Mutex<bool>,
+    hosts: Vec<Named>,
+    /// For each instance, to every host.
+    ways: Vec<Vec<watch::Sender<Way>>>,
     rng: Mutex<Rng>,
     connections: Mutex<BTreeMap<u64, Open>>,
     trace: Trace,
@@ -88,7 +100,7 @@ pub(super) struct Network {
 
 /// One connection, from the network's side.
 struct Open {
-    place: usize,
+    ends: Ends,
     listens: bool,
     carriers: [AbortHandle; 2],
     hang_up: Arc<Notify>,
@@ -100,7 +112,7 @@ struct Outbound(mpsc::UnboundedSender<(Instant, Vec<u8>)>);
 
 impl Network {
     pub(super) fn new(
-        server: Arc<Server>,
+        hosts: Vec<Named>,
         pace: Pace,
         messages: Pace,
         rng: Rng,
@@ -112,58 +124,80 @@ impl Network {
             pace,
             messages,
         };
+        let ways = || hosts.iter().map(|_| watch::Sender::new(way)).collect();
         Arc::new(Self {
-            server,
-            ways: (0..INSTANCES).map(|_| watch::Sender::new(way)).collect(),
-            up: Mutex::new(true),
+            ways: (0..INSTANCES).map(|_| ways()).collect(),
+            hosts,
             rng: Mutex::new(rng),
             connections: Mutex::default(),
             trace,
         })
     }
 
-    /// Changes the path of one instance.
-    pub(super) fn change(&self, place: usize, change: impl FnOnce(&mut Way)) {
-        self.ways[place].send_modify(change);
+    /// Changes the paths of one instance.
+    pub(super) fn change(&self, place: usize, mut change: impl FnMut(&mut Way)) {
+        for way in &self.ways[place] {
+            way.send_modify(&mut change);
+        }
     }
 
-    /// Connects a process.
-    pub(super) fn connect(self: &Arc<Self>, process: &Arc<Process>) -> Connecting {
-        let (this, place) = (Arc::clone(self), process.number % INSTANCES);
+    /// Changes the path between one instance and one host.
+    pub(super) fn change_to(&self, place: usize, host: usize, change: impl FnOnce(&mut Way)) {
+        self.ways[place][host].send_modify(change);
+    }
+
+    fn way(&self, ends: Ends) -> &watch::Sender<Way> {
+        &self.ways[ends.instance][ends.host]
+    }
+
+    /// Connects a process to an address.
+    pub(super) fn connect(
+        self: &Arc<Self>,
+        process: &Arc<Process>,
+        address: &Address,
+    ) -> Connecting {
+        let (this, instance) = (Arc::clone(self), process.number % INSTANCES);
+        let host = match address {
+            Address::Tcp { host, .. } => self.hosts.iter().position(|known| known.name == *host),
+            _ => None,
+        };
         Box::pin(async move {
-            let pace = this.ways[place].borrow().pace;
+            let host = host.ok_or(io::ErrorKind::NotFound)?;
+            let ends = Ends { instance, host };
+            let pace = this.way(ends).borrow().pace;
             this.delay(pace).await;
-            let mut way = this.ways[place].subscribe();
+            let mut way = this.way(ends).subscribe();
             let open = |way: &Way| [way.to_server, way.to_client] == [Passage::Open; 2];
             let _ = way.wait_for(open).await;
-            if !*this.up.lock() {
+            if !this.hosts[host].host.machine().is_up() {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            Ok(this.open(place))
+            Ok(this.open(ends))
         })
     }
 
-    fn open(self: &Arc<Self>, place: usize) -> DuplexStream {
+    fn open(self: &Arc<Self>, ends: Ends) -> DuplexStream {
         let (client, server) = tokio::io::duplex(BUFFER);
         let (from_client, to_client) = tokio::io::split(server);
         let (sender, outgoing) = mpsc::unbounded_channel();
         let number = self.rng.lock().u64(..);
         let hang_up = Arc::new(Notify::new());
-        let inbound = Arc::clone(self).carry_in(number, place, from_client, Outbound(sender));
-        let outgoing = Arc::clone(self).carry_out(place, to_client, outgoing, hang_up.clone());
+        let inbound = Arc::clone(self).carry_in(number, ends, from_client, Outbound(sender));
+        let outgoing = Arc::clone(self).carry_out(ends, to_client, outgoing, hang_up.clone());
         let carriers = [
             tokio::spawn(inbound).abort_handle(),
             tokio::spawn(outgoing).abort_handle(),
         ];
         let open = Open {
-            place,
+            ends,
             listens: false,
             carriers,
             hang_up,
         };
         self.connections.lock().insert(number, open);
         self.trace.note(|text| {
-            let _ = write!(text, "connection {number} of {place}");
+            let (place, name) = (ends.instance, &self.hosts[ends.host].name);
+            let _ = write!(text, "connection {number} of {place} to {name}");
         });
         client
     }
@@ -173,9 +207,9 @@ impl Network {
     pub(super) fn cut(&self, place: usize, only_listening: bool, late: bool) {
         let mut connections = self.connections.lock();
         connections.retain(|number, open| {
-            let meant = open.place == place && (open.listens || !only_listening);
+            let meant = open.ends.instance == place && (open.listens || !only_listening);
             if meant {
-                self.server.unsubscribe(*number);
+                self.hosts[open.ends.host].host.unsubscribe(*number);
                 if late {
                     open.hang_up.notify_one();
                 } else {
@@ -186,18 +220,38 @@ impl Network {
         });
     }
 
-    /// Drops all connections and bytes in transit, because the server died.
-    pub(super) fn server_died(&self) {
-        *self.up.lock() = false;
-        for (_, open) in std::mem::take(&mut *self.connections.lock()) {
+    /// Ends the process of a host, with all connections and bytes in transit.
+    pub(super) fn kill(&self, host: usize) {
+        self.hosts[host].host.machine().set_up(false);
+        for open in self.take_connections(host) {
             for carrier in &open.carriers {
                 carrier.abort();
             }
         }
     }
 
-    pub(super) fn server_started(&self) {
-        *self.up.lock() = true;
+    /// Starts the process of a host again.
+    pub(super) fn start(&self, host: usize) {
+        self.hosts[host].host.machine().set_up(true);
+    }
+
+    /// Closes all connections of a host, which lives on. Commands and replies
+    /// in transit are lost.
+    pub(super) fn close_all(&self, host: usize) {
+        for open in self.take_connections(host) {
+            open.carriers[0].abort();
+            open.hang_up.notify_one();
+        }
+    }
+
+    fn take_connections(&self, host: usize) -> Vec<Open> {
+        let mut connections = self.connections.lock();
+        let theirs = connections.extract_if(.., |_, open| open.ends.host == host);
+        let theirs: Vec<(u64, Open)> = theirs.collect();
+        for (number, _) in &theirs {
+            self.hosts[host].host.unsubscribe(*number);
+        }
+        theirs.into_iter().map(|(_, open)| open).collect()
     }
 
     async fn delay(&self, pace: Pace) {
@@ -208,8 +262,8 @@ impl Network {
     }
 
     /// Waits until bytes sent now arrive. Returns false if they are lost.
-    async fn passes(&self, place: usize, direction: impl Fn(&Way) -> Passage) -> bool {
-        let mut way = self.ways[place].subscribe();
+    async fn passes(&self, ends: Ends, direction: impl Fn(&Way) -> Passage) -> bool {
+        let mut way = self.way(ends).subscribe();
         let moved = way.wait_for(|way| direction(way) != Passage::Stalled).await;
         moved.is_ok_and(|way| direction(&way) == Passage::Open)
     }
@@ -217,55 +271,57 @@ impl Network {
     async fn carry_in(
         self: Arc<Self>,
         number: u64,
-        place: usize,
+        ends: Ends,
         mut client: ReadHalf<DuplexStream>,
         outbound: Outbound,
     ) {
+        let host = Arc::clone(&self.hosts[ends.host].host);
         let (mut incoming, mut bytes) = (Incoming::new(LIMITS), [0; 4096]);
         let mut lost = false;
         while let Ok(read @ 1..) = client.read(&mut bytes).await {
-            let pace = self.ways[place].borrow().pace;
-            lost = lost || self.ways[place].borrow().to_server == Passage::Loses;
+            let pace = self.way(ends).borrow().pace;
+            lost = lost || self.way(ends).borrow().to_server == Passage::Loses;
             if lost {
                 continue;
             }
             self.delay(pace).await;
-            lost = !self.passes(place, |way| way.to_server).await;
+            lost = !self.passes(ends, |way| way.to_server).await;
             if lost {
                 continue;
             }
             incoming.room().extend_from_slice(&bytes[..read]);
             while let Some(call) = incoming.next_sent().expect("the client sends RESP") {
                 let words = call.into_words().expect("a call is an array of strings");
-                self.server.running().await;
-                self.execute(number, place, &words, &outbound);
+                host.machine().running().await;
+                self.execute(number, ends, &words, &outbound);
                 // Other clients' commands may run in between.
                 if self.rng.lock().u8(..) < 32 {
                     self.delay(pace).await;
                 }
             }
         }
-        self.server.unsubscribe(number);
+        host.unsubscribe(number);
         self.connections.lock().remove(&number);
     }
 
-    fn execute(self: &Arc<Self>, number: u64, place: usize, words: &[Bytes], out: &Outbound) {
+    fn execute(self: &Arc<Self>, number: u64, ends: Ends, words: &[Bytes], out: &Outbound) {
+        let host = &self.hosts[ends.host].host;
         let push = || -> Push {
             let (this, out) = (Arc::clone(self), out.clone());
-            Box::new(move |push| this.send(this.ways[place].borrow().messages, &out, push))
+            Box::new(move |push| this.send(this.way(ends).borrow().messages, &out, push))
         };
-        let reply = self.server.execute(number, words, push);
+        let reply = host.execute(number, words, &push);
         if words[0] == b"SUBSCRIBE"[..]
             && let Some(open) = self.connections.lock().get_mut(&number)
         {
             open.listens = true;
         }
-        if self.server.tells_ahead() {
-            self.server.publish();
+        if host.tells_ahead() {
+            host.publish();
         }
-        self.send(self.ways[place].borrow().pace, out, &reply);
+        self.send(self.way(ends).borrow().pace, out, &reply);
         // Sends messages that were not sent ahead of the reply.
-        self.server.publish();
+        host.publish();
     }
 
     fn send(&self, pace: Pace, outbound: &Outbound, sent: &Sent) {
@@ -277,7 +333,7 @@ impl Network {
 
     async fn carry_out(
         self: Arc<Self>,
-        place: usize,
+        ends: Ends,
         mut client: WriteHalf<DuplexStream>,
         mut outgoing: mpsc::UnboundedReceiver<(Instant, Vec<u8>)>,
         hang_up: Arc<Notify>,
@@ -288,7 +344,7 @@ impl Network {
                 if Instant::now() < arrives {
                     sleep_until(arrives).await;
                 }
-                lost = lost || !self.passes(place, |way| way.to_client).await;
+                lost = lost || !self.passes(ends, |way| way.to_client).await;
                 if !lost && client.write_all(&bytes).await.is_err() {
                     return;
                 }

@@ -7,8 +7,12 @@ use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
 use super::hero::KEYS;
+use super::host::Host;
 use super::network::{Pace, Passage};
 use super::{INSTANCES, MAX_STALENESS, World};
+
+/// How long reads, writes and faults last, mostly.
+const LASTING: Duration = Duration::from_millis(2500);
 
 /// The faults that occur; each scenario has its own promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +27,14 @@ pub(super) enum Scenario {
     Ways,
     /// Redis dies and comes back with older data, or is suspended.
     Histories,
+    /// A primary under Sentinels is replaced, and may not know.
+    Failovers,
+    /// The same with the faults that the library has, which other worlds avoid.
+    OpenFaults,
 }
 
 impl Scenario {
+    /// The scenarios of one server, among which seeds are shared out.
     pub(super) const ALL: [Self; 5] = [
         Self::Deaths,
         Self::Stops,
@@ -68,6 +77,19 @@ impl Scenario {
         }
     }
 
+    /// Returns how long reads, writes and faults last.
+    pub(super) fn lasting(self) -> Duration {
+        match self {
+            Self::Failovers | Self::OpenFaults => 2 * LASTING,
+            _ => LASTING,
+        }
+    }
+
+    /// Returns true if Redis may lose acknowledged writes.
+    pub(super) fn loses_data(self) -> bool {
+        !matches!(self, Self::Deaths | Self::Stops | Self::Ways)
+    }
+
     /// Returns how often the reply to a COMMIT is lost, in thousandths.
     pub(super) fn loses_answers(self) -> u32 {
         match self {
@@ -101,6 +123,8 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
                 world.server.save();
             }
             (Scenario::Histories, _) => outage(world, rng).await,
+            // `failovers` has its plan.
+            (Scenario::Failovers | Scenario::OpenFaults, _) => {}
         }
     }
     for place in 0..INSTANCES {
@@ -110,19 +134,19 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
     }
 }
 
-async fn pause(rng: &mut Rng, milliseconds: std::ops::Range<u64>) {
+pub(super) async fn pause(rng: &mut Rng, milliseconds: std::ops::Range<u64>) {
     sleep(Duration::from_millis(rng.u64(milliseconds))).await;
 }
 
 /// Cuts the connection on which an instance receives messages, and those in
 /// transit.
-fn deafen(world: &World, place: usize, rng: &mut Rng) {
+pub(super) fn deafen(world: &World, place: usize, rng: &mut Rng) {
     world.fault(&format!("cut off from messages: {place}"));
     world.network.cut(place, true, rng.bool());
 }
 
 /// Kills a process and starts another in its place.
-async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
+pub(super) async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
     let Some(instance) = world.instance(place) else {
         return;
     };
@@ -138,7 +162,7 @@ async fn replace(world: &Arc<World>, place: usize, rng: &mut Rng) {
 
 /// Suspends a process for so long that none of its local entries may be served
 /// afterwards.
-async fn stop(world: &World, place: usize, rng: &mut Rng) {
+pub(super) async fn stop(world: &World, place: usize, rng: &mut Rng) {
     let Some(instance) = world.instance(place) else {
         return;
     };
@@ -221,16 +245,16 @@ async fn outage(world: &World, rng: &mut Rng) {
     let from = world.clock.now();
     if rng.u32(..4) == 0 {
         world.fault("redis stopped");
-        world.server.stop();
+        world.server.machine().stop();
         pause(rng, 20..600).await;
-        world.server.go_on();
+        world.server.machine().go_on();
     } else {
         let back = (rng.u32(..4) > 0).then(|| rng.usize(..3));
         world.fault(&format!("redis killed, back to {back:?}"));
-        world.network.server_died();
+        world.network.kill(0);
         world.server.begin_history(back);
         pause(rng, 0..400).await;
-        world.network.server_started();
+        world.network.start(0);
     }
     world.fault("redis is back");
     world.settled().await;

@@ -5,35 +5,43 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aside_redis::{WireReply, resp::Sent};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Trace;
-use super::commands::{array, encode, error, integer, operations, status, string};
+use super::commands::{array, encode, error, integer, operations, reads, status, string, told};
+use super::host::{Host, Machine, Push};
 use crate::entity::key::Key;
 use crate::memory::snapshot::Snapshot;
 use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::{Op, Reply};
-use crate::runtime::simulated::{Rule, watch, without};
+use crate::runtime::simulated::{Rule, without};
 
 /// Far more than a run writes.
 const LIMIT_BYTES: usize = 1 << 24;
 
-/// Sends a push to one client.
-pub(super) type Push = Box<dyn Fn(&Sent) + Send + Sync>;
+const READ_ONLY: &str = "READONLY You can't write against a read only replica.";
+
+/// A state on its way to a replica, and the time of its write.
+pub(super) struct Copied {
+    pub(super) written: Instant,
+    pub(super) snapshot: Snapshot,
+}
 
 pub(super) struct Server {
     memory: Arc<MemoryTier>,
     _subscription: Subscription,
     /// The messages published by the current operation.
     published: Arc<Mutex<Vec<String>>>,
-    /// False while its process is suspended.
-    runs: watch::Sender<bool>,
-    /// True if a message precedes the reply on its publisher's connection, as
-    /// before Redis 7.2; otherwise it follows.
+    machine: Machine,
     tells_ahead: bool,
+    /// The number of histories of all servers of the world.
+    histories: Arc<AtomicU64>,
     state: Mutex<State>,
     trace: Trace,
 }
@@ -41,6 +49,9 @@ pub(super) struct Server {
 struct State {
     /// The current history; each start begins a new one.
     history: u64,
+    is_replica: bool,
+    /// Where each state goes after a write.
+    replicas: Vec<mpsc::UnboundedSender<Copied>>,
     knows_scripts: bool,
     subscribers: BTreeMap<u64, Push>,
     /// The states to restore at a crash, oldest first.
@@ -48,7 +59,8 @@ struct State {
 }
 
 impl Server {
-    pub(super) fn new(trace: Trace, tells_ahead: bool) -> Arc<Self> {
+    /// Creates a primary in a history that no other server has.
+    pub(super) fn new(trace: Trace, tells_ahead: bool, histories: Arc<AtomicU64>) -> Arc<Self> {
         let memory = MemoryTier::private(LIMIT_BYTES);
         let published = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&published);
@@ -57,7 +69,9 @@ impl Server {
         }));
         Arc::new(Self {
             state: Mutex::new(State {
-                history: 1,
+                history: 1 + histories.fetch_add(1, Ordering::Relaxed),
+                is_replica: false,
+                replicas: Vec::new(),
                 knows_scripts: false,
                 subscribers: BTreeMap::new(),
                 saved: vec![memory.snapshot()],
@@ -65,23 +79,11 @@ impl Server {
             memory,
             _subscription: subscription,
             published,
-            runs: watch::Sender::new(true),
+            machine: Machine::new(),
             tells_ahead,
+            histories,
             trace,
         })
-    }
-
-    /// Waits while the server is suspended.
-    pub(super) async fn running(&self) {
-        let _ = self.runs.subscribe().wait_for(|runs| *runs).await;
-    }
-
-    pub(super) fn stop(&self) {
-        self.runs.send_replace(false);
-    }
-
-    pub(super) fn go_on(&self) {
-        self.runs.send_replace(true);
     }
 
     /// Saves the state for the next crash.
@@ -89,18 +91,72 @@ impl Server {
         self.state.lock().saved.push(self.memory.snapshot());
     }
 
-    /// Restarts the server, or promotes another: with the state of `back` saves
-    /// ago, or empty, in a new history.
+    /// Restarts the server, with the state of `back` saves ago, or empty, in a
+    /// new history.
     pub(super) fn begin_history(&self, back: Option<usize>) {
         let mut state = self.state.lock();
         let saved = state.saved.len();
         let at = back.map_or(0, |back| saved.saturating_sub(1 + back));
         let snapshot = state.saved[at].clone();
         state.saved.truncate(at + 1);
-        state.history += 1;
+        state.history = self.next_history();
+        state.replicas.clear();
         state.knows_scripts = false;
         state.subscribers.clear();
         self.memory.restore(snapshot);
+    }
+
+    fn next_history(&self) -> u64 {
+        1 + self.histories.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes a replica the primary of a new history.
+    pub(super) fn promote(&self) {
+        let mut state = self.state.lock();
+        state.is_replica = false;
+        state.history = self.next_history();
+    }
+
+    /// Makes the server a replica. Its state stays until it is copied to.
+    pub(super) fn demote(&self) {
+        let mut state = self.state.lock();
+        state.is_replica = true;
+        state.replicas.clear();
+    }
+
+    pub(super) fn is_replica(&self) -> bool {
+        self.state.lock().is_replica
+    }
+
+    /// Returns `master_replid`.
+    pub(super) fn replication_id(&self) -> String {
+        format!("{:040x}", self.state.lock().history)
+    }
+
+    /// Adds a replica, and returns the state and the history that it begins
+    /// with. Every later state is sent to `replica`.
+    pub(super) fn attach(&self, replica: mpsc::UnboundedSender<Copied>) -> (Snapshot, u64) {
+        let mut state = self.state.lock();
+        state.replicas.push(replica);
+        (self.memory.snapshot(), state.history)
+    }
+
+    /// Takes over the state of the primary, and its history.
+    pub(super) fn copy(&self, snapshot: Snapshot, history: u64) {
+        self.state.lock().history = history;
+        self.memory.restore(snapshot);
+    }
+
+    /// Sends the current state to all replicas.
+    fn replicate(&self) {
+        let mut state = self.state.lock();
+        state.replicas.retain(|replica| {
+            let copied = Copied {
+                written: Instant::now(),
+                snapshot: self.memory.snapshot(),
+            };
+            replica.send(copied).is_ok()
+        });
     }
 
     pub(super) fn forget_scripts(&self) {
@@ -122,26 +178,54 @@ impl Server {
         self.memory.restore(empty);
     }
 
-    pub(super) fn unsubscribe(&self, connection: u64) {
+    fn run(&self, connection: u64, op: &Op) -> WireReply {
+        if !reads(op) && self.is_replica() {
+            return error(READ_ONLY);
+        }
+        let reply = match op {
+            Op::Fill {
+                key, value, ttl, ..
+            } if without(Rule::LeaseToFill) => {
+                let (key, value, ttl) = (key.clone(), value.clone(), Some(*ttl));
+                let set = self.memory.run(&Op::Set { key, value, ttl });
+                set.map(|_| Reply::Filled(true))
+            }
+            op => self.memory.run(op),
+        };
+        self.trace.note(|text| {
+            let _ = write!(text, "redis {connection}: {} -> {}", told(op), told(&reply));
+        });
+        if !reads(op) {
+            self.replicate();
+        }
+        encode(reply)
+    }
+}
+
+impl Host for Server {
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn tells_ahead(&self) -> bool {
+        self.tells_ahead
+    }
+
+    fn unsubscribe(&self, connection: u64) {
         self.state.lock().subscribers.remove(&connection);
     }
 
-    /// Runs one command of a connection. Returns the reply.
-    pub(super) fn execute(
-        &self,
-        connection: u64,
-        words: &[Bytes],
-        push: impl FnOnce() -> Push,
-    ) -> Sent {
+    fn execute(&self, connection: u64, words: &[Bytes], push: &dyn Fn() -> Push) -> Sent {
         let text = |at: usize| String::from_utf8_lossy(words.get(at).map_or(b"", |it| it));
         Sent::Reply(match &*text(0) {
             "HELLO" => array([string("proto"), integer(3)]),
             "CLIENT" => status("OK"),
             "PING" => status("PONG"),
             "INFO" => {
-                let history = self.state.lock().history;
+                let (id, is_replica) = (self.replication_id(), self.is_replica());
+                let role = if is_replica { "slave" } else { "master" };
                 string(&format!(
-                    "redis_version:7.4.0\r\nrole:master\r\nmaster_replid:{history:040x}\r\n\
+                    "redis_version:7.4.0\r\nrole:{role}\r\nmaster_replid:{id}\r\n\
                      maxmemory_policy:noeviction\r\n"
                 ))
             }
@@ -154,9 +238,11 @@ impl Server {
                 let field = self.memory.field_under(&Key::new(&text(1)), &text(2));
                 field.map_or(WireReply::Nil, |field| string(&field))
             }
+            "HSETNX" if self.is_replica() => error(READ_ONLY),
             "HSETNX" => {
                 let epoch = text(3).parse().unwrap_or(0);
                 let put = self.memory.put_epoch(&Key::new(&text(1)), &text(2), epoch);
+                self.replicate();
                 integer(u64::from(put))
             }
             "SCRIPT" => {
@@ -185,29 +271,7 @@ impl Server {
         })
     }
 
-    fn run(&self, connection: u64, op: &Op) -> WireReply {
-        let reply = match op {
-            Op::Fill {
-                key, value, ttl, ..
-            } if without(Rule::LeaseToFill) => {
-                let (key, value, ttl) = (key.clone(), value.clone(), Some(*ttl));
-                let set = self.memory.run(&Op::Set { key, value, ttl });
-                set.map(|_| Reply::Filled(true))
-            }
-            op => self.memory.run(op),
-        };
-        self.trace.note(|text| {
-            let _ = write!(text, "redis {connection}: {} -> {}", told(op), told(&reply));
-        });
-        encode(reply)
-    }
-
-    pub(super) fn tells_ahead(&self) -> bool {
-        self.tells_ahead
-    }
-
-    /// Sends the published messages as one.
-    pub(super) fn publish(&self) {
+    fn publish(&self) {
         let lines = std::mem::take(&mut *self.published.lock());
         if lines.is_empty() || without(Rule::Messages) {
             return;
@@ -219,22 +283,4 @@ impl Server {
             push(&pushed);
         }
     }
-}
-
-/// Formats a value for the trace, with bytes as text.
-fn told(what: &impl std::fmt::Debug) -> String {
-    let mut told = String::new();
-    let debug = format!("{what:?}");
-    let mut rest = debug.as_str();
-    while let Some((before, bytes)) = rest.split_once("[") {
-        let (bytes, after) = bytes.split_once(']').unwrap_or((bytes, ""));
-        let numbers: Option<Vec<u8>> = bytes.split(", ").map(|byte| byte.parse().ok()).collect();
-        told.push_str(before);
-        match numbers {
-            Some(numbers) => told.push_str(&String::from_utf8_lossy(&numbers)),
-            None => told.push_str(bytes),
-        }
-        rest = after;
-    }
-    told + rest
 }

@@ -11,11 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aside_redis::{Address, NodeMap};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
+#[cfg(not(test))]
+use tokio::sync::watch;
 
 use self::votes::{FORGET_AFTER, Votes};
 pub(crate) use self::votes::{Place, Report};
 use crate::runtime::clock::Moment;
+#[cfg(test)]
+use crate::runtime::simulated::{Rule, watch, without};
 
 /// The Sentinels of one service.
 pub(crate) struct Sentinels {
@@ -77,6 +81,10 @@ impl Sentinels {
 
     /// Waits until the primary is no longer here.
     pub(crate) async fn moved(&self, place: &Place) {
+        #[cfg(test)]
+        if without(Rule::LeaveAtOnce) {
+            return std::future::pending().await;
+        }
         let mut primary = self.primary.subscribe();
         let other = |primary: &Option<Place>| primary.as_ref() != Some(place);
         // The sender lives as long as this value.
@@ -117,6 +125,8 @@ impl Sentinels {
             let service = &self.service;
             tracing::info!(service, host, port, "the Sentinels name a primary");
         }
+        #[cfg(test)]
+        let moved = moved && !without(Rule::LeaveAtOnce);
         moved && !is_first
     }
 

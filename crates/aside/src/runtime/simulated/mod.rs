@@ -21,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use aside_redis::Address;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
@@ -33,12 +34,12 @@ const TICK: Duration = Duration::from_millis(4);
 /// The time of the wall clocks at the beginning of a world, in seconds.
 const BEGINNING: i64 = 1_800_000_000;
 
-/// A future that connects to the simulated server.
+/// A future that connects to a simulated server.
 pub(crate) type Connecting =
     Pin<Box<dyn Future<Output = io::Result<DuplexStream>> + Send + 'static>>;
 
 /// Opens connections for a process.
-pub(crate) type Network = Arc<dyn Fn(&Arc<Process>) -> Connecting>;
+pub(crate) type Network = Arc<dyn Fn(&Arc<Process>, &Address) -> Connecting>;
 
 thread_local! {
     static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -71,6 +72,12 @@ pub(crate) enum Rule {
     Journal,
     /// Keys are quarantined before the commit. (Left out in the repository.)
     QuarantineBeforeCommit,
+    /// A primary is trusted no longer than a majority of the Sentinels names it.
+    Votes,
+    /// A primary is left when any Sentinel names a later one.
+    LeaveAtOnce,
+    /// Writes that only a replaced server acknowledged are released again.
+    ConfirmWrites,
 }
 
 /// Returns true if this thread's world leaves `rule` out.
@@ -127,12 +134,12 @@ pub(crate) fn wall() -> Option<Timestamp> {
 }
 
 /// Opens a connection for the process that runs now; `None` without a world.
-pub(crate) fn connect() -> Option<Connecting> {
+pub(crate) fn connect(address: &Address) -> Option<Connecting> {
     let network = NETWORK.with_borrow(Option::clone)?;
     let process = PROCESS.with_borrow(Option::clone);
     // Such a task would go on to the real network, and wait for it in real time.
     STRAYED.set(STRAYED.get() || process.is_none());
-    Some(network(&process?))
+    Some(network(&process?, address))
 }
 
 /// Starts a task, in the process that runs now if there is one.
