@@ -54,6 +54,16 @@ impl Faults for Storm<'_, RedisSentinel> {
     }
 }
 
+/// Returns a server's state of replication. Sentinels cut off all clients of a
+/// server that they reconfigure, so there may be no reply.
+fn replication(server: &RedisServer) -> Option<String> {
+    if !server.is_running() {
+        return None;
+    }
+    let reply = server.try_command(&["INFO", "replication"]).ok()?;
+    reply.text().map(str::to_owned)
+}
+
 impl Storm<'_, RedisSentinel> {
     fn server(&self, number: usize) -> &RedisServer {
         &self.servers.servers()[number]
@@ -63,14 +73,9 @@ impl Storm<'_, RedisSentinel> {
     fn until_replicated(&self) -> usize {
         eventually_blocking(FAILS_OVER_WITHIN, "a replica in step", || {
             let primary = self.servers.primary()?;
-            let server = self
-                .server(primary)
-                .is_running()
-                .then(|| self.server(primary))?;
-            let info = server.info("replication");
-            let mut replicas = info.iter().filter(|(name, _)| name.starts_with("slave"));
-            let online = replicas.any(|(_, replica)| replica.contains("state=online"));
-            (info["role"] == "master" && online).then_some(primary)
+            let info = replication(self.server(primary))?;
+            let online = info.contains("role:master") && info.contains("state=online");
+            online.then_some(primary)
         })
     }
 
@@ -168,9 +173,9 @@ impl Storm<'_, RedisSentinel> {
     /// Returns the running servers that call themselves primaries.
     fn self_styled(&self) -> BTreeSet<usize> {
         let servers = self.servers.servers().iter().enumerate();
-        let running = servers.filter(|(_, server)| server.is_running());
-        let primaries =
-            running.filter(|(_, server)| server.info("replication")["role"] == "master");
+        let primaries = servers.filter(|(_, server)| {
+            replication(server).is_some_and(|info| info.contains("role:master"))
+        });
         primaries.map(|(number, _)| number).collect()
     }
 
