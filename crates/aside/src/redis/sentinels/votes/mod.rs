@@ -132,14 +132,18 @@ impl Votes {
         newest.map(|report| report.named.clone())
     }
 
-    /// Returns how many Sentinels decide. Counted with those that are known by
+    /// Returns the number of Sentinels. Counted with those that are known by
     /// name only, so that a URL with one of them is no majority. A Sentinel that
     /// was reset knows no other for a while, but still its quorum.
-    fn majority(&self) -> usize {
+    fn all(&self) -> usize {
         let known = self.reports.values().map(|known| &known.report.primary);
         let known = known.map(|primary| primary.quorum.max(primary.num_other_sentinels + 1));
-        let all = known.max().unwrap_or(0).max(self.reports.len());
-        all / 2 + 1
+        known.max().unwrap_or(0).max(self.reports.len())
+    }
+
+    /// Returns how many Sentinels decide.
+    fn majority(&self) -> usize {
+        self.all() / 2 + 1
     }
 
     /// Returns the time before which no other server had been promoted; `None`
@@ -162,15 +166,23 @@ impl Votes {
         dates.get(self.majority() - 1).copied()
     }
 
-    /// Returns true if the failover that a vote was for has failed.
+    /// Returns true if the failover that a vote was for has failed: its leader
+    /// was asked after the vote, and still names the same primary.
     fn has_failed(&self, voter: &Known) -> bool {
-        let voted_for = voter.report.vote.as_ref().map(|vote| &vote.leader);
-        self.reports.values().any(|leader| {
-            voted_for.is_some_and(|voted_for| voted_for.as_ref() == Some(&leader.report.id))
-                && voter.voted < leader.report.sent
-                && !leader.report.primary.health.is_failing_over
-                && leader.report.named == voter.report.named
-        })
+        let is_over = |known: &Known| {
+            voter.voted < known.report.sent
+                && !known.report.primary.health.is_failing_over
+                && known.report.named == voter.report.named
+        };
+        let Some(vote) = &voter.report.vote else {
+            return false;
+        };
+        match &vote.leader {
+            Some(leader) => self.reports.get(leader).is_some_and(is_over),
+            // Forgotten by SENTINEL RESET, which keeps the epoch of the vote. The
+            // leader may be any Sentinel.
+            None => self.all() <= self.reports.len() && self.reports.values().all(is_over),
+        }
     }
 }
 

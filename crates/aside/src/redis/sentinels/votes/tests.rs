@@ -197,3 +197,22 @@ fn a_failed_election_stays_failed_without_its_leader() {
     assert_eq!(votes.reports.len(), 2);
     assert_eq!(votes.confirmed(&place("a")), Some(at(later)));
 }
+
+#[test]
+fn a_vote_that_a_reset_forgot_ends_with_later_reports_of_all_sentinels() {
+    let a = ("a", 4);
+    let reset = |id: &str, sent| {
+        let mut report = report(id, sent, a, ("", 5));
+        report.vote.as_mut().unwrap().leader = None;
+        report
+    };
+    let mut votes = votes(["s1", "s2", "s3"].map(|id| reset(id, 10)));
+    assert_eq!(votes.confirmed(&place("a")), None);
+    for id in ["s1", "s2"] {
+        votes.record(&place(id), reset(id, 20));
+    }
+    // The third may be the one that got the votes.
+    assert_eq!(votes.confirmed(&place("a")), None);
+    votes.record(&place("s3"), reset("s3", 20));
+    assert_eq!(votes.confirmed(&place("a")), Some(at(20)));
+}
