@@ -7,7 +7,7 @@ use aside_redis::Address;
 #[cfg(not(test))]
 use tokio::sync::watch;
 
-use crate::redis::sentinels::{Place, Sentinels};
+use crate::redis::sentinels::{Named, Sentinels};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{Rule, watch, without};
@@ -25,11 +25,32 @@ pub(crate) enum Locator {
 pub(crate) struct Found {
     pub(crate) address: Address,
     /// As the Sentinels named it.
-    place: Option<Place>,
+    named: Option<Named>,
+}
+
+impl Found {
+    /// Returns the history of a server that was found here and reports
+    /// `history`.
+    ///
+    /// Failover. A primary that was replaced, and is promoted again before it
+    /// was demoted, keeps its name. So the epoch of its promotion is part of its
+    /// history.
+    pub(crate) fn history(&self, history: u64) -> u64 {
+        let epoch = self.named.as_ref().map_or(0, |named| named.epoch);
+        of_epoch(history, epoch)
+    }
+}
+
+/// Returns the history of a server that a failover of this epoch promoted.
+pub(crate) fn of_epoch(history: u64, epoch: u64) -> u64 {
+    // Odd, so that each epoch gives another number; spread over all bits.
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    // Never zero, which means an unknown history.
+    (history ^ epoch.wrapping_mul(MIX)).max(1)
 }
 
 /// The changes of a primary, since they were last awaited.
-pub(crate) struct Changes(Option<watch::Receiver<Option<Place>>>);
+pub(crate) struct Changes(Option<watch::Receiver<Option<Named>>>);
 
 impl Changes {
     /// Waits for this time, or only until the primary changes.
@@ -52,12 +73,12 @@ impl Locator {
         match self {
             Self::Fixed(address) => Found {
                 address: address.clone(),
-                place: None,
+                named: None,
             },
             Self::Sentinels(sentinels) => match sentinels.named().await {
-                Some(place) => Found {
-                    address: sentinels.address(&place),
-                    place: Some(place),
+                Some(named) => Found {
+                    address: sentinels.address(&named.place),
+                    named: Some(named),
                 },
                 // Not before the end of the service, which ends this task too.
                 None => std::future::pending().await,
@@ -67,8 +88,8 @@ impl Locator {
 
     /// Waits until the primary is elsewhere.
     pub(crate) async fn moved(&self, found: &Found) {
-        match (self, &found.place) {
-            (Self::Sentinels(sentinels), Some(place)) => sentinels.moved(place).await,
+        match (self, &found.named) {
+            (Self::Sentinels(sentinels), Some(named)) => sentinels.moved(named).await,
             _ => std::future::pending().await,
         }
     }
@@ -88,9 +109,31 @@ impl Locator {
         if without(Rule::Votes) {
             return Moment::ALWAYS;
         }
-        match (self, &found.place) {
-            (Self::Sentinels(sentinels), Some(place)) => sentinels.confirmed(place),
+        match (self, &found.named) {
+            (Self::Sentinels(sentinels), Some(named)) => sentinels.confirmed(named),
             _ => Moment::ALWAYS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_promoted_twice_begins_another_history() {
+        let found = |epoch| Found {
+            address: Address::Memory(None),
+            named: Some(Named {
+                place: ("a".to_owned(), 6379),
+                epoch,
+            }),
+        };
+        assert_ne!(found(3).history(7), found(5).history(7));
+        let fixed = Found {
+            address: Address::Memory(None),
+            named: None,
+        };
+        assert_eq!(fixed.history(7), 7);
     }
 }

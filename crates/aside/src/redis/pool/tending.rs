@@ -12,6 +12,7 @@ use super::{PooledConnection, load_scripts};
 use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::endpoint::Endpoint;
+use crate::redis::locator::Found;
 use crate::redis::server;
 use crate::trust::link::{Link, Suspicion};
 use crate::trust::refusal::REPLICA;
@@ -64,6 +65,7 @@ pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint,
                     .unwrap_or_else(|_| {
                         Err(Broken::because("the server does not report its role"))
                     })?;
+            let history = found.history(history);
             if !agree(&link, history, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
@@ -77,7 +79,7 @@ pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint,
                 pooled.answers(&connection, history);
                 let left = tokio::select! {
                     biased;
-                    left = stay_with(&tended, &link, &gone, &endpoint) => left,
+                    left = stay_with(&tended, &link, &gone, (&endpoint, &found)) => left,
                     () = endpoint.locator.moved(&found) => Left::Gone,
                 };
                 drop(tended);
@@ -135,7 +137,7 @@ async fn stay_with(
     Tended(pooled, connection): &Tended<'_>,
     link: &Link,
     gone: &Notify,
-    endpoint: &Endpoint,
+    (endpoint, found): (&Endpoint, &Found),
 ) -> Left {
     let socket_timeout = endpoint.socket_timeout;
     let mut histories = link.histories();
@@ -174,6 +176,7 @@ async fn stay_with(
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
+        let history = found.history(history);
         pooled.history.store(history, Ordering::Release);
         if !agree(link, history, gone, socket_timeout).await {
             return Left::GivenUp;

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::sync::watch;
 
 use self::votes::{FORGET_AFTER, Votes};
-pub(crate) use self::votes::{Place, Report};
+pub(crate) use self::votes::{Named, Place, Report};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{Rule, watch, without};
@@ -35,7 +35,7 @@ pub(crate) struct Sentinels {
     found: Notify,
     votes: Mutex<Votes>,
     /// `None` until a Sentinel has replied.
-    primary: watch::Sender<Option<Place>>,
+    primary: watch::Sender<Option<Named>>,
     is_warned: AtomicBool,
 }
 
@@ -68,38 +68,38 @@ impl Sentinels {
     }
 
     /// Returns the primary with the greatest epoch that any Sentinel names.
-    pub(crate) fn primary(&self) -> Option<Place> {
+    pub(crate) fn primary(&self) -> Option<Named> {
         self.primary.borrow().clone()
     }
 
     /// Waits until a Sentinel has named a primary, and returns it.
-    pub(crate) async fn named(&self) -> Option<Place> {
+    pub(crate) async fn named(&self) -> Option<Named> {
         let mut primary = self.primary.subscribe();
         let named = primary.wait_for(Option::is_some).await;
         named.ok()?.clone()
     }
 
-    /// Waits until the primary is no longer here.
-    pub(crate) async fn moved(&self, place: &Place) {
+    /// Waits until this is no longer the primary, or is it by another failover.
+    pub(crate) async fn moved(&self, named: &Named) {
         #[cfg(test)]
         if without(Rule::LeaveAtOnce) {
             return std::future::pending().await;
         }
         let mut primary = self.primary.subscribe();
-        let other = |primary: &Option<Place>| primary.as_ref() != Some(place);
+        let other = |primary: &Option<Named>| primary.as_ref() != Some(named);
         // The sender lives as long as this value.
         let _ = primary.wait_for(other).await;
     }
 
     /// Returns the changes of the primary.
-    pub(crate) fn changes(&self) -> watch::Receiver<Option<Place>> {
+    pub(crate) fn changes(&self) -> watch::Receiver<Option<Named>> {
         self.primary.subscribe()
     }
 
     /// Returns the time before which no other server had been promoted.
-    pub(crate) fn confirmed(&self, place: &Place) -> Moment {
+    pub(crate) fn confirmed(&self, named: &Named) -> Moment {
         let votes = self.votes.lock();
-        votes.confirmed(place).unwrap_or(Moment::NEVER)
+        votes.confirmed(named).unwrap_or(Moment::NEVER)
     }
 
     /// Records a reply of the Sentinel at `from`. Returns true if it names
@@ -121,9 +121,14 @@ impl Sentinels {
             known.clone_from(&primary);
             moved
         });
-        if moved && let Some((host, port)) = primary {
+        if moved
+            && let Some(Named {
+                place: (host, port),
+                epoch,
+            }) = primary
+        {
             let service = &self.service;
-            tracing::info!(service, host, port, "the Sentinels name a primary");
+            tracing::info!(service, host, port, epoch, "the Sentinels name a primary");
         }
         #[cfg(test)]
         let moved = moved && !without(Rule::LeaveAtOnce);

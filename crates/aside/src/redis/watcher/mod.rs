@@ -78,7 +78,7 @@ pub(crate) async fn run(
             // Not a variable of this task, which may be the second one, on another
             // runtime.
             let is_first = link.server_history() == 0;
-            learn_history(&shard, &tiers, history);
+            learn_history(&shard, &tiers, found.history(history));
             *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.

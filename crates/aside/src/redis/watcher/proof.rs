@@ -163,7 +163,10 @@ impl<'a> Proof<'a> {
                 if field(server, "role") == "master" =>
             {
                 match server::history(server, self.endpoint.history) {
-                    Ok(history) => learn_history(self.shard, self.tiers, history),
+                    Ok(history) => {
+                        let history = self.found.history(history);
+                        learn_history(self.shard, self.tiers, history);
+                    }
                     Err(error) => {
                         link.cannot_connect(&error.to_string());
                         return Next::Leave;

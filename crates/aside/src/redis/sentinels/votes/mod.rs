@@ -63,6 +63,14 @@ impl Report {
     }
 }
 
+/// A primary as the Sentinels name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) place: Place,
+    /// The epoch of the failover that made it the primary.
+    pub(crate) epoch: u64,
+}
+
 /// The last replies of all Sentinels.
 #[derive(Debug, Default)]
 pub(super) struct Votes {
@@ -126,10 +134,13 @@ impl Votes {
     }
 
     /// Returns the primary with the greatest epoch that any Sentinel knows.
-    pub(super) fn primary(&self) -> Option<Place> {
+    pub(super) fn primary(&self) -> Option<Named> {
         let reports = self.reports.values().map(|known| &known.report);
         let newest = reports.max_by_key(|report| report.epoch());
-        newest.map(|report| report.named.clone())
+        newest.map(|report| Named {
+            place: report.named.clone(),
+            epoch: report.epoch(),
+        })
     }
 
     /// Returns the number of Sentinels. Counted with those that are known by
@@ -148,9 +159,9 @@ impl Votes {
 
     /// Returns the time before which no other server had been promoted; `None`
     /// if a majority does not name this one, or any Sentinel is replacing it.
-    pub(super) fn confirmed(&self, primary: &Place) -> Option<Moment> {
+    pub(super) fn confirmed(&self, primary: &Named) -> Option<Moment> {
         let witnesses = self.reports.values();
-        let witnesses = witnesses.filter(|known| known.report.named == *primary);
+        let witnesses = witnesses.filter(|known| known.report.named == primary.place);
         let witnesses: Vec<&Known> = witnesses.collect();
         // An operator may force a failover, which needs no votes.
         let replaces = |known: &&Known| known.report.is_replacing();
