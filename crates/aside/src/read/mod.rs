@@ -97,10 +97,11 @@ impl<R: Source> ReadPath<R> {
             // the code after it.
             let outcome = Outcome::of(Tier::Local, None, kept.is_absence());
             self.kind.statistics.read(operation, outcome);
-            (kept.row(), kept.fill(), outcome)
+            let fill = self.audit.is_some().then(|| kept.fill());
+            (kept.row(), fill, outcome)
         })?;
-        if self.audit.is_some() {
-            self.sample(LookupRef::Id(id), Some(fill), &Found::Row(row.clone()));
+        if fill.is_some() {
+            self.sample(LookupRef::Id(id), fill, &Found::Row(row.clone()));
         }
         self.log(operation, outcome);
         Some(row)
