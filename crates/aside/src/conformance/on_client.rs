@@ -73,12 +73,12 @@ impl OnClient {
                 hear.lock().push(text.to_owned());
             }
         });
-        let (listener, _) = listener.await.expect("a connection");
+        let (listener, found) = listener.await.expect("a connection");
         listener.subscribe(&channel).await.expect("a subscription");
 
         let link = Arc::new(Link::new(ShardTable::new(LONG).take().expect("a shard")));
         link.learn_history(
-            pool::ask_history(&listener, RedisHistory::Replid)
+            pool::ask_history(&listener, &found, RedisHistory::Replid)
                 .await
                 .expect("a history"),
         );

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside_redis::Address;
+use aside_redis::{Address, WireReply};
 #[cfg(not(test))]
 use tokio::sync::watch;
 
+use crate::config::history::RedisHistory;
+use crate::redis::broken::Broken;
 use crate::redis::sentinels::{Named, Sentinels};
+use crate::redis::server;
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{Rule, watch, without};
@@ -29,15 +32,18 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Returns the history of a server that was found here and reports
-    /// `history`.
+    /// Returns the history of a server that was found here, from its reply to
+    /// INFO.
     ///
     /// Failover. A primary that was replaced, and is promoted again before it
     /// was demoted, keeps its name. So the epoch of its promotion is part of its
     /// history.
-    pub(crate) fn history(&self, history: u64) -> u64 {
+    ///
+    /// # Errors
+    /// As of [`server::history`].
+    pub(crate) fn history(&self, info: &WireReply, noticed: RedisHistory) -> Result<u64, Broken> {
         let epoch = self.named.as_ref().map_or(0, |named| named.epoch);
-        of_epoch(history, epoch)
+        Ok(of_epoch(server::history(info, noticed)?, epoch))
     }
 }
 
@@ -129,11 +135,14 @@ mod tests {
                 epoch,
             }),
         };
-        assert_ne!(found(3).history(7), found(5).history(7));
+        let info = WireReply::Text("master_replid:8f3b".to_owned());
+        let history = |found: &Found| found.history(&info, RedisHistory::Replid).unwrap();
+        assert_ne!(history(&found(3)), history(&found(5)));
         let fixed = Found {
             address: Address::Memory(None),
             named: None,
         };
-        assert_eq!(fixed.history(7), 7);
+        let reported = server::history(&info, RedisHistory::Replid).unwrap();
+        assert_eq!(history(&fixed), reported);
     }
 }

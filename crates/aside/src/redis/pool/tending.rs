@@ -25,7 +25,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_m
 /// timeout of a server is a second.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A pooled's connection under supervision; it ends when dropped.
+/// A pooled connection under supervision; it ends when dropped.
 pub(crate) struct Tended<'a>(
     pub(crate) &'a PooledConnection,
     pub(crate) &'a Arc<Connection>,
@@ -37,7 +37,7 @@ impl Drop for Tended<'_> {
     }
 }
 
-/// Keeps one pooled open while it is polled.
+/// Keeps one pooled connection open while it is polled.
 pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint, link: Arc<Link>) {
     let socket_timeout = endpoint.socket_timeout;
     let (mut pause, mut changes) = (PAUSE.0, endpoint.locator.changes());
@@ -59,13 +59,12 @@ pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint,
             if let Some(code) = refused {
                 return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
             }
-            let history =
-                tokio::time::timeout(socket_timeout, ask_history(&connection, endpoint.history))
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(Broken::because("the server does not report its role"))
-                    })?;
-            let history = found.history(history);
+            let history = tokio::time::timeout(
+                socket_timeout,
+                ask_history(&connection, &found, endpoint.history),
+            )
+            .await
+            .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
             if !agree(&link, history, &gone, socket_timeout).await {
                 return Err(Broken::because("the server is in another history"));
             }
@@ -170,13 +169,12 @@ async fn stay_with(
         let history = tokio::select! {
             biased;
             () = gone.notified() => None,
-            history = tokio::time::timeout(socket_timeout, ask_history(connection, endpoint.history)) => history.ok().and_then(Result::ok),
+            history = tokio::time::timeout(socket_timeout, ask_history(connection, found, endpoint.history)) => history.ok().and_then(Result::ok),
         };
         let Some(history) = history else {
             tracing::debug!(silent_for = ?begun.elapsed(), "closing a silent connection to Redis");
             return Left::GivenUp;
         };
-        let history = found.history(history);
         pooled.history.store(history, Ordering::Release);
         if !agree(link, history, gone, socket_timeout).await {
             return Left::GivenUp;
@@ -192,6 +190,7 @@ async fn stay_with(
 /// behind it.
 pub(crate) async fn ask_history(
     connection: &Connection,
+    found: &Found,
     noticed: RedisHistory,
 ) -> Result<u64, Broken> {
     match connection
@@ -202,7 +201,7 @@ pub(crate) async fn ask_history(
         Some(answer @ (WireReply::Text(_) | WireReply::Bytes(_))) => {
             match &*server::role(answer)? {
                 "slave" => Err(Broken::refused(REPLICA)),
-                _ => server::history(answer, noticed),
+                _ => found.history(answer, noticed),
             }
         }
         answer => Err(server::refused_info(answer)),

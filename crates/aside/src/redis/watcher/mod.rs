@@ -65,8 +65,10 @@ pub(crate) async fn run(
         let gone = Arc::new(Notify::new());
         let watch = async {
             let (connection, found) = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server =
-                tokio::time::timeout(socket_timeout, ask_server(&connection, endpoint.history));
+            let server = tokio::time::timeout(
+                socket_timeout,
+                ask_server(&connection, &found, endpoint.history),
+            );
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
@@ -78,7 +80,7 @@ pub(crate) async fn run(
             // Not a variable of this task, which may be the second one, on another
             // runtime.
             let is_first = link.server_history() == 0;
-            learn_history(&shard, &tiers, found.history(history));
+            learn_history(&shard, &tiers, history);
             *shard.info.lock() = Some(server);
             // After the confirmation and before the first PONG counts, because
             // messages published without a subscription are lost.
@@ -186,6 +188,7 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
 /// Queries the server's state and its history; `None` if it is not a primary.
 async fn ask_server(
     connection: &Connection,
+    found: &Found,
     noticed: RedisHistory,
 ) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
@@ -205,7 +208,7 @@ async fn ask_server(
     if server::role(&server)? != "master" {
         return Ok(None);
     }
-    let history = server::history(&server, noticed);
+    let history = found.history(&server, noticed);
     let history = history.map_err(|error| error.of(&server::product(&server)))?;
     Ok(Some((info(), history)))
 }

@@ -14,7 +14,7 @@ use crate::entity::key::Key;
 use crate::redis::endpoint::Endpoint;
 use crate::redis::locator::Found;
 use crate::redis::pool::PooledConnection;
-use crate::redis::server::{self, field, info_replication};
+use crate::redis::server::{field, info_replication};
 use crate::runtime::clock::Moment;
 use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
@@ -162,11 +162,8 @@ impl<'a> Proof<'a> {
             Ok([WireReply::Text(_), server, time, era, epochs @ ..])
                 if field(server, "role") == "master" =>
             {
-                match server::history(server, self.endpoint.history) {
-                    Ok(history) => {
-                        let history = self.found.history(history);
-                        learn_history(self.shard, self.tiers, history);
-                    }
+                match self.found.history(server, self.endpoint.history) {
+                    Ok(history) => learn_history(self.shard, self.tiers, history),
                     Err(error) => {
                         link.cannot_connect(&error.to_string());
                         return Next::Leave;
@@ -250,7 +247,7 @@ impl<'a> Proof<'a> {
         self.asked = Instant::now();
         match tokio::time::timeout(
             self.socket_timeout(),
-            ask_server(self.connection, self.endpoint.history),
+            ask_server(self.connection, self.found, self.endpoint.history),
         )
         .await
         {
