@@ -15,6 +15,14 @@ fn key(cluster: &RedisCluster) -> (u16, &'static str) {
     (cluster.slot_of("key"), "key")
 }
 
+/// Stores a key. Returns its slot, the key, its primary and another one.
+fn stored(cluster: &RedisCluster) -> (u16, &'static str, usize, usize) {
+    let (slot, key) = key(cluster);
+    let from = cluster.primary_of(slot).unwrap();
+    cluster.node(from).command(&["SET", key, "v"]);
+    (slot, key, from, (from + 1) % 3)
+}
+
 fn start(server: &Server, replicas: usize) -> RedisCluster {
     let options = ClusterOptions {
         replicas,
@@ -153,10 +161,7 @@ fn a_cancelled_migration_leaves_moved_keys_at_the_target() {
         return;
     };
     let cluster = start(&server, 0);
-    let (slot, key) = key(&cluster);
-    let from = cluster.primary_of(slot).unwrap();
-    let to = (from + 1) % 3;
-    cluster.node(from).command(&["SET", key, "v"]);
+    let (slot, key, from, to) = stored(&cluster);
     let migration = cluster.migration(slot, from, to);
     migration.set_importing();
     migration.set_migrating();
@@ -173,10 +178,7 @@ async fn a_key_whose_move_was_cut_off_is_at_both_nodes() {
         return;
     };
     let cluster = start(&server, 0);
-    let (slot, key) = key(&cluster);
-    let from = cluster.primary_of(slot).unwrap();
-    let to = (from + 1) % 3;
-    cluster.node(from).command(&["SET", key, "v"]);
+    let (slot, key, from, to) = stored(&cluster);
     let proxy = Proxy::start(cluster.node(to).address()).await.unwrap();
     proxy.set(Direction::ToClient, Mode::Blackhole);
     let migration = cluster.migration(slot, from, to);
@@ -232,10 +234,7 @@ fn a_cluster_with_tls_and_a_password_migrates_and_fails_over() {
             "{url}"
         );
 
-        let (slot, key) = key(&cluster);
-        let from = cluster.primary_of(slot).unwrap();
-        let to = (from + 1) % 3;
-        cluster.node(from).command(&["SET", key, "v"]);
+        let (slot, key, from, to) = stored(&cluster);
         cluster.migrate_slot(slot, from, to);
         cluster.node(to).kill();
         eventually_blocking(SOON, "a new primary", || {

@@ -125,6 +125,20 @@ impl Instance {
         begun.elapsed()
     }
 
+    /// Returns why Redis is bypassed; empty if it is not.
+    async fn reason(&self) -> String {
+        self.cache.health_check().await.reason.unwrap_or_default()
+    }
+
+    /// Waits until the reason of a bypass contains these texts.
+    async fn is_bypassed_because(&self, texts: &[&str]) {
+        eventually(EVENTUALLY, "the reason", async || {
+            let reason = self.reason().await;
+            texts.iter().all(|text| reason.contains(text))
+        })
+        .await;
+    }
+
     /// Returns how often an error was counted under `label`.
     fn errors(&self, label: &str) -> u64 {
         self.cache.stats().errors.get(label).copied().unwrap_or(0)

@@ -170,16 +170,9 @@ async fn a_service_that_the_sentinels_do_not_know_is_named() {
     let library = Library::of(3);
     let url = format!("redis+sentinel://{}/other", first.address());
     let instance = Instance::start(at(&url), &library).await;
-    eventually(EVENTUALLY, "the reason", async || {
-        let reason = instance
-            .cache
-            .health_check()
-            .await
-            .reason
-            .unwrap_or_default();
-        reason.contains("monitors no primary named `other`")
-    })
-    .await;
+    instance
+        .is_bypassed_because(&["monitors no primary named `other`"])
+        .await;
     assert_eq!(instance.tier(1).await, Tier::Source);
 }
 
@@ -189,16 +182,9 @@ async fn a_server_that_is_no_sentinel_is_named() {
     let library = Library::of(3);
     let url = format!("redis+sentinel://{}/main", redis.address());
     let instance = Instance::start(at(&url), &library).await;
-    eventually(EVENTUALLY, "the reason", async || {
-        let reason = instance
-            .cache
-            .health_check()
-            .await
-            .reason
-            .unwrap_or_default();
-        reason.contains("the server is no Sentinel")
-    })
-    .await;
+    instance
+        .is_bypassed_because(&["the server is no Sentinel"])
+        .await;
 }
 
 #[tokio::test]
@@ -215,16 +201,9 @@ async fn sentinels_and_servers_have_passwords_of_their_own() {
     .expect("redis-server or valkey-server");
     let library = Library::of(3);
     let refused = Instance::start(at(&group.url()), &library).await;
-    eventually(EVENTUALLY, "the reason", async || {
-        let reason = refused
-            .cache
-            .health_check()
-            .await
-            .reason
-            .unwrap_or_default();
-        reason.contains("REDIS_SENTINEL_PASSWORD")
-    })
-    .await;
+    refused
+        .is_bypassed_because(&["REDIS_SENTINEL_PASSWORD"])
+        .await;
     let config = CacheConfig {
         redis_sentinel_password: Some(Secret::new("watch")),
         ..at(&group.url())

@@ -4,37 +4,16 @@
 //! Sentinel differs from a cluster only in the witnesses. An old primary that it
 //! demotes loses its connections, and on a new one the role is queried first.
 
-use super::{ChangedLine, Demoted, Left, Settles, SlotMigration, Witnesses};
+use super::rules::RULES;
+use super::{Demoted, Left, Settles, SlotMigration, Witnesses};
 use crate::{breaks, holds, holds_near};
 
 /// Two writes, and a failover of a cluster. A write awaits its confirmation.
 const CLUSTER: SlotMigration = SlotMigration {
-    changed_line: ChangedLine::EndsEntries,
-    line_has_epoch: true,
-    rounds_travel: false,
-    informs_asker: true,
-    informs_after_release: true,
-    reads_follow: false,
-    leases: false,
-    early_tags: true,
-    has_tags: true,
-    raises_generation: true,
     witnesses: Witnesses::NoVote,
     settles: Settles::Confirmed,
-    checks_quarantine: false,
-    pauses: false,
-    demoted: Demoted::Refuses,
     fails_over: true,
-    returns: false,
-    left: Left {
-        writes: 2,
-        migrations: 0,
-        cancelled: 0,
-        copied: 0,
-        evictions: 0,
-        lost_tails: 0,
-        crashes: 0,
-    },
+    ..RULES
 };
 
 const LOST_TAIL: Left = Left {

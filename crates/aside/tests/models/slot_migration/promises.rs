@@ -1,36 +1,16 @@
 //! Migrations: the promises that hold, and the failure that each rule prevents.
 
-use super::{ChangedLine, Demoted, Left, Settles, SlotMigration, Witnesses};
+use super::rules::RULES;
+use super::{ChangedLine, Left, SlotMigration};
 use crate::{breaks, holds};
 
 /// Two writes, one migration, and no fault.
 const MIGRATION: SlotMigration = SlotMigration {
-    changed_line: ChangedLine::EndsEntries,
-    line_has_epoch: true,
-    rounds_travel: false,
-    informs_asker: true,
-    informs_after_release: true,
-    reads_follow: false,
-    leases: false,
-    early_tags: true,
-    has_tags: true,
-    raises_generation: true,
-    witnesses: Witnesses::None,
-    settles: Settles::Acknowledged,
-    checks_quarantine: false,
-    pauses: false,
-    demoted: Demoted::Refuses,
-    fails_over: false,
-    returns: false,
     left: Left {
-        writes: 2,
         migrations: 1,
-        cancelled: 0,
-        copied: 0,
-        evictions: 0,
-        lost_tails: 0,
-        crashes: 0,
+        ..RULES.left
     },
+    ..RULES
 };
 
 /// A migration that is cancelled, and begins again.

@@ -89,3 +89,33 @@ pub(super) struct SlotMigration {
     pub(super) returns: bool,
     pub(super) left: Left,
 }
+
+/// Every rule, two writes, and no move or fault.
+pub(super) const RULES: SlotMigration = SlotMigration {
+    changed_line: ChangedLine::EndsEntries,
+    line_has_epoch: true,
+    rounds_travel: false,
+    informs_asker: true,
+    informs_after_release: true,
+    reads_follow: false,
+    leases: false,
+    early_tags: true,
+    has_tags: true,
+    raises_generation: true,
+    witnesses: Witnesses::None,
+    settles: Settles::Acknowledged,
+    checks_quarantine: false,
+    pauses: false,
+    demoted: Demoted::Refuses,
+    fails_over: false,
+    returns: false,
+    left: Left {
+        writes: 2,
+        migrations: 0,
+        cancelled: 0,
+        copied: 0,
+        evictions: 0,
+        lost_tails: 0,
+        crashes: 0,
+    },
+};
