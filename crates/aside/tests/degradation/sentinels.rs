@@ -1,6 +1,6 @@
 //! A primary under Sentinels, which may replace it.
 
-use aside_testkit::{RedisSentinel, SentinelOptions};
+use aside_testkit::{Authority, RedisOptions, RedisSentinel, RedisTls, SentinelOptions};
 
 use super::*;
 
@@ -191,7 +191,7 @@ async fn a_server_that_is_no_sentinel_is_named() {
 async fn sentinels_and_servers_have_passwords_of_their_own() {
     let group = RedisSentinel::start_with(SentinelOptions {
         sentinel_password: Some("watch".to_owned()),
-        server: aside_testkit::RedisOptions {
+        server: RedisOptions {
             password: Some("data".to_owned()),
             config: vec!["masterauth data".to_owned()],
             ..Default::default()
@@ -232,4 +232,33 @@ async fn a_dropped_or_closed_service_leaves_every_sentinel() {
             .await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_failover_is_followed_over_tls() {
+    let authority = Authority::new();
+    let group = RedisSentinel::start_with(SentinelOptions {
+        server: RedisOptions {
+            tls: Some(RedisTls::new(&authority)),
+            ..RedisOptions::default()
+        },
+        ..SentinelOptions::default()
+    })
+    .expect("redis-server or valkey-server with TLS");
+    let url = group.url();
+    assert!(url.starts_with("rediss+sentinel://"), "{url}");
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let config = CacheConfig {
+        redis_tls_ca: Some(ca),
+        ..at(&url)
+    };
+    let library = Library::of(3);
+    let instance = Instance::in_step(config, &library).await;
+    instance.caches(1).await;
+    group.servers()[0].kill();
+    replaced(&group, 0).await;
+    instance.resumes().await;
+    instance.caches(1).await;
 }

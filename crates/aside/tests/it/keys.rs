@@ -245,7 +245,7 @@ impl CacheStrategy<Hero> for NoAbsences {
 }
 
 #[tokio::test]
-async fn a_strategy_overrides_every_other_ttl() {
+async fn a_strategy_overrides_the_default_ttl() {
     let world = World::new();
     let instance = world.instance().await;
     let heroes =
@@ -262,6 +262,26 @@ async fn a_strategy_overrides_every_other_ttl() {
     let left = instance.cache.ttl(&mia.key()).await.left().unwrap();
     assert!(left <= Duration::from_secs(7));
     assert_eq!(world.heroes.queries().by_id, 3);
+}
+
+#[tokio::test]
+async fn an_operator_overrides_the_ttl_of_a_strategy() {
+    let world = World::new();
+    let config = CacheConfig {
+        ttls: [("hero".to_owned(), Duration::from_secs(600))].into(),
+        ..world.config()
+    };
+    let instance = world.instance_with(config).await;
+    let heroes =
+        CachedRepository::new(world.heroes.clone(), &instance.cache).with_strategy(NoAbsences);
+    let mia = hero("Mia", "en");
+    world.heroes.insert(&mia);
+
+    heroes.find_by_id(&mia.id).await.unwrap();
+
+    world.filled(&mia.key()).await;
+    let left = instance.cache.ttl(&mia.key()).await.left().unwrap();
+    assert!(Duration::from_secs(500) < left, "{left:?}");
 }
 
 #[tokio::test]
