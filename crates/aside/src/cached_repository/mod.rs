@@ -233,11 +233,12 @@ impl<R: Source> Source for CachedRepository<R> {
     type Entity = R::Entity;
     type Error = R::Error;
 
-    async fn find_by_id(&self, id: &Id<R>) -> Result<Option<Row<R>>, R::Error> {
-        if let Some(row) = self.read.local_row(id, Operation::FindById) {
-            return Ok(row);
-        }
-        Ok(self.read.row_below(id).await?.found.into_row())
+    #[inline]
+    fn find_by_id(
+        &self,
+        id: &Id<R>,
+    ) -> impl Future<Output = Result<Option<Row<R>>, R::Error>> + Send {
+        self.read.row(id)
     }
 
     async fn find_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {

@@ -150,7 +150,8 @@ impl<E: Entity> LocalTier<E> {
 
     /// Returns the result of `take` on the entry, if it may be served now.
     /// `take` runs under the lock of the shard, so it must be quick.
-    #[inline]
+    // Always: see `read/row.rs`.
+    #[inline(always)]
     pub(crate) fn get<T>(
         &self,
         asked: LookupRef<'_, E>,
@@ -168,6 +169,7 @@ impl<E: Entity> LocalTier<E> {
         self.is_valid(kept).then(|| take(kept))
     }
 
+    #[inline(never)]
     fn get_by_text<T>(
         &self,
         asked: LookupRef<'_, E>,
@@ -181,7 +183,7 @@ impl<E: Entity> LocalTier<E> {
     }
 
     /// Returns true if an entry may be served now.
-    #[inline]
+    #[inline(always)]
     fn is_valid(&self, kept: &PackedEntry<E>) -> bool {
         // The proof comes before the generations. A later connection's proof
         // follows its own increment of the generations, which is then visible.

@@ -19,6 +19,7 @@ mod wait;
 mod miss;
 mod lead;
 mod batch;
+mod row;
 
 use std::sync::Arc;
 
@@ -79,7 +80,8 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns what `take` makes of the local entry, if it may be served now.
-    #[inline]
+    // Always: see `row`.
+    #[inline(always)]
     fn hit<T>(
         &self,
         asked: LookupRef<'_, R::Entity>,
@@ -90,7 +92,7 @@ impl<R: Source> ReadPath<R> {
 
     /// Returns the row that this process has, or `Some(None)` if it knows the row to
     /// be absent; counted as a hit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn local_row(&self, id: &Id<R>, operation: Operation) -> Option<Option<Row<R>>> {
         let (row, fill, outcome) = self.hit(LookupRef::Id(id), |kept| {
             // Before the row is cloned, because the clone waits for memory and delays
@@ -126,18 +128,6 @@ impl<R: Source> ReadPath<R> {
             return Ok(result);
         }
         Box::pin(self.read_below(asked, operation, freshness)).await
-    }
-
-    /// Reads a row that this process does not have.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn row_below(
-        &self,
-        id: &Id<R>,
-    ) -> impl Future<Output = Result<ReadResult<R::Entity>, R::Error>> + Send {
-        // Its future is large. Made in the function of the hit it would enlarge the
-        // frame of every hit.
-        Box::pin(self.read_below(LookupRef::Id(id), Operation::FindById, Freshness::Any))
     }
 
     /// Reads from the tiers below the local one.
