@@ -12,7 +12,7 @@
 //! 2. Each transaction starts with `begin`, so that triggers skip it. It ends
 //!    with `commit`, which `record`s the keys that Redis did not acknowledge.
 //!    `commit` also records in the write that the server refused.
-//! 3. If other programs write the tables too: `install_triggers`, once per
+//! 3. If other programs write the tables too: `install_triggers` for each
 //!    table. Then the journal contains their writes as well.
 //!
 //! ```no_run
@@ -37,14 +37,14 @@
 //! each.
 
 mod commit;
+mod triggers;
 mod postgres;
 mod sqlite;
-mod triggers;
 
 pub use commit::{Commits, certainly_rolled_back, commit};
 pub use postgres::PostgresJournal;
 pub use sqlite::SqliteJournal;
-pub use triggers::Triggers;
+pub use triggers::{Columns, Triggers};
 
 /// Rows of one SELECT.
 const PAGE: i64 = 500;

@@ -1,13 +1,14 @@
 //! The journal on PostgreSQL.
 
 mod triggers;
+mod state;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use aside::{
-    Write,
-    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+    Entity, Write,
+    journal::{Journal, JournalRow, JournalState, Unacknowledged},
 };
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
@@ -31,7 +32,7 @@ const LOCK: i64 = 0x6173_6964_6500;
 #[derive(Clone, Debug)]
 pub struct PostgresJournal {
     pool: PgPool,
-    /// When each of [`STATES`] was last refused.
+    /// When each of the statements in [`state`] was last refused.
     untold: Arc<Mutex<[Option<Instant>; 2]>>,
 }
 
@@ -87,17 +88,23 @@ impl PostgresJournal {
         Ok(())
     }
 
-    /// Puts triggers on a table, in place of those of an earlier call. They
+    /// Puts triggers on a table: for each kind in `triggers`, in place of those
+    /// of an earlier call for this kind. Those of other kinds stay. They
     /// record the changes of other programs in the journal, in the same
     /// transaction. Every instance then invalidates them like a write that
     /// could not reach Redis.
+    ///
+    /// A service can call it at each start. It changes nothing if the same
+    /// triggers are there. Otherwise it waits for the transactions that use the
+    /// table, and replaces the triggers in one transaction, including those of
+    /// an older version of this library.
     ///
     /// They fire once per statement. They record the whole kind for TRUNCATE,
     /// and if a statement changes more than 1,000 rows or keys. They run with
     /// the rights of the role that called this. They miss writes with
     /// `session_replication_role = replica`, writes by logical replication,
     /// writes while triggers are disabled, and writes to a partition by its own
-    /// name. Remove them before a migration that changes the columns they read.
+    /// name.
     ///
     /// They refuse a statement of another program only if the journal's INSERT
     /// fails, as on a full disk. If keys cannot be computed, they record the
@@ -112,12 +119,20 @@ impl PostgresJournal {
         triggers::install(&self.pool, triggers).await
     }
 
-    /// Removes the triggers of a table, and their functions.
+    /// Removes the triggers of every kind from a table, and their functions.
     ///
     /// # Errors
     /// The database's.
     pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
-        triggers::remove(&self.pool, table).await
+        triggers::remove(&self.pool, table, None).await
+    }
+
+    /// Removes the triggers of one kind from a table. Those of other kinds stay.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_triggers_of<E: Entity>(&self, table: &str) -> Result<(), sqlx::Error> {
+        triggers::remove(&self.pool, table, Some(E::KIND)).await
     }
 
     /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
@@ -177,90 +192,6 @@ async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         .execute(connection)
         .await
         .map(drop)
-}
-
-/// The statements that a poll begins with. The second is for users that may not read
-/// the control file. They return the newest id, the system and its timeline, the
-/// flushed position of its log, the start time of the server, and the position of its
-/// last checkpoint.
-///
-/// The flushed position, because a server that crashes may lose the rest of its log
-/// without having gone back. A server makes a checkpoint at its start, where its log
-/// ended. So a copy of the files is behind there even if the copied server has
-/// written much since.
-///
-/// During recovery the end of the log cannot be read. A replica returns no position,
-/// and continues as another timeline when it is promoted.
-const STATES: [&str; 2] = [
-    "SELECT (SELECT max(id) FROM cache_journal),
-            CASE WHEN pg_is_in_recovery() THEN '' ELSE
-                system_identifier || '/' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8)
-            END,
-            CASE WHEN pg_is_in_recovery() THEN NULL ELSE
-                (pg_current_wal_flush_lsn() - '0/0')::bigint
-            END,
-            CASE WHEN pg_is_in_recovery() THEN '' ELSE
-                extract(epoch FROM pg_postmaster_start_time())::text
-            END,
-            (checkpoint_lsn - '0/0')::bigint
-       FROM pg_control_system(), pg_control_checkpoint()",
-    // Without the control file.
-    "SELECT (SELECT max(id) FROM cache_journal), '',
-            CASE WHEN pg_is_in_recovery() THEN NULL ELSE
-                (pg_current_wal_flush_lsn() - '0/0')::bigint
-            END,
-            '', NULL::bigint",
-];
-
-/// How long a statement that failed is not tried again, because each failure is a line
-/// in the server's log.
-const UNTOLD_FOR: Duration = Duration::from_secs(60);
-
-type State = (Option<i64>, String, Option<i64>, String, Option<i64>);
-
-impl PostgresJournal {
-    /// Returns true if a statement that failed before may be tried again.
-    fn is_to_try(&self, statement: usize) -> bool {
-        let untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        untold[statement].is_none_or(|at| UNTOLD_FOR <= at.elapsed())
-    }
-
-    fn refused(&self, statement: usize, error: &sqlx::Error) {
-        // A server that starts, stops or has no memory refuses everything for a while.
-        let code = error.as_database_error().and_then(|error| error.code());
-        let for_a_while = ["08", "53", "57"];
-        if code.is_none_or(|code| !for_a_while.iter().any(|class| code.starts_with(class))) {
-            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold[statement] = Some(Instant::now());
-        }
-    }
-
-    /// Returns the state of the database, or `None` if it is not known: of a replica, of
-    /// some managed servers, and of a server that refuses it to this user.
-    async fn told(&self) -> Result<Option<JournalState>, sqlx::Error> {
-        for (statement, sql) in STATES.into_iter().enumerate() {
-            if !self.is_to_try(statement) {
-                continue;
-            }
-            let row: Result<State, sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.pool).await;
-            match row {
-                Ok((newest, name, flushed, run, run_began)) => {
-                    let position = |position: i64| u64::try_from(position).ok();
-                    let history = Some(DatabaseHistory {
-                        name,
-                        position: flushed.and_then(position),
-                        run,
-                        run_began: run_began.and_then(position),
-                    });
-                    return Ok(Some(JournalState { newest, history }));
-                }
-                // Another statement would wait as long for nothing.
-                Err(error @ (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)) => return Err(error),
-                Err(error) => self.refused(statement, &error),
-            }
-        }
-        Ok(None)
-    }
 }
 
 impl Journal for PostgresJournal {

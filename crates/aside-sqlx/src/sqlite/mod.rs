@@ -5,7 +5,7 @@ mod triggers;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aside::{
-    Write,
+    Entity, Write,
     journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
 };
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -101,10 +101,14 @@ impl SqliteJournal {
         Ok(())
     }
 
-    /// Puts triggers on a table, in place of those of an earlier call. They
+    /// Puts triggers on a table: for each kind in `triggers`, in place of those
+    /// of an earlier call for this kind. Those of other kinds stay. They
     /// record the changes of other programs in the journal, in the same
     /// transaction. Every instance then invalidates them like a write that
     /// could not reach Redis.
+    ///
+    /// A service can call it at each start. Triggers of an older version of this
+    /// library are replaced in one transaction.
     ///
     /// They fire once per row. They record the whole kind if the journal has
     /// more than 1,000 keys of it. They also do so for values with control
@@ -126,12 +130,21 @@ impl SqliteJournal {
         triggers::install(&self.0, triggers).await
     }
 
-    /// Removes the triggers of a table. The last call also removes their index.
+    /// Removes the triggers of every kind from a table. The last call also
+    /// removes their index.
     ///
     /// # Errors
     /// The database's.
     pub async fn remove_triggers(&self, table: &str) -> Result<(), sqlx::Error> {
-        triggers::remove(&self.0, table).await
+        triggers::remove(&self.0, table, None).await
+    }
+
+    /// Removes the triggers of one kind from a table. Those of other kinds stay.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_triggers_of<E: Entity>(&self, table: &str) -> Result<(), sqlx::Error> {
+        triggers::remove(&self.0, table, Some(E::KIND)).await
     }
 
     /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,

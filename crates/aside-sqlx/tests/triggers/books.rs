@@ -359,10 +359,10 @@ pub(crate) async fn cached_write() -> Write {
     CacheService::connect(config).await.write()
 }
 
-/// Returns the keys of a book, as the library computes them.
-pub(crate) async fn library_keys(book: &Book) -> Vec<String> {
+/// Returns the keys of a row, as the library computes them.
+pub(crate) async fn library_keys<E: Entity>(row: &E) -> Vec<String> {
     let mut write = cached_write().await;
-    write.created(book);
+    write.created(row);
     let mut keys: Vec<String> = write.before_commit().await.keys().to_vec();
     write.rolled_back();
     keys.sort();

@@ -3,7 +3,7 @@
 use aside_sqlx::Triggers;
 
 use super::books::{Book, Books, library_keys};
-use super::recording::{ODD, keyed_on_sqlite, random_text};
+use super::recording::{ODD, keyed_on_sqlite, random_text, recorded};
 use super::{on_both, on_postgres, on_sqlite};
 
 /// The types of text columns, on either database.
@@ -52,14 +52,6 @@ async fn under_every_collation(scene: impl AsyncFn(&Books, &str)) {
         books.install().await;
         scene(&books, text).await;
     }
-}
-
-/// Returns the keys in the journal and empties it.
-async fn recorded(books: &Books) -> Vec<String> {
-    let mut recorded = books.pool.journal().await;
-    books.pool.empty_the_journal().await;
-    recorded.sort();
-    recorded
 }
 
 #[tokio::test]

@@ -5,6 +5,13 @@ mod instance;
 mod postgres;
 mod recording;
 mod collations;
+mod loans;
+mod kinds;
+mod older;
+mod composed;
+mod only;
+mod blog;
+mod first_step;
 mod sqlite;
 
 use std::time::Duration;

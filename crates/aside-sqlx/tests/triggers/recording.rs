@@ -2,7 +2,7 @@
 
 use aside_sqlx::Triggers;
 
-use super::books::{Book, library_keys};
+use super::books::{Book, Books, library_keys};
 use super::on_both;
 
 /// Texts with every character that is special in a key.
@@ -39,6 +39,14 @@ pub(crate) fn random_text() -> String {
     (0..fastrand::usize(..40))
         .map(|_| alphabet[fastrand::usize(..alphabet.len())])
         .collect()
+}
+
+/// Returns the keys in the journal and empties it.
+pub(crate) async fn recorded(books: &Books) -> Vec<String> {
+    let mut recorded = books.pool.journal().await;
+    books.pool.empty_the_journal().await;
+    recorded.sort();
+    recorded
 }
 
 #[tokio::test]
