@@ -30,6 +30,7 @@
 //! |---|---|
 //! | `GET /cache/stats` | the counters of each kind and of the service, and its health |
 //! | `GET /cache/explain?key=` | the contents of one key, as named in Redis, and why it is or is not read |
+//! | `GET /cache/explain?kind=&id=`, `?kind=&{field}=` | the same for one row, or one list |
 //! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |
 //! | `DELETE /cache/{kind}` | invalidates a whole kind |
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
@@ -37,11 +38,18 @@
 //! | `GET /cache/events` | a stream of invalidations from now on, as server-sent events |
 //! | `POST /cache/warm` | reads the kinds named in `{"kinds": [...]}` through the cache, or all that can be |
 //!
-//! The `DELETE`s return `{"invalidated": n, "pending": false}`: the number of
-//! keys that Redis deleted, and true in `pending` if Redis was unavailable and
-//! will delete them later. Ids and values are plain texts, as JSON writes a
-//! string, a number or a boolean. An id or value of several parts has no plain
-//! text, so invalidate its kind.
+//! The `DELETE`s return `{"invalidated": n, "at_least": false, "epoch": null,
+//! "pending": false}`. `invalidated` is the number of keys that Redis deleted;
+//! zero if there were none. A whole kind gets a new `epoch`: no value from
+//! before it is served, even if `at_least` says that keys are still being
+//! deleted. `pending` is true if Redis was unavailable and will be told later.
+//! If caching is off in this instance, the answer is 409. Ids and values are
+//! plain texts, as JSON writes a string, a number or a boolean. An id or value
+//! of several parts has no plain text, so invalidate its kind.
+//!
+//! The `verdict` of an explanation is `served`, `bypassed` or the reason of a
+//! miss, as in `aside_misses_total`; `header` and `required` show what was
+//! compared.
 //!
 //! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`. For a
 //! whole kind, `key` is null. For a message of a newer version, both are null.

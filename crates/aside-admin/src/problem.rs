@@ -36,6 +36,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// Refuses a request that has no effect where nothing is cached.
+    pub(crate) fn disabled(consequence: &str) -> Self {
+        let detail = format!("Caching is off in this instance: {consequence}");
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     /// Refuses a kind that is not cached here, and lists the kinds that are.
     pub(crate) fn unknown_kind(known: impl IntoIterator<Item = String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "No such kind is cached here.").with_possible(known)

@@ -55,6 +55,15 @@ impl Progress {
     }
 }
 
+/// Why the warm-ups of one request stopped early.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stopped {
+    /// A repository failed; logged.
+    Failed,
+    /// Redis became unavailable, so nothing more would be cached.
+    Unused,
+}
+
 /// The warm-ups of one request, by kind.
 pub(crate) type Chosen = Vec<(String, Arc<Run>)>;
 
@@ -131,7 +140,7 @@ impl WarmUps {
         &self,
         chosen: Chosen,
         _turn: OwnedSemaphorePermit,
-    ) -> Result<Map<String, Value>, WarmUpFailed> {
+    ) -> Result<Map<String, Value>, Stopped> {
         let mut warmed = Map::new();
         for (kind, run) in chosen {
             let progress = Progress {
@@ -141,9 +150,14 @@ impl WarmUps {
             progress.report(WarmUpProgress::default());
             let state = run(progress.clone()).await.inspect_err(|error| {
                 tracing::error!(kind, %error, "the warm-up stopped");
-            })?;
+            });
+            let state = state.map_err(|_| Stopped::Failed)?;
             progress.report(state);
-            tracing::info!(kind, count = state.done, "warmed up");
+            if state.done < state.total {
+                tracing::error!(kind, "the warm-up stopped: Redis became unavailable");
+                return Err(Stopped::Unused);
+            }
+            tracing::info!(kind, count = state.done, filled = state.filled, "warmed up");
             warmed.insert(kind, shown(state));
         }
         Ok(warmed)
@@ -151,5 +165,5 @@ impl WarmUps {
 }
 
 fn shown(state: WarmUpProgress) -> Value {
-    json!({ "done": state.done, "total": state.total })
+    json!({ "done": state.done, "filled": state.filled, "total": state.total })
 }

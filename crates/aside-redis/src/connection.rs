@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::call::Call;
 use crate::driver::{Driver, Event};
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::pipeline::{Confirmations, Pipeline, Stream};
 use crate::reply::WireReply;
 use crate::resp::Limits;
@@ -95,14 +95,20 @@ impl Connection {
             Ok(replies) => replies,
             Err(_) => return Err(self.pipeline.cause().unwrap_or(Error::NotGreeted)),
         };
-        accepted("HELLO", &replies[0])?;
+        let shown = |refusal: Refusal| refusal.without(introduction.password);
+        if let Some(refusal) = replies[0].refusal() {
+            return Err(Error::Refused {
+                command: "HELLO",
+                refusal: shown(refusal),
+            });
+        }
         let mode = mode(&replies[0]);
-        match &replies[1] {
-            WireReply::Error(code) if db.is_some() => Err(Error::NotSelected {
-                code: code.clone(),
+        match replies[1].refusal().filter(|_| db.is_some()) {
+            Some(refusal) => Err(Error::NotSelected {
+                refusal: shown(refusal),
                 mode,
             }),
-            _ => Ok(Greeting { mode }),
+            None => Ok(Greeting { mode }),
         }
     }
 
@@ -228,11 +234,8 @@ fn without_asking(calls: &[Call<'_>], replies: Vec<WireReply>) -> Vec<WireReply>
 }
 
 fn accepted(command: &'static str, reply: &WireReply) -> Result<(), Error> {
-    match reply.error_code() {
-        Some(code) => Err(Error::Refused {
-            command,
-            code: code.to_owned(),
-        }),
+    match reply.refusal() {
+        Some(refusal) => Err(Error::Refused { command, refusal }),
         None => Ok(()),
     }
 }

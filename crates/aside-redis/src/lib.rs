@@ -91,10 +91,10 @@
 //! - the number of bytes received, and the calls that are still being sent;
 //! - a stream from the caller, for simulated worlds.
 
+mod secret;
 mod error;
 #[cfg(test)]
 mod fuzz;
-mod secret;
 mod address;
 mod script;
 mod call;
@@ -113,7 +113,7 @@ pub use address::{Address, Target, UrlError};
 pub use call::Call;
 pub use connection::{Connection, Greeting, Introduction};
 pub use driver::{Driver, Event};
-pub use error::{Error, TlsFile, TlsProblem, printable};
+pub use error::{Error, Refusal, TlsFile, TlsProblem, printable};
 pub use node_map::{NodeMap, NodeMapError};
 pub use pipeline::Stream;
 pub use reply::WireReply;

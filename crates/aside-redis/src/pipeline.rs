@@ -253,9 +253,8 @@ impl Pipeline {
         state.left_calls |= !awaited.is_empty();
         let left_calls = state.left_calls;
         let said = awaited.front().and_then(|first| first.replies.last());
-        if let Some(WireReply::Error(code)) = said {
-            let code = code.clone();
-            state.cause = Some(Error::HungUp { code });
+        if let Some(WireReply::Error(refusal)) = said {
+            state.cause = Some(Error::HungUp(refusal.clone()));
         }
         let (stream, driver) = (state.stream.take(), state.driver.take());
         drop(state);

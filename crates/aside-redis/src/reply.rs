@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::cluster::Redirect;
+use crate::error::Refusal;
 
 /// A reply to one call, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +19,8 @@ pub enum WireReply {
     Cut(Bytes),
     /// A status, such as `OK`.
     Text(String),
-    /// The first word of an error, such as `OOM`. The rest may quote arguments,
-    /// so it is not kept.
-    Error(String),
+    /// An error.
+    Error(Refusal),
     /// The error by which a node of a cluster names another one.
     Redirect(Redirect),
     /// An array or a set; of a map, its keys and values by turns.
@@ -32,8 +32,18 @@ impl WireReply {
     #[must_use]
     pub fn error_code(&self) -> Option<&str> {
         match self {
-            Self::Error(code) => Some(code),
+            Self::Error(refusal) => Some(refusal.code()),
             Self::Redirect(redirect) => Some(redirect.kind.code()),
+            _ => None,
+        }
+    }
+
+    /// Returns an error; of a redirection, its code alone.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Error(refusal) => Some(refusal.clone()),
+            Self::Redirect(redirect) => Some(Refusal::parse(redirect.kind.code())),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aside_redis::resp::{Incoming, Sent};
-use aside_redis::{Call, Connection, Error, Event, Introduction, Limits, Secret, WireReply};
+use aside_redis::{
+    Call, Connection, Error, Event, Introduction, Limits, Refusal, Secret, WireReply,
+};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -74,7 +76,7 @@ fn ok() -> Sent {
 }
 
 fn error(line: &str) -> Sent {
-    Sent::Reply(WireReply::Error(line.to_owned()))
+    Sent::Reply(WireReply::Error(Refusal::parse(line)))
 }
 
 fn message(text: &str) -> Sent {
@@ -172,14 +174,14 @@ async fn a_server_that_hangs_up_with_an_error_is_quoted() {
         library: ["test", "1"],
     };
     let (refused, ()) = tokio::join!(connection.introduce(&introduction), refuse);
-    let code = "ERR".to_owned();
-    assert_eq!(refused.unwrap_err(), Error::HungUp { code });
+    let refusal = Refusal::parse("ERR max number of clients reached");
+    assert_eq!(refused.unwrap_err(), Error::HungUp(refusal));
 }
 
 #[tokio::test]
 async fn an_introduction_is_one_pipeline() {
     let (connection, _, _, mut server) = connected();
-    let [user, password] = ["app", "s3cret"].map(Secret::new);
+    let [user, password] = ["app", "pass"].map(Secret::new);
     let introduction = Introduction {
         username: Some(&user),
         password: Some(&password),
@@ -192,17 +194,20 @@ async fn an_introduction_is_one_pipeline() {
             let words = server.call().await;
             calls.push(words.join(&b' '));
         }
-        assert_eq!(calls[0], b"HELLO 3 AUTH app s3cret");
+        assert_eq!(calls[0], b"HELLO 3 AUTH app pass");
         assert_eq!(calls[1], b"SELECT 7");
         assert_eq!(calls[2], b"CLIENT SETINFO LIB-NAME test");
         assert_eq!(calls[3], b"CLIENT SETINFO LIB-VER 1");
         let hello = [string("mode"), string("cluster")];
         let hello = Sent::Reply(WireReply::Array(hello.to_vec()));
-        server.send(&[hello, error("ERR no"), ok(), ok()]).await;
+        let refused = error("ERR pass is wrong");
+        server.send(&[hello, refused, ok(), ok()]).await;
     };
     let (refused, ()) = tokio::join!(connection.introduce(&introduction), serve);
-    let (code, mode) = ("ERR".to_owned(), "cluster".to_owned());
-    assert_eq!(refused.unwrap_err(), Error::NotSelected { code, mode });
+    // The password is never repeated.
+    let (refusal, mode) = (Refusal::parse("ERR"), "cluster".to_owned());
+    let expected = Error::NotSelected { refusal, mode };
+    assert_eq!(refused.unwrap_err(), expected);
 }
 
 #[tokio::test]
@@ -310,8 +315,8 @@ async fn shard_channels_are_subscribed_one_by_one_in_one_pipeline() {
         connection.subscribe_shards(&["a", "b"]).await.unwrap();
         connection.unsubscribe_shards(&["a"]).await.unwrap();
         let refused = connection.subscribe_shards(&["c"]).await.unwrap_err();
-        let (command, code) = ("SSUBSCRIBE", "MOVED".to_owned());
-        assert_eq!(refused, Error::Refused { command, code });
+        let (command, refusal) = ("SSUBSCRIBE", Refusal::parse("MOVED"));
+        assert_eq!(refused, Error::Refused { command, refusal });
         connection.subscribe_shards(&[]).await.unwrap();
     };
     tokio::join!(serve, ask);
@@ -347,14 +352,14 @@ async fn asking_precedes_its_call_and_its_reply_is_dropped() {
     let ask = async {
         let calls = [get("a"), get("b").asking(), get("c").asking()];
         let replies = connection.call(&calls).await.unwrap();
-        let unknown = WireReply::Error("NOSCRIPT".to_owned());
+        let unknown = WireReply::Error(Refusal::parse("NOSCRIPT no"));
         assert_eq!(replies, [string("1"), string("2"), unknown]);
         assert!(calls[2].clone().is_asking());
 
         let replies = connection
             .call(&[get("b").asking(), get("c").asking()])
             .await;
-        let refused = WireReply::Error("NOPERM".to_owned());
+        let refused = WireReply::Error(Refusal::parse("NOPERM no"));
         assert_eq!(replies.unwrap(), [refused, string("3")]);
     };
     tokio::join!(serve, ask);

@@ -63,6 +63,65 @@ impl<T> Answer<T> {
     }
 }
 
+/// Why a read that was loaded and cached was not served from Redis: a best
+/// guess of this instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Missed {
+    /// Redis had nothing, for a reason that this instance does not know.
+    #[default]
+    Cold,
+    /// The TTL had ended.
+    Expired,
+    /// Redis had lost the value before its TTL ended.
+    Evicted,
+    /// A write or an invalidation of the key.
+    Invalidated,
+    /// An invalidation of the whole kind.
+    Forgotten,
+    OtherHistory,
+    OtherShape,
+    TooLarge,
+    TooOld,
+    Undecodable,
+    Malformed,
+    Misplaced,
+}
+
+impl Missed {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Cold,
+        Self::Expired,
+        Self::Evicted,
+        Self::Invalidated,
+        Self::Forgotten,
+        Self::OtherHistory,
+        Self::OtherShape,
+        Self::TooLarge,
+        Self::TooOld,
+        Self::Undecodable,
+        Self::Malformed,
+        Self::Misplaced,
+    ];
+
+    /// Returns its label in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+            Self::Invalidated => "invalidated",
+            Self::Forgotten => "forgotten",
+            Self::OtherHistory => "other_history",
+            Self::OtherShape => "other_shape",
+            Self::TooLarge => "too_large",
+            Self::TooOld => "too_old",
+            Self::Undecodable => "undecodable",
+            Self::Malformed => "malformed",
+            Self::Misplaced => "misplaced",
+        }
+    }
+}
+
 /// Where a value came from, and how long it may be kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Provenance {
@@ -74,6 +133,8 @@ pub(crate) struct Provenance {
     pub(crate) ttl: Option<Duration>,
     /// The fill that brought it; `None` if it was loaded by this read.
     pub(crate) fill: Option<u64>,
+    /// Why it was loaded, if it was and the cache was not bypassed.
+    pub(crate) missed: Missed,
 }
 
 impl Provenance {
@@ -85,6 +146,7 @@ impl Provenance {
             loaded_at,
             ttl: None,
             fill: None,
+            missed: Missed::Cold,
         }
     }
 }
@@ -132,6 +194,19 @@ pub enum Bypass {
 }
 
 impl Bypass {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Disabled,
+        Self::RedisUnavailable,
+        Self::WriteInFlight,
+        Self::Unreleased,
+        Self::LeaseWait,
+        Self::OtherShape,
+        Self::Requested,
+        Self::Strategy,
+        Self::TooLarge,
+        Self::NotCacheable,
+    ];
+
     /// Returns true if the cause is an outage, in which the database must be
     /// protected from the load that Redis no longer absorbs.
     pub(crate) fn is_outage(self) -> bool {

@@ -186,10 +186,9 @@ pub mod events {
 pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
     pub use crate::service::Ttl;
-    pub use crate::service::report::{
-        Explanation, Health, HealthStatus, Invalidated, KeyCounts, KeyState, KindStats,
-        ServiceStats,
-    };
+    pub use crate::service::explain::{Conditions, Explanation, KeyState};
+    pub use crate::service::health::{Health, HealthStatus, ServerName};
+    pub use crate::service::report::{Invalidated, KeyCounts, KindStats, ServiceStats};
     pub use crate::trust::breaker::BreakerState;
 }
 

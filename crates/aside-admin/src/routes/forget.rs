@@ -27,6 +27,7 @@ pub(crate) async fn forget_kind(
 pub(crate) async fn forget(admin: &Admin, kind: &str, uri: &Uri) -> Result<Json<Value>, Problem> {
     let known = known(admin, kind)?;
     let parameters = query::parameters(uri)?;
+    refuse_if_disabled(admin)?;
     let forgotten = if parameters.is_empty() {
         admin.cache().invalidate_kind(kind).await
     } else {
@@ -45,12 +46,23 @@ pub(crate) async fn forget_id(
     let Path((kind, id)) = path.map_err(|_| unreadable_path())?;
     known(&admin, &kind)?;
     query::none(&uri)?;
+    refuse_if_disabled(&admin)?;
     answer(&admin, admin.cache().invalidate_id(&kind, &id).await)
+}
+
+/// Refuses an invalidation that no instance would be notified of.
+fn refuse_if_disabled(admin: &Admin) -> Result<(), Problem> {
+    if admin.cache().is_enabled() {
+        return Ok(());
+    }
+    Err(Problem::disabled(
+        "no other instance would be notified. Send the request to an instance that caches.",
+    ))
 }
 
 /// Returns the only index whose fields are exactly the parameters, and their
 /// values in the order of the key.
-fn chosen<'a>(
+pub(super) fn chosen<'a>(
     kind: &KindStats,
     parameters: &'a BTreeMap<String, String>,
 ) -> Result<(&'static str, Vec<&'a str>), Problem> {
@@ -77,7 +89,7 @@ fn chosen<'a>(
     }
 }
 
-fn known(admin: &Admin, kind: &str) -> Result<KindStats, Problem> {
+pub(super) fn known(admin: &Admin, kind: &str) -> Result<KindStats, Problem> {
     let mut kinds = admin.cache().stats().kinds;
     match kinds.iter().position(|known| known.kind == kind) {
         Some(at) => Ok(kinds.swap_remove(at)),
@@ -93,6 +105,8 @@ fn answer(admin: &Admin, forgotten: Option<Invalidated>) -> Result<Json<Value>, 
     };
     Ok(Json(json!({
         "invalidated": forgotten.keys,
+        "at_least": forgotten.at_least,
+        "epoch": forgotten.epoch,
         "pending": forgotten.pending,
     })))
 }

@@ -1,8 +1,8 @@
 //! The routes, behind their guard.
 
 mod events;
-mod explain;
 mod forget;
+mod explain;
 mod keys;
 mod stats;
 mod warm;

@@ -53,6 +53,8 @@ async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
         "stale_hits": kind.stale_hits,
         "misses": kind.misses,
         "bypasses": kind.bypasses,
+        "miss_reasons": kind.miss_reasons,
+        "bypass_reasons": kind.bypass_reasons,
         "hit_rate": kind.hit_rate(),
         "invalidations": kind.invalidations,
         "l1_entries": kind.l1_entries,
@@ -72,6 +74,7 @@ fn of_service(stats: &ServiceStats) -> Value {
         "releases_lost": stats.releases_lost,
         "unsynced_seconds": stats.unsynced.as_secs_f64(),
         "breaker": stats.breaker.as_str(),
+        "suspicions": stats.suspicions,
         "errors": stats.errors,
     })
 }
@@ -88,5 +91,12 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
         "used_memory_bytes": health.used_memory_bytes,
         "evicted_keys": health.evicted_keys,
         "reason": health.reason,
+        "unused_seconds": health.unused_for.map(|time| time.as_secs_f64()),
+        "proof_age_seconds": health.proof_age.map(|age| age.as_secs_f64()),
+        "server": health.server.as_ref().map(|server| json!({
+            "address": server.address,
+            "database": server.database,
+            "tls": server.tls,
+        })),
     })
 }

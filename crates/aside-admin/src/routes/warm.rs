@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aside::CacheService;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::admin::Admin;
 use crate::problem::Problem;
 use crate::query;
+use crate::warm_ups::Stopped;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +38,7 @@ pub(crate) async fn warm(
     };
     let warm_ups = Arc::clone(admin.warm_ups());
     let chosen = warm_ups.chosen(asked.kinds)?;
+    refuse_if_unused(admin.cache()).await?;
     let Some(turn) = warm_ups.turn() else {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -45,10 +48,30 @@ pub(crate) async fn warm(
     let task = tokio::spawn(async move { warm_ups.run(chosen, turn).await });
     match task.await {
         Ok(Ok(warmed)) => Ok(Json(json!({ "warmed": warmed }))),
+        Ok(Err(Stopped::Unused)) => Err(unavailable(admin.cache(), STOPPED).await),
         // The reason is only logged, because it may quote internals.
-        Ok(Err(_)) | Err(_) => Err(Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The warm-up stopped; what it had read until then is cached.",
-        )),
+        Ok(Err(Stopped::Failed)) | Err(_) => {
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, STOPPED))
+        }
     }
+}
+
+const STOPPED: &str = "The warm-up stopped; what it had read until then is cached.";
+
+/// Refuses a warm-up of which nothing would be cached.
+async fn refuse_if_unused(cache: &CacheService) -> Result<(), Problem> {
+    if !cache.is_enabled() {
+        return Err(Problem::disabled("there is nothing to warm up."));
+    }
+    if cache.is_synced() {
+        return Ok(());
+    }
+    Err(unavailable(cache, "Nothing can be cached now.").await)
+}
+
+async fn unavailable(cache: &CacheService, consequence: &str) -> Problem {
+    let reason = cache.health_check().await.reason;
+    let reason = reason.unwrap_or_else(|| "it was unavailable for a moment".to_owned());
+    let detail = format!("{consequence} Redis is not used: {reason}");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

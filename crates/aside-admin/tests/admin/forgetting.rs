@@ -2,12 +2,12 @@
 
 use aside::{CacheConfig, Source};
 use aside_admin::{Access, Admin};
-use aside_testkit::{RedisServer, eventually};
+use aside_testkit::{Direction, Mode, Proxy, RedisServer, eventually};
 use axum::http::StatusCode;
 use serde_json::json;
 
 use crate::SOON;
-use crate::asking::{delete, get};
+use crate::asking::{delete, get, post};
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};
 
 async fn in_memory(source: &Heroes) -> (Instance, Admin) {
@@ -31,7 +31,8 @@ async fn a_row_is_invalidated_by_its_id() {
     let answer = delete(&admin, "/cache/hero/1").await;
 
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.body, json!({"invalidated": 1, "pending": false}));
+    let one = json!({"invalidated": 1, "at_least": false, "epoch": null, "pending": false});
+    assert_eq!(answer.body, one);
     assert_eq!(instance.name_of("1").await.as_deref(), Some("Grace"));
 }
 
@@ -148,7 +149,10 @@ async fn a_kind_is_invalidated_as_a_whole() {
 
     let answer = delete(&admin, "/cache/hero").await;
 
-    assert_eq!(answer.body, json!({"invalidated": 2, "pending": false}));
+    let epoch = answer.body["epoch"].clone();
+    assert!(epoch.as_u64() > Some(1_700_000_000_000), "{epoch}");
+    let all = json!({"invalidated": 2, "at_least": false, "epoch": epoch, "pending": false});
+    assert_eq!(answer.body, all);
     assert!(!instance.cache.exists("hero:1").await);
     assert!(instance.cache.exists("heroine:1").await);
     let stats = get(&admin, "/cache/stats").await;
@@ -226,7 +230,7 @@ async fn keys_that_redis_cannot_delete_now_are_pending() {
         let answer = delete(&admin, uri).await;
         assert_eq!(
             answer.body,
-            json!({"invalidated": 0, "pending": true}),
+            json!({"invalidated": 0, "at_least": false, "epoch": null, "pending": true}),
             "{uri}"
         );
     }
@@ -237,4 +241,78 @@ async fn keys_that_redis_cannot_delete_now_are_pending() {
         redis.command(&["EXISTS", "hero:1"]).integer() == Some(0)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_purge_of_nothing_removes_nothing() {
+    let (_instance, admin) = in_memory(&two_heroes()).await;
+    for uri in ["/cache/hero/nosuch", "/cache/hero?language=xx"] {
+        let answer = delete(&admin, uri).await;
+        assert_eq!(answer.body["invalidated"], 0, "{uri}");
+        assert_eq!(answer.body["pending"], false, "{uri}");
+    }
+    // The epoch shows that the kind is invalidated all the same.
+    let answer = delete(&admin, "/cache/hero").await;
+    assert_eq!(answer.body["invalidated"], 0);
+    assert!(answer.body["epoch"].is_u64());
+    let again = delete(&admin, "/cache/hero").await;
+    assert!(answer.body["epoch"].as_u64() < again.body["epoch"].as_u64());
+}
+
+#[tokio::test]
+async fn a_purge_among_foreign_keys_says_that_it_goes_on() {
+    let redis = RedisServer::start().unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let source = two_heroes();
+    let url = format!("redis://{}/0", proxy.address());
+    let instance = Instance::start(&url, &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
+    instance.cache_row("1", "hero:1").await;
+    let script = "for i = 1, 20000 do redis.call('SET', 's:' .. i, '') end";
+    redis.command(&["EVAL", script, "0"]);
+    eventually(SOON, "the service is in step with Redis", async || {
+        instance.cache.is_synced()
+    })
+    .await;
+    // Forty pages then take longer than one operation may.
+    let delay = std::time::Duration::from_millis(30);
+    proxy.set(Direction::ToClient, Mode::Delay(delay));
+
+    let answer = delete(&admin, "/cache/hero").await;
+
+    assert_eq!(answer.body["at_least"], true, "{}", answer.body);
+    assert_eq!(answer.body["pending"], false);
+    assert!(answer.body["epoch"].is_u64());
+    proxy.set_both(Mode::Pass);
+    eventually(SOON, "the deletion in Redis", async || {
+        redis.command(&["EXISTS", "hero:1"]).integer() == Some(0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_purge_where_caching_is_off_is_refused() {
+    let config = CacheConfig {
+        redis_enabled: false,
+        ..CacheConfig::default()
+    };
+    let instance = Instance::start_with(config, "memory://", &two_heroes()).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only())
+        .with_repository(instance.heroes.clone());
+    let mut answers = Vec::new();
+    for uri in ["/cache/hero", "/cache/hero/1", "/cache/hero?language=en"] {
+        answers.push(delete(&admin, uri).await);
+    }
+    answers.push(post(&admin, "/cache/warm", "").await);
+    for answer in answers {
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("Caching is off in this instance"),
+            "{detail}"
+        );
+    }
+    // A mistake is named first.
+    let unknown = delete(&admin, "/cache/villain").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }

@@ -4,6 +4,7 @@ mod asking;
 mod access;
 mod heroes;
 mod events;
+mod explaining;
 mod forgetting;
 mod looking;
 mod metrics;

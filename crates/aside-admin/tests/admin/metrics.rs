@@ -48,7 +48,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 30] = [
+const PROMISED: [(&str, &[&str]); 41] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -63,6 +63,17 @@ const PROMISED: [(&str, &[&str]); 30] = [
     ("aside_invalidation_lag_seconds_bucket", &["le"]),
     ("aside_invalidation_lag_seconds_sum", &[]),
     ("aside_invalidation_lag_seconds_count", &[]),
+    ("aside_misses_total", &["entity", "reason"]),
+    ("aside_bypasses_total", &["entity", "reason"]),
+    ("aside_coalesced_reads_total", &["entity"]),
+    ("aside_suspicions_total", &["reason"]),
+    ("aside_proof_age_seconds", &[]),
+    ("aside_staleness_bound_seconds", &[]),
+    ("aside_held_keys", &[]),
+    ("aside_pending", &[]),
+    ("aside_enabled", &[]),
+    ("aside_build_info", &["version"]),
+    ("aside_redis_maxmemory_bytes", &[]),
     ("aside_fill_rejected_total", &[]),
     ("aside_lease_waits_total", &[]),
     ("aside_quarantine_bypass_total", &[]),
@@ -116,7 +127,60 @@ async fn labels_take_the_promised_values_and_no_others() {
     );
     assert_eq!(
         values("aside_reads_total", "operation"),
-        ["find_by", "find_by_id", "find_many", "list_all"]
+        ["find_by", "find_by_id", "find_many", "list_all", "warm_up"]
+    );
+    assert_eq!(
+        values("aside_misses_total", "reason"),
+        [
+            "cold",
+            "evicted",
+            "expired",
+            "forgotten",
+            "invalidated",
+            "malformed",
+            "misplaced",
+            "other_history",
+            "other_shape",
+            "too_large",
+            "too_old",
+            "undecodable"
+        ]
+    );
+    assert_eq!(
+        values("aside_bypasses_total", "reason"),
+        [
+            "away",
+            "breaker",
+            "disabled",
+            "epoch-unknown",
+            "held",
+            "lease-wait",
+            "not-cacheable",
+            "other-shape",
+            "requested",
+            "strategy",
+            "suspect",
+            "too-large",
+            "unanswered",
+            "unproved",
+            "write-in-flight"
+        ]
+    );
+    assert_eq!(
+        values("aside_suspicions_total", "reason"),
+        [
+            "breaker_open",
+            "disconnected",
+            "late_pong",
+            "not_primary",
+            "other_history",
+            "primary_moved",
+            "refused",
+            "runtime_ended",
+            "task_panicked",
+            "timed_out",
+            "unconfirmed"
+        ]
     );
     assert_eq!(
         values("aside_invalidations_total", "reason"),

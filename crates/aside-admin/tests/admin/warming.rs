@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, report::WarmUpProgress};
+use aside::{
+    Entity,
+    report::{WarmUpOptions, WarmUpProgress},
+};
 use aside_admin::{Access, Admin, WarmUpFailed};
-use aside_testkit::eventually;
+use aside_testkit::{RedisServer, eventually};
 use axum::http::StatusCode;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -36,7 +39,7 @@ async fn a_repository_is_read_through_the_cache() {
 
         assert_eq!(answer.status, StatusCode::OK, "{body}");
         // Two rows, the list of all, and two lists for each of three indexes.
-        let all = json!({"done": 9, "total": 9});
+        let all = json!({"done": 9, "filled": 9, "total": 9});
         assert_eq!(answer.body, json!({"warmed": {Hero::KIND: all}}), "{body}");
         instance.wait_for("hero:1").await;
         instance.wait_for("hero:lang:ru").await;
@@ -81,7 +84,8 @@ async fn a_concurrent_second_warm_up_is_refused() {
         tokio::spawn(async move { post(&asked, "/cache/warm", r#"{"kinds":["slow"]}"#).await });
     eventually(SOON, "the warm-up runs", async || {
         let stats = get(&admin, "/cache/stats").await.body;
-        stats["warm_up"] == json!({"running": true, "kinds": {"slow": {"done": 1, "total": 1}}})
+        stats["warm_up"]
+            == json!({"running": true, "kinds": {"slow": {"done": 1, "filled": 0, "total": 1}}})
     })
     .await;
 
@@ -135,4 +139,70 @@ async fn the_reason_of_a_failed_warm_up_is_hidden() {
     let answer = post(&admin, "/cache/warm", r#"{"kinds":["broken"]}"#).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!answer.body.to_string().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_repeated_warm_up_fills_nothing() {
+    let (_instance, admin) = cold().await;
+    post(&admin, "/cache/warm", "").await;
+    let again = post(&admin, "/cache/warm", "").await;
+    let all = json!({"done": 9, "filled": 0, "total": 9});
+    assert_eq!(again.body, json!({"warmed": {Hero::KIND: all}}));
+}
+
+#[tokio::test]
+async fn a_warm_up_without_redis_is_refused_with_the_reason() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let instance = Instance::start(&redis.url(), &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only())
+        .with_repository(instance.heroes.clone());
+    redis.kill();
+    eventually(SOON, "the loss is noticed", async || {
+        !instance.cache.is_synced()
+    })
+    .await;
+
+    let answer = post(&admin, "/cache/warm", "").await;
+
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("Redis is not used: "), "{detail}");
+    let reason = get(&admin, "/cache/stats").await.body["health"]["reason"].clone();
+    assert!(reason.as_str().is_some_and(|reason| !reason.is_empty()));
+}
+
+#[tokio::test]
+async fn a_warm_up_that_loses_redis_says_how_far_it_came() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Bo", "en")]);
+    let instance = Instance::start(&redis.url(), &source).await;
+    let heroes = instance.heroes.clone();
+    let lost = Arc::new(redis);
+    let kill = Arc::clone(&lost);
+    let admin = Admin::new(instance.cache.clone(), Access::local_only()).with_warm_up(
+        Hero::KIND,
+        move |progress| {
+            let (heroes, kill) = (heroes.clone(), Arc::clone(&kill));
+            async move {
+                let mut how = WarmUpOptions::default();
+                how.batch = 1;
+                let warmed = heroes.warm_up(how, |state| {
+                    progress.report(state);
+                    kill.kill();
+                });
+                warmed.await.map_err(WarmUpFailed::new)
+            }
+        },
+    );
+
+    let answer = post(&admin, "/cache/warm", "").await;
+
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    let shown = get(&admin, "/cache/stats").await.body["warm_up"]["kinds"]["hero"].clone();
+    assert!(shown["done"].as_u64() < shown["total"].as_u64(), "{shown}");
+    assert!(
+        shown["filled"].as_u64() <= shown["done"].as_u64(),
+        "{shown}"
+    );
 }

@@ -17,6 +17,7 @@
 mod error;
 mod parts;
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use self::error::UrlError;
@@ -84,6 +85,40 @@ impl Address {
             Self::Cluster { tls, .. } | Self::Sentinel { tls, .. } => *tls,
             Self::Tcp { .. } | Self::Unix(_) | Self::Memory(_) => false,
         }
+    }
+}
+
+/// Host and port, or the path; never a user or a password.
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |places: &[(String, u16)]| {
+            let places = places.iter().map(|(host, port)| place(host, *port));
+            places.collect::<Vec<_>>().join(",")
+        };
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port } => {
+                formatter.write_str(&place(host, *port))
+            }
+            Self::Unix(path) => write!(formatter, "{}", path.display()),
+            Self::Cluster { nodes, .. } => write!(formatter, "the cluster of {}", all(nodes)),
+            Self::Sentinel {
+                sentinels, service, ..
+            } => write!(formatter, "{service} of the Sentinels {}", all(sentinels)),
+            Self::Memory(name) => {
+                write!(
+                    formatter,
+                    "memory://{}",
+                    name.as_deref().unwrap_or_default()
+                )
+            }
+        }
+    }
+}
+
+fn place(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 

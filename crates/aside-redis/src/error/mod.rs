@@ -1,11 +1,13 @@
 //! Connection failures.
 
 mod printable;
+mod refusal;
 mod tls;
 
 use std::io;
 
 pub use self::printable::printable;
+pub use self::refusal::Refusal;
 pub use self::tls::{TlsFile, TlsProblem};
 
 /// The connection could not be opened, or it is lost.
@@ -32,23 +34,20 @@ pub enum Error {
     Lost,
 
     /// The server replied with this error and closed the connection.
-    #[error("the server answered {code} and hung up")]
-    HungUp {
-        /// The error's first word.
-        code: String,
-    },
+    #[error("the server answered {0} and hung up")]
+    HungUp(Refusal),
 
     /// The connection was closed before HELLO was answered.
     #[error("the connection was closed in answer to HELLO 3")]
     NotGreeted,
 
     /// The server refused a command that the connection needs.
-    #[error("the server answered {code} to {command}")]
+    #[error("the server answered {refusal} to {command}")]
     Refused {
         /// The command's name.
         command: &'static str,
-        /// The error's first word.
-        code: String,
+        /// The server's error.
+        refusal: Refusal,
     },
 
     /// The server's reply lacks a field, or has an impossible one.
@@ -61,10 +60,10 @@ pub enum Error {
     },
 
     /// The server refused to select the database.
-    #[error("the server answered {code} to SELECT")]
+    #[error("the server answered {refusal} to SELECT")]
     NotSelected {
-        /// The error's first word.
-        code: String,
+        /// The server's error.
+        refusal: Refusal,
         /// The server's mode: a cluster has no database but 0.
         mode: String,
     },

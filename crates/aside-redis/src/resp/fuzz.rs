@@ -9,6 +9,7 @@ use fastrand::Rng;
 use super::incoming::{BUFFER_BYTES, MAX_DEPTH};
 use super::*;
 use crate::cluster::{Redirect, RedirectKind};
+use crate::error::Refusal;
 use crate::fuzz;
 
 /// How many times each stream is cut anew.
@@ -129,7 +130,8 @@ fn size_of_inside(reply: &WireReply) -> usize {
     match reply {
         WireReply::Nil | WireReply::Int(_) => 0,
         WireReply::Bytes(bytes) | WireReply::Cut(bytes) => bytes.len(),
-        WireReply::Text(text) | WireReply::Error(text) => text.capacity(),
+        WireReply::Text(text) => text.capacity(),
+        WireReply::Error(refusal) => refusal.capacity(),
         WireReply::Redirect(redirect) => redirect.host.as_ref().map_or(0, String::capacity),
         WireReply::Array(items) => size_of_items(items),
     }
@@ -192,7 +194,7 @@ fn reply(random: &mut Rng, depth: usize) -> WireReply {
         0 => WireReply::Nil,
         1 => WireReply::Int(random.i64(..)),
         2 => WireReply::Text(text(random)),
-        3 => WireReply::Error("NOSCRIPT".to_owned()),
+        3 => WireReply::Error(Refusal::parse("NOSCRIPT no matching script")),
         4 => WireReply::Redirect(Redirect {
             kind: RedirectKind::Moved,
             slot: random.u16(..16_384),

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use super::part::{CUT, Part};
 use super::{Limits, MAX_KEPT_BUFFER_BYTES, Malformed, Sent};
 use crate::cluster::Redirect;
-use crate::error::printable;
+use crate::error::Refusal;
 use crate::reply::WireReply;
 
 /// Deeper than the replies of any command.
@@ -23,9 +23,6 @@ const MAX_PARTS: usize = 1024 * 1024;
 
 /// How many bytes a reply may have beyond its longest string.
 pub(super) const MAX_FURTHER_BYTES: usize = 64 * 1024 * 1024;
-
-/// The longest code of an error that is kept; real ones have a dozen letters.
-const MAX_CODE_CHARS: usize = 32;
 
 /// Splits the bytes that arrive into replies and pushes.
 #[derive(Debug)]
@@ -224,14 +221,11 @@ impl Whole {
     }
 }
 
-/// Returns an error as its code. The server's own words may quote arguments; the
-/// code does not. Logs show it, so other characters are escaped. A redirection is
-/// kept whole, because its caller needs the node that it names.
+/// Returns an error. A redirection is kept whole, because its caller needs the
+/// node that it names.
 fn error(line: &str) -> WireReply {
     if let Some(redirect) = Redirect::parse(line) {
         return WireReply::Redirect(redirect);
     }
-    let code = line.split_whitespace().next().unwrap_or("ERR");
-    let kept = code.chars().take(MAX_CODE_CHARS).collect::<String>();
-    WireReply::Error(printable(&kept))
+    WireReply::Error(Refusal::parse(line))
 }

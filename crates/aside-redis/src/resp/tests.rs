@@ -40,7 +40,7 @@ const REPLIES: &[u8] = b"+OK\r\n:-7\r\n$3\r\na\r\n\r\n*3\r\n$1\r\nx\r\n_\r\n$-1\
     !6\r\nOOM no\r\n#t\r\n*-1\r\n";
 
 #[test]
-fn every_kind_of_reply_is_read_and_of_an_error_its_code() {
+fn every_kind_of_reply_is_read_and_quotes_of_errors_are_cut() {
     assert_eq!(
         cut(&[REPLIES]),
         [
@@ -50,9 +50,9 @@ fn every_kind_of_reply_is_read_and_of_an_error_its_code() {
             r#"Reply(Array([Bytes(b"x"), Nil, Nil]))"#,
             r#"Reply(Array([Text("k"), Array([])]))"#,
             r#"Push([Text("message"), Bytes(b"hi")])"#,
-            r#"Reply(Error("ERR"))"#,
+            r#"Reply(Error(Refusal { code: "ERR", text: "what … is" }))"#,
             r#"Reply(Bytes(b"a"))"#,
-            r#"Reply(Error("OOM"))"#,
+            r#"Reply(Error(Refusal { code: "OOM", text: "no" }))"#,
             r#"Reply(Text("t"))"#,
             "Reply(Nil)",
         ]
@@ -78,7 +78,7 @@ fn a_redirection_is_read_whole_and_a_broken_one_by_its_code() {
         [
             format!("{:?}", Sent::Reply(WireReply::Redirect(moved))),
             format!("{:?}", Sent::Reply(WireReply::Redirect(ask))),
-            r#"Reply(Error("MOVED"))"#.to_owned(),
+            r#"Reply(Error(Refusal { code: "MOVED", text: "x" }))"#.to_owned(),
         ]
     );
 }

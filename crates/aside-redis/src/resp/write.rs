@@ -30,7 +30,10 @@ fn write_reply(reply: &WireReply, into: &mut Vec<u8>) {
         WireReply::Int(number) => write_line(b':', &number.to_string(), into),
         WireReply::Bytes(bytes) | WireReply::Cut(bytes) => write_string(bytes, into),
         WireReply::Text(text) => write_line(b'+', text, into),
-        WireReply::Error(code) => write_line(b'-', code, into),
+        WireReply::Error(refusal) => {
+            let line = format!("{} {}", refusal.code(), refusal.text());
+            write_line(b'-', line.trim_end(), into);
+        }
         WireReply::Redirect(redirect) => write_line(b'-', &redirect.to_string(), into),
         WireReply::Array(items) => write_items(b'*', items, into),
     }

@@ -64,11 +64,8 @@ pub(super) fn items<'a>(
 ) -> Result<&'a [WireReply], Error> {
     match reply {
         WireReply::Array(items) => Ok(items),
-        other => Err(match other.error_code() {
-            Some(code) => Error::Refused {
-                command,
-                code: code.to_owned(),
-            },
+        other => Err(match other.refusal() {
+            Some(refusal) => Error::Refused { command, refusal },
             None => Error::Unexpected {
                 command,
                 field: "list",

@@ -242,7 +242,7 @@ impl<R: Source> Source for CachedRepository<R> {
     }
 
     async fn find_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
-        self.read.read_many(ids).await
+        self.read.read_many(ids, Operation::FindMany).await
     }
 
     async fn find_by(&self, index: &Index<R>) -> Result<Rows<R::Entity>, R::Error> {

@@ -10,6 +10,7 @@ use crate::entity::key::Key;
 use crate::entity::lookup::{Lookup, LookupRef};
 use crate::entity::namespace::Namespace;
 use crate::insight::statistics::Operation;
+use crate::read::ReadPath;
 use crate::repository::{Id, Index, Source};
 
 /// Options of a warm-up.
@@ -40,6 +41,9 @@ impl Default for WarmUpOptions {
 pub struct WarmUpProgress {
     /// Rows and lists read through the cache so far.
     pub done: usize,
+    /// Rows and lists stored in Redis so far. The others were there already, or
+    /// could not be stored.
+    pub filled: usize,
     /// Rows and lists in all.
     pub total: usize,
 }
@@ -50,7 +54,11 @@ impl<R: Source> CachedRepository<R> {
     ///
     /// Rows are filled as by any read, so concurrent writes are not
     /// overwritten. The list of all rows is loaded once to learn their ids, and
-    /// must fit in memory.
+    /// must fit in memory. These reads are counted under an operation of their
+    /// own, `warm_up`, and not in the hit rate.
+    ///
+    /// If Redis becomes unavailable for longer than one operation may take, or
+    /// nothing is cached here, it stops early: `done` is less than `total`.
     ///
     /// # Errors
     /// The repository's; rows filled before it stay.
@@ -62,11 +70,8 @@ impl<R: Source> CachedRepository<R> {
         how: WarmUpOptions,
         mut progress: impl FnMut(WarmUpProgress),
     ) -> Result<WarmUpProgress, R::Error> {
-        let rows = self
-            .read
-            .load(&Lookup::All, Operation::ListAll)
-            .await?
-            .into_list();
+        let rows = self.read.load(&Lookup::All, Operation::WarmUp).await?;
+        let rows = rows.into_list();
         let ids: Vec<Id<R>> = rows.iter().map(|row| row.id().clone()).collect();
         let mut lists: BTreeMap<Key, Index<R>> = BTreeMap::new();
         if how.lists {
@@ -78,34 +83,64 @@ impl<R: Source> CachedRepository<R> {
             }
         }
         drop(rows);
-        let of_all = usize::from(how.lists && R::Entity::LIST_ALL);
-        let mut state = WarmUpProgress {
-            done: 0,
-            total: ids.len() + lists.len() + of_all,
+        let of_all = how.lists && R::Entity::LIST_ALL;
+        let mut warming = Warming {
+            read: &self.read,
+            stored_before: self.read.kind.statistics.warmed(),
+            state: WarmUpProgress {
+                total: ids.len() + lists.len() + usize::from(of_all),
+                ..WarmUpProgress::default()
+            },
         };
         for batch in ids.chunks(how.batch.max(1)) {
-            self.read.read_many(batch).await?;
-            state.done += batch.len();
-            progress(state);
+            if !warming.goes_on().await {
+                return Ok(warming.state());
+            }
+            self.read.read_many(batch, Operation::WarmUp).await?;
+            warming.state.done += batch.len();
+            progress(warming.state());
             tokio::time::sleep(how.pause).await;
         }
-        if of_all == 1 {
-            self.read
-                .read(LookupRef::All, Operation::ListAll, Freshness::Any)
-                .await?;
-            state.done += 1;
-            progress(state);
-        }
-        for (at, index) in lists.values().enumerate() {
-            self.read
-                .read(LookupRef::Index(index), Operation::FindBy, Freshness::Any)
-                .await?;
-            state.done += 1;
-            if (at + 1) % how.batch.max(1) == 0 || at + 1 == lists.len() {
-                progress(state);
-                tokio::time::sleep(how.pause).await;
+        let all = of_all.then_some(LookupRef::All);
+        let lists = lists.values().map(LookupRef::Index);
+        let lists: Vec<_> = all.into_iter().chain(lists).collect();
+        for batch in lists.chunks(how.batch.max(1)) {
+            if !warming.goes_on().await {
+                return Ok(warming.state());
             }
+            for list in batch {
+                self.read
+                    .read(*list, Operation::WarmUp, Freshness::Any)
+                    .await?;
+                warming.state.done += 1;
+            }
+            progress(warming.state());
+            tokio::time::sleep(how.pause).await;
         }
-        Ok(state)
+        Ok(warming.state())
+    }
+}
+
+/// A warm-up in progress.
+struct Warming<'a, R: Source> {
+    read: &'a ReadPath<R>,
+    /// The kind's count of values that warm-ups had stored before.
+    stored_before: u64,
+    state: WarmUpProgress,
+}
+
+impl<R: Source> Warming<'_, R> {
+    /// Returns true if values can be stored, or soon can be again.
+    async fn goes_on(&self) -> bool {
+        self.read.tiers().is_enabled() && self.read.cache.wait_until_synced().await
+    }
+
+    /// Returns the progress, with the values that Redis has stored.
+    fn state(&self) -> WarmUpProgress {
+        let stored = self.read.kind.statistics.warmed() - self.stored_before;
+        WarmUpProgress {
+            filled: usize::try_from(stored).unwrap_or(usize::MAX),
+            ..self.state
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::answer::{Bypass, Tier};
+use crate::answer::{Bypass, Missed, Tier};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
 
@@ -21,10 +21,20 @@ pub(crate) enum Operation {
     FindMany,
     FindBy,
     ListAll,
+    /// A read of a warm-up, by id, index or list: no caller waits for it.
+    WarmUp,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 4] = [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
+    /// The reads that callers wait for.
+    const OF_CALLERS: [Self; 4] = [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::FindById,
+        Self::FindMany,
+        Self::FindBy,
+        Self::ListAll,
+        Self::WarmUp,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -32,6 +42,7 @@ impl Operation {
             Self::FindMany => "find_many",
             Self::FindBy => "find_by",
             Self::ListAll => "list_all",
+            Self::WarmUp => "warm_up",
         }
     }
 }
@@ -80,6 +91,45 @@ impl Outcome {
     }
 }
 
+/// The state of a Redis that is bypassed, for the reason of a bypass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// There is no connection.
+    Away,
+    /// The circuit breaker is not closed.
+    Breaker,
+    /// A suspicion has not ended.
+    Suspect,
+    /// The last proof is too old.
+    Unproved,
+    /// The epoch of the kind is not known yet.
+    EpochUnknown,
+    /// An operation was not answered, and all of that is over again.
+    Unanswered,
+}
+
+impl Unavailable {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Away,
+        Self::Breaker,
+        Self::Suspect,
+        Self::Unproved,
+        Self::EpochUnknown,
+        Self::Unanswered,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Breaker => "breaker",
+            Self::Suspect => "suspect",
+            Self::Unproved => "unproved",
+            Self::EpochUnknown => "epoch-unknown",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 /// The reason why keys were invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -105,9 +155,17 @@ impl Reason {
 
 /// The counters of one kind.
 pub(crate) struct KindStatistics {
-    reads: Counters<{ 4 * 6 }>,
+    reads: Counters<{ 5 * 6 }>,
     pub(crate) read_seconds: [Histogram; 6],
-    pub(crate) source_seconds: [Histogram; 4],
+    pub(crate) source_seconds: [Histogram; 5],
+    misses: [AtomicU64; Missed::ALL.len()],
+    bypasses: [AtomicU64; Bypass::ALL.len()],
+    /// The bypasses because Redis is unavailable, by its state.
+    unavailable: [AtomicU64; Unavailable::ALL.len()],
+    /// Reads that were served by another reader's flight.
+    pub(crate) coalesced: AtomicU64,
+    /// Values that warm-ups have stored.
+    pub(crate) warmed: AtomicU64,
     invalidations: [AtomicU64; 3],
     /// Hits that were compared with the database.
     pub(crate) audit_checks: AtomicU64,
@@ -137,6 +195,11 @@ impl KindStatistics {
             reads: Counters::new(),
             read_seconds: std::array::from_fn(|_| seconds()),
             source_seconds: std::array::from_fn(|_| seconds()),
+            misses: Default::default(),
+            bypasses: Default::default(),
+            unavailable: Default::default(),
+            coalesced: AtomicU64::new(0),
+            warmed: AtomicU64::new(0),
             invalidations: Default::default(),
             audit_checks: AtomicU64::new(0),
             audit_dropped: Counters::new(),
@@ -159,6 +222,45 @@ impl KindStatistics {
         self.source_seconds[operation as usize].observe(time.as_secs_f64());
     }
 
+    /// Counts the reason of a miss.
+    pub(crate) fn missed(&self, why: Missed) {
+        increment(&self.misses[why as usize]);
+    }
+
+    /// Counts the reason of a bypass; `state` is that of an unavailable Redis.
+    pub(crate) fn bypassed(&self, why: Bypass, state: impl FnOnce() -> Unavailable) {
+        match why {
+            Bypass::RedisUnavailable => increment(&self.unavailable[state() as usize]),
+            why => increment(&self.bypasses[why as usize]),
+        }
+    }
+
+    /// Returns the number of misses of each reason.
+    pub(crate) fn misses(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self
+            .misses
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Missed::ALL.map(Missed::as_str).into_iter().zip(counts)
+    }
+
+    /// Returns the number of bypasses of each reason.
+    pub(crate) fn bypasses(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let words = Bypass::ALL.into_iter().zip(&self.bypasses);
+        let words = words.filter(|(why, _)| *why != Bypass::RedisUnavailable);
+        let words = words.map(|(why, count)| (why.as_str(), count));
+        let states = Unavailable::ALL.into_iter().zip(&self.unavailable);
+        let states = states.map(|(state, count)| (state.as_str(), count));
+        words
+            .chain(states)
+            .map(|(label, count)| (label, count.load(Ordering::Relaxed)))
+    }
+
+    /// Returns how many values warm-ups have stored.
+    pub(crate) fn warmed(&self) -> u64 {
+        self.warmed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn invalidated(&self, reason: Reason, keys: u64) {
         self.invalidations[reason as usize].fetch_add(keys, Ordering::Relaxed);
     }
@@ -178,7 +280,7 @@ impl KindStatistics {
     }
 
     pub(crate) fn reads_with(&self, outcome: Outcome) -> u64 {
-        Operation::ALL
+        Operation::OF_CALLERS
             .iter()
             .map(|operation| self.reads(*operation, outcome))
             .sum()

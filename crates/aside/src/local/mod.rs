@@ -26,6 +26,7 @@ use key::{EntryKey, EntryKeyRef, PassThroughHasher};
 pub(crate) use shares::Shares;
 use shares::Store;
 
+use crate::answer::Missed;
 use crate::entity::Entity;
 use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::runtime::clock::Moment;
@@ -222,6 +223,24 @@ impl<E: Entity> LocalTier<E> {
             && behind <= limit
             && now <= entry.deadline.plus(limit);
         allowed.then_some((entry, behind))
+    }
+
+    /// Returns why Redis has no value of an entry, if there is an entry.
+    pub(crate) fn why_gone(&self, asked: LookupRef<'_, E>) -> Option<Missed> {
+        let entry = self.entry(asked)?;
+        let is_invalidated = || {
+            let proved = self.generations.proved(entry.stamp, Moment::NEVER);
+            proved.is_none()
+        };
+        Some(if entry.epoch < self.epoch() {
+            Missed::Forgotten
+        } else if is_invalidated() {
+            Missed::Invalidated
+        } else if entry.deadline <= Moment::now() {
+            Missed::Expired
+        } else {
+            Missed::Evicted
+        })
     }
 
     /// Returns an entry, valid or not.

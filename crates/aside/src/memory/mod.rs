@@ -221,6 +221,10 @@ impl Inner {
             Op::Delete { key } => Reply::Existed(self.store.remove(key, now)),
             Op::Exists { key } => Reply::Existed(self.store.get(key, now).is_some()),
             Op::Ttl { key } => Reply::Lives(moment.lives_for(key)),
+            Op::Type { key } => {
+                let is_there = self.store.get(key, now).is_some();
+                Reply::Type(if is_there { "string" } else { "none" }.to_owned())
+            }
             Op::Publish { message } => {
                 self.publish(message);
                 Reply::Done

@@ -135,9 +135,7 @@ impl Store {
         let weight = weight(key, &slot);
         let may_go = matches!(slot.state(), State::Absent | State::Value);
         if may_go && weight > self.limit_bytes {
-            return Err(Refused {
-                code: "OOM".to_owned(),
-            });
+            return Err(Refused::with("OOM"));
         }
         let place = Place::of(key);
         self.take_out(&place);

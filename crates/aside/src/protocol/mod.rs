@@ -14,6 +14,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use aside_redis::Refusal;
 use bytes::Bytes;
 
 pub(crate) use tier::{Failure, OnMessage, SharedTier, Traffic, Unanswered};
@@ -133,6 +134,8 @@ pub(crate) enum Op {
     Exists { key: Key },
     /// Reads the key's time to live. [`Reply::Lives`].
     Ttl { key: Key },
+    /// Reads the type of the key's value. [`Reply::Type`].
+    Type { key: Key },
     /// Sends every instance a message that concerns no single key.
     /// [`Reply::Done`].
     Publish { message: String },
@@ -246,6 +249,7 @@ impl Op {
             | Self::Delete { .. }
             | Self::Exists { .. }
             | Self::Ttl { .. }
+            | Self::Type { .. }
             | Self::Publish { .. }
             | Self::Scan { .. } => false,
         }
@@ -274,6 +278,8 @@ pub(crate) enum Reply {
         known: String,
     },
     Lives(Lives),
+    /// The name of a type, such as `string`; `none` if there is no such key.
+    Type(String),
     /// The next cursor, zero after the last page, and some keys.
     Page {
         cursor: u64,
@@ -315,21 +321,28 @@ pub(crate) enum Lives {
 
 /// The server returned an error for one operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code}")]
-pub(crate) struct Refused {
-    /// The first word of the error, such as `OOM` or `READONLY`.
-    pub(crate) code: String,
-}
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) Refusal);
 
 impl Refused {
+    /// Creates the error with this code, such as `OOM` or `READONLY`.
+    pub(crate) fn with(code: &str) -> Self {
+        Self(Refusal::parse(code))
+    }
+
     /// Returns true if memory is full: the server is alive and did nothing.
     pub(crate) fn is_out_of_memory(&self) -> bool {
-        self.code == "OOM"
+        self.0.code() == "OOM"
+    }
+
+    /// Returns true if the key has a value of another type.
+    pub(crate) fn is_wrong_type(&self) -> bool {
+        self.0.code() == "WRONGTYPE"
     }
 
     /// Returns true if the error says nothing about the server's health.
     pub(crate) fn is_harmless(&self) -> bool {
-        self.is_out_of_memory() || self.code == "WRONGTYPE"
+        self.is_out_of_memory() || self.is_wrong_type()
     }
 }
 

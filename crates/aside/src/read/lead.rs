@@ -10,9 +10,9 @@ use crate::answer::{Bypass, Freshness};
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Keyed, LookupRef};
-use crate::insight::statistics::Operation;
+use crate::insight::statistics::{Operation, increment};
 use crate::local::flight::{Entered, Waited};
-use crate::read::look::Step;
+use crate::read::look::{Missing, Step};
 use crate::read::result::{ReadResult, is_too_old, is_young};
 use crate::read::{Leader, ReadPath};
 use crate::repository::Source;
@@ -102,7 +102,7 @@ impl<R: Source> ReadPath<R> {
         // reader's, and always fresh.
         match self.look(asked, key, context, freshness).await {
             Step::Serve(cached) => ControlFlow::Break(Ok(ReadResult::cached(cached))),
-            Step::WaitForLease(_) => ControlFlow::Continue(Some(Step::Acquire(None))),
+            Step::WaitForLease(_) => ControlFlow::Continue(Some(Step::Acquire(Missing::default()))),
             step => ControlFlow::Continue(Some(step)),
         }
     }
@@ -136,7 +136,10 @@ impl<R: Source> ReadPath<R> {
             Entered::Lead(leader) => leader,
             Entered::Follow(follower) => match follower.wait().await {
                 Waited::Answer(flight) if is_too_old(&flight, *freshness) => return None,
-                Waited::Answer(flight) => return Some(Self::share(&flight)),
+                Waited::Answer(flight) => {
+                    increment(&self.kind.statistics.coalesced);
+                    return Some(Self::share(&flight));
+                }
                 // The flight may have found out that the key cannot be cached. Then the
                 // other readers load side by side as well.
                 Waited::Lead(_) if self.tiers().uncacheable.is_known(key) => return None,
@@ -186,7 +189,7 @@ impl<R: Source> ReadPath<R> {
                         return Ok(ReadResult::cached(cached));
                     }
                     // Its ACQUIRE notices if the lease has ended since.
-                    Step::WaitForLease(_) => Step::Acquire(None),
+                    Step::WaitForLease(_) => Step::Acquire(Missing::default()),
                     step => step,
                 }
             }

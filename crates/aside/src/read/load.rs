@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::answer::{Bypass, Provenance};
+use crate::answer::{Bypass, Missed, Provenance};
 use crate::entity::key::Key;
 use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
@@ -53,13 +53,20 @@ pub(super) struct Miss<R: Source> {
     pub(super) caller: oneshot::Sender<LeaderReply<R::Entity, R::Error>>,
 }
 
+/// The cause of a load.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cause {
+    /// True if the key contains a value that must not be served.
+    pub(super) replaces: bool,
+    pub(super) missed: Missed,
+}
+
 type Outcome<R> =
     flight::Outcome<ReadContext, Arc<FlightResult<<R as Source>::Entity, <R as Source>::Error>>>;
 
 impl<R: Source> Miss<R> {
-    /// Loads with the right to fill. `replaces` is true if the key contains a value
-    /// that could not be decoded.
-    pub(super) async fn load_and_fill(self, lease: Lease, context: ReadContext, replaces: bool) {
+    /// Loads with the right to fill.
+    pub(super) async fn load_and_fill(self, lease: Lease, context: ReadContext, cause: Cause) {
         let Self {
             read,
             leader,
@@ -87,21 +94,26 @@ impl<R: Source> Miss<R> {
                 return outlast(load, caller).await;
             }
         };
-        let encoded = read.encode(keyed.asked(), &found, context, replaces);
+        let encoded = read.encode(keyed.asked(), &found, context, cause.replaces);
         let (ttl, bypass) = match &encoded {
             Ok(encoded) => (Some(encoded.ttl), None),
             Err(why) => (None, Some(read.uncacheable(&key, *why, context))),
         };
         let provenance = Provenance {
             ttl,
+            missed: cause.missed,
             ..Provenance::source(clock::wall().as_millisecond(), bypass)
         };
         let outcome = loaded::<R>(caller, found.clone(), provenance, step);
         match encoded {
             Ok(encoded) => {
                 let encoded = encoded.split(found);
-                read.fill_one(leader, outcome, lease, (key, context), encoded)
+                let stored = read
+                    .fill_one(leader, outcome, lease, (key, context), encoded)
                     .await;
+                if stored && operation == Operation::WarmUp {
+                    increment(&read.kind.statistics.warmed);
+                }
             }
             Err(_) => {
                 leader.finish(outcome);
@@ -192,7 +204,7 @@ impl<R: Source> ReadPath<R> {
         }
     }
 
-    /// Sends one FILL, and ends the flight.
+    /// Sends one FILL, and ends the flight. Returns true if the value is stored.
     async fn fill_one(
         &self,
         leader: Leader<R>,
@@ -200,11 +212,12 @@ impl<R: Source> ReadPath<R> {
         lease: Lease,
         (key, context): (Key, ReadContext),
         (value, cached): (Vec<u8>, Cached<R::Entity>),
-    ) {
+    ) -> bool {
         let tiers = self.tiers();
         let traffic = Traffic::of_fill(value.len());
         let filling = leader.step_fill();
         let fill = lease.fill(value, cached.ttl);
+        let mut stored = false;
         match tiers.send_one(traffic, fill).await {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
@@ -212,6 +225,7 @@ impl<R: Source> ReadPath<R> {
                 self.kind.keep(leader.key().asked(), &cached, context);
                 outcome.step = filling;
                 outcome.shared_under = Some(context);
+                stored = true;
             }
             Ok(_) => {
                 lease.spent();
@@ -228,6 +242,7 @@ impl<R: Source> ReadPath<R> {
             }
         }
         leader.finish(outcome);
+        stored
     }
 }
 

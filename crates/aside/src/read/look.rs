@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::answer::{Bypass, Freshness};
+use crate::answer::{Bypass, Freshness, Missed};
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::LookupRef;
@@ -24,13 +24,30 @@ use crate::tiers::uncacheable::Why;
 pub(super) enum Step<E> {
     /// Serve this value.
     Serve(Cached<E>),
-    /// Ask for the right to fill. The header is that of a value which is there and
-    /// must not be served: the ACQUIRE deletes it if it is still there.
-    Acquire(Option<Vec<u8>>),
+    /// Ask for the right to fill.
+    Acquire(Missing),
     /// Another reader has that right; its token, if a GET has shown it.
     WaitForLease(Option<u128>),
     /// Load from the database, and fill nothing.
     LoadOnly(Bypass),
+}
+
+/// No value that may be served.
+#[derive(Default)]
+pub(super) struct Missing {
+    /// The header of a value that is there and must not be served: the ACQUIRE
+    /// deletes it if it is still there.
+    pub(super) observed: Option<Vec<u8>>,
+    pub(super) why: Missed,
+}
+
+impl Missing {
+    fn refused(bytes: &[u8], why: Unacceptable) -> Self {
+        Self {
+            observed: Some(bytes[..bytes.len().min(HEADER_BYTES)].to_vec()),
+            why: why.missed(),
+        }
+    }
 }
 
 impl<R: Source> ReadPath<R> {
@@ -88,7 +105,10 @@ impl<R: Source> ReadPath<R> {
     ) -> Step<R::Entity> {
         let step = match got {
             Ok(Some(bytes)) => self.judge_bytes(asked, bytes.as_ref(), context, freshness, now),
-            Ok(None) => Step::Acquire(None),
+            Ok(None) => Step::Acquire(Missing {
+                observed: None,
+                why: self.why_absent(asked),
+            }),
             Err(_) => Step::LoadOnly(Bypass::RedisUnavailable),
         };
         match step {
@@ -108,10 +128,7 @@ impl<R: Source> ReadPath<R> {
         now: Timestamp,
     ) -> Step<R::Entity> {
         if value::is_cut(bytes) {
-            self.tiers()
-                .statistics
-                .error(Unacceptable::TooLarge.as_str());
-            return Step::Acquire(Some(bytes.to_vec()));
+            return self.refuse(bytes, Unacceptable::TooLarge);
         }
         match State::of(bytes, true) {
             State::Value => {}
@@ -122,9 +139,11 @@ impl<R: Source> ReadPath<R> {
             }
             State::Lease(token) => {
                 return u128::from_str_radix(token, 16)
-                    .map_or(Step::Acquire(None), |token| Step::WaitForLease(Some(token)));
+                    .map_or(Step::Acquire(Missing::default()), |token| {
+                        Step::WaitForLease(Some(token))
+                    });
             }
-            State::Absent | State::Quarantine(_) => return Step::Acquire(None),
+            State::Absent | State::Quarantine(_) => return Step::Acquire(Missing::default()),
         }
         let decoded = self.kind.decode(asked, bytes, context.fill_context, now);
         let decoded = decoded.and_then(|cached| {
@@ -133,13 +152,25 @@ impl<R: Source> ReadPath<R> {
         });
         match decoded {
             Ok(cached) => Step::Serve(cached),
-            Err(why) => {
-                if why != Unacceptable::TooOld {
-                    self.tiers().statistics.error(why.as_str());
-                }
-                Step::Acquire(Some(bytes[..bytes.len().min(HEADER_BYTES)].to_vec()))
-            }
+            Err(why) => self.refuse(bytes, why),
         }
+    }
+
+    /// Counts a value that must not be served, if no instance fills such values.
+    fn refuse(&self, bytes: &[u8], why: Unacceptable) -> Step<R::Entity> {
+        if let Some(label) = why.error() {
+            self.tiers().statistics.error(label);
+        }
+        Step::Acquire(Missing::refused(bytes, why))
+    }
+
+    /// Returns the likely reason why Redis has nothing: the local entry tells, if
+    /// there is one.
+    fn why_absent(&self, asked: LookupRef<'_, R::Entity>) -> Missed {
+        let local = self.kind.local.as_ref();
+        local
+            .and_then(|local| local.why_gone(asked))
+            .unwrap_or_default()
     }
 
     /// Returns the lease that an ACQUIRE was granted under `context`, or what to do

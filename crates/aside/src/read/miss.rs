@@ -13,7 +13,7 @@ use crate::entity::key::Key;
 use crate::insight::statistics::{Operation, increment};
 use crate::protocol::{Op, Token, Traffic};
 use crate::read::lease::Lease;
-use crate::read::load::{LeaderReply, Miss};
+use crate::read::load::{Cause, LeaderReply, Miss};
 use crate::read::look::Step;
 use crate::read::result::ReadResult;
 use crate::read::wait::Wait;
@@ -44,7 +44,13 @@ impl<R: Source> ReadPath<R> {
         let place = origin_guard::current();
         let task = task::spawn(origin_guard::within(place, miss.run(step)));
         match reply.await {
-            Ok(LeaderReply::Result(result)) => result,
+            Ok(LeaderReply::Result(result)) => {
+                // A warm-up counts what is stored, so it waits for the FILL.
+                if operation == Operation::WarmUp {
+                    let _ = task.await;
+                }
+                result
+            }
             Ok(LeaderReply::Panic(panic)) => resume_unwind(panic),
             Err(_) => match task.await {
                 // Of a callback of the strategy, for example.
@@ -65,11 +71,14 @@ impl<R: Source> Miss<R> {
             step = match step {
                 Step::Serve(cached) => return self.serve(cached, under),
                 Step::LoadOnly(bypass) => return self.load_only(bypass).await,
-                Step::Acquire(observed) => {
-                    let replaces = observed.is_some();
-                    match self.acquire(observed, &mut under).await {
+                Step::Acquire(missing) => {
+                    let cause = Cause {
+                        replaces: missing.observed.is_some(),
+                        missed: missing.why,
+                    };
+                    match self.acquire(missing.observed, &mut under).await {
                         Ok((lease, context)) => {
-                            return self.load_and_fill(lease, context, replaces).await;
+                            return self.load_and_fill(lease, context, cause).await;
                         }
                         Err(step) => wait.after_acquire(step, self.stamp()),
                     }

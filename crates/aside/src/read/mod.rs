@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::answer::{Bypass, Freshness, Tier};
+use crate::answer::{Bypass, Freshness, Provenance, Tier};
 use crate::entity::Entity;
 use crate::entity::lookup::{Found, Keyed, LookupRef};
 use crate::entity::strategy::CacheStrategy;
@@ -152,8 +152,29 @@ impl<R: Source> ReadPath<R> {
         let outcome = result.outcome();
         self.count(operation, outcome);
         self.sample(asked, result.provenance.fill, &result.found);
-        self.kind.statistics.read_took(outcome, begun.elapsed());
+        if operation != Operation::WarmUp {
+            self.count_reason(asked, outcome, &result.provenance);
+            self.kind.statistics.read_took(outcome, begun.elapsed());
+        }
         Ok(result)
+    }
+
+    /// Counts why a read was a miss, or bypassed the cache.
+    fn count_reason(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        outcome: Outcome,
+        provenance: &Provenance,
+    ) {
+        let statistics = &self.kind.statistics;
+        match (outcome, provenance.bypass) {
+            (Outcome::Miss, _) => statistics.missed(provenance.missed),
+            (Outcome::Bypass, Some(why)) => statistics.bypassed(why, || {
+                let key = asked.key(self.tiers().namespace());
+                self.tiers().unavailable(&key, self.kind.epoch())
+            }),
+            _ => {}
+        }
     }
 
     /// Invalidates local entries that a later read must not return after `result`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::answer::{Answer, Bypass, Freshness, Provenance, Tier};
+use crate::answer::{Answer, Bypass, Freshness, Missed, Provenance, Tier};
 use crate::entity::lookup::Found;
 use crate::insight::statistics::Outcome;
 use crate::local::Entry;
@@ -45,6 +45,7 @@ impl<E> ReadResult<E> {
                 loaded_at: entry.loaded_at,
                 ttl: Some(entry.deadline.since(Moment::now())),
                 fill: Some(entry.fill),
+                missed: Missed::Cold,
             },
             stale: None,
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::answer::Bypass;
 use crate::read::ReadPath;
-use crate::read::look::Step;
+use crate::read::look::{Missing, Step};
 use crate::repository::Source;
 use crate::trust::generations::Stamp;
 
@@ -78,9 +78,9 @@ impl Wait {
                 Step::WaitForLease(token)
             }
             // The lease has gone, or is another reader's.
-            Step::WaitForLease(_) | Step::Acquire(None) => {
+            Step::WaitForLease(_) | Step::Acquire(Missing { observed: None, .. }) => {
                 (self.holder, self.gone) = (None, self.seen);
-                Step::Acquire(None)
+                Step::Acquire(Missing::default())
             }
             step => step,
         }

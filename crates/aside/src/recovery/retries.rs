@@ -172,12 +172,16 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
 
 fn acknowledged(tiers: &Tiers, pending: &Pending, reply: &Reply, history: u64) {
     let Pending::Release {
-        key, unreleased, ..
+        key,
+        unreleased,
+        quarantined,
+        ..
     } = pending
     else {
         return;
     };
-    if *reply == Reply::Released(Released::Lost) {
+    // A write during an outage has no quarantine that could be lost.
+    if *quarantined && *reply == Reply::Released(Released::Lost) {
         increment(&tiers.statistics.release_lost);
         tiers.record_event(key, Event::ReleasedLost);
     } else {

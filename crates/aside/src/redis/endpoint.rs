@@ -33,19 +33,9 @@ pub(crate) enum Role {
 impl Role {
     /// Adds the address of a server. A Sentinel's is in the complaint about it.
     fn unreached(self, error: Error, address: &Address) -> Broken {
-        let place = match address {
-            Address::Tcp { host, port } | Address::Tls { host, port } if host.contains(':') => {
-                format!("[{host}]:{port}")
-            }
-            Address::Tcp { host, port } | Address::Tls { host, port } => format!("{host}:{port}"),
-            Address::Unix(path) => path.display().to_string(),
-            Address::Cluster { .. } | Address::Sentinel { .. } | Address::Memory(_) => {
-                return error.into();
-            }
-        };
         match error {
             Error::NotConnected(reason) if self == Self::Server => {
-                Broken::because(&format!("{place}: {reason}"))
+                Broken::because(&format!("{address}: {reason}"))
             }
             error => error.into(),
         }
@@ -57,8 +47,8 @@ impl Role {
                 let said = Broken::from(error).to_string();
                 Broken::because(&format!("{said}{}", tls::PERHAPS_ENCRYPTED))
             }
-            Error::Refused { ref code, .. }
-                if self == Self::Sentinel && ["NOAUTH", "WRONGPASS"].contains(&&**code) =>
+            Error::Refused { ref refusal, .. }
+                if self == Self::Sentinel && ["NOAUTH", "WRONGPASS"].contains(&refusal.code()) =>
             {
                 Broken::refused(SENTINEL_PASSWORD)
             }

@@ -173,7 +173,7 @@ impl Visit<'_> {
     /// Returns the vote; `None` if the user may not ask for it.
     fn permitted(&self, vote: Result<Vote, Error>) -> Result<Option<Vote>, Error> {
         match vote {
-            Err(Error::Refused { code, .. }) if code == "NOPERM" => {
+            Err(Error::Refused { refusal, .. }) if refusal.code() == "NOPERM" => {
                 self.sentinels.warn_about_votes();
                 Ok(None)
             }
@@ -184,7 +184,7 @@ impl Visit<'_> {
     /// Returns the error of a Sentinel without such a service.
     fn unknown_service(&self, error: Error) -> Broken {
         match error {
-            Error::Refused { code, .. } if code == "ERR" => Broken::refused(&format!(
+            Error::Refused { refusal, .. } if refusal.code() == "ERR" => Broken::refused(&format!(
                 "it monitors no primary named `{}`: the path of REDIS_URL must be a name in a \
                  `sentinel monitor` line",
                 self.sentinels.service()
@@ -206,6 +206,6 @@ impl Visit<'_> {
 
 /// Returns the error of a Sentinel that does not say which one it is.
 fn refused_id(replies: &[WireReply]) -> Broken {
-    let code = replies.first().and_then(WireReply::error_code);
-    Broken::refused(&refusal("SENTINEL MYID", code.unwrap_or("nothing usable")))
+    let refused = replies.first().and_then(WireReply::refusal);
+    Broken::refused(&refusal("SENTINEL MYID", refused.as_ref()))
 }

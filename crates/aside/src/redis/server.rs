@@ -8,7 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::tls;
-use crate::trust::refusal::{CLUSTER, HELLO, NO_HISTORY, NO_ROLE, SENTINEL, advice, refusal};
+use crate::trust::refusal::{
+    CLUSTER, DATABASE, HELLO, NO_HISTORY, NO_ROLE, SENTINEL, advice, refusal as refused,
+};
 
 /// Returns one field of a reply to INFO; empty if there is none.
 pub(crate) fn field(answer: &WireReply, name: &str) -> String {
@@ -113,7 +115,7 @@ impl From<Error> for Broken {
     fn from(error: Error) -> Self {
         let said = error.to_string();
         match error {
-            Error::HungUp { code } if code == "ERR" => {
+            Error::HungUp(refusal) if refusal.code() == "ERR" => {
                 Self::because(&format!("{said}: it may have reached its maxclients"))
             }
             Error::NotGreeted => {
@@ -121,16 +123,21 @@ impl From<Error> for Broken {
             }
             Error::Refused {
                 command: "HELLO",
-                code,
-            } => Self::refused(&match &*code {
-                "ERR" | "NOPROTO" => format!("the server answered {code} {HELLO}"),
-                code => refusal("HELLO", code),
+                refusal,
+            } => Self::refused(&match refusal.code() {
+                "ERR" | "NOPROTO" => format!("the server answered {refusal} {HELLO}"),
+                _ => refused("HELLO", Some(&refusal)),
             }),
             // A cluster refuses every database but 0.
-            Error::NotSelected { code, mode } => unusable(&mode)
-                .unwrap_or_else(|| Self::because(&format!("{said}{}", advice(&code)))),
-            Error::HungUp { code } | Error::Refused { code, .. } => {
-                Self::because(&format!("{said}{}", advice(&code)))
+            Error::NotSelected { refusal, mode } => unusable(&mode).unwrap_or_else(|| {
+                let advice = match refusal.code() {
+                    "ERR" => DATABASE,
+                    code => advice(code),
+                };
+                Self::refused(&format!("{said}{advice}"))
+            }),
+            Error::HungUp(refusal) | Error::Refused { refusal, .. } => {
+                Self::because(&format!("{said}{}", advice(refusal.code())))
             }
             Error::Tls(problem) => tls::broken(&problem),
             Error::SpeaksTls => Self::refused(&format!("{said}{}", tls::ENCRYPTED)),
@@ -141,7 +148,6 @@ impl From<Error> for Broken {
 
 /// Returns the error for a missing reply to INFO.
 pub(crate) fn refused_info(answer: Option<&WireReply>) -> Broken {
-    let code = answer.and_then(WireReply::error_code);
-    let code = code.unwrap_or("nothing usable");
-    Broken::refused(&refusal("INFO", code))
+    let refusal = answer.and_then(WireReply::refusal);
+    Broken::refused(&refused("INFO", refusal.as_ref()))
 }

@@ -19,6 +19,7 @@ use crate::redis::pool::{self, RedisTier};
 use crate::redis::sentinel_watcher;
 use crate::redis::sentinels::Sentinels;
 use crate::redis::watcher;
+use crate::service::health::ServerName;
 use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
 use crate::trust::generations::Generations;
@@ -88,6 +89,7 @@ pub(super) fn to_redis(
     provider: Option<Provider>,
 ) -> Connected {
     let link = unproved(config);
+    link.set_server(ServerName::of(&target).to_string());
     // One of the permitted connections is the watcher's.
     let count = config.redis_max_connections.saturating_sub(1);
     let redis = RedisTier::new(

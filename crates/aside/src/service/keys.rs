@@ -4,7 +4,7 @@
 //! and invalidated, but not set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::CacheService;
@@ -13,6 +13,7 @@ use crate::insight::statistics::Reason;
 use crate::protocol::value::{HEADER_BYTES, Header};
 use crate::protocol::{Failure, Lives, Op, Reply, Token, Traffic};
 use crate::service::report::Invalidated;
+use crate::tiers::sweeps::Swept;
 
 /// The time to live of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,7 @@ impl CacheService {
         if self.tiers().kind_of(key.as_str()).is_none() {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
-        let existed = self.exists(key.as_str()).await;
-        self.invalidate_key(&key, Reason::Request).await.keys == 1 && existed
+        self.invalidate_key(&key, Reason::Request).await.keys == 1
     }
 
     /// Removes every key that matches a glob pattern, in the syntax of `SCAN`,
@@ -189,8 +189,8 @@ impl CacheService {
             "the database went back: all cached copies are invalidated"
         );
         Invalidated {
-            keys: 0,
             pending: pending || tiers.is_remote() && !told,
+            ..Invalidated::default()
         }
     }
 
@@ -200,39 +200,48 @@ impl CacheService {
         if !tiers.is_enabled() {
             return Invalidated::default();
         }
-        let invalidated =
+        // Asked first, because the script deletes a key without saying so.
+        let existed = self.exists(key.as_str()).await;
+        let acknowledged =
             tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
-        if !invalidated {
+        if !acknowledged {
             tiers.hold_until_released(key.clone(), Token::random(), None);
         }
         let kind = tiers.kind_of(key.as_str());
         self.count(kind, reason, 1);
-        tracing::info!(
-            kind = kind.unwrap_or("none"),
-            operation = "invalidate",
-            count = u64::from(invalidated),
-            "invalidated"
-        );
+        let invalidated = Invalidated {
+            keys: u64::from(acknowledged && existed),
+            pending: !acknowledged,
+            ..Invalidated::default()
+        };
+        log("invalidate", kind.unwrap_or("none"), invalidated);
         tracing::debug!(key = key.as_str(), "invalidated");
-        Invalidated {
-            keys: u64::from(invalidated),
-            pending: !invalidated,
-        }
+        invalidated
     }
 
     /// Invalidates a kind, now or once Redis is available.
     pub(crate) async fn invalidate_whole_kind(&self, kind: &str) -> Invalidated {
-        let freed = self.tiers().invalidate_kind(kind).await;
-        let count = match &freed {
-            Some(freed) => swept(freed, self.config().operation_timeout).await,
-            None => 0,
-        };
-        self.count(Some(kind), Reason::Request, count.max(1));
-        tracing::info!(kind, operation = "invalidate_all", count, "invalidated");
-        Invalidated {
-            keys: count,
-            pending: freed.is_none(),
+        if !self.is_enabled() {
+            return Invalidated::default();
         }
+        let invalidated = match self.tiers().invalidate_kind(kind).await {
+            Some((epoch, swept)) => {
+                swept_within(&swept, self.config().operation_timeout).await;
+                Invalidated {
+                    keys: swept.keys.load(Ordering::Relaxed),
+                    at_least: !swept.is_complete.load(Ordering::Acquire),
+                    epoch: Some(epoch),
+                    pending: false,
+                }
+            }
+            None => Invalidated {
+                pending: true,
+                ..Invalidated::default()
+            },
+        };
+        self.count(Some(kind), Reason::Request, invalidated.keys.max(1));
+        log("invalidate_all", kind, invalidated);
+        invalidated
     }
 
     /// Counts invalidations that are not caused by a write.
@@ -244,17 +253,33 @@ impl CacheService {
     }
 }
 
-/// Returns the number of keys that a sweep has removed, when it ends or the
-/// timeout expires; the kind is already invalidated.
-async fn swept(freed: &Arc<AtomicU64>, patience: Duration) -> u64 {
+/// Waits until a sweep ends, or the timeout expires; the kind is already
+/// invalidated.
+async fn swept_within(swept: &Arc<Swept>, patience: Duration) {
     let over = async {
-        // The sweep drops its reference to the count when it ends.
-        while 1 < Arc::strong_count(freed) {
+        // The sweep drops its reference when it ends.
+        while 1 < Arc::strong_count(swept) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     let _ = tokio::time::timeout(patience, over).await;
-    freed.load(Ordering::Relaxed)
+}
+
+/// Logs an invalidation that an operator or a caller requested.
+fn log(operation: &str, kind: &str, invalidated: Invalidated) {
+    let count = invalidated.keys;
+    if invalidated.pending {
+        tracing::warn!(
+            kind,
+            operation,
+            pending = true,
+            "not invalidated yet: Redis is unavailable; retrying, and reads here go to the \
+             database meanwhile"
+        );
+    } else {
+        let at_least = invalidated.at_least;
+        tracing::info!(kind, operation, count, at_least, "invalidated");
+    }
 }
 
 #[cfg(test)]

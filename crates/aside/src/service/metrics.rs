@@ -58,6 +58,7 @@ impl Collector for ServiceCollector {
 fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let kinds = tiers.kinds();
     reads(page, &kinds)?;
+    reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
     local(page, &kinds)?;
     audits(page, &kinds)
@@ -100,6 +101,26 @@ fn reads(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
         "aside_source_seconds",
         "Time of database reads",
         source_seconds,
+    )
+}
+
+/// Encodes why reads were not served from the cache.
+fn reasons(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+    let (mut misses, mut bypasses, mut coalesced) = (Vec::new(), Vec::new(), Vec::new());
+    for (entity, kind) in kinds {
+        let statistics = kind.statistics();
+        let labelled = |(reason, count)| (vec![("entity", *entity), ("reason", reason)], count);
+        misses.extend(statistics.misses().map(labelled));
+        bypasses.extend(statistics.bypasses().map(labelled));
+        let labels = vec![("entity", *entity)];
+        coalesced.push((labels, statistics.coalesced.load(Relaxed)));
+    }
+    page.counters("aside_misses", "Misses by reason", misses)?;
+    page.counters("aside_bypasses", "Bypasses by reason", bypasses)?;
+    page.counters(
+        "aside_coalesced_reads",
+        "Reads that shared the load or look of another reader",
+        coalesced,
     )
 }
 
@@ -198,6 +219,7 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "Time from sending a message to receiving it",
         lag,
     )?;
+    trust(page, tiers)?;
     let errors = statistics.errors();
     let errors = errors
         .iter()
@@ -207,6 +229,49 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "aside_errors",
         "Errors that were not returned to callers",
         errors,
+    )
+}
+
+/// Encodes how far this instance may be behind, and what it still has to send.
+fn trust(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
+    let suspicions = tiers.suspicions();
+    let suspicions = suspicions
+        .into_iter()
+        .map(|(reason, count)| (vec![("reason", reason)], count));
+    page.counters(
+        "aside_suspicions",
+        "Ends of the trust in Redis, by reason",
+        suspicions.collect(),
+    )?;
+    // Before the first proof, the time since the start.
+    let age = tiers.proof_age().or_else(|| tiers.outage().1);
+    let age = age.filter(|_| tiers.is_enabled() && tiers.is_remote());
+    let help = "Time since the last proof that every message was received";
+    let age = ConstGauge::new(age.unwrap_or_default().as_secs_f64());
+    page.encode("aside_proof_age_seconds", help, &age)?;
+    let help = "The setting CACHE_MAX_STALENESS_MS: local entries are served for so long without \
+                another proof";
+    let bound = ConstGauge::new(tiers.config.max_staleness.as_secs_f64());
+    page.encode("aside_staleness_bound_seconds", help, &bound)?;
+    page.gauge(
+        "aside_held_keys",
+        "Keys and kinds read from the database until Redis acknowledges their invalidation",
+        tiers.unreleased.len() as u64,
+    )?;
+    page.gauge(
+        "aside_pending",
+        "Invalidations and releases that Redis has not acknowledged and that are due",
+        tiers.pending() as u64,
+    )?;
+    page.gauge(
+        "aside_enabled",
+        "1 if values are cached, 0 if caching is off",
+        u64::from(tiers.is_enabled()),
+    )?;
+    page.gauges(
+        "aside_build_info",
+        "1; the label is the version of aside",
+        vec![(vec![("version", env!("CARGO_PKG_VERSION"))], 1)],
     )
 }
 
@@ -241,6 +306,11 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "aside_redis_used_memory_bytes",
         "Memory that Redis uses",
         used,
+    )?;
+    page.gauge(
+        "aside_redis_maxmemory_bytes",
+        "The limit of that memory; 0 without one",
+        server.max_memory_bytes,
     )?;
     let evicted = server.evicted_keys;
     page.counter("aside_redis_evicted_keys", "Keys evicted by Redis", evicted)

@@ -3,6 +3,8 @@
 
 pub(crate) mod metrics;
 pub(crate) mod report;
+pub(crate) mod health;
+pub(crate) mod explain;
 pub(crate) mod named;
 
 #[cfg(test)]
@@ -23,15 +25,12 @@ use tokio::time::Instant;
 use crate::config::CacheConfig;
 use crate::config::credentials::{CredentialsProvider, Provider};
 use crate::entity::Entity;
-use crate::entity::key::Key;
 use crate::entity::strategy::CacheStrategy;
 use crate::memory::Subscription;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
-use crate::service::report::{
-    Explanation, Health, HealthStatus, KeyCounts, KeyState, ServiceStats,
-};
+use crate::service::report::{KeyCounts, ServiceStats};
 use crate::tiers::Tiers;
 use crate::tiers::broadcaster::Invalidations;
 use crate::write::Write;
@@ -106,8 +105,9 @@ impl CacheService {
     async fn connect_as(config: CacheConfig, provider: Option<Provider>) -> Self {
         let service = Self::start(&config, provider);
         let namespace = service.tiers().namespace().0.to_owned();
-        let shared = service.tiers().shown();
-        tracing::info!(shared, namespace, "the cache starts");
+        let name = service.server_name("");
+        let server = name.map_or_else(|| "none".to_owned(), |name| name.to_string());
+        tracing::info!(server, namespace, "the cache starts");
         service.wait_until_synced().await;
         service
     }
@@ -118,7 +118,7 @@ impl CacheService {
     /// suspicion, Redis is trusted only once the journal has been drained.
     ///
     /// Returns after the first drain, and after `CACHE_OPERATION_TIMEOUT_MS` at
-    /// the latest. A disabled service does not poll the journal, but still
+    /// the latest; at once if Redis is unavailable. A disabled service does not poll the journal, but still
     /// records keys for others. `memory://` does neither, so such a process
     /// must be the only one on its database.
     pub async fn poll_journal(&self, journal: impl Journal) {
@@ -126,25 +126,32 @@ impl CacheService {
         if !tiers.is_enabled() || !tiers.is_remote() {
             return;
         }
+        let was_usable = tiers.is_usable();
         tiers.require_drain();
         let (drain, heard) = (Drain::of(journal), Arc::downgrade(tiers));
         tiers.tasks.add("the journal", move || {
             drain::run(Arc::clone(&drain), heard.clone())
         });
-        self.wait_until_synced().await;
+        // `connect` has waited for Redis already.
+        if was_usable {
+            self.wait_until_synced().await;
+        }
     }
 
-    async fn wait_until_synced(&self) {
+    /// Waits until Redis is trusted, at most for the timeout of one operation.
+    /// Returns true if it is.
+    pub(crate) async fn wait_until_synced(&self) -> bool {
         let tiers = self.tiers();
         if !tiers.is_enabled() {
-            return;
+            return false;
         }
         let ready = async {
             while !tiers.is_usable() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let _ = tokio::time::timeout(tiers.config.operation_timeout, ready).await;
+        let waited = tokio::time::timeout(tiers.config.operation_timeout, ready);
+        waited.await.is_ok()
     }
 
     pub(crate) fn downgrade(&self) -> WeakService {
@@ -183,69 +190,23 @@ impl CacheService {
         Write::of_caller(Arc::clone(self.tiers()))
     }
 
-    /// Checks Redis, within the timeout of one operation, and returns the state
-    /// of the cache.
-    pub async fn health_check(&self) -> Health {
-        let tiers = self.tiers();
-        let begun = Instant::now();
-        let probe = Key::new(&tiers.namespace().own_key("health"));
-        let answered = self.ask(Op::Exists { key: probe }).await.is_some();
-        let status = match (tiers.is_enabled(), answered) {
-            (false, _) => HealthStatus::Disabled,
-            (true, true) => HealthStatus::Healthy,
-            (true, false) => HealthStatus::Unavailable,
-        };
-        let server = tiers.server_info();
-        Health {
-            status,
-            latency: answered.then(|| begun.elapsed()),
-            breaker: tiers.breaker_state(),
-            connections: tiers.connections(),
-            unreleased_keys: tiers.unreleased.len(),
-            server_version: server.version,
-            used_memory_bytes: server.used_memory_bytes,
-            evicted_keys: server.evicted_keys,
-            reason: (status == HealthStatus::Unavailable).then(|| tiers.reason()),
-        }
-    }
-
     /// Returns the counters since this process began.
     #[must_use]
     pub fn stats(&self) -> ServiceStats {
         ServiceStats::of(self.tiers())
     }
 
+    /// Returns true if values are cached: false with `REDIS_ENABLED=false`, or
+    /// with invalid settings.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.tiers().is_enabled()
+    }
+
     /// Returns true if Redis is trusted now.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.tiers().is_usable()
-    }
-
-    /// Explains the state of one key in Redis. A key that belongs neither to a
-    /// kind cached here nor to the library is not read.
-    pub async fn explain(&self, key: &str) -> Explanation {
-        let tiers = self.tiers();
-        let kind = tiers.kind_of(key);
-        if kind.is_none() && !key.starts_with(&tiers.prefix("aside")) {
-            return Explanation::not_ours(key);
-        }
-        let named = Key::new(key);
-        let bypass = tiers.bypass_for(&named).map(crate::answer::Bypass::as_str);
-        let get = Op::Get { key: named.clone() };
-        let state = match self.ask(get).await {
-            Some(Reply::Value(bytes)) => Some(KeyState::of(&named, bytes.as_deref())),
-            // Too large, so never served.
-            Some(Reply::Cut(_)) => Some(KeyState::Foreign),
-            _ => None,
-        };
-        let ttl = self.ttl(key).await.left();
-        Explanation {
-            key: key.to_owned(),
-            kind,
-            state,
-            ttl,
-            bypass,
-        }
     }
 
     /// Sends pending operations to Redis, within the timeout of one operation,

@@ -26,9 +26,8 @@ impl CacheService {
     /// `id` is the id as a text, unescaped: the id `all` is the row of that
     /// name, not the list of all rows.
     pub async fn invalidate_id(&self, kind: &str, id: &str) -> Option<Invalidated> {
-        let mut key = self.key_of(kind)?;
-        key.text_segment(id);
-        Some(self.invalidate_key(&key.finish(), Reason::Request).await)
+        let key = Key::new(&self.key_of_row(kind, id)?);
+        Some(self.invalidate_key(&key, Reason::Request).await)
     }
 
     /// Invalidates one list; returns `None` if the kind is not cached here, or
@@ -42,6 +41,23 @@ impl CacheService {
         segment: &str,
         values: &[&str],
     ) -> Option<Invalidated> {
+        let key = Key::new(&self.key_of_list(kind, segment, values)?);
+        Some(self.invalidate_key(&key, Reason::Request).await)
+    }
+
+    /// Returns the key of one row, as it is in Redis; `None` if the kind is not
+    /// cached here. `id` is as of [`invalidate_id`](Self::invalidate_id).
+    #[must_use]
+    pub fn key_of_row(&self, kind: &str, id: &str) -> Option<String> {
+        let mut key = self.key_of(kind)?;
+        key.text_segment(id);
+        Some(key.finish().as_str().to_owned())
+    }
+
+    /// Returns the key of one list, as it is in Redis; `None` in the cases of
+    /// [`invalidate_index`](Self::invalidate_index), whose parameters it has.
+    #[must_use]
+    pub fn key_of_list(&self, kind: &str, segment: &str, values: &[&str]) -> Option<String> {
         let known = self.tiers().kinds().get(kind)?.indexes();
         known
             .iter()
@@ -51,7 +67,7 @@ impl CacheService {
         for value in values {
             key.text_segment(value);
         }
-        Some(self.invalidate_key(&key.finish(), Reason::Request).await)
+        Some(key.finish().as_str().to_owned())
     }
 
     /// Invalidates a whole kind; returns `None` if it is not cached here.

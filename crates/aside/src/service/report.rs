@@ -1,4 +1,5 @@
-//! Reports for operators: health, statistics, and the state of a key.
+//! Reports for operators: statistics, counts of keys, and results of
+//! invalidations.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -6,63 +7,11 @@ use std::time::Duration;
 
 use crate::answer::Tier;
 use crate::entity::IndexShape;
-use crate::entity::key::Key;
 use crate::insight::audit::Delay;
 use crate::insight::statistics::{Outcome, Reason};
-use crate::protocol::value::{self, Header};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
 use crate::trust::breaker::BreakerState;
-
-/// The state of the cache.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Health {
-    /// Whether Redis is used; `reason` says why not.
-    pub status: HealthStatus,
-    /// The time of a reply just now; `None` if Redis did not reply.
-    pub latency: Option<Duration>,
-    /// The state of Redis's circuit breaker.
-    pub breaker: BreakerState,
-    /// Open connections, without the one that receives invalidations.
-    pub connections: usize,
-    /// Keys, or whole kinds, that are read from the database until Redis
-    /// acknowledges pending operations.
-    pub unreleased_keys: usize,
-    /// The server's version, such as `7.2.4`; empty if unknown.
-    pub server_version: String,
-    /// The memory use that the server reports.
-    pub used_memory_bytes: u64,
-    /// The number of evicted keys that the server reports.
-    pub evicted_keys: u64,
-    /// The reason why Redis is bypassed, if it is unavailable: a sentence
-    /// without secrets, as in the log.
-    pub reason: Option<String>,
-}
-
-/// Whether Redis is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HealthStatus {
-    /// Redis is used.
-    Healthy,
-    /// Redis is unreachable or slow, or this process does not trust its
-    /// connection yet.
-    Unavailable,
-    /// The cache is disabled.
-    Disabled,
-}
-
-impl HealthStatus {
-    /// Returns its name in `/health`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Unavailable => "unavailable",
-            Self::Disabled => "disabled",
-        }
-    }
-}
 
 /// The counters of one service since its process began.
 #[derive(Clone, Debug)]
@@ -82,6 +31,8 @@ pub struct ServiceStats {
     pub unsynced: Duration,
     /// The state of Redis's circuit breaker.
     pub breaker: BreakerState,
+    /// Ends of the trust in Redis, by reason as in `aside_suspicions_total`.
+    pub suspicions: BTreeMap<&'static str, u64>,
     /// Errors by label; none was returned to a caller.
     pub errors: BTreeMap<&'static str, u64>,
 }
@@ -105,6 +56,10 @@ pub struct KindStats {
     pub misses: u64,
     /// Reads served from the database that bypassed the cache.
     pub bypasses: u64,
+    /// Why reads were misses, as in `aside_misses_total`; a best guess.
+    pub miss_reasons: BTreeMap<&'static str, u64>,
+    /// Why reads bypassed the cache, as in `aside_bypasses_total`.
+    pub bypass_reasons: BTreeMap<&'static str, u64>,
     /// Keys invalidated.
     pub invalidations: u64,
     /// Local entries, valid or not.
@@ -140,6 +95,8 @@ impl KindStats {
             negative_hits: reads(Outcome::NegativeHit),
             stale_hits: reads(Outcome::StaleHit),
             misses: reads(Outcome::Miss),
+            miss_reasons: not_zero(known.statistics().misses()),
+            bypass_reasons: not_zero(known.statistics().bypasses()),
             bypasses: reads(Outcome::Bypass),
             invalidations: invalidations.iter().sum(),
             l1_entries,
@@ -155,119 +112,37 @@ impl KindStats {
     }
 
     /// Returns the share of reads served from the cache, stale hits excluded,
-    /// 0.0 to 1.0; `None` before the first read.
+    /// 0.0 to 1.0; `None` before the first read. Reads that asked for the
+    /// database do not count, nor do those of warm-ups.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {
         let hits = self.l1_hits + self.l2_hits + self.negative_hits;
-        let reads = hits + self.stale_hits + self.misses + self.bypasses;
+        let requested = self.bypass_reasons.get("requested").copied();
+        let bypasses = self.bypasses.saturating_sub(requested.unwrap_or(0));
+        let reads = hits + self.stale_hits + self.misses + bypasses;
         // Beyond 2^53 reads the rounding does not matter.
         #[allow(clippy::cast_precision_loss)]
         (reads > 0).then(|| hits as f64 / reads as f64)
     }
 }
 
-/// The state of one key.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Explanation {
-    /// The key as it is in Redis.
-    pub key: String,
-    /// The registered kind of the key.
-    pub kind: Option<&'static str>,
-    /// Its state in Redis; `None` while Redis is unavailable.
-    pub state: Option<KeyState>,
-    /// Its time to live in Redis.
-    pub ttl: Option<Duration>,
-    /// The reason why a read of it would bypass Redis now, if so.
-    pub bypass: Option<&'static str>,
-}
-
-impl Explanation {
-    pub(crate) fn not_ours(key: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            kind: None,
-            state: Some(KeyState::NotOurs),
-            ttl: None,
-            bypass: None,
-        }
-    }
-}
-
-/// The state of a key in Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyState {
-    /// A key of a kind that is not cached here; its state is not reported.
-    NotOurs,
-    /// No such key.
-    Absent,
-    /// Bytes that this protocol did not write.
-    Foreign,
-    /// A value.
-    Value {
-        /// The shape of its row.
-        shape: u64,
-        /// The id of its fill.
-        fill: u64,
-        /// The row's version, zero without one.
-        version: u64,
-        /// Its size, header included.
-        bytes: usize,
-    },
-    /// A reader is loading it.
-    Lease,
-    /// Writes are in progress.
-    Quarantine {
-        /// The number of writers.
-        writers: usize,
-        /// True if there has been only one writer since it began.
-        clean: bool,
-    },
-}
-
-impl KeyState {
-    /// Returns its name.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::NotOurs => "not_ours",
-            Self::Absent => "absent",
-            Self::Foreign => "foreign",
-            Self::Value { .. } => "value",
-            Self::Lease => "lease",
-            Self::Quarantine { .. } => "quarantine",
-        }
-    }
-
-    pub(crate) fn of(key: &Key, bytes: Option<&[u8]>) -> Self {
-        use crate::protocol::state::State;
-        let Some(bytes) = bytes else {
-            return Self::Absent;
-        };
-        match State::of(bytes, true) {
-            State::Absent => Self::Foreign,
-            State::Lease(_) => Self::Lease,
-            State::Quarantine(quarantine) => Self::Quarantine {
-                writers: quarantine.records.len(),
-                clean: quarantine.clean,
-            },
-            State::Value => Header::parse(bytes).map_or(Self::Foreign, |header| Self::Value {
-                shape: value::mixed(header.fill_context.shape, key),
-                fill: header.fill,
-                version: header.version,
-                bytes: bytes.len(),
-            }),
-        }
-    }
+fn not_zero(counts: impl Iterator<Item = (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    counts.filter(|(_, count)| 0 < *count).collect()
 }
 
 /// The result of an invalidation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
-    /// The number of keys removed from Redis.
+    /// The number of keys removed from Redis. A copy in memory of an instance
+    /// is invalidated even if its key was no longer in Redis.
     pub keys: u64,
+    /// True if keys are still being removed, so `keys` is not their final
+    /// number. Their values are already invalid.
+    pub at_least: bool,
+    /// The new epoch of a kind that was invalidated as a whole, in Unix
+    /// milliseconds: no value that was loaded before it is served.
+    pub epoch: Option<u64>,
     /// True if Redis could not be reached. It will be notified as soon as
     /// possible; until then this instance reads from the database, and other
     /// instances do not know.
@@ -302,6 +177,7 @@ impl ServiceStats {
             releases_lost: statistics.release_lost.load(Relaxed),
             unsynced: tiers.unsynced_total(),
             breaker: tiers.breaker_state(),
+            suspicions: not_zero(tiers.suspicions().into_iter()),
             errors: statistics.errors(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside_redis::WireReply;
+use aside_redis::{Refusal, WireReply};
 use bytes::Bytes;
 
 use crate::entity::key::Key;
@@ -124,7 +124,7 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
 pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
     let maybe = |bytes: Option<Bytes>| bytes.map_or(WireReply::Nil, WireReply::Bytes);
     match reply {
-        Err(refused) => error(&refused.code),
+        Err(refused) => WireReply::Error(refused.0),
         Ok(Reply::Done) => integer(1),
         Ok(Reply::Value(bytes)) => maybe(bytes),
         Ok(Reply::Cut(bytes)) => maybe(Some(bytes)),
@@ -149,7 +149,7 @@ pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
             let era = (era != Era::default()).then(|| era.to_string());
             array([string(&era.unwrap_or_default()), string(&known)])
         }
-        Ok(Reply::Lives(_)) => error("ERR not of this world"),
+        Ok(Reply::Lives(_) | Reply::Type(_)) => error("ERR not of this world"),
         Ok(Reply::Page { cursor, keys }) => {
             let keys = array(keys.iter().map(|key| string(key)));
             array([string(&cursor.to_string()), keys])
@@ -196,7 +196,7 @@ pub(super) fn status(text: &str) -> WireReply {
 }
 
 pub(super) fn error(line: &str) -> WireReply {
-    WireReply::Error(line.to_owned())
+    WireReply::Error(Refusal::parse(line))
 }
 
 /// Numbers of this server are far from the end of their range.

@@ -1,7 +1,6 @@
 //! Invalidation of keys and kinds, in every tier and on every instance.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::time::Instant;
 
@@ -9,6 +8,7 @@ use super::Tiers;
 use crate::entity::key::Key;
 use crate::protocol::{Op, Token, Traffic, Unanswered, message};
 use crate::tiers::pending::Pending;
+use crate::tiers::sweeps::Swept;
 
 /// Keys of one pipeline if many are invalidated at once.
 const MAX_KEYS_PER_PIPELINE: usize = 500;
@@ -62,24 +62,26 @@ impl Tiers {
     }
 
     /// Invalidates a kind, now or as soon as Redis is reachable; `None` for
-    /// later. Returns a counter of the keys that are being removed from Redis.
-    pub(crate) async fn invalidate_kind(self: &Arc<Self>, kind: &str) -> Option<Arc<AtomicU64>> {
-        let freed = Arc::new(AtomicU64::new(0));
+    /// later. Returns its new epoch, and the progress of removing its keys from
+    /// Redis.
+    pub(crate) async fn invalidate_kind(self: &Arc<Self>, kind: &str) -> Option<(u64, Arc<Swept>)> {
+        let swept = Arc::default();
         if !self.is_enabled() {
-            return Some(freed);
+            return Some((0, swept));
         }
-        let invalidated = self.raise_epoch_or_retry(kind).await;
-        invalidated.then(|| {
-            self.sweep_later(kind, &freed);
-            freed
-        })
+        let epoch = self.raise_epoch_or_retry(kind).await?;
+        self.sweep_later(kind, &swept);
+        Some((epoch, swept))
     }
 
     /// Raises the epoch of a kind, and leaves removing its keys to the next
-    /// sweep. Returns false for later.
-    pub(crate) async fn raise_epoch_or_retry(&self, kind: &str) -> bool {
-        let raised = self.is_usable() && self.raise_epoch(kind).await.is_ok();
-        if !raised && self.is_enabled() {
+    /// sweep. Returns the epoch; `None` for later.
+    pub(crate) async fn raise_epoch_or_retry(&self, kind: &str) -> Option<u64> {
+        let raised = match self.is_usable() {
+            true => self.raise_epoch(kind).await.ok(),
+            false => None,
+        };
+        if raised.is_none() && self.is_enabled() {
             self.hold_kind(kind);
         }
         raised
@@ -118,6 +120,8 @@ impl Tiers {
 
     /// Makes a key bypass Redis, and releases it as soon as Redis acknowledges
     /// that, but not before `due`.
+    ///
+    /// No quarantine of `writer` was acknowledged.
     pub(crate) fn hold_until_released(&self, key: Key, writer: Token, due: Option<Instant>) {
         // If only its kind was added, releasing the key must not end another
         // write's entry.
@@ -126,6 +130,7 @@ impl Tiers {
             key,
             writer,
             unreleased,
+            quarantined: false,
             due,
         });
     }

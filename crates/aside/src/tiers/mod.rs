@@ -5,6 +5,7 @@ pub(crate) mod origin_guard;
 pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
 pub(crate) mod shard;
+pub(crate) mod sweeps;
 pub(crate) mod tasks;
 pub(crate) mod uncacheable;
 pub(crate) mod kind;
@@ -17,7 +18,6 @@ mod confirm;
 mod register;
 mod scan;
 mod shards;
-mod sweeps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -17,6 +17,9 @@ pub(crate) enum Pending {
         writer: Token,
         /// True if the key is unreleased until then.
         unreleased: bool,
+        /// True if its quarantine was acknowledged, and no earlier RELEASE can
+        /// have ended it: if the quarantine is gone, it was lost.
+        quarantined: bool,
         /// Not earlier, because the transaction may still commit.
         due: Option<Instant>,
     },
@@ -72,8 +75,13 @@ impl Backlog {
         }
     }
 
+    /// Returns how many operations could be sent now.
+    pub(super) fn due_now(&self) -> usize {
+        self.due_now.load(Ordering::Acquire)
+    }
+
     /// Returns true if no operation could be sent now.
     pub(super) fn is_empty(&self) -> bool {
-        self.due_now.load(Ordering::Acquire) == 0
+        self.due_now() == 0
     }
 }

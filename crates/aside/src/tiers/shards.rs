@@ -3,6 +3,7 @@
 //! A caller with a key uses the shard of that key; a caller that concerns all
 //! of Redis uses all shards at once.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 use super::Tiers;
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::protocol::{Failure, Op, Reply, Traffic, Unanswered};
+use crate::insight::statistics::Unavailable;
+use crate::protocol::{Failure, Op, Replies, Reply, Traffic, Unanswered};
 use crate::tiers::kind::{Kind, ReadContext};
 use crate::tiers::pending::Pending;
 use crate::tiers::shard::batch_gets::Got;
@@ -36,6 +38,11 @@ impl Tiers {
     /// operation is sent; see [`Tiers::confirm_later`].
     pub(crate) fn history_for(&self, key: &Key) -> u64 {
         self.shard_of(key).link.server_history()
+    }
+
+    /// Returns the history that a value under this key must have.
+    pub(crate) fn history_of_values(&self, key: &Key) -> u64 {
+        self.shard_of(key).link.history()
     }
 
     /// Returns the stamp of an entry whose read begins now.
@@ -86,6 +93,25 @@ impl Tiers {
             self.tasks.revive();
         }
         is_usable
+    }
+
+    /// Returns the state of the shard of a key that is bypassed.
+    pub(crate) fn unavailable(&self, key: &Key, epoch: u64) -> Unavailable {
+        let shard = self.shard_of(key);
+        let is_away = !shard.tier.as_ref().is_some_and(|tier| tier.is_reachable());
+        if is_away {
+            Unavailable::Away
+        } else if shard.breaker.state() != BreakerState::Closed {
+            Unavailable::Breaker
+        } else if shard.link.is_suspect() {
+            Unavailable::Suspect
+        } else if !shard.link.is_usable() {
+            Unavailable::Unproved
+        } else if epoch == 0 {
+            Unavailable::EpochUnknown
+        } else {
+            Unavailable::Unanswered
+        }
     }
 
     /// Returns the shard that holds the epochs of all kinds.
@@ -146,17 +172,48 @@ impl Tiers {
         self.shard.info.lock().clone().unwrap_or_default()
     }
 
-    /// Returns the shared tier as the log names it.
-    pub(crate) fn shown(&self) -> String {
-        let tier = self.shard.tier.as_ref();
-        tier.map_or_else(|| "none".to_owned(), |tier| format!("{tier:?}"))
-    }
-
-    /// Returns the reason why a shard is bypassed, or last was.
-    pub(crate) fn reason(&self) -> String {
+    /// Returns the reason why a shard is bypassed, or last was, and for how
+    /// long Redis has not been used; `None` while it is.
+    pub(crate) fn outage(&self) -> (String, Option<Duration>) {
         let shards = self.shards();
         let away = shards.iter().find(|shard| !shard.is_usable());
-        away.unwrap_or(&shards[0]).link.reason()
+        let link = &away.unwrap_or(&shards[0]).link;
+        (link.reason(), link.unused_for())
+    }
+
+    /// Returns the age of the oldest of the shards' last proofs; `None` if
+    /// there is none, or no server.
+    pub(crate) fn proof_age(&self) -> Option<Duration> {
+        let ages = self.shards().iter().map(|shard| shard.link.proof_age());
+        ages.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Returns the number of suspicions of each reason, over all shards.
+    pub(crate) fn suspicions(&self) -> BTreeMap<&'static str, u64> {
+        let mut suspicions = BTreeMap::new();
+        let shards = self.shards().iter();
+        for (reason, count) in shards.flat_map(|shard| shard.link.suspicions_by_reason()) {
+            *suspicions.entry(reason).or_default() += count;
+        }
+        suspicions
+    }
+
+    /// Returns how many queued operations could be sent now.
+    pub(crate) fn pending(&self) -> usize {
+        let shards = self.shards().iter();
+        shards.map(|shard| shard.pending.due_now()).sum()
+    }
+
+    /// Returns true if the memory of a server is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shards().iter().any(|shard| shard.is_full())
+    }
+
+    /// Sends operations about a key to its shard, whether it is trusted or not.
+    /// They must be reads.
+    pub(crate) async fn ask_distrusted(&self, key: &Key, ops: Vec<Op>) -> Option<Replies> {
+        let shard = self.shard_of(key);
+        shard.send_uncounted(Traffic::Others, ops).await.ok()
     }
 
     /// Returns the state of the breaker that is farthest from closed.

@@ -6,7 +6,7 @@
 //! long as the sweep. Without a sweep, values remain until their TTL ends.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,8 +23,17 @@ const MAX_COUNT_TIME: Duration = Duration::from_secs(10);
 /// The maximum number of requests that receive the counts of one sweep.
 const MAX_WAITING_COUNTS: usize = 1_000;
 
-/// The counters of the requests for a sweep.
-type Told = Vec<Arc<AtomicU64>>;
+/// The progress of a sweep, for one request.
+#[derive(Debug, Default)]
+pub(crate) struct Swept {
+    /// The number of keys removed from Redis.
+    pub(crate) keys: AtomicU64,
+    /// True if the sweep has seen every key.
+    pub(crate) is_complete: AtomicBool,
+}
+
+/// The requests for a sweep.
+type Told = Vec<Arc<Swept>>;
 
 /// The kinds being swept, and the requests since.
 #[derive(Default)]
@@ -38,14 +47,13 @@ struct UnderWay {
 }
 
 impl Tiers {
-    /// Sweeps a kind in a separate task. `freed` counts removed keys, and is
-    /// dropped at the end.
-    pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, freed: &Arc<AtomicU64>) {
+    /// Sweeps a kind in a separate task, which drops `swept` at the end.
+    pub(crate) fn sweep_later(self: &Arc<Self>, kind: &str, swept: &Arc<Swept>) {
         {
             let mut sweeps = self.sweeps.0.lock();
             if let Some(told) = sweeps.get_mut(kind) {
                 if told.len() < MAX_WAITING_COUNTS {
-                    told.push(Arc::clone(freed));
+                    told.push(Arc::clone(swept));
                 }
                 return;
             }
@@ -56,22 +64,27 @@ impl Tiers {
             kind: kind.to_owned(),
             over: false,
         };
-        task::spawn(under_way.run(vec![Arc::clone(freed)]));
+        task::spawn(under_way.run(vec![Arc::clone(swept)]));
     }
 
     /// Deletes a kind's keys from Redis, to free the memory of invalidated
     /// values: by SCAN, in batches of 500, so that other operations do not wait
     /// long.
-    async fn sweep(&self, kind: &str, told: &[Arc<AtomicU64>]) {
+    async fn sweep(&self, kind: &str, told: &[Arc<Swept>]) {
         let pattern = format!("{}*", glob(&self.prefix(kind)));
         let swept = self.scan(&pattern, |keys| async move {
             let left = self.invalidate(&keys).await.len();
-            for freed in told {
-                freed.fetch_add((keys.len() - left) as u64, Ordering::Relaxed);
+            for one in told {
+                let removed = (keys.len() - left) as u64;
+                one.keys.fetch_add(removed, Ordering::Relaxed);
             }
             Ok(0)
         });
-        if swept.await.is_err() {
+        if swept.await.is_ok() {
+            for one in told {
+                one.is_complete.store(true, Ordering::Release);
+            }
+        } else {
             tracing::debug!(
                 kind,
                 "the remaining keys of the kind stay in Redis until their TTL ends"

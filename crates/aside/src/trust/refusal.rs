@@ -1,5 +1,7 @@
 //! Advice for errors of a server: causes and remedies.
 
+use aside_redis::Refusal;
+
 pub(crate) const REPLICA: &str = "the server is a replica: REDIS_URL must name the primary, or \
      an address that follows it";
 
@@ -16,6 +18,8 @@ pub(crate) const NO_HISTORY: &str = "INFO replication of this server has no mast
      failover that loses invalidations would go unnoticed: use Redis 6.2 or later, or Valkey, or \
      set REDIS_HISTORY=reconnect (see CAVEATS.md)";
 
+pub(crate) const DATABASE: &str = ": the number is that of REDIS_DB, or of the path of REDIS_URL";
+
 pub(crate) const NO_ROLE: &str = "INFO replication of this server has no role, so a replica could \
      not be told from a primary: use Redis 6.2 or later, or Valkey";
 
@@ -25,9 +29,13 @@ pub(crate) const SENTINEL_PASSWORD: &str = "it does not accept this user and pas
 pub(crate) const HELLO: &str = "to HELLO 3. aside needs Redis 6.2 or later, or Valkey, and no proxy \
      in between that supports fewer commands";
 
-/// Formats an error reply with advice.
-pub(crate) fn refusal(command: &str, code: &str) -> String {
-    format!("the server answered {code} to {command}{}", advice(code))
+/// Formats an error reply with advice; `None` for a reply that is no error.
+pub(crate) fn refusal(command: &str, refusal: Option<&Refusal>) -> String {
+    let Some(refusal) = refusal else {
+        return format!("the server answered nothing usable to {command}");
+    };
+    let advice = advice(refusal.code());
+    format!("the server answered {refusal} to {command}{advice}")
 }
 
 /// Returns advice for an error code, to append to a message.

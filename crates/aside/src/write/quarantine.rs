@@ -37,7 +37,7 @@ impl Write {
         if let Some(tiers) = self.tiers.clone() {
             self.widen();
             for kind in self.whole_kinds.clone() {
-                tiers.raise_epoch_or_retry(kind).await;
+                let _ = tiers.raise_epoch_or_retry(kind).await;
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
             let mut keys: Vec<Key> = recorded.collect();

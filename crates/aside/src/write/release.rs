@@ -8,7 +8,7 @@ use super::{NewValue, Round, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
 use crate::insight::statistics::increment;
-use crate::protocol::{Failure, Op, Released, Reply, Token, Traffic};
+use crate::protocol::{Failure, Op, Released, Reply, Token, Traffic, Unanswered};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
 
@@ -79,6 +79,7 @@ impl Round {
                 key,
                 writer,
                 unreleased: true,
+                quarantined: false,
                 due: None,
             });
         }
@@ -115,6 +116,13 @@ fn released(
     value: Value,
     reply: Option<Result<Reply, Failure>>,
 ) {
+    // Any other failure may hide a RELEASE that was executed.
+    let quarantined = matches!(
+        reply,
+        Some(Err(
+            Failure::Refused(_) | Failure::Unanswered(Unanswered::NotSent)
+        ))
+    );
     let reply = reply.and_then(Result::ok);
     tiers.record_event(&key, event_of(reply.as_ref()));
     match reply {
@@ -136,6 +144,7 @@ fn released(
                 key,
                 writer,
                 unreleased,
+                quarantined,
                 due: None,
             });
         }

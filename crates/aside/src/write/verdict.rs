@@ -126,11 +126,22 @@ impl Write {
 
     fn count(&self, tiers: &Tiers) {
         let kinds = tiers.kinds();
+        let unacknowledged = self.unquarantined.len();
         for (kind, keys) in &self.counts {
             if let Some(kind) = kinds.get(kind) {
                 kind.statistics().invalidated(Reason::Write, *keys);
             }
-            tracing::info!(kind, operation = "write", count = keys, "invalidated");
+            if unacknowledged == 0 {
+                tracing::info!(kind, operation = "write", count = keys, "invalidated");
+            } else {
+                tracing::info!(
+                    kind,
+                    operation = "write",
+                    count = keys,
+                    unacknowledged,
+                    "written; Redis has not acknowledged the invalidation, which is retried"
+                );
+            }
         }
         tracing::debug!(keys = ?self.known, "invalidated the keys of a write");
     }
@@ -170,6 +181,8 @@ impl Drop for Write {
                     key,
                     writer: round.writer,
                     unreleased,
+                    // It has expired when the release of an ambiguous write is due.
+                    quarantined: !unreleased && due.is_none(),
                     due,
                 });
             }

@@ -23,6 +23,7 @@ mod places;
 mod pressure;
 mod refusals;
 mod runtimes;
+mod sentences;
 mod sentinels;
 mod sizes;
 mod stopped_instance;

@@ -47,6 +47,19 @@ struct CacheReport {
     held_keys: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// How long Redis has not been used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unused_seconds: Option<f64>,
+    proof_age_seconds: Option<f64>,
+    server: Option<ServerReport>,
+}
+
+/// The Redis that the cache uses; neither a user nor a password.
+#[derive(Serialize)]
+struct ServerReport {
+    address: String,
+    database: u32,
+    tls: bool,
 }
 
 pub(super) fn routes() -> Router<App> {
@@ -61,7 +74,7 @@ async fn health(State(app): State<App>) -> Response {
     let (latency, known) = tokio::join!(ping(&app.tales.database), cache.health_check());
     let (code, status) = match (latency, known.status) {
         (None, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        (Some(_), HealthStatus::Unavailable) => (StatusCode::OK, "degraded"),
+        (Some(_), HealthStatus::Unavailable | HealthStatus::Full) => (StatusCode::OK, "degraded"),
         (Some(_), HealthStatus::Healthy | HealthStatus::Disabled) => (StatusCode::OK, "ok"),
     };
     let report = Report {
@@ -83,6 +96,13 @@ async fn health(State(app): State<App>) -> Response {
             connections: known.connections,
             held_keys: known.unreleased_keys,
             reason: known.reason,
+            unused_seconds: known.unused_for.map(|time| time.as_secs_f64()),
+            proof_age_seconds: known.proof_age.map(|age| age.as_secs_f64()),
+            server: known.server.map(|server| ServerReport {
+                address: server.address,
+                database: server.database,
+                tls: server.tls,
+            }),
         },
     };
     answer(code, Json(report))

@@ -145,6 +145,7 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         Op::Delete { key } => Call::command("DEL").text(key.as_str()),
         Op::Exists { key } => Call::command("EXISTS").text(key.as_str()),
         Op::Ttl { key } => Call::command("PTTL").text(key.as_str()),
+        Op::Type { key } => Call::command("TYPE").text(key.as_str()),
         Op::Publish { message } => Call::command("PUBLISH").text(channel).text(message),
         Op::Scan {
             cursor,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aside_redis::{Call, WireReply};
+use aside_redis::{Call, Refusal, WireReply, printable};
 use bytes::Bytes;
 
 use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply};
@@ -29,8 +29,8 @@ pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) ->
 }
 
 fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
-    if let Some(line) = reply.error_code() {
-        return refused(op, line);
+    if let Some(refusal) = reply.refusal() {
+        return refused(op, refusal);
     }
     let read = match op {
         Op::Get { .. } => match reply {
@@ -60,23 +60,23 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
         },
         Op::History { .. } => history(reply),
         Op::Ttl { .. } => lives(&reply).map(Reply::Lives),
+        Op::Type { .. } => match reply {
+            WireReply::Text(name) => Some(Reply::Type(printable(&name))),
+            _ => None,
+        },
         Op::Publish { .. } => matches!(reply, WireReply::Int(_)).then_some(Reply::Done),
         Op::Scan { .. } => page(reply),
     };
-    read.ok_or_else(|| Refused {
-        code: "UNEXPECTED".to_owned(),
-    })
+    read.ok_or_else(|| Refused::with("UNEXPECTED"))
 }
 
 /// A key of another type was written by another program and counts as absent;
 /// it says nothing about the server's health.
-fn refused(op: &Op, line: &str) -> Result<Reply, Refused> {
-    let code = line.split_whitespace().next().unwrap_or("ERR");
+fn refused(op: &Op, refusal: Refusal) -> Result<Reply, Refused> {
+    let refused = Refused(refusal);
     match op {
-        Op::Get { .. } if code == "WRONGTYPE" => Ok(Reply::Value(None)),
-        _ => Err(Refused {
-            code: code.to_owned(),
-        }),
+        Op::Get { .. } if refused.is_wrong_type() => Ok(Reply::Value(None)),
+        _ => Err(refused),
     }
 }
 

@@ -27,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::numbers::{decimal, hex, time};
+use crate::answer::Missed;
 use crate::entity::key::Key;
 use crate::entity::lookup::Member;
 #[cfg(test)]
@@ -111,17 +112,29 @@ pub(crate) enum Unacceptable {
 }
 
 impl Unacceptable {
-    /// Returns its label in statistics.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Returns the reason of the miss.
+    pub(crate) fn missed(self) -> Missed {
         match self {
-            Self::Malformed => "malformed_value",
-            Self::OtherHistory => "other_history",
-            Self::Forgotten => "forgotten",
-            Self::OtherShape => "other_shape",
-            Self::TooLarge => "value_too_large",
-            Self::Undecodable => "undecodable_value",
-            Self::Misplaced => "misplaced_value",
-            Self::TooOld => "too_old",
+            Self::Malformed => Missed::Malformed,
+            Self::OtherHistory => Missed::OtherHistory,
+            Self::Forgotten => Missed::Forgotten,
+            Self::OtherShape => Missed::OtherShape,
+            Self::TooLarge => Missed::TooLarge,
+            Self::Undecodable => Missed::Undecodable,
+            Self::Misplaced => Missed::Misplaced,
+            Self::TooOld => Missed::TooOld,
+        }
+    }
+
+    /// Returns its label as an error, if it is one: no instance fills such a
+    /// value. The others follow from restarts, deployments and invalidations.
+    pub(crate) fn error(self) -> Option<&'static str> {
+        match self {
+            Self::Malformed => Some("malformed_value"),
+            Self::Undecodable => Some("undecodable_value"),
+            Self::Misplaced => Some("misplaced_value"),
+            Self::TooLarge => Some("value_too_large"),
+            Self::OtherHistory | Self::Forgotten | Self::OtherShape | Self::TooOld => None,
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::protocol::{Op, Token, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows};
 use crate::read::lease::Lease;
-use crate::read::look::Step;
+use crate::read::load::Cause;
+use crate::read::look::{Missing, Step};
 use crate::repository::Source;
 
 /// What an id of a batch is loaded with: the right to fill, or the reason why not.
@@ -22,17 +23,21 @@ impl<R: Source> ReadPath<R> {
     ) -> Vec<(Own<R>, Right)> {
         let (mut asking, mut settled, mut ops) = (Vec::new(), Vec::new(), Vec::new());
         for mut own in own {
-            let observed = match std::mem::replace(&mut own.step, Step::WaitForLease(None)) {
+            let missing = match std::mem::replace(&mut own.step, Step::WaitForLease(None)) {
                 Step::LoadOnly(bypass) => {
                     settled.push((own, Err(bypass)));
                     continue;
                 }
-                Step::Acquire(observed) => observed,
+                Step::Acquire(missing) => missing,
                 // Its ACQUIRE notices if the lease has ended since.
-                Step::WaitForLease(_) | Step::Serve(_) => None,
+                Step::WaitForLease(_) | Step::Serve(_) => Missing::default(),
             };
             own.observation = own.leader.step();
-            own.replaces = observed.is_some();
+            let observed = missing.observed;
+            own.cause = Cause {
+                replaces: observed.is_some(),
+                missed: missing.why,
+            };
             let token = Token::random();
             ops.push(Op::Acquire {
                 key: own.key.clone(),

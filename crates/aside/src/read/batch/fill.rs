@@ -34,7 +34,14 @@ impl<R: Source> ReadPath<R> {
                 right.as_ref().err().copied(),
                 found.is_absence(),
             );
-            self.count(Operation::FindMany, outcome);
+            self.count(own.operation, outcome);
+            if own.operation != Operation::WarmUp {
+                let provenance = Provenance {
+                    missed: own.cause.missed,
+                    ..Provenance::source(loaded_at, right.as_ref().err().copied())
+                };
+                self.count_reason(own.leader.key().asked(), outcome, &provenance);
+            }
             let lease = match right {
                 Ok(lease) => lease,
                 Err(bypass) => {
@@ -43,7 +50,7 @@ impl<R: Source> ReadPath<R> {
                 }
             };
             let asked = own.leader.key().asked();
-            let encoded = match self.encode(asked, &found, own.context, own.replaces) {
+            let encoded = match self.encode(asked, &found, own.context, own.cause.replaces) {
                 Ok(encoded) => encoded,
                 Err(why) => {
                     let bypass = self.uncacheable(&own.key, why, own.context);
@@ -89,6 +96,9 @@ impl<R: Source> ReadPath<R> {
                     self.kind
                         .keep(own.leader.key().asked(), &cached, own.context);
                     own.observation = observation;
+                    if own.operation == Operation::WarmUp {
+                        increment(&self.kind.statistics.warmed);
+                    }
                     context = Some(own.context);
                 }
                 Some(Ok(_)) => {

@@ -7,6 +7,7 @@ use std::panic::resume_unwind;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
+use crate::answer::{Bypass, Provenance};
 use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::read::ReadPath;
@@ -65,12 +66,15 @@ impl<R: Source> ReadPath<R> {
                 for _ in own.iter().filter(|(_, right)| right.is_ok()) {
                     increment(&tiers.statistics.fill_rejected);
                 }
+                let operation = own
+                    .first()
+                    .map_or(Operation::FindMany, |(own, _)| own.operation);
                 drop(own);
                 place.iter().for_each(|place| place.leave());
                 return tokio::select! {
                     biased;
                     loaded = load => {
-                        rows.extend(self.outlast(&ids, &places, loaded)?);
+                        rows.extend(self.outlast(&ids, (&places, operation), loaded)?);
                         Ok(rows)
                     }
                     () = caller.closed() => Ok(rows),
@@ -115,12 +119,14 @@ impl<R: Source> ReadPath<R> {
     fn outlast(
         &self,
         ids: &[Id<R>],
-        places: &[usize],
+        (places, operation): (&[usize], Operation),
         loaded: Loaded<Vec<Option<Row<R>>>, R::Error>,
     ) -> Result<Rows<R>, R::Error> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
         for (id, row) in ids.iter().zip(&loaded) {
-            self.count(Operation::FindMany, Outcome::Bypass);
+            self.count(operation, Outcome::Bypass);
+            let late = Provenance::source(0, Some(Bypass::LeaseWait));
+            self.count_reason(LookupRef::Id(id), Outcome::Bypass, &late);
             self.invalidate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
         }
         Ok(places.iter().copied().zip(loaded).collect())

@@ -19,6 +19,7 @@ impl<R: Source> ReadPath<R> {
         wanted: &[Wanted<'a, R>],
         rows: &mut Rows<R>,
         admitted: &mut Option<bool>,
+        operation: Operation,
     ) -> Vec<Unread<'a, R>> {
         let (mut open, mut unread) = (Vec::new(), Vec::new());
         for wanted in wanted {
@@ -35,7 +36,7 @@ impl<R: Source> ReadPath<R> {
             let asked = LookupRef::Id(wanted.1);
             match self.judge(asked, &got, context, Freshness::Any, now) {
                 Step::Serve(cached) => {
-                    self.count_cached(asked, &cached);
+                    self.count_cached(asked, &cached, operation);
                     rows.insert(wanted.0, cached.found.into_row());
                 }
                 step => unread.push((wanted, Some(step))),
@@ -71,9 +72,14 @@ impl<R: Source> ReadPath<R> {
         unread
     }
 
-    fn count_cached(&self, asked: LookupRef<'_, R::Entity>, cached: &Cached<R::Entity>) {
+    fn count_cached(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        cached: &Cached<R::Entity>,
+        operation: Operation,
+    ) {
         let absent = cached.found.is_absence();
-        self.count(Operation::FindMany, Outcome::of(Tier::Shared, None, absent));
+        self.count(operation, Outcome::of(Tier::Shared, None, absent));
         self.sample(asked, Some(cached.fill), &cached.found);
     }
 
@@ -83,7 +89,7 @@ impl<R: Source> ReadPath<R> {
         cached: &Cached<R::Entity>,
         rows: &mut Rows<R>,
     ) {
-        self.count_cached(own.leader.key().asked(), cached);
+        self.count_cached(own.leader.key().asked(), cached, own.operation);
         rows.insert(own.at, cached.found.clone().into_row());
         self.finish(own.leader, cached, own.context, own.observation);
     }

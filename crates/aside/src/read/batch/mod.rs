@@ -25,7 +25,8 @@ use crate::insight::statistics::{Operation, Outcome};
 use crate::local::flight::Entered;
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Rows, Unread, Wanted};
-use crate::read::look::Step;
+use crate::read::load::Cause;
+use crate::read::look::{Missing, Step};
 use crate::repository::{Id, Row, Source};
 use crate::runtime::task;
 use crate::tiers::kind::ReadContext;
@@ -51,19 +52,23 @@ fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
 
 impl<R: Source> ReadPath<R> {
     /// Returns the rows with these ids, in their order; a repeated id is read once.
-    pub(crate) async fn read_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+    pub(crate) async fn read_many(
+        &self,
+        ids: &[Id<R>],
+        operation: Operation,
+    ) -> Result<Vec<Option<Row<R>>>, R::Error> {
         let (ids, places) = distinct::<R::Entity>(ids);
         let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
         let mut missing = Vec::new();
         for (at, id) in ids.iter().enumerate() {
-            match self.local_row(id, Operation::FindMany) {
+            match self.local_row(id, operation) {
                 Some(row) => _ = rows.insert(at, row),
                 None => missing.push(at),
             }
         }
         for round in missing.chunks(IDS_PER_ROUND) {
             let round: Vec<Wanted<'_, R>> = round.iter().map(|at| (*at, ids[*at])).collect();
-            if let Err(error) = self.read_round(&round, &mut rows).await {
+            if let Err(error) = self.read_round(&round, &mut rows, operation).await {
                 self.serve_stale(&round, &mut rows).ok_or(error)?;
             }
         }
@@ -86,6 +91,7 @@ impl<R: Source> ReadPath<R> {
         &self,
         wanted: &[Wanted<'_, R>],
         rows: &mut Rows<R>,
+        operation: Operation,
     ) -> Result<(), R::Error> {
         let begun = Instant::now();
         let lenient = self.kind.local.is_some();
@@ -94,11 +100,11 @@ impl<R: Source> ReadPath<R> {
         let mut admitted = None;
         let (own, others) = if lenient {
             let unread = wanted.iter().map(|wanted| (*wanted, None)).collect();
-            let (own, others) = self.enter_flights(unread, lenient, &mut admitted);
+            let (own, others) = self.enter_flights(unread, lenient, &mut admitted, operation);
             (self.look_up(own, rows).await, others)
         } else {
-            let unread = self.look_first(wanted, rows, &mut admitted).await;
-            self.enter_flights(unread, lenient, &mut admitted)
+            let looked = self.look_first(wanted, rows, &mut admitted, operation);
+            self.enter_flights(looked.await, lenient, &mut admitted, operation)
         };
         // A round takes as long as its load, if it loads anything.
         let outcome = match own.is_empty() {
@@ -112,11 +118,13 @@ impl<R: Source> ReadPath<R> {
             let loading = async move { this.load_own(own, caller).await };
             rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
         }
-        self.kind.statistics.read_took(outcome, begun.elapsed());
+        if operation != Operation::WarmUp {
+            self.kind.statistics.read_took(outcome, begun.elapsed());
+        }
         let rest = others.into_iter().map(async |(at, id)| {
             // From the local tier again: the other readers' rows may be there by now, and
             // a reader that skips it could return a newer row than the next reader gets.
-            let read = self.read(LookupRef::Id(id), Operation::FindMany, Freshness::Any);
+            let read = self.read(LookupRef::Id(id), operation, Freshness::Any);
             Ok((at, Box::pin(read).await?.found.into_row()))
         });
         rows.extend(try_join_all(rest).await?);
@@ -132,6 +140,7 @@ impl<R: Source> ReadPath<R> {
         unread: Vec<Unread<'a, R>>,
         lenient: bool,
         admitted: &mut Option<bool>,
+        operation: Operation,
     ) -> (Vec<Own<R>>, Vec<Wanted<'a, R>>) {
         let (mut own, mut others) = (Vec::new(), Vec::new());
         let in_place = self.tiers().origin.has_place();
@@ -147,14 +156,15 @@ impl<R: Source> ReadPath<R> {
                     leader.set_context(context);
                     let closed = self.batch_gate(&key, context, admitted);
                     let step = closed.map(Step::LoadOnly).or(step);
-                    let step = step.unwrap_or(Step::Acquire(None));
+                    let step = step.unwrap_or(Step::Acquire(Missing::default()));
                     own.push(Own {
                         at,
                         leader,
                         key,
                         context,
                         observation: 0,
-                        replaces: false,
+                        operation,
+                        cause: Cause::default(),
                         step,
                     });
                 }

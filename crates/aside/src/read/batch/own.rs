@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::entity::key::Key;
 use crate::entity::lookup::Lookup;
+use crate::insight::statistics::Operation;
 use crate::local::flight;
 use crate::read::Leader;
+use crate::read::load::Cause;
 use crate::read::look::Step;
 use crate::repository::{Id, Row, Source};
 use crate::tiers::kind::{FlightResult, ReadContext};
@@ -29,8 +31,9 @@ pub(super) struct Own<R: Source> {
     pub(super) context: ReadContext,
     /// The observation of the flight that the result rests on.
     pub(super) observation: u32,
-    /// True if the key contains a value that could not be decoded.
-    pub(super) replaces: bool,
+    pub(super) operation: Operation,
+    /// Of its load.
+    pub(super) cause: Cause,
     pub(super) step: Step<R::Entity>,
 }
 

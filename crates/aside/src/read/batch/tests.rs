@@ -86,8 +86,9 @@ fn own(heroes: &ReadPath<Heroes>, at: usize, id: u32) -> Own<Heroes> {
         key,
         context,
         observation: 0,
-        replaces: false,
-        step: Step::Acquire(None),
+        operation: Operation::FindMany,
+        cause: Cause::default(),
+        step: Step::Acquire(Missing::default()),
     }
 }
 
@@ -129,7 +130,10 @@ async fn a_batch_that_returns_too_few_rows_makes_none_absent() {
     let heroes = heroes(Some(2), Duration::from_secs(10)).await;
     heroes.source.gate.add_permits(8);
 
-    let rows = heroes.read_many(&[1, 2, 3]).await.unwrap();
+    let rows = heroes
+        .read_many(&[1, 2, 3], Operation::FindMany)
+        .await
+        .unwrap();
 
     let found: Vec<_> = rows
         .iter()
@@ -148,7 +152,7 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     let leader = own(&heroes, 0, 1).leader;
     let batch = tokio::spawn({
         let heroes = heroes.clone();
-        async move { heroes.read_many(&[1, 2]).await }
+        async move { heroes.read_many(&[1, 2], Operation::FindMany).await }
     });
     while heroes.source.waiting.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;

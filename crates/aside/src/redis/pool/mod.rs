@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aside_redis::{Call, Connection, Error, Script, WireReply};
+use aside_redis::{Call, Connection, Error, Refusal, Script, WireReply};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
@@ -251,7 +251,7 @@ pub(crate) async fn with_scripts(
     calls: &[Call<'_>],
 ) -> Result<Vec<WireReply>, Error> {
     let mut replies = connection.call(calls).await?;
-    let unknown = |reply: &WireReply| matches!(reply, WireReply::Error(code) if code == "NOSCRIPT");
+    let unknown = |reply: &WireReply| reply.error_code() == Some("NOSCRIPT");
     let again: Vec<usize> = replies
         .iter()
         .enumerate()
@@ -259,11 +259,11 @@ pub(crate) async fn with_scripts(
         .map(|(at, _)| at)
         .collect();
     if !again.is_empty() {
-        if let Some(code) = load_scripts(connection).await? {
+        if let Some(refusal) = load_scripts(connection).await? {
             // Its error names the cause, unlike the errors about unknown
             // scripts.
             for at in again {
-                replies[at] = WireReply::Error(code.clone());
+                replies[at] = WireReply::Error(refusal.clone());
             }
             return Ok(replies);
         }
@@ -275,16 +275,12 @@ pub(crate) async fn with_scripts(
     Ok(replies)
 }
 
-/// Loads all scripts. Returns the error's code if the server refuses one.
-async fn load_scripts(connection: &Connection) -> Result<Option<String>, Error> {
+/// Loads all scripts. Returns the error if the server refuses one.
+async fn load_scripts(connection: &Connection) -> Result<Option<Refusal>, Error> {
     let load = |script: &'static Script| Call::command("SCRIPT").text("LOAD").text(script.source());
     let calls: Vec<Call<'_>> = scripts::all().into_iter().map(load).collect();
-    let replies = connection.call(&calls).await?.into_iter();
-    let mut refused = replies.filter_map(|reply| match reply {
-        WireReply::Error(code) => Some(code),
-        _ => None,
-    });
-    Ok(refused.next())
+    let replies = connection.call(&calls).await?;
+    Ok(replies.iter().find_map(WireReply::refusal))
 }
 
 impl fmt::Debug for RedisTier {

@@ -56,8 +56,8 @@ pub(crate) async fn keep_open(pooled: Arc<PooledConnection>, endpoint: Endpoint,
             let refused = tokio::time::timeout(socket_timeout, load_scripts(&connection))
                 .await
                 .map_err(|_| Broken::because("the scripts were not taken in time"))??;
-            if let Some(code) = refused {
-                return Err(Broken::refused(&refusal("SCRIPT LOAD", &code)));
+            if refused.is_some() {
+                return Err(Broken::refused(&refusal("SCRIPT LOAD", refused.as_ref())));
             }
             let history = tokio::time::timeout(
                 socket_timeout,

@@ -16,7 +16,7 @@ use crate::trust::link::Suspicion;
 /// Records the server's time, by which epochs are judged.
 pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicion> {
     let millis = server::millis(time);
-    let millis = millis.ok_or_else(|| Suspicion::Refused(code_in(std::slice::from_ref(time))))?;
+    let millis = millis.ok_or_else(|| refusal_in(std::slice::from_ref(time)))?;
     tiers.epochs.learn_time(millis);
     Ok(())
 }
@@ -35,8 +35,8 @@ pub(super) async fn learn_era(
             begin(connection, tiers, Begin::IfMissing).await?;
         }
         // Of another type; BUMP replaces it with a hash.
-        WireReply::Error(code) if code == "WRONGTYPE" => {}
-        refused => return Err(Suspicion::Refused(code_in(std::slice::from_ref(refused)))),
+        WireReply::Error(refusal) if refusal.code() == "WRONGTYPE" => {}
+        refused => return Err(refusal_in(std::slice::from_ref(refused))),
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ async fn begin(connection: &Connection, tiers: &Tiers, when: Begin) -> Result<()
     };
     match ask(connection, tiers, op).await? {
         Reply::History { era, .. } => tiers.learn_era(era),
-        _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+        _ => return Err(Suspicion::unexpected()),
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ pub(super) async fn learn_epochs(
         settled &= 0 < epoch || is_missing || field.error_code().is_some();
         match ask(connection, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
             Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
-            _ => return Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+            _ => return Err(Suspicion::unexpected()),
         }
     }
     Ok(settled)
@@ -121,8 +121,8 @@ async fn ask(connection: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Su
     let replies = replies.map_err(|_| Suspicion::Disconnected)?;
     match commands::decode(&ops, &calls, replies).pop() {
         Some(Ok(reply)) => Ok(reply),
-        Some(Err(refused)) => Err(Suspicion::Refused(refused.code)),
-        None => Err(Suspicion::Refused("UNEXPECTED".to_owned())),
+        Some(Err(refused)) => Err(Suspicion::Refused(refused.0)),
+        None => Err(Suspicion::unexpected()),
     }
 }
 
@@ -144,8 +144,8 @@ async fn put_back(
     Ok(matches!(replies[..], [WireReply::Int(_)]))
 }
 
-/// Returns the code of the first error among some replies.
-pub(super) fn code_in(replies: &[WireReply]) -> String {
-    let code = replies.iter().find_map(WireReply::error_code);
-    code.unwrap_or("UNEXPECTED").to_owned()
+/// Returns the suspicion for the first error among some replies.
+pub(super) fn refusal_in(replies: &[WireReply]) -> Suspicion {
+    let refusal = replies.iter().find_map(WireReply::refusal);
+    refusal.map_or_else(Suspicion::unexpected, Suspicion::Refused)
 }

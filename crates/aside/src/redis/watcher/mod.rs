@@ -201,7 +201,9 @@ async fn ask_server(
     }
     let info = || ServerInfo {
         version: printable(&field(&server, "redis_version")),
+        address: found.address.to_string(),
         used_memory_bytes: field(&server, "used_memory").parse().unwrap_or(0),
+        max_memory_bytes: field(&server, "maxmemory").parse().unwrap_or(0),
         evicted_keys: field(&server, "evicted_keys").parse().unwrap_or(0),
         policy: field(&server, "maxmemory_policy"),
     };

@@ -8,7 +8,7 @@ use aside_redis::{Call, Connection, Error, WireReply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::epochs::{code_in, learn_epochs, learn_era, learn_time};
+use super::epochs::{learn_epochs, learn_era, learn_time, refusal_in};
 use super::{ask_server, learn_history, meter};
 use crate::entity::key::Key;
 use crate::redis::endpoint::Endpoint;
@@ -183,7 +183,7 @@ impl<'a> Proof<'a> {
                 Next::Leave
             }
             Ok(replies) => {
-                link.suspect(&Suspicion::Refused(code_in(replies)));
+                link.suspect(&refusal_in(replies));
                 Next::Rest
             }
             Err(_) => Next::Leave,

@@ -48,7 +48,7 @@ fn ask(host: &dyn Host, command: &str) -> WireReply {
 }
 
 fn refuses(reply: &WireReply, code: &str) -> bool {
-    matches!(reply, WireReply::Error(line) if line.split(' ').next() == Some(code))
+    matches!(reply, WireReply::Error(refusal) if refusal.code() == code)
 }
 
 /// Writes to a server. Returns true if it accepted that.

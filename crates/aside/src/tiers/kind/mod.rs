@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use crate::answer::{Provenance, Tier};
+use crate::answer::{Missed, Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
 use crate::entity::key::Key;
@@ -67,6 +67,7 @@ impl<E> Cached<E> {
             loaded_at: self.loaded_at,
             ttl: Some(self.ttl),
             fill: Some(self.fill),
+            missed: Missed::Cold,
         }
     }
 
@@ -322,6 +323,8 @@ pub(crate) trait AnyKind: Send + Sync {
     fn statistics(&self) -> &KindStatistics;
     fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
+    /// Returns the conditions that a value under `key` must meet.
+    fn conditions(&self, key: &Key, history: u64) -> FillContext;
     /// Returns the number of local entries, their size, and the number of
     /// evictions.
     fn local(&self) -> (u64, u64, u64);
@@ -351,6 +354,10 @@ impl<E: Entity> AnyKind for Kind<E> {
 
     fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    fn conditions(&self, key: &Key, history: u64) -> FillContext {
+        self.fill_context(key, history)
     }
 
     fn local(&self) -> (u64, u64, u64) {

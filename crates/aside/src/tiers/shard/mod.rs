@@ -6,6 +6,7 @@
 
 pub(crate) mod batch_gets;
 mod confirming;
+mod fullness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +17,13 @@ use tokio::sync::mpsc;
 
 use self::batch_gets::BatchedGets;
 use self::confirming::{Confirming, Unconfirmed};
+use self::fullness::Fullness;
 use crate::config::CacheConfig;
 use crate::entity::key::Key;
 use crate::insight::statistics::ServiceStatistics;
-use crate::protocol::{Op, Refused, Replies, Reply, SharedTier, Traffic, Unanswered};
+use crate::protocol::{
+    Acquired, Op, Refused, Released, Replies, Reply, SharedTier, Traffic, Unanswered,
+};
 use crate::runtime::clock::Moment;
 use crate::tiers::pending::{Backlog, Pending};
 use crate::trust::breaker::{Attempt, Breaker, Ended};
@@ -38,6 +42,7 @@ pub(crate) struct Shard {
     batched: Arc<BatchedGets>,
     pub(crate) pending: Backlog,
     confirming: Confirming,
+    fullness: Fullness,
     /// The service's.
     pub(super) statistics: Arc<ServiceStatistics>,
 }
@@ -46,7 +51,11 @@ pub(crate) struct Shard {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) version: String,
+    /// Where it was found.
+    pub(crate) address: String,
     pub(crate) used_memory_bytes: u64,
+    /// Zero without a limit.
+    pub(crate) max_memory_bytes: u64,
     pub(crate) evicted_keys: u64,
     pub(crate) policy: String,
 }
@@ -69,6 +78,7 @@ impl Shard {
             batched: Arc::default(),
             pending,
             confirming: Confirming::default(),
+            fullness: Fullness::default(),
             statistics: Arc::new(ServiceStatistics::new()),
         };
         (shard, arrivals)
@@ -115,6 +125,9 @@ impl Shard {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
                     self.judge_refusal(refused, of_protocol);
                 }
+                if self.fullness.is_full() && replies.iter().any(has_stored) {
+                    self.fullness.stored();
+                }
             }
             Err(Unanswered::TimedOut) => {
                 self.statistics.error("redis_timeout");
@@ -139,6 +152,11 @@ impl Shard {
             .next()
             .and_then(Result::ok)
             .ok_or(Unanswered::Disconnected)
+    }
+
+    /// Returns true if the server's memory is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.fullness.is_full()
     }
 
     /// Remembers a key whose release was acknowledged until a later proof. It
@@ -170,13 +188,17 @@ impl Shard {
     fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
         if refused.is_out_of_memory() {
             self.statistics.error("redis_out_of_memory");
-        } else if refused.code == "WRONGTYPE" {
+            // A store inside this process refuses only values larger than all of it.
+            if self.link.is_remote() {
+                self.fullness.refused();
+            }
+        } else if refused.is_wrong_type() {
             self.statistics.error("redis_wrong_type");
         } else {
             // READONLY and NOREPLICAS come from servers that still reply.
             self.statistics.error("redis_refused");
             if of_protocol {
-                self.link.suspect(&Suspicion::Refused(refused.code.clone()));
+                self.link.suspect(&Suspicion::Refused(refused.0.clone()));
             }
         }
     }
@@ -213,12 +235,24 @@ impl Shard {
         }
     }
 
-    /// Reports to the breaker whether Redis is usable.
+    /// Reports to the breaker whether Redis is usable, and ends the state of a
+    /// full memory if it is over.
     pub(crate) fn update_breaker(&self) {
+        self.fullness.settle();
         if self.breaker.saw(self.is_usable()) {
             self.link.suspect(&Suspicion::BreakerOpen);
         }
     }
+}
+
+/// Returns true if the server had memory for a value.
+fn has_stored(reply: &Result<Reply, Refused>) -> bool {
+    matches!(
+        reply,
+        Ok(Reply::Filled(true)
+            | Reply::Acquired(Acquired::Granted)
+            | Reply::Released(Released::Stored))
+    )
 }
 
 impl fmt::Debug for Shard {

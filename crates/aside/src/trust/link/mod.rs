@@ -15,10 +15,12 @@
 //! identified by `master_replid`. Values are stamped with the history of their
 //! fill, and values of another history are not served.
 
+mod suspicion;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -29,8 +31,9 @@ use tokio::sync::watch;
 use crate::runtime::clock::{Moment, whole_millis};
 #[cfg(test)]
 use crate::runtime::simulated::watch;
-use crate::trust::refusal::advice;
 use crate::trust::shard_trust::{ShardTable, ShardTrust, TrustOfShard};
+
+pub(crate) use self::suspicion::Suspicion;
 
 /// The maximum number of distinct reasons, because a hostile server may send a
 /// new one each time.
@@ -55,8 +58,16 @@ pub(crate) struct Link {
     /// The state last logged, so that each change is logged once.
     reported_up: AtomicBool,
     ever_up: AtomicBool,
+    /// The server as the log names it.
+    server: OnceLock<String>,
     /// The reason why Redis is bypassed, or last was.
     reason: Mutex<String>,
+    /// When Redis was last used, or this began.
+    down_since: AtomicU64,
+    /// The time of the last proof, which outlives its connection.
+    last_proof: AtomicU64,
+    /// Suspicions by reason.
+    suspicions: [AtomicU64; Suspicion::LABELS.len()],
     /// The reasons why connecting failed since the last success.
     unreachable: Mutex<BTreeSet<String>>,
     /// The time without a valid proof, for `aside_unsynced_seconds_total`.
@@ -69,52 +80,6 @@ impl fmt::Debug for Link {
             .debug_struct("Link")
             .field("usable", &self.is_usable())
             .finish_non_exhaustive()
-    }
-}
-
-/// The cause of a suspicion.
-#[derive(Clone, Debug)]
-pub(crate) enum Suspicion {
-    TimedOut,
-    Disconnected,
-    LatePong,
-    Refused(String),
-    NotPrimary,
-    PrimaryMoved,
-    Unconfirmed,
-    OtherHistory,
-    BreakerOpen,
-    TaskPanicked,
-    RuntimeEnded,
-}
-
-impl fmt::Display for Suspicion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut => formatter.write_str("no reply within the operation timeout"),
-            Self::Disconnected => formatter.write_str("the connection was lost"),
-            Self::LatePong => formatter.write_str("Redis replies too slowly"),
-            Self::Refused(code) => {
-                let advice = advice(code);
-                write!(formatter, "Redis refused an operation with {code}{advice}")
-            }
-            Self::NotPrimary => formatter.write_str("the server is not a primary"),
-            Self::PrimaryMoved => formatter.write_str("the Sentinels name another primary"),
-            Self::Unconfirmed => formatter.write_str(
-                "no majority of the Sentinels confirms the primary: too few reply, or they \
-                 are replacing it",
-            ),
-            Self::OtherHistory => {
-                formatter.write_str("its connections reach servers with different histories")
-            }
-            Self::TaskPanicked => {
-                formatter.write_str("a background task of this instance panicked")
-            }
-            Self::RuntimeEnded => formatter.write_str(
-                "the runtime of this service has ended; the next use moves it to another one",
-            ),
-            Self::BreakerOpen => formatter.write_str("the circuit breaker is open"),
-        }
     }
 }
 
@@ -133,7 +98,11 @@ impl Link {
             era: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
             ever_up: AtomicBool::new(false),
+            server: OnceLock::new(),
             reason: Mutex::new("no connection yet".to_owned()),
+            down_since: AtomicU64::new(Moment::now().millis()),
+            last_proof: AtomicU64::new(Moment::NEVER.millis()),
+            suspicions: Default::default(),
             unreachable: Mutex::default(),
             unsynced_millis: AtomicU64::new(0),
         }
@@ -175,8 +144,12 @@ impl Link {
 
     /// Returns true if Redis may be used.
     pub(crate) fn is_usable(&self) -> bool {
-        self.cleared.load(Ordering::Acquire) == self.raised.load(Ordering::Acquire)
-            && self.trust.is_synced(Moment::now())
+        !self.is_suspect() && self.trust.is_synced(Moment::now())
+    }
+
+    /// Returns true if a suspicion has not ended.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.cleared.load(Ordering::Acquire) != self.raised.load(Ordering::Acquire)
     }
 
     /// Returns the number of suspicions before a PING; see [`Link::pong`].
@@ -198,13 +171,17 @@ impl Link {
         if matches!(why, Suspicion::Refused(_)) {
             self.refused.fetch_max(number, Ordering::AcqRel);
         }
+        self.suspicions[why.number()].fetch_add(1, Ordering::Relaxed);
         // After the suspicion is counted: a reader with an earlier stamp finds
         // itself suspect, and a later one finds a new generation.
         self.trust.lose_touch();
-        let reason = why.to_string();
+        let (reason, server) = (why.to_string(), self.server());
         if self.reported_up.swap(false, Ordering::AcqRel) {
+            self.down_since
+                .store(Moment::now().millis(), Ordering::Release);
             self.is_new(&reason);
             tracing::error!(
+                server,
                 reason,
                 "Redis bypassed until it answers again: reads go to the database"
             );
@@ -212,6 +189,7 @@ impl Link {
             && self.is_new(&reason)
         {
             tracing::error!(
+                server,
                 reason,
                 "Redis bypassed until the cause is fixed: reads go to the database"
             );
@@ -226,6 +204,7 @@ impl Link {
     pub(crate) fn cannot_connect(&self, reason: &str) {
         if self.is_new(reason) {
             tracing::error!(
+                server = self.server(),
                 error = %reason,
                 "no connection to Redis; retrying"
             );
@@ -244,10 +223,39 @@ impl Link {
         self.reason.lock().clone()
     }
 
+    /// Names the server for the log. The first name stays.
+    pub(crate) fn set_server(&self, name: String) {
+        let _ = self.server.set(name);
+    }
+
+    fn server(&self) -> &str {
+        self.server.get().map_or("", String::as_str)
+    }
+
+    /// Returns how long Redis has not been used; `None` while it is.
+    pub(crate) fn unused_for(&self) -> Option<Duration> {
+        let since = Moment::from_millis(self.down_since.load(Ordering::Acquire));
+        (!self.is_usable()).then(|| Moment::now().since(since))
+    }
+
+    /// Returns the age of the last proof; `None` before the first.
+    pub(crate) fn proof_age(&self) -> Option<Duration> {
+        let proved = Moment::from_millis(self.last_proof.load(Ordering::Acquire));
+        (proved != Moment::NEVER).then(|| Moment::now().since(proved))
+    }
+
+    /// Returns the number of suspicions of each reason.
+    pub(crate) fn suspicions_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.suspicions.iter();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        Suspicion::LABELS.into_iter().zip(counts)
+    }
+
     /// Applies a PONG to the PING sent at `sent`, when `suspicions` had been
     /// counted.
     pub(crate) fn pong(&self, sent: Moment, suspicions: u64) {
         self.trust.prove(sent);
+        self.last_proof.fetch_max(sent.millis(), Ordering::AcqRel);
         self.proved.fetch_max(suspicions, Ordering::AcqRel);
         if !self.is_journalled() {
             self.cleared.fetch_max(suspicions, Ordering::AcqRel);
@@ -291,7 +299,10 @@ impl Link {
         if self.is_usable() && !self.reported_up.swap(true, Ordering::AcqRel) {
             self.ever_up.store(true, Ordering::Release);
             self.unreachable.lock().clear();
-            tracing::info!("Redis is used: this instance is connected and up to date");
+            tracing::info!(
+                server = self.server(),
+                "Redis is used: this instance is connected and up to date"
+            );
         }
     }
 
