@@ -48,8 +48,8 @@
 //! of several parts has no plain text, so invalidate its kind.
 //!
 //! The `verdict` of an explanation is `served`, `bypassed` or the reason of a
-//! miss, as in `aside_misses_total`; `header` and `required` show what was
-//! compared.
+//! miss, as in `aside_misses_total`; `header` and `required` show the
+//! compared fields.
 //!
 //! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`. For a
 //! whole kind, `key` is null. For a message of a newer version, both are null.

@@ -185,8 +185,10 @@ async fn a_warm_up_that_loses_redis_says_how_far_it_came() {
         move |progress| {
             let (heroes, kill) = (heroes.clone(), Arc::clone(&kill));
             async move {
-                let mut how = WarmUpOptions::default();
-                how.batch = 1;
+                let how = WarmUpOptions {
+                    batch: 1,
+                    ..WarmUpOptions::default()
+                };
                 let warmed = heroes.warm_up(how, |state| {
                     progress.report(state);
                     kill.kill();

@@ -11,7 +11,7 @@ const MAX_CODE_CHARS: usize = 32;
 /// The longest text that is kept; the longest of Redis has 150 characters.
 const MAX_TEXT_CHARS: usize = 200;
 
-/// What stands for a word that was cut out.
+/// The replacement of a word that was cut out.
 const CUT: &str = "…";
 
 /// An error that a server replied with: its code, and its words behind it.

@@ -45,7 +45,7 @@ impl<R: Source> ReadPath<R> {
         let task = task::spawn(origin_guard::within(place, miss.run(step)));
         match reply.await {
             Ok(LeaderReply::Result(result)) => {
-                // A warm-up counts what is stored, so it waits for the FILL.
+                // A warm-up counts stored values, so it waits for the FILL.
                 if operation == Operation::WarmUp {
                     let _ = task.await;
                 }

@@ -232,7 +232,7 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     )
 }
 
-/// Encodes how far this instance may be behind, and what it still has to send.
+/// Encodes how far this instance may be behind, and its unsent operations.
 fn trust(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let suspicions = tiers.suspicions();
     let suspicions = suspicions
