@@ -127,7 +127,7 @@ impl<E: Entity<Id = Uuid>> Source for InMemory<E> {
 impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
     async fn save_in(&self, row: E, write: &mut Write) -> Result<Arc<E>, Infallible> {
         write.created(&row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let row = Arc::new(row);
         self.0.rows.write().insert(*row.id(), Arc::clone(&row));
         Ok(row)
@@ -139,7 +139,7 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
             return Ok(None);
         };
         write.updated(&*before, &row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let row = Arc::new(row);
         self.0.rows.write().insert(*row.id(), Arc::clone(&row));
         Ok(Some(row))
@@ -151,7 +151,7 @@ impl<E: Entity<Id = Uuid>> Repository for InMemory<E> {
             return Ok(false);
         };
         write.deleted(&*before);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         Ok(self.0.rows.write().remove(id).is_some())
     }
 }

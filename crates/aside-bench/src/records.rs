@@ -312,7 +312,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         if LISTS == 0 {
             let mut connection = self.pool.acquire().await?;
             write.created(&row);
-            write.before_commit().await;
+            let _ = write.before_commit().await;
             let after = record(&insert.fetch_one(&mut *connection).await?)?;
             write.created(&after);
             return Ok(Arc::new(after));
@@ -321,7 +321,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         let inserted = insert.fetch_one(&mut *transaction).await?;
         let after: Record<LISTS> = record(&inserted)?;
         write.created(&after);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.round_trip().await;
         transaction.commit().await?;
         self.round_trip().await;
@@ -345,7 +345,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
             // known.
             let mut connection = self.pool.acquire().await?;
             write.updated(&row, &row);
-            write.before_commit().await;
+            let _ = write.before_commit().await;
             let Some(updated) = update.fetch_optional(&mut *connection).await? else {
                 write.deleted(&row);
                 return Ok(None);
@@ -361,7 +361,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
         let updated = update.fetch_one(&mut *transaction).await?;
         let after: Record<LISTS> = record(&updated)?;
         write.updated(&before, &after);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.round_trip().await;
         transaction.commit().await?;
         self.round_trip().await;
@@ -378,7 +378,7 @@ impl<const LISTS: usize> Repository for SqlRecords<LISTS> {
             .execute(&mut *transaction)
             .await?;
         write.deleted(&before);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         transaction.commit().await?;
         Ok(true)
     }

@@ -9,12 +9,12 @@
 use std::future::Future;
 
 use aside::Write;
+use aside::journal::Unacknowledged;
+use aside::transaction::FailedCommit;
 use sqlx::postgres::PgDatabaseError;
-use sqlx::sqlite::SqliteTransactionManager;
-use sqlx::{Database, Postgres, Sqlite, Transaction};
-use sqlx_core::transaction::TransactionManager as _;
+use sqlx::{Database, Transaction};
 
-use crate::RecordError;
+use crate::{OutOfReach, RecordError};
 
 /// Calls [`Write::before_commit`], commits, and records the outcome in `write`.
 ///
@@ -39,7 +39,7 @@ pub async fn commit<D: Commits>(
     transaction: Transaction<'_, D>,
     write: &mut Write,
 ) -> Result<(), sqlx::Error> {
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     end(transaction, write).await
 }
 
@@ -49,12 +49,31 @@ async fn end<D: Commits>(
     write: &mut Write,
 ) -> Result<(), sqlx::Error> {
     let ended = D::end(transaction).await;
-    ended.map_err(|refused| {
-        if refused.is_rollback {
+    ended.map_err(|failed| {
+        if failed.is_rolled_back {
             write.rolled_back();
         }
-        refused.error
+        failed.error
     })
+}
+
+/// Stores the keys that Redis did not acknowledge, as the policy says, and
+/// removes the mark of the transaction.
+pub(crate) async fn record<D: Commits>(
+    connection: &mut D::Connection,
+    left: &Unacknowledged<'_>,
+    policy: OutOfReach,
+) -> Result<(), RecordError> {
+    if policy.is_to_record(left)? {
+        if !left.is_empty() {
+            D::insert(connection, left.keys()).await?;
+        }
+        let kinds: Vec<String> = left.kinds().collect();
+        if !kinds.is_empty() {
+            left.record_journal_ids(&D::insert(connection, &kinds).await?);
+        }
+    }
+    Ok(D::unmark(connection).await?)
 }
 
 /// Commits if the journal `recorded` the write. Otherwise rolls back, and records
@@ -99,42 +118,25 @@ fn proves_a_rollback(state: &str) -> bool {
     state != "40003" && !doubtful.iter().any(|class| state.starts_with(class))
 }
 
-/// A COMMIT that failed.
-#[derive(Debug)]
-#[doc(hidden)]
-pub struct Refused {
-    error: sqlx::Error,
-    is_rollback: bool,
-}
-
 /// The databases whose COMMIT can be judged: PostgreSQL and SQLite.
 pub trait Commits: Database {
     #[doc(hidden)]
-    fn end(transaction: Transaction<'_, Self>) -> impl Future<Output = Result<(), Refused>> + Send;
-}
+    fn end(
+        transaction: Transaction<'_, Self>,
+    ) -> impl Future<Output = Result<(), FailedCommit<sqlx::Error>>> + Send;
 
-impl Commits for Postgres {
-    async fn end(transaction: Transaction<'_, Self>) -> Result<(), Refused> {
-        transaction.commit().await.map_err(|error| Refused {
-            is_rollback: certainly_rolled_back(&error),
-            error,
-        })
-    }
-}
+    /// Inserts rows into the journal, and returns their ids.
+    #[doc(hidden)]
+    fn insert(
+        connection: &mut Self::Connection,
+        entries: &[String],
+    ) -> impl Future<Output = Result<Vec<i64>, sqlx::Error>> + Send;
 
-impl Commits for Sqlite {
-    async fn end(mut transaction: Transaction<'_, Self>) -> Result<(), Refused> {
-        // `Transaction::commit` rolls back on drop, where its caller cannot see
-        // the outcome. After a successful COMMIT, the drop finds no open
-        // transaction.
-        let Err(error) = SqliteTransactionManager::commit(&mut transaction).await else {
-            return Ok(());
-        };
-        Err(Refused {
-            is_rollback: transaction.rollback().await.is_ok(),
-            error,
-        })
-    }
+    /// Removes the mark of a transaction, if it does not end with it.
+    #[doc(hidden)]
+    fn unmark(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@
 //! # impl Repository for SqlHeroes {
 //! #     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Self::Error> {
 //! #         write.created(&row);
-//! #         write.before_commit().await;
+//! #         let _ = write.before_commit().await;
 //! #         self.0.lock().insert(row.id, row.clone());
 //! #         Ok(Arc::new(row))
 //! #     }
@@ -68,7 +68,7 @@
 //! #     async fn update_in(&self, row: Hero, write: &mut Write) -> Result<Option<Arc<Hero>>, Self::Error> {
 //! #         let Some(before) = self.0.lock().get(&row.id).cloned() else { return Ok(None) };
 //! #         write.updated(&before, &row);
-//! #         write.before_commit().await;
+//! #         let _ = write.before_commit().await;
 //! #         self.0.lock().insert(row.id, row.clone());
 //! #         Ok(Some(Arc::new(row)))
 //! #     }
@@ -76,7 +76,7 @@
 //! #     async fn delete_in(&self, id: &u64, write: &mut Write) -> Result<bool, Self::Error> {
 //! #         let Some(before) = self.0.lock().get(id).cloned() else { return Ok(false) };
 //! #         write.deleted(&before);
-//! #         write.before_commit().await;
+//! #         let _ = write.before_commit().await;
 //! #         Ok(self.0.lock().remove(id).is_some())
 //! #     }
 //! # }
@@ -175,6 +175,14 @@ pub mod codec {
 pub mod journal {
     pub use crate::recovery::journal::{DatabaseHistory, Journal, JournalRow, JournalState};
     pub use crate::write::Unacknowledged;
+}
+
+#[doc = include_str!("docs/transaction.md")]
+pub mod transaction {
+    pub use crate::write::transaction::{
+        BeginTransaction, CachedTransaction, CommitError, DatabaseTransaction, FailedCommit,
+        OutOfReach,
+    };
 }
 
 /// Events for operators: the invalidations that a service receives.

@@ -95,7 +95,7 @@ impl Source for Heroes {
 impl Repository for Heroes {
     async fn save_in(&self, row: Hero, write: &mut Write) -> Result<Arc<Hero>, Infallible> {
         write.created(&row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.put(row.clone());
         Ok(Arc::new(row))
     }
@@ -109,7 +109,7 @@ impl Repository for Heroes {
             return Ok(None);
         };
         write.updated(&*before, &row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.put(row.clone());
         Ok(Some(Arc::new(row)))
     }
@@ -119,7 +119,7 @@ impl Repository for Heroes {
             return Ok(false);
         };
         write.deleted(&*before);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(rows.remove(id).is_some())
     }

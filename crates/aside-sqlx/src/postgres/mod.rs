@@ -6,6 +6,7 @@ mod state;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use aside::transaction::FailedCommit;
 use aside::{
     Entity, Write,
     journal::{Journal, JournalRow, JournalState, Unacknowledged},
@@ -14,7 +15,8 @@ use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
 use crate::{
-    LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record,
+    Commits, LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers,
+    certainly_rolled_back, commit,
 };
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
@@ -166,21 +168,35 @@ impl PostgresJournal {
         left: &Unacknowledged<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
-        const INSERT: &str = "INSERT INTO cache_journal (key) SELECT unnest($1::text[])";
-        const INSERT_KINDS: &str =
-            "INSERT INTO cache_journal (key) SELECT unnest($1::text[]) RETURNING id";
-        if is_to_record(left, policy)? {
-            if !left.is_empty() {
-                let insert = sqlx::query(INSERT).bind(left.keys());
-                insert.execute(&mut *connection).await?;
-            }
-            let kinds: Vec<String> = left.kinds().collect();
-            if !kinds.is_empty() {
-                let insert = sqlx::query_scalar(INSERT_KINDS).bind(kinds);
-                let ids: Vec<i64> = insert.fetch_all(connection).await?;
-                left.record_journal_ids(&ids);
-            }
-        }
+        commit::record::<Postgres>(connection, left, policy).await
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+impl Commits for Postgres {
+    async fn end(
+        transaction: sqlx::Transaction<'_, Self>,
+    ) -> Result<(), FailedCommit<sqlx::Error>> {
+        transaction.commit().await.map_err(|error| FailedCommit {
+            is_rolled_back: certainly_rolled_back(&error),
+            error,
+        })
+    }
+
+    async fn insert(
+        connection: &mut PgConnection,
+        entries: &[String],
+    ) -> Result<Vec<i64>, sqlx::Error> {
+        let insert = "INSERT INTO cache_journal (key) SELECT unnest($1::text[]) RETURNING id";
+        let insert = sqlx::query_scalar(insert).bind(entries);
+        insert.fetch_all(connection).await
+    }
+
+    async fn unmark(_: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // The mark ends with the transaction.
         Ok(())
     }
 }

@@ -1,25 +1,24 @@
 //! The journal on SQLite.
 
 mod triggers;
+mod ids;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use aside::transaction::FailedCommit;
 use aside::{
     Entity, Write,
     journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
 };
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteTransactionManager};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
+use sqlx_core::transaction::TransactionManager as _;
 
-use crate::{
-    LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit, is_to_record,
-};
+use crate::{Commits, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit};
 
 /// AUTOINCREMENT, so that the id of a deleted row is never reused for another
 /// key.
 ///
 /// After the greatest possible id every insert fails, and so does its write;
-/// see [`free_ids`].
+/// see [`ids`].
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
@@ -178,62 +177,53 @@ impl SqliteJournal {
         left: &Unacknowledged<'_>,
         policy: OutOfReach,
     ) -> Result<(), RecordError> {
-        if is_to_record(left, policy)? {
-            // Before: a database that is "full" ends the transaction.
-            if are_ids_used_up(&mut *connection).await? {
-                free_ids(&mut *connection).await?;
-            }
-            for keys in left.keys().chunks(PARAMETERS) {
-                QueryBuilder::<Sqlite>::new("INSERT INTO cache_journal (key) ")
-                    .push_values(keys, |mut row, key| {
-                        row.push_bind(key.clone());
-                    })
-                    .build()
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            for kind in left.kinds() {
-                let insert = "INSERT INTO cache_journal (key) VALUES (?) RETURNING id";
-                let insert = sqlx::query_scalar(insert).bind(kind);
-                left.record_journal_ids(&[insert.fetch_one(&mut *connection).await?]);
-            }
+        commit::record::<Sqlite>(connection, left, policy).await
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.0
+    }
+}
+
+impl Commits for Sqlite {
+    async fn end(
+        mut transaction: sqlx::Transaction<'_, Self>,
+    ) -> Result<(), FailedCommit<sqlx::Error>> {
+        // `Transaction::commit` rolls back on drop, where its caller cannot see
+        // the outcome. After a successful COMMIT, the drop finds no open
+        // transaction.
+        let Err(error) = SqliteTransactionManager::commit(&mut transaction).await else {
+            return Ok(());
+        };
+        Err(FailedCommit {
+            is_rolled_back: transaction.rollback().await.is_ok(),
+            error,
+        })
+    }
+
+    async fn insert(
+        connection: &mut SqliteConnection,
+        entries: &[String],
+    ) -> Result<Vec<i64>, sqlx::Error> {
+        // Before: a database that is "full" ends the transaction.
+        if ids::are_used_up(&mut *connection).await? {
+            ids::free(&mut *connection).await?;
         }
-        connection.execute(triggers::UNMARK).await?;
-        Ok(())
+        let mut ids = Vec::new();
+        for entries in entries.chunks(PARAMETERS) {
+            let mut insert = QueryBuilder::<Self>::new("INSERT INTO cache_journal (key) ");
+            insert.push_values(entries, |mut row, entry| {
+                row.push_bind(entry.clone());
+            });
+            let insert = insert.push(" RETURNING id").build_query_scalar::<i64>();
+            ids.extend(insert.fetch_all(&mut *connection).await?);
+        }
+        Ok(ids)
     }
-}
 
-/// Returns true if a program has chosen an id after which there are none left.
-async fn are_ids_used_up(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let last = "SELECT EXISTS (SELECT 1 FROM cache_journal WHERE ?1 < id)
-            OR EXISTS (SELECT 1 FROM sqlite_sequence
-                        WHERE name = 'cache_journal' AND ?1 < seq)";
-    sqlx::query_scalar(last)
-        .bind(LAST_ID)
-        .fetch_one(connection)
-        .await
-}
-
-/// Gives such rows other ids, and lets those that follow come after them: from the
-/// microseconds of now on, which no earlier row has reached. To be called in a
-/// transaction.
-async fn free_ids(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    const MOVE: [&str; 3] = [
-        "INSERT INTO cache_journal (id, key, at)
-         SELECT ?1 + row_number() OVER (ORDER BY id), key, at
-           FROM cache_journal WHERE ?2 < id",
-        "DELETE FROM cache_journal WHERE ?2 < id AND ?1 < id",
-        "UPDATE sqlite_sequence
-            SET seq = max(?1, (SELECT coalesce(max(id), 0) FROM cache_journal))
-          WHERE name = 'cache_journal' AND ?2 < seq",
-    ];
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(0));
-    for statement in MOVE {
-        let statement = sqlx::query(statement).bind(now).bind(LAST_ID);
-        statement.execute(&mut *connection).await?;
+    async fn unmark(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        connection.execute(triggers::UNMARK).await.map(drop)
     }
-    Ok(())
 }
 
 impl Journal for SqliteJournal {
@@ -271,10 +261,10 @@ impl Journal for SqliteJournal {
 
     async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
         // A table that was made otherwise has no sequence, and needs none.
-        let used_up = are_ids_used_up(&mut *self.0.acquire().await?).await;
+        let used_up = ids::are_used_up(&mut *self.0.acquire().await?).await;
         if used_up.unwrap_or(false) {
             let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
-            free_ids(&mut transaction).await?;
+            ids::free(&mut transaction).await?;
             transaction.commit().await?;
         }
         sqlx::query_scalar("SELECT max(id) FROM cache_journal")

@@ -52,6 +52,14 @@ impl<const N: usize> Columns for [(&str, &str); N] {
 }
 
 impl Named {
+    pub(crate) fn into_names(self) -> Vec<String> {
+        match self {
+            Self::One(column) => vec![column],
+            Self::Tuple(columns) => columns,
+            Self::Struct(pairs) => pairs.into_iter().map(|(_, column)| column).collect(),
+        }
+    }
+
     /// Returns the columns in the order of `fields`, or `None` if they are not
     /// one for each.
     pub(crate) fn in_order_of(self, fields: &[&str]) -> Option<Vec<String>> {

@@ -10,6 +10,7 @@ pub(crate) mod named;
 #[cfg(test)]
 mod hearing_tests;
 mod keys;
+mod begin;
 mod connect;
 mod start;
 

@@ -41,7 +41,7 @@ impl Heroes {
         let committed = if without(Rule::QuarantineBeforeCommit) {
             let commit = transaction.commit(self.process, changes, Vec::new());
             let committed = commit.await;
-            write.before_commit().await;
+            let _ = write.before_commit().await;
             committed
         } else {
             let journal = write.before_commit().await.journal_entries().collect();

@@ -20,6 +20,8 @@ mod quarantine;
 mod value;
 mod release;
 mod verdict;
+mod by_key;
+pub(crate) mod transaction;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -40,7 +42,8 @@ use value::{NewRow, NewValue};
 /// One write: its changes, and the invalidation around its commit.
 ///
 /// A repository receives one from the cache in front of it. For your own
-/// transaction, create one with
+/// transaction, [`CacheService::begin`](crate::CacheService::begin) does all
+/// of this. Otherwise create one with
 /// [`CacheService::write`](crate::CacheService::write). Record every change,
 /// call [`before_commit`](Self::before_commit) last before the commit, and
 /// report the result.

@@ -29,6 +29,7 @@ impl Write {
     /// [`rolled_back`](Self::rolled_back) if the server refused it. This
     /// requires a row whose lists are known beforehand, such as a row in no
     /// list, and cannot use the journal.
+    #[must_use = "these keys belong in the journal, in the same transaction"]
     pub async fn before_commit(&mut self) -> Unacknowledged<'_> {
         self.attempted = true;
         // After a rollback another transaction follows, which may take as long.

@@ -207,7 +207,7 @@ impl Repository for Library {
     async fn save_in(&self, row: Book, write: &mut Write) -> Result<Arc<Book>, Refusal> {
         let _transaction = self.0.writing.lock().await;
         write.created(&row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.books(|books| books.insert(row.id, row.clone()));
         Ok(Arc::new(row))
     }
@@ -218,7 +218,7 @@ impl Repository for Library {
             return Ok(None);
         };
         write.updated(&before, &row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.books(|books| books.insert(row.id, row.clone()));
         Ok(Some(Arc::new(row)))
     }
@@ -229,7 +229,7 @@ impl Repository for Library {
             return Ok(false);
         };
         write.deleted(&before);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.books(|books| books.remove(id));
         Ok(true)
     }

@@ -176,7 +176,7 @@ async fn a_kind_invalidated_often_is_swept_once_at_a_time() {
     for _ in 0..20 {
         let mut write = instance.cache.write();
         write.whole_kind::<Book>();
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         write.committed().await;
     }
     // A requested sweep is over when no further page is scanned.

@@ -308,7 +308,7 @@ impl<E: Versioned> Table<E> {
             }
             Some(Fault::TriesAgainAndFindsNothing) => {
                 write.rolled_back();
-                write.before_commit().await;
+                let _ = write.before_commit().await;
                 return Ok(None);
             }
             _ => {}

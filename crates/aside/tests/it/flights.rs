@@ -231,7 +231,7 @@ async fn no_reader_joins_a_bypass_that_began_earlier() {
     // A write of the row is in progress, and stays so.
     let mut write = instance.cache.write();
     write.updated(&mia, &mia);
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     let mut stopped = world.heroes.stop_at(Place::AfterRead);
     let slow = read(&instance, &mia);
     stopped.reached().await;
@@ -255,7 +255,7 @@ async fn readers_of_a_quarantined_key_share_loads_and_do_not_fill() {
     world.heroes.insert(&mia);
     let mut write = instance.cache.write();
     write.updated(&mia, &mia);
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     let mut stopped = world.heroes.stop_at(Place::AfterRead);
     let first = read(&instance, &mia);
     stopped.reached().await;

@@ -360,7 +360,7 @@ async fn values_of_an_invalidated_kind_leave_redis_later() {
     assert_eq!(world.keys().len(), 30);
     let mut write = instance.cache.write();
     write.whole_kind::<Hero>();
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.committed().await;
     eventually(SOON, "an empty Redis", async || world.keys().is_empty()).await;
 }

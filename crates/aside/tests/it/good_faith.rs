@@ -220,7 +220,7 @@ async fn a_job_that_registers_a_kind_invalidates_its_dependents() {
 
     let mut write = job.write();
     write.created(&book("1", "A tale", 1970));
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.committed().await;
 
     service.heroes.list_all().await.unwrap();
@@ -235,7 +235,7 @@ async fn a_job_that_registers_nothing_counts_an_error() {
     for id in ["1", "2"] {
         let mut write = job.write();
         write.created(&book(id, "A tale", 1970));
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         write.committed().await;
     }
     assert_eq!(job.stats().errors.get("unregistered_kind"), Some(&2));
@@ -248,7 +248,7 @@ async fn a_write_of_a_second_type_of_a_kind_counts_an_error() {
     let mut write = instance.cache.write();
     let name = "Mia".to_owned();
     write.created(&HeroName { id: 1, name });
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.committed().await;
     assert_eq!(
         instance.cache.stats().errors.get("unregistered_kind"),
@@ -269,7 +269,7 @@ async fn a_write_of_a_second_type_forgets_the_whole_kind() {
     let mut write = instance.cache.write();
     let name = "Mia".to_owned();
     write.deleted(&HeroName { id: 1, name });
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.committed().await;
 
     instance.heroes.find_by(&speaking("en")).await.unwrap();
@@ -301,7 +301,7 @@ async fn an_upsert_invalidates_the_lists_of_both_rows() {
         world.heroes.queries();
         let mut write = instance.cache.write();
         write.upserted(known, &after);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         write.committed().await;
         for language in ["en", "de"] {
             instance.heroes.find_by(&speaking(language)).await.unwrap();
@@ -340,7 +340,7 @@ async fn dependents_of_a_type_are_known_to_every_writer() {
     };
     let mut write = job.write();
     write.updated(&author("old"), &author("new"));
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.committed().await;
 
     for shelf in ["old", "new"] {

@@ -92,7 +92,7 @@ async fn take(instance: &Instance, world: &World, step: Step) {
             }
             // Every caller that commits must do this, even if a repository did
             // not.
-            write.before_commit().await;
+            let _ = write.before_commit().await;
             // A failed call may still have committed.
             if !failed {
                 write.committed().await;

@@ -279,7 +279,7 @@ async fn a_release_after_another_writers_quarantine_leaves_no_row() {
     let first = tokio::spawn(async move { heroes.update(maria).await });
     stopped.reached().await;
     write.updated(&*mia, &mia.renamed("Marie"));
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     stopped.go_on();
     first.await.unwrap().unwrap();
     assert_eq!(world.state(&mia.key()), 'Q');
@@ -345,7 +345,7 @@ async fn a_writer_with_a_lost_quarantine_reads_its_own_write() {
         let renamed = mia.renamed(&format!("Maria {number}"));
         let mut write = one.cache.write();
         write.updated(&*mia, &renamed);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         world.redis().command(&["DEL", &mia.key()]);
         one.heroes.find_by_id(&mia.id).await.unwrap();
         world.filled(&mia.key()).await;

@@ -102,7 +102,7 @@ impl Source for Users {
 impl Repository for Users {
     async fn save_in(&self, row: User, write: &mut Write) -> Result<Arc<User>, Infallible> {
         write.created(&row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.rows.lock().insert(row.id, row.clone());
         Ok(Arc::new(row))
     }
@@ -116,7 +116,7 @@ impl Repository for Users {
             return Ok(None);
         };
         write.updated(&before, &row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         self.rows.lock().insert(row.id, row.clone());
         Ok(Some(Arc::new(row)))
     }

@@ -35,7 +35,7 @@ async fn late_rows_of_a_write_of_unknown_end_are_invalidated() {
     instance.heroes.find_by_id(&mia.id).await.unwrap();
 
     let mut write = instance.cache.write();
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.updated(&*mia, &maria);
     world.heroes.insert(&maria);
     drop(write);
@@ -90,7 +90,7 @@ async fn a_dropped_verdict_invalidates_every_kind_written_whole() {
     let mut write = instance.cache.write();
     write.whole_kind::<Hero>();
     write.whole_kind::<Book>();
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     instance.heroes.find_by_id(&mia.id).await.unwrap();
     instance.books.find_by_id(&tale.id).await.unwrap();
     world.filled(&mia.key()).await;
@@ -116,10 +116,10 @@ async fn a_transaction_retried_after_a_rollback_ends_separately() {
 
     let mut write = instance.cache.write();
     write.updated(&*mia, &maria);
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     write.rolled_back();
     write.updated(&*mia, &maria);
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     drop(write);
 
     tokio::time::sleep(Duration::from_millis(300)).await;

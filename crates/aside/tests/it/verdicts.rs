@@ -277,7 +277,7 @@ async fn a_write_of_a_whole_kind_invalidates_it_before_and_after() {
 
         let mut write = one.cache.write();
         write.whole_kind::<Hero>();
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let read = one.heroes.find_by_id_with(&mia.id, Freshness::Shared).await;
         assert_eq!(read.unwrap().tier, Tier::Source);
         // The old rows are read before the commit.
@@ -307,7 +307,7 @@ async fn a_whole_kind_write_without_a_verdict_invalidates_again() {
     let mia = instance.heroes.save(hero("Mia", "en")).await.unwrap();
     let mut write = instance.cache.write();
     write.whole_kind::<Hero>();
-    write.before_commit().await;
+    let _ = write.before_commit().await;
     assert_eq!(name_of(&instance, &mia).await, "Mia");
     world.filled(&mia.key()).await;
 

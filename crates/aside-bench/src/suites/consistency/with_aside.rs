@@ -67,7 +67,7 @@ impl Repository for Database {
             ..before
         };
         write.updated(&before, &after);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         transaction.commit().await;
         Ok(Some(Arc::new(after)))
     }

@@ -73,7 +73,7 @@ impl Source for Coupons {
 impl Repository for Coupons {
     async fn save_in(&self, row: Coupon, write: &mut Write) -> Result<Row<Self>, DatabaseError> {
         write.created(&row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let row = Arc::new(row);
         self.0.lock().insert(folded(&row.code), Arc::clone(&row));
         Ok(row)
@@ -88,7 +88,7 @@ impl Repository for Coupons {
             return Ok(None);
         };
         write.updated(&*before, &row);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         let row = Arc::new(row);
         self.0.lock().insert(folded(&row.code), Arc::clone(&row));
         Ok(Some(row))
@@ -99,7 +99,7 @@ impl Repository for Coupons {
             return Ok(false);
         };
         write.deleted(&*before);
-        write.before_commit().await;
+        let _ = write.before_commit().await;
         Ok(self.0.lock().remove(&folded(id)).is_some())
     }
 }

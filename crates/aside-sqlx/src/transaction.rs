@@ -1,0 +1,80 @@
+//! The transactions of sqlx, for [`CacheService::begin`](aside::CacheService::begin).
+
+use std::ops::{Deref, DerefMut};
+
+use aside::Write;
+use aside::transaction::{BeginTransaction, DatabaseTransaction, FailedCommit};
+use sqlx::{Postgres, Sqlite};
+
+use crate::{Commits, PostgresJournal, SqliteJournal};
+
+/// A transaction of sqlx, as [`CacheService::begin`](aside::CacheService::begin)
+/// opens it with a journal.
+///
+/// It derefs to the connection, which is an executor:
+/// `query.execute(&mut *transaction)`.
+#[derive(Debug)]
+pub struct Transaction<D: Commits>(sqlx::Transaction<'static, D>);
+
+impl<D: Commits> From<sqlx::Transaction<'static, D>> for Transaction<D> {
+    /// Takes a transaction that was begun otherwise, for
+    /// [`CachedTransaction::new`](aside::transaction::CachedTransaction::new).
+    /// [`mark`](PostgresJournal::mark) it, or triggers record its changes a
+    /// second time.
+    fn from(transaction: sqlx::Transaction<'static, D>) -> Self {
+        Self(transaction)
+    }
+}
+
+impl<D: Commits> Deref for Transaction<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        &self.0
+    }
+}
+
+impl<D: Commits> DerefMut for Transaction<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        &mut self.0
+    }
+}
+
+impl<D: Commits> DatabaseTransaction for Transaction<D> {
+    type Error = sqlx::Error;
+
+    async fn insert(&mut self, entries: &[String]) -> Result<Vec<i64>, sqlx::Error> {
+        D::insert(&mut self.0, entries).await
+    }
+
+    async fn commit(mut self) -> Result<(), FailedCommit<sqlx::Error>> {
+        if let Err(error) = D::unmark(&mut self.0).await {
+            let is_rolled_back = self.0.rollback().await.is_ok();
+            return Err(FailedCommit {
+                error,
+                is_rolled_back,
+            });
+        }
+        D::end(self.0).await
+    }
+
+    async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.0.rollback().await
+    }
+}
+
+impl BeginTransaction for PostgresJournal {
+    type Transaction = Transaction<Postgres>;
+
+    async fn begin(&self, write: &Write) -> Result<Transaction<Postgres>, sqlx::Error> {
+        Ok(Transaction(Self::begin(self.pool(), write).await?))
+    }
+}
+
+impl BeginTransaction for SqliteJournal {
+    type Transaction = Transaction<Sqlite>;
+
+    async fn begin(&self, write: &Write) -> Result<Transaction<Sqlite>, sqlx::Error> {
+        Ok(Transaction(Self::begin(self.pool(), write).await?))
+    }
+}

@@ -1,0 +1,6 @@
+//! Transactions that record their changes, on real databases with a real Redis.
+
+mod items;
+mod recording;
+mod ends;
+mod change;

@@ -1,0 +1,259 @@
+//! A transaction that records its changes, and invalidates them around its
+//! commit.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+
+use super::{Unacknowledged, Write};
+use crate::entity::Entity;
+use crate::runtime::task;
+
+/// An open transaction of a database. If it is dropped, it rolls back.
+pub trait DatabaseTransaction: Send + 'static {
+    /// The error of a statement.
+    type Error: Send + 'static;
+
+    /// Inserts rows into the journal, and returns their ids. It is called only
+    /// if there are rows to insert.
+    fn insert(
+        &mut self,
+        entries: &[String],
+    ) -> impl Future<Output = Result<Vec<i64>, Self::Error>> + Send;
+
+    /// Commits.
+    fn commit(self) -> impl Future<Output = Result<(), FailedCommit<Self::Error>>> + Send;
+
+    /// Rolls back. `Ok` must mean that nothing changed.
+    fn rollback(self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A database, as it begins transactions.
+pub trait BeginTransaction {
+    /// Its transaction.
+    type Transaction: DatabaseTransaction;
+
+    /// Begins a transaction. Mark it, so that triggers skip its changes, unless
+    /// `write` [is uncached](Write::is_uncached).
+    fn begin(
+        &self,
+        write: &Write,
+    ) -> impl Future<
+        Output = Result<Self::Transaction, <Self::Transaction as DatabaseTransaction>::Error>,
+    > + Send;
+}
+
+/// A COMMIT that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCommit<E> {
+    /// The database's error.
+    pub error: E,
+    /// True if the transaction is certainly rolled back. If in doubt, false: its
+    /// keys are then read from the database for `CACHE_QUARANTINE_TTL_MS`.
+    pub is_rolled_back: bool,
+}
+
+/// The policy for a write whose keys Redis did not acknowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutOfReach {
+    /// It stores them in the journal, in the transaction of the write.
+    #[default]
+    Journal,
+    /// It fails, and is rolled back. For rows for which an old value is worse
+    /// than no write.
+    Refuse,
+    /// It stores nothing. Another instance may serve the old value until the
+    /// writer reaches Redis. If the writer dies first, it may do so until the
+    /// TTL.
+    Forget,
+}
+
+impl OutOfReach {
+    /// Returns true if there are rows to insert, or an error if the policy refuses
+    /// the write.
+    #[doc(hidden)]
+    pub fn is_to_record<E>(self, left: &Unacknowledged<'_>) -> Result<bool, CommitError<E>> {
+        match self {
+            Self::Refuse if !left.is_empty() => Err(CommitError::Refused),
+            Self::Journal | Self::Refuse => Ok(left.journal_entries().next().is_some()),
+            Self::Forget => Ok(false),
+        }
+    }
+}
+
+/// The reason why a transaction was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError<E> {
+    /// [`OutOfReach::Refuse`], and Redis did not acknowledge these keys. Try
+    /// again when Redis is available.
+    #[error("Redis is out of reach, and this write may not be made without it")]
+    Refused,
+    /// The database's error. If the journal could not be written, the
+    /// transaction was rolled back.
+    #[error(transparent)]
+    Database(#[from] E),
+}
+
+/// A database transaction with the [`Write`] that invalidates its changes.
+///
+/// [`CacheService::begin`](crate::CacheService::begin) begins one. It is the
+/// driver's transaction by `Deref`, so statements run on `&mut *transaction`.
+/// Record each change, and [`commit`](Self::commit).
+///
+/// Dropped before `commit`, it rolls back, and no key was affected.
+pub struct CachedTransaction<T> {
+    transaction: T,
+    write: Write,
+    policy: OutOfReach,
+}
+
+impl<T: DatabaseTransaction> CachedTransaction<T> {
+    /// Joins a transaction that was begun otherwise with a `write` of
+    /// [`CacheService::write`](crate::CacheService::write).
+    #[must_use]
+    pub fn new(transaction: T, write: Write) -> Self {
+        Self {
+            transaction,
+            write,
+            policy: OutOfReach::default(),
+        }
+    }
+
+    /// Sets the policy for keys that Redis does not acknowledge. Default: the
+    /// journal.
+    pub fn set_out_of_reach(&mut self, policy: OutOfReach) {
+        self.policy = policy;
+    }
+
+    /// Records an inserted row; see [`Write::created`].
+    pub fn created<E: Entity>(&mut self, after: &E) {
+        self.write.created(after);
+    }
+
+    /// Records a changed row; see [`Write::updated`].
+    pub fn updated<E: Entity>(&mut self, before: &E, after: &E) {
+        self.write.updated(before, after);
+    }
+
+    /// Records a deleted row; see [`Write::deleted`].
+    pub fn deleted<E: Entity>(&mut self, before: &E) {
+        self.write.deleted(before);
+    }
+
+    /// Records a row that an upsert stored; see [`Write::upserted`].
+    pub fn upserted<E: Entity>(&mut self, before: Option<&E>, after: &E) {
+        self.write.upserted(before, after);
+    }
+
+    /// Records that any row of the kind may have changed; see
+    /// [`Write::whole_kind`].
+    pub fn whole_kind<E: Entity>(&mut self) {
+        self.write.whole_kind::<E>();
+    }
+
+    /// Records the row with this id; see [`Write::invalidate_id`].
+    pub fn invalidate_id<E: Entity>(&mut self, id: &E::Id) {
+        self.write.invalidate_id::<E>(id);
+    }
+
+    /// Records the list with this index value; see [`Write::invalidate_list`].
+    pub fn invalidate_list<E: Entity>(&mut self, index: &E::Index) {
+        self.write.invalidate_list::<E>(index);
+    }
+
+    /// Returns the write, for functions that record changes in one.
+    pub fn write(&mut self) -> &mut Write {
+        &mut self.write
+    }
+
+    /// Invalidates the recorded keys, commits, and releases them.
+    ///
+    /// Keys that Redis does not acknowledge are inserted into the journal first.
+    /// If the transaction is certainly rolled back, the keys are released at
+    /// once. After any other error they are read from the database for
+    /// `CACHE_QUARANTINE_TTL_MS`.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    ///
+    /// # Cancellation
+    /// A separate task commits. So a caller that is dropped, such as the handler
+    /// of a client that disconnected, leaves no key behind.
+    pub async fn commit(self) -> Result<(), CommitError<T::Error>> {
+        task::outlive(self.end()).await
+    }
+
+    async fn end(self) -> Result<(), CommitError<T::Error>> {
+        let Self {
+            mut transaction,
+            mut write,
+            policy,
+        } = self;
+        let left = write.before_commit().await;
+        if let Err(error) = record(&mut transaction, &left, policy).await {
+            if transaction.rollback().await.is_ok() {
+                write.rolled_back();
+            }
+            write.ended(false).await;
+            return Err(error);
+        }
+        let failed = transaction.commit().await.err();
+        if failed.as_ref().is_some_and(|failed| failed.is_rolled_back) {
+            write.rolled_back();
+        }
+        write.ended(failed.is_none()).await;
+        failed.map_or(Ok(()), |failed| Err(CommitError::Database(failed.error)))
+    }
+
+    /// Rolls back. A dropped transaction does so, too, and reports no error.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rollback(self) -> Result<(), T::Error> {
+        self.transaction.rollback().await
+    }
+}
+
+/// Inserts the keys that Redis did not acknowledge into the journal, as the
+/// policy says.
+async fn record<T: DatabaseTransaction>(
+    transaction: &mut T,
+    left: &Unacknowledged<'_>,
+    policy: OutOfReach,
+) -> Result<(), CommitError<T::Error>> {
+    if !policy.is_to_record(left)? {
+        return Ok(());
+    }
+    if !left.is_empty() {
+        transaction.insert(left.keys()).await?;
+    }
+    let kinds: Vec<String> = left.kinds().collect();
+    if !kinds.is_empty() {
+        left.record_journal_ids(&transaction.insert(&kinds).await?);
+    }
+    Ok(())
+}
+
+impl<T: Deref> Deref for CachedTransaction<T> {
+    type Target = T::Target;
+
+    fn deref(&self) -> &T::Target {
+        &self.transaction
+    }
+}
+
+impl<T: DerefMut> DerefMut for CachedTransaction<T> {
+    fn deref_mut(&mut self) -> &mut T::Target {
+        &mut self.transaction
+    }
+}
+
+impl<T> fmt::Debug for CachedTransaction<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CachedTransaction")
+            .field("write", &self.write)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
