@@ -30,3 +30,8 @@ pub use tales::Tales;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub mod readme {}
+
+/// The example for existing services, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/first-step.md")]
+pub mod first_step {}
