@@ -45,6 +45,7 @@ impl fmt::Debug for CacheConfig {
             l1_capacity_bytes,
             namespace,
             audit_share,
+            warnings: _,
         } = self;
         formatter
             .debug_struct("CacheConfig")

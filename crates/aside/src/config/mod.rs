@@ -13,6 +13,7 @@ pub(crate) mod history;
 mod debug;
 mod setting;
 mod check;
+mod unknown;
 mod read;
 mod server;
 
@@ -313,6 +314,11 @@ pub struct CacheConfig {
     /// start per second and at most eight run at once. Each is one read of the
     /// database, and up to four if it finds a difference.
     pub audit_share: f64,
+
+    /// Names among the settings that begin like one of these and are none, such
+    /// as `CACHE_HERO_TLL`: a sentence for each, without its value. They are
+    /// logged when the service starts.
+    pub warnings: Vec<String>,
 }
 
 impl CacheConfig {

@@ -10,6 +10,7 @@ use crate::config::CacheConfig;
 use crate::config::history::RedisHistory;
 use crate::config::setting::{self, Setting, kind_of_ttl};
 use crate::config::settings::{Settings, SettingsReader, units};
+use crate::config::unknown;
 
 impl Default for CacheConfig {
     fn default() -> Self {
@@ -73,6 +74,7 @@ impl CacheConfig {
             l1_capacity_bytes: value(reader, &setting::L1_CAPACITY, units::bytes),
             namespace: reader.text(setting::NAMESPACE.name).unwrap_or_default(),
             audit_share: value(reader, &setting::AUDIT_SHARE, |text| text.parse().ok()),
+            warnings: unknown::warnings(reader.settings().names()),
         }
     }
 }

@@ -73,7 +73,6 @@ macro_rules! table {
     ($($constant:ident = $setting:expr;)*) => {
         $(pub(super) const $constant: Setting = $setting;)*
 
-        #[cfg(test)]
         pub(super) const ALL: &[&Setting] = &[$(&$constant),*];
     };
 }

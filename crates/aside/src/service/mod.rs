@@ -109,6 +109,9 @@ impl CacheService {
         let name = service.server_name("");
         let server = name.map_or_else(|| "none".to_owned(), |name| name.to_string());
         tracing::info!(server, namespace, "the cache starts");
+        for warning in &service.config().warnings {
+            tracing::warn!("{warning}");
+        }
         service.wait_until_synced().await;
         service
     }

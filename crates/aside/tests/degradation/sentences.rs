@@ -15,6 +15,7 @@ const OF_THE_CACHE: &[&str] = &[
     "not invalidated yet",
     "invalidated",
     "written; ",
+    "CACHE_",
 ];
 
 fn listen() -> (Listener, tracing::subscriber::DefaultGuard) {
@@ -219,4 +220,15 @@ async fn a_miss_and_a_bypass_have_reasons() {
     assert_eq!(bypasses.get("away"), Some(&1), "{bypasses:?}");
     let suspicions = instance.cache.stats().suspicions;
     assert!(suspicions.contains_key("disconnected"), "{suspicions:?}");
+}
+
+#[tokio::test]
+async fn a_misspelled_setting_is_named_at_the_start() {
+    let (listener, _installed) = listen();
+    let settings = [("CACHE_BOOK_TLL", "5"), ("REDIS_URL", "memory://")];
+    let settings = aside::settings::Settings::from_pairs(settings);
+    let config = CacheConfig::from_settings(&settings).unwrap();
+    let _instance = Instance::start(config, &Library::of(1)).await;
+    let said = line_with(&listener, "CACHE_BOOK_TLL").await;
+    assert!(said.contains("perhaps CACHE_BOOK_TTL is meant"), "{said}");
 }

@@ -135,6 +135,7 @@ fn every_variable_reaches_its_field() {
         l1_capacity_bytes: 64_000_000,
         namespace: "prod-1_a".to_owned(),
         audit_share: 0.25,
+        warnings: Vec::new(),
     };
     assert_eq!(config, expected);
 }
