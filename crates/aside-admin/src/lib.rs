@@ -35,7 +35,7 @@
 //! | `DELETE /cache/{kind}` | invalidates a whole kind |
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
 //! | `DELETE /cache/{kind}?{field}={value}` | invalidates one list; all fields of one index, in any order |
-//! | `GET /cache/events` | a stream of invalidations from now on, as server-sent events |
+//! | `GET /cache/events` | the latest 100 invalidations, and a stream of those to come, as server-sent events |
 //! | `POST /cache/warm` | reads the kinds named in `{"kinds": [...]}` through the cache, or all that can be |
 //!
 //! The `DELETE`s return `{"invalidated": n, "at_least": false, "epoch": null,
@@ -51,8 +51,11 @@
 //! miss, as in `aside_misses_total`; `header` and `required` show the
 //! compared fields.
 //!
-//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1"}`. For a
-//! whole kind, `key` is null. For a message of a newer version, both are null.
+//! The events are `forgotten` with `{"kind": "hero", "key": "hero:1", "by":
+//! "0c5f..", "own": true, "at": 1764373200417}`: the instance that sent it (in
+//! `service.instance` of its statistics), if that is this one, and the time at
+//! which it arrived here. For a whole kind, `key` is null. For a message of a
+//! newer version, both are null, and the rest is missing.
 //! If a client reads too slowly, it gets `missed` with `{"count": n}`, the
 //! number of lost events. The stream ends when the cache is closed, so close
 //! the cache before waiting for a server's last connection.

@@ -25,7 +25,7 @@ pub(crate) async fn stats(State(admin): State<Admin>, uri: Uri) -> Result<Json<V
     Ok(Json(json!({
         "health": of_health(cache, &health),
         "kinds": kinds,
-        "service": of_service(&stats),
+        "service": of_service(cache, &stats),
         "warm_up": admin.warm_ups().progress(),
     })))
 }
@@ -66,8 +66,9 @@ async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
     })
 }
 
-fn of_service(stats: &ServiceStats) -> Value {
+fn of_service(cache: &CacheService, stats: &ServiceStats) -> Value {
     json!({
+        "instance": format!("{:016x}", cache.instance()),
         "fills_rejected": stats.fills_rejected,
         "lease_waits": stats.lease_waits,
         "quarantine_bypasses": stats.quarantine_bypasses,

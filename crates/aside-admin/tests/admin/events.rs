@@ -44,6 +44,43 @@ impl Client {
     }
 }
 
+/// Returns the end of an event about heroes that `sender` caused.
+fn told(key: Option<&str>, sender: &Instance, own: bool) -> String {
+    let key = key.map_or("null".to_owned(), |key| format!("\"{key}\""));
+    let by = sender.cache.instance();
+    format!("\"by\":\"{by:016x}\",\"key\":{key},\"kind\":\"hero\",\"own\":{own}}}\n\n")
+}
+
+#[tokio::test]
+async fn a_late_client_reads_who_invalidated_what_and_when() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let here = Instance::start(&redis.url(), &source).await;
+    let there = Instance::start(&redis.url(), &source).await;
+    let admin = Admin::new(here.cache.clone(), Access::local_only());
+    delete(&admin, "/cache/hero/1").await;
+    delete(
+        &Admin::new(there.cache.clone(), Access::local_only()),
+        "/cache/hero/2",
+    )
+    .await;
+    eventually(SOON, "both are heard", async || {
+        here.cache.recent_invalidations().len() == 2
+    })
+    .await;
+
+    let mut client = Client::connect(&admin).await;
+
+    client.read_to(&told(Some("hero:1"), &here, true)).await;
+    client.read_to(&told(Some("hero:2"), &there, false)).await;
+    let (_, at) = client.text.split_once("{\"at\":").unwrap();
+    let at: i64 = at.split(',').next().unwrap().parse().unwrap();
+    assert!(at > 1_700_000_000_000, "{at}");
+    let stats = get(&admin, "/cache/stats").await.body;
+    let own = format!("{:016x}", here.cache.instance());
+    assert_eq!(stats["service"]["instance"], own);
+}
+
 #[tokio::test]
 async fn writes_of_another_instance_are_streamed() {
     let redis = RedisServer::start().unwrap();
@@ -55,17 +92,14 @@ async fn writes_of_another_instance_are_streamed() {
     let Ok(_) = here.heroes.update(hero("a:b", "Ada", "ru")).await;
 
     for key in ["hero:a%3Ab", "hero:lang:en", "hero:lang:ru", "hero:all"] {
-        let told = format!("event: forgotten\ndata: {{\"key\":\"{key}\",\"kind\":\"hero\"}}\n\n");
-        client.read_to(&told).await;
+        client.read_to(&told(Some(key), &here, false)).await;
     }
     delete(
         &Admin::new(here.cache.clone(), Access::local_only()),
         "/cache/hero",
     )
     .await;
-    client
-        .read_to("data: {\"key\":null,\"kind\":\"hero\"}")
-        .await;
+    client.read_to(&told(None, &here, false)).await;
     redis.command(&["PUBLISH", "aside:invalidate", "words of\nanother version"]);
     client.read_to("data: {\"key\":null,\"kind\":null}").await;
 }

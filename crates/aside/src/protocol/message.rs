@@ -40,11 +40,11 @@ pub(crate) fn invalidate_all(prefix: &str, instance: u64) -> String {
     format!("A {instance:016x} {prefix}")
 }
 
-/// Parses the prefix of such a message.
-pub(crate) fn prefix(text: &str) -> Option<&str> {
+/// Parses the prefix and the sender of such a message.
+pub(crate) fn prefix(text: &str) -> Option<(&str, u64)> {
     let (instance, prefix) = text.strip_prefix("A ")?.split_once(' ')?;
-    u64::from_str_radix(instance, 16).ok()?;
-    Some(prefix)
+    let instance = u64::from_str_radix(instance, 16).ok()?;
+    Some((prefix, instance))
 }
 
 /// Returns the beginning of the message about a new epoch: `E` and the sending
@@ -58,12 +58,12 @@ pub(crate) fn is_epoch(text: &str) -> bool {
     text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Parses the kind and epoch of such a message.
-pub(crate) fn epoch(text: &str) -> Option<(&str, u64)> {
+/// Parses the kind, the sender and the epoch of such a message.
+pub(crate) fn epoch(text: &str) -> Option<(&str, u64, u64)> {
     let mut parts = text.strip_prefix("E ")?.splitn(3, ' ');
-    u64::from_str_radix(parts.next()?, 16).ok()?;
+    let instance = u64::from_str_radix(parts.next()?, 16).ok()?;
     let epoch = parts.next().filter(|epoch| is_epoch(epoch))?.parse().ok()?;
-    Some((parts.next()?, epoch))
+    Some((parts.next()?, instance, epoch))
 }
 
 impl<'a> Message<'a> {
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_message_about_many_keys_names_their_prefix() {
         let text = invalidate_all("prod:hero:", 7);
-        assert_eq!(prefix(&text), Some("prod:hero:"));
+        assert_eq!(prefix(&text), Some(("prod:hero:", 7)));
         assert_eq!(Message::parse(&text), None);
         assert_eq!(prefix("A hero: x"), None);
     }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_message_about_a_kind_names_its_epoch() {
         let text = format!("{} 1700000000000 hero", bump(7));
-        assert_eq!(epoch(&text), Some(("hero", 1_700_000_000_000)));
+        assert_eq!(epoch(&text), Some(("hero", 7, 1_700_000_000_000)));
         assert_eq!((prefix(&text), Message::parse(&text)), (None, None));
         assert_eq!(epoch("E 7 x hero"), None);
     }

@@ -33,7 +33,7 @@ use crate::recovery::drain::{self, Drain};
 use crate::recovery::journal::Journal;
 use crate::service::report::{KeyCounts, ServiceStats};
 use crate::tiers::Tiers;
-use crate::tiers::broadcaster::Invalidations;
+use crate::tiers::broadcaster::{Invalidation, Invalidations};
 use crate::write::Write;
 
 /// The cache service: the tiers and connections. Clones share them.
@@ -236,6 +236,20 @@ impl CacheService {
     #[must_use]
     pub fn subscribe(&self) -> Invalidations {
         self.tiers().broadcaster.subscribe()
+    }
+
+    /// Returns the latest 100 invalidations, oldest first. Call it after
+    /// [`subscribe`](Self::subscribe) to miss none; the newest may then appear in
+    /// both.
+    #[must_use]
+    pub fn recent_invalidations(&self) -> Vec<Invalidation> {
+        self.tiers().recent_invalidations()
+    }
+
+    /// Returns the random id of this instance, which its invalidations carry.
+    #[must_use]
+    pub fn instance(&self) -> u64 {
+        self.tiers().instance
     }
 
     async fn ask(&self, op: Op) -> Option<Reply> {

@@ -4,14 +4,19 @@
 //! So sending an event is bounded and never waits: a slow subscriber loses the
 //! oldest events and learns how many.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::broadcast::Sender;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+
+/// The number of messages that are kept for later subscribers.
+const MAX_RECENT: usize = 100;
 
 /// The maximum number of events that a subscriber may lag behind.
 const MAX_EVENTS_BEHIND: usize = 1024;
@@ -26,11 +31,20 @@ pub enum Invalidation {
         kind: Option<&'static str>,
         /// The key.
         key: String,
+        /// The instance that sent it; see
+        /// [`CacheService::instance`](crate::CacheService::instance).
+        by: u64,
+        /// When it was received here, in Unix milliseconds.
+        at: i64,
     },
     /// A kind as a whole.
     Kind {
         /// The kind, if it is cached here.
         kind: Option<&'static str>,
+        /// The instance that sent it.
+        by: u64,
+        /// When it was received here, in Unix milliseconds.
+        at: i64,
     },
     /// A message from another version of this library; the whole local tier was
     /// invalidated.
@@ -77,6 +91,8 @@ impl Stream for Invalidations {
 pub(crate) struct Broadcaster {
     sender: Sender<Option<Invalidation>>,
     closed: AtomicBool,
+    /// The latest messages, oldest first. As texts, because few are ever read.
+    recent: Mutex<VecDeque<(i64, Box<str>)>>,
 }
 
 impl Broadcaster {
@@ -84,6 +100,7 @@ impl Broadcaster {
         Self {
             sender: Sender::new(MAX_EVENTS_BEHIND),
             closed: AtomicBool::new(false),
+            recent: Mutex::default(),
         }
     }
 
@@ -95,6 +112,20 @@ impl Broadcaster {
             let _ = self.sender.send(None);
         }
         invalidations
+    }
+
+    /// Keeps a message, in place of the oldest.
+    pub(crate) fn remember(&self, at: i64, message: &str) {
+        let mut recent = self.recent.lock();
+        if recent.len() == MAX_RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((at, message.into()));
+    }
+
+    /// Returns the latest messages and their times, oldest first.
+    pub(crate) fn recent(&self) -> Vec<(i64, Box<str>)> {
+        self.recent.lock().iter().cloned().collect()
     }
 
     /// Sends the event that `invalidation` creates, if there is a subscriber.

@@ -4,20 +4,24 @@
 use super::Tiers;
 use crate::insight::audit::Event;
 use crate::protocol::message::{self, Message};
+use crate::runtime::clock;
 use crate::tiers::broadcaster::Invalidation;
 
 /// The maximum number of lines read per message. A script sends at most fifty,
 /// so a much longer message came from none.
 const MAX_LINES_PER_MESSAGE: usize = 1_000;
 
+/// The longest line that is kept for later subscribers: several times a long key.
+const MAX_REMEMBERED_BYTES: usize = 4096;
+
 impl Tiers {
     /// Applies a message of any sender. A part that cannot be parsed
     /// invalidates the whole local tier, once for all such lines.
     pub(crate) fn apply_message(&self, text: &str) {
         let mut lines = text.split('\n');
-        let mut anything = None;
+        let (at, mut anything) = (clock::wall().as_millisecond(), None);
         for line in lines.by_ref().take(MAX_LINES_PER_MESSAGE) {
-            anything = self.apply_line(line).or(anything);
+            anything = self.apply_line(line, at).or(anything);
         }
         if lines.next().is_some() {
             anything = Some(Invalidation::Unknown);
@@ -30,7 +34,11 @@ impl Tiers {
     }
 
     /// Applies one line. Returns an event if the line may concern any key.
-    fn apply_line(&self, text: &str) -> Option<Invalidation> {
+    fn apply_line(&self, text: &str, at: i64) -> Option<Invalidation> {
+        // A longer one is foreign, and no text for an operator.
+        if text.len() <= MAX_REMEMBERED_BYTES {
+            self.broadcaster.remember(at, text);
+        }
         match Message::parse(text) {
             Some(message) => {
                 self.generations.invalidate(message.hash);
@@ -40,33 +48,52 @@ impl Tiers {
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag.as_secs_f64());
                 }
-                self.broadcaster.send(|| Invalidation::Key {
-                    kind: self.kind_of(message.key),
-                    key: message.key.to_owned(),
-                });
             }
             // Local entries carry their epoch, so older ones become invalid.
-            None if let Some((kind, epoch)) = message::epoch(text) => {
+            None if let Some((kind, _, epoch)) = message::epoch(text) => {
                 // The watcher will soon read the hash, together with the
                 // server's time.
                 if self.epochs.adopt(kind, epoch).is_err() {
                     self.statistics.error("implausible_epoch");
                 }
-                self.broadcaster.send(|| Invalidation::Kind {
-                    kind: self.kinds().keys().copied().find(|known| *known == kind),
-                });
             }
             // Many keys, or a message of a newer version: invalidate
             // everything.
-            None => {
-                return Some(match message::prefix(text) {
-                    Some(prefix) => Invalidation::Kind {
-                        kind: self.kind_of(prefix),
-                    },
-                    None => Invalidation::Unknown,
-                });
-            }
+            None => return Some(self.event(text, at)),
         }
+        self.broadcaster.send(|| self.event(text, at));
         None
+    }
+
+    /// Returns the latest invalidations, oldest first, without those of probes.
+    pub(crate) fn recent_invalidations(&self) -> Vec<Invalidation> {
+        let own = self.prefix("aside");
+        let recent = self.broadcaster.recent().into_iter();
+        let recent = recent.map(|(at, text)| self.event(&text, at));
+        let is_probe = |event: &Invalidation| match event {
+            Invalidation::Key { key, .. } => key.starts_with(&own),
+            _ => false,
+        };
+        recent.filter(|event| !is_probe(event)).collect()
+    }
+
+    /// Returns the event of one line that was received at `at`.
+    fn event(&self, text: &str, at: i64) -> Invalidation {
+        if let Some(message) = Message::parse(text) {
+            Invalidation::Key {
+                kind: self.kind_of(message.key),
+                key: message.key.to_owned(),
+                by: message.instance,
+                at,
+            }
+        } else if let Some((kind, by, _)) = message::epoch(text) {
+            let kind = self.kinds().keys().copied().find(|known| *known == kind);
+            Invalidation::Kind { kind, by, at }
+        } else if let Some((prefix, by)) = message::prefix(text) {
+            let kind = self.kind_of(prefix);
+            Invalidation::Kind { kind, by, at }
+        } else {
+            Invalidation::Unknown
+        }
     }
 }
