@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aside::{Repository, Source, report::WarmUpOptions};
+use aside_testkit::RedisServer;
 use prometheus_client::registry::Registry;
 
+use crate::SOON;
 use crate::heroes::{HeroIndex, Heroes, Instance, hero};
 
 /// Every series of a scrape: its name, and the values that each label takes.
@@ -48,7 +50,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 41] = [
+const PROMISED: [(&str, &[&str]); 52] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -68,6 +70,17 @@ const PROMISED: [(&str, &[&str]); 41] = [
     ("aside_coalesced_reads_total", &["entity"]),
     ("aside_suspicions_total", &["reason"]),
     ("aside_proof_age_seconds", &[]),
+    ("aside_barrier_seconds_bucket", &["le"]),
+    ("aside_barrier_seconds_sum", &[]),
+    ("aside_barrier_seconds_count", &[]),
+    ("aside_write_seconds_bucket", &["le", "phase"]),
+    ("aside_write_seconds_sum", &["phase"]),
+    ("aside_write_seconds_count", &["phase"]),
+    ("aside_redis_seconds_bucket", &["le", "operation"]),
+    ("aside_redis_seconds_sum", &["operation"]),
+    ("aside_redis_seconds_count", &["operation"]),
+    ("aside_journal_oldest_seconds", &[]),
+    ("aside_journal_worked_off_total", &[]),
     ("aside_staleness_bound_seconds", &[]),
     ("aside_held_keys", &[]),
     ("aside_pending", &[]),
@@ -194,4 +207,41 @@ async fn labels_take_the_promised_values_and_no_others() {
         values("aside_errors_total", "kind"),
         ["set_on_registered_kind"]
     );
+}
+
+/// Returns the value of one series.
+fn value(text: &str, series: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(series));
+    let line = line.unwrap_or_else(|| panic!("no {series}"));
+    line.trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn reads_and_writes_on_a_server_are_timed_by_step() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let instance = Instance::start(&redis.url(), &source).await;
+    let mut registry = Registry::default();
+    instance.cache.register_metrics(&mut registry);
+    instance.cache_row("1", "hero:1").await;
+    let Ok(_) = instance.heroes.update(hero("1", "Grace", "en")).await;
+    aside_testkit::eventually(SOON, "a timed PING", async || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        value(&text, "aside_barrier_seconds_count") > 0.0
+    })
+    .await;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for phase in ["quarantine", "transaction", "release"] {
+        let count = format!("aside_write_seconds_count{{phase=\"{phase}\"}}");
+        assert_eq!(value(&text, &count), 1.0, "{phase}");
+    }
+    for operation in ["read", "acquire", "fill", "quarantine", "release"] {
+        let count = format!("aside_redis_seconds_count{{operation=\"{operation}\"}}");
+        assert!(value(&text, &count) > 0.0, "{operation}");
+    }
+    assert!(value(&text, "aside_proof_age_seconds") < 1.0);
+    assert_eq!(value(&text, "aside_staleness_bound_seconds"), 0.5);
+    assert_eq!(value(&text, "aside_enabled"), 1.0);
 }

@@ -3,4 +3,5 @@
 pub(crate) mod counters;
 pub(crate) mod trail;
 pub(crate) mod audit;
+mod labels;
 pub(crate) mod statistics;

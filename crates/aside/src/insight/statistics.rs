@@ -10,148 +10,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::answer::{Bypass, Missed, Tier};
+pub(crate) use super::labels::{Operation, Outcome, Reason, Unavailable, WritePhase};
+
+use crate::answer::{Bypass, Missed};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
-
-/// The kinds of reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    FindById,
-    FindMany,
-    FindBy,
-    ListAll,
-    /// A read of a warm-up, by id, index or list: no caller waits for it.
-    WarmUp,
-}
-
-impl Operation {
-    /// The reads that callers wait for.
-    const OF_CALLERS: [Self; 4] = [Self::FindById, Self::FindMany, Self::FindBy, Self::ListAll];
-    pub(crate) const ALL: [Self; 5] = [
-        Self::FindById,
-        Self::FindMany,
-        Self::FindBy,
-        Self::ListAll,
-        Self::WarmUp,
-    ];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::FindById => "find_by_id",
-            Self::FindMany => "find_many",
-            Self::FindBy => "find_by",
-            Self::ListAll => "list_all",
-            Self::WarmUp => "warm_up",
-        }
-    }
-}
-
-/// The outcomes of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    L1Hit,
-    L2Hit,
-    NegativeHit,
-    StaleHit,
-    Miss,
-    Bypass,
-}
-
-impl Outcome {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::L1Hit,
-        Self::L2Hit,
-        Self::NegativeHit,
-        Self::StaleHit,
-        Self::Miss,
-        Self::Bypass,
-    ];
-
-    #[inline]
-    pub(crate) fn of(tier: Tier, bypass: Option<Bypass>, absence: bool) -> Self {
-        match (tier, bypass) {
-            (Tier::Local | Tier::Shared, _) if absence => Self::NegativeHit,
-            (Tier::Local, _) => Self::L1Hit,
-            (Tier::Shared, _) => Self::L2Hit,
-            (Tier::Source, None) => Self::Miss,
-            (Tier::Source, Some(_)) => Self::Bypass,
-        }
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::L1Hit => "l1_hit",
-            Self::L2Hit => "l2_hit",
-            Self::NegativeHit => "negative_hit",
-            Self::StaleHit => "stale_hit",
-            Self::Miss => "miss",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
-/// The state of a Redis that is bypassed, for the reason of a bypass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unavailable {
-    /// There is no connection.
-    Away,
-    /// The circuit breaker is not closed.
-    Breaker,
-    /// A suspicion has not ended.
-    Suspect,
-    /// The last proof is too old.
-    Unproved,
-    /// The epoch of the kind is not known yet.
-    EpochUnknown,
-    /// An operation was not answered, and all of that is over again.
-    Unanswered,
-}
-
-impl Unavailable {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Away,
-        Self::Breaker,
-        Self::Suspect,
-        Self::Unproved,
-        Self::EpochUnknown,
-        Self::Unanswered,
-    ];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Away => "away",
-            Self::Breaker => "breaker",
-            Self::Suspect => "suspect",
-            Self::Unproved => "unproved",
-            Self::EpochUnknown => "epoch-unknown",
-            Self::Unanswered => "unanswered",
-        }
-    }
-}
-
-/// The reason why keys were invalidated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// A write through a repository.
-    Write,
-    /// A request by the application.
-    Request,
-    /// The audit found a value older than the database.
-    Audit,
-}
-
-impl Reason {
-    pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Request, Self::Audit];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Write => "write",
-            Self::Request => "request",
-            Self::Audit => "audit",
-        }
-    }
-}
+use crate::protocol::OpGroup;
+use crate::runtime::clock::Moment;
 
 /// The counters of one kind.
 pub(crate) struct KindStatistics {
@@ -187,6 +52,14 @@ fn seconds() -> Histogram {
     Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(
         50e-6, 4.0, 10,
     ))
+}
+
+/// From half a millisecond to five seconds, with edges at a quarter, the half and
+/// all of the default staleness bound.
+fn fine_seconds() -> Histogram {
+    Histogram::new([
+        0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0,
+    ])
 }
 
 impl KindStatistics {
@@ -300,6 +173,15 @@ pub(crate) struct ServiceStatistics {
     /// The number of journal rows at the last poll.
     pub(crate) journal_rows: AtomicU64,
     pub(crate) invalidation_lag: Histogram,
+    /// From sending a PING to applying its PONG.
+    pub(crate) barrier_seconds: Histogram,
+    pub(crate) redis_seconds: [Histogram; OpGroup::ALL.len()],
+    pub(crate) write_seconds: [Histogram; WritePhase::ALL.len()],
+    /// Since when the journal has had rows that are not applied, in
+    /// milliseconds; zero if it has none.
+    journal_behind_since: AtomicU64,
+    /// Rows of the journal that were applied.
+    pub(crate) journal_applied: AtomicU64,
     errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -319,8 +201,41 @@ impl ServiceStatistics {
             quarantine_bypass: AtomicU64::new(0),
             release_lost: AtomicU64::new(0),
             journal_rows: AtomicU64::new(0),
-            invalidation_lag: seconds(),
+            invalidation_lag: fine_seconds(),
+            barrier_seconds: fine_seconds(),
+            redis_seconds: std::array::from_fn(|_| seconds()),
+            write_seconds: std::array::from_fn(|_| seconds()),
+            journal_behind_since: AtomicU64::new(0),
+            journal_applied: AtomicU64::new(0),
             errors: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn redis_took(&self, group: OpGroup, time: Duration) {
+        self.redis_seconds[group as usize].observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn write_took(&self, phase: WritePhase, time: Duration) {
+        self.write_seconds[phase as usize].observe(time.as_secs_f64());
+    }
+
+    /// Records a pass over the journal; `all` is true if every row was applied.
+    pub(crate) fn journal_passed(&self, all: bool) {
+        let since = &self.journal_behind_since;
+        if all {
+            since.store(0, Ordering::Relaxed);
+        } else {
+            let now = Moment::now().millis();
+            let order = Ordering::Relaxed;
+            let _ = since.compare_exchange(0, now, order, order);
+        }
+    }
+
+    /// Returns how long the journal has had rows that are not applied.
+    pub(crate) fn journal_behind(&self) -> Duration {
+        match self.journal_behind_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Moment::now().since(Moment::from_millis(since)),
         }
     }
 

@@ -192,6 +192,54 @@ impl fmt::Display for Era {
     }
 }
 
+/// The purpose of a pipeline, by its first operation: a label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpGroup {
+    Read,
+    Acquire,
+    Fill,
+    Quarantine,
+    Release,
+    Invalidate,
+    Other,
+}
+
+impl OpGroup {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Acquire,
+        Self::Fill,
+        Self::Quarantine,
+        Self::Release,
+        Self::Invalidate,
+        Self::Other,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Acquire => "acquire",
+            Self::Fill => "fill",
+            Self::Quarantine => "quarantine",
+            Self::Release => "release",
+            Self::Invalidate => "invalidate",
+            Self::Other => "other",
+        }
+    }
+
+    pub(crate) fn of(ops: &[Op]) -> Self {
+        match ops.first() {
+            Some(Op::Get { .. } | Op::GetMany { .. }) => Self::Read,
+            Some(Op::Acquire { .. }) => Self::Acquire,
+            Some(Op::Fill { .. } | Op::Abandon { .. }) => Self::Fill,
+            Some(Op::Quarantine { .. }) => Self::Quarantine,
+            Some(Op::Release { .. }) => Self::Release,
+            Some(Op::Invalidate { .. } | Op::Bump { .. } | Op::Publish { .. }) => Self::Invalidate,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Op {
     /// Returns true if a missing reply leaves no copy stale: the operation
     /// reads, or concerns the right to fill, which expires. A write that other

@@ -39,9 +39,13 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
                 if all {
                     tiers.drained(&proved);
                 }
+                tiers.statistics.journal_passed(all);
                 drain.failing = false;
             }
-            Err(error) => drain.say(&tiers, &error),
+            Err(error) => {
+                tiers.statistics.journal_passed(false);
+                drain.say(&tiers, &error);
+            }
         }
         let own = Arc::clone(&tiers.journalled);
         let (poll, undrained) = (tiers.config.journal_poll, tiers.undrained());
@@ -241,6 +245,8 @@ impl<J: Journal> Drain<J> {
     }
 
     fn acknowledge(&mut self, tiers: &Tiers, ids: Vec<i64>) {
+        let applied = &tiers.statistics.journal_applied;
+        applied.fetch_add(ids.len() as u64, Ordering::Relaxed);
         for id in ids {
             self.release(tiers, id);
             if self.acknowledged.len() < MAX_ACKNOWLEDGED_ROWS {

@@ -10,16 +10,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::insight::audit::Delay;
-use crate::insight::statistics::{Operation, Outcome, Reason};
+use crate::insight::statistics::{Operation, Outcome, Reason, ServiceStatistics, WritePhase};
+use crate::protocol::OpGroup;
 use crate::service::CacheService;
+use crate::service::page::Page;
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
 
@@ -219,6 +219,7 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "Time from sending a message to receiving it",
         lag,
     )?;
+    times(page, statistics)?;
     trust(page, tiers)?;
     let errors = statistics.errors();
     let errors = errors
@@ -229,6 +230,36 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "aside_errors",
         "Errors that were not returned to callers",
         errors,
+    )
+}
+
+/// Encodes the durations of the service's own steps.
+fn times(page: &mut Page<'_>, statistics: &ServiceStatistics) -> fmt::Result {
+    page.histograms(
+        "aside_barrier_seconds",
+        "Time from a PING to its PONG, which follows every message before it",
+        vec![(Vec::new(), &statistics.barrier_seconds)],
+    )?;
+    let phases = WritePhase::ALL.into_iter().zip(&statistics.write_seconds);
+    let phases = phases.map(|(phase, took)| (vec![("phase", phase.as_str())], took));
+    page.histograms("aside_write_seconds", "Time of writes", phases.collect())?;
+    let groups = OpGroup::ALL.into_iter().zip(&statistics.redis_seconds);
+    let groups = groups.map(|(group, took)| (vec![("operation", group.as_str())], took));
+    page.histograms(
+        "aside_redis_seconds",
+        "Time of pipelines to Redis, answered or not",
+        groups.collect(),
+    )?;
+    let behind = ConstGauge::new(statistics.journal_behind().as_secs_f64());
+    page.encode(
+        "aside_journal_oldest_seconds",
+        "Time since every row of the journal was applied; 0 if none is left",
+        &behind,
+    )?;
+    page.counter(
+        "aside_journal_worked_off",
+        "Rows of the journal that were applied",
+        statistics.journal_applied.load(Relaxed),
     )
 }
 
@@ -314,72 +345,4 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     )?;
     let evicted = server.evicted_keys;
     page.counter("aside_redis_evicted_keys", "Keys evicted by Redis", evicted)
-}
-
-/// A series: its labels, and its value.
-type Series<V> = (Vec<(&'static str, &'static str)>, V);
-
-/// The output of one scrape.
-struct Page<'a> {
-    encoder: DescriptorEncoder<'a>,
-}
-
-impl Page<'_> {
-    fn encode(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
-        let encoder = self
-            .encoder
-            .encode_descriptor(name, help, None, metric.metric_type())?;
-        metric.encode(encoder)
-    }
-
-    fn family<M: EncodeMetric>(
-        &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        series: Vec<Series<M>>,
-    ) -> fmt::Result {
-        let mut encoder = self.encoder.encode_descriptor(name, help, None, kind)?;
-        for (labels, metric) in series {
-            if labels.is_empty() {
-                return metric.encode(encoder);
-            }
-            metric.encode(encoder.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn counters(&mut self, name: &str, help: &str, series: Vec<Series<u64>>) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, value)| (labels, ConstCounter::new(value)));
-        self.family(name, help, MetricType::Counter, series.collect())
-    }
-
-    fn gauges(&mut self, name: &str, help: &str, series: Vec<Series<u64>>) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, value)| (labels, ConstGauge::new(value)));
-        self.family(name, help, MetricType::Gauge, series.collect())
-    }
-
-    fn histograms(
-        &mut self,
-        name: &str,
-        help: &str,
-        series: Vec<Series<&Histogram>>,
-    ) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, metric)| (labels, metric.clone()));
-        self.family(name, help, MetricType::Histogram, series.collect())
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.encode(name, help, &ConstCounter::new(value))
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.encode(name, help, &ConstGauge::new(value))
-    }
 }

@@ -1,6 +1,7 @@
 //! The cache service: the tiers and connections shared by every cached
 //! repository.
 
+mod page;
 pub(crate) mod metrics;
 pub(crate) mod report;
 pub(crate) mod health;

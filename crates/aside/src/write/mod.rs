@@ -69,6 +69,8 @@ pub struct Write {
     journalled: Mutex<Vec<i64>>,
     attempted: bool,
     rolled_back: bool,
+    /// When `before_commit` returned, until the verdict.
+    quarantined_at: Option<Instant>,
 }
 
 struct Recorded {
@@ -175,6 +177,7 @@ impl Write {
             journalled: Mutex::default(),
             attempted: false,
             rolled_back: false,
+            quarantined_at: None,
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Round, Unacknowledged, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
+use crate::insight::statistics::WritePhase;
 use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic};
 use crate::tiers::Tiers;
 
@@ -36,6 +37,7 @@ impl Write {
         // So the keys of the first one are quarantined again.
         let again = std::mem::take(&mut self.rolled_back);
         if let Some(tiers) = self.tiers.clone() {
+            let begun = Instant::now();
             self.widen();
             for kind in self.whole_kinds.clone() {
                 let _ = tiers.raise_epoch_or_retry(kind).await;
@@ -49,6 +51,9 @@ impl Write {
             if !keys.is_empty() {
                 self.quarantine(&tiers, keys).await;
             }
+            let took = begun.elapsed();
+            tiers.statistics.write_took(WritePhase::Quarantine, took);
+            self.quarantined_at = Some(Instant::now());
         }
         Unacknowledged {
             keys: &self.unquarantined,

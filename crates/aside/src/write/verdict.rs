@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Write;
 use crate::entity::key::Key;
-use crate::insight::statistics::Reason;
+use crate::insight::statistics::{Reason, WritePhase};
 use crate::protocol::Token;
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -58,6 +58,12 @@ impl Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
+        let ended = Instant::now();
+        let quarantined_at = self.quarantined_at.take();
+        if let Some(since) = quarantined_at {
+            let took = ended.duration_since(since);
+            tiers.statistics.write_took(WritePhase::Transaction, took);
+        }
         // Keys, kinds and rounds leave their lists once Redis has been notified
         // or the operation is queued, so a write dropped in between loses none.
         if verdict == Verdict::Committed {
@@ -75,6 +81,10 @@ impl Write {
         }
         while !self.rounds.is_empty() {
             self.release_last_round(&tiers).await;
+        }
+        if quarantined_at.is_some() {
+            let took = ended.elapsed();
+            tiers.statistics.write_took(WritePhase::Release, took);
         }
         self.attempted = false;
     }

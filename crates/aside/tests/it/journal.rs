@@ -13,6 +13,7 @@ use aside::{
 };
 use aside_testkit::eventually;
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 
 use crate::world::{SOON, World};
 
@@ -120,6 +121,36 @@ async fn a_journal_page_is_sent_to_redis_before_the_next_is_read() {
     cache.poll_journal(table.clone()).await;
     eventually(SOON, "an empty journal", async || table.is_empty()).await;
     assert_eq!(least.load(Ordering::SeqCst), 1);
+}
+
+/// Returns the value of a metric without labels.
+fn metric(cache: &CacheService, name: &str) -> f64 {
+    let (mut registry, mut text) = (Registry::default(), String::new());
+    cache.register_metrics(&mut registry);
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let begins = format!("{name} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&begins));
+    line.expect("the metric").parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_age_of_the_journal_grows_until_every_row_is_applied() {
+    let world = World::new();
+    let cache = CacheService::connect(world.config()).await;
+    let table = Table::of(3, |number| format!("hero:{number}"));
+    world.redis().stop();
+    cache.poll_journal(table.clone()).await;
+    eventually(SOON, "an age", async || {
+        metric(&cache, "aside_journal_oldest_seconds") > 0.5
+    })
+    .await;
+    world.redis().cont();
+    eventually(SOON, "the rows are applied", async || table.is_empty()).await;
+    eventually(SOON, "no age", async || {
+        metric(&cache, "aside_journal_oldest_seconds") == 0.0
+    })
+    .await;
+    assert_eq!(metric(&cache, "aside_journal_worked_off_total"), 3.0);
 }
 
 #[tokio::test]

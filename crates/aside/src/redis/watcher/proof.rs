@@ -109,9 +109,11 @@ impl<'a> Proof<'a> {
             };
             let epochs = Key::of_epochs(tiers.namespace());
             drop(tiers);
+            let begun = Instant::now();
             let Some(pong) = self.ping(&ping, epochs.as_str()).await else {
                 return;
             };
+            self.shard.barrier_took(begun.elapsed());
             match self.judge_pong(&ping, pong).await {
                 Next::Rest => {}
                 Next::Repeat => continue,

@@ -11,9 +11,11 @@ mod fullness;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use self::batch_gets::BatchedGets;
 use self::confirming::{Confirming, Unconfirmed};
@@ -22,7 +24,7 @@ use crate::config::CacheConfig;
 use crate::entity::key::Key;
 use crate::insight::statistics::ServiceStatistics;
 use crate::protocol::{
-    Acquired, Op, Refused, Released, Replies, Reply, SharedTier, Traffic, Unanswered,
+    Acquired, Op, OpGroup, Refused, Released, Replies, Reply, SharedTier, Traffic, Unanswered,
 };
 use crate::runtime::clock::Moment;
 use crate::tiers::pending::{Backlog, Pending};
@@ -119,7 +121,12 @@ impl Shard {
             return Err(Unanswered::NotSent);
         };
         let of_protocol = ops.iter().all(Op::is_of_protocol);
+        let (group, begun) = (OpGroup::of(&ops), Instant::now());
         let replies = tier.send(traffic, ops).await;
+        // `memory://` is no server, and nothing was waited for without a connection.
+        if self.link.is_remote() && !matches!(replies, Err(Unanswered::NotSent)) {
+            self.statistics.redis_took(group, begun.elapsed());
+        }
         match &replies {
             Ok(replies) => {
                 for refused in replies.iter().filter_map(|reply| reply.as_ref().err()) {
@@ -177,6 +184,11 @@ impl Shard {
     /// server's history.
     pub(super) fn take_unconfirmed(&self) -> Unconfirmed {
         self.confirming.take()
+    }
+
+    /// Records the time from a PING to its PONG.
+    pub(crate) fn barrier_took(&self, time: Duration) {
+        self.statistics.barrier_seconds.observe(time.as_secs_f64());
     }
 
     /// Applies a PONG; see [`Link::pong`].
