@@ -153,33 +153,42 @@ where
     /// # Errors
     /// The database's. Roll back, because the change may not be recorded.
     pub async fn update<'q>(
-        mut self,
+        self,
         statement: impl Execute<'q, D>,
     ) -> Result<Changed<E>, sqlx::Error> {
-        let (sql, arguments) = take(statement)?;
-        let Some(before) = self.lock().await? else {
-            return self.run_for_many(sql, arguments).await;
-        };
-        let after = self.returned(&sql, arguments).await?;
-        self.record(before, after, |_| false)
+        self.run(statement, false).await
     }
 
     /// Runs an `INSERT ... ON CONFLICT ... DO UPDATE`, and records each row
     /// before and after it. A row that did not exist is recorded as created.
     ///
+    /// On SQLite a row outside of the condition is taken for a new one.
+    ///
     /// # Errors
     /// As of [`update`](Self::update).
     pub async fn upsert<'q>(
+        self,
+        statement: impl Execute<'q, D>,
+    ) -> Result<Changed<E>, sqlx::Error> {
+        self.run(statement, true).await
+    }
+
+    async fn run<'q>(
         mut self,
         statement: impl Execute<'q, D>,
+        is_upsert: bool,
     ) -> Result<Changed<E>, sqlx::Error> {
         let (sql, arguments) = take(statement)?;
         let Some(before) = self.lock().await? else {
             return self.run_for_many(sql, arguments).await;
         };
-        self.columns = format!("{}, {} AS {IS_NEW}", self.columns, D::is_new(&self.name));
-        let after = self.returned(&sql, arguments).await?;
-        self.record(before, after, |row| D::get(row).unwrap_or(false))
+        if is_upsert {
+            self.columns = format!("{}, {} AS {IS_NEW}", self.columns, D::is_new(&self.name));
+        }
+        let rows = self.returned(&sql, arguments).await?;
+        self.record(before, rows, |row| {
+            is_upsert && D::get(row).unwrap_or(false)
+        })
     }
 
     /// Runs a DELETE, and records each row that it deleted. It returns the rows,

@@ -153,6 +153,19 @@ async fn other_program(url: &str, statement: &'static str) -> PgConnection {
     other
 }
 
+/// Begins a transaction of the service, and runs a change of it while another
+/// program's transaction commits.
+macro_rules! change_meanwhile {
+    ($world:ident, $other:ident, $condition:expr, $method:ident($statement:expr)) => {{
+        let journal = $world.one.pg_journal();
+        let mut transaction = $world.one.cache.begin(&journal).await.unwrap();
+        let change = transaction.change::<Item>("items").rows($condition);
+        let change = change.$method($statement);
+        let (changed, ()) = tokio::join!(change, commit_when_awaited(&$world, $other));
+        (transaction, changed.unwrap())
+    }};
+}
+
 /// Waits until a backend of the server waits for a lock, then commits.
 async fn commit_when_awaited(world: &World, mut other: PgConnection) {
     let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')";
@@ -172,20 +185,8 @@ async fn a_row_that_enters_the_condition_invalidates_the_kind() {
         .await;
     let statement = "INSERT INTO items VALUES (3, 'a', 'three')";
     let other = other_program(&server.url(), statement).await;
-    let mut transaction = world
-        .one
-        .cache
-        .begin(&world.one.pg_journal())
-        .await
-        .unwrap();
-    let change = transaction
-        .change::<Item>("items")
-        .rows("shelf = 'a'")
-        .update(sqlx::query(
-            "UPDATE items SET shelf = 'b' WHERE shelf = 'a'",
-        ));
-    let (changed, ()) = tokio::join!(change, commit_when_awaited(&world, other));
-    let changed = changed.unwrap();
+    let update = sqlx::query("UPDATE items SET shelf = 'b' WHERE shelf = 'a'");
+    let (transaction, changed) = change_meanwhile!(world, other, "shelf = 'a'", update(update));
     assert_eq!((changed.before.len(), changed.after.len()), (2, 3));
     assert!(changed.is_whole_kind);
     // The row is cached between its insertion and the change.
@@ -212,20 +213,9 @@ async fn a_row_that_changed_before_its_lock_is_recorded_as_it_was() {
     for sql in ["BEGIN", rename] {
         sqlx::query(sql).execute(&mut other).await.unwrap();
     }
-    let mut transaction = world
-        .one
-        .cache
-        .begin(&world.one.pg_journal())
-        .await
-        .unwrap();
-    let change = transaction
-        .change::<Item>("items")
-        .rows("shelf = 'a'")
-        .update(sqlx::query(
-            "UPDATE items SET shelf = 'b', title = 'new' WHERE shelf = 'a'",
-        ));
-    let (changed, ()) = tokio::join!(change, commit_when_awaited(&world, other));
-    assert_eq!(changed.unwrap().before, [item(1, "a", "renamed")]);
+    let update = sqlx::query("UPDATE items SET shelf = 'b', title = 'new' WHERE shelf = 'a'");
+    let (transaction, changed) = change_meanwhile!(world, other, "shelf = 'a'", update(update));
+    assert_eq!(changed.before, [item(1, "a", "renamed")]);
     for instance in [&world.one, &world.two] {
         assert_eq!(instance.titled("renamed").await, [1]);
     }
@@ -242,19 +232,8 @@ async fn an_upsert_of_a_row_added_meanwhile_invalidates_the_kind() {
     let (server, world) = World::postgres().await;
     let statement = "INSERT INTO items VALUES (1, 'a', 'one')";
     let other = other_program(&server.url(), statement).await;
-    let mut transaction = world
-        .one
-        .cache
-        .begin(&world.one.pg_journal())
-        .await
-        .unwrap();
     let upsert = sqlx::query(UPSERT).bind(7_i64).bind("b").bind("one");
-    let change = transaction
-        .change::<Item>("items")
-        .rows("title = 'one'")
-        .upsert(upsert);
-    let (changed, ()) = tokio::join!(change, commit_when_awaited(&world, other));
-    let changed = changed.unwrap();
+    let (transaction, changed) = change_meanwhile!(world, other, "title = 'one'", upsert(upsert));
     assert_eq!((changed.before.len(), changed.after.len()), (0, 1));
     assert!(changed.is_whole_kind);
     world.cache_shelves(&["a", "b"]).await;

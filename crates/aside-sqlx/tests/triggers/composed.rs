@@ -5,8 +5,8 @@ use aside_sqlx::Triggers;
 use serde::{Deserialize, Serialize};
 
 use super::books::{Books, library_keys};
-use super::on_both;
 use super::recording::{ODD, random_text, recorded};
+use super::{on_both, on_postgres};
 
 /// The id of a mark as a struct.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -148,6 +148,31 @@ async fn check(books: &Books, pair: &Pair, text_type: &str) {
         let recorded = recorded(books).await;
         assert_eq!(recorded, expected, "{text_type}: {text:?} {statement}");
     }
+}
+
+#[derive(Clone, Serialize, Deserialize, Entity)]
+#[entity(kind = "typed", list_all = false)]
+struct Typed {
+    #[entity(id)]
+    id: (String, String, i64, i16, String),
+}
+
+#[tokio::test]
+async fn every_type_with_a_json_text_is_a_part_of_an_id() {
+    let (_server, books) = on_postgres().await;
+    let table = "CREATE TYPE mood AS ENUM ('so \"so\"'); CREATE DOMAIN small AS int2;
+         CREATE TABLE typed (a uuid, b mood, c int8, d small, e varchar(9))";
+    books.pool.run(table).await;
+    let triggers = Triggers::of::<Typed>("typed", "").id(["a", "b", "c", "d", "e"]);
+    books.try_install(&triggers).await.unwrap();
+    let id = "0A0B0C0D-0102-0304-0506-0708090A0B0C";
+    let insert = format!("INSERT INTO typed VALUES ('{id}', 'so \"so\"', -5000000000, 7, '7')");
+    books.other.run(&insert).await;
+    let (mood, text) = ("so \"so\"".to_owned(), "7".to_owned());
+    let typed = Typed {
+        id: (id.to_lowercase(), mood, -5_000_000_000, 7, text),
+    };
+    assert_eq!(recorded(&books).await, library_keys(&typed).await);
 }
 
 #[tokio::test]

@@ -100,6 +100,9 @@ pub enum CommitError<E> {
 /// driver's transaction by `Deref`, so statements run on `&mut *transaction`.
 /// Record each change, and [`commit`](Self::commit).
 ///
+/// A read that must see the transaction's own changes is a query on it: a
+/// repository reads the last committed row.
+///
 /// Dropped before `commit`, it rolls back, and no key was affected.
 pub struct CachedTransaction<T> {
     transaction: T,

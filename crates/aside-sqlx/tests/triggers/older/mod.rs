@@ -12,17 +12,21 @@ async fn with_older_triggers(scene: impl AsyncFn(&Books)) {
     on_both(async |books| {
         books.add_loans().await;
         books.remove().await;
-        let older = match books.is_sqlite() {
-            true => include_str!("sqlite.sql"),
-            false => include_str!("postgres.sql"),
-        };
-        books.pool.run(older).await;
+        books.install_older().await;
         scene(&books).await;
     })
     .await;
 }
 
 impl Books {
+    async fn install_older(&self) {
+        let older = match self.is_sqlite() {
+            true => include_str!("sqlite.sql"),
+            false => include_str!("postgres.sql"),
+        };
+        self.pool.run(older).await;
+    }
+
     async fn insert_loan(&self, id: i64) {
         let insert = format!("INSERT INTO loans (id, book, person) VALUES ({id}, 7, 8)");
         self.other.run(&insert).await;
@@ -75,6 +79,25 @@ async fn triggers_of_an_older_version_survive_another_kind() {
         assert_eq!(books.names_without_kind().await, Vec::<String>::new());
         books.insert_loan(2).await;
         assert_eq!(recorded(books).await, ["all of report", "loan:2"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_version_that_installs_later_is_replaced_again() {
+    on_both(async |books| {
+        books.add_loans().await;
+        for triggers in [loans(), reports()] {
+            books.try_install(&triggers).await.unwrap();
+        }
+        // As an instance of the older version does that restarts.
+        books.install_older().await;
+        books.insert_loan(1).await;
+        assert_eq!(recorded(&books).await, ["all of report", "loan:1"]);
+        books.try_install(&loans()).await.unwrap();
+        assert_eq!(books.names_without_kind().await, Vec::<String>::new());
+        books.insert_loan(2).await;
+        assert_eq!(recorded(&books).await, ["all of report", "loan:2"]);
     })
     .await;
 }
