@@ -42,7 +42,7 @@ impl<R: Source> ReadPath<R> {
             caller,
         };
         let place = origin_guard::current();
-        let task = task::spawn(origin_guard::within(place, miss.run(step)));
+        let task = task::spawn_for_caller(origin_guard::within(place, miss.run(step)));
         match reply.await {
             Ok(LeaderReply::Result(result)) => {
                 // A warm-up counts stored values, so it waits for the FILL.

@@ -6,6 +6,7 @@
 use std::panic::resume_unwind;
 
 use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span};
 
 #[cfg(test)]
 use crate::runtime::simulated::spawn as spawn_pinned;
@@ -23,13 +24,22 @@ where
     spawn_pinned(Box::pin(future))
 }
 
+/// Starts a task that works for the caller. It carries the caller's tracing
+/// span, so that a statement is recorded under the request that needed it.
+pub(crate) fn spawn_for_caller<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    spawn(future.instrument(Span::current()))
+}
+
 /// Runs `work` as a separate task, so that it continues if the caller is
 /// cancelled. A panic in the task panics here.
 pub(crate) async fn outlive<F>(work: F) -> F::Output
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    match spawn(work).await {
+    match spawn_for_caller(work).await {
         Ok(done) => done,
         Err(failed) if failed.is_panic() => resume_unwind(failed.into_panic()),
         // The runtime is shutting down and will drop this future as well.

@@ -30,6 +30,7 @@ mod races;
 mod round_trips;
 mod servers;
 mod shown;
+mod spans;
 mod spelling;
 mod stale;
 mod survival;
