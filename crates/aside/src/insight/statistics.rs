@@ -54,11 +54,12 @@ fn seconds() -> Histogram {
     ))
 }
 
-/// From half a millisecond to five seconds, with edges at a quarter, the half and
+/// From 0.1 milliseconds to five seconds, with edges at a quarter, the half and
 /// all of the default staleness bound.
 fn fine_seconds() -> Histogram {
     Histogram::new([
-        0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0,
+        0.0001, 0.000_25, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.125, 0.25, 0.5, 1.0,
+        2.5, 5.0,
     ])
 }
 
@@ -203,7 +204,7 @@ impl ServiceStatistics {
             journal_rows: AtomicU64::new(0),
             invalidation_lag: fine_seconds(),
             barrier_seconds: fine_seconds(),
-            redis_seconds: std::array::from_fn(|_| seconds()),
+            redis_seconds: std::array::from_fn(|_| fine_seconds()),
             write_seconds: std::array::from_fn(|_| seconds()),
             journal_behind_since: AtomicU64::new(0),
             journal_applied: AtomicU64::new(0),

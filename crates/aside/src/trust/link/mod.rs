@@ -66,7 +66,7 @@ pub(crate) struct Link {
     down_since: AtomicU64,
     /// The time of the last proof, which outlives its connection.
     last_proof: AtomicU64,
-    /// Suspicions by reason.
+    /// Suspicions that ended trust, by reason: an outage causes further ones.
     suspicions: [AtomicU64; Suspicion::LABELS.len()],
     /// The reasons why connecting failed since the last success.
     unreachable: Mutex<BTreeSet<String>>,
@@ -171,12 +171,12 @@ impl Link {
         if matches!(why, Suspicion::Refused(_)) {
             self.refused.fetch_max(number, Ordering::AcqRel);
         }
-        self.suspicions[why.number()].fetch_add(1, Ordering::Relaxed);
         // After the suspicion is counted: a reader with an earlier stamp finds
         // itself suspect, and a later one finds a new generation.
         self.trust.lose_touch();
         let (reason, server) = (why.to_string(), self.server());
         if self.reported_up.swap(false, Ordering::AcqRel) {
+            self.suspicions[why.number()].fetch_add(1, Ordering::Relaxed);
             self.down_since
                 .store(Moment::now().millis(), Ordering::Release);
             self.is_new(&reason);
@@ -244,7 +244,7 @@ impl Link {
         (proved != Moment::NEVER).then(|| Moment::now().since(proved))
     }
 
-    /// Returns the number of suspicions of each reason.
+    /// Returns how often trust ended for each reason.
     pub(crate) fn suspicions_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.suspicions.iter();
         let counts = counts.map(|count| count.load(Ordering::Relaxed));
