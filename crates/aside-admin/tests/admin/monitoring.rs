@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -41,7 +42,8 @@ fn uses(text: &str) -> Vec<Use> {
             let (label, values) = part.split_once('=').unwrap();
             let values = values.trim_start_matches('~').trim_matches('"');
             let values = values.split('|').map(str::to_owned).collect();
-            (label.to_owned(), values)
+            // Of `label!="value"`.
+            (label.trim_end_matches('!').to_owned(), values)
         });
         found.push(Use {
             name: text[..end].to_owned(),
@@ -155,5 +157,82 @@ async fn every_metric_is_described_with_its_labels() {
         let name = row.split('`').next().unwrap();
         let known = live.contains(name) || live.contains(format!("{name}_sum").as_str());
         assert!(known, "{name} is described and not published");
+    }
+}
+
+/// Returns each rule of the alerts: its name, and its text.
+fn rules() -> Vec<(String, String)> {
+    let text = read("monitoring/alerts.yml");
+    let rules = text.split("- alert: ").skip(1);
+    let named = rules.map(|rule| {
+        let (name, rest) = rule.split_once('\n').unwrap();
+        (name.to_owned(), rest.to_owned())
+    });
+    named.collect()
+}
+
+/// Returns the anchor that a heading has on a page.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_alert_leads_to_its_part_of_the_runbook() {
+    let page = read("docs/operations.md");
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let anchors: BTreeSet<String> = headings
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect();
+    for (name, rule) in rules() {
+        for part in ["severity: ", "summary: ", "description: "] {
+            assert!(rule.contains(part), "{name} has no {part}");
+        }
+        let (_, url) = rule
+            .split_once("runbook_url: docs/operations.md#")
+            .expect(&name);
+        let part = url.lines().next().unwrap();
+        assert!(anchors.contains(part), "{name}: no part {part}");
+        let named = format!("`{name}`");
+        assert!(page.contains(&named), "{name} is not described");
+    }
+}
+
+#[test]
+fn every_alert_has_a_history_that_fires_it_and_one_that_does_not() {
+    let histories = read("monitoring/alerts_test.yml");
+    let expectations: Vec<&str> = histories.split("- expr: ").skip(1).collect();
+    for (name, _) in rules() {
+        let named = format!("alertname=\"{name}\"");
+        let of_it = expectations.iter().filter(|text| {
+            let line = text.lines().next().unwrap();
+            line.contains(&named)
+        });
+        let silent = of_it
+            .clone()
+            .filter(|text| text.contains("exp_samples: []"));
+        let (all, silent) = (of_it.count(), silent.count());
+        assert!(0 < silent && silent < all, "{name}: {silent} of {all}");
+    }
+}
+
+/// Skipped without promtool, with a line.
+#[test]
+fn the_histories_of_the_alerts_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let run = Command::new("promtool")
+        .args(["test", "rules", "monitoring/alerts_test.yml"])
+        .current_dir(root)
+        .output();
+    match run {
+        Ok(run) => assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        ),
+        Err(_) => eprintln!("skipped: there is no promtool on the PATH"),
     }
 }
