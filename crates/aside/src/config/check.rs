@@ -37,8 +37,13 @@ impl CacheConfig {
             Ok(target) => {
                 // With the cache disabled, any address is accepted.
                 match target.address {
-                    Address::Cluster { .. } if self.redis_enabled => {
-                        problems.push(url_problem(&no_cluster()))
+                    Address::Cluster { tls, .. } => {
+                        if target.db.is_some_and(|db| db != 0) {
+                            problems.push(ONE_DATABASE.to_owned());
+                        }
+                        if !tls {
+                            self.check_unencrypted(problems);
+                        }
                     }
                     Address::Tcp { .. } => self.check_unencrypted(problems),
                     _ => {}
@@ -188,11 +193,12 @@ pub(super) fn url_problem(allowed: &str) -> String {
     format!("{name} cannot be used (it is not shown): {allowed}")
 }
 
+const ONE_DATABASE: &str = "REDIS_DB must be 0 or unset: a Redis Cluster has one database";
+
 /// Returns the allowed forms of an address that names a Redis Cluster.
-pub(super) fn no_cluster() -> String {
+pub(super) fn cluster_forms() -> String {
     format!(
-        "{}. It names a Redis Cluster, and this version does not speak to one yet: use one \
-         primary, or REDIS_ENABLED=false to run without a cache",
+        "{}. It names a Redis Cluster, whose scheme is redis+cluster:// or rediss+cluster://",
         setting::URL.allowed
     )
 }

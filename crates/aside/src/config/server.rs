@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use aside_redis::{Address, Secret, Target, Tls, UrlError};
+use aside_redis::{Secret, Target, Tls, UrlError};
 
 use crate::config::CacheConfig;
-use crate::config::check::{no_cluster, url_problem};
+use crate::config::check::{cluster_forms, url_problem};
 use crate::config::credentials::{Authentication, Credentials};
 use crate::config::setting;
 use crate::config::settings::ConfigError;
@@ -18,11 +18,7 @@ impl CacheConfig {
     /// If the address cannot be parsed, or this version does not support such a
     /// server; [`CacheConfig::validate`] reports the same.
     pub(crate) fn target(&self) -> Result<Target, ConfigError> {
-        let resolved = self.resolve().and_then(|target| match target.address {
-            Address::Cluster { .. } => Err(no_cluster()),
-            _ => Ok(target),
-        });
-        match resolved {
+        match self.resolve() {
             Ok(target) => Ok(target),
             Err(allowed) => Err(ConfigError::one(url_problem(&allowed))),
         }
@@ -94,7 +90,7 @@ fn authentication(
 fn allowed(problem: UrlError) -> String {
     match problem {
         UrlError::Form => setting::URL.allowed.to_owned(),
-        UrlError::Cluster => no_cluster(),
+        UrlError::Cluster => cluster_forms(),
         UrlError::Query => format!(
             "{problem}: such options are separate settings (REDIS_SOCKET_TIMEOUT, \
              REDIS_TLS_CA, ...)"

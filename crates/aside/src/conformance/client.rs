@@ -92,7 +92,7 @@ impl SharedTier for Client {
     fn send(&self, _: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         Box::pin(async move {
             let mut connection = self.connection.lock();
-            let calls = encode(&ops, &self.channel);
+            let calls = encode(&ops, &self.channel, true);
             connection.send(&calls);
             let replies = calls.iter().map(|_| connection.receive()).collect();
             Ok(decode(&ops, &calls, replies))

@@ -228,6 +228,7 @@ macro_rules! with_promises {
             two_bumps_at_once_both_count,
             an_existing_epoch_is_only_read,
             a_new_epoch_exceeds_the_callers,
+            a_copy_of_an_epoch_is_only_raised,
             a_new_epoch_is_published,
             an_implausible_epoch_begins_an_era,
             a_missing_epoch_is_not_raised_if_there,

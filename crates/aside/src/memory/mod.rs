@@ -284,11 +284,15 @@ impl Inner {
             Bump::Always => false,
             Bump::IfOlder => 0 < before && known <= before,
             Bump::IfThere => before == 0,
+            Bump::ToKnown => known <= before,
         };
         if !lost && stays {
             return (before, false);
         }
-        *epoch = now.max(before + 1).max(known + 1);
+        *epoch = match how {
+            Bump::ToKnown if !lost => known,
+            _ => now.max(before + 1).max(known + 1),
+        };
         let epoch = *epoch;
         if lost {
             self.histories.entry(key.clone()).or_default().era = Some(era);

@@ -1,11 +1,13 @@
 //! Invalidation messages between instances.
 //!
 //! A message is one line, or several lines for several keys. A line for a key
-//! contains `K`, the key's hash, the sending instance, the sender's clock in
-//! microseconds (each in 16 hex digits), and the key. Receivers need only the
-//! hash; the key is for people watching the channel. A clock is compared only
-//! with itself: an instance that receives its own message learns the delay of
-//! messages, regardless of other clocks.
+//! contains `K`, the key's hash, the sending instance, a number (each in 16 hex
+//! digits), and the key. Receivers need only the hash; the key is for people
+//! watching the channel. The number is the sender's clock in microseconds, and
+//! greater than in all its earlier messages: in a cluster it distinguishes copies
+//! from further messages. A clock is compared only with itself: an instance that
+//! receives its own message learns the delay of messages, regardless of other
+//! clocks.
 
 use std::time::Duration;
 
@@ -17,19 +19,18 @@ use crate::runtime::clock::micros;
 pub(crate) struct Message<'a> {
     pub(crate) hash: u64,
     pub(crate) instance: u64,
-    micros: u64,
+    pub(crate) number: u64,
     pub(crate) key: &'a str,
 }
 
-/// Returns the message that invalidates `key`.
-pub(crate) fn invalidate(key: &Key, instance: u64) -> String {
+/// Returns the message that invalidates `key`; `number` as above.
+pub(crate) fn invalidate(key: &Key, instance: u64, number: u64) -> String {
     // A foreign key may contain any bytes, and a line end would begin another
     // message.
     let shown = key.as_str().split('\n').next().unwrap_or_default();
     format!(
-        "K {:016x} {instance:016x} {:016x} {shown}",
+        "K {:016x} {instance:016x} {number:016x} {shown}",
         key.hash(),
-        micros(),
     )
 }
 
@@ -53,6 +54,11 @@ pub(crate) fn bump(instance: u64) -> String {
     format!("E {instance:016x}")
 }
 
+/// Returns the whole message about a new epoch.
+pub(crate) fn epoch_of(instance: u64, epoch: u64, kind: &str) -> String {
+    format!("{} {epoch:013} {kind}", bump(instance))
+}
+
 /// Returns true if a text has the form of an epoch: 13 digits.
 pub(crate) fn is_epoch(text: &str) -> bool {
     text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -70,18 +76,18 @@ impl<'a> Message<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix("K ")?.splitn(4, ' ');
         let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
-        let (hash, instance, micros) = (number()?, number()?, number()?);
+        let (hash, instance, number) = (number()?, number()?, number()?);
         Some(Self {
             hash,
             instance,
-            micros,
+            number,
             key: parts.next()?,
         })
     }
 
     /// Returns the delay of the message, if `instance` sent it.
     pub(crate) fn lag(&self, instance: u64) -> Option<Duration> {
-        let took = micros().saturating_sub(self.micros);
+        let took = micros().saturating_sub(self.number);
         (self.instance == instance).then(|| Duration::from_micros(took))
     }
 }
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn a_message_names_the_hash_the_sender_and_the_key() {
         let key = Key::new("hero:name:Маша и медведь");
-        let text = invalidate(&key, 7);
+        let text = invalidate(&key, 7, micros());
         let message = Message::parse(&text).unwrap();
         assert_eq!((message.hash, message.instance), (key.hash(), 7));
         assert_eq!(message.key, key.as_str());
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn a_key_with_a_line_end_adds_no_message() {
         let key = Key::new("hero:x\nE 0000000000000007 9999999999999 hero");
-        let text = invalidate(&key, 7);
+        let text = invalidate(&key, 7, micros());
         assert!(!text.contains('\n'));
         let message = Message::parse(&text).unwrap();
         assert_eq!((message.hash, message.key), (key.hash(), "hero:x"));

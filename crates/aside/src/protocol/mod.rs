@@ -8,6 +8,7 @@
 
 pub(crate) mod message;
 pub(crate) mod value;
+mod op;
 mod tier;
 
 use std::fmt;
@@ -15,11 +16,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use aside_redis::Refusal;
+use aside_redis::cluster::Redirect;
 use bytes::Bytes;
 
+pub(crate) use op::{Begin, Bump, Op, OpGroup};
 pub(crate) use tier::{Failure, OnMessage, SharedTier, Traffic, Unanswered};
-
-use crate::entity::key::Key;
 
 /// A future returned by a shared tier.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,112 +60,6 @@ impl fmt::Debug for Token {
     }
 }
 
-/// An operation on one key, or one page of a scan.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// Reads the key. [`Reply::Value`], or [`Reply::Cut`].
-    Get { key: Key },
-    /// Reads several keys. [`Reply::Values`]; a value that is too large is cut
-    /// to the size of a header.
-    GetMany { keys: Vec<Key> },
-    /// Requests the right to fill. [`Reply::Acquired`].
-    Acquire {
-        key: Key,
-        token: Token,
-        lease: Duration,
-        /// The header of the value that the caller rejected; a value that
-        /// begins with it may be replaced.
-        observed: Option<Vec<u8>>,
-    },
-    /// Stores a value if the key still holds this token. [`Reply::Filled`].
-    Fill {
-        key: Key,
-        token: Token,
-        value: Vec<u8>,
-        ttl: Duration,
-    },
-    /// Gives up the right to fill. [`Reply::Done`].
-    Abandon { key: Key, token: Token },
-    /// Removes value and lease, and prevents other fills until the writer
-    /// releases the key or its deadline passes. [`Reply::Done`].
-    Quarantine {
-        key: Key,
-        writer: Token,
-        ttl: Duration,
-        message: String,
-    },
-    /// Ends a quarantine, perhaps storing a value. [`Reply::Released`].
-    Release {
-        key: Key,
-        writer: Token,
-        message: String,
-        value: Option<(Vec<u8>, Duration)>,
-    },
-    /// Removes value and lease; a quarantine stays and is marked dirty.
-    /// [`Reply::Done`].
-    Invalidate { key: Key, message: String },
-    /// Raises the epoch of a kind above every known one, and notifies every
-    /// instance. [`Reply::Epoch`].
-    Bump {
-        key: Key,
-        kind: String,
-        known: u64,
-        how: Bump,
-        message: String,
-        /// The era that begins if the epochs can no longer be trusted.
-        era: Era,
-    },
-    /// Reads, and perhaps changes, the era and the last known state of the
-    /// database. [`Reply::History`].
-    History {
-        key: Key,
-        era: Option<(Era, Begin)>,
-        /// The state required for a change, and the new state.
-        known: Option<(String, String)>,
-    },
-    /// Stores a raw value under a key of an unregistered kind. [`Reply::Done`].
-    Set {
-        key: Key,
-        value: Vec<u8>,
-        ttl: Option<Duration>,
-    },
-    /// Removes a key of an unregistered kind. [`Reply::Existed`].
-    Delete { key: Key },
-    /// Checks if the key exists, in any state. [`Reply::Existed`].
-    Exists { key: Key },
-    /// Reads the key's time to live. [`Reply::Lives`].
-    Ttl { key: Key },
-    /// Reads the type of the key's value. [`Reply::Type`].
-    Type { key: Key },
-    /// Sends every instance a message that concerns no single key.
-    /// [`Reply::Done`].
-    Publish { message: String },
-    /// Reads one page of the keys that match a glob pattern. [`Reply::Page`].
-    Scan {
-        cursor: u64,
-        pattern: String,
-        count: usize,
-    },
-}
-
-/// The condition under which BUMP raises an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bump {
-    /// Unconditionally.
-    Always,
-    /// Only if there is none, or it is older than the known one.
-    IfOlder,
-    /// Only if there is one; without one, no instance has cached the kind.
-    IfThere,
-}
-
-/// The condition under which HISTORY begins an era.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
-    Always,
-    IfMissing,
-}
-
 /// A random number that separates values filled after an anomaly from those
 /// filled before it; zero for the first era.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -189,118 +84,6 @@ impl Era {
 impl fmt::Display for Era {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:016x}", self.0)
-    }
-}
-
-/// The purpose of a pipeline, by its first operation: a label of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OpGroup {
-    Read,
-    Acquire,
-    Fill,
-    Quarantine,
-    Release,
-    Invalidate,
-    Other,
-}
-
-impl OpGroup {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Read,
-        Self::Acquire,
-        Self::Fill,
-        Self::Quarantine,
-        Self::Release,
-        Self::Invalidate,
-        Self::Other,
-    ];
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Acquire => "acquire",
-            Self::Fill => "fill",
-            Self::Quarantine => "quarantine",
-            Self::Release => "release",
-            Self::Invalidate => "invalidate",
-            Self::Other => "other",
-        }
-    }
-
-    pub(crate) fn of(ops: &[Op]) -> Self {
-        match ops.first() {
-            Some(Op::Get { .. } | Op::GetMany { .. }) => Self::Read,
-            Some(Op::Acquire { .. }) => Self::Acquire,
-            Some(Op::Fill { .. } | Op::Abandon { .. }) => Self::Fill,
-            Some(Op::Quarantine { .. }) => Self::Quarantine,
-            Some(Op::Release { .. }) => Self::Release,
-            Some(Op::Invalidate { .. } | Op::Bump { .. } | Op::Publish { .. }) => Self::Invalidate,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl Op {
-    /// Returns true if a missing reply leaves no copy stale: the operation
-    /// reads, or concerns the right to fill, which expires. A write that other
-    /// instances may not have been notified of does not qualify.
-    pub(crate) fn only_reads_or_fills(&self) -> bool {
-        matches!(
-            self,
-            Self::Get { .. }
-                | Self::GetMany { .. }
-                | Self::Acquire { .. }
-                | Self::Fill { .. }
-                | Self::Abandon { .. }
-        )
-    }
-
-    /// Returns the number of value bytes that `ops` send to the server.
-    pub(crate) fn value_bytes(ops: &[Self]) -> usize {
-        let bytes = |op: &Self| match op {
-            Self::Fill { value, .. } => value.len(),
-            Self::Release { value, .. } => value.as_ref().map_or(0, |(value, _)| value.len()),
-            _ => 0,
-        };
-        ops.iter().map(bytes).sum()
-    }
-
-    /// Returns true if it invalidates copies of other instances.
-    pub(crate) fn invalidates(&self) -> bool {
-        matches!(
-            self,
-            Self::Quarantine { .. }
-                | Self::Release { .. }
-                | Self::Invalidate { .. }
-                | Self::Bump { .. }
-                | Self::Publish { .. }
-        )
-    }
-
-    /// Returns true if the protocol depends on it. The server may refuse any
-    /// other operation to a user with all rights that consistency needs.
-    pub(crate) fn is_of_protocol(&self) -> bool {
-        match self {
-            Self::Get { .. }
-            | Self::GetMany { .. }
-            | Self::Acquire { .. }
-            | Self::Fill { .. }
-            | Self::Abandon { .. }
-            | Self::Quarantine { .. }
-            | Self::Release { .. }
-            | Self::Invalidate { .. } => true,
-            // If refused, its kind stays unreleased; nothing else is affected.
-            Self::Bump { .. }
-            // If refused, its caller retries, or invalidates each kind instead.
-            | Self::History { .. }
-            | Self::Set { .. }
-            | Self::Delete { .. }
-            | Self::Exists { .. }
-            | Self::Ttl { .. }
-            | Self::Type { .. }
-            | Self::Publish { .. }
-            | Self::Scan { .. } => false,
-        }
     }
 }
 
@@ -369,28 +152,50 @@ pub(crate) enum Lives {
 
 /// The server returned an error for one operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Refused(pub(crate) Refusal);
+#[error("{refusal}")]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    /// Another node serves the key's slot. The operation did nothing here.
+    pub(crate) redirect: Option<Box<Redirect>>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            redirect: None,
+        }
+    }
+}
 
 impl Refused {
     /// Creates the error with this code, such as `OOM` or `READONLY`.
     pub(crate) fn with(code: &str) -> Self {
-        Self(Refusal::parse(code))
+        Self::from(Refusal::parse(code))
+    }
+
+    /// Creates the error of a node that does not serve the key's slot.
+    pub(crate) fn redirected(redirect: Redirect) -> Self {
+        let code = redirect.kind.code();
+        Self {
+            redirect: Some(Box::new(redirect)),
+            ..Self::with(code)
+        }
     }
 
     /// Returns true if memory is full: the server is alive and did nothing.
     pub(crate) fn is_out_of_memory(&self) -> bool {
-        self.0.code() == "OOM"
+        self.refusal.code() == "OOM"
     }
 
     /// Returns true if the key has a value of another type.
     pub(crate) fn is_wrong_type(&self) -> bool {
-        self.0.code() == "WRONGTYPE"
+        self.refusal.code() == "WRONGTYPE"
     }
 
     /// Returns true if the error says nothing about the server's health.
     pub(crate) fn is_harmless(&self) -> bool {
-        self.is_out_of_memory() || self.is_wrong_type()
+        self.is_out_of_memory() || self.is_wrong_type() || self.redirect.is_some()
     }
 }
 

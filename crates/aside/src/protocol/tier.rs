@@ -74,12 +74,38 @@ pub(crate) enum Failure {
     Unanswered(#[from] Unanswered),
 }
 
+impl Failure {
+    /// Returns why there is no reply. A refusal also leaves none that is usable.
+    pub(crate) fn unanswered(self) -> Unanswered {
+        match self {
+            Self::Refused(_) => Unanswered::Disconnected,
+            Self::Unanswered(unanswered) => unanswered,
+        }
+    }
+}
+
 /// A store of values shared between processes: one server, or a part of memory.
 pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     /// Runs `ops` as one pipeline on one connection, within the deadline of one
     /// cache operation. If the future is dropped, any of them may still be
     /// executed.
     fn send(&self, traffic: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>>;
+
+    /// Runs one operation at a node that is taking over the key's slot, after
+    /// the redirection `ASK`.
+    fn send_asking(&self, op: Op) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        let _ = op;
+        Box::pin(async { Err(Unanswered::NotSent) })
+    }
+
+    /// Returns true if one call may have several keys. A node of a cluster
+    /// refuses keys of several slots.
+    fn takes_many_keys(&self) -> bool {
+        true
+    }
+
+    /// Has the server's state and messages proved soon, because of a doubt.
+    fn doubt(&self) {}
 
     /// Returns true if there is a connection to the server.
     fn is_reachable(&self) -> bool {

@@ -91,7 +91,9 @@ impl<R: Source> ReadPath<R> {
         if let Some(known) = tiers.uncacheable.known(key) {
             return ControlFlow::Break(self.pass(asked, key, known, operation).await);
         }
-        let admitted = *reading.admitted.get_or_insert_with(|| tiers.admits_read());
+        let admitted = *reading
+            .admitted
+            .get_or_insert_with(|| tiers.admits_read(key));
         if !admitted {
             return ControlFlow::Continue(Some(Step::LoadOnly(Bypass::RedisUnavailable)));
         }

@@ -220,7 +220,7 @@ async fn tell(tiers: &Tiers, known: Option<(String, String)>, went_back: bool) -
             // If the era was lost, the watcher begins one. Recording it as none
             // would revive values from before the first.
             if era != Era::default() {
-                tiers.learn_era(era);
+                tiers.learn_era(0, era);
             }
             Some(Told {
                 stored: known,

@@ -31,15 +31,13 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
         // suspicions.
         let proved = tiers.proved();
         match drain.pass(&tiers).await {
-            Ok((all, history)) => {
+            Ok((behind, history)) => {
                 let this = &mut *drain;
                 // Before Redis is trusted, because all of it may belong to a
                 // database that went back.
                 this.compared.compare(history, &this.journal, &tiers).await;
-                if all {
-                    tiers.drained(&proved);
-                }
-                tiers.statistics.journal_passed(all);
+                tiers.drained(&proved, &behind);
+                tiers.statistics.journal_passed(behind.is_empty());
                 drain.failing = false;
             }
             Err(error) => {
@@ -95,8 +93,8 @@ impl<J: Journal> Drain<J> {
         }))
     }
 
-    /// Goes through the table once. Returns whether all of it has been applied,
-    /// and the state of the database.
+    /// Goes through the table once. Returns the numbers of the shards that have not
+    /// acknowledged all of their rows, and the state of the database.
     ///
     /// The pass ends with the newest row at its beginning. During an outage
     /// rows arrive as fast as they are applied, so a pass over the whole table
@@ -105,12 +103,12 @@ impl<J: Journal> Drain<J> {
     async fn pass(
         &mut self,
         tiers: &Arc<Tiers>,
-    ) -> Result<(bool, Option<DatabaseHistory>), J::Error> {
+    ) -> Result<(BTreeSet<u16>, Option<DatabaseHistory>), J::Error> {
         self.drop_ids(tiers);
         let state = self.journal.state().await?;
         let newest = state.newest.unwrap_or(i64::MIN);
         let (mut after, mut rows) = (i64::MIN, 0);
-        let (mut all, mut answered) = (true, true);
+        let mut progress = Progress::default();
         loop {
             let page = match after < newest {
                 true => self.journal.page(after).await?,
@@ -123,18 +121,12 @@ impl<J: Journal> Drain<J> {
             };
             rows += page.len() as u64;
             let page = self.hold(tiers, after, last, page);
-            // After one timeout the remaining pages are only marked unreleased,
-            // and nothing more is sent to a server that does not reply.
-            if answered {
-                let invalidated = self.invalidate(tiers, page).await;
-                all &= invalidated == Outcome::All;
-                answered = invalidated != Outcome::Nothing;
-            }
+            self.invalidate(tiers, page, &mut progress).await;
             self.delete_later();
             after = last;
         }
         tiers.statistics.journal_rows.store(rows, Ordering::Relaxed);
-        Ok((all, state.history))
+        Ok((progress.behind, state.history))
     }
 
     /// Discards ids of another era. The database may have gone back, and reuse
@@ -201,46 +193,63 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Invalidates the keys and kinds of a page.
-    async fn invalidate(&mut self, tiers: &Arc<Tiers>, page: Vec<(i64, Target)>) -> Outcome {
+    /// Invalidates the keys and kinds of a page. Rows of a silent shard are only
+    /// marked unreleased, so a server that does not reply costs one timeout.
+    async fn invalidate(
+        &mut self,
+        tiers: &Arc<Tiers>,
+        page: Vec<(i64, Target)>,
+        Progress { behind, silent }: &mut Progress,
+    ) {
         let (mut kinds, mut keys) = (
             BTreeMap::<String, Vec<i64>>::new(),
             BTreeMap::<Key, Vec<i64>>::new(),
         );
-        let mut under_way = false;
+        let map = tiers.map();
+        let number = |key: &Key| map.shard_of(key).link.number();
+        let all = || map.all().map(|shard| shard.link.number());
         for (id, asked) in page {
-            if tiers.journalled.is_under_way(id) {
-                under_way = true;
-                continue;
-            }
+            let is_under_way = tiers.journalled.is_under_way(id);
             match asked {
+                Target::Kind(_) if is_under_way => behind.extend(all()),
+                Target::Key(key) if is_under_way => {
+                    behind.insert(number(&key));
+                }
                 Target::Kind(kind) => kinds.entry(kind).or_default().push(id),
                 Target::Key(key) => keys.entry(key).or_default().push(id),
             }
         }
-        let (mut invalidated, mut asked) = (0, 0);
+        let names = keys.keys().filter(|key| !silent.contains(&number(key)));
+        let names: Vec<Key> = names.cloned().collect();
+        let left: HashSet<Key> = tiers.invalidate(&names).await.into_iter().collect();
+        let asked: HashSet<Key> = names.into_iter().collect();
+        let mut answered = BTreeSet::new();
+        for (key, ids) in keys {
+            let number = number(&key);
+            if asked.contains(&key) && !left.contains(&key) {
+                answered.insert(number);
+                self.acknowledge(tiers, ids);
+            } else {
+                behind.insert(number);
+            }
+        }
+        silent.extend(behind.difference(&answered).filter(|number| {
+            asked
+                .iter()
+                .any(|key| map.shard_of(key).link.number() == **number)
+        }));
         // Once for all rows of a kind, because each time empties the kind's
         // cache.
         for (kind, ids) in kinds {
-            asked += 1;
-            if invalidate_kind(tiers, &kind).await {
-                invalidated += 1;
+            if silent.is_empty() && invalidate_kind(tiers, &kind).await {
                 self.acknowledge(tiers, ids);
+                continue;
             }
-        }
-        let names: Vec<Key> = keys.keys().cloned().collect();
-        let left: HashSet<Key> = tiers.invalidate(&names).await.into_iter().collect();
-        asked += names.len();
-        for (key, ids) in keys {
-            if !left.contains(&key) {
-                invalidated += 1;
-                self.acknowledge(tiers, ids);
+            tiers.hold_kind(&kind);
+            behind.extend(all());
+            if answered.is_empty() {
+                silent.extend(all());
             }
-        }
-        match invalidated {
-            _ if invalidated == asked && !under_way => Outcome::All,
-            0 if 0 < asked => Outcome::Nothing,
-            _ => Outcome::Some,
         }
     }
 
@@ -295,12 +304,13 @@ impl<J: Journal> Drain<J> {
     }
 }
 
-/// How much of a page Redis has acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    All,
-    Some,
-    Nothing,
+/// How far a pass has got, by the numbers of the shards.
+#[derive(Default)]
+struct Progress {
+    /// Shards with a row that they have not acknowledged.
+    behind: BTreeSet<u16>,
+    /// Shards that have acknowledged no row of a page.
+    silent: BTreeSet<u16>,
 }
 
 async fn invalidate_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {

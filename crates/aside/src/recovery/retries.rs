@@ -88,6 +88,9 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Wea
             return;
         };
         pause = LOOK_AGAIN;
+        if !hand_over(&tiers, &shard, ready, delayed) {
+            return;
+        }
         while !ready.is_empty() && tiers.may_ask(&shard) {
             if !settle_some(&tiers, &shard, ready).await {
                 pause = PAUSE;
@@ -95,6 +98,29 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Wea
             }
         }
     }
+}
+
+/// Hands over the operations of keys that another shard owns by now. Returns false
+/// if this shard owns none any more: then all have been handed over.
+fn hand_over(
+    tiers: &Tiers,
+    shard: &Shard,
+    ready: &mut VecDeque<Pending>,
+    delayed: &mut BTreeMap<(Instant, u64), Pending>,
+) -> bool {
+    let map = tiers.map();
+    if map.only().is_some() {
+        return true;
+    }
+    let is_own = |pending: &Pending| std::ptr::eq(&**map.shard_of_pending(pending), shard);
+    let (kept, moved): (VecDeque<_>, VecDeque<_>) = ready.drain(..).partition(is_own);
+    *ready = kept;
+    let later = delayed.extract_if(.., |_, pending| !is_own(pending));
+    for pending in moved.into_iter().chain(later.map(|(_, pending)| pending)) {
+        shard.pending.acknowledged(&pending);
+        tiers.retry_later(pending);
+    }
+    map.has(shard)
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -133,10 +159,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
     let ops = batch.filter_map(|pending| op(tiers, pending)).collect();
     let history = shard.link.server_history();
     // They stay in the queue meanwhile, because this task may end here.
-    let Ok(replies) = shard.send(Traffic::Writes, ops).await else {
-        ready.rotate_left(count);
-        return false;
-    };
+    let replies = tiers.send(Traffic::Writes, ops).await;
     let mut any = false;
     for reply in replies.into_iter().take(count) {
         let Some(pending) = ready.pop_front() else {

@@ -26,6 +26,8 @@ const MIN_STRING_BYTES: usize = 1024 * 1024;
 pub(crate) enum Role {
     /// A server with values.
     Server,
+    /// A node of a cluster.
+    Node,
     /// A Sentinel.
     Sentinel,
 }
@@ -34,7 +36,7 @@ impl Role {
     /// Adds the address of a server. A Sentinel's is in the complaint about it.
     fn unreached(self, error: Error, address: &Address) -> Broken {
         match error {
-            Error::NotConnected(reason) if self == Self::Server => {
+            Error::NotConnected(reason) if self != Self::Sentinel => {
                 Broken::because(&format!("{address}: {reason}"))
             }
             error => error.into(),
@@ -124,7 +126,8 @@ impl Endpoint {
         let greeting = connection.introduce(&introduction).await;
         let greeting = greeting.map_err(|error| self.role.refused(error, address))?;
         match self.role {
-            Role::Server => server::unusable(&greeting.mode).map_or(Ok(()), Err),
+            Role::Server => server::unusable(&greeting.mode, false).map_or(Ok(()), Err),
+            Role::Node => server::unusable(&greeting.mode, true).map_or(Ok(()), Err),
             Role::Sentinel if greeting.mode == "sentinel" => Ok(()),
             Role::Sentinel => Err(Broken::refused(NOT_A_SENTINEL)),
         }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
+use crate::redis::cluster::{Cluster, NodeId};
 use crate::redis::sentinels::{Named, Sentinels};
 use crate::redis::server;
 use crate::runtime::clock::Moment;
@@ -21,6 +22,13 @@ pub(crate) enum Locator {
     /// A configured address. A failover behind it has no witnesses.
     Fixed(Address),
     Sentinels(Arc<Sentinels>),
+    /// A node of a cluster, which stays at its address. Another address, or another
+    /// primary for the same slots, is another shard.
+    Node {
+        cluster: Arc<Cluster>,
+        id: NodeId,
+        address: Address,
+    },
 }
 
 /// Where a primary was found.
@@ -77,7 +85,7 @@ impl Locator {
     /// Waits until a primary is known, and returns it.
     pub(crate) async fn find(&self) -> Found {
         match self {
-            Self::Fixed(address) => Found {
+            Self::Fixed(address) | Self::Node { address, .. } => Found {
                 address: address.clone(),
                 named: None,
             },
@@ -103,7 +111,7 @@ impl Locator {
     /// Returns the changes of the primary.
     pub(crate) fn changes(&self) -> Changes {
         match self {
-            Self::Fixed(_) => Changes(None),
+            Self::Fixed(_) | Self::Node { .. } => Changes(None),
             Self::Sentinels(sentinels) => Changes(Some(sentinels.changes())),
         }
     }
@@ -117,7 +125,16 @@ impl Locator {
         }
         match (self, &found.named) {
             (Self::Sentinels(sentinels), Some(named)) => sentinels.confirmed(named),
+            (Self::Node { cluster, id, .. }, _) => cluster.confirmed(id),
             _ => Moment::ALWAYS,
+        }
+    }
+
+    /// Returns the cluster of a node.
+    pub(crate) fn cluster(&self) -> Option<&Arc<Cluster>> {
+        match self {
+            Self::Node { cluster, .. } => Some(cluster),
+            _ => None,
         }
     }
 }

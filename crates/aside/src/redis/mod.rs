@@ -6,11 +6,14 @@ pub(crate) mod broken;
 mod tls;
 pub(crate) mod server;
 pub(crate) mod sentinels;
+pub(crate) mod cluster;
 pub(crate) mod locator;
 pub(crate) mod endpoint;
 pub(crate) mod sentinel_watcher;
+
 pub(crate) mod pool;
 pub(crate) mod watcher;
+pub(crate) mod cluster_watcher;
 
 #[cfg(test)]
 mod sentences;

@@ -9,7 +9,8 @@ use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
 use crate::redis::tls;
 use crate::trust::refusal::{
-    CLUSTER, DATABASE, HELLO, NO_HISTORY, NO_ROLE, SENTINEL, advice, refusal as refused,
+    CLUSTER, DATABASE, HELLO, NO_HISTORY, NO_ROLE, NOT_A_CLUSTER, SENTINEL, advice,
+    refusal as refused,
 };
 
 /// Returns one field of a reply to INFO; empty if there is none.
@@ -91,14 +92,17 @@ pub(crate) fn millis(answer: &WireReply) -> Option<u64> {
         .checked_add(number(micros)? / 1000)
 }
 
-/// Returns why a server in this mode cannot be used.
+/// Returns why a server in this mode cannot be used; `is_node` if it is one of a
+/// cluster's.
 ///
 /// In cluster mode single keys work, but scripts on several keys are refused. A
 /// partially usable server would leave old values with other instances.
-pub(crate) fn unusable(mode: &str) -> Option<Broken> {
+pub(crate) fn unusable(mode: &str, is_node: bool) -> Option<Broken> {
     match mode {
+        "cluster" if is_node => None,
         "cluster" => Some(Broken::refused(CLUSTER)),
         "sentinel" => Some(Broken::refused(SENTINEL)),
+        _ if is_node => Some(Broken::refused(NOT_A_CLUSTER)),
         _ => None,
     }
 }
@@ -129,7 +133,7 @@ impl From<Error> for Broken {
                 _ => refused("HELLO", Some(&refusal)),
             }),
             // A cluster refuses every database but 0.
-            Error::NotSelected { refusal, mode } => unusable(&mode).unwrap_or_else(|| {
+            Error::NotSelected { refusal, mode } => unusable(&mode, false).unwrap_or_else(|| {
                 let advice = match refusal.code() {
                     "ERR" => DATABASE,
                     code => advice(code),

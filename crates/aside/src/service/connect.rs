@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 use crate::config::CacheConfig;
 use crate::config::credentials::{Authentication, Provider};
 use crate::entity::namespace::Namespace;
+use crate::insight::statistics::ServiceStatistics;
 use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::{OnMessage, SharedTier};
-use crate::recovery::retries::Queue;
+use crate::recovery::retries::{self, Queue};
 use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Locator;
 use crate::redis::pool::{self, RedisTier};
@@ -22,6 +23,8 @@ use crate::redis::watcher;
 use crate::service::health::ServerName;
 use crate::tiers::Tiers;
 use crate::tiers::shard::Shard;
+use crate::tiers::shard_map::ShardMap;
+use crate::tiers::tasks::Group;
 use crate::trust::generations::Generations;
 use crate::trust::link::Link;
 use crate::trust::shard_trust::ShardTable;
@@ -30,7 +33,7 @@ use crate::trust::shard_trust::ShardTable;
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
 /// The maximum number of connections for commands.
-const MAX_CONNECTIONS: usize = 4;
+pub(super) const MAX_CONNECTIONS: usize = 4;
 
 /// The staleness bound of the link if the local tier is disabled.
 const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
@@ -38,8 +41,6 @@ const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
 /// The tiers of a service, connected or connecting.
 pub(super) struct Connected {
     pub(super) tiers: Arc<Tiers>,
-    /// The receiving end of the backlog.
-    pub(super) queue: Arc<Mutex<Queue>>,
     /// Ends the subscription to messages when dropped.
     pub(super) subscription: Option<Subscription>,
 }
@@ -47,14 +48,27 @@ pub(super) struct Connected {
 impl Connected {
     fn new(config: &CacheConfig, tier: Option<Arc<dyn SharedTier>>, link: Arc<Link>) -> Self {
         let generations = Arc::new(Generations::new(link.table()));
-        let (shard, arrivals) = Shard::new(tier, link, config);
-        let tiers = Tiers::new(config.clone(), fastrand::u64(..), shard, generations);
+        let statistics = Arc::new(ServiceStatistics::new());
+        let (shard, arrivals) = Shard::new(tier, link, config, &statistics);
+        let map = ShardMap::single(shard);
+        let instance = fastrand::u64(..);
+        let tiers = Tiers::new(config.clone(), instance, map, generations, statistics);
+        let tiers = Arc::new(tiers);
+        send_pending(&tiers, &tiers.map().shards()[0], Queue::of(arrivals));
         Self {
-            tiers: Arc::new(tiers),
-            queue: Queue::of(arrivals),
+            tiers,
             subscription: None,
         }
     }
+}
+
+/// Starts the task that sends the pending operations of a shard. It ends with the
+/// shard, after it has handed them over.
+pub(super) fn send_pending(tiers: &Arc<Tiers>, shard: &Arc<Shard>, queue: Arc<Mutex<Queue>>) {
+    let (shard, weak) = (Arc::downgrade(shard), Arc::downgrade(tiers));
+    tiers.tasks.add("the releases", move || {
+        retries::run(Arc::clone(&queue), weak.clone(), shard.clone())
+    });
 }
 
 /// Returns tiers that cache nothing.
@@ -102,8 +116,9 @@ pub(super) fn to_redis(
     let connected = Connected::new(config, Some(Arc::clone(&redis) as _), link);
     let sentinels = sentinels(&target.address, &config.redis_node_map);
     let endpoint = endpoint(config, target, provider, sentinels.as_ref());
-    for shard in connected.tiers.shards() {
-        keep_open(&connected.tiers, shard, &redis, &endpoint);
+    for shard in connected.tiers.map().shards() {
+        let group = connected.tiers.tasks.new_group();
+        keep_open(&connected.tiers, shard, &redis, (&endpoint, group));
         if let Some(sentinels) = &sentinels {
             ask(&connected.tiers, shard, sentinels, &endpoint, config);
         }
@@ -112,12 +127,16 @@ pub(super) fn to_redis(
 }
 
 fn unproved(config: &CacheConfig) -> Arc<Link> {
-    let bound = match config.max_staleness {
+    let table = ShardTable::new(bound(config));
+    Arc::new(Link::new(table.take().expect("the first shard")))
+}
+
+/// Returns how long a proof lasts.
+pub(super) fn bound(config: &CacheConfig) -> Duration {
+    match config.max_staleness {
         Duration::ZERO => BOUND_WITHOUT_IN_PROCESS,
         bound => bound,
-    };
-    let table = ShardTable::new(bound);
-    Arc::new(Link::new(table.take().expect("the first shard")))
+    }
 }
 
 /// Returns the Sentinels that an address names, if any.
@@ -137,7 +156,7 @@ fn sentinels(address: &Address, node_map: &NodeMap) -> Option<Arc<Sentinels>> {
     }
 }
 
-fn endpoint(
+pub(super) fn endpoint(
     config: &CacheConfig,
     target: Target,
     provider: Option<Provider>,
@@ -182,17 +201,22 @@ fn ask(
 
 /// Starts the tasks that keep a shard's connections open, including the
 /// watcher's.
-fn keep_open(tiers: &Arc<Tiers>, shard: &Arc<Shard>, redis: &RedisTier, endpoint: &Endpoint) {
+pub(super) fn keep_open(
+    tiers: &Arc<Tiers>,
+    shard: &Arc<Shard>,
+    redis: &RedisTier,
+    (endpoint, group): (&Endpoint, Group),
+) {
     for pooled in redis.connections() {
         let (pooled, link) = (Arc::clone(pooled), Arc::clone(&shard.link));
         let endpoint = endpoint.clone();
-        tiers.tasks.add("a connection", move || {
+        tiers.tasks.add_to(group, "a connection", move || {
             pool::keep_open(Arc::clone(&pooled), endpoint.clone(), Arc::clone(&link))
         });
     }
     let (shard, pooled) = (Arc::clone(shard), Arc::clone(redis.watched()));
     let (endpoint, heard) = (endpoint.clone(), Arc::downgrade(tiers));
-    tiers.tasks.add("the watcher", move || {
+    tiers.tasks.add_to(group, "the watcher", move || {
         watcher::run(
             endpoint.clone(),
             Arc::clone(&shard),

@@ -53,7 +53,7 @@ async fn a_wrapped_generation_revives_nothing() {
 async fn a_message_of_many_lines_raises_a_generation_once() {
     let service = service().await;
     let tiers = service.tiers();
-    let half = || tiers.shards()[0].link.trust().half();
+    let half = || tiers.map().shards()[0].link.trust().half();
     tiers.skip_to((1 << 31) - 3);
     for text in ["\n\n\n\n\n".to_owned(), "\n".repeat(1_000_000)] {
         tiers.apply_message(&text);

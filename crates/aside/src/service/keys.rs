@@ -202,8 +202,8 @@ impl CacheService {
         }
         // Asked first, because the script deletes a key without saying so.
         let existed = self.exists(key.as_str()).await;
-        let acknowledged =
-            tiers.is_usable() && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
+        let acknowledged = tiers.is_usable_for(key)
+            && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !acknowledged {
             tiers.hold_until_released(key.clone(), Token::random(), None);
         }

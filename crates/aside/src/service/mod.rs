@@ -13,6 +13,7 @@ mod hearing_tests;
 mod keys;
 mod begin;
 mod connect;
+mod cluster;
 mod start;
 
 pub use keys::Ttl;

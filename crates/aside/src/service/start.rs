@@ -5,17 +5,16 @@ use std::sync::Arc;
 use aside_redis::{Address, Target};
 use tokio::sync::Mutex;
 
+use super::cluster;
 use super::connect::{self, Connected};
 use super::{CacheService, Service};
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
-use crate::recovery::retries;
 
 impl CacheService {
     pub(super) fn start(config: &CacheConfig, provider: Option<Provider>) -> Self {
         let Connected {
             tiers,
-            queue,
             subscription,
         } = match target(config) {
             None => connect::without_tier(config),
@@ -23,15 +22,17 @@ impl CacheService {
                 address: Address::Memory(name),
                 ..
             }) => connect::to_memory(config, name.as_deref()),
+            Some(
+                target @ Target {
+                    address: Address::Cluster { .. },
+                    ..
+                },
+            ) => Connected {
+                tiers: cluster::connect(config, target, provider),
+                subscription: None,
+            },
             Some(target) => connect::to_redis(config, target, provider),
         };
-        for shard in tiers.shards() {
-            let (queue, shard) = (Arc::clone(&queue), Arc::downgrade(shard));
-            let weak = Arc::downgrade(&tiers);
-            tiers.tasks.add("the releases", move || {
-                retries::run(Arc::clone(&queue), weak.clone(), shard.clone())
-            });
-        }
         Self(Arc::new(Service {
             tiers,
             counted: Mutex::default(),

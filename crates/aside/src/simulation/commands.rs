@@ -100,7 +100,8 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
             how: match text(2)? {
                 "0" => Bump::IfOlder,
                 "1" => Bump::Always,
-                _ => Bump::IfThere,
+                "2" => Bump::IfThere,
+                _ => Bump::ToKnown,
             },
             message: message(4)?,
             era: Era::parse(args.get(5)?),
@@ -124,7 +125,7 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
 pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
     let maybe = |bytes: Option<Bytes>| bytes.map_or(WireReply::Nil, WireReply::Bytes);
     match reply {
-        Err(refused) => WireReply::Error(refused.0),
+        Err(refused) => WireReply::Error(refused.refusal),
         Ok(Reply::Done) => integer(1),
         Ok(Reply::Value(bytes)) => maybe(bytes),
         Ok(Reply::Cut(bytes)) => maybe(Some(bytes)),

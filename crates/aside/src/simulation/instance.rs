@@ -66,7 +66,8 @@ impl Instance {
 
     /// Returns true if it uses the server with this replication id.
     pub(super) fn follows(&self, replication_id: &str) -> bool {
-        let shards = self.cache.tiers().shards();
+        let map = self.cache.tiers().map();
+        let shards = map.shards();
         let info = string(&format!("master_replid:{replication_id}"));
         let history = server::history(&info, RedisHistory::default());
         let history = history.expect("a history");

@@ -1,5 +1,7 @@
 //! Decisions of the shards' circuit breakers.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Instant;
 
 use super::Tiers;
@@ -8,12 +10,25 @@ use crate::protocol::{Op, Traffic};
 use crate::tiers::shard::Shard;
 use crate::trust::breaker::Probing;
 
+/// Which shards admit the reads of one batch.
+#[derive(Default)]
+pub(crate) struct Admissions(BTreeMap<u16, bool>);
+
 impl Tiers {
     /// Returns true if a read may use Redis, false if it should bypass Redis to
     /// let it recover. Call it once per read, and only if nothing else closes
     /// the key.
-    pub(crate) fn admits_read(&self) -> bool {
-        self.shard.breaker.admits()
+    pub(crate) fn admits_read(&self, key: &Key) -> bool {
+        self.map().shard_of(key).breaker.admits()
+    }
+
+    /// The same for one key of a batch: `admissions` has the decisions of the batch so
+    /// far, one for each shard.
+    pub(crate) fn admits_in_batch(&self, key: &Key, admissions: &mut Admissions) -> bool {
+        let map = self.map();
+        let shard = map.shard_of(key);
+        let drawn = admissions.0.entry(shard.link.number());
+        *drawn.or_insert_with(|| shard.breaker.admits())
     }
 
     /// Returns true if a PONG of a shard may end suspicions. A server that
@@ -35,11 +50,21 @@ impl Tiers {
         }
     }
 
-    /// Probes a shard with a writing script and a read. Both use two unused
-    /// keys, because a server in cluster mode accepts operations on one key and
-    /// refuses others.
+    /// Probes a shard with a writing script and a read of unused keys. Outside a
+    /// cluster there are two keys, because a server in cluster mode accepts
+    /// operations on one key and refuses others.
     async fn is_writable(&self, shard: &Shard) -> bool {
-        let keys = ["probe", "probe:2"].map(|name| Key::new(&self.namespace().own_key(name)));
+        let map = self.map();
+        let names = match map.is_cluster() {
+            true => &["probe"][..],
+            false => &["probe", "probe:2"],
+        };
+        let keys = names
+            .iter()
+            .map(|name| map.own_key(shard, self.namespace(), name));
+        let Some(keys) = keys.collect::<Option<Vec<Key>>>() else {
+            return false;
+        };
         let mut ops: Vec<Op> = keys
             .iter()
             .map(|key| Op::Invalidate {
@@ -47,8 +72,9 @@ impl Tiers {
                 message: self.message(key),
             })
             .collect();
-        ops.push(Op::GetMany {
-            keys: keys.to_vec(),
+        ops.push(match &keys[..] {
+            [key] => Op::Get { key: key.clone() },
+            _ => Op::GetMany { keys },
         });
         // Not counted, because it runs with every PING while Redis refuses.
         let replies = shard.send_uncounted(Traffic::Writes, ops).await;

@@ -5,7 +5,8 @@ use crate::entity::key::Key;
 use crate::protocol::Token;
 #[cfg(test)]
 use crate::runtime::simulated::{Rule, without};
-use crate::tiers::shard::Shard;
+use crate::tiers::shard::{Shard, Unconfirmed};
+use crate::tiers::shard_map::ShardMap;
 
 impl Tiers {
     /// Records an acknowledged release, which was sent under `history`. It is
@@ -17,11 +18,22 @@ impl Tiers {
         }
     }
 
+    /// Repeats the releases that a shard acknowledged, of keys that belong to another
+    /// shard by a later map, without a proof in between. Call it before that map is
+    /// used.
+    pub(crate) fn release_moved(&self, shard: &Shard, map: &ShardMap) {
+        let moved = |key: &Key| !std::ptr::eq(&**map.shard_of(key), shard);
+        self.release_again(shard.take_moved(moved));
+    }
+
     /// Repeats the releases that a shard acknowledged before its history
     /// changed, without a proof in between. Call it before a proof of the new history
     /// counts: until their releases these keys bypass Redis.
     pub(crate) fn release_unconfirmed(&self, shard: &Shard) {
-        let unconfirmed = shard.take_unconfirmed();
+        self.release_again(shard.take_unconfirmed());
+    }
+
+    fn release_again(&self, unconfirmed: Unconfirmed) {
         #[cfg(test)]
         if without(Rule::ConfirmWrites) {
             return;
@@ -31,7 +43,7 @@ impl Tiers {
             tracing::warn!(
                 keys,
                 kinds,
-                "invalidating recent writes again: Redis was replaced"
+                "invalidating recent writes again: their server was replaced"
             );
         }
         for kind in unconfirmed.kinds {

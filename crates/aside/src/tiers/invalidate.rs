@@ -1,12 +1,14 @@
 //! Invalidation of keys and kinds, in every tier and on every instance.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
 use super::Tiers;
 use crate::entity::key::Key;
 use crate::protocol::{Op, Token, Traffic, Unanswered, message};
+use crate::runtime::clock::micros;
 use crate::tiers::pending::Pending;
 use crate::tiers::sweeps::Swept;
 
@@ -14,9 +16,19 @@ use crate::tiers::sweeps::Swept;
 const MAX_KEYS_PER_PIPELINE: usize = 500;
 
 impl Tiers {
+    /// Returns a number that no earlier message of this instance has: its clock in
+    /// microseconds, or one more than the last.
+    fn number_message(&self) -> u64 {
+        let now = micros();
+        let next = |last: u64| Some(now.max(last + 1));
+        let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+        let last = self.last_message.fetch_update(set, read, next);
+        last.map_or(now, |last| now.max(last + 1))
+    }
+
     /// Returns the message that invalidates `key`.
     pub(crate) fn message(&self, key: &Key) -> String {
-        message::invalidate(key, self.instance)
+        message::invalidate(key, self.instance, self.number_message())
     }
 
     /// Invalidates keys in every tier. Returns those that Redis did not
@@ -56,9 +68,8 @@ impl Tiers {
     pub(crate) async fn invalidate_local(&self, prefix: &str) -> Result<(), Unanswered> {
         self.generations.invalidate_all();
         let message = message::invalidate_all(prefix, self.instance);
-        self.send_one(Traffic::Writes, Op::Publish { message })
-            .await?;
-        Ok(())
+        self.send_to_all(Traffic::Writes, &Op::Publish { message })
+            .await
     }
 
     /// Invalidates a kind, now or as soon as Redis is reachable; `None` for

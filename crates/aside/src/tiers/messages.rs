@@ -1,6 +1,10 @@
 //! Messages from other instances, applied in the order in which Redis sends
 //! them.
 
+use std::collections::{HashSet, VecDeque};
+
+use parking_lot::Mutex;
+
 use super::Tiers;
 use crate::insight::audit::Event;
 use crate::protocol::message::{self, Message};
@@ -13,6 +17,50 @@ const MAX_LINES_PER_MESSAGE: usize = 1_000;
 
 /// The longest line that is kept for later subscribers: several times a long key.
 const MAX_REMEMBERED_BYTES: usize = 4096;
+/// How many messages of a cluster are remembered. A copy that comes later is applied
+/// again, which costs a miss.
+const MAX_REMEMBERED: usize = 4_096;
+
+/// The messages that were received last, in a cluster.
+///
+/// Each node of a cluster passes a message on to its subscribers. An instance that
+/// listens to all primaries hears it once from each. A late copy would invalidate
+/// entries read since, so only the first is applied: no read that begins after it
+/// can return an older row.
+#[derive(Debug)]
+pub(super) struct Received(Option<Mutex<Remembered>>);
+
+/// The names of messages: hash, sender and number. In the order of their arrival.
+#[derive(Debug, Default)]
+struct Remembered {
+    names: HashSet<(u64, u64, u64)>,
+    order: VecDeque<(u64, u64, u64)>,
+}
+
+impl Received {
+    pub(super) fn new(is_cluster: bool) -> Self {
+        Self(is_cluster.then(Mutex::default))
+    }
+
+    /// Remembers a message. Returns true if it was remembered before.
+    fn is_copy(&self, message: &Message<'_>) -> bool {
+        let Some(remembered) = &self.0 else {
+            return false;
+        };
+        let name = (message.hash, message.instance, message.number);
+        let mut remembered = remembered.lock();
+        if !remembered.names.insert(name) {
+            return true;
+        }
+        remembered.order.push_back(name);
+        if MAX_REMEMBERED < remembered.order.len()
+            && let Some(oldest) = remembered.order.pop_front()
+        {
+            remembered.names.remove(&oldest);
+        }
+        false
+    }
+}
 
 impl Tiers {
     /// Applies a message of any sender. A part that cannot be parsed
@@ -40,6 +88,7 @@ impl Tiers {
             self.broadcaster.remember(at, text);
         }
         match Message::parse(text) {
+            Some(message) if self.received.is_copy(&message) => {}
             Some(message) => {
                 self.generations.invalidate(message.hash);
                 if let Some(audit) = &self.audit {

@@ -5,23 +5,26 @@ pub(crate) mod origin_guard;
 pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
 pub(crate) mod shard;
+pub(crate) mod shard_map;
+mod scan;
 pub(crate) mod sweeps;
 pub(crate) mod tasks;
 pub(crate) mod uncacheable;
 pub(crate) mod kind;
 
-mod breaking;
+pub(crate) mod breaking;
 mod epochs;
 mod messages;
 mod invalidate;
 mod confirm;
 mod register;
-mod scan;
+mod routing;
 mod shards;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use parking_lot::Mutex;
 
@@ -36,7 +39,7 @@ use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
-use crate::tiers::shard::Shard;
+use crate::tiers::shard_map::{ShardMap, Shards};
 use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
 use crate::trust::epochs::Epochs;
@@ -48,7 +51,20 @@ pub(crate) struct Tiers {
     pub(crate) config: CacheConfig,
     /// Identifies this service among all that share a Redis.
     pub(crate) instance: u64,
-    shard: Arc<Shard>,
+    /// True if the cache is enabled.
+    enabled: bool,
+    /// True if values are shared through servers.
+    remote: bool,
+    pub(crate) shards: Shards,
+    /// True if every shard's suspicions last until a journal has been drained.
+    journalled_shards: AtomicBool,
+    /// The keys of the hashes that hold the epochs: copies of each other.
+    pub(crate) epoch_keys: Vec<Key>,
+    /// The era in each of them.
+    eras: Mutex<Vec<u64>>,
+    /// The number of the last message, by which copies of it are recognised.
+    last_message: AtomicU64,
+    received: messages::Received,
     pub(crate) generations: Arc<Generations>,
     pub(crate) unreleased: UnreleasedKeys,
     pub(crate) uncacheable: Uncacheable,
@@ -71,21 +87,32 @@ impl Tiers {
     pub(crate) fn new(
         config: CacheConfig,
         instance: u64,
-        shard: Shard,
+        map: ShardMap,
         generations: Arc<Generations>,
+        statistics: Arc<ServiceStatistics>,
     ) -> Self {
-        let statistics = Arc::clone(&shard.statistics);
-        let epochs = Epochs::new(shard.link.is_remote());
+        let is_cluster = map.is_cluster();
+        let enabled = is_cluster || map.all().any(|shard| shard.tier.is_some());
+        let remote = map.all().any(|shard| shard.link.is_remote());
+        let epoch_keys = epochs::keys(Namespace(&config.namespace), is_cluster);
+        let shards = Shards::new(map);
         Self {
-            tasks: Tasks::new(Arc::clone(&shard.link), Arc::clone(&statistics)),
+            tasks: Tasks::new(shards.clone(), Arc::clone(&statistics)),
             statistics,
             instance,
-            shard: Arc::new(shard),
+            enabled,
+            remote,
+            shards,
+            journalled_shards: AtomicBool::new(false),
+            eras: Mutex::new(vec![0; epoch_keys.len()]),
+            epoch_keys,
+            last_message: AtomicU64::new(0),
+            received: messages::Received::new(is_cluster),
             uncacheable: Uncacheable::new(Arc::clone(&generations)),
             generations,
             unreleased: UnreleasedKeys::default(),
             journalled: Arc::default(),
-            epochs,
+            epochs: Epochs::new(remote),
             broadcaster: Broadcaster::new(),
             audit: Audit::new(&config),
             shares: Shares::new(config.l1_capacity_bytes),
@@ -101,10 +128,22 @@ impl Tiers {
         Namespace(&self.config.namespace)
     }
 
+    /// Returns true if the cache is enabled.
+    #[inline]
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Returns true if values are shared through servers.
+    #[inline]
+    pub(crate) fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// Removes all local entries when a shard's generation has used up half of
     /// its range. Called far more often than that happens.
     pub(crate) fn end_round(&self) {
-        for shard in self.shards() {
+        for shard in self.map().shards() {
             if shard.ends_half_a_round() {
                 self.shares.empty();
             }
@@ -173,7 +212,7 @@ impl fmt::Debug for Tiers {
         formatter
             .debug_struct("Tiers")
             .field("instance", &self.instance)
-            .field("shard", &self.shard)
+            .field("shards", &self.map().shards())
             .finish_non_exhaustive()
     }
 }

@@ -1,43 +1,51 @@
-//! All shards together. This file alone knows how many there are: one.
+//! All shards together.
 //!
 //! A caller with a key uses the shard of that key; a caller that concerns all
-//! of Redis uses all shards at once.
+//! of Redis uses all shards at once. Only this file and `shard_map` know that
+//! there may be several.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use futures_util::future::{join_all, select_all};
 
 use super::Tiers;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::insight::statistics::Unavailable;
-use crate::protocol::{Failure, Op, Replies, Reply, Traffic, Unanswered};
+use crate::protocol::{Op, Replies, Reply, Traffic, Unanswered};
 use crate::tiers::kind::{Kind, ReadContext};
 use crate::tiers::pending::Pending;
 use crate::tiers::shard::batch_gets::Got;
 use crate::tiers::shard::{ServerInfo, Shard};
+use crate::tiers::shard_map::ShardMap;
 use crate::trust::breaker::BreakerState;
 use crate::trust::generations::Stamp;
 
 /// How many suspicions each shard's PONGs had answered at one moment.
-pub(crate) struct Proved(Vec<u64>);
+pub(crate) struct Proved {
+    map: Arc<ShardMap>,
+    suspicions: Vec<u64>,
+}
 
 impl Tiers {
-    pub(crate) fn shards(&self) -> &[Arc<Shard>] {
-        std::slice::from_ref(&self.shard)
+    /// Returns the shards, and which of them owns a key, at this moment.
+    pub(crate) fn map(&self) -> Arc<ShardMap> {
+        self.shards.get()
     }
 
     /// Returns the shard that owns a key.
-    #[inline]
-    pub(crate) fn shard_of(&self, _: &Key) -> &Arc<Shard> {
-        &self.shard
+    pub(crate) fn shard_of(&self, key: &Key) -> Arc<Shard> {
+        Arc::clone(self.map().shard_of(key))
     }
 
     /// Returns the history of the server that owns a key. Read it before an
     /// operation is sent; see [`Tiers::confirm_later`].
     pub(crate) fn history_for(&self, key: &Key) -> u64 {
-        self.shard_of(key).link.server_history()
+        self.map().shard_of(key).link.server_history()
     }
 
     /// Returns the history that a value under this key must have.
@@ -47,34 +55,23 @@ impl Tiers {
 
     /// Returns the stamp of an entry whose read begins now.
     pub(crate) fn stamp(&self, key: &Key) -> Stamp {
-        let number = self.shard_of(key).link.number();
+        let number = self.map().shard_of(key).link.number();
         self.generations.stamp(key.hash(), number)
     }
 
     /// Returns the generations and conditions of a read that begins now.
     pub(crate) fn read_context<E: Entity>(&self, kind: &Kind<E>, key: &Key) -> ReadContext {
-        let shard = self.shard_of(key);
+        let map = self.map();
+        let shard = map.shard_of(key);
         ReadContext {
             stamp: self.generations.stamp(key.hash(), shard.link.number()),
             fill_context: kind.fill_context(key, shard.link.history()),
         }
     }
 
-    /// Returns true if the cache is enabled.
-    #[inline]
-    pub(crate) fn is_enabled(&self) -> bool {
-        self.shard.tier.is_some()
-    }
-
-    /// Returns true if values are shared through a server.
-    #[inline]
-    pub(crate) fn is_remote(&self) -> bool {
-        self.shard.link.is_remote()
-    }
-
-    /// Returns true if every shard may be used.
+    /// Returns true if every key has a shard, and every shard may be used.
     pub(crate) fn is_usable(&self) -> bool {
-        let is_usable = self.shards().iter().all(|shard| shard.is_usable());
+        let is_usable = self.map().is_usable();
         if !is_usable {
             self.tasks.revive();
         }
@@ -82,8 +79,8 @@ impl Tiers {
     }
 
     /// Returns true if the shard of a key may be used.
-    pub(super) fn is_usable_for(&self, key: &Key) -> bool {
-        self.may_ask(self.shard_of(key))
+    pub(crate) fn is_usable_for(&self, key: &Key) -> bool {
+        self.may_ask(self.map().shard_of(key))
     }
 
     /// Returns true if this shard may be used.
@@ -114,99 +111,144 @@ impl Tiers {
         }
     }
 
-    /// Returns the shard that holds the epochs of all kinds.
-    fn shard_of_epochs(&self) -> &Arc<Shard> {
-        &self.shard
+    /// Returns which copies of the epochs a shard holds.
+    pub(crate) fn copies_of(&self, shard: &Shard) -> Vec<usize> {
+        let map = self.map();
+        let is_its = |key: &Key| std::ptr::eq(&**map.shard_of(key), shard);
+        let keys = self.epoch_keys.iter().enumerate();
+        keys.filter_map(|(copy, key)| is_its(key).then_some(copy))
+            .collect()
     }
 
-    /// Runs `ops` as one pipeline. Returns the result of each, in their order.
-    pub(crate) async fn send(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Result<Reply, Failure>> {
-        let asked = ops.len();
-        // To one shard. Several would each get their part at the same time.
-        match self.shard.send(traffic, ops).await {
-            Ok(replies) => {
-                let each = replies.into_iter();
-                each.map(|reply| reply.map_err(Failure::Refused)).collect()
+    /// Runs one operation on the shard of its key; see [`Shard::send_one`].
+    pub(crate) async fn send_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
+        let map = self.map();
+        match (op.key(), map.only()) {
+            (_, Some(shard)) => shard.send_one(traffic, op).await,
+            (Some(_), None) => {
+                let mut replies = self.send(traffic, vec![op]).await;
+                match replies.pop() {
+                    Some(Ok(reply)) => Ok(reply),
+                    Some(Err(failure)) => Err(failure.unanswered()),
+                    None => Err(Unanswered::NotSent),
+                }
             }
-            Err(unanswered) => vec![Err(Failure::Unanswered(unanswered)); asked],
+            (None, None) => Err(Unanswered::NotSent),
         }
     }
 
-    /// Runs one operation; see [`Shard::send_one`].
-    pub(crate) async fn send_one(&self, traffic: Traffic, op: Op) -> Result<Reply, Unanswered> {
-        self.shard.send_one(traffic, op).await
+    /// Runs an operation without a key on every shard, all at once.
+    ///
+    /// # Errors
+    /// A shard did not acknowledge it.
+    pub(crate) async fn send_to_all(&self, traffic: Traffic, op: &Op) -> Result<(), Unanswered> {
+        let map = self.map();
+        let send = |shard: &Arc<Shard>| {
+            let (shard, op) = (Arc::clone(shard), op.clone());
+            async move { shard.send_one(traffic, op).await }
+        };
+        let replies = join_all(map.shards().iter().map(send)).await;
+        replies.into_iter().try_for_each(|reply| reply.map(drop))
     }
 
     /// Reads the key of a row.
-    pub(crate) fn get_row(&self, key: &Key) -> impl Future<Output = Got> {
-        self.shard_of(key).get_row(key)
+    pub(crate) fn get_row(&self, key: &Key) -> impl Future<Output = Got> + use<> {
+        let (shard, key) = (self.shard_of(key), key.clone());
+        async move { shard.get_row(&key).await }
     }
 
     /// Reads the key of a list.
-    pub(crate) fn get_list(&self, key: Key) -> impl Future<Output = Got> {
-        self.shard_of(&key).get_list(key)
+    pub(crate) fn get_list(&self, key: Key) -> impl Future<Output = Got> + use<> {
+        let shard = self.shard_of(&key);
+        async move { shard.get_list(key).await }
     }
 
-    /// Reads the keys of several rows with as few MGETs as possible.
-    pub(crate) fn get_many(&self, keys: Vec<Key>) -> impl Future<Output = Vec<Got>> {
-        self.shard.get_many(keys)
+    /// Reads the keys of several rows, those of each shard at the same time, with
+    /// as few commands as possible.
+    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
+        let map = self.map();
+        if let Some(shard) = map.only() {
+            return shard.get_many(keys).await;
+        }
+        let asked = keys.len();
+        let parts = map.split(keys, |key| Some(map.shard_of(key)));
+        let get = |part: crate::tiers::shard_map::Part<Key>| async move {
+            (part.places, part.shard.get_many(part.items).await)
+        };
+        let mut got: Vec<Got> = vec![Err(Unanswered::NotSent); asked];
+        for (places, found) in join_all(parts.into_iter().map(get)).await {
+            for (place, found) in places.into_iter().zip(found) {
+                got[place] = found;
+            }
+        }
+        got
     }
 
     /// Queues an operation until Redis acknowledges it.
     pub(crate) fn retry_later(&self, pending: Pending) {
         self.tasks.revive();
-        let shard = match &pending {
-            Pending::Release { key, .. } | Pending::Abandon { key, .. } => self.shard_of(key),
-            Pending::WholeKind { .. } => self.shard_of_epochs(),
-        };
-        shard.pending.add(pending);
+        self.map().shard_of_pending(&pending).pending.add(pending);
     }
 
     /// Returns true if no queued operation could be sent now.
     pub(crate) fn is_drained(&self) -> bool {
-        self.shards().iter().all(|shard| shard.pending.is_empty())
+        let map = self.map();
+        map.all().all(|shard| shard.pending.is_empty())
     }
 
-    /// Returns the last reported state of the server.
+    /// Returns the last reported state of the server; of a cluster, the sum over its
+    /// nodes.
     pub(crate) fn server_info(&self) -> ServerInfo {
-        self.shard.info.lock().clone().unwrap_or_default()
+        let map = self.map();
+        let mut sum = ServerInfo::default();
+        let known = map.shards().iter();
+        for info in known.filter_map(|shard| shard.info.lock().clone()) {
+            sum.used_memory_bytes += info.used_memory_bytes;
+            sum.evicted_keys += info.evicted_keys;
+            sum.version = info.version;
+            sum.policy = info.policy;
+        }
+        sum
     }
 
     /// Returns the reason why a shard is bypassed, or last was, and for how
     /// long Redis has not been used; `None` while it is.
     pub(crate) fn outage(&self) -> (String, Option<Duration>) {
-        let shards = self.shards();
-        let away = shards.iter().find(|shard| !shard.is_usable());
-        let link = &away.unwrap_or(&shards[0]).link;
-        (link.reason(), link.unused_for())
+        let map = self.map();
+        let away = map.all().find(|shard| !shard.is_usable());
+        match away.or_else(|| map.all().next()) {
+            Some(shard) => (shard.link.reason(), shard.link.unused_for()),
+            None => (String::new(), None),
+        }
     }
 
     /// Returns the age of the oldest of the shards' last proofs; `None` if
     /// there is none, or no server.
     pub(crate) fn proof_age(&self) -> Option<Duration> {
-        let ages = self.shards().iter().map(|shard| shard.link.proof_age());
+        let map = self.map();
+        let ages = map.shards().iter().map(|shard| shard.link.proof_age());
         ages.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Returns the number of suspicions of each reason, over all shards.
     pub(crate) fn suspicions(&self) -> BTreeMap<&'static str, u64> {
         let mut suspicions = BTreeMap::new();
-        let shards = self.shards().iter();
-        for (reason, count) in shards.flat_map(|shard| shard.link.suspicions_by_reason()) {
-            *suspicions.entry(reason).or_default() += count;
+        for shard in self.map().all() {
+            for (reason, count) in shard.link.suspicions_by_reason() {
+                *suspicions.entry(reason).or_default() += count;
+            }
         }
         suspicions
     }
 
     /// Returns how many queued operations could be sent now.
     pub(crate) fn pending(&self) -> usize {
-        let shards = self.shards().iter();
-        shards.map(|shard| shard.pending.due_now()).sum()
+        self.map().all().map(|shard| shard.pending.due_now()).sum()
     }
 
     /// Returns true if the memory of a server is full.
     pub(crate) fn is_full(&self) -> bool {
-        self.shards().iter().any(|shard| shard.is_full())
+        self.map().shards().iter().any(|shard| shard.is_full())
     }
 
     /// Sends operations about a key to its shard, whether it is trusted or not.
@@ -218,81 +260,102 @@ impl Tiers {
 
     /// Returns the state of the breaker that is farthest from closed.
     pub(crate) fn breaker_state(&self) -> BreakerState {
-        let states = self.shards().iter().map(|shard| shard.breaker.state());
+        let map = self.map();
+        let states = map.shards().iter().map(|shard| shard.breaker.state());
         let worst = states.max_by_key(|state| state.number());
         worst.unwrap_or(BreakerState::Closed)
     }
 
     /// Returns how many connections are open.
     pub(crate) fn connections(&self) -> usize {
-        let tiers = self.shards().iter().filter_map(|shard| shard.tier.as_ref());
+        let map = self.map();
+        let tiers = map.shards().iter().filter_map(|shard| shard.tier.as_ref());
         tiers.map(|tier| tier.connections()).sum()
     }
 
     /// Returns how many connections for commands are opened at most.
     pub(crate) fn max_connections(&self) -> usize {
-        let tiers = self.shards().iter().filter_map(|shard| shard.tier.as_ref());
+        let map = self.map();
+        let tiers = map.shards().iter().filter_map(|shard| shard.tier.as_ref());
         tiers.map(|tier| tier.max_connections()).sum()
     }
 
     /// Returns the longest time that any shard was without a valid proof.
     pub(crate) fn unsynced_total(&self) -> Duration {
-        let times = self
-            .shards()
-            .iter()
-            .map(|shard| shard.link.unsynced_total());
+        let map = self.map();
+        let times = map.shards().iter().map(|shard| shard.link.unsynced_total());
         times.max().unwrap_or_default()
     }
 
     /// Makes every suspicion last until the journal has been drained as well.
     pub(crate) fn require_drain(&self) {
-        for shard in self.shards() {
+        self.journalled_shards.store(true, Ordering::Release);
+        for shard in self.map().all() {
             shard.link.require_drain();
         }
     }
 
     /// Returns true if a journal is drained here.
     pub(crate) fn is_journalled(&self) -> bool {
-        self.shards().iter().any(|shard| shard.link.is_journalled())
+        self.journalled_shards.load(Ordering::Acquire)
     }
 
     /// Returns how many suspicions PONGs have answered. Read it before the
     /// SELECT that drains the journal; see [`Tiers::drained`].
     pub(crate) fn proved(&self) -> Proved {
-        let proved = self.shards().iter().map(|shard| shard.link.proved());
-        Proved(proved.collect())
+        let map = self.map();
+        let proved = map.shards().iter().map(|shard| shard.link.proved());
+        let suspicions = proved.collect();
+        Proved { map, suspicions }
     }
 
-    /// Records that every row in the journal has been applied.
-    pub(crate) fn drained(&self, proved: &Proved) {
-        for (shard, proved) in self.shards().iter().zip(&proved.0) {
-            shard.link.drained(*proved);
+    /// Records that every row in the journal has been applied, except for rows of
+    /// the shards with the numbers `behind`. Nothing is recorded if slots have moved
+    /// meanwhile: a row may have been applied to a shard that owns its key no more.
+    pub(crate) fn drained(&self, proved: &Proved, behind: &BTreeSet<u16>) {
+        if !Arc::ptr_eq(&proved.map, &self.map()) {
+            return;
+        }
+        for (shard, proved) in proved.map.shards().iter().zip(&proved.suspicions) {
+            if !behind.contains(&shard.link.number()) {
+                shard.link.drained(*proved);
+            }
         }
     }
 
     /// Returns a future that waits for a PONG whose suspicion lasts only
-    /// because of the journal. It does not keep the service alive.
+    /// because of the journal, or for other shards. It does not keep the service
+    /// alive.
     pub(crate) fn undrained(&self) -> impl Future<Output = ()> + use<> {
-        let link = Arc::clone(&self.shard.link);
-        async move { link.undrained().await }
-    }
-
-    /// Returns the last known era; zero for the first.
-    pub(crate) fn era(&self) -> u64 {
-        self.shard.link.era()
+        let mut changes = self.shards.changes();
+        let links: Vec<_> = self
+            .map()
+            .all()
+            .map(|shard| Arc::clone(&shard.link))
+            .collect();
+        async move {
+            let undrained = links
+                .iter()
+                .map(|link| Box::pin(async move { link.undrained().await }));
+            tokio::select! {
+                biased;
+                _ = select_all(undrained) => {}
+                _ = changes.changed() => {}
+            }
+        }
     }
 
     /// Sets the generation of every shard.
     #[cfg(test)]
     pub(crate) fn skip_to(&self, generation: u32) {
-        for shard in self.shards() {
+        for shard in self.map().shards() {
             shard.link.trust().skip_to(generation);
         }
     }
 
     /// Ends trust for good.
     pub(crate) fn close_links(&self) {
-        for shard in self.shards() {
+        for shard in self.map().all() {
             shard.link.close();
         }
     }

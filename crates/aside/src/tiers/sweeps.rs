@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Tiers;
+use super::scan::page;
 use crate::protocol::Unanswered;
 use crate::runtime::task;
 
@@ -99,20 +100,27 @@ impl Tiers {
         let prefixes: Vec<_> = kinds.iter().map(|kind| self.prefix(kind)).collect();
         let mut counts: BTreeMap<_, _> = kinds.iter().map(|kind| (*kind, 0)).collect();
         let pattern = format!("{}*", glob(&self.namespace().root()));
-        let (begun, mut cursor) = (Instant::now(), 0);
-        loop {
-            let (next, keys) = self.page(cursor, &pattern).await?;
-            for key in keys {
-                let of = prefixes.iter().position(|prefix| key.starts_with(prefix));
-                if let Some(count) = of.and_then(|at| counts.get_mut(kinds[at])) {
-                    *count += 1;
+        let (begun, map) = (Instant::now(), self.map());
+        for shard in map.shards() {
+            let mut cursor = 0;
+            loop {
+                let (next, keys) = page(shard, cursor, &pattern).await?;
+                for key in keys {
+                    let of = prefixes.iter().position(|prefix| key.starts_with(prefix));
+                    if let Some(count) = of.and_then(|at| counts.get_mut(kinds[at])) {
+                        *count += 1;
+                    }
                 }
+                if MAX_COUNT_TIME < begun.elapsed() {
+                    return Ok((counts, false));
+                }
+                if next == 0 {
+                    break;
+                }
+                cursor = next;
             }
-            if next == 0 || MAX_COUNT_TIME < begun.elapsed() {
-                return Ok((counts, next == 0));
-            }
-            cursor = next;
         }
+        Ok((counts, true))
     }
 }
 

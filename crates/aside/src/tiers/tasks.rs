@@ -6,6 +6,7 @@
 //! runtime of the next caller. State that must survive, such as pending
 //! operations, is kept outside the tasks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,17 +22,23 @@ use tokio::time::Instant;
 use crate::insight::statistics::ServiceStatistics;
 use crate::protocol::BoxFuture;
 use crate::runtime::task;
-use crate::trust::link::{Link, Suspicion};
+use crate::tiers::shard_map::Shards;
+use crate::trust::link::Suspicion;
 
 /// The range of the pause after a panic.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The tasks of one service.
 pub(crate) struct Tasks {
-    link: Arc<Link>,
+    shards: Shards,
     statistics: Arc<ServiceStatistics>,
     known: Mutex<Vec<Task>>,
-    running: Mutex<Vec<AbortHandle>>,
+    running: Mutex<Vec<(Group, AbortHandle)>>,
+    /// The groups that have ended. Not told by `known`, because a task may end while
+    /// that is locked.
+    ended: Mutex<BTreeSet<Group>>,
+    /// The number of groups besides the service's.
+    groups: AtomicU64,
     /// The number of starts.
     generation: AtomicU64,
     /// True if a runtime ended while it ran the tasks of this generation.
@@ -42,23 +49,33 @@ pub(crate) struct Tasks {
 /// A task that can be started any number of times.
 #[derive(Clone)]
 struct Task {
+    group: Group,
     name: &'static str,
     begin: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
 }
 
+/// Tasks that end together: those of one shard, or those of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Group(u64);
+
+const SERVICE: Group = Group(0);
+
 /// Detects that a runtime ended a task.
 struct Taken {
     tasks: Weak<Tasks>,
+    group: Group,
     generation: u64,
 }
 
 impl Tasks {
-    pub(crate) fn new(link: Arc<Link>, statistics: Arc<ServiceStatistics>) -> Arc<Self> {
+    pub(crate) fn new(shards: Shards, statistics: Arc<ServiceStatistics>) -> Arc<Self> {
         Arc::new(Self {
-            link,
+            shards,
             statistics,
             known: Mutex::default(),
             running: Mutex::default(),
+            ended: Mutex::default(),
+            groups: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             taken: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -74,8 +91,20 @@ impl Tasks {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.add_to(SERVICE, name, begin);
+    }
+
+    /// The same for a task that [`end`](Self::end) ends.
+    pub(crate) fn add_to<F>(
+        self: &Arc<Self>,
+        group: Group,
+        name: &'static str,
+        begin: impl Fn() -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let begin = Arc::new(move || Box::pin(begin()) as BoxFuture<'static, ()>);
-        let task = Task { name, begin };
+        let task = Task { group, name, begin };
         let mut known = self.known.lock();
         self.spawn(&task);
         known.push(task);
@@ -84,10 +113,33 @@ impl Tasks {
     fn spawn(self: &Arc<Self>, task: &Task) {
         let taken = Taken {
             tasks: Arc::downgrade(self),
+            group: task.group,
             generation: self.generation.load(Ordering::Acquire),
         };
         let running = task::spawn(keep_running(task.clone(), taken)).abort_handle();
-        self.running.lock().push(running);
+        self.running.lock().push((task.group, running));
+    }
+
+    /// Returns another group, for the tasks of a shard.
+    pub(crate) fn new_group(&self) -> Group {
+        Group(self.groups.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn has_ended(&self, group: Group) -> bool {
+        self.ended.lock().contains(&group)
+    }
+
+    /// Ends the tasks of a group for good.
+    pub(crate) fn end(&self, group: Group) {
+        self.ended.lock().insert(group);
+        self.known.lock().retain(|task| task.group != group);
+        self.running.lock().retain(|(of, task)| {
+            let ends = *of == group;
+            if ends {
+                task.abort();
+            }
+            !ends
+        });
     }
 
     /// Restarts the tasks if a runtime ended them. Call it when Redis is
@@ -112,24 +164,31 @@ impl Tasks {
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.taken.store(false, Ordering::Release);
         let old = std::mem::take(&mut *self.running.lock());
-        old.iter().for_each(AbortHandle::abort);
+        old.iter().for_each(|(_, task)| task.abort());
         known.iter().for_each(|task| self.spawn(task));
         drop(known);
         tracing::warn!("the tasks of this service restart on another runtime");
+    }
+
+    /// Ends trust in every shard.
+    fn suspect(&self, why: &Suspicion) {
+        for shard in self.shards.get().all() {
+            shard.link.suspect(why);
+        }
     }
 
     /// Ends the tasks for good.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let running = std::mem::take(&mut *self.running.lock());
-        running.iter().for_each(AbortHandle::abort);
+        running.iter().for_each(|(_, task)| task.abort());
     }
 
     fn panicked(&self, name: &'static str, is_new: bool) {
         self.statistics.error("task_panicked");
         // A log that cannot be written may have caused the panic.
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            self.link.suspect(&Suspicion::TaskPanicked);
+            self.suspect(&Suspicion::TaskPanicked);
             if is_new {
                 tracing::error!(task = name, "a background task panicked; it restarts");
             }
@@ -166,12 +225,12 @@ impl Drop for Taken {
             return;
         };
         let is_current = tasks.generation.load(Ordering::Acquire) == self.generation;
-        if !is_current || tasks.closed.load(Ordering::Acquire) {
+        if !is_current || tasks.closed.load(Ordering::Acquire) || tasks.has_ended(self.group) {
             return;
         }
         if !tasks.taken.swap(true, Ordering::AcqRel) {
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                tasks.link.suspect(&Suspicion::RuntimeEnded);
+                tasks.suspect(&Suspicion::RuntimeEnded);
             }));
         }
     }

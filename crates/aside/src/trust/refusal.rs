@@ -5,8 +5,11 @@ use aside_redis::Refusal;
 pub(crate) const REPLICA: &str = "the server is a replica: REDIS_URL must name the primary, or \
      an address that follows it";
 
-pub(crate) const CLUSTER: &str = "the server is in cluster mode: it requires the scheme redis+cluster://, \
-     which this version does not support yet, so use a server that is not in cluster mode";
+pub(crate) const CLUSTER: &str = "the server is a node of a cluster: REDIS_URL must name the \
+     cluster, redis+cluster://HOST:PORT,HOST:PORT";
+
+pub(crate) const NOT_A_CLUSTER: &str = "the server is not in cluster mode: REDIS_URL must be \
+     redis://HOST:PORT for one server, or name nodes of a cluster behind redis+cluster://";
 
 pub(crate) const SENTINEL: &str = "the server is a Sentinel: REDIS_URL must name the primary, or be \
      redis+sentinel://HOST:PORT,HOST:PORT/SERVICE";
@@ -44,8 +47,11 @@ pub(crate) fn advice(code: &str) -> &'static str {
         "NOPERM" => ": the user lacks rights; docs/operations.md lists them",
         "WRONGPASS" => ": the server does not accept this user and password",
         "NOAUTH" => ": it requires a password; set REDIS_PASSWORD",
-        "CROSSSLOT" | "MOVED" | "ASK" | "CLUSTERDOWN" => {
-            ": it is in cluster mode, which requires redis+cluster:// and is not supported yet"
+        "CROSSSLOT" | "MOVED" | "ASK" => {
+            ": it is a node of a cluster, which REDIS_URL must name by redis+cluster://"
+        }
+        "CLUSTERDOWN" => {
+            ": its cluster does not serve all slots; CLUSTER INFO and CLUSTER NODES show which"
         }
         "READONLY" => ": it is a replica, and REDIS_URL must name the primary",
         "MISCONF" => ": it cannot save to disk, and refuses writes until it can",

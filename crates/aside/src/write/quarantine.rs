@@ -8,7 +8,7 @@ use super::{Round, Unacknowledged, Write};
 use crate::entity::key::Key;
 use crate::insight::audit::Event;
 use crate::insight::statistics::WritePhase;
-use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic};
+use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic, Unanswered};
 use crate::tiers::Tiers;
 
 /// A write of more keys than this invalidates whole kinds instead.
@@ -147,11 +147,9 @@ impl Write {
     }
 }
 
-/// Sends one QUARANTINE pipeline. Returns nothing if Redis is not usable.
+/// Sends the QUARANTINEs of keys whose shard is usable. Only those can be
+/// acknowledged: another shard's server may have been replaced.
 async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Vec<Result<Reply, Failure>> {
-    if !tiers.is_usable() {
-        return Vec::new();
-    }
     let ttl = tiers.config.quarantine_ttl;
     let quarantine = |key: &Key| Op::Quarantine {
         key: key.clone(),
@@ -159,8 +157,18 @@ async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Vec<Result<Reply, F
         ttl,
         message: tiers.message(key),
     };
-    let ops = keys.iter().map(quarantine).collect();
-    tiers.send(Traffic::Writes, ops).await
+    let usable: Vec<bool> = keys.iter().map(|key| tiers.is_usable_for(key)).collect();
+    let asked = keys.iter().zip(&usable).filter(|(_, usable)| **usable);
+    let ops: Vec<Op> = asked.map(|(key, _)| quarantine(key)).collect();
+    if ops.is_empty() {
+        return Vec::new();
+    }
+    let mut replies = tiers.send(Traffic::Writes, ops).await.into_iter();
+    let reply_of = |usable: bool| match usable {
+        true => replies.next().unwrap_or(Err(Unanswered::NotSent.into())),
+        false => Err(Unanswered::NotSent.into()),
+    };
+    usable.into_iter().map(reply_of).collect()
 }
 
 #[cfg(test)]
@@ -174,8 +182,10 @@ mod tests {
     use crate::entity::example::Hero;
     use crate::entity::lookup::LookupRef;
     use crate::entity::namespace::Namespace;
-    use crate::protocol::{BoxFuture, Replies, SharedTier, Unanswered};
+    use crate::insight::statistics::ServiceStatistics;
+    use crate::protocol::{BoxFuture, Replies, SharedTier};
     use crate::tiers::shard::Shard;
+    use crate::tiers::shard_map::ShardMap;
     use crate::trust::generations::Generations;
     use crate::trust::link::Link;
 
@@ -208,11 +218,14 @@ mod tests {
             move || *read.lock() = Some(generations.stamp(key.hash(), 0))
         });
         let config = CacheConfig::default();
+        let statistics = Arc::new(ServiceStatistics::new());
+        let shard = Shard::new(Some(Arc::new(shared)), link, &config, &statistics).0;
         let tiers = Arc::new(Tiers::new(
-            config.clone(),
+            config,
             1,
-            Shard::new(Some(Arc::new(shared)), link, &config).0,
+            ShardMap::single(shard),
             Arc::clone(&generations),
+            statistics,
         ));
         let mut write = Write::of_caller(tiers);
         write.created(&Hero(1));

@@ -300,17 +300,29 @@ fn a_user_without_a_password_is_refused() {
 }
 
 #[test]
-fn clusters_are_refused_unless_disabled() {
-    let url = "redis+cluster://h1:7001,h2:7002";
-    let refusal = refusal(&[("REDIS_URL", url)]);
+fn clusters_are_accepted() {
+    for url in ["redis+cluster://h1:7001,h2", "rediss+cluster://h1"] {
+        let config = read(&[("REDIS_URL", url)]).unwrap();
+        let address = config.target().unwrap().address;
+        assert!(matches!(address, Address::Cluster { .. }), "{address:?}");
+    }
+}
+
+#[test]
+fn a_url_that_means_a_cluster_is_told_its_scheme() {
+    let refusal = refusal(&[("REDIS_URL", "cluster://h1")]);
     assert!(
-        refusal.contains("does not speak to one yet") && !refusal.contains("h1"),
+        refusal.contains("redis+cluster://") && !refusal.contains("h1"),
         "{refusal}"
     );
-    let like_one = self::refusal(&[("REDIS_URL", "cluster://h1")]);
-    assert_eq!(like_one, refusal);
-    let disabled = read(&[("REDIS_URL", url), ("REDIS_ENABLED", "false")]).unwrap();
-    assert!(disabled.target().is_err());
+}
+
+#[test]
+fn a_cluster_has_no_other_databases() {
+    let cluster = ("REDIS_URL", "redis+cluster://h1");
+    let refusal = refusal(&[cluster, ("REDIS_DB", "2")]);
+    assert!(refusal.contains("REDIS_DB must be 0"), "{refusal}");
+    assert!(read(&[cluster, ("REDIS_DB", "0")]).is_ok());
 }
 
 #[test]

@@ -48,6 +48,31 @@ pub(crate) async fn a_new_epoch_exceeds_the_callers(case: &Case) {
     assert_eq!(bump(case, &key, "hero", ahead, true).await, ahead + 2);
 }
 
+pub(crate) async fn a_copy_of_an_epoch_is_only_raised(case: &Case) {
+    let key = case.key("epochs");
+    assert_eq!(bump_as(case, &key, "hero", 0, Bump::ToKnown).await, 0);
+    let known = bump(case, &key, "child", 0, true).await;
+    assert_eq!(
+        bump_as(case, &key, "hero", known, Bump::ToKnown).await,
+        known
+    );
+    case.heard().await;
+    assert_eq!(
+        bump_as(case, &key, "hero", known, Bump::ToKnown).await,
+        known
+    );
+    assert_eq!(
+        bump_as(case, &key, "hero", known - 1, Bump::ToKnown).await,
+        known
+    );
+    assert_eq!(case.heard().await, [""; 0]);
+    assert_eq!(
+        bump_as(case, &key, "hero", known + 1, Bump::ToKnown).await,
+        known + 1
+    );
+    assert_eq!(case.heard().await.len(), 1);
+}
+
 pub(crate) async fn a_new_epoch_is_published(case: &Case) {
     let key = case.key("epochs");
     case.heard().await;

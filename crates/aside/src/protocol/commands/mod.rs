@@ -29,17 +29,18 @@ pub(crate) fn milliseconds(ttl: Duration) -> u64 {
 }
 
 /// Encodes `ops` as calls in their order; scripts publish on `channel`.
-/// Consecutive operations that differ only in their keys share a call.
+/// Consecutive operations that differ only in their keys share a call if the
+/// server takes `many_keys` per call.
 ///
 /// A [`Op::GetMany`] must name at least one key, because servers refuse an
 /// empty `MGET`.
-pub(crate) fn encode<'op>(ops: &'op [Op], channel: &'op str) -> Vec<Call<'op>> {
+pub(crate) fn encode<'op>(ops: &'op [Op], channel: &'op str, many_keys: bool) -> Vec<Call<'op>> {
     let mut calls: Vec<Call<'op>> = Vec::with_capacity(ops.len());
     for op in ops {
         let call = encode_one(op, channel);
         let left = match calls.last_mut() {
-            Some(last) => last.join(call),
-            None => Err(call),
+            Some(last) if many_keys => last.join(call),
+            _ => Err(call),
         };
         calls.extend(left.err());
     }
@@ -117,6 +118,7 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
                 Bump::IfOlder => "0",
                 Bump::Always => "1",
                 Bump::IfThere => "2",
+                Bump::ToKnown => "3",
             })
             .text(channel)
             .text(message)

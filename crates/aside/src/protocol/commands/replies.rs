@@ -29,6 +29,9 @@ pub(crate) fn decode(ops: &[Op], calls: &[Call<'_>], replies: Vec<WireReply>) ->
 }
 
 fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
+    if let WireReply::Redirect(redirect) = reply {
+        return Err(Refused::redirected(redirect));
+    }
     if let Some(refusal) = reply.refusal() {
         return refused(op, refusal);
     }
@@ -73,7 +76,7 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
 /// A key of another type was written by another program and counts as absent;
 /// it says nothing about the server's health.
 fn refused(op: &Op, refusal: Refusal) -> Result<Reply, Refused> {
-    let refused = Refused(refusal);
+    let refused = Refused::from(refusal);
     match op {
         Op::Get { .. } if refused.is_wrong_type() => Ok(Reply::Value(None)),
         _ => Err(refused),

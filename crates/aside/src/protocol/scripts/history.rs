@@ -6,7 +6,7 @@ use aside_redis::Script;
 
 /// `epochs key; kind, known, how, channel, message, era` -> the epoch. How: '1'
 /// raises it, '0' only if it is missing or below `known`, '2' only if there is
-/// one, else 0.
+/// one, else 0; '3' sets it to `known` if it is missing or below.
 ///
 /// The epoch is the server's clock, or one more than a known later epoch: two
 /// concurrent bumps both count, and a lost hash begins above all earlier
@@ -38,10 +38,11 @@ if lost then
   if known > latest then known = 0 end
   local failed = hset(key, 'aside', ARGV[6])
   if failed then return failed end
-elseif how == '0' and field > 0 and field >= known or how == '2' and field == 0 then
+elseif how == '0' and field > 0 and field >= known or how == '2' and field == 0 or how == '3' and field >= known then
   return field
 end
 local epoch = math.max(now(), field + 1, known + 1)
+if how == '3' and not lost then epoch = known end
 local digits = string.format('%013.0f', epoch)
 local failed = hset(key, kind, digits)
 if failed then return failed end

@@ -8,6 +8,7 @@ use crate::read::batch::own::{Own, Rows, Unread, Wanted};
 use crate::read::look::Step;
 use crate::repository::Source;
 use crate::runtime::clock;
+use crate::tiers::breaking::Admissions;
 use crate::tiers::kind::Cached;
 
 impl<R: Source> ReadPath<R> {
@@ -18,14 +19,14 @@ impl<R: Source> ReadPath<R> {
         &self,
         wanted: &[Wanted<'a, R>],
         rows: &mut Rows<R>,
-        admitted: &mut Option<bool>,
+        admissions: &mut Admissions,
         operation: Operation,
     ) -> Vec<Unread<'a, R>> {
         let (mut open, mut unread) = (Vec::new(), Vec::new());
         for wanted in wanted {
             let key = LookupRef::<R::Entity>::Id(wanted.1).key(self.tiers().namespace());
             let context = self.context(&key);
-            match self.batch_gate(&key, context, admitted) {
+            match self.batch_gate(&key, context, admissions) {
                 Some(bypass) => unread.push((*wanted, Some(Step::LoadOnly(bypass)))),
                 None => open.push((*wanted, key, context)),
             }

@@ -29,6 +29,7 @@ use crate::read::load::Cause;
 use crate::read::look::{Missing, Step};
 use crate::repository::{Id, Row, Source};
 use crate::runtime::task;
+use crate::tiers::breaking::Admissions;
 use crate::tiers::kind::ReadContext;
 use crate::tiers::origin_guard;
 
@@ -97,14 +98,14 @@ impl<R: Source> ReadPath<R> {
         let lenient = self.kind.local.is_some();
         self.ensure_epoch().await;
         // One pipeline, and so one draw whether Redis admits it.
-        let mut admitted = None;
+        let mut admissions = Admissions::default();
         let (own, others) = if lenient {
             let unread = wanted.iter().map(|wanted| (*wanted, None)).collect();
-            let (own, others) = self.enter_flights(unread, lenient, &mut admitted, operation);
+            let (own, others) = self.enter_flights(unread, lenient, &mut admissions, operation);
             (self.look_up(own, rows).await, others)
         } else {
-            let looked = self.look_first(wanted, rows, &mut admitted, operation);
-            self.enter_flights(looked.await, lenient, &mut admitted, operation)
+            let looked = self.look_first(wanted, rows, &mut admissions, operation);
+            self.enter_flights(looked.await, lenient, &mut admissions, operation)
         };
         // A round takes as long as its load, if it loads anything.
         let outcome = match own.is_empty() {
@@ -139,7 +140,7 @@ impl<R: Source> ReadPath<R> {
         &self,
         unread: Vec<Unread<'a, R>>,
         lenient: bool,
-        admitted: &mut Option<bool>,
+        admissions: &mut Admissions,
         operation: Operation,
     ) -> (Vec<Own<R>>, Vec<Wanted<'a, R>>) {
         let (mut own, mut others) = (Vec::new(), Vec::new());
@@ -154,7 +155,7 @@ impl<R: Source> ReadPath<R> {
             match self.flights.enter(&keyed, context, lenient) {
                 Entered::Lead(leader) => {
                     leader.set_context(context);
-                    let closed = self.batch_gate(&key, context, admitted);
+                    let closed = self.batch_gate(&key, context, admissions);
                     let step = closed.map(Step::LoadOnly).or(step);
                     let step = step.unwrap_or(Step::Acquire(Missing::default()));
                     own.push(Own {
@@ -181,11 +182,11 @@ impl<R: Source> ReadPath<R> {
         &self,
         key: &Key,
         context: ReadContext,
-        admitted: &mut Option<bool>,
+        admissions: &mut Admissions,
     ) -> Option<Bypass> {
         self.gate(key, context)
             .or_else(|| {
-                let admitted = *admitted.get_or_insert_with(|| self.tiers().admits_read());
+                let admitted = self.tiers().admits_in_batch(key, admissions);
                 (!admitted).then_some(Bypass::RedisUnavailable)
             })
             .or_else(|| {

@@ -38,6 +38,8 @@ pub(crate) struct RedisTier {
     next: AtomicUsize,
     channel: String,
     deadline: Duration,
+    /// True for a node of a cluster.
+    is_node: bool,
 }
 
 /// One connection, open or not.
@@ -72,6 +74,15 @@ impl RedisTier {
             next: AtomicUsize::new(0),
             channel,
             deadline,
+            is_node: false,
+        }
+    }
+
+    /// The same for a node of a cluster.
+    pub(crate) fn of_node(self) -> Self {
+        Self {
+            is_node: true,
+            ..self
         }
     }
 
@@ -120,13 +131,21 @@ impl RedisTier {
             .count()
     }
 
-    async fn run(&self, traffic: Traffic, ops: Vec<Op>) -> Result<Replies, Unanswered> {
+    async fn run(
+        &self,
+        traffic: Traffic,
+        ops: Vec<Op>,
+        asking: bool,
+    ) -> Result<Replies, Unanswered> {
         let pooled = self.connection_for(traffic);
         let Some(connection) = pooled.usable(self.link.server_history()) else {
             return Err(Unanswered::NotSent);
         };
         let before = connection.received();
-        let calls = commands::encode(&ops, &self.channel);
+        let mut calls = commands::encode(&ops, &self.channel, !self.is_node);
+        if asking {
+            calls = calls.into_iter().map(Call::asking).collect();
+        }
         match tokio::time::timeout(self.deadline, with_scripts(&connection, &calls)).await {
             Ok(Ok(replies)) => Ok(commands::decode(&ops, &calls, replies)),
             Ok(Err(_)) => {
@@ -217,7 +236,19 @@ impl PooledConnection {
 
 impl SharedTier for RedisTier {
     fn send(&self, traffic: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
-        Box::pin(self.run(traffic, ops))
+        Box::pin(self.run(traffic, ops, false))
+    }
+
+    fn send_asking(&self, op: Op) -> BoxFuture<'_, Result<Replies, Unanswered>> {
+        Box::pin(self.run(Traffic::Others, vec![op], true))
+    }
+
+    fn takes_many_keys(&self) -> bool {
+        !self.is_node
+    }
+
+    fn doubt(&self) {
+        self.watched.trouble.notify_one();
     }
 
     fn is_reachable(&self) -> bool {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use aside_redis::{Call, Connection, WireReply};
 
-use crate::entity::key::Key;
 use crate::protocol::commands;
 use crate::protocol::message;
 use crate::protocol::{Begin, Bump, Era, Op, Reply};
 use crate::redis::pool::with_scripts;
 use crate::redis::server;
 use crate::tiers::Tiers;
+use crate::tiers::shard::Shard;
 use crate::trust::link::Suspicion;
 
 /// Records the server's time, by which epochs are judged.
@@ -21,18 +21,20 @@ pub(super) fn learn_time(tiers: &Tiers, time: &WireReply) -> Result<(), Suspicio
     Ok(())
 }
 
-/// Records the era. If it was lost, with the hash or alone, another one begins:
-/// no message announces eras, so the known one may be outdated.
+/// Records the era in one copy of the epochs. If it was lost, with the hash or
+/// alone, another one begins: no message announces eras, so the known one may be
+/// outdated.
 pub(super) async fn learn_era(
     connection: &Connection,
     tiers: &Tiers,
+    copy: usize,
     era: &WireReply,
 ) -> Result<(), Suspicion> {
     match era {
-        WireReply::Bytes(era) => tiers.learn_era(Era::parse(era)),
-        WireReply::Nil if tiers.era() == 0 => {}
+        WireReply::Bytes(era) => tiers.learn_era(copy, Era::parse(era)),
+        WireReply::Nil if tiers.era_in(copy) == 0 => {}
         WireReply::Nil => {
-            begin(connection, tiers, Begin::IfMissing).await?;
+            begin(connection, tiers, copy, Begin::IfMissing).await?;
         }
         // Of another type; BUMP replaces it with a hash.
         WireReply::Error(refusal) if refusal.code() == "WRONGTYPE" => {}
@@ -41,19 +43,32 @@ pub(super) async fn learn_era(
     Ok(())
 }
 
-/// Begins another era, which invalidates every value.
-pub(super) async fn begin_era(connection: &Connection, tiers: &Tiers) -> Result<(), Suspicion> {
-    begin(connection, tiers, Begin::Always).await
+/// Begins another era, which invalidates every value: in a copy of the epochs that
+/// the shard holds, or else in all of them.
+pub(super) async fn begin_era(
+    connection: &Connection,
+    shard: &Shard,
+    tiers: &Tiers,
+) -> Result<(), Suspicion> {
+    match tiers.copies_of(shard).first() {
+        Some(copy) => begin(connection, tiers, *copy, Begin::Always).await,
+        None => tiers.begin_era().await.map_err(|_| Suspicion::Disconnected),
+    }
 }
 
-async fn begin(connection: &Connection, tiers: &Tiers, when: Begin) -> Result<(), Suspicion> {
+async fn begin(
+    connection: &Connection,
+    tiers: &Tiers,
+    copy: usize,
+    when: Begin,
+) -> Result<(), Suspicion> {
     let op = Op::History {
-        key: Key::of_epochs(tiers.namespace()),
+        key: tiers.epoch_keys[copy].clone(),
         era: Some((Era::random(), when)),
         known: None,
     };
     match ask(connection, tiers, op).await? {
-        Reply::History { era, .. } => tiers.learn_era(era),
+        Reply::History { era, .. } => tiers.learn_era(copy, era),
         _ => return Err(Suspicion::unexpected()),
     }
     Ok(())
@@ -71,10 +86,12 @@ async fn begin(connection: &Connection, tiers: &Tiers, when: Begin) -> Result<()
 /// The exception is an epoch that this connection has `seen` before and that is
 /// missing now. Every bump since then was received before the reply that shows
 /// the hash, so the known epoch is the latest. It was evicted, and is put back
-/// unchanged, so the kind's values stay valid.
+/// unchanged, so the kind's values stay valid. In a cluster a copy is always raised
+/// to the known epoch only: the other copies have every bump.
 pub(super) async fn learn_epochs(
     connection: &Connection,
     tiers: &Tiers,
+    copy: usize,
     found: impl Iterator<Item = (&'static str, &WireReply)>,
     seen: &mut BTreeSet<&'static str>,
 ) -> Result<bool, Suspicion> {
@@ -97,7 +114,7 @@ pub(super) async fn learn_epochs(
         if is_missing
             && plausible
             && seen.contains(kind)
-            && put_back(connection, tiers, kind, known).await?
+            && put_back(connection, tiers, copy, kind, known).await?
         {
             continue;
         }
@@ -105,7 +122,13 @@ pub(super) async fn learn_epochs(
         // another era.
         settled &= believed && plausible;
         settled &= 0 < epoch || is_missing || field.error_code().is_some();
-        match ask(connection, tiers, tiers.bump_op(kind, Bump::IfOlder)).await? {
+        let how = match tiers.epoch_keys.len() {
+            1 => Bump::IfOlder,
+            _ if known == 0 => Bump::IfOlder,
+            _ => Bump::ToKnown,
+        };
+        let op = tiers.bump_op(&tiers.epoch_keys[copy], kind, how);
+        match ask(connection, tiers, op).await? {
             Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
             _ => return Err(Suspicion::unexpected()),
         }
@@ -116,12 +139,12 @@ pub(super) async fn learn_epochs(
 /// Runs one operation on the watcher's own connection.
 async fn ask(connection: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Suspicion> {
     let (ops, channel) = ([op], tiers.namespace().channel());
-    let calls = commands::encode(&ops, &channel);
+    let calls = commands::encode(&ops, &channel, true);
     let replies = with_scripts(connection, &calls).await;
     let replies = replies.map_err(|_| Suspicion::Disconnected)?;
     match commands::decode(&ops, &calls, replies).pop() {
         Some(Ok(reply)) => Ok(reply),
-        Some(Err(refused)) => Err(Suspicion::Refused(refused.0)),
+        Some(Err(refused)) => Err(Suspicion::Refused(refused.refusal)),
         None => Err(Suspicion::unexpected()),
     }
 }
@@ -131,10 +154,11 @@ async fn ask(connection: &Connection, tiers: &Tiers, op: Op) -> Result<Reply, Su
 async fn put_back(
     connection: &Connection,
     tiers: &Tiers,
+    copy: usize,
     kind: &str,
     known: u64,
 ) -> Result<bool, Suspicion> {
-    let (hash, digits) = (Key::of_epochs(tiers.namespace()), format!("{known:013}"));
+    let (hash, digits) = (&tiers.epoch_keys[copy], format!("{known:013}"));
     let call = Call::command("HSETNX")
         .text(hash.as_str())
         .text(kind)

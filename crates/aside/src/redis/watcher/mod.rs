@@ -24,7 +24,10 @@
 //! a harmless write on two keys.
 
 mod epochs;
+mod view;
 mod proof;
+
+pub(super) use view::view;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -36,7 +39,7 @@ use tokio::time::Instant;
 use self::proof::Proof;
 use crate::config::history::RedisHistory;
 use crate::redis::broken::Broken;
-use crate::redis::endpoint::Endpoint;
+use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Found;
 use crate::redis::pool::{PooledConnection, Tended};
 use crate::redis::server::{self, field};
@@ -65,10 +68,8 @@ pub(crate) async fn run(
         let gone = Arc::new(Notify::new());
         let watch = async {
             let (connection, found) = open(&endpoint, &channel, &tiers, &gone).await?;
-            let server = tokio::time::timeout(
-                socket_timeout,
-                ask_server(&connection, &found, endpoint.history),
-            );
+            let server =
+                tokio::time::timeout(socket_timeout, ask_server(&connection, &found, &endpoint));
             let server = server
                 .await
                 .unwrap_or_else(|_| Err(Broken::because("the server does not report its role")))?;
@@ -166,7 +167,7 @@ async fn begin_era(
         if let Some(tier) = &shard.tier {
             tier.reconnect();
         }
-        let begun = epochs::begin_era(connection, &tiers).await;
+        let begun = epochs::begin_era(connection, shard, &tiers).await;
         begun.map_err(|why| Broken::because(&why.to_string()))?;
         tiers.release_unconfirmed(shard);
     }
@@ -189,14 +190,16 @@ fn meter(shard: &Shard, tiers: &Weak<Tiers>, last: &mut Instant) {
 async fn ask_server(
     connection: &Connection,
     found: &Found,
-    noticed: RedisHistory,
+    endpoint: &Endpoint,
 ) -> Result<Option<(ServerInfo, u64)>, Broken> {
     let ask = Call::command("INFO");
     let server = match connection.call(&[ask]).await?.into_iter().next() {
         Some(server @ (WireReply::Text(_) | WireReply::Bytes(_))) => server,
         refused => return Err(server::refused_info(refused.as_ref())),
     };
-    if let Some(unusable) = server::unusable(&server::mode_by_info(&server)) {
+    if let Some(unusable) =
+        server::unusable(&server::mode_by_info(&server), endpoint.role == Role::Node)
+    {
         return Err(unusable);
     }
     let info = || ServerInfo {
@@ -210,7 +213,7 @@ async fn ask_server(
     if server::role(&server)? != "master" {
         return Ok(None);
     }
-    let history = found.history(&server, noticed);
+    let history = found.history(&server, endpoint.history);
     let history = history.map_err(|error| error.of(&server::product(&server)))?;
     Ok(Some((info(), history)))
 }

@@ -1,6 +1,6 @@
 //! The rounds of one connection: each sends a PING, and judges the PONG.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::epochs::{learn_epochs, learn_era, learn_time, refusal_in};
+use super::view::{LastLine, view};
 use super::{ask_server, learn_history, meter};
 use crate::entity::key::Key;
 use crate::redis::endpoint::Endpoint;
@@ -27,6 +28,10 @@ const ASK_SERVER: Duration = Duration::from_secs(5);
 /// because a suspicion can only end with the next one.
 const MAX_BETWEEN_PINGS: Duration = Duration::from_millis(500);
 
+/// The pause between two PINGs while a cluster elects a primary, or while its epochs
+/// are not known.
+const HURRIED: Duration = Duration::from_millis(25);
+
 /// The field of the era in the hash of epochs. No kind may have this name.
 const ERA: &str = "aside";
 
@@ -44,8 +49,12 @@ pub(super) struct Proof<'a> {
     /// True once the server has accepted a harmless write. Its replies alone
     /// may be those of a proxy.
     tried: bool,
-    /// The kinds whose epochs this connection has seen.
-    seen: BTreeSet<&'static str>,
+    /// The kinds whose epochs this connection has seen, by copy.
+    seen: BTreeMap<usize, BTreeSet<&'static str>>,
+    /// When this connection was subscribed.
+    subscribed: Moment,
+    /// Only in a cluster.
+    line: LastLine,
     /// When the server's state was last queried.
     asked: Instant,
 }
@@ -55,6 +64,8 @@ struct Ping {
     sent: Moment,
     suspicions: u64,
     kinds: Vec<&'static str>,
+    /// The copies of the epochs that the server holds, with their keys.
+    copies: Vec<(usize, Key)>,
 }
 
 type Pong = Result<Vec<WireReply>, Error>;
@@ -85,7 +96,9 @@ impl<'a> Proof<'a> {
             endpoint,
             found,
             tried: false,
-            seen: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            subscribed: Moment::now(),
+            line: LastLine::default(),
             asked: Instant::now(),
         }
     }
@@ -106,11 +119,15 @@ impl<'a> Proof<'a> {
                 sent,
                 suspicions,
                 kinds: tiers.kinds().into_keys().collect(),
+                copies: tiers
+                    .copies_of(self.shard)
+                    .into_iter()
+                    .map(|copy| (copy, tiers.epoch_keys[copy].clone()))
+                    .collect(),
             };
-            let epochs = Key::of_epochs(tiers.namespace());
             drop(tiers);
             let begun = Instant::now();
-            let Some(pong) = self.ping(&ping, epochs.as_str()).await else {
+            let Some(pong) = self.ping(&ping).await else {
                 return;
             };
             self.shard.barrier_took(begun.elapsed());
@@ -129,16 +146,22 @@ impl<'a> Proof<'a> {
 
     /// Sends a PING with the queries that decide if its PONG is a proof.
     /// Returns `None` if the connection is lost, or silent for too long.
-    async fn ping(&self, ping: &Ping, epochs: &str) -> Option<Pong> {
-        // Field by field, because the hash may contain any number of others.
-        let hget = |field| Call::command("HGET").text(epochs).text(field);
+    async fn ping(&self, ping: &Ping) -> Option<Pong> {
         let mut calls = vec![
             Call::command("PING"),
             info_replication(),
             Call::command("TIME"),
-            hget(ERA),
         ];
-        calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
+        if self.endpoint.locator.cluster().is_some() {
+            let about = |what| Call::command("CLUSTER").text(what);
+            calls.extend(["INFO", "NODES"].map(about));
+        }
+        for (_, epochs) in &ping.copies {
+            // Field by field, because the hash may contain any number of others.
+            let hget = |field| Call::command("HGET").text(epochs.as_str()).text(field);
+            calls.push(hget(ERA));
+            calls.extend(ping.kinds.iter().map(|kind| hget(kind)));
+        }
         let pong = self.connection.call(&calls);
         tokio::pin!(pong);
         let late = (self.shard.link.bound() / 2).min(self.socket_timeout());
@@ -161,7 +184,7 @@ impl<'a> Proof<'a> {
     async fn judge_pong(&mut self, ping: &Ping, pong: Pong) -> Next {
         let link = &self.shard.link;
         match pong.as_deref() {
-            Ok([WireReply::Text(_), server, time, era, epochs @ ..])
+            Ok([WireReply::Text(_), server, time, rest @ ..])
                 if field(server, "role") == "master" =>
             {
                 match self.found.history(server, self.endpoint.history) {
@@ -171,7 +194,24 @@ impl<'a> Proof<'a> {
                         return Next::Leave;
                     }
                 }
-                self.learn(ping, time, era, epochs).await
+                match (self.endpoint.locator.cluster(), rest) {
+                    (None, epochs) => self.learn(ping, time, epochs).await,
+                    (Some(cluster), [info, nodes, epochs @ ..]) => {
+                        let view = view(info, nodes, ping.sent);
+                        let line = &mut self.line;
+                        match view.and_then(|view| line.learn(self.shard, cluster, view)) {
+                            Ok(()) => self.learn(ping, time, epochs).await,
+                            Err(why) => {
+                                link.suspect(&why);
+                                match why {
+                                    Suspicion::NotPrimary => Next::Leave,
+                                    _ => Next::Rest,
+                                }
+                            }
+                        }
+                    }
+                    _ => Next::Leave,
+                }
             }
             // Demoted: its messages are not the primary's.
             Ok(
@@ -193,22 +233,14 @@ impl<'a> Proof<'a> {
     }
 
     /// Records the replies of a primary, after which its PONG may be a proof.
-    async fn learn(
-        &mut self,
-        ping: &Ping,
-        time: &WireReply,
-        era: &WireReply,
-        epochs: &[WireReply],
-    ) -> Next {
+    async fn learn(&mut self, ping: &Ping, time: &WireReply, epochs: &[WireReply]) -> Next {
         let Some(tiers) = self.tiers.upgrade() else {
             return Next::Leave;
         };
-        let found = ping.kinds.iter().copied().zip(epochs);
         let socket_timeout = self.socket_timeout();
         let known = async {
             learn_time(&tiers, time)?;
-            learn_era(self.connection, &tiers, era).await?;
-            learn_epochs(self.connection, &tiers, found, &mut self.seen).await
+            self.learn_copies(&tiers, ping, epochs).await
         };
         let known = tokio::time::timeout(socket_timeout, known).await;
         let link = &self.shard.link;
@@ -219,7 +251,7 @@ impl<'a> Proof<'a> {
                 // Before the harmless write, which uses this connection.
                 self.pooled.answers(self.connection, link.server_history());
                 let doubted = !self.tried || link.was_refused(ping.suspicions);
-                if tiers.may_trust_pong(self.shard, doubted).await {
+                if self.knows_epochs() && tiers.may_trust_pong(self.shard, doubted).await {
                     self.tried = true;
                     self.prove(ping);
                 }
@@ -227,6 +259,47 @@ impl<'a> Proof<'a> {
             Err(why) => link.suspect(&why),
         }
         Next::Rest
+    }
+
+    /// Records the era and the epochs in each copy that the server holds. Returns false
+    /// if another era has begun.
+    async fn learn_copies(
+        &mut self,
+        tiers: &Tiers,
+        ping: &Ping,
+        epochs: &[WireReply],
+    ) -> Result<bool, Suspicion> {
+        let (mut settled, mut read) = (true, Vec::new());
+        let each = epochs.chunks(1 + ping.kinds.len());
+        for ((copy, _), replies) in ping.copies.iter().zip(each) {
+            let [era, epochs @ ..] = replies else {
+                continue;
+            };
+            // The copy is moving to another node, which shows it.
+            if replies
+                .iter()
+                .any(|reply| matches!(reply, WireReply::Redirect(_)))
+            {
+                continue;
+            }
+            let found = ping.kinds.iter().copied().zip(epochs);
+            let seen = self.seen.entry(*copy).or_default();
+            learn_era(self.connection, tiers, *copy, era).await?;
+            settled &= learn_epochs(self.connection, tiers, *copy, found, seen).await?;
+            read.push(*copy);
+        }
+        if let (true, Some(cluster)) = (settled, self.endpoint.locator.cluster()) {
+            cluster.read_copies(read, ping.sent);
+        }
+        Ok(settled)
+    }
+
+    /// Returns true if the epochs of all kinds are known. In a cluster this connection
+    /// may have missed a bump before it was subscribed, and the copies of the epochs
+    /// are on other nodes.
+    fn knows_epochs(&self) -> bool {
+        let cluster = self.endpoint.locator.cluster();
+        cluster.is_none_or(|cluster| cluster.knows_epochs_since(self.subscribed))
     }
 
     /// Records the proof of a PONG. It is no newer than the time before which no
@@ -249,7 +322,7 @@ impl<'a> Proof<'a> {
         self.asked = Instant::now();
         match tokio::time::timeout(
             self.socket_timeout(),
-            ask_server(self.connection, self.found, self.endpoint.history),
+            ask_server(self.connection, self.found, self.endpoint),
         )
         .await
         {
@@ -268,7 +341,12 @@ impl<'a> Proof<'a> {
     /// Waits until the next PING is due. Returns false if the connection is
     /// lost.
     async fn rest(&self) -> bool {
-        let every = (self.shard.link.bound() / 4).min(MAX_BETWEEN_PINGS);
+        let cluster = self.endpoint.locator.cluster();
+        let hurries = cluster.is_some_and(|cluster| cluster.is_unsettled() || !self.knows_epochs());
+        let every = match hurries {
+            true => HURRIED,
+            false => (self.shard.link.bound() / 4).min(MAX_BETWEEN_PINGS),
+        };
         tokio::select! {
             biased;
             () = self.gone.notified() => false,

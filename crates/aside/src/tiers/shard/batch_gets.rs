@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use crate::entity::key::Key;
-use crate::protocol::{Op, Reply, Traffic, Unanswered};
+use crate::protocol::{Op, Refused, Reply, Traffic, Unanswered};
 use crate::runtime::task;
 
 /// The maximum number of keys per MGET. A larger one would block the server for
@@ -142,11 +142,7 @@ impl Shard {
     }
 
     async fn get(&self, traffic: Traffic, key: Key) -> Got {
-        match self.send_one(traffic, Op::Get { key }).await? {
-            Reply::Value(value) => Ok(value),
-            Reply::Cut(beginning) => Ok(Some(beginning)),
-            _ => Err(Unanswered::Disconnected),
-        }
+        got(Ok(self.send_one(traffic, Op::Get { key }).await?))
     }
 
     /// Reads the keys of several rows as one MGET.
@@ -158,9 +154,22 @@ impl Shard {
         if keys.is_empty() {
             return Vec::new();
         }
+        if !self.takes_many_keys() {
+            return self.get_each(keys).await;
+        }
         match self.send_one(Traffic::Rows, Op::GetMany { keys }).await {
             Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
             Ok(_) => vec![Err(Unanswered::Disconnected); asked],
+            Err(unanswered) => vec![Err(unanswered); asked],
+        }
+    }
+
+    /// Reads the keys of several rows as one pipeline of GETs.
+    async fn get_each(&self, keys: Vec<Key>) -> Vec<Got> {
+        let asked = keys.len();
+        let ops = keys.into_iter().map(|key| Op::Get { key }).collect();
+        match self.send(Traffic::Rows, ops).await {
+            Ok(replies) => replies.into_iter().map(got).collect(),
             Err(unanswered) => vec![Err(unanswered); asked],
         }
     }
@@ -197,5 +206,15 @@ impl Shard {
             // The reader may have been cancelled.
             let _ = answer.send(got);
         }
+    }
+}
+
+/// Returns the bytes in the reply to a GET. A node that redirects it, because the
+/// slot is moving, leaves the read without a reply.
+fn got(reply: Result<Reply, Refused>) -> Got {
+    match reply {
+        Ok(Reply::Value(value)) => Ok(value),
+        Ok(Reply::Cut(beginning)) => Ok(Some(beginning)),
+        _ => Err(Unanswered::Disconnected),
     }
 }

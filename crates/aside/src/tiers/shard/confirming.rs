@@ -78,6 +78,20 @@ impl Confirming {
         released.kinds.retain(|_, at| proved <= *at);
     }
 
+    /// Takes the keys that are `moved`, and all kinds.
+    pub(super) fn take_moved(&self, moved: impl Fn(&Key) -> bool) -> Unconfirmed {
+        let mut released = self.0.lock();
+        let (gone, kept) = std::mem::take(&mut released.keys)
+            .into_iter()
+            .partition(|(_, key)| moved(key));
+        released.keys = kept;
+        let gone: VecDeque<(Moment, Key)> = gone;
+        Unconfirmed {
+            keys: gone.into_iter().map(|(_, key)| key).collect(),
+            kinds: std::mem::take(&mut released.kinds).into_keys().collect(),
+        }
+    }
+
     /// Takes all, because the server that acknowledged them may have been
     /// replaced before.
     pub(super) fn take(&self) -> Unconfirmed {

@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::batch_gets::BatchedGets;
-use self::confirming::{Confirming, Unconfirmed};
+use self::confirming::Confirming;
+pub(super) use self::confirming::Unconfirmed;
 use self::fullness::Fullness;
 use crate::config::CacheConfig;
 use crate::entity::key::Key;
@@ -45,8 +46,27 @@ pub(crate) struct Shard {
     pub(crate) pending: Backlog,
     confirming: Confirming,
     fullness: Fullness,
+    /// The node of a cluster that it is; `None` otherwise.
+    pub(crate) node: Option<ClusterNode>,
     /// The service's.
     pub(super) statistics: Arc<ServiceStatistics>,
+}
+
+/// A node of a cluster, as the others name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClusterNode {
+    pub(crate) id: Arc<str>,
+    pub(crate) host: String,
+    pub(crate) hostname: Option<String>,
+    pub(crate) port: u16,
+}
+
+impl ClusterNode {
+    /// Returns true if a redirection to this place means this node.
+    pub(crate) fn is_at(&self, host: &str, port: u16) -> bool {
+        let is_named = self.host == host || self.hostname.as_deref() == Some(host);
+        is_named && self.port == port
+    }
 }
 
 /// The last reported state of a server.
@@ -69,6 +89,7 @@ impl Shard {
         tier: Option<Arc<dyn SharedTier>>,
         link: Arc<Link>,
         config: &CacheConfig,
+        statistics: &Arc<ServiceStatistics>,
     ) -> (Self, mpsc::UnboundedReceiver<Pending>) {
         let (pending, arrivals) = Backlog::new();
         let shard = Self {
@@ -81,9 +102,31 @@ impl Shard {
             pending,
             confirming: Confirming::default(),
             fullness: Fullness::default(),
-            statistics: Arc::new(ServiceStatistics::new()),
+            node: None,
+            statistics: Arc::clone(statistics),
         };
         (shard, arrivals)
+    }
+
+    /// The same as a node of a cluster.
+    pub(crate) fn of_node(self, node: ClusterNode) -> Self {
+        Self {
+            node: Some(node),
+            ..self
+        }
+    }
+
+    /// Returns true if one call may have several keys.
+    fn takes_many_keys(&self) -> bool {
+        let tier = self.tier.as_ref();
+        tier.is_none_or(|tier| tier.takes_many_keys())
+    }
+
+    /// Has the shard proved soon, because of a doubt.
+    pub(crate) fn doubt(&self) {
+        if let Some(tier) = &self.tier {
+            tier.doubt();
+        }
     }
 
     /// Returns true if Redis may be used: the link is trusted, and a connection
@@ -109,6 +152,14 @@ impl Shard {
         let replies = self.send_uncounted(traffic, ops).await;
         self.record_outcome(&attempt, &replies, of_protocol);
         replies
+    }
+
+    /// Sends one operation after the redirection `ASK`.
+    pub(super) async fn send_asking(&self, op: Op) -> Result<Replies, Unanswered> {
+        match &self.tier {
+            Some(tier) => tier.send_asking(op).await,
+            None => Err(Unanswered::NotSent),
+        }
     }
 
     /// The same, without counting for the breaker.
@@ -180,6 +231,12 @@ impl Shard {
         !self.link.is_remote() || self.confirming.add(key, kind, is_same)
     }
 
+    /// Takes the releases of keys that are `moved` to another shard, and that no
+    /// proof followed.
+    pub(super) fn take_moved(&self, moved: impl Fn(&Key) -> bool) -> Unconfirmed {
+        self.confirming.take_moved(moved)
+    }
+
     /// Takes the releases that no proof followed, after a change of the
     /// server's history.
     pub(super) fn take_unconfirmed(&self) -> Unconfirmed {
@@ -198,7 +255,10 @@ impl Shard {
     }
 
     fn judge_refusal(&self, refused: &Refused, of_protocol: bool) {
-        if refused.is_out_of_memory() {
+        if refused.redirect.is_some() {
+            self.statistics.error("redis_redirected");
+            self.doubt();
+        } else if refused.is_out_of_memory() {
             self.statistics.error("redis_out_of_memory");
             // A store inside this process refuses only values larger than all of it.
             if self.link.is_remote() {
@@ -210,7 +270,8 @@ impl Shard {
             // READONLY and NOREPLICAS come from servers that still reply.
             self.statistics.error("redis_refused");
             if of_protocol {
-                self.link.suspect(&Suspicion::Refused(refused.0.clone()));
+                self.link
+                    .suspect(&Suspicion::Refused(refused.refusal.clone()));
             }
         }
     }

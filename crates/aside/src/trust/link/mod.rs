@@ -329,11 +329,6 @@ impl Link {
         before != era
     }
 
-    /// Returns the last known era; zero for the first.
-    pub(crate) fn era(&self) -> u64 {
-        self.era.load(Ordering::Acquire)
-    }
-
     /// Subscribes to the server's history.
     pub(crate) fn histories(&self) -> watch::Receiver<u64> {
         self.history.subscribe()

@@ -1,0 +1,68 @@
+//! The cluster's watcher: asks nodes for the map while no primary's watcher does, at
+//! the start and after the loss of all known primaries.
+//!
+//! All nodes that are known and all seeds are asked at once. One may be left that is
+//! wrong, and the others know more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aside_redis::{Address, Call};
+use futures_util::future::join_all;
+
+use crate::redis::broken::Broken;
+use crate::redis::cluster::Cluster;
+use crate::redis::endpoint::{Endpoint, Role};
+use crate::redis::locator::Locator;
+use crate::redis::server;
+use crate::redis::watcher::view;
+use crate::runtime::clock::Moment;
+use crate::trust::link::Link;
+
+/// The pause between two rounds of questions.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Asks until the service ends. `link` belongs to slots without an owner, and shows why
+/// there is no map.
+pub(crate) async fn run(cluster: Arc<Cluster>, endpoint: Endpoint, link: Arc<Link>) {
+    loop {
+        if cluster.is_lost() {
+            let asked = cluster.addresses().into_iter();
+            let answers = join_all(asked.map(|address| ask(&cluster, &endpoint, address)));
+            for answer in answers.await {
+                if let Err(error) = answer {
+                    link.cannot_connect(&error.to_string());
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn ask(cluster: &Cluster, endpoint: &Endpoint, address: Address) -> Result<(), Broken> {
+    let host = match &address {
+        Address::Tcp { host, .. } | Address::Tls { host, .. } => host.clone(),
+        _ => String::new(),
+    };
+    let endpoint = Endpoint {
+        locator: Locator::Fixed(address),
+        role: Role::Node,
+        ..endpoint.clone()
+    };
+    let asked = async {
+        let (connection, _) = endpoint.open(|_| {}).await?;
+        let about = |what| Call::command("CLUSTER").text(what);
+        let sent = Moment::now();
+        let replies = connection.call(&["INFO", "NODES"].map(about)).await?;
+        let [info, nodes] = &replies[..] else {
+            return Err(server::refused_info(None));
+        };
+        let view = view(info, nodes, sent).map_err(|why| Broken::because(&why.to_string()))?;
+        cluster.record(view, &host);
+        Ok(())
+    };
+    let asked = tokio::time::timeout(endpoint.socket_timeout, asked);
+    asked
+        .await
+        .unwrap_or_else(|_| Err(Broken::because("a node does not answer in time")))
+}
