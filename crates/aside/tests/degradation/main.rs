@@ -5,6 +5,7 @@
 
 mod another_process;
 mod breaker;
+mod clusters;
 mod endings;
 mod histories;
 mod library;

@@ -1,0 +1,163 @@
+//! A cluster, whose slots have several primaries and may move between them.
+
+use aside::Scope;
+use aside_testkit::{ClusterOptions, RedisCluster};
+
+use super::*;
+
+/// How long a failover may take: the nodes wait a second before they vote.
+const FAILOVER_WITHIN: Duration = Duration::from_secs(20);
+
+const BOOKS: u32 = 30;
+
+fn cluster(replicas: usize) -> RedisCluster {
+    let options = ClusterOptions {
+        replicas,
+        ..ClusterOptions::default()
+    };
+    RedisCluster::start_with(options).expect("redis-server or valkey-server")
+}
+
+async fn writer_and_reader(cluster: &RedisCluster, library: &Library) -> [Instance; 2] {
+    [
+        Instance::in_step(at(&cluster.url()), library).await,
+        Instance::in_step(at(&cluster.url()), library).await,
+    ]
+}
+
+/// Changes a book and reads it back through another instance.
+async fn change(writer: &Instance, reader: &Instance, id: u32, title: &str) {
+    let changed = writer.books.update(Book::new(id, title));
+    assert!(changed.await.unwrap().is_some());
+    eventually(EVENTUALLY, "the change", async || {
+        let read = reader.books.find_by_id(&id).await.unwrap();
+        read.is_some_and(|book| book.title == title)
+    })
+    .await;
+}
+
+/// Returns a book whose key a node owns.
+fn book_at(cluster: &RedisCluster, node: usize) -> u32 {
+    let is_there = |id: &u32| {
+        let slot = cluster.slot_of(&format!("book:{id}"));
+        cluster.primary_of(slot) == Some(node)
+    };
+    (1..=BOOKS).find(is_there).expect("a book on each node")
+}
+
+#[tokio::test]
+async fn rows_of_every_node_are_cached_and_invalidated() {
+    let cluster = cluster(0);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    for id in 1..=BOOKS {
+        writer.caches(id).await;
+        reader.caches(id).await;
+    }
+    let loads = library.loads();
+    let ids: Vec<u32> = (1..=BOOKS).collect();
+    let found = reader.books.find_many(&ids).await.unwrap();
+    assert!(found.iter().all(Option::is_some));
+    assert_eq!(library.loads(), loads, "a batch reads each node");
+    for id in 1..=BOOKS {
+        change(&writer, &reader, id, &format!("changed {id}")).await;
+    }
+    let fresh = Instance::in_step(at(&cluster.url()), &library).await;
+    for id in 1..=BOOKS {
+        fresh.tier(id).await;
+    }
+    writer.cache.close().await;
+}
+
+#[tokio::test]
+async fn a_kind_is_invalidated_on_every_node() {
+    let cluster = cluster(0);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    for id in 1..=BOOKS {
+        reader.caches(id).await;
+        library.overwrite(Book::new(id, format!("overwritten {id}")));
+    }
+    writer.books.invalidate(Scope::Kind).await;
+    eventually(EVENTUALLY, "the message about the kind", async || {
+        let mut all = true;
+        for id in 1..=BOOKS {
+            let read = reader.books.find_by_id(&id).await.unwrap().unwrap();
+            all &= read.title == format!("overwritten {id}");
+        }
+        all
+    })
+    .await;
+    let fresh = Instance::in_step(at(&cluster.url()), &library).await;
+    for id in 1..=BOOKS {
+        fresh.tier(id).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_node_closes_its_keys_and_its_successor_opens_them() {
+    let cluster = cluster(1);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    for id in 1..=BOOKS {
+        reader.caches(id).await;
+    }
+    let dead = book_at(&cluster, 0);
+    let slot = cluster.slot_of(&format!("book:{dead}"));
+    cluster.node(0).kill();
+    change(&writer, &reader, dead, "meanwhile").await;
+    eventually(FAILOVER_WITHIN, "a new primary", async || {
+        cluster.primary_of(slot).is_some_and(|now| now != 0)
+    })
+    .await;
+    let begun = Instant::now();
+    writer.resumes().await;
+    reader.resumes().await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    reader.caches(dead).await;
+    change(&writer, &reader, dead, "after").await;
+}
+
+#[tokio::test]
+async fn a_slot_that_moves_leaves_nothing_stale() {
+    let cluster = cluster(0);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    let id = book_at(&cluster, 0);
+    let key = format!("book:{id}");
+    reader.caches(id).await;
+    let migration = cluster.migration(cluster.slot_of(&key), 0, 1);
+    migration.set_importing();
+    migration.set_migrating();
+    change(&writer, &reader, id, "migrating, not moved").await;
+    reader.caches(id).await;
+    migration.move_key(&key);
+    change(&writer, &reader, id, "migrating, moved").await;
+    migration.finish();
+    change(&writer, &reader, id, "moved").await;
+    eventually(EVENTUALLY, "a row from its new node", async || {
+        reader.cache.is_synced() && reader.tier(id).await != Tier::Source
+    })
+    .await;
+    change(&writer, &reader, id, "after").await;
+}
+
+#[tokio::test]
+async fn a_node_behind_a_plain_url_is_named() {
+    let cluster = cluster(0);
+    let library = Library::of(3);
+    let url = format!("redis://{}/0", cluster.node(0).address());
+    let instance = Instance::start(at(&url), &library).await;
+    instance.is_bypassed_because(&["redis+cluster://"]).await;
+}
+
+#[tokio::test]
+async fn a_seed_that_is_no_cluster_is_named() {
+    let redis = redis();
+    let library = Library::of(3);
+    let url = format!("redis+cluster://{}", redis.address());
+    let instance = Instance::start(at(&url), &library).await;
+    instance.is_bypassed_because(&["not in cluster mode"]).await;
+    assert_eq!(instance.tier(1).await, Tier::Source);
+}
