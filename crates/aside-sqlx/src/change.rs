@@ -8,47 +8,17 @@
 //! have left. So ids are compared, and the whole kind is recorded if one is new.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::marker::PhantomData;
 
-use aside::Entity;
-use aside::transaction::CachedTransaction;
+use aside::{Entity, Write};
 use sqlx::{Arguments as _, Encode, Execute, FromRow, Type};
 
-use crate::Transaction;
 use crate::changeable::{Changeable, IS_NEW};
 use crate::triggers::{Columns, identifier, table};
 
 /// A statement that changes more rows than this records the whole kind.
 const MAX_ROWS: usize = 1_000;
-
-/// Adds [`change`](Self::change) to the transaction of
-/// [`CacheService::begin`](aside::CacheService::begin).
-pub trait Changes {
-    /// The database.
-    type Database: Changeable;
-
-    /// Describes rows of `table`, which may be `schema.table`, for a statement
-    /// that changes them.
-    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, Self::Database, E>;
-}
-
-impl<D: Changeable> Changes for CachedTransaction<Transaction<D>> {
-    type Database = D;
-
-    fn change<E: Entity>(&mut self, name: &str) -> Change<'_, D, E> {
-        let last = name.rsplit('.').next().unwrap_or(name);
-        Change {
-            transaction: self,
-            table: table(name),
-            name: identifier(last),
-            columns: D::all_columns(&identifier(last)),
-            order: identifier("id"),
-            condition: "TRUE".to_owned(),
-            arguments: Ok(D::Arguments::default()),
-            entity: PhantomData,
-        }
-    }
-}
 
 /// Rows that a statement is going to change.
 ///
@@ -82,10 +52,10 @@ impl<D: Changeable> Changes for CachedTransaction<Transaction<D>> {
 /// The statement must not have a RETURNING clause, because one is appended. It
 /// must not give the table another name. Rows that foreign keys or triggers
 /// change with it are not seen.
-#[derive(Debug)]
 #[must_use = "nothing is changed before `update`, `delete` or `upsert` is awaited"]
 pub struct Change<'t, D: Changeable, E> {
-    transaction: &'t mut CachedTransaction<Transaction<D>>,
+    connection: &'t mut D::Connection,
+    write: &'t mut Write,
     /// The table in SQL.
     table: String,
     /// The same without its schema.
@@ -95,6 +65,16 @@ pub struct Change<'t, D: Changeable, E> {
     condition: String,
     arguments: Result<D::Arguments, sqlx::Error>,
     entity: PhantomData<fn() -> E>,
+}
+
+impl<D: Changeable, E> fmt::Debug for Change<'_, D, E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Change")
+            .field("table", &self.table)
+            .field("condition", &self.condition)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The rows that a statement changed.
@@ -109,6 +89,23 @@ pub struct Changed<E> {
     /// True if the whole kind was recorded: for more than 1,000 rows, or for a
     /// row that another transaction added meanwhile.
     pub is_whole_kind: bool,
+}
+
+impl<'t, D: Changeable, E> Change<'t, D, E> {
+    pub(crate) fn new(connection: &'t mut D::Connection, write: &'t mut Write, name: &str) -> Self {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        Self {
+            connection,
+            write,
+            table: table(name),
+            name: identifier(last),
+            columns: D::all_columns(&identifier(last)),
+            order: identifier("id"),
+            condition: "TRUE".to_owned(),
+            arguments: Ok(D::Arguments::default()),
+            entity: PhantomData,
+        }
+    }
 }
 
 impl<D: Changeable, E> Change<'_, D, E>
@@ -206,7 +203,7 @@ where
             before.push(E::from_row(&row)?);
         }
         for row in &before {
-            self.transaction.deleted(row);
+            self.write.deleted(row);
         }
         Ok(Changed {
             before,
@@ -228,7 +225,7 @@ where
         );
         let none = Ok(D::Arguments::default());
         let arguments = std::mem::replace(&mut self.arguments, none)?;
-        let rows = D::fetch(self.transaction, sql, arguments).await?;
+        let rows = D::fetch(self.connection, sql, arguments).await?;
         if MAX_ROWS < rows.len() {
             return Ok(None);
         }
@@ -241,8 +238,8 @@ where
         sql: String,
         arguments: D::Arguments,
     ) -> Result<Changed<E>, sqlx::Error> {
-        D::fetch(self.transaction, sql, arguments).await?;
-        self.transaction.whole_kind::<E>();
+        D::fetch(self.connection, sql, arguments).await?;
+        self.write.whole_kind::<E>();
         Ok(Changed {
             before: Vec::new(),
             after: Vec::new(),
@@ -259,7 +256,7 @@ where
         // On a new line, because the last one may end with a comment.
         let sql = sql.trim_end().trim_end_matches(';');
         let sql = format!("{sql}\nRETURNING {}", self.columns);
-        D::fetch(self.transaction, sql, arguments).await
+        D::fetch(self.connection, sql, arguments).await
     }
 
     /// Records the rows. `is_new` decides if a row that was not locked did not
@@ -276,14 +273,14 @@ where
         for row in rows {
             let current = E::from_row(&row)?;
             match locked.get(current.id()) {
-                Some(before) => self.transaction.updated(*before, &current),
-                None if is_new(&row) => self.transaction.created(&current),
+                Some(before) => self.write.updated(*before, &current),
+                None if is_new(&row) => self.write.created(&current),
                 None => is_whole_kind = true,
             }
             after.push(current);
         }
         if is_whole_kind {
-            self.transaction.write().unknown_rows::<E>();
+            self.write.unknown_rows::<E>();
         }
         Ok(Changed {
             before,

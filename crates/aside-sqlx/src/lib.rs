@@ -52,10 +52,12 @@ mod sqlite;
 mod transaction;
 mod changeable;
 mod change;
+mod changes;
 
 pub use aside::transaction::OutOfReach;
-pub use change::{Change, Changed, Changes};
+pub use change::{Change, Changed};
 pub use changeable::Changeable;
+pub use changes::{Changes, change};
 pub use commit::{Commits, certainly_rolled_back, commit};
 pub use postgres::PostgresJournal;
 pub use sqlite::SqliteJournal;

@@ -179,10 +179,8 @@ pub mod journal {
 
 #[doc = include_str!("docs/transaction.md")]
 pub mod transaction {
-    pub use crate::write::transaction::{
-        BeginTransaction, CachedTransaction, CommitError, DatabaseTransaction, FailedCommit,
-        OutOfReach,
-    };
+    pub use crate::write::failure::{CommitError, FailedCommit, OutOfReach};
+    pub use crate::write::transaction::{BeginTransaction, CachedTransaction, DatabaseTransaction};
 }
 
 /// Events for operators: the invalidations that a service receives.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aside_sqlx::Changes as _;
 use aside_testkit::eventually;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Postgres};
 
 use super::items::{EVENTUALLY, Item, World, item};
 use crate::transact;
@@ -97,6 +97,27 @@ async fn an_upsert_invalidates_the_lists_before_and_after_it() {
         assert!(world.one.caches_shelf("c", Duration::from_millis(20)).await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_repository_changes_rows_by_condition() {
+    let (_server, world) = World::postgres().await;
+    world.insert(&[item(1, "a", "one")]).await;
+    world.cache_shelves(&["a", "b"]).await;
+    let mut write = world.one.cache.write();
+    let mut transaction = world.source.pg().begin().await.unwrap();
+    let changed =
+        aside_sqlx::change::<Postgres, Item>(&mut transaction, &mut write, "public.items")
+            .rows("id = $1")
+            .bind(1_i64)
+            .update(sqlx::query("UPDATE public.items SET shelf = 'b'"))
+            .await
+            .unwrap();
+    assert_eq!(changed.after, [item(1, "b", "one")]);
+    aside_sqlx::commit(transaction, &mut write).await.unwrap();
+    write.committed().await;
+    assert_eq!(world.one.shelf("a").await, [0; 0]);
+    world.two_reads("b", &[1]).await;
 }
 
 #[tokio::test]

@@ -48,7 +48,8 @@ use crate::write::Write;
 /// | inserts, updates, deletes a row | `created(&after)`, `updated(&before, &after)`, `deleted(&before)` |
 /// | upserts (`ON CONFLICT`) | `upserted(before, &after)`, `before` read under its lock |
 /// | marks a row as deleted, and reads omit it | `deleted(&before)` |
-/// | changes a row that reads join into rows of another kind | that kind's rows as well: `updated(&row, &row)`, or `#[entity(dependents = "function")]` |
+/// | changes a row that reads join into rows of another kind | that kind's rows as well: [`Write::invalidate_id`], or `#[entity(dependents = "function")]` |
+/// | changes rows of which only a condition is known | `change` of `aside-sqlx`, which locks and reads them first |
 /// | returns fewer columns than reads do | the row as reads return it, read again in the transaction; or `cache_on_write` false |
 /// | writes a kind that this process does not read | the same, after [`CacheService::register`](crate::CacheService::register) |
 /// | changes unknown rows | `whole_kind::<E>()` |

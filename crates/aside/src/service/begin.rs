@@ -1,5 +1,8 @@
 //! Transactions of callers.
 
+use std::future::Future;
+use std::panic::Location;
+
 use super::CacheService;
 use crate::write::transaction::{BeginTransaction, CachedTransaction, DatabaseTransaction};
 
@@ -12,13 +15,17 @@ impl CacheService {
     ///
     /// # Errors
     /// The database's.
-    pub async fn begin<D: BeginTransaction>(
+    #[track_caller]
+    pub fn begin<D: BeginTransaction + Sync>(
         &self,
         database: &D,
-    ) -> Result<CachedTransaction<D::Transaction>, <D::Transaction as DatabaseTransaction>::Error>
-    {
-        let write = self.write();
-        let transaction = database.begin(&write).await?;
-        Ok(CachedTransaction::new(transaction, write))
+    ) -> impl Future<Output = Begun<D::Transaction>> + Send {
+        let (write, place) = (self.write(), Location::caller());
+        async move {
+            let transaction = database.begin(&write).await?;
+            Ok(CachedTransaction::begun_at(place, transaction, write))
+        }
     }
 }
+
+type Begun<T> = Result<CachedTransaction<T>, <T as DatabaseTransaction>::Error>;

@@ -53,6 +53,11 @@ impl Write {
         tiers.statistics.error(UNKNOWN_ROWS);
     }
 
+    /// Returns true if a change was recorded.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.known.is_empty() || !self.whole_kinds.is_empty()
+    }
+
     fn invalidate_key<E: Entity>(&mut self, key: Key) {
         let tiers = self.tiers.as_ref();
         // Another type is cached under this kind, and its keys may be others.

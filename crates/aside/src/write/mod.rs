@@ -21,6 +21,7 @@ mod value;
 mod release;
 mod verdict;
 mod by_key;
+pub(crate) mod failure;
 pub(crate) mod transaction;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,10 +1,15 @@
 //! A transaction that records its changes, and invalidates them around its
 //! commit.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 
+use parking_lot::Mutex;
+
+use super::failure::{CommitError, FailedCommit, OutOfReach};
 use super::{Unacknowledged, Write};
 use crate::entity::Entity;
 use crate::runtime::task;
@@ -43,57 +48,6 @@ pub trait BeginTransaction {
     > + Send;
 }
 
-/// A COMMIT that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedCommit<E> {
-    /// The database's error.
-    pub error: E,
-    /// True if the transaction is certainly rolled back. If in doubt, false: its
-    /// keys are then read from the database for `CACHE_QUARANTINE_TTL_MS`.
-    pub is_rolled_back: bool,
-}
-
-/// The policy for a write whose keys Redis did not acknowledge.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutOfReach {
-    /// It stores them in the journal, in the transaction of the write.
-    #[default]
-    Journal,
-    /// It fails, and is rolled back. For rows for which an old value is worse
-    /// than no write.
-    Refuse,
-    /// It stores nothing. Another instance may serve the old value until the
-    /// writer reaches Redis. If the writer dies first, it may do so until the
-    /// TTL.
-    Forget,
-}
-
-impl OutOfReach {
-    /// Returns true if there are rows to insert, or an error if the policy refuses
-    /// the write.
-    #[doc(hidden)]
-    pub fn is_to_record<E>(self, left: &Unacknowledged<'_>) -> Result<bool, CommitError<E>> {
-        match self {
-            Self::Refuse if !left.is_empty() => Err(CommitError::Refused),
-            Self::Journal | Self::Refuse => Ok(left.journal_entries().next().is_some()),
-            Self::Forget => Ok(false),
-        }
-    }
-}
-
-/// The reason why a transaction was not committed.
-#[derive(Debug, thiserror::Error)]
-pub enum CommitError<E> {
-    /// [`OutOfReach::Refuse`], and Redis did not acknowledge these keys. Try
-    /// again when Redis is available.
-    #[error("Redis is out of reach, and this write may not be made without it")]
-    Refused,
-    /// The database's error. If the journal could not be written, the
-    /// transaction was rolled back.
-    #[error(transparent)]
-    Database(#[from] E),
-}
-
 /// A database transaction with the [`Write`] that invalidates its changes.
 ///
 /// [`CacheService::begin`](crate::CacheService::begin) begins one. It is the
@@ -108,17 +62,32 @@ pub struct CachedTransaction<T> {
     transaction: T,
     write: Write,
     policy: OutOfReach,
+    /// The code that began it.
+    place: &'static Location<'static>,
 }
+
+/// The places at which transactions without a recorded change began.
+static SILENT: Mutex<BTreeSet<(&str, u32)>> = Mutex::new(BTreeSet::new());
 
 impl<T: DatabaseTransaction> CachedTransaction<T> {
     /// Joins a transaction that was begun otherwise with a `write` of
     /// [`CacheService::write`](crate::CacheService::write).
     #[must_use]
+    #[track_caller]
     pub fn new(transaction: T, write: Write) -> Self {
+        Self::begun_at(Location::caller(), transaction, write)
+    }
+
+    pub(crate) fn begun_at(
+        place: &'static Location<'static>,
+        transaction: T,
+        write: Write,
+    ) -> Self {
         Self {
             transaction,
             write,
             policy: OutOfReach::default(),
+            place,
         }
     }
 
@@ -169,12 +138,21 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
         &mut self.write
     }
 
+    /// Returns the driver's transaction and the write, for functions that need
+    /// both.
+    pub fn parts(&mut self) -> (&mut T, &mut Write) {
+        (&mut self.transaction, &mut self.write)
+    }
+
     /// Invalidates the recorded keys, commits, and releases them.
     ///
     /// Keys that Redis does not acknowledge are inserted into the journal first.
     /// If the transaction is certainly rolled back, the keys are released at
     /// once. After any other error they are read from the database for
     /// `CACHE_QUARANTINE_TTL_MS`.
+    ///
+    /// A commit without a recorded change is logged once for each place that
+    /// begins such transactions, because triggers skip it.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -191,7 +169,11 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
             mut transaction,
             mut write,
             policy,
+            place,
         } = self;
+        if !write.has_changes() {
+            warn_of_silence(place);
+        }
         let left = write.before_commit().await;
         if let Err(error) = record(&mut transaction, &left, policy).await {
             if transaction.rollback().await.is_ok() {
@@ -214,6 +196,18 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
     /// The database's.
     pub async fn rollback(self) -> Result<(), T::Error> {
         self.transaction.rollback().await
+    }
+}
+
+/// Logs a transaction that may have changed cached rows and recorded none.
+fn warn_of_silence(place: &'static Location<'static>) {
+    if SILENT.lock().insert((place.file(), place.line())) {
+        tracing::warn!(
+            %place,
+            "a transaction committed without a recorded change: cached rows that it changed are \
+             stale until their TTL, because triggers skip it. Record them, or begin it without \
+             the cache"
+        );
     }
 }
 

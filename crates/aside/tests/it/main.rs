@@ -35,6 +35,7 @@ mod spelling;
 mod stale;
 mod survival;
 mod tls;
+mod transactions;
 mod types;
 mod unfinished;
 mod verdicts;

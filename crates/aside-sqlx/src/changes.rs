@@ -1,0 +1,38 @@
+//! The beginning of a [`Change`], in a handler and in a repository.
+
+use aside::transaction::CachedTransaction;
+use aside::{Entity, Write};
+
+use crate::Transaction;
+use crate::change::Change;
+use crate::changeable::Changeable;
+
+/// Adds [`change`](Self::change) to the transaction of
+/// [`CacheService::begin`](aside::CacheService::begin).
+pub trait Changes {
+    /// The database.
+    type Database: Changeable;
+
+    /// Describes rows of `table`, which may be `schema.table`, for a statement
+    /// that changes them.
+    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, Self::Database, E>;
+}
+
+impl<D: Changeable> Changes for CachedTransaction<Transaction<D>> {
+    type Database = D;
+
+    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, D, E> {
+        let (transaction, write) = self.parts();
+        change(&mut **transaction, write, table)
+    }
+}
+
+/// Does the same as [`Changes::change`] for a repository, which receives its
+/// `write` and begins a transaction itself.
+pub fn change<'t, D: Changeable, E: Entity>(
+    connection: &'t mut D::Connection,
+    write: &'t mut Write,
+    table: &str,
+) -> Change<'t, D, E> {
+    Change::new(connection, write, table)
+}
