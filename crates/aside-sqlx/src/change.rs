@@ -159,7 +159,8 @@ where
     /// Runs an `INSERT ... ON CONFLICT ... DO UPDATE`, and records each row
     /// before and after it. A row that did not exist is recorded as created.
     ///
-    /// On SQLite a row outside of the condition is taken for a new one.
+    /// On SQLite a row outside of the condition is taken for a new one. PostgreSQL
+    /// refuses this on a partitioned table; [`Write::upserted`] is for that.
     ///
     /// # Errors
     /// As of [`update`](Self::update).
