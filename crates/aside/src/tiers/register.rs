@@ -55,7 +55,8 @@ impl Tiers {
         // The counters of a kind survive a change of its strategy.
         let statistics = same.as_ref().map(|kind| kind.counters());
         let kind = self.new_kind(strategy, statistics);
-        if same.is_none() {
+        // A strategy may be registered after the kind, with another TTL.
+        if same.is_none_or(|before| before.ttl != kind.ttl) {
             tracing::info!(kind = E::KIND, ttl = ?AnyKind::ttl(&*kind), "caching a kind");
         }
         kinds.insert(E::KIND, Arc::clone(&kind) as _);
