@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aside::{Repository, Source, report::WarmUpOptions};
-use aside_testkit::RedisServer;
+use aside_testkit::{RedisOptions, RedisServer};
 use prometheus_client::registry::Registry;
 
 use crate::SOON;
@@ -218,7 +218,11 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[tokio::test]
 async fn reads_and_writes_on_a_server_are_timed_by_step() {
-    let redis = RedisServer::start().unwrap();
+    let redis = RedisServer::start_with(RedisOptions {
+        maxmemory_bytes: Some(64 << 20),
+        ..RedisOptions::default()
+    });
+    let redis = redis.unwrap();
     let source = Heroes::with([hero("1", "Ada", "en")]);
     let instance = Instance::start(&redis.url(), &source).await;
     let mut registry = Registry::default();
@@ -244,4 +248,6 @@ async fn reads_and_writes_on_a_server_are_timed_by_step() {
     assert!(value(&text, "aside_proof_age_seconds") < 1.0);
     assert_eq!(value(&text, "aside_staleness_bound_seconds"), 0.5);
     assert_eq!(value(&text, "aside_enabled"), 1.0);
+    let limit = f64::from(64 << 20);
+    assert_eq!(value(&text, "aside_redis_maxmemory_bytes"), limit);
 }

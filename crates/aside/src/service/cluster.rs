@@ -22,6 +22,7 @@ use crate::redis::cluster_watcher;
 use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Locator;
 use crate::redis::pool::RedisTier;
+use crate::service::health::ServerName;
 use crate::tiers::Tiers;
 use crate::tiers::shard::{ClusterNode, Shard};
 use crate::tiers::shard_map::{NO_OWNER, ShardMap};
@@ -73,6 +74,7 @@ pub(super) fn connect(
     let table = ShardTable::new(bound);
     let statistics = Arc::new(ServiceStatistics::new());
     let link = Arc::new(Link::new(table.take().expect("the first shard")));
+    link.set_server(ServerName::of(&target).to_string());
     let (vacant, arrivals) = Shard::new(None, Arc::clone(&link), config, &statistics);
     let vacant = Arc::new(vacant);
     let owners = vec![NO_OWNER; usize::from(aside_redis::cluster::SLOTS)];
@@ -183,6 +185,7 @@ impl Nodes {
     fn make(&self, primary: &Primary, node: ClusterNode, count: usize) -> Option<Made> {
         let address = self.cluster.address_of(primary)?;
         let link = Arc::new(Link::new(self.table.take()?));
+        link.set_server(address.to_string());
         // One of the permitted connections is the watcher's.
         let each = (self.config.redis_max_connections / count.max(1)).saturating_sub(1);
         let redis = RedisTier::new(

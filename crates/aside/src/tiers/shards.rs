@@ -200,15 +200,21 @@ impl Tiers {
     /// nodes.
     pub(crate) fn server_info(&self) -> ServerInfo {
         let map = self.map();
-        let mut sum = ServerInfo::default();
         let known = map.shards().iter();
-        for info in known.filter_map(|shard| shard.info.lock().clone()) {
-            sum.used_memory_bytes += info.used_memory_bytes;
-            sum.evicted_keys += info.evicted_keys;
-            sum.version = info.version;
-            sum.policy = info.policy;
-        }
-        sum
+        let known = known.filter_map(|shard| shard.info.lock().clone());
+        let sum = known.reduce(|sum, info| ServerInfo {
+            used_memory_bytes: sum.used_memory_bytes + info.used_memory_bytes,
+            // Zero is no limit.
+            max_memory_bytes: match (sum.max_memory_bytes, info.max_memory_bytes) {
+                (0, _) | (_, 0) => 0,
+                (sum, of_node) => sum + of_node,
+            },
+            evicted_keys: sum.evicted_keys + info.evicted_keys,
+            // Several nodes have no address in common.
+            address: String::new(),
+            ..info
+        });
+        sum.unwrap_or_default()
     }
 
     /// Returns the reason why a shard is bypassed, or last was, and for how
@@ -217,7 +223,15 @@ impl Tiers {
         let map = self.map();
         let away = map.all().find(|shard| !shard.is_usable());
         match away.or_else(|| map.all().next()) {
-            Some(shard) => (shard.link.reason(), shard.link.unused_for()),
+            Some(shard) => {
+                let reason = shard.link.reason();
+                let is_of_cluster = shard.node.is_some();
+                let reason = match is_of_cluster && !reason.contains(shard.link.server()) {
+                    true => format!("{}: {reason}", shard.link.server()),
+                    false => reason,
+                };
+                (reason, shard.link.unused_for())
+            }
             None => (String::new(), None),
         }
     }

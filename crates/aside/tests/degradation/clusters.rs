@@ -104,7 +104,9 @@ async fn a_killed_node_closes_its_keys_and_its_successor_opens_them() {
     }
     let dead = book_at(&cluster, 0);
     let slot = cluster.slot_of(&format!("book:{dead}"));
+    let address = cluster.node(0).address().to_string();
     cluster.node(0).kill();
+    writer.is_bypassed_because(&[&address]).await;
     change(&writer, &reader, dead, "meanwhile").await;
     eventually(FAILOVER_WITHIN, "a new primary", async || {
         cluster.primary_of(slot).is_some_and(|now| now != 0)

@@ -43,12 +43,15 @@ async fn a_killed_primary_is_followed_to_its_successor_within_a_second() {
     group.servers()[0].kill();
     // The database serves meanwhile.
     change(&writer, &reader, "meanwhile").await;
-    replaced(&group, 0).await;
+    let successor = replaced(&group, 0).await;
     let begun = Instant::now();
     writer.resumes().await;
     reader.resumes().await;
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
+    let server = reader.cache.health_check().await.server.expect("a server");
+    let address = group.servers()[successor].address().to_string();
+    assert_eq!(server.address, address, "the health names the primary");
     reader.caches(1).await;
     change(&writer, &reader, "after").await;
 }

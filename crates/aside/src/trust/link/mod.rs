@@ -228,7 +228,8 @@ impl Link {
         let _ = self.server.set(name);
     }
 
-    fn server(&self) -> &str {
+    /// Returns the name of the server; empty if it has none.
+    pub(crate) fn server(&self) -> &str {
         self.server.get().map_or("", String::as_str)
     }
 
