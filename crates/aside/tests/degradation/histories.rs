@@ -54,6 +54,7 @@ async fn a_redis_restored_from_an_older_file_serves_no_old_value() {
         kinds[0].miss_reasons.contains_key("other_history")
     })
     .await;
+    assert_eq!(instance.errors("other_history"), 0, "it is no error");
     // A new instance knows the new history only.
     let newcomer = Instance::in_step(at(&redis.url()), &library).await;
     newcomer.caches(1).await;

@@ -228,6 +228,7 @@ async fn a_value_of_another_shape_is_a_miss_for_old_and_new() {
     let kinds = old.cache.stats().kinds;
     let mut reasons = kinds.iter().map(|kind| &kind.miss_reasons);
     assert!(reasons.any(|reasons| reasons.contains_key("other_shape")));
+    assert_eq!(old.errors("other_shape"), 0, "it is no error");
 }
 
 #[tokio::test]

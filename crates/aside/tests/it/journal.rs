@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aside::{
     CacheConfig, CacheService,
@@ -151,6 +151,19 @@ async fn the_age_of_the_journal_grows_until_every_row_is_applied() {
     })
     .await;
     assert_eq!(metric(&cache, "aside_journal_worked_off_total"), 3.0);
+}
+
+#[tokio::test]
+async fn a_start_without_redis_waits_for_one_operation_only() {
+    let world = World::new();
+    world.redis().kill();
+    let begun = Instant::now();
+    let cache = CacheService::connect(world.config()).await;
+    let connected = begun.elapsed();
+    cache.poll_journal(Table::default()).await;
+    let drained = begun.elapsed() - connected;
+    let one = world.config().operation_timeout;
+    assert!(drained < one / 2, "{connected:?}, then {drained:?}");
 }
 
 #[tokio::test]
