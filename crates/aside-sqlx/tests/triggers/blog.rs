@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside::{CacheConfig, CacheService, CachedRepository, Entity, Rows, Secret, Source};
-use aside_sqlx::{PostgresJournal, Triggers};
+use aside_sqlx::{Changes as _, PostgresJournal, RecordError, Triggers};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
@@ -118,6 +118,8 @@ impl<E: Reads> Source for Table<E> {
     }
 }
 
+pub(crate) type Failed = RecordError;
+
 /// One read of the blog.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask {
@@ -131,6 +133,7 @@ pub(crate) enum Ask {
 pub(crate) struct Blog {
     pub(crate) pool: PgPool,
     pub(crate) cache: CacheService,
+    journal: PostgresJournal,
     articles: CachedRepository<Table<Article>>,
     counts: CachedRepository<Table<Count>>,
     favorites: CachedRepository<Table<Favorite>>,
@@ -151,14 +154,59 @@ impl Blog {
         for triggers in triggers() {
             journal.install_triggers(&triggers).await.unwrap();
         }
-        cache.poll_journal(journal).await;
+        cache.poll_journal(journal.clone()).await;
         Self {
             articles: CachedRepository::new(table(&pool), &cache),
             counts: CachedRepository::new(table(&pool), &cache),
             favorites: CachedRepository::new(table(&pool), &cache),
             pool,
             cache,
+            journal,
         }
+    }
+
+    /// Moves articles to another author, through the library.
+    pub(crate) async fn move_articles(&self, from: &str, to: &str) -> Result<(), Failed> {
+        let mut transaction = self.cache.begin(&self.journal).await?;
+        let update = "UPDATE articles SET author = $2 WHERE author = $1";
+        transaction
+            .change::<Article>("articles")
+            .columns("articles.id, articles.author, articles.title")
+            .rows("author = $1")
+            .bind(from)
+            .update(sqlx::query(update).bind(from).bind(to))
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Writes an article that may exist, through the library.
+    pub(crate) async fn write_article(&self, id: i64, author: &str) -> Result<(), Failed> {
+        let mut transaction = self.cache.begin(&self.journal).await?;
+        let upsert = "INSERT INTO articles (id, author, title) VALUES ($1, $2, $2)
+             ON CONFLICT (id) DO UPDATE SET author = excluded.author, title = excluded.title";
+        transaction
+            .change::<Article>("articles")
+            .columns("articles.id, articles.author, articles.title")
+            .rows("id = $1")
+            .bind(id)
+            .upsert(sqlx::query(upsert).bind(id).bind(author))
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Adds or removes a favorite, through the library.
+    pub(crate) async fn toggle_favorite(&self, user: i64, id: i64) -> Result<(), Failed> {
+        let mut transaction = self.cache.begin(&self.journal).await?;
+        let insert = "INSERT INTO favorites VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(insert).bind(user).bind(id);
+        if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
+            let delete = "DELETE FROM favorites WHERE (user_id, article_id) = ($1, $2)";
+            let delete = sqlx::query(delete).bind(user).bind(id);
+            delete.execute(&mut *transaction).await?;
+        }
+        transaction.invalidate_id::<Favorite>(&(user, id));
+        transaction.invalidate_id::<Count>(&id);
+        transaction.commit().await
     }
 
     pub(crate) async fn create(url: &str) {

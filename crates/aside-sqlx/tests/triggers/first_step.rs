@@ -48,8 +48,36 @@ fn random_statement() -> String {
     }
 }
 
-#[tokio::test]
-async fn with_triggers_alone_every_write_is_seen_within_p_and_h() {
+/// Runs a handler as it was before there was a cache.
+async fn run_statement(blog: &Blog) {
+    let statement = sqlx::AssertSqlSafe(random_statement());
+    sqlx::query(statement).execute(&blog.pool).await.unwrap();
+}
+
+/// Runs a handler whose write has moved to the library.
+async fn run_transaction(blog: &Blog) {
+    let (id, user) = (fastrand::i64(1..=ARTICLES), fastrand::i64(1..=USERS));
+    let author = || AUTHORS[fastrand::usize(..AUTHORS.len())];
+    let written = match fastrand::u8(..3) {
+        0 => blog.move_articles(author(), author()).await,
+        1 => blog.write_article(id, author()).await,
+        _ => blog.toggle_favorite(user, id).await,
+    };
+    written.expect("a committed transaction");
+}
+
+/// Counts the answers that differ from the database.
+async fn wrong_answers(blog: &Blog, asks: &[Ask]) -> usize {
+    let mut wrong = 0;
+    for ask in asks {
+        wrong += usize::from(blog.cached(*ask).await != blog.stored(*ask).await);
+    }
+    wrong
+}
+
+/// Runs random writes on the first instances of two. Each sees all of them
+/// within P + H.
+async fn write_and_compare(writers: usize, write: impl AsyncFn(&Blog)) {
     let server = PostgresServer::start().expect("postgres and initdb");
     let redis = RedisServer::start().expect("redis-server or valkey-server");
     Blog::create(&server.url()).await;
@@ -65,17 +93,11 @@ async fn with_triggers_alone_every_write_is_seen_within_p_and_h() {
             }
         }
         for _ in 0..10 {
-            let writer = &blogs[fastrand::usize(..2)];
-            let statement = sqlx::AssertSqlSafe(random_statement());
-            sqlx::query(statement).execute(&writer.pool).await.unwrap();
+            write(&blogs[fastrand::usize(..writers)]).await;
         }
         for blog in &blogs {
             eventually(WITHIN, "the answers of the database", async || {
-                let mut wrong = 0;
-                for ask in &asks {
-                    wrong += usize::from(blog.cached(*ask).await != blog.stored(*ask).await);
-                }
-                wrong == 0
+                wrong_answers(blog, &asks).await == 0
             })
             .await;
         }
@@ -85,6 +107,30 @@ async fn with_triggers_alone_every_write_is_seen_within_p_and_h() {
         let hits: u64 = statistics.kinds.iter().map(|kind| kind.l1_hits).sum();
         assert!(hits > 0, "nothing came from a cache");
     }
+}
+
+#[tokio::test]
+async fn with_triggers_alone_every_write_is_seen_within_p_and_h() {
+    write_and_compare(2, run_statement).await;
+}
+
+#[tokio::test]
+async fn handlers_can_move_to_the_library_one_by_one() {
+    write_and_compare(2, async |blog| match fastrand::bool() {
+        true => run_statement(blog).await,
+        false => run_transaction(blog).await,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_moved_write_is_read_at_once_by_its_instance() {
+    let asks = all_asks();
+    write_and_compare(1, async |blog| {
+        run_transaction(blog).await;
+        assert_eq!(wrong_answers(blog, &asks).await, 0);
+    })
+    .await;
 }
 
 #[tokio::test]
