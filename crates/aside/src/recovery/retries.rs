@@ -48,7 +48,9 @@ impl Queue {
     }
 }
 
-/// Sends pending operations of a shard until the service ends.
+/// Sends pending operations of a shard until the service ends, or the shard. Callers
+/// with an earlier map add operations after its slots have another owner. So the
+/// queue is read until no caller has the shard any more.
 pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Weak<Shard>) {
     let mut queue = queue.lock().await;
     let Queue {
@@ -71,7 +73,7 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Wea
             }
             arrived = arrivals.recv() => match arrived {
                 Some(pending) => first = Some(pending),
-                None => return,
+                None => return hand_over_all(&tiers, ready, delayed),
             },
             () = tokio::time::sleep(pause), if !ready.is_empty() => {}
         }
@@ -84,13 +86,15 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Wea
                 None => ready.push_back(pending),
             }
         }
-        let (Some(tiers), Some(shard)) = (tiers.upgrade(), shard.upgrade()) else {
+        let Some(shard) = shard.upgrade() else {
+            // The arrivals end now, after those that are left.
+            continue;
+        };
+        let Some(tiers) = tiers.upgrade() else {
             return;
         };
         pause = LOOK_AGAIN;
-        if !hand_over(&tiers, &shard, ready, delayed) {
-            return;
-        }
+        hand_over(&tiers, &shard, ready, delayed);
         while !ready.is_empty() && tiers.may_ask(&shard) {
             if !settle_some(&tiers, &shard, ready).await {
                 pause = PAUSE;
@@ -100,17 +104,31 @@ pub(crate) async fn run(queue: Arc<Mutex<Queue>>, tiers: Weak<Tiers>, shard: Wea
     }
 }
 
-/// Hands over the operations of keys that another shard owns by now. Returns false
-/// if this shard owns none any more: then all have been handed over.
+/// Hands over the operations of a shard that has ended.
+fn hand_over_all(
+    tiers: &Weak<Tiers>,
+    ready: &mut VecDeque<Pending>,
+    delayed: &mut BTreeMap<(Instant, u64), Pending>,
+) {
+    let Some(tiers) = tiers.upgrade() else {
+        return;
+    };
+    let later = std::mem::take(delayed).into_values();
+    for pending in ready.drain(..).chain(later) {
+        tiers.retry_later(pending);
+    }
+}
+
+/// Hands over the operations of keys that another shard owns by now.
 fn hand_over(
     tiers: &Tiers,
     shard: &Shard,
     ready: &mut VecDeque<Pending>,
     delayed: &mut BTreeMap<(Instant, u64), Pending>,
-) -> bool {
+) {
     let map = tiers.map();
     if map.only().is_some() {
-        return true;
+        return;
     }
     let is_own = |pending: &Pending| std::ptr::eq(&**map.shard_of_pending(pending), shard);
     let (kept, moved): (VecDeque<_>, VecDeque<_>) = ready.drain(..).partition(is_own);
@@ -120,7 +138,6 @@ fn hand_over(
         shard.pending.acknowledged(&pending);
         tiers.retry_later(pending);
     }
-    map.has(shard)
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -1,7 +1,7 @@
 //! A cluster, whose slots have several primaries and may move between them.
 
 use aside::Scope;
-use aside_testkit::{ClusterOptions, RedisCluster};
+use aside_testkit::{ClusterOptions, Failover, RedisCluster};
 
 use super::*;
 
@@ -119,6 +119,72 @@ async fn a_killed_node_closes_its_keys_and_its_successor_opens_them() {
     assert!(took < Duration::from_secs(1), "{took:?}");
     reader.caches(dead).await;
     change(&writer, &reader, dead, "after").await;
+}
+
+/// Waits until a replica has taken the slots of the first node, and the service
+/// has released every key there.
+async fn releases_at_the_successor(instance: &Instance, cluster: &RedisCluster) {
+    eventually(FAILOVER_WITHIN, "a new primary", async || {
+        cluster.primary_of(0).is_some_and(|now| now != 0)
+    })
+    .await;
+    eventually(EVENTUALLY, "no unreleased key", async || {
+        instance.cache.is_synced() && instance.cache.health_check().await.unreleased_keys == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn writes_pending_at_a_dead_node_are_released_at_its_successor() {
+    let cluster = cluster(1);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    cluster.node(0).kill();
+    for id in 1..=BOOKS {
+        let changed = writer.books.update(Book::new(id, "meanwhile"));
+        assert!(changed.await.unwrap().is_some());
+    }
+    assert!(0 < writer.cache.health_check().await.unreleased_keys);
+    releases_at_the_successor(&writer, &cluster).await;
+    for id in 1..=BOOKS {
+        let read = reader.books.find_by_id(&id).await.unwrap();
+        assert_eq!(read.unwrap().title, "meanwhile");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_pending_at_a_dead_node_is_released_at_its_successor() {
+    let cluster = cluster(1);
+    let library = Library::of(BOOKS);
+    let [writer, _reader] = writer_and_reader(&cluster, &library).await;
+    cluster.node(0).kill();
+    writer.books.invalidate(Scope::Kind).await;
+    assert!(0 < writer.cache.health_check().await.unreleased_keys);
+    releases_at_the_successor(&writer, &cluster).await;
+}
+
+#[tokio::test]
+async fn writes_around_a_plain_failover_are_released_at_the_successor() {
+    let cluster = cluster(1);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    let replica = cluster.replicas_of(0)[0];
+    cluster.failover(replica, Failover::Plain);
+    let end = Instant::now() + Duration::from_secs(2);
+    let mut round = 0;
+    while Instant::now() < end {
+        round += 1;
+        for id in 1..=BOOKS {
+            let changed = writer.books.update(Book::new(id, format!("round {round}")));
+            assert!(changed.await.unwrap().is_some());
+        }
+    }
+    releases_at_the_successor(&writer, &cluster).await;
+    for id in 1..=BOOKS {
+        let read = reader.books.find_by_id_with(&id, Freshness::Shared).await;
+        let title = read.unwrap().value.unwrap().title.clone();
+        assert_eq!(title, format!("round {round}"));
+    }
 }
 
 #[tokio::test]
