@@ -156,7 +156,7 @@ fn a_migrating_slot_asks_and_a_moved_one_redirects() {
 }
 
 #[test]
-fn a_cancelled_migration_leaves_moved_keys_at_the_target() {
+fn a_cancelled_migration_leaves_keys_that_a_later_one_replaces() {
     let Some(server) = servers::newest().pop() else {
         return;
     };
@@ -170,6 +170,16 @@ fn a_cancelled_migration_leaves_moved_keys_at_the_target() {
     assert!(cluster.node(from).command(&["GET", key]).is_nil());
     let counted = ["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()];
     assert_eq!(cluster.node(to).command(&counted), Reply::Integer(1));
+
+    cluster.node(from).command(&["SET", key, "newer"]);
+    migration.set_importing();
+    migration.set_migrating();
+    migration.replace_key(key);
+    migration.finish();
+    assert_eq!(
+        cluster.node(to).command(&["GET", key]).text(),
+        Some("newer")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,8 +21,8 @@ const NO_BOUND: Duration = Duration::from_secs(3600);
 /// load it, and half of their operations are writes.
 const JOURNALLED: Duration = Duration::from_millis(500 + 500 + 10 + 1000);
 
-/// How long an instance may take to use a primary that the Sentinels name. It is
-/// a second on a machine that is not busy.
+/// How long an instance may take to use a primary that the Sentinels name, or a
+/// node that was promoted. It is a second on a machine that is not busy.
 const RETURNS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The judgement of one round.
@@ -60,7 +60,7 @@ impl Judgement {
             // After the loss of a quarantine, the promise is the newest write
             // that has *returned*. Between its commit and its return, some
             // readers may see it and others not.
-            Plan::Redis | Plan::Sentinels => Bounds {
+            Plan::Redis | Plan::Sentinels | Plan::Cluster => Bounds {
                 strict_backwards: longest_write(history),
                 lenient_backwards: longest_write(history) + MAX_STALENESS + TICK,
                 ..tight

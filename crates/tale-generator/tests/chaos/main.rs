@@ -5,7 +5,8 @@
 //! each step of a write, and are stopped. Their connections to Redis are broken
 //! in turn. Redis itself is killed, loses its data, runs out of memory, refuses
 //! writes, is demoted, and is replaced by a replica without its last writes. Or
-//! it is a primary under Sentinels, which is replaced while it does not know.
+//! it is a primary under Sentinels, which is replaced while it does not know. Or
+//! it is a cluster, whose primaries fail over and whose slots move.
 //! Every operation is recorded, and the checker of `aside_testkit::history`
 //! judges the history.
 //!
@@ -27,6 +28,8 @@ mod fleet;
 mod plan;
 mod single;
 mod sentinels;
+mod migrations;
+mod clusters;
 mod judgement;
 mod round;
 mod soak;
@@ -40,7 +43,7 @@ use crate::round::Round;
 /// The duration of the faults in the regular tests.
 const BRIEFLY: Duration = Duration::from_millis(5500);
 
-/// The same under Sentinels, for three failovers.
+/// The same under Sentinels and in a cluster, for three failovers.
 const FOR_FAILOVERS: Duration = Duration::from_secs(12);
 
 /// Runs a round with the given seed, or with that of the environment.
@@ -54,7 +57,7 @@ fn judge(test: &'static str, place: Place, plan: Plan, seed: u64) {
         plan,
         seed: round::seed_to_replay().unwrap_or(seed),
         lasting: match plan {
-            Plan::Sentinels => FOR_FAILOVERS,
+            Plan::Sentinels | Plan::Cluster => FOR_FAILOVERS,
             Plan::Instances | Plan::Redis => BRIEFLY,
         },
     };
@@ -92,4 +95,10 @@ fn reads_stay_in_bounds_when_instances_share_a_file() {
 fn reads_stay_in_bounds_when_sentinels_replace_the_primary() {
     let test = "reads_stay_in_bounds_when_sentinels_replace_the_primary";
     judge(test, Place::Postgres, Plan::Sentinels, 20_261_140);
+}
+
+#[test]
+fn reads_stay_in_bounds_when_a_cluster_fails_over_and_moves_slots() {
+    let test = "reads_stay_in_bounds_when_a_cluster_fails_over_and_moves_slots";
+    judge(test, Place::Postgres, Plan::Cluster, 20_261_130);
 }

@@ -4,11 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aside_testkit::history::{Recorder, Time};
-use aside_testkit::{Direction, Mode};
+use aside_testkit::{Direction, Mode, Proxy};
 use fastrand::Rng;
 
 use crate::fleet::{Fleet, INSTANCES};
 use crate::instance::command;
+
+/// How often the servers are asked while the next fault waits for them.
+pub(crate) const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// The kinds of faults in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,9 @@ pub(crate) enum Plan {
     /// A primary under Sentinels is killed, stopped, replaced, and cut off from
     /// an instance. Sentinels are stopped and killed. Writers stay alive.
     Sentinels,
+    /// Primaries of a cluster are killed, stopped, replaced, and cut off from an
+    /// instance. Slots move, and migrations are cancelled. Writers stay alive.
+    Cluster,
 }
 
 impl Plan {
@@ -31,6 +37,7 @@ impl Plan {
         match self {
             Self::Instances | Self::Redis => "one server",
             Self::Sentinels => "Sentinels",
+            Self::Cluster => "a cluster",
         }
     }
 }
@@ -122,6 +129,19 @@ impl<'a, S> Storm<'a, S> {
         }
         self.pause(50..700);
         self.fleet.proxies[number][server].heal().await;
+    }
+
+    /// Waits until every instance trusts this server, and records how long
+    /// after `since` that was.
+    ///
+    /// An instance ends its trust before it connects to another server.
+    pub(crate) fn until_used(&mut self, fault: &'static str, server: usize, since: Time) {
+        let is_open = |proxies: &Vec<Proxy>| 0 < proxies[server].counts().open_connections;
+        while !self.fleet.proxies.iter().all(is_open) {
+            thread::sleep(LOOKS_EVERY);
+        }
+        self.fleet.all(command::TRUST);
+        self.returns.push((fault, Time::now().since(since)));
     }
 
     /// The outage ends when every instance is in step and has no pending keys.

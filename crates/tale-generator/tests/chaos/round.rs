@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aside::Repository as _;
 use aside_testkit::history::{Recording, State};
-use aside_testkit::{PostgresServer, RedisSentinel, RedisServer, StartError};
+use aside_testkit::{PostgresServer, RedisCluster, RedisSentinel, RedisServer, StartError};
 use tale_generator::sql::{Database, SqlHeroes};
 use tempfile::TempDir;
 
@@ -72,6 +72,10 @@ impl Round {
             Plan::Sentinels => {
                 let group = RedisSentinel::start().expect("Redis starts");
                 self.endure(group, &url, &directory, &recording).await
+            }
+            Plan::Cluster => {
+                let cluster = RedisCluster::start().expect("Redis starts");
+                self.endure(cluster, &url, &directory, &recording).await
             }
             Plan::Instances | Plan::Redis => {
                 let redis = RedisServer::start().expect("Redis starts");

@@ -8,18 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aside_testkit::history::Time;
-use aside_testkit::{Mode, Proxy, RedisSentinel, RedisServer, eventually_blocking};
+use aside_testkit::{Mode, RedisSentinel, RedisServer, eventually_blocking};
 
 use crate::fleet::INSTANCES;
 use crate::instance::{MAX_STALENESS, command};
-use crate::plan::{Faults, Plan, Storm};
+use crate::plan::{Faults, LOOKS_EVERY, Plan, Storm};
 
 /// The maximum time for a failover. The Sentinels wait a second before they
 /// vote, and ten seconds after an election that failed.
 const FAILS_OVER_WITHIN: Duration = Duration::from_secs(60);
-
-/// How often the servers are asked while the next fault waits for them.
-const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// How long the primary is stopped around a failover.
 const STOPS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
@@ -97,19 +94,6 @@ impl Storm<'_, RedisSentinel> {
             }
             thread::sleep(LOOKS_EVERY);
         }
-    }
-
-    /// Waits until every instance trusts this server, and records how long
-    /// after `since` that was.
-    ///
-    /// An instance ends its trust before it connects to another server.
-    fn until_used(&mut self, fault: &'static str, server: usize, since: Time) {
-        let is_open = |proxies: &Vec<Proxy>| 0 < proxies[server].counts().open_connections;
-        while !self.fleet.proxies.iter().all(is_open) {
-            thread::sleep(LOOKS_EVERY);
-        }
-        self.fleet.all(command::TRUST);
-        self.returns.push((fault, Time::now().since(since)));
     }
 
     fn kill_the_primary(&mut self, primary: usize) {

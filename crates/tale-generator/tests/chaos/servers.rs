@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use aside_testkit::{Proxy, RedisSentinel, RedisServer};
+use aside_testkit::{Proxy, RedisCluster, RedisSentinel, RedisServer};
 
 /// A topology: which servers there are, and how an instance names them.
 pub(crate) trait Servers {
@@ -30,6 +30,17 @@ impl Servers for RedisSentinel {
     fn addresses(&self) -> Vec<SocketAddr> {
         let all = self.servers().iter().chain(self.sentinels());
         all.map(RedisServer::address).collect()
+    }
+
+    fn url(&self, _: &[Proxy]) -> String {
+        Self::url(self)
+    }
+}
+
+/// Addresses that the nodes announce lead to the proxies by `REDIS_NODE_MAP`.
+impl Servers for RedisCluster {
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes().iter().map(RedisServer::address).collect()
     }
 
     fn url(&self, _: &[Proxy]) -> String {

@@ -15,25 +15,27 @@ use crate::round::{Round, seed_to_replay};
 /// The variable with the duration in minutes. Default: one.
 const MINUTES: &str = "ASIDE_CHAOS_MINUTES";
 
-/// The variable with the only plan to follow, such as `Sentinels`.
+/// The variable with the only plan to follow, such as `Cluster`.
 const ONLY: &str = "ASIDE_CHAOS_PLAN";
 
 /// The duration of the faults in one round. Each round is judged separately, so
 /// memory does not grow with the minutes.
 const ROUND: Duration = Duration::from_secs(15);
 
-/// How long an instance takes to use a primary that the Sentinels name, on a
-/// machine that is not busy.
+/// How long an instance takes to use a primary that the Sentinels name, or a node
+/// that was promoted, on a machine that is not busy.
 const PROMISED: Duration = Duration::from_secs(1);
 
 /// The plans by turns.
-const KINDS: [(Place, Plan); 6] = [
+const KINDS: [(Place, Plan); 8] = [
     (Place::Postgres, Plan::Instances),
     (Place::Postgres, Plan::Redis),
     (Place::Postgres, Plan::Sentinels),
+    (Place::Postgres, Plan::Cluster),
     (Place::Sqlite, Plan::Instances),
     (Place::Sqlite, Plan::Redis),
     (Place::Sqlite, Plan::Sentinels),
+    (Place::Sqlite, Plan::Cluster),
 ];
 
 /// The sums over all rounds of one topology.

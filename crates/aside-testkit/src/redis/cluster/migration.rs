@@ -90,8 +90,16 @@ impl SlotMigration<'_> {
     pub fn move_key(&self, key: &str) {
         let target = self.cluster.node(self.to).address();
         let reply = self.move_key_through(target, key, MOVES_WITHIN);
-        let text = reply.text();
-        assert!(text == Some("OK") || text == Some("NOKEY"), "{reply:?}");
+        assert_moved(&reply);
+    }
+
+    /// Moves one key, over a copy that an earlier move left at the target. It may
+    /// have gone in the meantime.
+    #[track_caller]
+    pub fn replace_key(&self, key: &str) {
+        let target = self.cluster.node(self.to).address();
+        let reply = self.send_key(target, key, MOVES_WITHIN, &["REPLACE"]);
+        assert_moved(&reply);
     }
 
     /// Moves one key through another address that leads to the target, such as
@@ -99,9 +107,20 @@ impl SlotMigration<'_> {
     /// error if no acknowledgement came in time: the key may then be at both.
     #[track_caller]
     pub fn move_key_through(&self, address: SocketAddr, key: &str, within: Duration) -> Reply {
+        self.send_key(address, key, within, &[])
+    }
+
+    fn send_key(
+        &self,
+        address: SocketAddr,
+        key: &str,
+        within: Duration,
+        options: &[&str],
+    ) -> Reply {
         let [host, port] = [address.ip().to_string(), address.port().to_string()];
         let millis = within.as_millis().to_string();
         let mut words = vec!["MIGRATE", &host, &port, key, "0", &millis];
+        words.extend(options);
         if let Some(password) = self.cluster.node(self.to).password() {
             words.extend(["AUTH", password]);
         }
@@ -162,4 +181,10 @@ impl SlotMigration<'_> {
         words.extend(other.map(|other| self.cluster.id(other)));
         self.cluster.node(node).expect_ok(&words);
     }
+}
+
+#[track_caller]
+fn assert_moved(reply: &Reply) {
+    let text = reply.text();
+    assert!(text == Some("OK") || text == Some("NOKEY"), "{reply:?}");
 }
