@@ -5,7 +5,8 @@ use std::path::Path;
 
 use aside::{CacheConfig, Repository, Secret, Source};
 use aside_testkit::{
-    RedisOptions, RedisSentinel, RedisServer, Reply, SentinelOptions, eventually, servers,
+    ClusterOptions, RedisCluster, RedisOptions, RedisSentinel, RedisServer, Reply, SentinelOptions,
+    eventually, servers,
 };
 
 use crate::SOON;
@@ -21,7 +22,8 @@ fn page_of_docs(page: &str) -> String {
 /// Without those that the test kit writes itself: it is the default user, and
 /// its Sentinels monitor other addresses.
 fn file(page: &str, name: &str) -> Vec<String> {
-    const OF_THE_KIT: [&str; 4] = [
+    const OF_THE_KIT: [&str; 5] = [
+        "cluster-node-timeout ",
         "user default ",
         "sentinel monitor ",
         "sentinel down-after-milliseconds ",
@@ -131,6 +133,40 @@ async fn the_files_for_sentinels_survive_a_failover_on_every_server() {
     }
 }
 
+#[tokio::test]
+async fn the_file_for_a_cluster_survives_a_failover_on_every_server() {
+    for server in servers::newest() {
+        let cluster = RedisCluster::start_with(ClusterOptions {
+            node: RedisOptions {
+                config: file("cluster.md", "redis.conf"),
+                ..server.options()
+            },
+            ..ClusterOptions::default()
+        })
+        .unwrap();
+        let source = Heroes::with([hero("1", "Ada", "en")]);
+        let url = cluster.url();
+        let instance = Instance::start_with(config(&url), &url, &source).await;
+        eventually(SOON, "a cluster that is used", async || {
+            instance.cache.is_synced()
+        })
+        .await;
+        exercise(&instance, "Grace").await;
+        let slot = cluster.slot_of("hero:1");
+        let primary = cluster.primary_of(slot).unwrap();
+        cluster.node(primary).kill();
+        eventually(SOON, "a successor that is used", async || {
+            let now = cluster.primary_of(slot);
+            now.is_some_and(|now| now != primary) && instance.cache.is_synced()
+        })
+        .await;
+        exercise(&instance, "Bo").await;
+        for node in cluster.running() {
+            assert_nothing_refused(cluster.node(node));
+        }
+    }
+}
+
 #[test]
 fn every_page_has_the_recommended_user() {
     let user = |text: &str| {
@@ -144,4 +180,7 @@ fn every_page_has_the_recommended_user() {
         let lines = file(page, "redis.conf").join("\n");
         assert_eq!(user(&lines).as_ref(), Some(&recommended), "{page}");
     }
+    let of_nodes = format!("{recommended} +asking +cluster|nodes +cluster|info");
+    let lines = file("cluster.md", "redis.conf").join("\n");
+    assert_eq!(user(&lines), Some(of_nodes));
 }

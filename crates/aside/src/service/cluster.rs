@@ -5,7 +5,6 @@
 //! replica is another shard, with proofs, connections and a history that begin anew.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use aside_redis::{Address, Target};
 use parking_lot::Mutex;
@@ -30,9 +29,6 @@ use crate::tiers::tasks::Group;
 use crate::trust::generations::Generations;
 use crate::trust::link::Link;
 use crate::trust::shard_trust::ShardTable;
-
-/// How long the owners may be judged by old replies.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The parts that all shards of one cluster share.
 struct Nodes {
@@ -124,8 +120,7 @@ async fn follow(nodes: Arc<Nodes>, tiers: Weak<Tiers>) {
         };
         nodes.apply(&tiers);
         drop(tiers);
-        // Also after a while: a slot opens when its former owner stops to answer.
-        let _ = tokio::time::timeout(LOOK_AGAIN, nodes.cluster.changed()).await;
+        nodes.cluster.changed().await;
     }
 }
 
@@ -173,11 +168,11 @@ impl Nodes {
         tiers.shards.set(Arc::clone(&map));
         self.begin(tiers, &mut current, made);
         end_others(tiers, &mut current, &map);
-        tracing::info!(
-            primaries = map.shards().len(),
-            whole = map.is_whole(),
-            "the map of the cluster has changed"
-        );
+        if !(current.ownership.is_none() && map.shards().is_empty()) {
+            let nodes: Vec<String> = map.shards().iter().map(|shard| shard.name()).collect();
+            let whole = map.is_whole();
+            tracing::info!(?nodes, whole, "the primaries of the cluster");
+        }
         current.ownership = Some(ownership);
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Ownership {
     pub(crate) primaries: Vec<Primary>,
     /// By slot: a position among the primaries, or [`NO_OWNER`].
     pub(crate) owners: Box<[u16]>,
+    /// True if a slot is closed until an earlier owner agrees, or answers no more.
+    pub(crate) is_disputed: bool,
 }
 
 /// A primary, as the others name it.
@@ -55,8 +57,10 @@ pub(crate) struct Primary {
 }
 
 impl Claims {
-    /// Records a reply to `CLUSTER NODES` that was requested at `sent`.
-    pub(super) fn record(&mut self, nodes: Vec<Node>, sent: Moment) {
+    /// Records a reply to `CLUSTER NODES` that was requested at `sent`. Returns true if
+    /// the owners may have changed.
+    pub(super) fn record(&mut self, nodes: Vec<Node>, sent: Moment) -> bool {
+        let mut changed = false;
         for node in nodes {
             let is_own = node.flags.myself;
             if node.flags.handshake || node.flags.no_address && !is_own {
@@ -68,12 +72,15 @@ impl Claims {
                 None => {
                     let named = sent;
                     self.0.insert(id, Claim { node, own, named });
+                    changed = true;
                 }
-                Some(claim) => claim.renew(node, own, sent),
+                Some(claim) => changed |= claim.renew(node, own, sent),
             }
         }
+        let before = self.0.len();
         self.0
             .retain(|_, claim| sent.since(claim.named) < FORGET_AFTER);
+        changed || self.0.len() < before
     }
 
     /// Returns the greatest config epoch of any node.
@@ -115,10 +122,17 @@ impl Claims {
                 winners[slot] = u16::try_from(at).unwrap_or(NO_OWNER);
             }
         }
+        let is_disputed = closed.iter().any(|closed| *closed);
+        let mut wins = vec![false; claims.len()];
+        for winner in &winners {
+            if let Some(wins) = wins.get_mut(usize::from(*winner)) {
+                *wins = true;
+            }
+        }
         let mut places = vec![NO_OWNER; claims.len()];
         let mut primaries = Vec::new();
         for (at, (id, claim)) in claims.iter().enumerate() {
-            if winners.iter().any(|winner| usize::from(*winner) == at) {
+            if wins[at] {
                 places[at] = u16::try_from(primaries.len()).unwrap_or(NO_OWNER);
                 primaries.push(claim.primary(id));
             }
@@ -128,12 +142,17 @@ impl Claims {
             false => places.get(usize::from(winner)).copied().unwrap_or(NO_OWNER),
         };
         let owners = winners.into_iter().zip(closed).map(owner).collect();
-        Ownership { primaries, owners }
+        Ownership {
+            primaries,
+            owners,
+            is_disputed,
+        }
     }
 }
 
 impl Claim {
-    fn renew(&mut self, node: Node, own: Option<Moment>, sent: Moment) {
+    /// Returns true if the owners may have changed.
+    fn renew(&mut self, node: Node, own: Option<Moment>, sent: Moment) -> bool {
         self.named = self.named.max(sent);
         let is_newer = match (own, self.own) {
             (Some(own), Some(before)) => before <= own,
@@ -141,13 +160,18 @@ impl Claim {
             (None, Some(_)) => self.node.config_epoch < node.config_epoch,
         };
         if is_newer {
+            let changed = self.node.slots != node.slots
+                || self.node.config_epoch != node.config_epoch
+                || self.node.flags.primary != node.flags.primary
+                || self.node.address != node.address;
             self.node = node;
             self.own = own;
-        } else {
-            // Only others know whether it has failed.
-            self.node.flags.failed = node.flags.failed;
-            self.node.flags.maybe_failed = node.flags.maybe_failed;
+            return changed;
         }
+        // Only others know whether it has failed.
+        self.node.flags.failed = node.flags.failed;
+        self.node.flags.maybe_failed = node.flags.maybe_failed;
+        false
     }
 
     fn is_primary(&self) -> bool {

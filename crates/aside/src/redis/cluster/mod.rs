@@ -28,6 +28,9 @@ pub(crate) use self::claims::{NodeId, Ownership, Primary};
 use self::quorum::Quorum;
 use crate::runtime::clock::Moment;
 
+/// How long a disputed slot may be judged by old replies.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// A place in the network: host and port.
 type Place = (String, u16);
 
@@ -67,6 +70,16 @@ pub(crate) struct OwnLine {
     pub(crate) is_primary: bool,
     config_epoch: u64,
     slots: Vec<std::ops::RangeInclusive<u16>>,
+}
+
+impl State {
+    /// Computes the owners. Returns true if they have changed.
+    fn update(&mut self, now: Moment, bound: Duration) -> bool {
+        let ownership = self.claims.ownership(now, bound);
+        let changed = ownership != self.ownership;
+        self.ownership = ownership;
+        changed
+    }
 }
 
 impl View {
@@ -119,30 +132,36 @@ impl Cluster {
             node.address.host.get_or_insert_with(|| asked.to_owned());
         }
         state.replied = state.replied.max(view.sent);
-        state.claims.record(nodes, view.sent);
+        let may_differ = state.claims.record(nodes, view.sent);
         let now = Moment::now();
         let State { claims, quorum, .. } = &mut *state;
         if let Some(own) = own {
             let epochs = (view.info.current_epoch, claims.config_epoch());
             quorum.record(&own, view.sent, epochs, now);
         }
-        let ownership = state.claims.ownership(now, self.bound);
-        if ownership != state.ownership {
-            state.ownership = ownership;
+        if may_differ && state.update(now, self.bound) {
             drop(state);
             self.changed.notify_one();
         }
     }
 
-    /// Waits until the owners may have changed.
+    /// Waits until the owners have changed, or may have: a disputed slot opens when its
+    /// earlier owner answers no more.
     pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+        let is_disputed = self.state.lock().ownership.is_disputed;
+        let changed = self.changed.notified();
+        match is_disputed {
+            true => drop(tokio::time::timeout(LOOK_AGAIN, changed).await),
+            false => changed.await,
+        }
     }
 
-    /// Returns the owners. Also opens slots whose former owner no longer answers.
+    /// Returns the owners.
     pub(crate) fn ownership(&self) -> Ownership {
         let mut state = self.state.lock();
-        state.ownership = state.claims.ownership(Moment::now(), self.bound);
+        if state.ownership.is_disputed {
+            state.update(Moment::now(), self.bound);
+        }
         state.ownership.clone()
     }
 

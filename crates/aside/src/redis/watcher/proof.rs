@@ -307,7 +307,11 @@ impl<'a> Proof<'a> {
     fn prove(&self, ping: &Ping) {
         let proved = ping.sent.min(self.endpoint.locator.confirmed(self.found));
         if self.shard.link.bound() < ping.sent.since(proved) {
-            self.shard.link.suspect(&Suspicion::Unconfirmed);
+            let by_nodes = self.endpoint.locator.cluster().is_some();
+            self.shard.link.suspect(match by_nodes {
+                true => &Suspicion::NoQuorum,
+                false => &Suspicion::Unconfirmed,
+            });
         } else {
             self.shard.pong(proved, ping.suspicions);
         }

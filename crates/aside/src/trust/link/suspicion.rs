@@ -16,6 +16,7 @@ pub(crate) enum Suspicion {
     NotPrimary,
     PrimaryMoved,
     Unconfirmed,
+    NoQuorum,
     OtherHistory,
     BreakerOpen,
     TaskPanicked,
@@ -52,7 +53,8 @@ impl Suspicion {
             Self::Refused(_) => 3,
             Self::NotPrimary => 4,
             Self::PrimaryMoved => 5,
-            Self::Unconfirmed => 6,
+            // By other witnesses.
+            Self::Unconfirmed | Self::NoQuorum => 6,
             Self::OtherHistory => 7,
             Self::BreakerOpen => 8,
             Self::TaskPanicked => 9,
@@ -79,6 +81,10 @@ impl fmt::Display for Suspicion {
             Self::Unconfirmed => formatter.write_str(
                 "no majority of the Sentinels confirms the primary: too few reply, or they \
                  are replacing it",
+            ),
+            Self::NoQuorum => formatter.write_str(
+                "no majority of the cluster's primaries confirms this one: too few reply, or \
+                 they elect another",
             ),
             Self::OtherHistory => {
                 formatter.write_str("its connections reach servers with different histories")
