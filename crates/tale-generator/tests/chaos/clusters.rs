@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use aside_testkit::history::Time;
-use aside_testkit::{Failover, Mode, RedisCluster};
+use aside_testkit::{ClusterOptions, Failover, Mode, RedisCluster, RedisOptions, StartError};
 
 use crate::fleet::INSTANCES;
 use crate::instance::command;
@@ -26,12 +26,28 @@ const STOP: Duration = Duration::from_secs(5);
 /// The number of the fault in which one instance is alone with a primary.
 const ISOLATED: u32 = 11;
 
+/// The type of the packets that carry messages between nodes, and that of none.
+const MESSAGES: &str = "4";
+const NOTHING: &str = "-1";
+
+/// Starts a cluster whose nodes can be told to drop packets.
+pub(crate) fn start() -> Result<RedisCluster, StartError> {
+    RedisCluster::start_with(ClusterOptions {
+        node: RedisOptions {
+            config: vec!["enable-debug-command local".into()],
+            ..RedisOptions::default()
+        },
+        ..ClusterOptions::default()
+    })
+}
+
 impl Faults for Storm<'_, RedisCluster> {
     const KINDS: u32 = 12;
 
     async fn inject(&mut self, _: Plan, kind: u32) {
         // Every replica is in step, so that each primary can be replaced.
         self.servers.wait_until_agreed();
+        self.drop_messages_between_nodes();
         let (slot, owner) = self.owned_slot();
         match kind {
             0 => {
@@ -60,6 +76,20 @@ impl Faults for Storm<'_, RedisCluster> {
 }
 
 impl Storm<'_, RedisCluster> {
+    /// Mostly drops all messages that nodes pass on to each other. Each instance
+    /// is subscribed at every primary, so it needs none of them. They would hide
+    /// that a message of another node was missed.
+    fn drop_messages_between_nodes(&mut self) {
+        let dropped = match self.rng.u32(..4) {
+            0 => NOTHING,
+            _ => MESSAGES,
+        };
+        for node in self.servers.nodes() {
+            let reply = node.command(&["DEBUG", "DROP-CLUSTER-PACKET-FILTER", dropped]);
+            assert_eq!(reply.text(), Some("OK"), "{reply:?}");
+        }
+    }
+
     /// Waits until another running node owns the slot, and returns it.
     fn until_owned_by_another(&self, slot: u16, before: usize) -> usize {
         let end = Instant::now() + FAILS_OVER_WITHIN;

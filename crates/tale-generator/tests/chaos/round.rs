@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use aside::Repository as _;
 use aside_testkit::history::{Recording, State};
-use aside_testkit::{PostgresServer, RedisCluster, RedisSentinel, RedisServer, StartError};
+use aside_testkit::{PostgresServer, RedisSentinel, RedisServer, StartError};
 use tale_generator::sql::{Database, SqlHeroes};
 use tempfile::TempDir;
 
+use crate::clusters;
 use crate::fleet::Fleet;
 use crate::heroes::{self, HEROES, LANGUAGES, Place, list_key, place_of, row_key};
 use crate::instance::command;
@@ -74,7 +75,7 @@ impl Round {
                 self.endure(group, &url, &directory, &recording).await
             }
             Plan::Cluster => {
-                let cluster = RedisCluster::start().expect("Redis starts");
+                let cluster = clusters::start().expect("Redis starts");
                 self.endure(cluster, &url, &directory, &recording).await
             }
             Plan::Instances | Plan::Redis => {
