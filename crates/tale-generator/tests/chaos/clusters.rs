@@ -24,7 +24,7 @@ const FAILS_OVER_WITHIN: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(5);
 
 /// The number of the fault in which one instance is alone with a primary.
-const ISOLATED: u32 = 11;
+const ISOLATED: u32 = 12;
 
 /// The type of the packets that carry messages between nodes, and that of none.
 const MESSAGES: &str = "4";
@@ -42,7 +42,7 @@ pub(crate) fn start() -> Result<RedisCluster, StartError> {
 }
 
 impl Faults for Storm<'_, RedisCluster> {
-    const KINDS: u32 = 12;
+    const KINDS: u32 = 13;
 
     async fn inject(&mut self, _: Plan, kind: u32) {
         // Every replica is in step, so that each primary can be replaced.
@@ -67,6 +67,7 @@ impl Faults for Storm<'_, RedisCluster> {
                 self.break_a_way(owner).await;
                 self.fleet.all(command::SETTLE);
             }
+            11 => self.move_slots_out_of_reach().await,
             ISOLATED.. => {
                 self.depose_the_owner_of_an_isolated_instance(slot, owner)
                     .await

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use aside_testkit::{Direction, Mode, Proxy, RedisCluster, SlotMigration};
 
+use crate::fleet::INSTANCES;
 use crate::heroes::{self, HEROES};
+use crate::instance::command;
 use crate::plan::Storm;
 
 /// The number of slots that move in one fault.
@@ -62,6 +64,32 @@ impl Storm<'_, RedisCluster> {
         for moved in moves.into_iter().rev() {
             self.move_slot(moved.back());
         }
+    }
+
+    /// Moves slots to a node from which one instance hears nothing. The former
+    /// owner still replies to that instance, and does not know of later writes.
+    pub(crate) async fn move_slots_out_of_reach(&mut self) {
+        let number = self.rng.usize(..INSTANCES);
+        self.note("slots moved out of reach", Some(number));
+        let first = self.draw_move();
+        self.fleet.proxies[number][first.to].set(Direction::ToClient, Mode::Blackhole);
+        self.move_slot(first);
+        for _ in 1..SLOTS {
+            let (slot, from) = self.owned_slot();
+            if from != first.to {
+                self.move_slot(Move {
+                    slot,
+                    from,
+                    ..first
+                });
+            }
+        }
+        self.pause(300..1500);
+        let proxy = &self.fleet.proxies[number][first.to];
+        // A swallowed reply leaves its connection without one.
+        proxy.sever();
+        proxy.heal().await;
+        self.fleet.all(command::SETTLE);
     }
 
     fn move_slot(&mut self, moved: Move) {
