@@ -149,7 +149,7 @@ impl<R: Source> CachedRepository<R> {
     }
 
     /// Invalidates keys on every instance. Returns how many were removed from
-    /// Redis.
+    /// Redis; a row or a list counts as removed even if it was not there.
     ///
     /// Writes through the repository do this automatically. Call it for rows
     /// that were changed in another way. While Redis is unavailable it returns

@@ -80,7 +80,7 @@ impl CacheService {
         if self.tiers().kind_of(key.as_str()).is_none() {
             return self.ask(Op::Delete { key }).await == Some(Reply::Existed(true));
         }
-        self.invalidate_key(&key, Reason::Request).await.keys == 1
+        self.invalidate_counted(&key).await.keys == 1
     }
 
     /// Removes every key that matches a glob pattern, in the syntax of `SCAN`,
@@ -194,14 +194,24 @@ impl CacheService {
         }
     }
 
-    /// Invalidates a key, now or once Redis is available.
+    /// Invalidates a key, now or once Redis is available. It counts as removed
+    /// even if it was not there, which would cost the application a round trip.
     pub(crate) async fn invalidate_key(&self, key: &Key, reason: Reason) -> Invalidated {
+        self.invalidate_known(key, reason, true).await
+    }
+
+    /// Invalidates a key for an operator: it counts as removed only if it was
+    /// there. Asked first, because the script deletes a key without saying so.
+    pub(crate) async fn invalidate_counted(&self, key: &Key) -> Invalidated {
+        let existed = self.exists(key.as_str()).await;
+        self.invalidate_known(key, Reason::Request, existed).await
+    }
+
+    async fn invalidate_known(&self, key: &Key, reason: Reason, existed: bool) -> Invalidated {
         let tiers = self.tiers();
         if !tiers.is_enabled() {
             return Invalidated::default();
         }
-        // Asked first, because the script deletes a key without saying so.
-        let existed = self.exists(key.as_str()).await;
         let acknowledged = tiers.is_usable_for(key)
             && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
         if !acknowledged {

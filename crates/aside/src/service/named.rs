@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use crate::entity;
 use crate::entity::key::{Key, KeyWriter};
-use crate::insight::statistics::Reason;
 use crate::runtime::task;
 use crate::service::CacheService;
 use crate::service::report::{Invalidated, KeyCounts};
@@ -27,7 +26,7 @@ impl CacheService {
     /// name, not the list of all rows.
     pub async fn invalidate_id(&self, kind: &str, id: &str) -> Option<Invalidated> {
         let key = Key::new(&self.key_of_row(kind, id)?);
-        Some(self.invalidate_key(&key, Reason::Request).await)
+        Some(self.invalidate_counted(&key).await)
     }
 
     /// Invalidates one list; returns `None` if the kind is not cached here, or
@@ -42,7 +41,7 @@ impl CacheService {
         values: &[&str],
     ) -> Option<Invalidated> {
         let key = Key::new(&self.key_of_list(kind, segment, values)?);
-        Some(self.invalidate_key(&key, Reason::Request).await)
+        Some(self.invalidate_counted(&key).await)
     }
 
     /// Returns the key of one row, as it is in Redis; `None` if the kind is not
