@@ -53,6 +53,14 @@ fn config(url: &str) -> CacheConfig {
     }
 }
 
+/// Waits until Redis is used.
+async fn is_used(instance: &Instance) {
+    eventually(SOON, "a Redis that is used", async || {
+        instance.cache.is_synced()
+    })
+    .await;
+}
+
 /// Uses the commands of reads and writes.
 async fn exercise(instance: &Instance, name: &str) {
     instance.cache_row("1", "hero:1").await;
@@ -96,7 +104,7 @@ async fn the_file_for_one_server_suffices_on_every_server() {
         let source = Heroes::with([hero("1", "Ada", "en")]);
         let url = redis.url();
         let instance = Instance::start_with(config(&url), &url, &source).await;
-        assert!(instance.cache.is_synced(), "{server}");
+        is_used(&instance).await;
         exercise(&instance, "Grace").await;
         let Ok(_) = instance.heroes.list_all().await;
         instance.cache.flush().await;
@@ -119,7 +127,7 @@ async fn the_files_for_sentinels_survive_a_failover_on_every_server() {
         let source = Heroes::with([hero("1", "Ada", "en")]);
         let url = group.url();
         let instance = Instance::start_with(config(&url), &url, &source).await;
-        assert!(instance.cache.is_synced(), "{server}");
+        is_used(&instance).await;
         exercise(&instance, "Grace").await;
         // Not forced, so that the Sentinels need each other's votes.
         group.servers()[0].kill();
@@ -147,10 +155,7 @@ async fn the_file_for_a_cluster_survives_a_failover_on_every_server() {
         let source = Heroes::with([hero("1", "Ada", "en")]);
         let url = cluster.url();
         let instance = Instance::start_with(config(&url), &url, &source).await;
-        eventually(SOON, "a cluster that is used", async || {
-            instance.cache.is_synced()
-        })
-        .await;
+        is_used(&instance).await;
         exercise(&instance, "Grace").await;
         let slot = cluster.slot_of("hero:1");
         let primary = cluster.primary_of(slot).unwrap();
