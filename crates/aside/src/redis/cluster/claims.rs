@@ -2,7 +2,8 @@
 //!
 //! A node's line about itself is right when it is sent. Its lines about others may be
 //! old, so they count only for a node that has not been asked yet, or with a greater
-//! config epoch than that node had when it was asked. If two nodes claim a slot, the one
+//! config epoch than that node had when it was asked. A failed node cannot be asked: then
+//! the others' lines are the newer ones, even with a lower epoch. If two nodes claim a slot, the one
 //! with the greater config epoch owns it. While the other one still answers, writers
 //! may use it, so the slot is closed until it agrees.
 
@@ -59,7 +60,7 @@ pub(crate) struct Primary {
 impl Claims {
     /// Records a reply to `CLUSTER NODES` that was requested at `sent`. Returns true if
     /// the owners may have changed.
-    pub(super) fn record(&mut self, nodes: Vec<Node>, sent: Moment) -> bool {
+    pub(super) fn record(&mut self, nodes: Vec<Node>, sent: Moment, bound: Duration) -> bool {
         let mut changed = false;
         for node in nodes {
             let is_own = node.flags.myself;
@@ -74,7 +75,7 @@ impl Claims {
                     self.0.insert(id, Claim { node, own, named });
                     changed = true;
                 }
-                Some(claim) => changed |= claim.renew(node, own, sent),
+                Some(claim) => changed |= claim.renew(node, own, sent, bound),
             }
         }
         let before = self.0.len();
@@ -152,12 +153,17 @@ impl Claims {
 
 impl Claim {
     /// Returns true if the owners may have changed.
-    fn renew(&mut self, node: Node, own: Option<Moment>, sent: Moment) -> bool {
+    fn renew(&mut self, node: Node, own: Option<Moment>, sent: Moment, bound: Duration) -> bool {
         self.named = self.named.max(sent);
         let is_newer = match (own, self.own) {
             (Some(own), Some(before)) => before <= own,
             (Some(_), None) | (None, None) => true,
-            (None, Some(_)) => self.node.config_epoch < node.config_epoch,
+            (None, Some(before)) => {
+                // Its epoch may never have reached the others: moving a slot raises it
+                // without a vote. Its successor may then have no greater one.
+                let has_failed = node.flags.failed && bound < sent.since(before);
+                has_failed || self.node.config_epoch < node.config_epoch
+            }
         };
         if is_newer {
             let changed = self.node.slots != node.slots
@@ -214,7 +220,7 @@ mod tests {
             format!("{id} 10.0.0.1:7000@17000 {flags} - 0 0 {epoch} connected {slots}\n")
         };
         let text: String = lines.iter().map(line).collect();
-        claims.record(parse_nodes(&text).unwrap(), at(sent));
+        claims.record(parse_nodes(&text).unwrap(), at(sent), BOUND);
     }
 
     /// Returns the id of the owner of a slot; `None` if it is closed.
@@ -279,6 +285,20 @@ mod tests {
             &[("b", "myself,master", 1, "5-9"), ("a", "master", 3, "0-9")],
         );
         assert_eq!(owner(&claims, 7, 900).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_failed_node_with_the_greatest_epoch_gives_way_to_its_successor() {
+        let mut claims = Claims::default();
+        record(&mut claims, 100, &[("x", "myself,master", 9, "0-9")]);
+        let successor = [
+            ("b", "myself,master", 9, "0-9"),
+            ("x", "master,fail", 5, ""),
+        ];
+        record(&mut claims, 600, &successor);
+        assert_ne!(owner(&claims, 5, 600).as_deref(), Some("b"));
+        record(&mut claims, 601, &successor);
+        assert_eq!(owner(&claims, 5, 601).as_deref(), Some("b"));
     }
 
     #[test]

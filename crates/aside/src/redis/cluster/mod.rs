@@ -132,7 +132,7 @@ impl Cluster {
             node.address.host.get_or_insert_with(|| asked.to_owned());
         }
         state.replied = state.replied.max(view.sent);
-        let may_differ = state.claims.record(nodes, view.sent);
+        let may_differ = state.claims.record(nodes, view.sent, self.bound);
         let now = Moment::now();
         let State { claims, quorum, .. } = &mut *state;
         if let Some(own) = own {
