@@ -98,6 +98,10 @@ impl Tiers {
                 // A node that is not known yet: its address comes with the next map.
                 return Err(Refused::with(redirect.kind.code()).into());
             };
+            // Its acknowledgement would count, and it may have been replaced.
+            if !target.is_usable() {
+                return Err(Unanswered::NotSent.into());
+            }
             let replies = match redirect.kind {
                 RedirectKind::Moved => target.send(Traffic::Writes, vec![op.clone()]).await,
                 RedirectKind::Ask => target.send_asking(op.clone()).await,
