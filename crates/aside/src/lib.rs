@@ -177,8 +177,9 @@ pub mod journal {
     pub use crate::write::Unacknowledged;
 }
 
-#[doc = include_str!("docs/transaction.md")]
 pub mod transaction {
+    #![doc = include_str!("docs/transaction.md")]
+
     pub use crate::write::failure::{CommitError, FailedCommit, OutOfReach};
     pub use crate::write::transaction::{BeginTransaction, CachedTransaction, DatabaseTransaction};
 }
@@ -193,7 +194,7 @@ pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
     pub use crate::service::Ttl;
     pub use crate::service::explain::{Conditions, Explanation, KeyState};
-    pub use crate::service::health::{Health, HealthStatus, ServerName};
+    pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};
     pub use crate::service::report::{Invalidated, KeyCounts, KindStats, ServiceStats};
     pub use crate::trust::breaker::BreakerState;
 }
