@@ -99,5 +99,9 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
             "database": server.database,
             "tls": server.tls,
         })),
+        "shards": health.shards.iter().map(|shard| json!({
+            "server": shard.server,
+            "reason": shard.reason,
+        })).collect::<Vec<_>>(),
     })
 }

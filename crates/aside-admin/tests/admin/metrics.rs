@@ -50,7 +50,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 52] = [
+const PROMISED: [(&str, &[&str]); 53] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -100,6 +100,7 @@ const PROMISED: [(&str, &[&str]); 52] = [
     ("aside_audit_dropped_total", &["entity"]),
     ("aside_audit_mismatches_total", &["delay", "entity"]),
     ("aside_redis_up", &[]),
+    ("aside_shards", &["state"]),
     ("aside_breaker_state", &[]),
     ("aside_redis_connections", &[]),
     ("aside_redis_connections_max", &[]),

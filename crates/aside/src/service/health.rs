@@ -46,6 +46,18 @@ pub struct Health {
     /// The server, as configured, or where Sentinels found it; `None` if the
     /// cache is disabled.
     pub server: Option<ServerName>,
+    /// The primaries of a cluster that own slots; empty for any other Redis.
+    pub shards: Vec<ShardHealth>,
+}
+
+/// The state of one primary of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardHealth {
+    /// Host and port, as the other nodes name it.
+    pub server: String,
+    /// The reason why its keys are read from the database; `None` if they are not.
+    pub reason: Option<String>,
 }
 
 /// Which server a service uses; neither a user nor a password.
@@ -142,6 +154,11 @@ impl CacheService {
             },
             unused_for: unused_for.filter(|_| tiers.is_enabled()),
             proof_age: tiers.proof_age(),
+            shards: tiers
+                .nodes()
+                .into_iter()
+                .map(|(server, reason)| ShardHealth { server, reason })
+                .collect(),
         }
     }
 

@@ -317,6 +317,15 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "Whether values may come from Redis",
         u64::from(up),
     )?;
+    let (used, unused) = tiers.used_and_unused();
+    page.gauges(
+        "aside_shards",
+        "Primaries, by whether values may come from them",
+        vec![
+            (vec![("state", "used")], used),
+            (vec![("state", "unused")], unused),
+        ],
+    )?;
     page.gauge(
         "aside_redis_connections",
         "Open connections for commands",

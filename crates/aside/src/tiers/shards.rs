@@ -236,6 +236,26 @@ impl Tiers {
         }
     }
 
+    /// Returns the primaries of a cluster, each with the reason why it is bypassed, if
+    /// it is.
+    pub(crate) fn nodes(&self) -> Vec<(String, Option<String>)> {
+        let map = self.map();
+        let nodes = map.shards().iter().filter(|shard| shard.node.is_some());
+        let reason = |shard: &Arc<Shard>| (!shard.is_usable()).then(|| shard.link.reason());
+        nodes.map(|shard| (shard.name(), reason(shard))).collect()
+    }
+
+    /// Returns how many shards are used, and how many are not.
+    pub(crate) fn used_and_unused(&self) -> (u64, u64) {
+        let map = self.map();
+        let used = map
+            .shards()
+            .iter()
+            .filter(|shard| shard.is_usable())
+            .count();
+        (used as u64, (map.shards().len() - used) as u64)
+    }
+
     /// Returns the age of the oldest of the shards' last proofs; `None` if
     /// there is none, or no server.
     pub(crate) fn proof_age(&self) -> Option<Duration> {

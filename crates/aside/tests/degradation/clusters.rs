@@ -108,6 +108,11 @@ async fn a_killed_node_closes_its_keys_and_its_successor_opens_them() {
     cluster.node(0).kill();
     writer.is_bypassed_because(&[&address]).await;
     change(&writer, &reader, dead, "meanwhile").await;
+    let shards = reader.cache.health_check().await.shards;
+    let server = cluster.node(0).address().to_string();
+    let shard = shards.iter().find(|shard| shard.server == server);
+    let reason = shard.and_then(|shard| shard.reason.as_ref());
+    assert!(reason.is_some(), "{shards:?}");
     eventually(FAILOVER_WITHIN, "a new primary", async || {
         cluster.primary_of(slot).is_some_and(|now| now != 0)
     })

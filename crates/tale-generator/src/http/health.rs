@@ -52,6 +52,16 @@ struct CacheReport {
     unused_seconds: Option<f64>,
     proof_age_seconds: Option<f64>,
     server: Option<ServerReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shards: Vec<ShardReport>,
+}
+
+/// A primary of a cluster.
+#[derive(Serialize)]
+struct ShardReport {
+    server: String,
+    /// Why its keys are read from the database, if they are.
+    reason: Option<String>,
 }
 
 /// The Redis that the cache uses; neither a user nor a password.
@@ -103,6 +113,14 @@ async fn health(State(app): State<App>) -> Response {
                 database: server.database,
                 tls: server.tls,
             }),
+            shards: known
+                .shards
+                .into_iter()
+                .map(|shard| ShardReport {
+                    server: shard.server,
+                    reason: shard.reason,
+                })
+                .collect(),
         },
     };
     answer(code, Json(report))
