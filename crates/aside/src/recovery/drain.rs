@@ -222,22 +222,21 @@ impl<J: Journal> Drain<J> {
         let names = keys.keys().filter(|key| !silent.contains(&number(key)));
         let names: Vec<Key> = names.cloned().collect();
         let left: HashSet<Key> = tiers.invalidate(&names).await.into_iter().collect();
-        let asked: HashSet<Key> = names.into_iter().collect();
-        let mut answered = BTreeSet::new();
+        let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
         for (key, ids) in keys {
             let number = number(&key);
-            if asked.contains(&key) && !left.contains(&key) {
+            let was_asked = !silent.contains(&number);
+            if was_asked {
+                asked.insert(number);
+            }
+            if was_asked && !left.contains(&key) {
                 answered.insert(number);
                 self.acknowledge(tiers, ids);
             } else {
                 behind.insert(number);
             }
         }
-        silent.extend(behind.difference(&answered).filter(|number| {
-            asked
-                .iter()
-                .any(|key| map.shard_of(key).link.number() == **number)
-        }));
+        silent.extend(asked.difference(&answered));
         // Once for all rows of a kind, because each time empties the kind's
         // cache.
         for (kind, ids) in kinds {

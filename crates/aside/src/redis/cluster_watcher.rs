@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside_redis::{Address, Call};
+use aside_redis::Address;
 use futures_util::future::join_all;
 
 use crate::redis::broken::Broken;
@@ -15,7 +15,7 @@ use crate::redis::cluster::Cluster;
 use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Locator;
 use crate::redis::server;
-use crate::redis::watcher::view;
+use crate::redis::watcher::{view, view_calls};
 use crate::runtime::clock::Moment;
 use crate::trust::link::Link;
 
@@ -51,9 +51,8 @@ async fn ask(cluster: &Cluster, endpoint: &Endpoint, address: Address) -> Result
     };
     let asked = async {
         let (connection, _) = endpoint.open(|_| {}).await?;
-        let about = |what| Call::command("CLUSTER").text(what);
         let sent = Moment::now();
-        let replies = connection.call(&["INFO", "NODES"].map(about)).await?;
+        let replies = connection.call(&view_calls()).await?;
         let [info, nodes] = &replies[..] else {
             return Err(server::refused_info(None));
         };

@@ -9,10 +9,9 @@ use std::sync::{Arc, Weak};
 use aside_redis::{Address, Target};
 use parking_lot::Mutex;
 
-use super::connect::{self, MAX_CONNECTIONS};
+use super::connect;
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
-use crate::entity::namespace::Namespace;
 use crate::insight::statistics::ServiceStatistics;
 use crate::protocol::SharedTier;
 use crate::recovery::retries::Queue;
@@ -169,7 +168,7 @@ impl Nodes {
         self.begin(tiers, &mut current, made);
         end_others(tiers, &mut current, &map);
         if !(current.ownership.is_none() && map.shards().is_empty()) {
-            let nodes: Vec<String> = map.shards().iter().map(|shard| shard.name()).collect();
+            let nodes: Vec<&str> = map.shards().iter().map(|it| it.link.server()).collect();
             let whole = map.is_whole();
             tracing::info!(?nodes, whole, "the primaries of the cluster");
         }
@@ -181,15 +180,8 @@ impl Nodes {
         let address = self.cluster.address_of(primary)?;
         let link = Arc::new(Link::new(self.table.take()?));
         link.set_server(address.to_string());
-        // One of the permitted connections is the watcher's.
-        let each = (self.config.redis_max_connections / count.max(1)).saturating_sub(1);
-        let redis = RedisTier::new(
-            each.clamp(1, MAX_CONNECTIONS),
-            Namespace(&self.config.namespace).channel(),
-            self.config.operation_timeout,
-            Arc::clone(&link),
-        );
-        let redis = Arc::new(redis.of_node());
+        let limit = self.config.redis_max_connections / count.max(1);
+        let redis = Arc::new(connect::pool(&self.config, limit, &link).of_node());
         let shared = Arc::clone(&redis) as Arc<dyn SharedTier>;
         let (shard, arrivals) = Shard::new(Some(shared), link, &self.config, &self.statistics);
         Some(Made {

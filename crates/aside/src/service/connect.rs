@@ -33,7 +33,7 @@ use crate::trust::shard_trust::ShardTable;
 const MEMORY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
 
 /// The maximum number of connections for commands.
-pub(super) const MAX_CONNECTIONS: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 
 /// The staleness bound of the link if the local tier is disabled.
 const BOUND_WITHOUT_IN_PROCESS: Duration = Duration::from_millis(500);
@@ -104,15 +104,7 @@ pub(super) fn to_redis(
 ) -> Connected {
     let link = unproved(config);
     link.set_server(ServerName::of(&target).to_string());
-    // One of the permitted connections is the watcher's.
-    let count = config.redis_max_connections.saturating_sub(1);
-    let redis = RedisTier::new(
-        count.min(MAX_CONNECTIONS),
-        Namespace(&config.namespace).channel(),
-        config.operation_timeout,
-        Arc::clone(&link),
-    );
-    let redis = Arc::new(redis);
+    let redis = Arc::new(pool(config, config.redis_max_connections, &link));
     let connected = Connected::new(config, Some(Arc::clone(&redis) as _), link);
     let sentinels = sentinels(&target.address, &config.redis_node_map);
     let endpoint = endpoint(config, target, provider, sentinels.as_ref());
@@ -124,6 +116,17 @@ pub(super) fn to_redis(
         }
     }
     connected
+}
+
+/// Returns a pool of connections to one server; `limit` is how many are permitted.
+pub(super) fn pool(config: &CacheConfig, limit: usize, link: &Arc<Link>) -> RedisTier {
+    // One of them is the watcher's.
+    RedisTier::new(
+        limit.saturating_sub(1).min(MAX_CONNECTIONS),
+        Namespace(&config.namespace).channel(),
+        config.operation_timeout,
+        Arc::clone(link),
+    )
 }
 
 fn unproved(config: &CacheConfig) -> Arc<Link> {

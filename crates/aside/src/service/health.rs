@@ -54,7 +54,7 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShardHealth {
-    /// Host and port, as the other nodes name it.
+    /// The server, as the log names it.
     pub server: String,
     /// The reason why its keys are read from the database; `None` if they are not.
     pub reason: Option<String>,

@@ -29,19 +29,18 @@ impl Page<'_> {
         metric.encode(encoder)
     }
 
-    fn family<M: EncodeMetric>(
+    fn family<T, M: EncodeMetric>(
         &mut self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        series: Vec<Series<M>>,
+        (name, help, kind): (&str, &str, MetricType),
+        series: Vec<Series<T>>,
+        metric: impl Fn(T) -> M,
     ) -> fmt::Result {
         let mut encoder = self.encoder.encode_descriptor(name, help, None, kind)?;
-        for (labels, metric) in series {
+        for (labels, value) in series {
             if labels.is_empty() {
-                return metric.encode(encoder);
+                return metric(value).encode(encoder);
             }
-            metric.encode(encoder.encode_family(&labels)?)?;
+            metric(value).encode(encoder.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -52,10 +51,7 @@ impl Page<'_> {
         help: &str,
         series: Vec<Series<u64>>,
     ) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, value)| (labels, ConstCounter::new(value)));
-        self.family(name, help, MetricType::Counter, series.collect())
+        self.family((name, help, MetricType::Counter), series, ConstCounter::new)
     }
 
     pub(super) fn gauges(
@@ -64,10 +60,7 @@ impl Page<'_> {
         help: &str,
         series: Vec<Series<u64>>,
     ) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, value)| (labels, ConstGauge::new(value)));
-        self.family(name, help, MetricType::Gauge, series.collect())
+        self.family((name, help, MetricType::Gauge), series, ConstGauge::new)
     }
 
     pub(super) fn histograms(
@@ -76,10 +69,8 @@ impl Page<'_> {
         help: &str,
         series: Vec<Series<&Histogram>>,
     ) -> fmt::Result {
-        let series = series
-            .into_iter()
-            .map(|(labels, metric)| (labels, metric.clone()));
-        self.family(name, help, MetricType::Histogram, series.collect())
+        let kind = MetricType::Histogram;
+        self.family((name, help, kind), series, Histogram::clone)
     }
 
     pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

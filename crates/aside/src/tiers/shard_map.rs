@@ -53,6 +53,8 @@ pub(crate) struct ShardMap {
 struct Slots {
     /// By slot; positions in the list of shards, or beyond it.
     owners: Box<[u16]>,
+    /// True if every slot has an owner. Known beforehand, because each write asks.
+    is_whole: bool,
     /// Takes the place of the owner of a slot without one.
     vacant: Arc<Shard>,
 }
@@ -88,9 +90,15 @@ impl ShardMap {
         vacant: Arc<Shard>,
     ) -> Self {
         assert_eq!(owners.len(), usize::from(SLOTS), "one owner for each slot");
+        let is_owned = |owner: &u16| usize::from(*owner) < shards.len();
+        let is_whole = owners.iter().all(is_owned);
         Self {
             shards,
-            slots: Some(Slots { owners, vacant }),
+            slots: Some(Slots {
+                owners,
+                is_whole,
+                vacant,
+            }),
         }
     }
 
@@ -210,11 +218,6 @@ impl ShardMap {
 
     /// Returns true if every slot has an owner.
     pub(crate) fn is_whole(&self) -> bool {
-        let count = self.shards.len();
-        let is_owned = |owner: &u16| usize::from(*owner) < count;
-        match &self.slots {
-            None => true,
-            Some(slots) => slots.owners.iter().all(is_owned),
-        }
+        self.slots.as_ref().is_none_or(|slots| slots.is_whole)
     }
 }

@@ -242,7 +242,9 @@ impl Tiers {
         let map = self.map();
         let nodes = map.shards().iter().filter(|shard| shard.node.is_some());
         let reason = |shard: &Arc<Shard>| (!shard.is_usable()).then(|| shard.link.reason());
-        nodes.map(|shard| (shard.name(), reason(shard))).collect()
+        nodes
+            .map(|shard| (shard.link.server().to_owned(), reason(shard)))
+            .collect()
     }
 
     /// Returns how many shards are used, and how many are not.

@@ -27,7 +27,7 @@ mod epochs;
 mod view;
 mod proof;
 
-pub(super) use view::view;
+pub(super) use view::{view, view_calls};
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::epochs::{learn_epochs, learn_era, learn_time, refusal_in};
-use super::view::{LastLine, view};
+use super::view::{LastLine, view, view_calls};
 use super::{ask_server, learn_history, meter};
 use crate::entity::key::Key;
 use crate::redis::endpoint::Endpoint;
@@ -153,8 +153,7 @@ impl<'a> Proof<'a> {
             Call::command("TIME"),
         ];
         if self.endpoint.locator.cluster().is_some() {
-            let about = |what| Call::command("CLUSTER").text(what);
-            calls.extend(["INFO", "NODES"].map(about));
+            calls.extend(view_calls());
         }
         for (_, epochs) in &ping.copies {
             // Field by field, because the hash may contain any number of others.

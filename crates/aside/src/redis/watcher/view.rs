@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aside_redis::cluster::{Info, parse_nodes};
-use aside_redis::{Refusal, WireReply};
+use aside_redis::{Call, Refusal, WireReply};
 
 use super::epochs::refusal_in;
 use crate::redis::cluster::{Cluster, OwnLine, View};
@@ -52,6 +52,11 @@ impl LastLine {
         self.moved = !is_same;
         Ok(())
     }
+}
+
+/// Returns the calls whose replies [`view`] parses.
+pub(in crate::redis) fn view_calls() -> [Call<'static>; 2] {
+    ["INFO", "NODES"].map(|about| Call::command("CLUSTER").text(about))
 }
 
 /// Parses the replies to `CLUSTER INFO` and `CLUSTER NODES`.

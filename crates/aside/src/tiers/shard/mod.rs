@@ -108,13 +108,6 @@ impl Shard {
         (shard, arrivals)
     }
 
-    /// Returns the place of the node as the log names it.
-    pub(crate) fn name(&self) -> String {
-        let node = self.node.as_ref();
-        let name = node.map(|node| format!("{}:{}", node.host, node.port));
-        name.unwrap_or_default()
-    }
-
     /// The same as a node of a cluster.
     pub(crate) fn of_node(self, node: ClusterNode) -> Self {
         Self {
