@@ -150,7 +150,16 @@ impl Nodes {
                     shards.push(shard);
                     u16::try_from(shards.len() - 1).unwrap_or(NO_OWNER)
                 }
-                None => NO_OWNER,
+                None => {
+                    let (id, port) = (&*primary.id, primary.port);
+                    tracing::error!(
+                        id,
+                        port,
+                        "a primary cannot be used, and its keys are read from the database: it \
+                         announces no usable address, or there are too many primaries"
+                    );
+                    NO_OWNER
+                }
             });
         }
         let place = |owner: &u16| places.get(usize::from(*owner)).copied();
