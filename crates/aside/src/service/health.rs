@@ -127,7 +127,7 @@ impl CacheService {
         let tiers = self.tiers();
         let begun = Instant::now();
         let probe = Key::new(&tiers.namespace().own_key("health"));
-        let answered = self.ask(Op::Exists { key: probe }).await.is_some();
+        let answered = tiers.is_usable() && self.ask(Op::Exists { key: probe }).await.is_some();
         let latency = answered.then(|| begun.elapsed());
         let status = match (tiers.is_enabled(), answered) {
             (false, _) => HealthStatus::Disabled,

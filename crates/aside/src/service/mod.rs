@@ -254,9 +254,10 @@ impl CacheService {
         self.tiers().instance
     }
 
+    /// Runs an operation on a key, if the shard of the key may be used.
     async fn ask(&self, op: Op) -> Option<Reply> {
         let tiers = self.tiers();
-        if !tiers.is_usable() {
+        if !tiers.is_usable_for(op.key()?) {
             return None;
         }
         tiers.send_one(Traffic::Others, op).await.ok()

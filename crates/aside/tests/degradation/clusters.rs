@@ -1,7 +1,7 @@
 //! A cluster, whose slots have several primaries and may move between them.
 
 use aside::Scope;
-use aside_testkit::{ClusterOptions, Failover, RedisCluster};
+use aside_testkit::{ClusterOptions, Failover, RedisCluster, RedisOptions};
 
 use super::*;
 
@@ -190,6 +190,37 @@ async fn writes_around_a_plain_failover_are_released_at_the_successor() {
         let title = read.unwrap().value.unwrap().title.clone();
         assert_eq!(title, format!("round {round}"));
     }
+}
+
+#[tokio::test]
+async fn a_dead_node_closes_no_keys_of_the_others() {
+    let options = ClusterOptions {
+        replicas: 0,
+        node: RedisOptions {
+            config: vec!["cluster-require-full-coverage no".to_owned()],
+            ..RedisOptions::default()
+        },
+        ..ClusterOptions::default()
+    };
+    let cluster = RedisCluster::start_with(options).expect("redis-server or valkey-server");
+    let library = Library::of(BOOKS);
+    let instance = Instance::in_step(at(&cluster.url()), &library).await;
+    let (dead, living) = (book_at(&cluster, 0), book_at(&cluster, 1));
+    instance.caches(dead).await;
+    instance.caches(living).await;
+    cluster.node(0).kill();
+    eventually(EVENTUALLY, "the loss of a node", async || {
+        !instance.cache.is_synced()
+    })
+    .await;
+    assert_eq!(instance.tier(dead).await, Tier::Source);
+    let answer = instance.books.find_by_id_with(&living, Freshness::Shared);
+    assert_eq!(answer.await.unwrap().tier, Tier::Shared);
+    // By its key too, as an operator asks.
+    let key = format!("book:{living}");
+    assert!(instance.cache.get(&key).await.is_some());
+    assert_eq!(instance.cache.explain(&key).await.bypass, None);
+    assert!(instance.cache.get(&format!("book:{dead}")).await.is_none());
 }
 
 #[tokio::test]
