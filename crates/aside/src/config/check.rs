@@ -197,10 +197,7 @@ const ONE_DATABASE: &str = "REDIS_DB must be 0 or unset: a Redis Cluster has one
 
 /// Returns the allowed forms of an address that names a Redis Cluster.
 pub(super) fn cluster_forms() -> String {
-    format!(
-        "{}. It names a Redis Cluster, whose scheme is redis+cluster:// or rediss+cluster://",
-        setting::URL.allowed
-    )
+    format!("{}. It seems to name a Redis Cluster", setting::URL.allowed)
 }
 
 fn check(problems: &mut Vec<String>, setting: &Setting, value: u64) {

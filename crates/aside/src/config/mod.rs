@@ -36,7 +36,7 @@ use crate::config::settings::{ConfigError, Settings};
 ///
 /// | variable | default | allowed |
 /// |---|---|---|
-/// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://`, `redis+sentinel://` or `rediss+sentinel://`, followed by an address |
+/// | `REDIS_URL` | `redis://localhost:6379/0` | `redis://`, `rediss://`, `unix://`, `memory://`, `redis+sentinel://`, `rediss+sentinel://`, `redis+cluster://` or `rediss+cluster://`, followed by an address |
 /// | `REDIS_USERNAME` | the URL's | any text |
 /// | `REDIS_PASSWORD` | the URL's | any text |
 /// | `REDIS_PASSWORD_FILE` | none | a file with the password that this process can read |

@@ -87,7 +87,8 @@ table! {
     URL = Setting::text(
         "REDIS_URL",
         "redis://localhost:6379/0",
-        "redis://, rediss://, unix://, memory://, redis+sentinel:// or rediss+sentinel://, \
+        "redis://, rediss://, unix://, memory://, redis+sentinel://, rediss+sentinel://, \
+         redis+cluster:// or rediss+cluster://, \
          followed by an address",
     );
     USERNAME = Setting::text("REDIS_USERNAME", "the URL's", "any text");

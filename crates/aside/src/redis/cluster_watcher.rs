@@ -18,6 +18,7 @@ use crate::redis::server;
 use crate::redis::watcher::{view, view_calls};
 use crate::runtime::clock::Moment;
 use crate::trust::link::Link;
+use crate::trust::refusal::NO_SLOTS;
 
 /// The pause between two rounds of questions.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -29,10 +30,13 @@ pub(crate) async fn run(cluster: Arc<Cluster>, endpoint: Endpoint, link: Arc<Lin
         if cluster.is_lost() {
             let asked = cluster.addresses().into_iter();
             let answers = join_all(asked.map(|address| ask(&cluster, &endpoint, address)));
-            for answer in answers.await {
-                if let Err(error) = answer {
-                    link.cannot_connect(&error.to_string());
-                }
+            let answers = answers.await;
+            let is_answered = answers.iter().any(Result::is_ok);
+            for error in answers.into_iter().filter_map(Result::err) {
+                link.cannot_connect(&error.to_string());
+            }
+            if is_answered && cluster.ownership().primaries.is_empty() {
+                link.cannot_connect(NO_SLOTS);
             }
         }
         tokio::time::sleep(PAUSE).await;

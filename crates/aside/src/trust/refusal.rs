@@ -8,6 +8,9 @@ pub(crate) const REPLICA: &str = "the server is a replica: REDIS_URL must name t
 pub(crate) const CLUSTER: &str = "the server is a node of a cluster: REDIS_URL must name the \
      cluster, redis+cluster://HOST:PORT,HOST:PORT";
 
+pub(crate) const NO_SLOTS: &str = "the nodes know no primary with slots: the cluster is not created \
+     yet (redis-cli --cluster create), or REDIS_URL names nodes outside it";
+
 pub(crate) const NOT_A_CLUSTER: &str = "the server is not in cluster mode: REDIS_URL must be \
      redis://HOST:PORT for one server, or name nodes of a cluster behind redis+cluster://";
 

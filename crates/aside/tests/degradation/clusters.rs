@@ -257,6 +257,21 @@ async fn a_node_behind_a_plain_url_is_named() {
 }
 
 #[tokio::test]
+async fn a_cluster_without_slots_is_named() {
+    let redis = RedisServer::start_with(RedisOptions {
+        config: vec!["cluster-enabled yes".to_owned()],
+        ..RedisOptions::default()
+    })
+    .expect("redis-server or valkey-server");
+    let library = Library::of(3);
+    let url = format!("redis+cluster://{}", redis.address());
+    let instance = Instance::start(at(&url), &library).await;
+    instance
+        .is_bypassed_because(&["no primary with slots", "redis-cli --cluster create"])
+        .await;
+}
+
+#[tokio::test]
 async fn a_seed_that_is_no_cluster_is_named() {
     let redis = redis();
     let library = Library::of(3);
