@@ -2,7 +2,7 @@
 
 use aside::{
     CacheService,
-    report::{Health, KindStats, ServiceStats},
+    report::{Health, KindStats, ServiceStats, ShardHealth},
 };
 use axum::Json;
 use axum::extract::State;
@@ -99,9 +99,21 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
             "database": server.database,
             "tls": server.tls,
         })),
-        "shards": health.shards.iter().map(|shard| json!({
-            "server": shard.server,
-            "reason": shard.reason,
-        })).collect::<Vec<_>>(),
+        "shards": health.shards.iter().map(of_shard).collect::<Vec<_>>(),
+    })
+}
+
+fn of_shard(shard: &ShardHealth) -> Value {
+    json!({
+        "server": shard.server,
+        "slots": shard.slots,
+        "reason": shard.reason,
+        "unused_seconds": shard.unused_for.map(|time| time.as_secs_f64()),
+        "proof_age_seconds": shard.proof_age.map(|age| age.as_secs_f64()),
+        "breaker": shard.breaker.as_str(),
+        "connections": shard.connections,
+        "server_version": shard.server_version,
+        "used_memory_bytes": shard.used_memory_bytes,
+        "evicted_keys": shard.evicted_keys,
     })
 }

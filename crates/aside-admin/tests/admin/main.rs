@@ -9,6 +9,7 @@ mod forgetting;
 mod looking;
 mod metrics;
 mod monitoring;
+mod primaries;
 mod redis_user;
 mod topologies;
 mod warming;

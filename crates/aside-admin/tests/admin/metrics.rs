@@ -50,7 +50,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 53] = [
+const PROMISED: [(&str, &[&str]); 54] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -101,6 +101,7 @@ const PROMISED: [(&str, &[&str]); 53] = [
     ("aside_audit_mismatches_total", &["delay", "entity"]),
     ("aside_redis_up", &[]),
     ("aside_shards", &["state"]),
+    ("aside_shard_up", &[]),
     ("aside_breaker_state", &[]),
     ("aside_redis_connections", &[]),
     ("aside_redis_connections_max", &[]),
@@ -108,6 +109,18 @@ const PROMISED: [(&str, &[&str]); 53] = [
     ("aside_redis_evicted_keys_total", &[]),
     ("aside_errors_total", &["kind"]),
 ];
+
+/// The metrics that have a series for each primary of a cluster, and the labels there.
+pub(crate) const OF_EACH_SHARD: [&str; 7] = [
+    "aside_shard_up",
+    "aside_breaker_state",
+    "aside_redis_connections",
+    "aside_redis_connections_max",
+    "aside_redis_used_memory_bytes",
+    "aside_redis_maxmemory_bytes",
+    "aside_redis_evicted_keys_total",
+];
+pub(crate) const LABELS_OF_A_SHARD: [&str; 2] = ["node", "shard"];
 
 #[tokio::test]
 async fn every_metric_has_its_promised_name_and_labels() {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::metrics::{Series, after_some_traffic, series};
+use crate::metrics::{LABELS_OF_A_SHARD, OF_EACH_SHARD, Series, after_some_traffic, series};
 
 /// The labels that Prometheus adds.
 const OF_THE_SCRAPE: [&str; 2] = ["instance", "job"];
@@ -80,7 +80,12 @@ fn check(place: &str, text: &str, live: &Series) -> usize {
         .map(|(at, by)| (at, &text[at + by.len()..]))
     {
         for label in rest.split_once(')').unwrap().0.split(", ") {
+            let of_a_shard = LABELS_OF_A_SHARD.contains(&label)
+                && found
+                    .iter()
+                    .any(|used| OF_EACH_SHARD.contains(&&*used.name));
             let known = OF_THE_SCRAPE.contains(&label)
+                || of_a_shard
                 || found
                     .iter()
                     .any(|used| live[&used.name].contains_key(label));
@@ -148,7 +153,11 @@ async fn every_metric_is_described_with_its_labels() {
             .find(|row| row.starts_with(&format!("{name}`")))
             .unwrap_or_else(|| panic!("{name} is not described"));
         let shown = row.split('|').nth(1).unwrap();
-        for label in labels.keys().filter(|label| *label != "le") {
+        let mut labels: Vec<&str> = labels.keys().map(String::as_str).collect();
+        if OF_EACH_SHARD.contains(&name) {
+            labels.extend(LABELS_OF_A_SHARD);
+        }
+        for label in labels.into_iter().filter(|label| *label != "le") {
             assert!(shown.contains(&format!("`{label}`")), "{name}: {label}");
         }
     }

@@ -29,9 +29,14 @@ pub struct Explanation {
     pub ttl: Option<Duration>,
     /// The reason why a read of it would bypass Redis now, if so.
     pub bypass: Option<&'static str>,
-    /// The reason why Redis is bypassed, as in the log, if it is.
+    /// The server that owns the key, as the log names it; `None` without a server,
+    /// and if no node of a cluster owns its slot.
+    pub server: Option<String>,
+    /// Its slot in a cluster; `None` for any other Redis.
+    pub slot: Option<u16>,
+    /// The reason why that server is bypassed, as in the log, if it is.
     pub reason: Option<String>,
-    /// How long Redis has not been used; `None` while it is.
+    /// How long it has not been used; `None` while it is.
     pub unused_for: Option<Duration>,
 }
 
@@ -152,6 +157,8 @@ impl CacheService {
             required: None,
             ttl: None,
             bypass: None,
+            server: None,
+            slot: None,
             reason: None,
             unused_for: None,
         };
@@ -164,14 +171,17 @@ impl CacheService {
             Some(kind.conditions(&named, tiers.history_of_values(&named)))
         });
         explanation.required = required.map(|context| Conditions::of(&named, context));
+        let owner = tiers.owner_of(&named);
+        explanation.server = owner.server.filter(|_| tiers.is_remote());
+        explanation.slot = owner.slot;
         let unknown_epoch = required.is_some_and(|context| context.epoch == 0);
         let bypass = tiers
             .bypass_for(&named)
             .or_else(|| unknown_epoch.then_some(Bypass::RedisUnavailable));
         explanation.bypass = bypass.map(Bypass::as_str);
         if bypass == Some(Bypass::RedisUnavailable) {
-            let (reason, unused_for) = tiers.outage();
-            (explanation.reason, explanation.unused_for) = (Some(reason), unused_for);
+            explanation.reason = Some(owner.reason);
+            explanation.unused_for = owner.unused_for;
         }
         let seen = self.see(&named, required).await;
         explanation.verdict = match &seen {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::entity::key::Key;
 use crate::protocol::Op;
 use crate::service::CacheService;
+use crate::tiers::shard_states::ShardState;
 use crate::trust::breaker::BreakerState;
 
 /// The reason of [`HealthStatus::Full`].
@@ -46,7 +47,8 @@ pub struct Health {
     /// The server, as configured, or where Sentinels found it; `None` if the
     /// cache is disabled.
     pub server: Option<ServerName>,
-    /// The primaries of a cluster that own slots; empty for any other Redis.
+    /// The primaries of a cluster that own slots, by their lowest slots; empty for
+    /// any other Redis.
     pub shards: Vec<ShardHealth>,
 }
 
@@ -56,8 +58,43 @@ pub struct Health {
 pub struct ShardHealth {
     /// The server, as the log names it.
     pub server: String,
+    /// The number of slots that it owns, of 16,384.
+    pub slots: usize,
     /// The reason why its keys are read from the database; `None` if they are not.
     pub reason: Option<String>,
+    /// How long it has not been used; `None` while it is.
+    pub unused_for: Option<Duration>,
+    /// The time since the last proof that every invalidation of its keys was
+    /// received; `None` before the first.
+    pub proof_age: Option<Duration>,
+    /// The state of its circuit breaker.
+    pub breaker: BreakerState,
+    /// Open connections to it, without the one that receives invalidations.
+    pub connections: usize,
+    /// Its version; empty if unknown.
+    pub server_version: String,
+    /// The memory use that it reports.
+    pub used_memory_bytes: u64,
+    /// The number of evicted keys that it reports.
+    pub evicted_keys: u64,
+}
+
+impl ShardHealth {
+    fn of(shard: &ShardState) -> Self {
+        let info = shard.info();
+        Self {
+            server: shard.server().to_owned(),
+            slots: shard.slots,
+            reason: shard.reason(),
+            unused_for: shard.unused_for(),
+            proof_age: shard.proof_age(),
+            breaker: shard.breaker(),
+            connections: shard.connections(),
+            server_version: info.version,
+            used_memory_bytes: info.used_memory_bytes,
+            evicted_keys: info.evicted_keys,
+        }
+    }
 }
 
 /// Which server a service uses; neither a user nor a password.
@@ -154,11 +191,10 @@ impl CacheService {
             },
             unused_for: unused_for.filter(|_| tiers.is_enabled()),
             proof_age: tiers.proof_age(),
-            shards: tiers
-                .nodes()
-                .into_iter()
-                .map(|(server, reason)| ShardHealth { server, reason })
-                .collect(),
+            shards: match tiers.map().is_cluster() {
+                true => tiers.shard_states().iter().map(ShardHealth::of).collect(),
+                false => Vec::new(),
+            },
         }
     }
 

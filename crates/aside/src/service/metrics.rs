@@ -19,9 +19,10 @@ use crate::insight::audit::Delay;
 use crate::insight::statistics::{Operation, Outcome, Reason, ServiceStatistics, WritePhase};
 use crate::protocol::OpGroup;
 use crate::service::CacheService;
-use crate::service::page::Page;
+use crate::service::page::{Page, Series};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
+use crate::tiers::shard_states::ShardState;
 
 /// Reads the counters of one service at each scrape.
 #[derive(Debug)]
@@ -185,10 +186,10 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let waits = statistics.lease_waits.load(Relaxed);
     let bypassed = statistics.quarantine_bypass.load(Relaxed);
     let lost = statistics.release_lost.load(Relaxed);
-    page.gauges(
+    page.gauge(
         "aside_journal_rows",
         "Rows in the journal at the last poll",
-        vec![(Vec::new(), statistics.journal_rows.load(Relaxed))],
+        statistics.journal_rows.load(Relaxed),
     )?;
     page.counter(
         "aside_fill_rejected",
@@ -306,16 +307,13 @@ fn trust(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     )
 }
 
-/// Encodes the metrics of the server.
+/// Encodes the metrics of the servers: one series for each primary of a cluster, and
+/// one without labels for any other Redis.
 fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
-    let server = tiers.server_info();
-    let up = tiers.is_usable();
-    let open = tiers.connections();
-    let most = tiers.max_connections();
     page.gauge(
         "aside_redis_up",
         "Whether values may come from Redis",
-        u64::from(up),
+        u64::from(tiers.is_usable()),
     )?;
     let (used, unused) = tiers.used_and_unused();
     page.gauges(
@@ -326,32 +324,43 @@ fn redis(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
             (vec![("state", "unused")], unused),
         ],
     )?;
-    page.gauge(
+    let shards = tiers.shard_states();
+    let of_each = |figure: &dyn Fn(&ShardState) -> u64| -> Vec<Series<u64, String>> {
+        let series = shards.iter();
+        series
+            .map(|shard| (shard.labels.clone(), figure(shard)))
+            .collect()
+    };
+    let used = of_each(&|shard| u64::from(shard.is_used()));
+    page.gauges("aside_shard_up", "Whether values may come from it", used)?;
+    page.gauges(
         "aside_redis_connections",
         "Open connections for commands",
-        open as u64,
+        of_each(&|shard| shard.connections() as u64),
     )?;
-    page.gauge(
+    page.gauges(
         "aside_redis_connections_max",
         "The most connections for commands that are opened",
-        most as u64,
+        of_each(&|shard| shard.max_connections() as u64),
     )?;
-    page.gauge(
+    page.gauges(
         "aside_breaker_state",
         "Circuit breaker of Redis: 0 closed, 1 half-open, 2 open",
-        u64::from(tiers.breaker_state().number()),
+        of_each(&|shard| u64::from(shard.breaker().number())),
     )?;
-    let used = server.used_memory_bytes;
-    page.gauge(
+    page.gauges(
         "aside_redis_used_memory_bytes",
         "Memory that Redis uses",
-        used,
+        of_each(&|shard| shard.info().used_memory_bytes),
     )?;
-    page.gauge(
+    page.gauges(
         "aside_redis_maxmemory_bytes",
         "The limit of that memory; 0 without one",
-        server.max_memory_bytes,
+        of_each(&|shard| shard.info().max_memory_bytes),
     )?;
-    let evicted = server.evicted_keys;
-    page.counter("aside_redis_evicted_keys", "Keys evicted by Redis", evicted)
+    page.counters(
+        "aside_redis_evicted_keys",
+        "Keys evicted by Redis",
+        of_each(&|shard| shard.info().evicted_keys),
+    )
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 /// A series: its labels, and its value.
-pub(super) type Series<V> = (Vec<(&'static str, &'static str)>, V);
+pub(super) type Series<V, L = &'static str> = (Vec<(&'static str, L)>, V);
 
 /// The output of one scrape.
 pub(super) struct Page<'a> {
@@ -29,10 +29,10 @@ impl Page<'_> {
         metric.encode(encoder)
     }
 
-    fn family<T, M: EncodeMetric>(
+    fn family<T, L: EncodeLabelValue, M: EncodeMetric>(
         &mut self,
         (name, help, kind): (&str, &str, MetricType),
-        series: Vec<Series<T>>,
+        series: Vec<Series<T, L>>,
         metric: impl Fn(T) -> M,
     ) -> fmt::Result {
         let mut encoder = self.encoder.encode_descriptor(name, help, None, kind)?;
@@ -45,20 +45,20 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn counters(
+    pub(super) fn counters<L: EncodeLabelValue>(
         &mut self,
         name: &str,
         help: &str,
-        series: Vec<Series<u64>>,
+        series: Vec<Series<u64, L>>,
     ) -> fmt::Result {
         self.family((name, help, MetricType::Counter), series, ConstCounter::new)
     }
 
-    pub(super) fn gauges(
+    pub(super) fn gauges<L: EncodeLabelValue>(
         &mut self,
         name: &str,
         help: &str,
-        series: Vec<Series<u64>>,
+        series: Vec<Series<u64, L>>,
     ) -> fmt::Result {
         self.family((name, help, MetricType::Gauge), series, ConstGauge::new)
     }

@@ -20,6 +20,7 @@ mod confirm;
 mod register;
 mod routing;
 mod shards;
+pub(crate) mod shard_states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -107,6 +107,27 @@ impl ShardMap {
         &self.shards
     }
 
+    /// Returns the shards, each with the number of its slots, by their lowest slots;
+    /// without a cluster, the one shard with 0.
+    pub(crate) fn by_lowest_slot(&self) -> Vec<(Arc<Shard>, usize)> {
+        let Some(slots) = &self.slots else {
+            return vec![(Arc::clone(&self.shards[0]), 0)];
+        };
+        let mut counts = vec![0; self.shards.len()];
+        let mut order = Vec::with_capacity(counts.len());
+        for owner in slots.owners.iter().map(|owner| usize::from(*owner)) {
+            let Some(count) = counts.get_mut(owner) else {
+                continue;
+            };
+            if *count == 0 {
+                order.push(owner);
+            }
+            *count += 1;
+        }
+        let with_slots = |at: usize| (Arc::clone(&self.shards[at]), counts[at]);
+        order.into_iter().map(with_slots).collect()
+    }
+
     /// Returns true if this is the map of a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         self.slots.is_some()

@@ -4,11 +4,10 @@
 //! of Redis uses all shards at once. Only this file and `shard_map` know that
 //! there may be several.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
 
@@ -19,8 +18,8 @@ use crate::insight::statistics::Unavailable;
 use crate::protocol::{Op, Replies, Reply, Traffic, Unanswered};
 use crate::tiers::kind::{Kind, ReadContext};
 use crate::tiers::pending::Pending;
+use crate::tiers::shard::Shard;
 use crate::tiers::shard::batch_gets::Got;
-use crate::tiers::shard::{ServerInfo, Shard};
 use crate::tiers::shard_map::ShardMap;
 use crate::trust::breaker::BreakerState;
 use crate::trust::generations::Stamp;
@@ -196,131 +195,11 @@ impl Tiers {
         map.all().all(|shard| shard.pending.is_empty())
     }
 
-    /// Returns the last reported state of the server; of a cluster, the sum over its
-    /// nodes.
-    pub(crate) fn server_info(&self) -> ServerInfo {
-        let map = self.map();
-        let known = map.shards().iter();
-        let known = known.filter_map(|shard| shard.info.lock().clone());
-        let sum = known.reduce(|sum, info| ServerInfo {
-            used_memory_bytes: sum.used_memory_bytes + info.used_memory_bytes,
-            // Zero is no limit.
-            max_memory_bytes: match (sum.max_memory_bytes, info.max_memory_bytes) {
-                (0, _) | (_, 0) => 0,
-                (sum, of_node) => sum + of_node,
-            },
-            evicted_keys: sum.evicted_keys + info.evicted_keys,
-            // Several nodes have no address in common.
-            address: String::new(),
-            ..info
-        });
-        sum.unwrap_or_default()
-    }
-
-    /// Returns the reason why a shard is bypassed, or last was, and for how
-    /// long Redis has not been used; `None` while it is.
-    pub(crate) fn outage(&self) -> (String, Option<Duration>) {
-        let map = self.map();
-        let away = map.all().find(|shard| !shard.is_usable());
-        match away.or_else(|| map.all().next()) {
-            Some(shard) => {
-                let reason = shard.link.reason();
-                let is_of_cluster = shard.node.is_some();
-                let reason = match is_of_cluster && !reason.contains(shard.link.server()) {
-                    true => format!("{}: {reason}", shard.link.server()),
-                    false => reason,
-                };
-                (reason, shard.link.unused_for())
-            }
-            None => (String::new(), None),
-        }
-    }
-
-    /// Returns the primaries of a cluster, each with the reason why it is bypassed, if
-    /// it is.
-    pub(crate) fn nodes(&self) -> Vec<(String, Option<String>)> {
-        let map = self.map();
-        let nodes = map.shards().iter().filter(|shard| shard.node.is_some());
-        let reason = |shard: &Arc<Shard>| (!shard.is_usable()).then(|| shard.link.reason());
-        nodes
-            .map(|shard| (shard.link.server().to_owned(), reason(shard)))
-            .collect()
-    }
-
-    /// Returns how many shards are used, and how many are not.
-    pub(crate) fn used_and_unused(&self) -> (u64, u64) {
-        let map = self.map();
-        let used = map
-            .shards()
-            .iter()
-            .filter(|shard| shard.is_usable())
-            .count();
-        (used as u64, (map.shards().len() - used) as u64)
-    }
-
-    /// Returns the age of the oldest of the shards' last proofs; `None` if
-    /// there is none, or no server.
-    pub(crate) fn proof_age(&self) -> Option<Duration> {
-        let map = self.map();
-        let ages = map.shards().iter().map(|shard| shard.link.proof_age());
-        ages.collect::<Option<Vec<_>>>()?.into_iter().max()
-    }
-
-    /// Returns the number of suspicions of each reason, over all shards.
-    pub(crate) fn suspicions(&self) -> BTreeMap<&'static str, u64> {
-        let mut suspicions = BTreeMap::new();
-        for shard in self.map().all() {
-            for (reason, count) in shard.link.suspicions_by_reason() {
-                *suspicions.entry(reason).or_default() += count;
-            }
-        }
-        suspicions
-    }
-
-    /// Returns how many queued operations could be sent now.
-    pub(crate) fn pending(&self) -> usize {
-        self.map().all().map(|shard| shard.pending.due_now()).sum()
-    }
-
-    /// Returns true if the memory of a server is full.
-    pub(crate) fn is_full(&self) -> bool {
-        self.map().shards().iter().any(|shard| shard.is_full())
-    }
-
     /// Sends operations about a key to its shard, whether it is trusted or not.
     /// They must be reads.
     pub(crate) async fn ask_distrusted(&self, key: &Key, ops: Vec<Op>) -> Option<Replies> {
         let shard = self.shard_of(key);
         shard.send_uncounted(Traffic::Others, ops).await.ok()
-    }
-
-    /// Returns the state of the breaker that is farthest from closed.
-    pub(crate) fn breaker_state(&self) -> BreakerState {
-        let map = self.map();
-        let states = map.shards().iter().map(|shard| shard.breaker.state());
-        let worst = states.max_by_key(|state| state.number());
-        worst.unwrap_or(BreakerState::Closed)
-    }
-
-    /// Returns how many connections are open.
-    pub(crate) fn connections(&self) -> usize {
-        let map = self.map();
-        let tiers = map.shards().iter().filter_map(|shard| shard.tier.as_ref());
-        tiers.map(|tier| tier.connections()).sum()
-    }
-
-    /// Returns how many connections for commands are opened at most.
-    pub(crate) fn max_connections(&self) -> usize {
-        let map = self.map();
-        let tiers = map.shards().iter().filter_map(|shard| shard.tier.as_ref());
-        tiers.map(|tier| tier.max_connections()).sum()
-    }
-
-    /// Returns the longest time that any shard was without a valid proof.
-    pub(crate) fn unsynced_total(&self) -> Duration {
-        let map = self.map();
-        let times = map.shards().iter().map(|shard| shard.link.unsynced_total());
-        times.max().unwrap_or_default()
     }
 
     /// Makes every suspicion last until the journal has been drained as well.

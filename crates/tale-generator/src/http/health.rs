@@ -60,8 +60,13 @@ struct CacheReport {
 #[derive(Serialize)]
 struct ShardReport {
     server: String,
+    /// The number of slots that it owns.
+    slots: usize,
     /// Why its keys are read from the database, if they are.
     reason: Option<String>,
+    unused_seconds: Option<f64>,
+    proof_age_seconds: Option<f64>,
+    breaker: &'static str,
 }
 
 /// The Redis that the cache uses; neither a user nor a password.
@@ -118,7 +123,11 @@ async fn health(State(app): State<App>) -> Response {
                 .into_iter()
                 .map(|shard| ShardReport {
                     server: shard.server,
+                    slots: shard.slots,
                     reason: shard.reason,
+                    unused_seconds: shard.unused_for.map(|time| time.as_secs_f64()),
+                    proof_age_seconds: shard.proof_age.map(|age| age.as_secs_f64()),
+                    breaker: shard.breaker.as_str(),
                 })
                 .collect(),
         },
