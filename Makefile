@@ -5,7 +5,7 @@ STAGE := @scripts/stage
 .PHONY: help
 help:
 	@echo "make test   install Redis and PostgreSQL, then check and test everything"
-	@echo "make check  formatting, words, lints and documentation, without tests"
+	@echo "make check  formatting, words, lints, features and documentation, without tests"
 	@echo "make setup  install Redis, PostgreSQL, rustfmt and clippy where missing"
 	@echo "make soak   run real processes under faults for MINUTES (10), and report"
 	@echo "make benchmarks   measure again and rewrite docs/benchmarks/"
@@ -20,6 +20,7 @@ check: setup
 	$(STAGE) "formatting" cargo fmt --all --check
 	$(STAGE) "words" scripts/words
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(STAGE) "features" scripts/check-features
 	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 .PHONY: test

@@ -102,7 +102,23 @@
 //! rows can be cached and under which keys (derive it), [`CacheStrategy`]
 //! defines how.
 //!
+//! # Features
+//!
+//! All are on by default: 88 packages with this one, and 66 without any feature.
+//! `cargo tree -p aside -e normal --prefix none` lists them, some of them twice.
+//!
+//! | feature | has | without it |
+//! |---|---|---|
+//! | `tls` | `rediss://`, by rustls and ring | such an address and the settings of TLS are refused |
+//! | `metrics` | [`CacheService::register_metrics`] | statistics and health remain |
+//! | `config-file` | `aside.toml` and `ASIDE_CONFIG` | such a file is refused; the environment and `.env` are read |
+//! | `compression` | `CACHE_COMPRESS_ABOVE_BYTES`, by LZ4 | the setting is refused; compressed values of other instances are misses |
+//! | `uuid` | exact comparison of `uuid::Uuid` ids in process | they are found by a hash of their key |
+//!
 //! The modules are in reading order; each uses only those above it.
+
+// Some counters are read by the metrics alone.
+#![cfg_attr(not(feature = "metrics"), allow(dead_code))]
 
 #[doc(inline)]
 pub use aside_redis::Secret;

@@ -9,12 +9,6 @@ pub enum UrlError {
     /// It has none of the known schemes.
     #[error("redis://, rediss://, unix:// or memory://, followed by an address")]
     Form,
-    /// Its parts are not in the usual order.
-    #[error(
-        "[user[:password]@]host[:port][/db], with every special character of user and password \
-         percent-encoded"
-    )]
-    Shape,
     /// It has no host, or one that cannot be.
     #[error(
         "a host: a name of ASCII letters, digits, `.`, `-` and `_`, an IPv4 address, or an IPv6 \

@@ -21,7 +21,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use self::error::UrlError;
-use self::parts::{db, decode, host, is_name, parse, port, secret, user_and_place, without_query};
+use self::parts::{
+    db, decode, host_and_port, is_name, secret, user_and_password, user_and_place, without_query,
+};
 use crate::secret::Secret;
 
 /// A server to connect to, and the user to connect as.
@@ -130,7 +132,7 @@ impl Target {
     /// The first rule that the URL breaks.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Form)?;
-        // The URL parser would silently drop some of these.
+        // Other parsers silently drop some of these.
         if rest.contains(|character: char| character.is_whitespace() || character.is_control()) {
             return Err(UrlError::Space);
         }
@@ -154,15 +156,15 @@ impl Target {
     }
 
     fn server(rest: &str, address: fn(String, u16) -> Address) -> Result<Self, UrlError> {
-        let url = parse(rest)?;
-        if url.query().is_some() {
-            return Err(UrlError::Query);
-        }
+        let (authority, path) = without_query(rest)?;
+        let (user, place) = user_and_place(authority);
+        let (host, port) = host_and_port(place, 6379)?;
+        let (username, password) = user_and_password(user.unwrap_or_default())?;
         Ok(Self {
-            address: address(host(&url)?, port(&url, 6379)?),
-            username: secret(url.username())?,
-            password: secret(url.password().unwrap_or_default())?,
-            db: db(url.path().strip_prefix('/').unwrap_or_default())?,
+            address: address(host, port),
+            username,
+            password,
+            db: db(path)?,
         })
     }
 
@@ -238,7 +240,7 @@ impl Target {
         Ok(Self::at(Address::Memory(Some(name.to_owned()))))
     }
 
-    /// Parses `[user[:password]@]h1,h2`, which the URL parser does not support.
+    /// Parses `[user[:password]@]h1,h2`.
     ///
     /// User and password stand before the first node, and may be repeated before
     /// others. Different ones are refused, because all nodes have the same users.
@@ -255,16 +257,12 @@ impl Target {
         {
             return Err(UrlError::Users);
         }
-        let place = |(_, place): (Option<&str>, &str)| {
-            let url = parse(place)?;
-            Ok((host(&url)?, port(&url, default_port)?))
-        };
+        let place = |(_, place): (Option<&str>, &str)| host_and_port(place, default_port);
         let nodes = split.into_iter().map(place).collect::<Result<_, _>>()?;
-        let user = user.unwrap_or_default();
-        let (username, password) = user.split_once(':').unwrap_or((user, ""));
+        let (username, password) = user_and_password(user.unwrap_or_default())?;
         Ok(Self {
-            username: secret(username)?,
-            password: secret(password)?,
+            username,
+            password,
             ..Self::at(address(nodes))
         })
     }

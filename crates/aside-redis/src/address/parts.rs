@@ -1,7 +1,11 @@
 //! The parts of a URL.
+//!
+//! They are read here and not by the crate `url`, whose tables for names outside
+//! ASCII are 27 packages. No host of a Redis has such a name.
+
+use std::net::Ipv6Addr;
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
 
 use super::error::UrlError;
 use crate::secret::Secret;
@@ -9,20 +13,8 @@ use crate::secret::Secret;
 /// The highest database number that Redis accepts.
 const MAX_DB: u32 = 2_147_483_647;
 
-/// Parses the part after the scheme as a `redis://` URL, because all forms
-/// share its syntax.
-pub(super) fn parse(rest: &str) -> Result<Url, UrlError> {
-    refuse_slash_in_password(rest)?;
-    Url::parse(&format!("redis://{rest}")).map_err(|error| match error {
-        url::ParseError::EmptyHost
-        | url::ParseError::InvalidIpv6Address
-        | url::ParseError::InvalidDomainCharacter => UrlError::Host,
-        url::ParseError::InvalidPort => UrlError::Port,
-        _ => UrlError::Shape,
-    })
-}
-
-/// Splits the part after the scheme at the slash. It has no query.
+/// Splits the part after the scheme at the slash, into authority and path. It has no
+/// query.
 pub(super) fn without_query(rest: &str) -> Result<(&str, &str), UrlError> {
     match rest.contains('?') {
         true => Err(UrlError::Query),
@@ -43,28 +35,49 @@ fn refuse_slash_in_password(rest: &str) -> Result<(), UrlError> {
     }
 }
 
-/// Splits a node at its last `@`.
-pub(super) fn user_and_place(node: &str) -> (Option<&str>, &str) {
-    match node.rsplit_once('@') {
+/// Splits an authority at its last `@`.
+pub(super) fn user_and_place(authority: &str) -> (Option<&str>, &str) {
+    match authority.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
-        None => (None, node),
+        None => (None, authority),
     }
 }
 
-pub(super) fn host(url: &Url) -> Result<String, UrlError> {
-    match url.host() {
-        Some(Host::Domain(name)) if is_name(name) => Ok(name.to_owned()),
-        Some(Host::Ipv4(address)) => Ok(address.to_string()),
-        Some(Host::Ipv6(address)) => Ok(address.to_string()),
-        Some(Host::Domain(_)) | None => Err(UrlError::Host),
+/// Reads `user[:password]`, both percent-encoded.
+pub(super) fn user_and_password(text: &str) -> Result<(Option<Secret>, Option<Secret>), UrlError> {
+    let (username, password) = text.split_once(':').unwrap_or((text, ""));
+    Ok((secret(username)?, secret(password)?))
+}
+
+/// Reads `host[:port]`, with an IPv6 address in brackets.
+pub(super) fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), UrlError> {
+    if let Some(bracketed) = place.strip_prefix('[') {
+        let (address, rest) = bracketed.split_once(']').ok_or(UrlError::Host)?;
+        let address: Ipv6Addr = address.parse().map_err(|_| UrlError::Host)?;
+        let text = match rest {
+            "" => "",
+            rest => rest.strip_prefix(':').ok_or(UrlError::Host)?,
+        };
+        return Ok((address.to_string(), port(text, default_port)?));
+    }
+    let (host, text) = place.split_once(':').unwrap_or((place, ""));
+    match is_name(host) {
+        true => Ok((host.to_owned(), port(text, default_port)?)),
+        false => Err(UrlError::Host),
     }
 }
 
-pub(super) fn port(url: &Url, default: u16) -> Result<u16, UrlError> {
-    match url.port() {
-        None => Ok(default),
-        Some(0) => Err(UrlError::Port),
-        Some(port) => Ok(port),
+/// Reads a port; without digits, the default applies.
+fn port(text: &str, default: u16) -> Result<u16, UrlError> {
+    if text.is_empty() {
+        return Ok(default);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UrlError::Port);
+    }
+    match text.parse() {
+        Ok(0) | Err(_) => Err(UrlError::Port),
+        Ok(port) => Ok(port),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::tls::TlsClient;
 /// # Errors
 ///
 /// The server cannot be reached, TLS fails, or the address names no single server.
+#[cfg_attr(not(feature = "tls"), expect(unused_variables))]
 pub async fn open(
     address: &Address,
     announced: Option<&str>,
@@ -31,6 +32,9 @@ pub async fn open(
             Ok(Box::new(within(until, tcp::over_tcp(host, *port)).await?))
         }
         Address::Unix(path) => Ok(Box::new(within(until, UnixStream::connect(path)).await?)),
+        #[cfg(not(feature = "tls"))]
+        Address::Tls { .. } => Err(crate::error::TlsProblem::NotBuilt.into()),
+        #[cfg(feature = "tls")]
         Address::Tls { host, port } => {
             // Before the server is reached: problems with files have another cause.
             let preparing = tls.prepare(announced.unwrap_or(host));

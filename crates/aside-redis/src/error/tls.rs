@@ -66,6 +66,10 @@ pub enum TlsProblem {
     #[error("the server refused the client certificate ({0})")]
     ClientCertificate(String),
 
+    /// This program was built without TLS.
+    #[error("this program was built without TLS: the feature `tls` is off")]
+    NotBuilt,
+
     /// Another failure.
     #[error("TLS failed: {0}")]
     Other(String),

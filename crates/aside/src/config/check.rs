@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use aside_redis::{Address, Tls};
+use aside_redis::Address;
+#[cfg(feature = "tls")]
+use aside_redis::Tls;
 
 use crate::config::CacheConfig;
 use crate::config::setting::{self, Setting, kind_ttl_name};
@@ -23,6 +25,7 @@ impl CacheConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         self.check_redis(&mut problems);
+        self.check_features(&mut problems);
         self.check_tls(&mut problems);
         self.check_times(&mut problems);
         self.check_sizes(&mut problems);
@@ -121,6 +124,7 @@ impl CacheConfig {
                 check_file(problems, setting, path);
             }
         }
+        #[cfg(feature = "tls")]
         if let Some(name) = &self.redis_tls_server_name
             && !Tls::is_possible_name(name)
         {

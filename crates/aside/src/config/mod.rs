@@ -12,6 +12,7 @@ pub(crate) mod history;
 
 mod debug;
 mod setting;
+mod features;
 mod check;
 mod unknown;
 mod read;

@@ -4,4 +4,5 @@ pub(crate) mod counters;
 pub(crate) mod trail;
 pub(crate) mod audit;
 mod labels;
+pub(crate) mod histogram;
 pub(crate) mod statistics;

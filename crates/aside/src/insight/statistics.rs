@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus_client::metrics::histogram::Histogram;
 
 pub(crate) use super::labels::{Operation, Outcome, Reason, Unavailable, WritePhase};
 
 use crate::answer::{Bypass, Missed};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
+use crate::insight::histogram::Histogram;
 use crate::protocol::OpGroup;
 use crate::runtime::clock::Moment;
 
@@ -47,28 +47,12 @@ impl fmt::Debug for KindStatistics {
     }
 }
 
-/// From 50 microseconds to 13 seconds.
-fn seconds() -> Histogram {
-    Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(
-        50e-6, 4.0, 10,
-    ))
-}
-
-/// From 0.1 milliseconds to five seconds, with edges at a quarter, the half and
-/// all of the default staleness bound.
-fn fine_seconds() -> Histogram {
-    Histogram::new([
-        0.0001, 0.000_25, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.125, 0.25, 0.5, 1.0,
-        2.5, 5.0,
-    ])
-}
-
 impl KindStatistics {
     pub(crate) fn new() -> Self {
         Self {
             reads: Counters::new(),
-            read_seconds: std::array::from_fn(|_| seconds()),
-            source_seconds: std::array::from_fn(|_| seconds()),
+            read_seconds: std::array::from_fn(|_| Histogram::coarse()),
+            source_seconds: std::array::from_fn(|_| Histogram::coarse()),
             misses: Default::default(),
             bypasses: Default::default(),
             unavailable: Default::default(),
@@ -89,11 +73,11 @@ impl KindStatistics {
     }
 
     pub(crate) fn read_took(&self, outcome: Outcome, time: Duration) {
-        self.read_seconds[outcome as usize].observe(time.as_secs_f64());
+        self.read_seconds[outcome as usize].observe(time);
     }
 
     pub(crate) fn source_took(&self, operation: Operation, time: Duration) {
-        self.source_seconds[operation as usize].observe(time.as_secs_f64());
+        self.source_seconds[operation as usize].observe(time);
     }
 
     /// Counts the reason of a miss.
@@ -202,10 +186,10 @@ impl ServiceStatistics {
             quarantine_bypass: AtomicU64::new(0),
             release_lost: AtomicU64::new(0),
             journal_rows: AtomicU64::new(0),
-            invalidation_lag: fine_seconds(),
-            barrier_seconds: fine_seconds(),
-            redis_seconds: std::array::from_fn(|_| fine_seconds()),
-            write_seconds: std::array::from_fn(|_| seconds()),
+            invalidation_lag: Histogram::fine(),
+            barrier_seconds: Histogram::fine(),
+            redis_seconds: std::array::from_fn(|_| Histogram::fine()),
+            write_seconds: std::array::from_fn(|_| Histogram::coarse()),
             journal_behind_since: AtomicU64::new(0),
             journal_applied: AtomicU64::new(0),
             errors: Mutex::default(),
@@ -213,11 +197,11 @@ impl ServiceStatistics {
     }
 
     pub(crate) fn redis_took(&self, group: OpGroup, time: Duration) {
-        self.redis_seconds[group as usize].observe(time.as_secs_f64());
+        self.redis_seconds[group as usize].observe(time);
     }
 
     pub(crate) fn write_took(&self, phase: WritePhase, time: Duration) {
-        self.write_seconds[phase as usize].observe(time.as_secs_f64());
+        self.write_seconds[phase as usize].observe(time);
     }
 
     /// Records a pass over the journal; `all` is true if every row was applied.

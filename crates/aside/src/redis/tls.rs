@@ -43,6 +43,9 @@ fn advice(problem: &TlsProblem) -> &'static str {
         TlsProblem::OtherName { .. } => {
             "; use a name of the certificate in REDIS_URL, or set REDIS_TLS_SERVER_NAME to it"
         }
+        TlsProblem::NotBuilt => {
+            "; REDIS_URL begins with rediss://, which needs the feature `tls` of aside"
+        }
         TlsProblem::NoReply | TlsProblem::NotTls | TlsProblem::Closed => PLAIN,
         TlsProblem::Expired => {
             "; renew the certificate in the server's tls-cert-file, or set this machine's clock"

@@ -1,7 +1,9 @@
 //! The cache service: the tiers and connections shared by every cached
 //! repository.
 
+#[cfg(feature = "metrics")]
 mod page;
+#[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod report;
 pub(crate) mod health;

@@ -6,7 +6,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMet
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::histogram::Histogram;
+
+use crate::insight::histogram::Histogram;
 
 /// A series: its labels, and its value.
 pub(super) type Series<V, L = &'static str> = (Vec<(&'static str, L)>, V);
@@ -70,7 +71,7 @@ impl Page<'_> {
         series: Vec<Series<&Histogram>>,
     ) -> fmt::Result {
         let kind = MetricType::Histogram;
-        self.family((name, help, kind), series, Histogram::clone)
+        self.family((name, help, kind), series, Histogram::shared)
     }
 
     pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

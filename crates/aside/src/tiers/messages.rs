@@ -95,7 +95,7 @@ impl Tiers {
                     audit.record_event(message.hash, Event::Heard);
                 }
                 if let Some(lag) = message.lag(self.instance) {
-                    self.statistics.invalidation_lag.observe(lag.as_secs_f64());
+                    self.statistics.invalidation_lag.observe(lag);
                 }
             }
             // Local entries carry their epoch, so older ones become invalid.

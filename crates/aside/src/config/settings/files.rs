@@ -50,6 +50,21 @@ pub(super) fn toml(path: &Path, required: bool, problems: &mut Vec<String>) -> L
     let Some(text) = contents(path, required, problems) else {
         return layer;
     };
+    entries(path, &text, problems, &mut layer);
+    layer
+}
+
+#[cfg(not(feature = "config-file"))]
+fn entries(path: &Path, _: &str, problems: &mut Vec<String>, _: &mut Layer) {
+    problems.push(format!(
+        "{} cannot be read: this program was built without the feature `config-file` of aside; \
+         set the environment or `.env` in its place",
+        path.display(),
+    ));
+}
+
+#[cfg(feature = "config-file")]
+fn entries(path: &Path, text: &str, problems: &mut Vec<String>, layer: &mut Layer) {
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
         Err(error) => {
@@ -61,7 +76,7 @@ pub(super) fn toml(path: &Path, required: bool, problems: &mut Vec<String>) -> L
                 "{} does not parse at line {line}: `name = value` in TOML",
                 path.display(),
             ));
-            return layer;
+            return;
         }
     };
     for (key, value) in table {
@@ -88,7 +103,6 @@ pub(super) fn toml(path: &Path, required: bool, problems: &mut Vec<String>) -> L
             ));
         }
     }
-    layer
 }
 
 fn contents(path: &Path, required: bool, problems: &mut Vec<String>) -> Option<String> {

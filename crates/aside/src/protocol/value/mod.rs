@@ -17,6 +17,7 @@
 
 mod limits;
 mod numbers;
+mod compression;
 
 pub(crate) use self::limits::{is_cut, swells};
 
@@ -105,6 +106,9 @@ pub(crate) enum Unacceptable {
     OtherShape,
     TooLarge,
     Undecodable,
+    /// It is compressed, and this program was built without the feature.
+    #[cfg_attr(feature = "compression", expect(dead_code))]
+    Compressed,
     /// A row that does not belong to the lookup, or a value of another key.
     Misplaced,
     /// Loaded longer ago than the reader accepts.
@@ -120,7 +124,7 @@ impl Unacceptable {
             Self::Forgotten => Missed::Forgotten,
             Self::OtherShape => Missed::OtherShape,
             Self::TooLarge => Missed::TooLarge,
-            Self::Undecodable => Missed::Undecodable,
+            Self::Undecodable | Self::Compressed => Missed::Undecodable,
             Self::Misplaced => Missed::Misplaced,
             Self::TooOld => Missed::TooOld,
         }
@@ -132,6 +136,7 @@ impl Unacceptable {
         match self {
             Self::Malformed => Some("malformed_value"),
             Self::Undecodable => Some("undecodable_value"),
+            Self::Compressed => Some("compressed_value"),
             Self::Misplaced => Some("misplaced_value"),
             Self::TooLarge => Some("value_too_large"),
             Self::OtherHistory | Self::Forgotten | Self::OtherShape | Self::TooOld => None,
@@ -178,7 +183,7 @@ pub(crate) fn encode(
     // same limit to the stored value as to the payload.
     let compressed = compress_above
         .filter(|above| payload.len() > *above)
-        .map(|_| lz4_flex::block::compress_prepend_size(payload.as_bytes()))
+        .and_then(|_| compression::compress(payload.as_bytes()))
         .filter(|compressed| compressed.len() < payload.len());
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
     let mut header = String::with_capacity(HEADER_BYTES);
@@ -282,12 +287,7 @@ pub(crate) fn payload<'a>(
             .map(Cow::Borrowed)
             .map_err(|_| Unacceptable::Malformed);
     }
-    let (size, block) =
-        lz4_flex::block::uncompressed_size(bytes).map_err(|_| Unacceptable::Malformed)?;
-    if size > limit {
-        return Err(Unacceptable::TooLarge);
-    }
-    let plain = lz4_flex::block::decompress(block, size).map_err(|_| Unacceptable::Malformed)?;
+    let plain = compression::decompress(bytes, limit)?;
     String::from_utf8(plain)
         .map(Cow::Owned)
         .map_err(|_| Unacceptable::Malformed)

@@ -245,7 +245,7 @@ impl Shard {
 
     /// Records the time from a PING to its PONG.
     pub(crate) fn barrier_took(&self, time: Duration) {
-        self.statistics.barrier_seconds.observe(time.as_secs_f64());
+        self.statistics.barrier_seconds.observe(time);
     }
 
     /// Applies a PONG; see [`Link::pong`].
