@@ -37,7 +37,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The guided example: what caching does, measured, in under a minute
-    Demo,
+    Demo {
+        /// Adds an act that kills a primary of a private cluster; takes 10 s more
+        #[arg(long)]
+        cluster: bool,
+    },
     /// Serves the HTTP API
     Serve {
         /// The address to listen on; port 0 takes a free one
@@ -141,7 +145,7 @@ fn exit(failure: Failure) -> ExitCode {
 
 async fn obey(command: Command, logs: &mut Logs) -> Result<(), Failure> {
     match command {
-        Command::Demo => match demo::run().await {
+        Command::Demo { cluster } => match demo::run(cluster).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::Said),
             Err(error) => Err(Failure::new("the demo could not be shown", error)),

@@ -1,4 +1,4 @@
-//! The guided example: the effects of a cache, measured, in five acts.
+//! The guided example: the effects of a cache, measured, in five acts, or six.
 //!
 //! It has no prerequisites. It starts a private Redis and creates a SQLite
 //! file, both in a temporary directory, and ignores the environment. It checks
@@ -10,12 +10,13 @@
 //! 3. `writes`: the keys that a write invalidates.
 //! 4. `instances`: two services on one Redis stay consistent.
 //! 5. `outage`: Redis is killed and restarted.
+//! 6. `cluster`, if asked for: a primary of a private cluster is killed.
 
 mod page;
-mod redis;
 mod stage;
 mod with;
 mod instances;
+mod cluster;
 mod outage;
 mod without;
 mod writes;
@@ -49,25 +50,26 @@ pub enum DemoError {
     Stuck(&'static str),
 }
 
-/// Shows the example on standard output. Returns true if every promise held.
+/// Shows the example on standard output, with the act of a cluster or without.
+/// Returns true if every promise held.
 ///
 /// # Errors
 /// [`DemoError`], after every process that it started has ended.
-pub async fn run() -> Result<bool, DemoError> {
+pub async fn run(with_cluster: bool) -> Result<bool, DemoError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     // If the acts are dropped midway, they end the private Redis as they do at
     // their end.
     tokio::select! {
-        shown = acts() => shown,
+        shown = acts(with_cluster) => shown,
         _ = terminate.recv() => Err(DemoError::Interrupted),
         _ = interrupt.recv() => Err(DemoError::Interrupted),
         _ = hangup.recv() => Err(DemoError::Interrupted),
     }
 }
 
-async fn acts() -> Result<bool, DemoError> {
+async fn acts(with_cluster: bool) -> Result<bool, DemoError> {
     let begun = Instant::now();
     let mut page = Page::new();
     let mut stage = Stage::set(&mut page).await?;
@@ -77,6 +79,9 @@ async fn acts() -> Result<bool, DemoError> {
     instances::show(&stage, &tales, &mut page).await?;
     outage::show(&mut stage, &tales, &mut page).await?;
     tales.cache().close().await;
+    if with_cluster {
+        cluster::show(&stage, &mut page).await?;
+    }
     page.end(begun.elapsed());
     Ok(page.all_held())
 }

@@ -24,7 +24,7 @@ pub(super) async fn show(
     page: &mut Page,
 ) -> Result<(), DemoError> {
     page.act(5, "Redis is killed and comes back");
-    let Some(mut redis) = stage.redis.take() else {
+    let Some(redis) = stage.redis.take() else {
         page.say("Skipped: it needs a real Redis, and there is no redis-server on the PATH.");
         return Ok(());
     };
@@ -46,7 +46,7 @@ pub(super) async fn show(
     reads_go_on(stage, tales, page, id).await?;
     let written = a_write_goes_on(stage, tales, page, &hero).await?;
 
-    redis.start_again().await?;
+    redis.restart();
     let version = caching_resumes(stage, tales, page, id).await?;
     page.row(&Row {
         what: "the version cached then",

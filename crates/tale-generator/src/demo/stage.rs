@@ -4,12 +4,12 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use aside::{CacheConfig, CacheService, Secret};
+use aside_testkit::RedisServer;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::DemoError;
 use super::page::Page;
-use super::redis::PrivateRedis;
 use crate::Tales;
 use crate::seed::{Plan, seed};
 use crate::sql::{Database, DatabaseOptions};
@@ -30,7 +30,7 @@ const PLAN: Plan = Plan {
 pub(super) struct Stage {
     pub(super) database: Database,
     /// `None` if there is no redis-server on the PATH.
-    pub(super) redis: Option<PrivateRedis>,
+    pub(super) redis: Option<RedisServer>,
     url: String,
     // Last, so that it is removed after its last writer.
     _directory: TempDir,
@@ -49,7 +49,6 @@ impl Stage {
     pub(super) async fn set(page: &mut Page) -> Result<Self, DemoError> {
         page.title("aside: the guided example");
         let directory = tempfile::Builder::new().prefix("tales-demo-").tempdir()?;
-        let redis = PrivateRedis::start(directory.path()).await;
         let url = format!("sqlite:{}", directory.path().join("tales.db").display());
         let options = DatabaseOptions {
             read_delay: ADDED,
@@ -67,13 +66,10 @@ impl Stage {
             PLAN.stories,
             ADDED.as_millis(),
         ));
-        let (redis, url) = match redis {
+        let (redis, url) = match RedisServer::start() {
             Ok(redis) => {
-                page.say(&format!(
-                    "Redis: a private {}, which ends with the example.",
-                    redis.program()
-                ));
-                let url = redis.url();
+                page.say("Redis: a private server, which ends with the example.");
+                let url = redis.unix_url();
                 (Some(redis), url)
             }
             Err(why) => {
@@ -95,7 +91,12 @@ impl Stage {
 
     /// Connects a service, like each instance of a deployment.
     pub(super) async fn instance(&self) -> Result<Tales, DemoError> {
-        let cache = CacheService::connect(settings(Some(&self.url))).await;
+        self.instance_at(&self.url).await
+    }
+
+    /// Connects a service to another Redis.
+    pub(super) async fn instance_at(&self, url: &str) -> Result<Tales, DemoError> {
+        let cache = CacheService::connect(settings(Some(url))).await;
         self.database.journal_for(&cache).await;
         let mut waits = 0;
         while !cache.is_synced() {

@@ -40,6 +40,17 @@ fn the_demo_keeps_its_promises_with_a_private_redis() {
 }
 
 #[test]
+fn the_demo_of_a_cluster_keeps_its_promises() {
+    let directory = directory();
+    let (code, out, err) = run(&mut tales(directory.path(), &["demo", "--cluster"]));
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("\nAct 6: "), "{out}");
+    assert!(out.contains("its successor is used"), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
+    assert!(is_empty(directory.path()));
+}
+
+#[test]
 fn the_demo_names_its_substitute_without_redis() {
     let directory = directory();
     let mut command = tales(directory.path(), &["demo"]);
