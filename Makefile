@@ -21,6 +21,7 @@ check: setup
 	$(STAGE) "words" scripts/words
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "features" scripts/check-features
+	$(STAGE) "minimum versions" scripts/check-minimum-versions
 	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 .PHONY: test

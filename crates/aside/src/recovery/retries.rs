@@ -133,8 +133,11 @@ fn hand_over(
     let is_own = |pending: &Pending| std::ptr::eq(&**map.shard_of_pending(pending), shard);
     let (kept, moved): (VecDeque<_>, VecDeque<_>) = ready.drain(..).partition(is_own);
     *ready = kept;
-    let later = delayed.extract_if(.., |_, pending| !is_own(pending));
-    for pending in moved.into_iter().chain(later.map(|(_, pending)| pending)) {
+    let (kept, later): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(delayed)
+        .into_iter()
+        .partition(|(_, pending)| is_own(pending));
+    *delayed = kept;
+    for pending in moved.into_iter().chain(later.into_values()) {
         shard.pending.acknowledged(&pending);
         tiers.retry_later(pending);
     }

@@ -98,17 +98,18 @@ impl Tiers {
                     self.statistics.invalidation_lag.observe(lag);
                 }
             }
-            // Local entries carry their epoch, so older ones become invalid.
-            None if let Some((kind, _, epoch)) = message::epoch(text) => {
-                // The watcher will soon read the hash, together with the
-                // server's time.
-                if self.epochs.adopt(kind, epoch).is_err() {
-                    self.statistics.error("implausible_epoch");
+            None => match message::epoch(text) {
+                // Local entries carry their epoch, so older ones become invalid. The
+                // watcher will soon read the hash, together with the server's time.
+                Some((kind, _, epoch)) => {
+                    if self.epochs.adopt(kind, epoch).is_err() {
+                        self.statistics.error("implausible_epoch");
+                    }
                 }
-            }
-            // Many keys, or a message of a newer version: invalidate
-            // everything.
-            None => return Some(self.event(text, at)),
+                // Many keys, or a message of a newer version: invalidate
+                // everything.
+                None => return Some(self.event(text, at)),
+            },
         }
         self.broadcaster.send(|| self.event(text, at));
         None
