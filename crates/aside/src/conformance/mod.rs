@@ -23,6 +23,7 @@ mod on_memory;
 pub(crate) mod promises;
 mod client;
 mod on_redis;
+mod on_service;
 mod on_servers;
 mod foreign;
 mod lockstep;
