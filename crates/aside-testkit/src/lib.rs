@@ -11,6 +11,7 @@
 //!   servers with TLS, and [`servers`] finds the versions on this machine.
 //! - [`PostgresServer`]: a private PostgreSQL cluster, ready in a fraction of a
 //!   second, with the same faults and with databases on request.
+//! - [`MariaDbServer`]: a private MariaDB, for tests of services on MySQL.
 //! - [`Proxy`]: a TCP proxy for any server that delays, swallows, stalls, cuts
 //!   or resets, each direction separately.
 //! - [`FakeServer`]: a listener at a server's address that is not that server, or
@@ -51,6 +52,7 @@ pub use error::StartError;
 mod port;
 mod process;
 mod directory;
+mod template;
 
 mod certificates;
 pub use certificates::{Authority, Certificate};
@@ -65,6 +67,9 @@ pub mod servers;
 
 mod postgres;
 pub use postgres::{PostgresOptions, PostgresServer, Rows};
+
+mod mariadb;
+pub use mariadb::MariaDbServer;
 
 mod proxy;
 pub use proxy::{Direction, Mode, Proxy, ProxyCounts};

@@ -1,23 +1,15 @@
 //! One `initdb` for many clusters.
-//!
-//! `initdb` takes a second or more. Some runners start a process per test, so
-//! every test would run it. Instead, the first test keeps the result of
-//! `initdb` beside the test programs, in cargo's target directory. The others
-//! copy it, which takes a tenth of that time.
 
 use std::collections::hash_map::DefaultHasher;
-use std::env;
-use std::fs::{self, File, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::directory;
 use crate::error::StartError;
 use crate::process::User;
+use crate::template;
 
 /// The arguments of `initdb`.
 const ARGUMENTS: &[&str] = &[
@@ -42,40 +34,8 @@ pub(super) fn create_cluster(
     user: Option<User>,
     data: &Path,
 ) -> Result<(), StartError> {
-    // The first process makes the template; the others wait here for the lock.
-    let Some((cache, lock)) = lock_cache() else {
-        return init(programs, user, data);
-    };
-    let template = cache.join(template_name(programs)?);
-    if !template.exists() {
-        make_template(programs, user, &template)?;
-    }
-    lock.unlock()?;
-    copy_tree(&template, data, user)?;
-    Ok(())
-}
-
-/// Returns the directory of templates and the lock on it, if cargo's target
-/// directory exists.
-fn lock_cache() -> Option<(PathBuf, File)> {
-    let cache = cache_directory()?;
-    fs::create_dir_all(&cache).ok()?;
-    let lock = File::create(cache.join("lock")).ok()?;
-    lock.lock().ok()?;
-    Some((cache, lock))
-}
-
-/// Returns cargo's target directory that contains this program. `cargo clean`
-/// empties it.
-///
-/// A program outside of such a directory runs its own `initdb`. A template in a
-/// directory that others can write to could not be trusted.
-fn cache_directory() -> Option<PathBuf> {
-    let program = env::current_exe().ok()?;
-    let target = program
-        .ancestors()
-        .find(|it| it.join("CACHEDIR.TAG").is_file())?;
-    Some(target.join("aside-testkit"))
+    let name = template_name(programs)?;
+    template::create(&name, user, data, |data| init(programs, user, data))
 }
 
 /// Returns a name that depends on everything that affects a template.
@@ -87,20 +47,6 @@ fn template_name(programs: &Path) -> io::Result<String> {
     let mut hasher = DefaultHasher::new();
     (version, programs, ARGUMENTS, CHARACTER_TYPES).hash(&mut hasher);
     Ok(format!("postgres-{:016x}", hasher.finish()))
-}
-
-fn make_template(programs: &Path, user: Option<User>, template: &Path) -> Result<(), StartError> {
-    let directory = directory::create_for_database("initdb", user)?;
-    let data = directory.path().join("data");
-    init(programs, user, &data)?;
-    // The template is renamed last, so that half of it is never used.
-    let unfinished = template.with_extension("unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)?;
-    }
-    copy_tree(&data, &unfinished, None)?;
-    fs::rename(&unfinished, template)?;
-    Ok(())
 }
 
 fn init(programs: &Path, user: Option<User>, data: &Path) -> Result<(), StartError> {
@@ -127,29 +73,4 @@ fn init(programs: &Path, user: Option<User>, data: &Path) -> Result<(), StartErr
         reason: "initdb failed".into(),
         log,
     })
-}
-
-/// Copies a directory with its contents and gives it to `owner`.
-fn copy_tree(from: &Path, to: &Path, owner: Option<User>) -> io::Result<()> {
-    fs::create_dir(to)?;
-    // PostgreSQL refuses a directory that others may read.
-    fs::set_permissions(to, Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target, owner)?;
-        } else {
-            fs::copy(entry.path(), &target)?;
-            give(&target, owner)?;
-        }
-    }
-    give(to, owner)
-}
-
-fn give(path: &Path, owner: Option<User>) -> io::Result<()> {
-    match owner {
-        Some(owner) => chown(path, Some(owner.id), Some(owner.group)),
-        None => Ok(()),
-    }
 }
