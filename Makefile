@@ -4,9 +4,9 @@ STAGE := @scripts/stage
 
 .PHONY: help
 help:
-	@echo "make test   install Redis and PostgreSQL, then check and test everything"
+	@echo "make test   install Redis, PostgreSQL and MariaDB, then check and test everything"
 	@echo "make check  formatting, words, lints, features and documentation, without tests"
-	@echo "make setup  install Redis, PostgreSQL, rustfmt and clippy where missing"
+	@echo "make setup  install Redis, PostgreSQL, MariaDB, rustfmt and clippy where missing"
 	@echo "make soak   run real processes under faults for MINUTES (10), and report"
 	@echo "make benchmarks   measure again and rewrite docs/benchmarks/"
 	@echo "make deny   check licences, advisories and bans of the dependencies"
@@ -22,7 +22,7 @@ check: setup
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "features" scripts/check-features
 	$(STAGE) "minimum versions" scripts/check-minimum-versions
-	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --features aside-sqlx/mysql --no-deps --locked
 
 .PHONY: test
 test: check

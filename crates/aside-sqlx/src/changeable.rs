@@ -2,7 +2,11 @@
 
 use std::future::Future;
 
-use sqlx::{AssertSqlSafe, Postgres, Row as _, Sqlite};
+#[cfg(feature = "postgres")]
+use sqlx::Postgres;
+#[cfg(feature = "sqlite")]
+use sqlx::Sqlite;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::Commits;
 
@@ -10,6 +14,11 @@ use crate::Commits;
 pub(crate) const IS_NEW: &str = "aside_is_new";
 
 /// The databases that return the rows of a statement: PostgreSQL and SQLite.
+#[diagnostic::on_unimplemented(
+    message = "`change` needs an UPDATE that returns its rows, and `{Self}` has none",
+    note = "lock and read the rows with `SELECT ... FOR UPDATE`, change them, read them again by \
+            id, and record both with `updated`"
+)]
 pub trait Changeable: Commits {
     #[doc(hidden)]
     const FOR_UPDATE: &'static str;
@@ -35,6 +44,7 @@ pub trait Changeable: Commits {
 }
 
 /// The same calls of sqlx on either database, which generics cannot express.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 macro_rules! through_sqlx {
     () => {
         fn get(row: &Self::Row) -> Result<bool, sqlx::Error> {
@@ -52,6 +62,7 @@ macro_rules! through_sqlx {
     };
 }
 
+#[cfg(feature = "postgres")]
 impl Changeable for Postgres {
     const FOR_UPDATE: &'static str = "FOR UPDATE";
 
@@ -69,6 +80,7 @@ impl Changeable for Postgres {
     through_sqlx!();
 }
 
+#[cfg(feature = "sqlite")]
 impl Changeable for Sqlite {
     /// There is one writer at a time.
     const FOR_UPDATE: &'static str = "";

@@ -3,25 +3,30 @@
 use aside::transaction::CachedTransaction;
 use aside::{Entity, Write};
 
-use crate::Transaction;
 use crate::change::Change;
 use crate::changeable::Changeable;
+use crate::{Commits, Transaction};
 
 /// Adds [`change`](Self::change) to the transaction of
 /// [`CacheService::begin`](aside::CacheService::begin).
 pub trait Changes {
     /// The database.
-    type Database: Changeable;
+    type Database: Commits;
 
     /// Describes rows of `table`, which may be `schema.table`, for a statement
     /// that changes them.
-    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, Self::Database, E>;
+    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, Self::Database, E>
+    where
+        Self::Database: Changeable;
 }
 
-impl<D: Changeable> Changes for CachedTransaction<Transaction<D>> {
+impl<D: Commits> Changes for CachedTransaction<Transaction<D>> {
     type Database = D;
 
-    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, D, E> {
+    fn change<E: Entity>(&mut self, table: &str) -> Change<'_, D, E>
+    where
+        D: Changeable,
+    {
         let (transaction, write) = self.parts();
         change(&mut **transaction, write, table)
     }

@@ -11,7 +11,6 @@ use std::future::Future;
 use aside::Write;
 use aside::journal::Unacknowledged;
 use aside::transaction::FailedCommit;
-use sqlx::postgres::PgDatabaseError;
 use sqlx::{Database, Transaction};
 
 use crate::{OutOfReach, RecordError};
@@ -21,10 +20,8 @@ use crate::{OutOfReach, RecordError};
 /// `write` must contain everything that the transaction changed. An error that
 /// proves a rollback is recorded by [`Write::rolled_back`]. After any other
 /// error the write is ambiguous, and its keys are read from the database for
-/// `CACHE_QUARANTINE_TTL_MS`. Use
-/// [`PostgresJournal::commit`](crate::PostgresJournal::commit) or
-/// [`SqliteJournal::commit`](crate::SqliteJournal::commit) for a transaction
-/// with a journal.
+/// `CACHE_QUARANTINE_TTL_MS`. For a transaction with a journal use the journal's
+/// `commit`.
 ///
 /// If a statement of the transaction failed, PostgreSQL replies to COMMIT with
 /// a rollback and no error, and sqlx does not show it. So return the error of a
@@ -92,33 +89,8 @@ pub(crate) async fn end_recorded<D: Commits>(
     Ok(end(transaction, write).await?)
 }
 
-/// Returns true if a failed COMMIT certainly changed nothing, so that
-/// [`Write::rolled_back`] may be called.
-///
-/// On PostgreSQL the SQLSTATE proves it, with these exceptions: a broken
-/// connection (08), a server that stops (57P) or fails (58, XX), and a commit
-/// with unknown outcome (40003). An error without a SQLSTATE proves nothing.
-/// Neither does an error of SQLite. A refused COMMIT leaves the transaction
-/// open there, and only a successful ROLLBACK on the same connection ends it.
-/// [`commit`] does that.
-///
-/// ```
-/// let gone = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-/// assert!(!aside_sqlx::certainly_rolled_back(&gone));
-/// ```
-#[must_use]
-pub fn certainly_rolled_back(error: &sqlx::Error) -> bool {
-    let error = error.as_database_error();
-    let error = error.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-    error.is_some_and(|error| proves_a_rollback(error.code()))
-}
-
-fn proves_a_rollback(state: &str) -> bool {
-    let doubtful = ["08", "57P", "58", "XX"];
-    state != "40003" && !doubtful.iter().any(|class| state.starts_with(class))
-}
-
-/// The databases whose COMMIT can be judged: PostgreSQL and SQLite.
+/// The databases whose COMMIT can be judged: PostgreSQL, SQLite and MySQL, each with
+/// its feature.
 pub trait Commits: Database {
     #[doc(hidden)]
     fn end(
@@ -137,31 +109,4 @@ pub trait Commits: Database {
     fn unmark(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_live_server_proves_a_rollback() {
-        // Deferred constraint, serialization, deadlock, cancelled statement.
-        for state in ["23503", "23505", "40001", "40P01", "57014", "25P03"] {
-            assert!(proves_a_rollback(state), "{state}");
-        }
-        // Connection lost, completion unknown, shutdown, crash, system, internal.
-        for state in [
-            "08006", "08P01", "40003", "57P01", "57P02", "58030", "XX000",
-        ] {
-            assert!(!proves_a_rollback(state), "{state}");
-        }
-    }
-
-    #[test]
-    fn an_error_without_a_state_proves_nothing() {
-        let gone = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        for error in [gone, sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
-            assert!(!certainly_rolled_back(&error), "{error}");
-        }
-    }
 }

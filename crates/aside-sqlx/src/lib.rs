@@ -1,4 +1,5 @@
-//! The journal of `aside` on SQLite and PostgreSQL.
+//! Transactions, commits and the journal of `aside` on PostgreSQL, SQLite, MySQL and
+//! MariaDB.
 //!
 //! Transactional outbox: a write commits even if it cannot reach Redis. In the
 //! same transaction it stores its changed keys in the table `cache_journal`.
@@ -6,8 +7,8 @@
 //! `CACHE_JOURNAL_POLL_MS`. So the reads of other instances are behind the
 //! write for at most that time plus `CACHE_MAX_STALENESS_MS`.
 //!
-//! 1. Once, at start: [`SqliteJournal::install`] or
-//!    [`PostgresJournal::install`] creates the table if it is missing, and
+//! 1. Once, at start: [`PostgresJournal::install`], [`SqliteJournal::install`] or
+//!    [`MySqlJournal::install`] creates the table if it is missing, and
 //!    [`CacheService::poll_journal`](aside::CacheService::poll_journal) reads it.
 //! 2. In a handler, [`CacheService::begin`](aside::CacheService::begin) begins a
 //!    transaction that triggers skip. Its `commit` stores the keys that Redis
@@ -39,16 +40,37 @@
 //! [`Changes::change`] runs a statement for rows of which only a condition is
 //! known, and an upsert. It records the rows before and after.
 //!
+//! # Features
+//!
+//! `postgres`, `sqlite` and `mysql`; none is on by default. TLS to the database is a
+//! feature of sqlx, which the service enables at its own dependency.
+//!
+//! MySQL and MariaDB have transactions, commits and the journal. They have neither
+//! triggers nor [`Changes::change`]: no UPDATE there returns its rows, so [`Changeable`]
+//! is not implemented. Lock and read the rows with `SELECT ... FOR UPDATE`, change them,
+//! read them again by id, and record both.
+//!
 //! Without a journal, [`commit()`] does the same for a write.
 //!
 //! One table serves one Redis and one namespace, because the instance that
 //! processes a row deletes it. A database for two of them needs a schema for
 //! each.
 
+// Each database uses a part of the shared code.
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, unused_imports, unreachable_pub)
+)]
+
+mod verdict;
 mod commit;
 mod triggers;
+#[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod transaction;
 mod changeable;
 mod change;
@@ -58,11 +80,18 @@ pub use aside::transaction::OutOfReach;
 pub use change::{Change, Changed};
 pub use changeable::Changeable;
 pub use changes::{Changes, change};
-pub use commit::{Commits, certainly_rolled_back, commit};
+pub use commit::{Commits, commit};
+#[cfg(feature = "mysql")]
+pub use mysql::MySqlJournal;
+#[cfg(feature = "postgres")]
 pub use postgres::PostgresJournal;
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteJournal;
 pub use transaction::Transaction;
-pub use triggers::{Columns, Triggers};
+pub use triggers::Columns;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use triggers::Triggers;
+pub use verdict::certainly_rolled_back;
 
 /// The reason why a write must not be committed: [`OutOfReach::Refuse`], or the
 /// journal could not be written. Roll back, or other instances may continue to

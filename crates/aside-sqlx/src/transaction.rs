@@ -4,9 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use aside::Write;
 use aside::transaction::{BeginTransaction, DatabaseTransaction, FailedCommit};
-use sqlx::{Postgres, Sqlite};
 
-use crate::{Commits, PostgresJournal, SqliteJournal};
+use crate::Commits;
 
 /// A transaction of sqlx, as [`CacheService::begin`](aside::CacheService::begin)
 /// opens it with a journal.
@@ -19,8 +18,7 @@ pub struct Transaction<D: Commits>(sqlx::Transaction<'static, D>);
 impl<D: Commits> From<sqlx::Transaction<'static, D>> for Transaction<D> {
     /// Takes a transaction that was begun otherwise, for
     /// [`CachedTransaction::new`](aside::transaction::CachedTransaction::new).
-    /// [`mark`](PostgresJournal::mark) it, or triggers record its changes a
-    /// second time.
+    /// Use `mark` of its journal, or triggers record its changes a second time.
     fn from(transaction: sqlx::Transaction<'static, D>) -> Self {
         Self(transaction)
     }
@@ -63,18 +61,20 @@ impl<D: Commits> DatabaseTransaction for Transaction<D> {
     }
 }
 
-impl BeginTransaction for PostgresJournal {
-    type Transaction = Transaction<Postgres>;
+/// A journal begins transactions of its database.
+macro_rules! begin {
+    ($feature:literal, $journal:ident, $database:ident) => {
+        #[cfg(feature = $feature)]
+        impl BeginTransaction for crate::$journal {
+            type Transaction = Transaction<sqlx::$database>;
 
-    async fn begin(&self, write: &Write) -> Result<Transaction<Postgres>, sqlx::Error> {
-        Ok(Transaction(Self::begin(self.pool(), write).await?))
-    }
+            async fn begin(&self, write: &Write) -> Result<Self::Transaction, sqlx::Error> {
+                Ok(Transaction(Self::begin(self.pool(), write).await?))
+            }
+        }
+    };
 }
 
-impl BeginTransaction for SqliteJournal {
-    type Transaction = Transaction<Sqlite>;
-
-    async fn begin(&self, write: &Write) -> Result<Transaction<Sqlite>, sqlx::Error> {
-        Ok(Transaction(Self::begin(self.pool(), write).await?))
-    }
-}
+begin!("postgres", PostgresJournal, Postgres);
+begin!("sqlite", SqliteJournal, Sqlite);
+begin!("mysql", MySqlJournal, MySql);

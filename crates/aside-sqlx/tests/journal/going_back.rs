@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aside::{Repository as _, Source as _};
-use aside_testkit::{PostgresServer, RedisServer, eventually};
+use aside_testkit::{MariaDbServer, PostgresServer, RedisServer, eventually};
 use tempfile::TempDir;
 
 use super::notes::{Database, Instance, Note};
@@ -102,6 +102,32 @@ async fn stays_as_it_is(redis: &RedisServer, instances: &[&Instance], text: &str
     for instance in instances {
         instance.caches(1).await;
     }
+}
+
+#[tokio::test]
+async fn a_mariadb_that_is_put_back_is_noticed() {
+    let (server, redis) = (MariaDbServer::start().expect("mariadbd"), redis());
+    let backup = tempfile::tempdir().unwrap();
+    let (data, backup) = (server.directory().join("data"), backup.path().join("data"));
+    let database = Database::mysql(&server.url()).await;
+    let instance = Instance::start(at(&redis.url()), &database).await;
+    instance.notes.save(Note::new(1, "old")).await.unwrap();
+    server.kill();
+    copy(&data, &backup);
+    server.restart();
+    write_new(&instance).await;
+    let renewals = database.renewals().await;
+    eventually(EVENTUALLY, "a renewal", async || {
+        renewals < database.renewals().await
+    })
+    .await;
+    instance.caches(1).await;
+    compared(&redis, &database).await;
+    server.kill();
+    copy(&backup, &data);
+    server.restart();
+    read_old(&[&instance]).await;
+    assert_eq!(noticed(&[&instance]), 1);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod commits;
 mod notes;
+mod mysql;
 mod foreign_rows;
 mod going_back;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use aside::{CacheConfig, Freshness, Repository, Secret, Tier, events::Invalidation};
 use aside_sqlx::{OutOfReach, RecordError};
-use aside_testkit::{Mode, PostgresServer, Proxy, RedisServer, eventually};
+use aside_testkit::{MariaDbServer, Mode, PostgresServer, Proxy, RedisServer, eventually};
 
 use self::notes::{Database, Instance, Note, NoteError};
 
@@ -44,9 +45,16 @@ async fn on_both(scene: impl AsyncFn(Database)) {
     scene(Database::postgres(&server.url()).await).await;
 }
 
+/// Runs a scene on SQLite, PostgreSQL and MariaDB.
+async fn on_all(scene: impl AsyncFn(Database)) {
+    on_both(&scene).await;
+    let server = MariaDbServer::start().expect("mariadbd");
+    scene(Database::mysql(&server.url()).await).await;
+}
+
 #[tokio::test]
 async fn a_write_without_redis_is_soon_read_by_other_instances() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let proxy = way_to(&redis).await;
         let cut_off = Instance::start(at(&format!("redis://{}/0", proxy.address())), &database);
@@ -76,7 +84,7 @@ async fn a_write_without_redis_is_soon_read_by_other_instances() {
 
 #[tokio::test]
 async fn the_journal_of_a_dead_writer_is_drained_by_others() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
         other.notes.save(Note::new(1, "old")).await.unwrap();
@@ -95,7 +103,7 @@ async fn the_journal_of_a_dead_writer_is_drained_by_others() {
 
 #[tokio::test]
 async fn after_an_outage_the_journal_is_drained_before_redis_serves() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
         other.notes.save(Note::new(1, "0")).await.unwrap();
@@ -177,7 +185,7 @@ async fn a_newer_row_survives_the_deletion_of_older_ones() {
 
 #[tokio::test]
 async fn a_whole_kind_write_is_one_journal_row_and_is_drained() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let nowhere = Instance::start(at("redis://127.0.0.1:1/0"), &database).await;
         nowhere.notes.save(Note::new(1, "old")).await.unwrap();
@@ -195,7 +203,7 @@ async fn a_whole_kind_write_is_one_journal_row_and_is_drained() {
 
 #[tokio::test]
 async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let writer = Instance::start(at(&redis.url()), &database).await;
         writer.notes.save(Note::new(1, "old")).await.unwrap();
@@ -226,7 +234,7 @@ async fn a_whole_kind_write_invalidates_twice_and_leaves_no_row() {
 
 #[tokio::test]
 async fn a_disabled_service_journals_its_writes_for_others() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let other = Instance::start(at(&redis.url()), &database).await;
         other.notes.save(Note::new(1, "old")).await.unwrap();
@@ -247,7 +255,7 @@ async fn a_disabled_service_journals_its_writes_for_others() {
 
 #[tokio::test]
 async fn a_write_that_requires_redis_is_refused_without_it() {
-    on_both(async |database| {
+    on_all(async |database| {
         let redis = redis();
         let strict = database.clone().with_policy(OutOfReach::Refuse);
         let here = Instance::start(at(&redis.url()), &strict).await;

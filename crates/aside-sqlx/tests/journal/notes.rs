@@ -9,16 +9,19 @@ use aside::{
     CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source,
 };
 use aside::{Tier, Write};
-use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal};
+use aside_sqlx::{MySqlJournal, OutOfReach, PostgresJournal, RecordError, SqliteJournal};
 use aside_testkit::eventually;
 use serde::{Deserialize, Serialize};
+use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS notes (id BIGINT PRIMARY KEY, text TEXT NOT NULL)";
 const UPSERT: &str = "INSERT INTO notes (id, text) VALUES ($1, $2)
      ON CONFLICT (id) DO UPDATE SET text = excluded.text";
+const MYSQL_UPSERT: &str = "INSERT INTO notes (id, text) VALUES (?, ?)
+     ON DUPLICATE KEY UPDATE text = VALUES(text)";
 const SELECT: &str = "SELECT id, text FROM notes WHERE id = $1";
 const SELECT_ALL: &str = "SELECT id, text FROM notes ORDER BY id";
 
@@ -60,6 +63,7 @@ impl From<RecordError> for NoteError {
 enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    MySql(MySqlPool),
 }
 
 /// The table of notes.
@@ -69,12 +73,13 @@ pub(crate) struct Database {
     policy: OutOfReach,
 }
 
-/// The same statements on either database.
+/// The same statements on each database.
 macro_rules! on {
     ($database:expr, $pool:ident => $work:expr) => {
         match &$database.pool {
             Pool::Sqlite($pool) => $work,
             Pool::Postgres($pool) => $work,
+            Pool::MySql($pool) => $work,
         }
     };
 }
@@ -97,6 +102,21 @@ impl Database {
         Self::with(Pool::Postgres(pool.expect("a database"))).await
     }
 
+    pub(crate) async fn mysql(url: &str) -> Self {
+        let options = MySqlPoolOptions::new().acquire_timeout(Duration::from_secs(1));
+        let pool = options.connect(url).await;
+        Self::with(Pool::MySql(pool.expect("a database"))).await
+    }
+
+    /// Returns a statement as this database has it.
+    fn sql(&self, sql: &'static str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(match (&self.pool, sql) {
+            (Pool::MySql(_), UPSERT) => MYSQL_UPSERT.to_owned(),
+            (Pool::MySql(_), sql) => sql.replace("$1", "?").replace(" key", " `key`"),
+            (_, sql) => sql.to_owned(),
+        })
+    }
+
     async fn with(pool: Pool) -> Self {
         let database = Self {
             pool,
@@ -113,6 +133,7 @@ impl Database {
             match &self.pool {
                 Pool::Sqlite(pool) => drop(SqliteJournal::install(pool.clone()).await.unwrap()),
                 Pool::Postgres(pool) => drop(PostgresJournal::install(pool.clone()).await.unwrap()),
+                Pool::MySql(pool) => drop(MySqlJournal::install(pool.clone()).await.unwrap()),
             }
         }
     }
@@ -125,13 +146,13 @@ impl Database {
     pub(crate) fn sqlite_journal(&self) -> SqliteJournal {
         match &self.pool {
             Pool::Sqlite(pool) => SqliteJournal::new(pool.clone()),
-            Pool::Postgres(_) => panic!("a PostgreSQL database"),
+            Pool::Postgres(_) | Pool::MySql(_) => panic!("another database"),
         }
     }
 
     /// Returns the keys in the journal.
     pub(crate) async fn rows(&self) -> Vec<String> {
-        let sql = "SELECT key FROM cache_journal ORDER BY key";
+        let sql = self.sql("SELECT key FROM cache_journal ORDER BY key");
         on!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await).expect("a journal")
     }
 
@@ -140,10 +161,11 @@ impl Database {
         match &self.pool {
             Pool::Sqlite(pool) => drop(sqlx::query(on_sqlite).execute(pool).await.unwrap()),
             Pool::Postgres(pool) => drop(sqlx::query(on_postgres).execute(pool).await.unwrap()),
+            Pool::MySql(_) => panic!("no statement for MySQL"),
         }
     }
 
-    /// How often a SQLite database was renewed.
+    /// How often a SQLite or MySQL database was renewed.
     pub(crate) async fn renewals(&self) -> i64 {
         let sql = "SELECT renewals FROM cache_journal_history";
         on!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a history")
@@ -152,7 +174,7 @@ impl Database {
     /// The position that a poll compares.
     pub(crate) async fn position(&self) -> i64 {
         match &self.pool {
-            Pool::Sqlite(_) => self.renewals().await,
+            Pool::Sqlite(_) | Pool::MySql(_) => self.renewals().await,
             Pool::Postgres(pool) => {
                 let sql = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint";
                 let position = sqlx::query_scalar(sql).fetch_one(pool).await;
@@ -185,11 +207,11 @@ impl Database {
             ($pool:ident, $begin:expr, $journal:ident) => {{
                 let mut transaction = $begin.await?;
                 if let Some(note) = note {
-                    let upsert = sqlx::query(UPSERT).bind(note.id).bind(&note.text);
+                    let upsert = sqlx::query(self.sql(UPSERT)).bind(note.id).bind(&note.text);
                     upsert.execute(&mut *transaction).await?;
                 }
                 if let Some(text) = all {
-                    let rewrite = sqlx::query("UPDATE notes SET text = $1").bind(text);
+                    let rewrite = sqlx::query(self.sql("UPDATE notes SET text = $1")).bind(text);
                     rewrite.execute(&mut *transaction).await?;
                 }
                 let left = write.before_commit().await;
@@ -207,6 +229,7 @@ impl Database {
                 transact!(pool, pool.begin_with("BEGIN IMMEDIATE"), SqliteJournal)
             }
             Pool::Postgres(pool) => transact!(pool, pool.begin(), PostgresJournal),
+            Pool::MySql(pool) => transact!(pool, pool.begin(), MySqlJournal),
         }
         Ok(())
     }
@@ -217,8 +240,7 @@ impl Source for Database {
     type Error = NoteError;
 
     async fn find_by_id(&self, id: &i64) -> Result<Option<Arc<Note>>, NoteError> {
-        let found: Option<Note> =
-            on!(self, pool => sqlx::query_as(SELECT).bind(id).fetch_optional(pool).await)?;
+        let found: Option<Note> = on!(self, pool => sqlx::query_as(self.sql(SELECT)).bind(id).fetch_optional(pool).await)?;
         Ok(found.map(Arc::new))
     }
 
@@ -280,6 +302,7 @@ impl Instance {
         match &database.pool {
             Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
             Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
+            Pool::MySql(pool) => cache.poll_journal(MySqlJournal::new(pool.clone())).await,
         }
         let notes = CachedRepository::new(database.clone(), &cache);
         Self { cache, notes }

@@ -19,7 +19,7 @@ async fn an_update_by_condition_invalidates_every_changed_row() {
         ];
         world.insert(&all).await;
         world.cache_shelves(&["a", "b", "c"]).await;
-        transact!(world.one, transaction => {
+        transact!(returning world.one, transaction => {
             let update = "UPDATE items SET shelf = $2 WHERE shelf = $1 -- all of them";
             let changed = transaction
                 .change::<Item>("items")
@@ -52,7 +52,7 @@ async fn a_delete_by_condition_invalidates_every_deleted_row() {
             .insert(&[item(1, "a", "one"), item(2, "b", "two")])
             .await;
         world.cache_shelves(&["a", "b"]).await;
-        transact!(world.one, transaction => {
+        transact!(returning world.one, transaction => {
             let delete = sqlx::query("DELETE FROM items WHERE id < $1;\n").bind(2_i64);
             let changed = transaction.change::<Item>("items").delete(delete).await.unwrap();
             assert_eq!(changed.before, [item(1, "a", "one")]);
@@ -76,7 +76,7 @@ async fn an_upsert_invalidates_the_lists_before_and_after_it() {
             .await;
         world.cache_shelves(&["a", "b", "c"]).await;
         for (id, title, expected) in [(7, "one", vec![1]), (8, "new", vec![1, 8])] {
-            transact!(world.one, transaction => {
+            transact!(returning world.one, transaction => {
                 let upsert = sqlx::query(UPSERT).bind(id).bind("b").bind(title);
                 let changed = transaction
                     .change::<Item>("items")
@@ -128,7 +128,7 @@ async fn very_many_rows_are_recorded_as_the_whole_kind() {
              SELECT i, 'a', 'title ' || i FROM n";
         world.source.run(fill).await;
         world.cache_shelves(&["b"]).await;
-        transact!(world.one, transaction => {
+        transact!(returning world.one, transaction => {
             let update = sqlx::query("UPDATE items SET shelf = 'b'");
             let changed = transaction.change::<Item>("items").update(update).await.unwrap();
             assert!(changed.is_whole_kind && changed.before.is_empty());
@@ -149,7 +149,7 @@ async fn a_refused_statement_of_a_change_is_an_error() {
         world
             .insert(&[item(1, "a", "one"), item(2, "a", "two")])
             .await;
-        transact!(world.one, transaction => {
+        transact!(returning world.one, transaction => {
             let update = sqlx::query("UPDATE items SET title = 'same'");
             let changed = transaction.change::<Item>("items").update(update).await;
             changed.unwrap_err();

@@ -7,18 +7,18 @@ use std::time::Duration;
 use aside::transaction::CommitError;
 use aside::{CacheConfig, CacheService, CachedRepository, Entity, Freshness, Rows};
 use aside::{Secret, Source, Tier};
-use aside_sqlx::{PostgresJournal, SqliteJournal};
-use aside_testkit::{PostgresServer, RedisServer, eventually};
+use aside_sqlx::{MySqlJournal, PostgresJournal, SqliteJournal};
+use aside_testkit::{MariaDbServer, PostgresServer, RedisServer, eventually};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 
 /// The maximum time for anything that the tests wait for.
 pub(crate) const EVENTUALLY: Duration = Duration::from_secs(10);
 
-const TABLE: &str = "CREATE TABLE items (id BIGINT PRIMARY KEY, shelf TEXT NOT NULL,
-    title TEXT NOT NULL UNIQUE)";
+const TABLE: &str = "CREATE TABLE items (id BIGINT PRIMARY KEY,
+    shelf VARCHAR(99) NOT NULL, title VARCHAR(99) NOT NULL UNIQUE)";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Entity, sqlx::FromRow)]
 #[entity(kind = "item")]
@@ -40,14 +40,16 @@ pub(crate) fn item(id: i64, shelf: &str, title: &str) -> Item {
 pub(crate) enum Items {
     Postgres(PgPool),
     Sqlite(SqlitePool),
+    MySql(MySqlPool),
 }
 
-/// The same statements on either database.
+/// The same statements on each database.
 macro_rules! on {
     ($items:expr, $pool:ident => $work:expr) => {
         match $items {
             Items::Postgres($pool) => $work,
             Items::Sqlite($pool) => $work,
+            Items::MySql($pool) => $work,
         }
     };
 }
@@ -71,6 +73,20 @@ impl Items {
         Self::Sqlite(pool)
     }
 
+    pub(crate) async fn mysql(url: &str) -> Self {
+        let pool = MySqlPool::connect(url).await.expect("a database");
+        MySqlJournal::install(pool.clone()).await.unwrap();
+        Self::MySql(pool)
+    }
+
+    /// Returns a statement with a parameter as this database has it.
+    fn sql(&self, sql: &str) -> AssertSqlSafe<String> {
+        AssertSqlSafe(match self {
+            Self::MySql(_) => sql.replace("$1", "?"),
+            Self::Postgres(_) | Self::Sqlite(_) => sql.to_owned(),
+        })
+    }
+
     pub(crate) async fn run(&self, sql: &str) {
         use sqlx::Executor as _;
         let raw = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -78,14 +94,17 @@ impl Items {
     }
 
     pub(crate) async fn journal(&self) -> Vec<String> {
-        let sql = "SELECT key FROM cache_journal ORDER BY key";
+        let sql = match self {
+            Self::MySql(_) => "SELECT `key` FROM cache_journal ORDER BY `key`",
+            Self::Postgres(_) | Self::Sqlite(_) => "SELECT key FROM cache_journal ORDER BY key",
+        };
         on!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await).expect("a journal")
     }
 
     pub(crate) fn pg(&self) -> &PgPool {
         match self {
             Self::Postgres(pool) => pool,
-            Self::Sqlite(_) => panic!("a SQLite database"),
+            Self::Sqlite(_) | Self::MySql(_) => panic!("another database"),
         }
     }
 }
@@ -95,7 +114,7 @@ impl Source for Items {
     type Error = Arc<sqlx::Error>;
 
     async fn find_by_id(&self, id: &i64) -> Result<Option<Arc<Item>>, Self::Error> {
-        let sql = "SELECT * FROM items WHERE id = $1";
+        let sql = self.sql("SELECT * FROM items WHERE id = $1");
         let found: Option<Item> =
             on!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
         Ok(found.map(Arc::new))
@@ -110,6 +129,7 @@ impl Source for Items {
             ItemIndex::Shelf(shelf) => ("SELECT * FROM items WHERE shelf = $1 ORDER BY id", shelf),
             ItemIndex::Title(title) => ("SELECT * FROM items WHERE title = $1 ORDER BY id", title),
         };
+        let sql = self.sql(sql);
         let found: Vec<Item> =
             on!(self, pool => sqlx::query_as(sql).bind(value).fetch_all(pool).await)?;
         Ok(found.into_iter().map(Arc::new).collect())
@@ -143,6 +163,7 @@ impl Instance {
         match source {
             Items::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
             Items::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
+            Items::MySql(pool) => cache.poll_journal(MySqlJournal::new(pool.clone())).await,
         }
         Self {
             items: CachedRepository::new(source.clone(), &cache),
@@ -228,6 +249,19 @@ impl World {
         (directory, Self::of(items).await)
     }
 
+    pub(crate) async fn mysql() -> (MariaDbServer, Self) {
+        let server = MariaDbServer::start().expect("mariadbd");
+        let world = Self::of(Items::mysql(&server.url()).await).await;
+        (server, world)
+    }
+
+    /// Runs a scene on SQLite, PostgreSQL and MariaDB.
+    pub(crate) async fn on_all(scene: impl AsyncFn(Self)) {
+        Self::on_both(&scene).await;
+        let (_server, world) = Self::mysql().await;
+        scene(world).await;
+    }
+
     /// Runs a scene on SQLite and on PostgreSQL.
     pub(crate) async fn on_both(scene: impl AsyncFn(Self)) {
         let (_directory, world) = Self::sqlite().await;
@@ -267,10 +301,21 @@ impl World {
 pub(crate) type Ended = Result<(), CommitError<sqlx::Error>>;
 
 /// Begins a transaction on the database of an instance, and runs a block with
-/// it.
+/// it. With `returning`, not on MySQL.
 #[macro_export]
 macro_rules! transact {
     ($instance:expr, $transaction:ident => $work:block) => {
+        match &$instance.source {
+            $crate::items::Items::MySql(pool) => {
+                let journal = aside_sqlx::MySqlJournal::new(pool.clone());
+                #[allow(unused_mut)]
+                let mut $transaction = $instance.cache.begin(&journal).await.unwrap();
+                $work
+            }
+            _ => $crate::transact!(returning $instance, $transaction => $work),
+        }
+    };
+    (returning $instance:expr, $transaction:ident => $work:block) => {
         match &$instance.source {
             $crate::items::Items::Postgres(pool) => {
                 let journal = aside_sqlx::PostgresJournal::new(pool.clone());
@@ -284,6 +329,7 @@ macro_rules! transact {
                 let mut $transaction = $instance.cache.begin(&journal).await.unwrap();
                 $work
             }
+            $crate::items::Items::MySql(_) => unreachable!("an UPDATE that returns no rows"),
         }
     };
 }

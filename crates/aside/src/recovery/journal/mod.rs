@@ -63,7 +63,7 @@ pub(crate) fn read(entry: &str, namespace: Namespace<'_>) -> Option<Target> {
 
 /// The journal table, as an instance reads it.
 ///
-/// `aside-sqlx` implements it for SQLite and PostgreSQL. One table serves one
+/// `aside-sqlx` implements it for PostgreSQL, SQLite and MySQL. One table serves one
 /// Redis and one namespace, because rows are deleted once *that* Redis has
 /// invalidated the keys.
 pub trait Journal: Send + Sync + 'static {

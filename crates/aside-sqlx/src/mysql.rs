@@ -1,0 +1,248 @@
+//! The journal on MySQL and MariaDB.
+
+use aside::transaction::FailedCommit;
+use aside::{
+    Write,
+    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+};
+use sqlx::mysql::{MySql, MySqlConnection, MySqlPool};
+use sqlx::{Executor as _, QueryBuilder};
+
+use crate::{
+    Commits, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, certainly_rolled_back, commit,
+};
+
+/// `utf8mb4_bin`, because keys differ by case and by trailing blanks of values.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
+    id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    `key` TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE = InnoDB";
+
+/// One row. Its name stays that of the database, and instances raise the number, so a
+/// copy that is put back has a smaller one.
+const HISTORY: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS cache_journal_history (
+    id INT NOT NULL PRIMARY KEY,
+    name VARCHAR(64) CHARACTER SET ascii NOT NULL,
+    renewals BIGINT NOT NULL
+) ENGINE = InnoDB",
+    "INSERT IGNORE INTO cache_journal_history VALUES (1, uuid(), 0)",
+];
+
+/// `ER_NO_SUCH_TABLE`.
+const NO_SUCH_TABLE: u16 = 1146;
+
+/// Up to so many rows are inserted one by one, because a statement with several
+/// returns the id of the first alone.
+const MAX_ROWS_WITH_IDS: usize = 16;
+
+/// Rows of one INSERT or DELETE.
+const ROWS_PER_STATEMENT: usize = 500;
+
+/// The journal of a MySQL or MariaDB database, on InnoDB.
+///
+/// MySQL 8.0, MariaDB 10.2.4 or later: earlier ones may give an id a second time
+/// after a restart. There are no triggers for writes of other programs, and
+/// [`change`](crate::Changes::change) does not compile: it needs an UPDATE that
+/// returns its rows.
+///
+/// ```compile_fail,E0277
+/// # use aside_sqlx::{Changes as _, MySqlJournal};
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize, aside::Entity, sqlx::FromRow)]
+/// # #[entity(kind = "hero")]
+/// # struct Hero { #[entity(id)] id: i64 }
+/// # async fn hide(cache: aside::CacheService, journal: MySqlJournal) -> Result<(), sqlx::Error> {
+/// let mut transaction = cache.begin(&journal).await?;
+/// transaction.change::<Hero>("heroes");
+/// # Ok(()) }
+/// ```
+///
+/// A row before a change must be read with `FOR UPDATE`. Under REPEATABLE READ, which
+/// is the default, a plain SELECT returns it as it was at the first SELECT of the
+/// transaction, and its lists would be wrong. A statement that defines tables commits
+/// the open transaction, so it must not run in one.
+#[derive(Clone, Debug)]
+pub struct MySqlJournal(MySqlPool);
+
+impl MySqlJournal {
+    /// Returns the journal of a database in which [`install`](Self::install) is
+    /// known to have run.
+    #[must_use]
+    pub fn new(pool: MySqlPool) -> Self {
+        Self(pool)
+    }
+
+    /// Creates the tables `cache_journal` and `cache_journal_history` if they are
+    /// missing. Instances write the second about once a second, to notice that a
+    /// copy of the database was put back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn install(pool: MySqlPool) -> Result<Self, sqlx::Error> {
+        pool.execute(TABLE).await?;
+        for statement in HISTORY {
+            pool.execute(statement).await?;
+        }
+        Ok(Self(pool))
+    }
+
+    /// Begins the transaction of a write.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(
+        pool: &MySqlPool,
+        _: &Write,
+    ) -> Result<sqlx::Transaction<'static, MySql>, sqlx::Error> {
+        pool.begin().await
+    }
+
+    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
+    /// commits, and records the outcome, like [`commit`](crate::commit()). If
+    /// the journal refuses the write, the transaction is rolled back.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    ///
+    /// # Cancellation
+    /// If dropped after the COMMIT was sent, the write is ambiguous.
+    pub async fn commit(
+        mut transaction: sqlx::Transaction<'_, MySql>,
+        write: &mut Write,
+        policy: OutOfReach,
+    ) -> Result<(), RecordError> {
+        let left = write.before_commit().await;
+        let recorded = Self::record(&mut transaction, &left, policy).await;
+        commit::end_recorded(transaction, write, recorded).await
+    }
+
+    /// Stores the keys that Redis did not acknowledge, in the transaction of
+    /// `connection`. Call it between `before_commit` and the commit. It sends
+    /// nothing if there is nothing to store.
+    ///
+    /// # Errors
+    /// [`RecordError`]. The transaction must then be rolled back, and
+    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
+    pub async fn record(
+        connection: &mut MySqlConnection,
+        left: &Unacknowledged<'_>,
+        policy: OutOfReach,
+    ) -> Result<(), RecordError> {
+        commit::record::<MySql>(connection, left, policy).await
+    }
+
+    pub(crate) fn pool(&self) -> &MySqlPool {
+        &self.0
+    }
+}
+
+impl Commits for MySql {
+    async fn end(
+        transaction: sqlx::Transaction<'_, Self>,
+    ) -> Result<(), FailedCommit<sqlx::Error>> {
+        transaction.commit().await.map_err(|error| FailedCommit {
+            is_rolled_back: certainly_rolled_back(&error),
+            error,
+        })
+    }
+
+    /// Returns no ids of many rows. Those of whole kinds are few.
+    async fn insert(
+        connection: &mut MySqlConnection,
+        entries: &[String],
+    ) -> Result<Vec<i64>, sqlx::Error> {
+        let mut ids = Vec::new();
+        if entries.len() <= MAX_ROWS_WITH_IDS {
+            for entry in entries {
+                let insert = sqlx::query("INSERT INTO cache_journal (`key`) VALUES (?)");
+                let inserted = insert.bind(entry).execute(&mut *connection).await?;
+                ids.extend(i64::try_from(inserted.last_insert_id()));
+            }
+            return Ok(ids);
+        }
+        for entries in entries.chunks(ROWS_PER_STATEMENT) {
+            let mut insert = QueryBuilder::<Self>::new("INSERT INTO cache_journal (`key`) ");
+            insert.push_values(entries, |mut row, entry| {
+                row.push_bind(entry);
+            });
+            insert.build().execute(&mut *connection).await?;
+        }
+        Ok(ids)
+    }
+
+    async fn unmark(_: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+        // There are no triggers, and so no marks.
+        Ok(())
+    }
+}
+
+impl Journal for MySqlJournal {
+    type Error = sqlx::Error;
+
+    async fn state(&self) -> Result<JournalState, sqlx::Error> {
+        let newest = self.newest().await?;
+        let sql = "SELECT name, renewals FROM cache_journal_history";
+        let row: Result<(String, i64), sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.0).await;
+        let (name, renewals) = match row {
+            Ok(row) => row,
+            // A copy of before there was such a table, or a row, is behind all others.
+            Err(sqlx::Error::Database(error))
+                if error
+                    .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+                    .is_some_and(|error| error.number() == NO_SUCH_TABLE) =>
+            {
+                Default::default()
+            }
+            Err(sqlx::Error::RowNotFound) => Default::default(),
+            Err(_) => {
+                let history = None;
+                return Ok(JournalState { newest, history });
+            }
+        };
+        let history = Some(DatabaseHistory {
+            name,
+            position: u64::try_from(renewals).ok(),
+            ..DatabaseHistory::default()
+        });
+        Ok(JournalState { newest, history })
+    }
+
+    async fn renew(&self, position: u64) -> Result<(), sqlx::Error> {
+        let renew = "UPDATE cache_journal_history SET renewals = renewals + 1 WHERE renewals = ?";
+        let renew = sqlx::query(renew).bind(i64::try_from(position).unwrap_or(i64::MAX));
+        renew.execute(&self.0).await.map(drop)
+    }
+
+    async fn newest(&self) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT max(id) FROM cache_journal")
+            .fetch_one(&self.0)
+            .await
+    }
+
+    async fn page(&self, after: i64) -> Result<Vec<JournalRow>, sqlx::Error> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT id, left(`key`, ?) FROM cache_journal WHERE ? < id ORDER BY id LIMIT ?",
+        )
+        .bind(MAX_ENTRY_CHARS)
+        .bind(after)
+        .bind(PAGE)
+        .fetch_all(&self.0)
+        .await?;
+        let row = |(id, entry)| JournalRow { id, entry };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    async fn delete(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
+        for ids in ids.chunks(ROWS_PER_STATEMENT) {
+            let mut delete = QueryBuilder::<MySql>::new("DELETE FROM cache_journal WHERE id IN (");
+            let mut list = delete.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            list.push_unseparated(")");
+            delete.build().execute(&self.0).await?;
+        }
+        Ok(())
+    }
+}
