@@ -12,6 +12,7 @@ mod library;
 mod killed_writer;
 mod large_values;
 mod listener;
+mod cluster_refusals;
 mod audit;
 mod loads;
 mod mute_server;
