@@ -84,6 +84,8 @@ enum Suite {
     },
     /// Operations as rows, kinds, indexes, instances and values grow.
     Scale,
+    /// Three primaries of a cluster, beside one.
+    Cluster,
     /// The cost of many instances on many primaries, by formulae and simulated.
     Fleet(suites::fleet::Options),
     /// One workload through aside and others, under one checker.
@@ -184,6 +186,7 @@ async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>
         Suite::Mixed => suites::mixed::run(quick).await?,
         Suite::Memory => suites::memory::run(quick).await?,
         Suite::Scale => suites::scale::run(quick).await?,
+        Suite::Cluster => suites::cluster::run(quick).await?,
         Suite::Fleet(options) => suites::fleet::run(&options, quick)?,
         Suite::Consistency => return suites::consistency::run(quick).await,
         Suite::Reader { .. } => Vec::new(),

@@ -126,6 +126,18 @@ fn a_fleet_is_computed_and_simulated() {
 }
 
 #[test]
+fn nothing_is_stale_while_primaries_die_and_slots_move() {
+    let page = bench(&["cluster", "--quick"]);
+    assert_eq!(page.matches("| three primaries |").count(), 5, "{page}");
+    let hits = |row: &str| cells(&page, row)[0];
+    assert!(0.0 < hits("| one replaced |"), "{page}");
+    let [slots, _, keys, extra, ..] = cells(&page, "| 20 |")[..] else {
+        panic!("{page}");
+    };
+    assert!(slots == 20.0 && 0.0 < keys && extra <= 1.1, "{page}");
+}
+
+#[test]
 fn every_row_that_was_read_is_resident_and_counted() {
     let page = bench(&["memory", "--quick"]);
     assert!(page.contains("| 2000 entries |"), "{page}");

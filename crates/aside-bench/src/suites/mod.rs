@@ -1,5 +1,6 @@
 //! One file for each suite.
 
+pub(crate) mod cluster;
 pub(crate) mod consistency;
 pub(crate) mod fleet;
 pub(crate) mod l1;
