@@ -22,6 +22,8 @@ mod scripts;
 mod epochs;
 mod local_tier;
 mod leases;
+mod query_stamps;
+mod query_stamps_two;
 mod release_value;
 mod repeated_packets;
 mod slot_migration;
