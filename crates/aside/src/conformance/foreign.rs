@@ -13,6 +13,7 @@ use super::{Case, LONG, fill, invalidate, quarantine, release};
 use crate::entity::key::Key;
 use crate::memory::MemoryTier;
 use crate::protocol::state::State;
+use crate::protocol::value::{self, Header, StampContext};
 use crate::protocol::{Acquired, Op, Reply, Token};
 
 /// The writer and token of all operations.
@@ -54,7 +55,7 @@ fn foreign() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn every_script(key: &Key) -> [Op; 8] {
+fn every_script(key: &Key) -> [Op; 9] {
     let acquire = |observed: Option<&[u8]>| Op::Acquire {
         key: key.clone(),
         token: ours(),
@@ -68,6 +69,15 @@ fn every_script(key: &Key) -> [Op; 8] {
         Op::Abandon {
             key: key.clone(),
             token: ours(),
+        },
+        Op::Stamp {
+            key: key.clone(),
+            context: StampContext {
+                history: 1,
+                epoch: 1,
+            },
+            stamp: ours().stamp(),
+            ttl: LONG,
         },
         quarantine(key, ours(), LONG),
         release(key, ours(), None),
@@ -92,6 +102,9 @@ async fn outcome(
             State::Quarantine(held) => {
                 let writers = held.records.iter().map(|record| record.writer.as_str());
                 format!("{} {:?}", held.clean, writers.collect::<Vec<_>>())
+            }
+            State::Value if value::is_mark(&left) => {
+                format!("{:?}", Header::parse(&left).map(|mark| mark.stamp))
             }
             _ => format!("{left:?}"),
         },

@@ -12,15 +12,19 @@ use super::on_memory::OnMemory;
 use super::on_redis::OnRedis;
 use super::{Case, LONG};
 use crate::entity::key::Key;
+use crate::entity::lookup::Member;
 use crate::memory::MemoryTier;
 use crate::protocol::state::State;
-use crate::protocol::{Op, Reply, Token};
+use crate::protocol::value::{self, Envelope, FillContext, KeyStamp, StampContext};
+use crate::protocol::{Acquired, Op, Reply, Token};
 
 const SEEDS: u64 = 10;
 const STEPS: u64 = 10_000;
 /// The number of steps per pipeline.
 const BATCH: u64 = 500;
 const KEYS: usize = 3;
+/// The version field of a header, which holds the end of a mark.
+const END: std::ops::Range<usize> = 62..82;
 
 /// Bytes of other programs; none is valid state.
 const FOREIGN: [&[u8]; 9] = [
@@ -35,13 +39,47 @@ const FOREIGN: [&[u8]; 9] = [
     b"Vienna",
 ];
 
+/// Returns conditions under which few stamps count.
+fn random_context(random: &mut fastrand::Rng) -> StampContext {
+    StampContext {
+        history: random.u64(1..3) << 60,
+        epoch: random.u64(1..3),
+    }
+}
+
+/// Returns a value with a header of these conditions.
+fn value_of(context: StampContext, step: u64) -> Vec<u8> {
+    let filled = FillContext {
+        history: context.history,
+        epoch: context.epoch,
+        shape: 1,
+    };
+    let envelope = Envelope {
+        body: "null",
+        cached_at: jiff::Timestamp::UNIX_EPOCH,
+        ttl: LONG,
+    };
+    // Apart from the stamps of marks.
+    let fill = KeyStamp::from_number(step + (1 << 40));
+    value::encode(filled, fill, 0, Member::Entity, envelope, None).bytes
+}
+
 /// Returns a random operation with few writers and tokens, so that they
 /// interact.
 fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op {
-    let value = format!("V{}{:046} {step}", random.u8(0..2), 0).into_bytes();
+    let value = match random.bool() {
+        true => format!("V{}{:046} {step}", random.u8(0..2), 0).into_bytes(),
+        false => value_of(random_context(random), step),
+    };
     let message = step.to_string();
     match random.u32(0..100) {
-        0..24 => Op::Acquire {
+        0..12 => Op::Stamp {
+            key,
+            context: random_context(random),
+            stamp: KeyStamp::from_number(step + 1),
+            ttl: LONG,
+        },
+        12..24 => Op::Acquire {
             key,
             token: name,
             lease: LONG,
@@ -111,6 +149,23 @@ fn random_step(random: &mut fastrand::Rng, keys: &[Key; KEYS], step: u64) -> Vec
     ops
 }
 
+/// Sets the end of a mark, which depends on the time, to zero.
+fn without_end(mut bytes: Vec<u8>) -> Vec<u8> {
+    if value::is_mark(&bytes) {
+        bytes[END].fill(b'0');
+    }
+    bytes
+}
+
+fn timeless(reply: Reply) -> Reply {
+    match reply {
+        Reply::Acquired(Acquired::Value(bytes)) => {
+            Reply::Acquired(Acquired::Value(without_end(bytes)))
+        }
+        reply => reply,
+    }
+}
+
 /// Converts a key's bytes to the model's form, without deadlines.
 fn held(reply: &Reply) -> Held {
     let Reply::Value(bytes) = reply else {
@@ -122,7 +177,7 @@ fn held(reply: &Reply) -> Held {
     let token = |hex: &str| Token::from_number(u128::from_str_radix(hex, 16).expect("hex"));
     match State::of(bytes, true) {
         State::Absent => Held::Foreign(bytes.to_vec()),
-        State::Value => Held::Value(bytes.to_vec()),
+        State::Value => Held::Value(without_end(bytes.to_vec())),
         State::Lease(name) => Held::Lease(token(name)),
         State::Quarantine(found) => {
             let writers = found.records.iter().map(|record| token(&record.writer));
@@ -144,7 +199,7 @@ async fn results(
     let replies = case.pipeline(pipeline.collect()).await;
     let mut replies = replies.into_iter().map(|reply| reply.expect("no error"));
     let result = |ops: &Vec<_>| {
-        let said = replies.by_ref().take(ops.len()).collect();
+        let said = replies.by_ref().take(ops.len()).map(timeless).collect();
         let mut next = || held(&replies.next().expect("a reply for each"));
         (said, std::array::from_fn(|_| next()))
     };

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use crate::entity::key::Key;
 use crate::protocol::state::State;
+use crate::protocol::value::{KeyStamp, StampContext};
 use crate::protocol::{
-    Acquired, BoxFuture, Op, Refused, Released, Reply, SharedTier, Token, Traffic,
+    Acquired, BoxFuture, Op, Refused, Released, Reply, SharedTier, Stamped, Token, Traffic,
 };
 
 mod model;
@@ -162,6 +163,31 @@ impl Case {
         assert!(self.fill(key, token, value).await);
     }
 
+    pub(crate) async fn stamp(&self, key: &Key, context: StampContext, stamp: u64) -> Stamped {
+        self.stamp_for(key, context, stamp, LONG).await
+    }
+
+    pub(crate) async fn stamp_for(
+        &self,
+        key: &Key,
+        context: StampContext,
+        stamp: u64,
+        ttl: Duration,
+    ) -> Stamped {
+        let stamp = KeyStamp::from_number(stamp);
+        let key = key.clone();
+        let op = Op::Stamp {
+            key,
+            context,
+            stamp,
+            ttl,
+        };
+        match self.run(op).await {
+            Reply::Stamped(stamped) => stamped,
+            other => panic!("STAMP answered {other:?}"),
+        }
+    }
+
     pub(crate) async fn abandon(&self, key: &Key, token: Token) {
         let key = key.clone();
         assert_eq!(self.run(Op::Abandon { key, token }).await, Reply::Done);
@@ -244,6 +270,16 @@ macro_rules! with_promises {
             only_the_holder_of_the_token_fills,
             a_lease_fills_once,
             a_filled_value_expires,
+            a_key_without_a_stamp_gets_a_mark,
+            a_value_and_a_lease_have_stamps_of_their_own,
+            a_stamp_of_another_history_or_epoch_is_replaced,
+            a_quarantined_key_has_no_stamp,
+            every_write_destroys_a_mark,
+            a_mark_is_replaced_by_the_reader_that_saw_it,
+            a_mark_is_prolonged_under_its_stamp,
+            a_mark_expires,
+            an_older_version_sees_a_mark_as_a_value,
+            only_a_header_is_read,
             an_abandoned_lease_is_granted_to_the_next,
             a_late_abandon_removes_nothing,
             a_quarantine_removes_the_value,

@@ -2,7 +2,8 @@
 
 use std::mem::take;
 
-use crate::protocol::{Acquired, Op, Released, Reply, Token};
+use crate::protocol::value::Header;
+use crate::protocol::{Acquired, Op, Released, Reply, Stamped, Token};
 
 /// The state of the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,25 @@ impl Model {
             }
             (Op::Acquire { token, .. }, _) => {
                 (Lease(*token), Reply::Acquired(Acquired::Granted), None)
+            }
+            (Op::Stamp { .. }, held @ Writers(..)) => {
+                (held, Reply::Stamped(Stamped::Quarantined), None)
+            }
+            (Op::Stamp { .. }, held @ Lease(token)) => {
+                (held, Reply::Stamped(Stamped::At(token.stamp())), None)
+            }
+            (Op::Stamp { context, stamp, .. }, held) => {
+                let there = match &held {
+                    Value(value) => Header::parse(value),
+                    _ => None,
+                };
+                match there.and_then(|header| context.stamp_in(&header, 0)) {
+                    Some(there) => (held, Reply::Stamped(Stamped::At(there)), None),
+                    None => {
+                        let mark = Value(context.mark(*stamp, 0));
+                        (mark, Reply::Stamped(Stamped::At(*stamp)), None)
+                    }
+                }
             }
             (Op::Fill { token, value, .. }, held) => match held == Lease(*token) {
                 true => (Value(value.clone()), Reply::Filled(true), None),

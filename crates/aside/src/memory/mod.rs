@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::entity::key::Key;
 use crate::protocol::commands::milliseconds;
-use crate::protocol::value::EPOCH_AHEAD_MILLIS;
+use crate::protocol::value::{EPOCH_AHEAD_MILLIS, HEADER_BYTES};
 use crate::protocol::{
     Begin, BoxFuture, Bump, Era, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
     SharedTier, Traffic, Unanswered,
@@ -159,6 +159,19 @@ impl Inner {
                 let observed = observed.as_deref().unwrap_or_default();
                 Reply::Acquired(moment.acquire(key, *token, milliseconds(*lease), observed))
             }
+            Op::GetHeader { key } => {
+                let header = |mut bytes: Vec<u8>| {
+                    bytes.truncate(HEADER_BYTES);
+                    (!bytes.is_empty()).then_some(bytes)
+                };
+                Reply::Value(moment.bytes(key).and_then(header).map(Into::into))
+            }
+            Op::Stamp {
+                key,
+                context,
+                stamp,
+                ttl,
+            } => Reply::Stamped(moment.stamp(key, *context, *stamp, milliseconds(*ttl))?),
             Op::Fill {
                 key,
                 token,

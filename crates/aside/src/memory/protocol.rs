@@ -3,7 +3,8 @@
 use super::store::Store;
 use crate::entity::key::Key;
 use crate::protocol::state::{MAX_RECORDS, Quarantine, Record, State, is_value};
-use crate::protocol::{Acquired, Refused, Released, Token};
+use crate::protocol::value::{Header, KeyStamp, StampContext};
+use crate::protocol::{Acquired, Refused, Released, Stamped, Token};
 
 /// A locked store at one point in time, so each method is atomic, like a
 /// script.
@@ -35,6 +36,51 @@ impl Moment<'_> {
         }
         self.put_state(key, format!("L{token}").into_bytes(), self.now + lease);
         Acquired::Granted
+    }
+
+    pub(super) fn stamp(
+        &mut self,
+        key: &Key,
+        context: StampContext,
+        stamp: KeyStamp,
+        ttl: u64,
+    ) -> Result<Stamped, Refused> {
+        let now = self.now;
+        let there = match self.store.get(key, now) {
+            None => None,
+            Some(slot) => match slot.state() {
+                State::Lease(token) => {
+                    let half = KeyStamp::parse(&token.as_bytes()[..16]);
+                    return Ok(half.map_or(Stamped::Quarantined, Stamped::At));
+                }
+                State::Quarantine(held) if held.records.iter().any(|one| one.lives_at(now)) => {
+                    return Ok(Stamped::Quarantined);
+                }
+                State::Value => Header::parse(&slot.bytes),
+                State::Absent | State::Quarantine(_) => None,
+            },
+        };
+        let Some(header) = there.filter(|header| context.stamp_in(header, now).is_some()) else {
+            self.mark(key, context, stamp, ttl)?;
+            return Ok(Stamped::At(stamp));
+        };
+        if header.is_mark() && header.version.saturating_sub(now) < ttl / 2 {
+            let epoch = header.fill_context.epoch;
+            // Without memory it ends when it would have ended.
+            let _ = self.mark(key, StampContext { epoch, ..context }, header.stamp, ttl);
+        }
+        Ok(Stamped::At(header.stamp))
+    }
+
+    fn mark(
+        &mut self,
+        key: &Key,
+        context: StampContext,
+        stamp: KeyStamp,
+        ttl: u64,
+    ) -> Result<(), Refused> {
+        let end = self.now + ttl;
+        self.store.put(key, context.mark(stamp, end), Some(end))
     }
 
     pub(super) fn fill(

@@ -19,6 +19,8 @@ use aside_redis::Refusal;
 use aside_redis::cluster::Redirect;
 use bytes::Bytes;
 
+use self::value::KeyStamp;
+
 pub(crate) use op::{Begin, Bump, Op, OpGroup};
 pub(crate) use tier::{Failure, OnMessage, SharedTier, Traffic, Unanswered};
 
@@ -39,6 +41,13 @@ pub(crate) struct Token(u128);
 impl Token {
     pub(crate) fn random() -> Self {
         Self(fastrand::u128(..))
+    }
+
+    /// Returns its first half, which is the stamp of a key that it leases, and of
+    /// the value that fills it.
+    pub(crate) fn stamp(self) -> KeyStamp {
+        #[allow(clippy::cast_possible_truncation)]
+        KeyStamp::from_number((self.0 >> 64) as u64)
     }
 
     #[cfg(test)]
@@ -99,6 +108,7 @@ pub(crate) enum Reply {
     Acquired(Acquired),
     /// True if the fill was accepted.
     Filled(bool),
+    Stamped(Stamped),
     Released(Released),
     Existed(bool),
     /// The current epoch of a kind, in milliseconds.
@@ -127,6 +137,14 @@ pub(crate) enum Acquired {
     Granted,
     /// Another reader holds the right to fill.
     Wait,
+    /// A write is in progress.
+    Quarantined,
+}
+
+/// The result of STAMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamped {
+    At(KeyStamp),
     /// A write is in progress.
     Quarantined,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Era, Token};
 use crate::entity::key::Key;
+use crate::protocol::value::{KeyStamp, StampContext};
 
 /// An operation on one key, or one page of a scan.
 #[derive(Clone, Debug)]
@@ -21,6 +22,20 @@ pub(crate) enum Op {
         /// The header of the value that the caller rejected; a value that
         /// begins with it may be replaced.
         observed: Option<Vec<u8>>,
+    },
+    /// Reads as many bytes as a header has. [`Reply::Value`].
+    GetHeader { key: Key },
+    /// Requests the stamp of the key. A key without one gets a mark with this one,
+    /// and a mark that ends soon is prolonged. [`Reply::Stamped`].
+    ///
+    /// It is sent once under its stamp. A packet that stalls, and is executed after
+    /// its repetition and after a write, would bring back a stamp under which values
+    /// were filled before that write.
+    Stamp {
+        key: Key,
+        context: StampContext,
+        stamp: KeyStamp,
+        ttl: Duration,
     },
     /// Stores a value if the key still holds this token. [`Reply::Filled`].
     Fill {
@@ -151,8 +166,8 @@ impl OpGroup {
 
     pub(crate) fn of(ops: &[Op]) -> Self {
         match ops.first() {
-            Some(Op::Get { .. } | Op::GetMany { .. }) => Self::Read,
-            Some(Op::Acquire { .. }) => Self::Acquire,
+            Some(Op::Get { .. } | Op::GetMany { .. } | Op::GetHeader { .. }) => Self::Read,
+            Some(Op::Acquire { .. } | Op::Stamp { .. }) => Self::Acquire,
             Some(Op::Fill { .. } | Op::Abandon { .. }) => Self::Fill,
             Some(Op::Quarantine { .. }) => Self::Quarantine,
             Some(Op::Release { .. }) => Self::Release,
@@ -171,6 +186,8 @@ impl Op {
             self,
             Self::Get { .. }
                 | Self::GetMany { .. }
+                | Self::GetHeader { .. }
+                | Self::Stamp { .. }
                 | Self::Acquire { .. }
                 | Self::Fill { .. }
                 | Self::Abandon { .. }
@@ -181,6 +198,8 @@ impl Op {
     pub(crate) fn key(&self) -> Option<&Key> {
         match self {
             Self::Get { key }
+            | Self::GetHeader { key }
+            | Self::Stamp { key, .. }
             | Self::Acquire { key, .. }
             | Self::Fill { key, .. }
             | Self::Abandon { key, .. }
@@ -263,6 +282,8 @@ impl Op {
         match self {
             Self::Get { .. }
             | Self::GetMany { .. }
+            | Self::GetHeader { .. }
+            | Self::Stamp { .. }
             | Self::Acquire { .. }
             | Self::Fill { .. }
             | Self::Abandon { .. }

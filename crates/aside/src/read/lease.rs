@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entity::key::Key;
+use crate::protocol::value::KeyStamp;
 use crate::protocol::{Op, Token, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -29,6 +30,11 @@ impl Lease {
             token,
             is_over: false,
         }
+    }
+
+    /// Returns the stamp of the key while it is leased, and of the value that fills it.
+    pub(super) fn stamp(&self) -> KeyStamp {
+        self.token.stamp()
     }
 
     /// Returns the FILL for this lease.

@@ -20,6 +20,7 @@ use crate::entity::lookup::Found;
 use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, increment};
 use crate::local::flight;
+use crate::protocol::value::KeyStamp;
 use crate::protocol::{Reply, Traffic, Unanswered};
 use crate::read::lease::Lease;
 use crate::read::result::ReadResult;
@@ -94,7 +95,13 @@ impl<R: Source> Miss<R> {
                 return outlast(load, caller).await;
             }
         };
-        let encoded = read.encode(keyed.asked(), &found, context, cause.replaces);
+        let encoded = read.encode(
+            keyed.asked(),
+            &found,
+            context,
+            lease.stamp(),
+            cause.replaces,
+        );
         let (ttl, bypass) = match &encoded {
             Ok(encoded) => (Some(encoded.ttl), None),
             Err(why) => (None, Some(read.uncacheable(&key, *why, context))),
@@ -163,7 +170,7 @@ impl<R: Source> Miss<R> {
         let mut bypass = bypass;
         // The reader that had the lease may have found out the same.
         if bypass == Bypass::LeaseWait
-            && let Err(why) = read.encode(keyed.asked(), &found, context, false)
+            && let Err(why) = read.encode(keyed.asked(), &found, context, KeyStamp::random(), false)
         {
             bypass = read.uncacheable(&key, why, context);
         }

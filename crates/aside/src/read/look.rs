@@ -131,6 +131,12 @@ impl<R: Source> ReadPath<R> {
             return self.refuse(bytes, Unacceptable::TooLarge);
         }
         match State::of(bytes, true) {
+            // Without a value, it is there for queries that depend on the key.
+            State::Value if value::is_mark(bytes) => {
+                let observed = Some(bytes[..HEADER_BYTES].to_vec());
+                let why = self.why_absent(asked);
+                return Step::Acquire(Missing { observed, why });
+            }
             State::Value => {}
             // A quarantine that no write set may never expire by itself. A script sees
             // its TTL, and the server's own clock, so the ACQUIRE decides.

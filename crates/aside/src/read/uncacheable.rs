@@ -8,6 +8,7 @@ use crate::answer::Bypass;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::Operation;
+use crate::protocol::value::KeyStamp;
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
 use crate::repository::Source;
@@ -24,9 +25,10 @@ impl<R: Source> ReadPath<R> {
         asked: LookupRef<'_, R::Entity>,
         found: &Found<R::Entity>,
         context: ReadContext,
+        fill: KeyStamp,
         again: bool,
     ) -> Result<Encoded, Why> {
-        let encoded = self.kind.encode(asked, found, context.fill_context)?;
+        let encoded = self.kind.encode(asked, found, context.fill_context, fill)?;
         let readable = |encoded: &Encoded| {
             let now = clock::wall();
             let ours = context.fill_context;
@@ -79,7 +81,7 @@ impl<R: Source> ReadPath<R> {
         found: &Found<R::Entity>,
         context: ReadContext,
     ) {
-        match self.encode(asked, found, context, true) {
+        match self.encode(asked, found, context, KeyStamp::random(), true) {
             Err(why) => {
                 self.uncacheable(key, why, context);
             }

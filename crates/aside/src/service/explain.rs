@@ -77,6 +77,11 @@ pub enum KeyState {
         /// Its size, header included; `None` if it is too large to be read.
         bytes: Option<usize>,
     },
+    /// No value, but a stamp for queries that depend on the key.
+    Mark {
+        /// The stamp.
+        stamp: u64,
+    },
     /// A reader is loading it.
     Lease,
     /// Writes are in progress.
@@ -97,6 +102,7 @@ impl KeyState {
             Self::Absent => "absent",
             Self::Foreign { .. } => "foreign",
             Self::Value { .. } => "value",
+            Self::Mark { .. } => "mark",
             Self::Lease => "lease",
             Self::Quarantine { .. } => "quarantine",
         }
@@ -113,6 +119,9 @@ impl KeyState {
             State::Quarantine(quarantine) => Self::Quarantine {
                 writers: quarantine.records.len(),
                 clean: quarantine.clean,
+            },
+            State::Value if value::is_mark(bytes) => Self::Mark {
+                stamp: Header::parse(bytes).map_or(0, |header| header.stamp.number()),
             },
             State::Value => Header::parse(bytes).map_or_else(foreign, |header| Self::Value {
                 filled: Conditions::of(key, header.fill_context),
@@ -219,6 +228,7 @@ impl CacheService {
             None => KeyState::Foreign { redis_type },
         };
         let header = bytes.as_deref().and_then(Header::parse);
+        let header = header.filter(|header| !header.is_mark());
         let judged = header.zip(required).map(|(header, required)| {
             header.judge(required, clock::wall())?;
             match state {

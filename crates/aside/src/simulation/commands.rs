@@ -6,7 +6,10 @@ use aside_redis::{Refusal, WireReply};
 use bytes::Bytes;
 
 use crate::entity::key::Key;
-use crate::protocol::{Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Token, scripts};
+use crate::protocol::value::{KeyStamp, StampContext};
+use crate::protocol::{
+    Acquired, Begin, Bump, Era, Op, Refused, Released, Reply, Stamped, Token, scripts,
+};
 
 /// Returns the operations of a call: the inverse of `commands::encode`.
 pub(super) fn operations(words: &[Bytes]) -> Option<Vec<Op>> {
@@ -20,6 +23,7 @@ pub(super) fn operations(words: &[Bytes]) -> Option<Vec<Op>> {
             let keys = (1..words.len()).map(key).collect::<Option<_>>()?;
             Op::GetMany { keys }
         }
+        "GETRANGE" => Op::GetHeader { key: key(1)? },
         "EXISTS" => Op::Exists { key: key(1)? },
         "PUBLISH" => Op::Publish {
             message: message(2)?,
@@ -63,6 +67,15 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
                 .get(2)
                 .filter(|it| !it.is_empty())
                 .map(|it| it.to_vec()),
+        },
+        "stamp" => Op::Stamp {
+            key,
+            context: StampContext {
+                history: u64::from_str_radix(text(0)?, 16).ok()?,
+                epoch: number(1)?,
+            },
+            stamp: KeyStamp::parse(args.get(2)?)?,
+            ttl: millis(3)?,
         },
         "fill" => Op::Fill {
             key,
@@ -139,6 +152,10 @@ pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
             };
             array([integer(code), WireReply::Bytes(detail.into())])
         }
+        Ok(Reply::Stamped(stamped)) => match stamped {
+            Stamped::At(stamp) => array([integer(1), string(&stamp.to_string())]),
+            Stamped::Quarantined => array([integer(3), integer(0)]),
+        },
         Ok(Reply::Filled(flag) | Reply::Existed(flag)) => integer(u64::from(flag)),
         Ok(Reply::Released(released)) => integer(match released {
             Released::Lost => 0,
@@ -164,6 +181,7 @@ pub(super) fn reads(op: &Op) -> bool {
         op,
         Op::Get { .. }
             | Op::GetMany { .. }
+            | Op::GetHeader { .. }
             | Op::Exists { .. }
             | Op::Publish { .. }
             | Op::Scan { .. }

@@ -11,7 +11,7 @@ use crate::entity::codec::{Codec as _, Json};
 use crate::entity::key::Key;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::protocol::BoxFuture;
-use crate::protocol::value::FillContext;
+use crate::protocol::value::{FillContext, KeyStamp};
 use crate::tiers::Tiers;
 use crate::tiers::kind::{Kind, Leaving};
 
@@ -91,9 +91,10 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn encode(&mut self, tiers: &Tiers, key: &Key) -> Option<(Vec<u8>, Duration)> {
         let fill_context = self.fill_context?;
         let found = Found::Row(Some(Arc::clone(&self.row)));
-        let encoded = self
-            .kind
-            .encode(LookupRef::Id(self.row.id()), &found, fill_context);
+        let asked = LookupRef::Id(self.row.id());
+        // RELEASE with a value is sent once, so this stamp never comes back.
+        let fill = KeyStamp::random();
+        let encoded = self.kind.encode(asked, &found, fill_context, fill);
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;

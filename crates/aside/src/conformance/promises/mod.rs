@@ -5,6 +5,7 @@ mod corners;
 mod plain;
 mod reading;
 mod releasing;
+mod stamping;
 mod writing;
 
 pub(crate) use bumping::*;
@@ -12,4 +13,5 @@ pub(crate) use corners::*;
 pub(crate) use plain::*;
 pub(crate) use reading::*;
 pub(crate) use releasing::*;
+pub(crate) use stamping::*;
 pub(crate) use writing::*;

@@ -12,6 +12,7 @@ use aside_redis::{Call, Script};
 pub(crate) use replies::decode;
 
 use super::scripts;
+use super::value::HEADER_BYTES;
 use super::{Begin, Bump, Op};
 use crate::entity::key::Key;
 
@@ -66,6 +67,20 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .shown(token)
             .shown(&milliseconds(*lease))
             .bytes(observed.as_deref().unwrap_or_default()),
+        Op::GetHeader { key } => Call::command("GETRANGE")
+            .text(key.as_str())
+            .text("0")
+            .shown(&(HEADER_BYTES - 1)),
+        Op::Stamp {
+            key,
+            context,
+            stamp,
+            ttl,
+        } => script(&scripts::STAMP, key)
+            .shown(&format!("{:016x}", context.history))
+            .shown(&format!("{:013}", context.epoch))
+            .shown(stamp)
+            .shown(&milliseconds(*ttl)),
         Op::Fill {
             key,
             token,

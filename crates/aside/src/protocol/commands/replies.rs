@@ -5,7 +5,8 @@ use std::time::Duration;
 use aside_redis::{Call, Refusal, WireReply, printable};
 use bytes::Bytes;
 
-use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply};
+use crate::protocol::value::KeyStamp;
+use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply, Stamped};
 
 /// Decodes the replies to `calls` into results of `ops`.
 ///
@@ -44,6 +45,11 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
             .filter(|found| found.len() == keys.len())
             .and_then(|found| found.into_iter().map(value).collect())
             .map(Reply::Values),
+        // An absent key is an empty text.
+        Op::GetHeader { .. } => {
+            value(reply).map(|bytes| Reply::Value(bytes.filter(|bytes| !bytes.is_empty())))
+        }
+        Op::Stamp { .. } => stamped(reply).map(Reply::Stamped),
         Op::Acquire { .. } => acquired(reply).map(Reply::Acquired),
         Op::Fill { .. } => flag(&reply).map(Reply::Filled),
         Op::Release { .. } => match reply {
@@ -78,7 +84,7 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
 fn refused(op: &Op, refusal: Refusal) -> Result<Reply, Refused> {
     let refused = Refused::from(refusal);
     match op {
-        Op::Get { .. } if refused.is_wrong_type() => Ok(Reply::Value(None)),
+        Op::Get { .. } | Op::GetHeader { .. } if refused.is_wrong_type() => Ok(Reply::Value(None)),
         _ => Err(refused),
     }
 }
@@ -115,6 +121,15 @@ fn acquired(reply: WireReply) -> Option<Acquired> {
         (WireReply::Int(1), _) => Some(Acquired::Granted),
         (WireReply::Int(2), _) => Some(Acquired::Wait),
         (WireReply::Int(3), _) => Some(Acquired::Quarantined),
+        _ => None,
+    }
+}
+
+fn stamped(reply: WireReply) -> Option<Stamped> {
+    let [code, detail] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    match (code, detail) {
+        (WireReply::Int(1), WireReply::Bytes(stamp)) => KeyStamp::parse(&stamp).map(Stamped::At),
+        (WireReply::Int(3), _) => Some(Stamped::Quarantined),
         _ => None,
     }
 }

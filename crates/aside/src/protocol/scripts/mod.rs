@@ -27,9 +27,10 @@ use std::sync::LazyLock;
 use aside_redis::Script;
 
 /// Returns every script, to be loaded when a connection opens.
-pub(crate) fn all() -> [&'static Script; 8] {
+pub(crate) fn all() -> [&'static Script; 9] {
     [
         &ACQUIRE,
+        &STAMP,
         &FILL,
         &ABANDON,
         &QUARANTINE,
@@ -191,6 +192,50 @@ elseif kind == 'Q' and #live > 0 then
 end
 put(key, 'L' .. token, lease)
 return {1, ''}"
+        ),
+    )
+});
+
+/// `key; history, epoch, stamp, ttl` -> `{1, stamp}` the key's, `{3, ms left}`
+/// quarantined.
+///
+/// The fill of a value is its stamp if the value has this history and no older epoch,
+/// of whatever shape. So is the first half of a lease's token, because its FILL writes
+/// that half into the value. Any other key gets a mark with `stamp`.
+///
+/// Only this script prolongs a mark, where it is and under the stamp that it has.
+/// Its end is in the version field, for readers, which cannot see a TTL.
+pub(crate) static STAMP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "stamp",
+        with_prelude!(
+            r"
+local key, history, epoch, stamp, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local kind, live = state(read(key), key)
+if kind == 'L' then
+  return {1, live:sub(2, 17)}
+elseif kind == 'Q' and #live > 0 then
+  return {3, call('PTTL', key)}
+end
+local function mark(tag, of, under)
+  local last = string.format('%020d', now() + ttl)
+  return pcall('SET', key, 'V' .. tag .. of .. ('f'):rep(16) .. under .. last .. ('0'):rep(32) .. '02\nmark', 'PX', ttl)
+end
+if kind == 'V' then
+  local head = call('GETRANGE', key, '0', '116')
+  local tag, of, under, last, flags = head:sub(2, 17), head:sub(18, 30), head:sub(47, 62), head:sub(63, 82), head:sub(115, 116)
+  if #head == 117 and head:find('^V%x*\n$') and not (of .. last):find('%D') and tag == history and of >= epoch
+    and tonumber(of) <= math.max(now(), tonumber(epoch)) + 60000 then
+    if flags == '02' and tonumber(last) - now() < ttl / 2 then mark(tag, of, under) end
+    return {1, under}
+  end
+end
+local set = mark(history, epoch, stamp)
+if not set.err then return {1, stamp} end
+if set.err:find('OOM', 1, true) then
+  return redis.error_reply('OOM no memory for a mark')
+end
+return set"
         ),
     )
 });

@@ -18,8 +18,12 @@
 mod limits;
 mod numbers;
 mod compression;
+mod mark;
+mod dependencies;
 
+pub(crate) use self::dependencies::{MAX_DEPENDENCIES, Recorded};
 pub(crate) use self::limits::{is_cut, swells};
+pub(crate) use self::mark::{KeyStamp, StampContext, is_mark};
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -85,13 +89,20 @@ impl FillContext {
 /// The greatest id of a fill: a local entry keeps six bytes of it.
 const MAX_FILL: u64 = (1 << 48) - 1;
 
+fn fill_of(stamp: KeyStamp) -> u64 {
+    stamp.number() & MAX_FILL
+}
+
 /// A parsed header. Random; identifies this fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) fill_context: FillContext,
     /// Random; names this fill.
     pub(crate) fill: u64,
+    /// All of its digits, which queries that depend on the key keep.
+    pub(crate) stamp: KeyStamp,
     /// The row's version, or zero.
+    /// Of a mark, its end by the server's clock.
     pub(crate) version: u64,
     flags: u8,
 }
@@ -165,12 +176,32 @@ pub(crate) struct Written {
     pub(crate) payload_bytes: usize,
 }
 
-/// Encodes a value.
+/// Encodes a value under the stamp that names its fill.
 pub(crate) fn encode(
     fill_context: FillContext,
+    fill: KeyStamp,
     version: u64,
     member: Member,
     envelope: Envelope<'_>,
+    compress_above: Option<usize>,
+) -> Written {
+    encode_dependent(
+        fill_context,
+        (fill, version),
+        member,
+        envelope,
+        &[],
+        compress_above,
+    )
+}
+
+/// Encodes a value that depends on keys.
+pub(crate) fn encode_dependent(
+    fill_context: FillContext,
+    (fill, version): (KeyStamp, u64),
+    member: Member,
+    envelope: Envelope<'_>,
+    dependencies: &[Recorded<'_>],
     compress_above: Option<usize>,
 ) -> Written {
     let mut payload = String::with_capacity(envelope.body.len() + 80);
@@ -186,18 +217,19 @@ pub(crate) fn encode(
         .and_then(|_| compression::compress(payload.as_bytes()))
         .filter(|compressed| compressed.len() < payload.len());
     let flags = if compressed.is_some() { COMPRESSED } else { 0 };
+    let flags = flags | dependencies::flag(dependencies);
     let mut header = String::with_capacity(HEADER_BYTES);
     let FillContext {
         history,
         epoch,
         shape,
     } = fill_context;
-    let fill = fastrand::u64(1..=MAX_FILL);
     let _ = writeln!(
         header,
-        "V{history:016x}{epoch:013}{shape:016x}{fill:016x}{version:020}{:032}{flags:02x}",
+        "V{history:016x}{epoch:013}{shape:016x}{fill}{version:020}{:032}{flags:02x}",
         0
     );
+    dependencies::write(dependencies, &mut header);
     let mut value = header.into_bytes();
     match compressed {
         Some(compressed) => value.extend(compressed),
@@ -205,7 +237,7 @@ pub(crate) fn encode(
     }
     Written {
         bytes: value,
-        fill,
+        fill: fill_of(fill),
         payload_bytes: payload.len(),
     }
 }
@@ -229,7 +261,7 @@ impl Header {
             halves.iter().try_for_each(|half| hex(half).map(drop))?;
         }
         let (history, shape) = (hex(history)?, hex(shape)?);
-        let fill = hex(fill)? & MAX_FILL;
+        let stamp = KeyStamp::from_number(hex(fill)?);
         let (epoch, version) = (decimal(epoch)?, decimal(version)?);
         let flags = u8::try_from(hex(flags)?).ok()?;
         let fill_context = FillContext {
@@ -239,7 +271,8 @@ impl Header {
         };
         Some(Self {
             fill_context,
-            fill,
+            fill: fill_of(stamp),
+            stamp,
             version,
             flags,
         })
@@ -276,11 +309,20 @@ pub(crate) fn payload<'a>(
     limit: usize,
 ) -> Result<Cow<'a, str>, Unacceptable> {
     let bytes = value.get(HEADER_BYTES..).ok_or(Unacceptable::Malformed)?;
-    if bytes.len() > limit {
-        return Err(Unacceptable::TooLarge);
-    }
     if header.flags & !COMPRESSED != 0 {
         return Err(Unacceptable::Malformed);
+    }
+    unpacked(header, bytes, limit)
+}
+
+/// Returns the payload in these bytes, decompressed.
+fn unpacked<'a>(
+    header: &Header,
+    bytes: &'a [u8],
+    limit: usize,
+) -> Result<Cow<'a, str>, Unacceptable> {
+    if bytes.len() > limit {
+        return Err(Unacceptable::TooLarge);
     }
     if header.flags & COMPRESSED == 0 {
         return std::str::from_utf8(bytes)

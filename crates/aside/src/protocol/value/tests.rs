@@ -14,7 +14,8 @@ fn value(body: &str, compress_above: Option<usize>) -> Vec<u8> {
         cached_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
         ttl: Duration::from_secs(3600),
     };
-    encode(OURS, 7, Member::Entity, envelope, compress_above).bytes
+    let fill = KeyStamp::random();
+    encode(OURS, fill, 7, Member::Entity, envelope, compress_above).bytes
 }
 
 #[test]
@@ -145,5 +146,59 @@ proptest! {
         let envelope = open(&text, Member::Entity).unwrap();
         prop_assert_eq!(envelope.body, body);
         prop_assert_eq!(envelope.ttl, Duration::from_secs(3600));
+    }
+}
+
+#[test]
+fn the_dependencies_of_a_value_are_read_back() {
+    let recorded = |key, stamp| Recorded {
+        key,
+        stamp: KeyStamp::from_number(stamp),
+        context: StampContext {
+            history: u64::MAX,
+            epoch: 1_700_000_000_000,
+        },
+    };
+    let dependencies = [
+        recorded("hero:all", 1),
+        recorded("hero:name:D {x", u64::MAX),
+    ];
+    let body = "[1,2,3]".repeat(200);
+    let envelope = Envelope {
+        body: &body,
+        cached_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
+        ttl: Duration::from_secs(60),
+    };
+    for (kept, above) in [
+        (&dependencies[..], None),
+        (&dependencies, Some(16)),
+        (&[], None),
+    ] {
+        let fill = (KeyStamp::random(), 0);
+        let bytes = encode_dependent(OURS, fill, Member::Entity, envelope, kept, above).bytes;
+        let header = Header::parse(&bytes).unwrap();
+        let (read, payload) = Recorded::read(&header, &bytes, 1 << 20).unwrap();
+        assert_eq!(read, kept);
+        assert_eq!(open(&payload, Member::Entity).unwrap().body, body);
+        // A reader of rows takes no value with dependencies.
+        assert_eq!(payload_of_row(&header, &bytes).is_ok(), kept.is_empty());
+    }
+}
+
+fn payload_of_row<'a>(header: &Header, bytes: &'a [u8]) -> Result<Cow<'a, str>, Unacceptable> {
+    payload(header, bytes, 1 << 20)
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_dependencies_never_panic(bytes: Vec<u8>, count in "[0-9]{1,3}\n?") {
+        let mut value = value("null", None);
+        value[HEADER_BYTES - 2] = b'4';
+        for rest in [bytes.clone(), [count.into_bytes(), bytes].concat()] {
+            value.truncate(HEADER_BYTES);
+            value.extend(&rest);
+            let header = Header::parse(&value).unwrap();
+            let _ = Recorded::read(&header, &value, 1 << 16);
+        }
     }
 }

@@ -50,7 +50,8 @@ impl<R: Source> ReadPath<R> {
                 }
             };
             let asked = own.leader.key().asked();
-            let encoded = match self.encode(asked, &found, own.context, own.cause.replaces) {
+            let (fill, again) = (lease.stamp(), own.cause.replaces);
+            let encoded = match self.encode(asked, &found, own.context, fill, again) {
                 Ok(encoded) => encoded,
                 Err(why) => {
                     let bypass = self.uncacheable(&own.key, why, own.context);

@@ -21,7 +21,7 @@ use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::lookup::Member;
 use crate::entity::lookup::{Found, LookupRef};
-use crate::protocol::value::{self, Envelope, FillContext};
+use crate::protocol::value::{self, Envelope, FillContext, KeyStamp};
 use crate::runtime::clock;
 use crate::tiers::uncacheable::Why;
 
@@ -45,7 +45,7 @@ pub(super) struct Losses {
 }
 
 impl<E: Entity> Kind<E> {
-    /// Encodes a result for Redis, unless it must not be cached. A panic of the
+    /// Encodes a result for Redis under the stamp `fill`, unless it must not be cached. A panic of the
     /// strategy or its codec only prevents caching: the caller has its result
     /// from the database.
     pub(crate) fn encode(
@@ -53,8 +53,9 @@ impl<E: Entity> Kind<E> {
         asked: LookupRef<'_, E>,
         found: &Found<E>,
         fill_context: FillContext,
+        fill: KeyStamp,
     ) -> Result<Encoded, Why> {
-        let encode = || self.encode_unguarded(asked, found, fill_context);
+        let encode = || self.encode_unguarded(asked, found, fill_context, fill);
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
     }
 
@@ -63,6 +64,7 @@ impl<E: Entity> Kind<E> {
         asked: LookupRef<'_, E>,
         found: &Found<E>,
         fill_context: FillContext,
+        fill: KeyStamp,
     ) -> Result<Encoded, Why> {
         let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
@@ -90,7 +92,14 @@ impl<E: Entity> Kind<E> {
             cached_at,
             ttl,
         };
-        let written = value::encode(fill_context, version, member, envelope, self.compress_above);
+        let written = value::encode(
+            fill_context,
+            fill,
+            version,
+            member,
+            envelope,
+            self.compress_above,
+        );
         // The limit is on the size that readers must decompress.
         if written.payload_bytes > self.max_value_bytes {
             return Err(Why::TooLarge);
