@@ -6,12 +6,12 @@
 //! missing trait is reported at the type.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, Path, Type};
 
-use crate::index::{Index, Part};
+use crate::index::{Index, Part, locals};
 use crate::model::Entity;
 use crate::shape::Shape;
 
@@ -22,6 +22,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
         library,
         kind,
         list_all,
+        is_tracked,
         index_enum,
         id,
         id_type,
@@ -54,6 +55,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
         impl #library::Entity for #ident {
             const KIND: &'static ::core::primitive::str = #kind;
             const LIST_ALL: ::core::primitive::bool = #list_all;
+            const TRACKED: ::core::primitive::bool = #is_tracked;
             const INDEXES: &'static [#library::entity::IndexShape] = &[#(#shapes),*];
             #exactness
 
@@ -359,12 +361,6 @@ fn fingerprint(library: &Path, base: u64, nested: &[Type]) -> TokenStream {
 /// user.
 fn local(name: &str) -> Ident {
     Ident::new(&format!("__aside_{name}"), Span::mixed_site())
-}
-
-fn locals(parts: &[Part]) -> Vec<Ident> {
-    (0..parts.len())
-        .map(|place| format_ident!("__aside_value_{place}", span = Span::mixed_site()))
-        .collect()
 }
 
 #[cfg(test)]

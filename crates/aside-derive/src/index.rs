@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, format_ident};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
@@ -290,6 +290,13 @@ pub(crate) fn transparent(ty: &Type) -> &Type {
         Type::Paren(paren) => transparent(&paren.elem),
         other => other,
     }
+}
+
+/// Returns a local name for each field, with the hygiene of the macro.
+pub(crate) fn locals(parts: &[Part]) -> Vec<Ident> {
+    (0..parts.len())
+        .map(|place| format_ident!("__aside_value_{place}", span = Span::mixed_site()))
+        .collect()
 }
 
 #[cfg(test)]

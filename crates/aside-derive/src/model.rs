@@ -18,6 +18,7 @@ const AT_STRUCT: Place = Place {
         "unique",
         "index_enum",
         "list_all",
+        "tracked",
         "dependents",
         "shape",
         "crate",
@@ -42,6 +43,8 @@ pub(crate) struct Entity {
     pub(crate) library: Path,
     pub(crate) kind: String,
     pub(crate) list_all: bool,
+    /// Writes invalidate the key of a list that the kind does not have.
+    pub(crate) is_tracked: bool,
     pub(crate) id: Ident,
     pub(crate) id_type: Type,
     pub(crate) version: Option<Ident>,
@@ -102,6 +105,7 @@ impl Entity {
             library: head.library.unwrap_or_else(|| parse_quote!(::aside)),
             kind,
             list_all: head.list_all.unwrap_or(true),
+            is_tracked: head.is_tracked,
             id,
             id_type,
             version: body.version,
@@ -134,6 +138,7 @@ struct Head {
     kind_stands: bool,
     index_enum: Option<Ident>,
     list_all: Option<bool>,
+    is_tracked: bool,
     shape: Option<u64>,
     dependents: Option<Path>,
     library: Option<Path>,
@@ -165,6 +170,10 @@ impl Head {
                     once(&mut head.index_enum, word, ident)
                 }
                 "list_all" => once(&mut head.list_all, word, attribute::truth(word, input)?),
+                "tracked" => {
+                    head.is_tracked = true;
+                    Ok(())
+                }
                 "dependents" => once(
                     &mut head.dependents,
                     word,

@@ -163,6 +163,9 @@ pub use service::CacheService;
 
 mod read;
 
+mod query;
+pub use query::{CachedQuery, Deps};
+
 mod cached_repository;
 pub use cached_repository::{CachedRepository, Scope};
 

@@ -276,7 +276,7 @@ impl Triggers {
             self.kinds.push(KindKeys {
                 kind: E::KIND,
                 prefix: KeyWriter::new(&self.namespace, E::KIND).as_str().to_owned(),
-                list_all: E::LIST_ALL,
+                list_all: E::LIST_ALL || E::TRACKED,
                 is_whole: false,
                 rows: Vec::new(),
                 lists: Vec::new(),

@@ -17,6 +17,7 @@ use crate::entity::{self, Entity, Rows};
 pub(crate) enum Member {
     Entity,
     Entities,
+    Result,
 }
 
 impl Member {
@@ -24,6 +25,7 @@ impl Member {
         match self {
             Self::Entity => "{\"entity\":",
             Self::Entities => "{\"entities\":",
+            Self::Result => "{\"result\":",
         }
     }
 }

@@ -117,6 +117,10 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// True if the kind has a list of all its rows, `{kind}:all`.
     const LIST_ALL: bool = true;
 
+    /// True if each write invalidates `{kind}:all` although no reader reads a list of
+    /// all there: for queries that depend on the whole kind.
+    const TRACKED: bool = false;
+
     /// Describes the indexes to programs that do not know the Rust types.
     const INDEXES: &'static [IndexShape];
 
@@ -211,6 +215,11 @@ impl IndexShape {
             unique,
         }
     }
+}
+
+/// Returns true if each write of a row of the kind invalidates `{kind}:all`.
+pub(crate) const fn touches_all<E: Entity>() -> bool {
+    E::LIST_ALL || E::TRACKED
 }
 
 /// Returns the key of one row.

@@ -26,7 +26,7 @@ impl Operation {
         Self::WarmUp,
     ];
 
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::FindById => "find_by_id",
             Self::FindMany => "find_many",

@@ -36,12 +36,17 @@ impl Shares {
         }
     }
 
-    /// Gives a kind's store its share and shrinks the other shares. The kind's
-    /// previous store gets none.
-    pub(crate) fn admit<E: Entity>(&self, parts: u32, store: &Arc<LocalTier<E>>) {
+    /// Gives the store of a kind of this name its share and shrinks the other
+    /// shares. The kind's previous store gets none.
+    pub(crate) fn admit<E: Entity>(
+        &self,
+        name: &'static str,
+        parts: u32,
+        store: &Arc<LocalTier<E>>,
+    ) {
         let mut stores = self.stores.lock();
         let store: Weak<dyn Store> = Arc::downgrade(store) as _;
-        if let Some(before) = stores.insert(E::KIND, Share { parts, store })
+        if let Some(before) = stores.insert(name, Share { parts, store })
             && let Some(before) = before.store.upgrade()
         {
             before.set_capacity(0);

@@ -14,7 +14,7 @@ use crate::tiers::pending::Pending;
 /// However it is dropped, by a panic or a load that took too long, it is given
 /// back through the queue of pending operations. So other readers need not wait
 /// until it expires.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     tiers: Arc<Tiers>,
     key: Key,
     token: Token,
@@ -23,7 +23,7 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(tiers: &Arc<Tiers>, key: &Key, token: Token) -> Self {
+    pub(crate) fn new(tiers: &Arc<Tiers>, key: &Key, token: Token) -> Self {
         Self {
             tiers: Arc::clone(tiers),
             key: key.clone(),
@@ -33,12 +33,12 @@ impl Lease {
     }
 
     /// Returns the stamp of the key while it is leased, and of the value that fills it.
-    pub(super) fn stamp(&self) -> KeyStamp {
+    pub(crate) fn stamp(&self) -> KeyStamp {
         self.token.stamp()
     }
 
     /// Returns the FILL for this lease.
-    pub(super) fn fill(&self, value: Vec<u8>, ttl: Duration) -> Op {
+    pub(crate) fn fill(&self, value: Vec<u8>, ttl: Duration) -> Op {
         Op::Fill {
             key: self.key.clone(),
             token: self.token,
@@ -48,7 +48,7 @@ impl Lease {
     }
 
     /// Gives the lease back at once.
-    pub(super) async fn give_back(mut self) {
+    pub(crate) async fn give_back(mut self) {
         self.is_over = true;
         let (key, token) = (self.key.clone(), self.token);
         let abandon = Op::Abandon { key, token };
@@ -57,7 +57,7 @@ impl Lease {
 
     /// Marks the lease as ended, because Redis has accepted or refused its
     /// FILL.
-    pub(super) fn spent(mut self) {
+    pub(crate) fn spent(mut self) {
         self.is_over = true;
     }
 }

@@ -37,10 +37,10 @@ const AFTER_FAILURE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks whether readers still wait for a load whose caller
 /// was dropped.
-pub(super) const LOOK_FOR_READERS: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_FOR_READERS: Duration = Duration::from_millis(50);
 
 /// The reply to the caller that led.
-pub(super) enum LeaderReply<E, X> {
+pub(crate) enum LeaderReply<E, X> {
     Result(Result<ReadResult<E>, X>),
     Panic(Box<dyn Any + Send>),
 }
@@ -255,12 +255,12 @@ impl<R: Source> ReadPath<R> {
 
 /// Resolves when neither the caller that led nor another reader waits for the
 /// load.
-async fn deserted<K, M, T, E, X>(
+pub(crate) async fn deserted<K, M, T, E, X>(
     leader: &flight::Leader<K, M, T>,
     caller: &mut oneshot::Sender<LeaderReply<E, X>>,
 ) where
     K: std::hash::Hash + Eq + Clone,
-    M: Copy + PartialEq,
+    M: Clone + PartialEq,
     T: Clone,
 {
     caller.closed().await;
@@ -270,7 +270,7 @@ async fn deserted<K, M, T, E, X>(
 }
 
 /// Continues a load whose lease has expired, only for the caller that led.
-async fn outlast<E, X>(
+pub(crate) async fn outlast<E, X>(
     load: impl Future<Output = Loaded<Found<E>, X>>,
     mut caller: oneshot::Sender<LeaderReply<E, X>>,
 ) {
@@ -289,12 +289,13 @@ async fn outlast<E, X>(
 }
 
 /// Replies to the caller that led with a failure, and shares it.
-async fn fail<K, E, X>(
-    leader: flight::Leader<K, ReadContext, Arc<FlightResult<E, X>>>,
+pub(crate) async fn fail<K, M, E, X>(
+    leader: flight::Leader<K, M, Arc<FlightResult<E, X>>>,
     caller: oneshot::Sender<LeaderReply<E, X>>,
     failed: Loaded<Found<E>, X>,
 ) where
     K: std::hash::Hash + Eq + Clone + Send + 'static,
+    M: Clone + PartialEq + Send + Sync + 'static,
     E: Send + Sync + 'static,
     X: Clone + Send + Sync + 'static,
 {
@@ -312,11 +313,12 @@ async fn fail<K, E, X>(
 
 /// Shares a failure among all readers that wait, once. The pause after it keeps the
 /// next load of the key from an ailing database.
-pub(super) async fn finish_failed<K, E, X>(
-    leader: flight::Leader<K, ReadContext, Arc<FlightResult<E, X>>>,
+pub(crate) async fn finish_failed<K, M, E, X>(
+    leader: flight::Leader<K, M, Arc<FlightResult<E, X>>>,
     failed: Failed<X>,
 ) where
     K: std::hash::Hash + Eq + Clone + Send + 'static,
+    M: Clone + PartialEq + Send + Sync + 'static,
     E: Send + Sync + 'static,
     X: Clone + Send + Sync + 'static,
 {

@@ -21,7 +21,7 @@ use crate::tiers::kind::{Cached, ReadContext};
 use crate::tiers::uncacheable::Why;
 
 /// The next step of a read, shared by single reads and batches.
-pub(super) enum Step<E> {
+pub(crate) enum Step<E> {
     /// Serve this value.
     Serve(Cached<E>),
     /// Ask for the right to fill.
@@ -34,15 +34,15 @@ pub(super) enum Step<E> {
 
 /// No value that may be served.
 #[derive(Default)]
-pub(super) struct Missing {
+pub(crate) struct Missing {
     /// The header of a value that is there and must not be served: the ACQUIRE
     /// deletes it if it is still there.
-    pub(super) observed: Option<Vec<u8>>,
-    pub(super) why: Missed,
+    pub(crate) observed: Option<Vec<u8>>,
+    pub(crate) why: Missed,
 }
 
 impl Missing {
-    fn refused(bytes: &[u8], why: Unacceptable) -> Self {
+    pub(crate) fn refused(bytes: &[u8], why: Unacceptable) -> Self {
         Self {
             observed: Some(bytes[..bytes.len().min(HEADER_BYTES)].to_vec()),
             why: why.missed(),

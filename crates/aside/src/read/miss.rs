@@ -65,7 +65,8 @@ impl<R: Source> ReadPath<R> {
 
 impl<R: Source> Miss<R> {
     async fn run(self, mut step: Step<R::Entity>) {
-        let mut wait = Wait::new(&self.read);
+        let lease = self.read.tiers().config.lease_ttl;
+        let mut wait = Wait::new(self.read.kind.lease_patience(lease));
         let mut under = None;
         loop {
             step = match step {

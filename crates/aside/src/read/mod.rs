@@ -6,16 +6,16 @@
 //! value (`miss`), or loads and fills (`load`). A batch does the same for many keys
 //! at once (`batch`), by the same decisions: [`look::Step`].
 
-mod result;
-mod lease;
-mod source;
-mod look;
+pub(crate) mod result;
+pub(crate) mod lease;
+pub(crate) mod source;
+pub(crate) mod look;
 mod stale;
 mod uncacheable;
 mod shown;
 mod audit;
-mod load;
-mod wait;
+pub(crate) mod load;
+pub(crate) mod wait;
 mod miss;
 mod lead;
 mod batch;

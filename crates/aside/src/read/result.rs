@@ -12,13 +12,13 @@ use crate::tiers::kind::{Cached, FlightResult};
 /// What one reader gets.
 pub(crate) struct ReadResult<E> {
     pub(crate) found: Found<E>,
-    pub(super) provenance: Provenance,
+    pub(crate) provenance: Provenance,
     /// How far behind the value may be, if it is served because the database failed.
-    pub(super) stale: Option<Duration>,
+    pub(crate) stale: Option<Duration>,
 }
 
 /// Returns true if a value that was loaded at `loaded_at` is fresh enough.
-pub(super) fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
+pub(crate) fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
     match freshness {
         Freshness::AtMost(limit) => age_of(loaded_at) <= limit,
         Freshness::Any | Freshness::Shared | Freshness::Source => true,
@@ -26,7 +26,7 @@ pub(super) fn is_young(loaded_at: i64, freshness: Freshness) -> bool {
 }
 
 /// Returns true if a flight brought a value too old for this reader.
-pub(super) fn is_too_old<E, X>(flight: &FlightResult<E, X>, freshness: Freshness) -> bool {
+pub(crate) fn is_too_old<E, X>(flight: &FlightResult<E, X>, freshness: Freshness) -> bool {
     flight.result.is_ok() && !is_young(flight.provenance.loaded_at, freshness)
 }
 
@@ -36,7 +36,7 @@ fn age_of(loaded_at: i64) -> Duration {
 }
 
 impl<E> ReadResult<E> {
-    pub(super) fn local(entry: Entry<E>) -> Self {
+    pub(crate) fn local(entry: Entry<E>) -> Self {
         Self {
             found: entry.found,
             provenance: Provenance {
@@ -51,7 +51,7 @@ impl<E> ReadResult<E> {
         }
     }
 
-    pub(super) fn cached(cached: Cached<E>) -> Self {
+    pub(crate) fn cached(cached: Cached<E>) -> Self {
         Self {
             provenance: cached.provenance(),
             found: cached.found,
@@ -60,7 +60,7 @@ impl<E> ReadResult<E> {
     }
 
     /// Loaded from the database just now.
-    pub(super) fn loaded(found: Found<E>, bypass: Option<Bypass>) -> Self {
+    pub(crate) fn loaded(found: Found<E>, bypass: Option<Bypass>) -> Self {
         let loaded_at = clock::wall().as_millisecond();
         Self {
             found,
@@ -69,7 +69,7 @@ impl<E> ReadResult<E> {
         }
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         if self.stale.is_some() {
             return Outcome::StaleHit;
         }

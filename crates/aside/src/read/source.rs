@@ -19,11 +19,12 @@ use crate::entity::lookup::{Found, Lookup, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
 use crate::repository::{Id, Overloaded, Row, Source};
+use crate::tiers::Tiers;
 use crate::tiers::kind::Kind;
 use crate::tiers::origin_guard::{self, Place};
 
 /// The outcome of a load: a result, or the repository's panic.
-pub(super) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
+pub(crate) type Loaded<T, X> = Result<Result<T, X>, Box<dyn Any + Send>>;
 
 tokio::task_local! {
     /// The load that this task runs.
@@ -42,18 +43,7 @@ impl<R: Source> ReadPath<R> {
     /// Returns true if this read is part of a load of the same key, as with two
     /// nested cached repositories. It would wait for itself.
     pub(super) fn is_loading(&self, key: &Key) -> bool {
-        let mut loading = LOADING.try_with(Arc::clone).ok();
-        while let Some(load) = loading {
-            if load.service == self.service() && load.keys.contains(key) {
-                return true;
-            }
-            loading = load.outer.clone();
-        }
-        false
-    }
-
-    fn service(&self) -> usize {
-        Arc::as_ptr(self.tiers()) as usize
+        is_loading(self.tiers(), key)
     }
 
     /// Runs a load of `keys`.
@@ -62,12 +52,7 @@ impl<R: Source> ReadPath<R> {
         keys: BTreeSet<Key>,
         load: impl Future<Output = T>,
     ) -> impl Future<Output = T> {
-        let loading = Loading {
-            service: self.service(),
-            keys,
-            outer: LOADING.try_with(Arc::clone).ok(),
-        };
-        LOADING.scope(Arc::new(loading), load)
+        loading(self.tiers(), keys, load)
     }
 
     /// Queries the database.
@@ -167,6 +152,36 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
+/// Returns true if this task runs a load of `key` for this service.
+pub(crate) fn is_loading(tiers: &Arc<Tiers>, key: &Key) -> bool {
+    let mut loading = LOADING.try_with(Arc::clone).ok();
+    while let Some(load) = loading {
+        if load.service == address(tiers) && load.keys.contains(key) {
+            return true;
+        }
+        loading = load.outer.clone();
+    }
+    false
+}
+
+/// Runs a load of `keys`.
+pub(crate) fn loading<T>(
+    tiers: &Arc<Tiers>,
+    keys: BTreeSet<Key>,
+    load: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    let loading = Loading {
+        service: address(tiers),
+        keys,
+        outer: LOADING.try_with(Arc::clone).ok(),
+    };
+    LOADING.scope(Arc::new(loading), load)
+}
+
+fn address(tiers: &Arc<Tiers>) -> usize {
+    Arc::as_ptr(tiers) as usize
+}
+
 /// Queries the database without a time limit, and records the duration.
 pub(super) async fn load_from<R: Source>(
     source: &R,
@@ -186,6 +201,6 @@ pub(super) async fn load_from<R: Source>(
 }
 
 /// Catches a repository's panic, so that waiting readers get a reply.
-pub(super) async fn catch<T>(load: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+pub(crate) async fn catch<T>(load: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
     AssertUnwindSafe(load).catch_unwind().await
 }

@@ -5,16 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::answer::Bypass;
-use crate::read::ReadPath;
 use crate::read::look::{Missing, Step};
-use crate::repository::Source;
 use crate::trust::generations::Stamp;
 
 /// The range of the pause between two looks at another reader's lease.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
 
 /// The state of a waiting miss.
-pub(super) struct Wait {
+pub(crate) struct Wait {
     begun: Instant,
     patience: Duration,
     pause: Duration,
@@ -29,11 +27,11 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub(super) fn new<R: Source>(read: &ReadPath<R>) -> Self {
-        let lease = read.tiers().config.lease_ttl;
+    /// Creates the state of a miss that waits no longer than its patience.
+    pub(crate) fn new(patience: Duration) -> Self {
         Self {
             begun: Instant::now(),
-            patience: read.kind.lease_patience(lease),
+            patience,
             pause: POLL.0,
             holder: None,
             seen: None,
@@ -42,11 +40,11 @@ impl Wait {
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.patience <= self.begun.elapsed()
     }
 
-    pub(super) async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         let jitter = 0.5 + fastrand::f64() / 2.0;
         tokio::time::sleep(self.pause.mul_f64(jitter)).await;
         self.pause = (self.pause * 2).min(POLL.1);
@@ -54,7 +52,7 @@ impl Wait {
 
     /// Returns what to do after an ACQUIRE that was not granted; `stamp` is the key's
     /// generation now.
-    pub(super) fn after_acquire<E>(&mut self, step: Step<E>, stamp: Stamp) -> Step<E> {
+    pub(crate) fn after_acquire<E>(&mut self, step: Step<E>, stamp: Stamp) -> Step<E> {
         match step {
             // The lease that was waited for brought no value, and no write ended it:
             // the next one may bring none either.
@@ -71,7 +69,7 @@ impl Wait {
     }
 
     /// Returns what to do after a look at a key that another reader had a lease of.
-    pub(super) fn after_look<E>(&mut self, step: Step<E>) -> Step<E> {
+    pub(crate) fn after_look<E>(&mut self, step: Step<E>) -> Step<E> {
         match step {
             Step::WaitForLease(token) if self.holder.is_none() || self.holder == token => {
                 self.holder = token;

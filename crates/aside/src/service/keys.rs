@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::CacheService;
 use crate::entity::key::Key;
 use crate::insight::statistics::Reason;
-use crate::protocol::value::{HEADER_BYTES, Header};
+use crate::protocol::value::Header;
 use crate::protocol::{Failure, Lives, Op, Reply, Token, Traffic};
 use crate::service::report::Invalidated;
 use crate::tiers::sweeps::Swept;
@@ -48,8 +48,9 @@ impl CacheService {
         if self.tiers().kind_of(key).is_none() {
             return Some(bytes.into());
         }
-        Header::parse(&bytes)?;
-        Some(bytes.split_off(HEADER_BYTES).into())
+        let header = Header::parse(&bytes)?;
+        let begin = header.payload_at(&bytes)?;
+        Some(bytes.split_off(begin).into())
     }
 
     /// Sets a key of an unregistered kind; `None` means the default TTL.

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::insight::audit::Delay;
-use crate::insight::statistics::{Operation, Outcome, Reason, ServiceStatistics, WritePhase};
+use crate::insight::statistics::{Outcome, Reason, ServiceStatistics, WritePhase};
 use crate::protocol::OpGroup;
 use crate::service::CacheService;
 use crate::service::page::{Page, Series};
@@ -61,6 +61,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     reads(page, &kinds)?;
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
+    spoilt(page, &kinds)?;
     local(page, &kinds)?;
     audits(page, &kinds)
 }
@@ -72,17 +73,17 @@ fn reads(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     let (mut read_seconds, mut source_seconds) = (Vec::new(), Vec::new());
     for (entity, kind) in kinds {
         let statistics = kind.statistics();
-        for operation in Operation::ALL {
+        for (operation, label) in kind.operations() {
             for outcome in Outcome::ALL {
                 let labels = vec![
                     ("entity", *entity),
-                    ("operation", operation.as_str()),
+                    ("operation", *label),
                     ("outcome", outcome.as_str()),
                 ];
-                reads.push((labels, statistics.reads(operation, outcome)));
+                reads.push((labels, statistics.reads(*operation, outcome)));
             }
-            let labels = vec![("entity", *entity), ("operation", operation.as_str())];
-            source_seconds.push((labels, &statistics.source_seconds[operation as usize]));
+            let labels = vec![("entity", *entity), ("operation", *label)];
+            source_seconds.push((labels, &statistics.source_seconds[*operation as usize]));
         }
         for outcome in Outcome::ALL
             .into_iter()
@@ -134,6 +135,26 @@ fn invalidations(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
         }
     }
     page.counters("aside_invalidations", "Keys invalidated", invalidations)
+}
+
+/// Encodes which dependencies of queries outdate their values.
+fn spoilt(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+    let spoilt: Vec<_> = kinds
+        .iter()
+        .map(|(query, kind)| (*query, kind.spoilt()))
+        .collect();
+    let mut series = Vec::new();
+    for (query, counts) in &spoilt {
+        for (dependency, count) in counts {
+            let labels = vec![("query", *query), ("dependency", dependency.as_str())];
+            series.push((labels, *count));
+        }
+    }
+    page.counters(
+        "aside_query_spoilt",
+        "Values of queries that a write of this dependency had outdated when they were read",
+        series,
+    )
 }
 
 fn local(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {

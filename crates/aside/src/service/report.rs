@@ -81,6 +81,9 @@ pub struct KindStats {
     pub indexes: &'static [IndexShape],
     /// True if it has a list of all its rows.
     pub has_list_of_all: bool,
+    /// Of a query, how often each dependency had outdated a value that was looked at,
+    /// as in `aside_query_spoilt_total`.
+    pub spoilt: BTreeMap<String, u64>,
 }
 
 impl KindStats {
@@ -108,6 +111,7 @@ impl KindStats {
             ttl: known.ttl(),
             indexes: known.indexes(),
             has_list_of_all: known.has_list_of_all(),
+            spoilt: known.spoilt(),
         }
     }
 

@@ -18,11 +18,7 @@ impl Tiers {
         &self,
         strategy: Option<Arc<dyn CacheStrategy<E>>>,
     ) -> Arc<Kind<E>> {
-        assert!(
-            key::is_plain_name(E::KIND) && E::KIND != "aside",
-            "the kind `{}` must be of [a-z0-9_-]+, and not `aside`",
-            E::KIND
-        );
+        check_name(E::KIND);
         let mut kinds = self.kinds.lock();
         let known = kinds.get(E::KIND).cloned();
         let same = known.clone().map(|known| {
@@ -69,16 +65,7 @@ impl Tiers {
         statistics: Option<Arc<KindStatistics>>,
     ) -> Arc<Kind<E>> {
         let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
-        let share = strategy.local_share();
-        let local = (share > 0 && self.has_local_tier()).then(|| {
-            Arc::new(LocalTier::new(
-                Arc::clone(&self.generations),
-                self.epochs.of(E::KIND),
-            ))
-        });
-        if let Some(store) = &local {
-            self.shares.admit(share, store);
-        }
+        let local = self.local_store(E::KIND, strategy.local_share());
         Arc::new(Kind::new(
             strategy,
             local,
@@ -86,6 +73,32 @@ impl Tiers {
             self.epochs.of(E::KIND),
             &self.config,
         ))
+    }
+
+    /// Returns the kind that is registered under a name, or registers that of `make`.
+    pub(crate) fn register_as(
+        &self,
+        name: &'static str,
+        make: impl FnOnce(&Self) -> Arc<dyn AnyKind>,
+    ) -> Arc<dyn AnyKind> {
+        check_name(name);
+        let mut kinds = self.kinds.lock();
+        let kind = kinds.entry(name).or_insert_with(|| make(self));
+        Arc::clone(kind)
+    }
+
+    /// Returns local entries for the kind of this name; `None` without a local tier.
+    pub(crate) fn local_store<E: Entity>(
+        &self,
+        name: &'static str,
+        share: u32,
+    ) -> Option<Arc<LocalTier<E>>> {
+        (share > 0 && self.has_local_tier()).then(|| {
+            let generations = Arc::clone(&self.generations);
+            let store = Arc::new(LocalTier::new(generations, self.epochs.of(name)));
+            self.shares.admit(name, share, &store);
+            store
+        })
     }
 
     /// Returns the kind of `E`, if it is registered here.
@@ -129,6 +142,13 @@ impl Tiers {
         }
         kind
     }
+}
+
+fn check_name(name: &str) {
+    assert!(
+        key::is_plain_name(name) && name != "aside",
+        "the kind `{name}` must be of [a-z0-9_-]+, and not `aside`"
+    );
 }
 
 /// Returns true if the kind is cached by such a strategy: of the same type, and

@@ -169,6 +169,15 @@ impl Generations {
         self.word(stamp.stripe).passes(stamp) && shard.generation() == stamp.shard_generation
     }
 
+    /// Returns true if the shard of the stamp is proved, and nothing that may concern
+    /// the key was invalidated since the stamp.
+    #[inline]
+    pub(crate) fn is_fresh(&self, stamp: Stamp, now: Moment) -> bool {
+        // The proof before the generations, as for every local hit.
+        let shard = self.shard_of(stamp);
+        shard.is_synced(now) && self.is_current_in(shard, stamp)
+    }
+
     /// Invalidates a key, and keys of its stripe with the same tag.
     pub(crate) fn invalidate(&self, hash: u64) {
         let (stripe, tag) = self.place(hash);

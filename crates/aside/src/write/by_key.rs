@@ -20,7 +20,7 @@ impl Write {
             return;
         };
         self.invalidate_key::<E>(entity::id_key::<E>(tiers.namespace(), id));
-        if E::LIST_ALL {
+        if entity::touches_all::<E>() {
             self.add(entity::all_key(tiers.namespace(), E::KIND), E::KIND);
         }
     }

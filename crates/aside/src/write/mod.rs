@@ -263,7 +263,7 @@ impl Write {
                 kind.strategy.dependents(row, &mut dependents);
             }
         }
-        if E::LIST_ALL {
+        if entity::touches_all::<E>() {
             self.add(entity::all_key(namespace, E::KIND), E::KIND);
         }
         if let (true, Some(kind), Some(row), Some((_, id))) =

@@ -26,6 +26,7 @@ mod layers;
 mod leases;
 mod outages;
 mod properties;
+mod queries;
 mod races;
 mod round_trips;
 mod servers;

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// The scripts in the order in which a connection loads them.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     "ACQUIRE",
     "FILL",
     "ABANDON",
@@ -26,6 +26,7 @@ const SCRIPTS: [&str; 8] = [
     "INVALIDATE",
     "BUMP",
     "HISTORY",
+    "STAMP",
 ];
 
 pub(crate) struct Tap {

@@ -38,7 +38,7 @@ pub(crate) async fn a_key_without_a_stamp_gets_a_mark(case: &Case) {
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.starts_with("V0000000000000abc1700000000000ffffffffffffffff0000000000000001"));
     assert!(text.ends_with("02\nmark"));
-    // The mark's stamp is the key's, whoever asks.
+    // Another reader gets the same stamp.
     assert_eq!(case.stamp(&key, CONTEXT, 2).await, at(1));
     assert!(case.heard().await.is_empty());
 }

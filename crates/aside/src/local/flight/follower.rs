@@ -8,7 +8,7 @@ use super::{Flight, Flights, Place, State, Waited};
 use crate::runtime::simulated::{self, Rule};
 
 /// A reader that waits for a flight.
-pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+pub(crate) struct Follower<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> {
     pub(super) flights: Arc<Flights<K, M, T>>,
     pub(super) key: K,
     pub(super) flight: Arc<Flight<M, T>>,
@@ -19,7 +19,7 @@ pub(crate) struct Follower<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> 
     pub(super) lenient: bool,
 }
 
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
+impl<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> Follower<K, M, T> {
     /// Waits for the end of the flight.
     pub(crate) async fn wait(mut self) -> Waited<K, M, T> {
         while let Some(place) = &mut self.place {
@@ -29,7 +29,8 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
             };
             if let Some(outcome) = outcome {
                 let after_asking = self.joined_at < outcome.step;
-                let as_in_process = self.lenient && outcome.shared_under == Some(self.context);
+                let as_in_process =
+                    self.lenient && outcome.shared_under.as_ref() == Some(&self.context);
                 #[cfg(test)]
                 let as_in_process = as_in_process || simulated::without(Rule::JoinInTime);
                 return if after_asking || as_in_process {
@@ -49,7 +50,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Follower<K, M, T> {
     }
 }
 
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Follower<K, M, T> {
+impl<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> Drop for Follower<K, M, T> {
     fn drop(&mut self) {
         if !self.flight.is_over() {
             self.flights

@@ -8,14 +8,14 @@ use super::{CLOSED, FILLING, Flight, Flights, Ordering, Outcome, State};
 
 /// The right and the duty to end a flight with a result. If dropped without
 /// one, the lead passes to a waiting reader.
-pub(crate) struct Leader<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+pub(crate) struct Leader<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> {
     pub(super) flights: Arc<Flights<K, M, T>>,
     pub(super) key: K,
     pub(super) flight: Arc<Flight<M, T>>,
     pub(super) finished: bool,
 }
 
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
+impl<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> Leader<K, M, T> {
     pub(crate) fn key(&self) -> &K {
         &self.key
     }
@@ -62,7 +62,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Leader<K, M, T> {
 impl<K, M, T> Leader<K, M, T>
 where
     K: Hash + Eq + Clone + Send + 'static,
-    M: Copy + PartialEq + Send + Sync + 'static,
+    M: Clone + PartialEq + Send + Sync + 'static,
     T: Clone + Send + Sync + 'static,
 {
     /// Sends the result, and starts the next flight after a pause.
@@ -75,7 +75,7 @@ where
     }
 }
 
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Drop for Leader<K, M, T> {
+impl<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> Drop for Leader<K, M, T> {
     fn drop(&mut self) {
         if self.finished {
             // Ends a pause early if the task is cancelled; otherwise does

@@ -88,13 +88,13 @@ pub(crate) struct Outcome<M, T> {
 }
 
 /// The role of a reader.
-pub(crate) enum Entered<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+pub(crate) enum Entered<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> {
     Lead(Leader<K, M, T>),
     Follow(Follower<K, M, T>),
 }
 
 /// The result of waiting for a flight.
-pub(crate) enum Waited<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
+pub(crate) enum Waited<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> {
     Answer(T),
     /// Its leader was dropped, and this reader leads now.
     Lead(Leader<K, M, T>),
@@ -102,7 +102,7 @@ pub(crate) enum Waited<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> {
     Again,
 }
 
-impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
+impl<K: Hash + Eq + Clone, M: Clone + PartialEq, T: Clone> Flights<K, M, T> {
     pub(crate) fn new() -> Self {
         Self {
             slots: Mutex::default(),
@@ -120,7 +120,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
         if slot.current.take_lead() {
             return Entered::Lead(self.leader(key, Arc::clone(&slot.current)));
         }
-        let flight = if slot.current.admits(context, lenient) {
+        let flight = if slot.current.admits(&context, lenient) {
             &slot.current
         } else {
             slot.next
@@ -223,7 +223,7 @@ impl<K: Hash + Eq + Clone, M: Copy + PartialEq, T: Clone> Flights<K, M, T> {
     }
 }
 
-impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
+impl<M: Clone + PartialEq, T: Clone> Flight<M, T> {
     fn new(state: State<M, T>) -> Self {
         Self {
             steps: AtomicU32::new(0),
@@ -251,12 +251,16 @@ impl<M: Copy + PartialEq, T: Clone> Flight<M, T> {
         matches!(&*self.state.borrow(), State::Done(_))
     }
 
-    fn admits(&self, context: M, lenient: bool) -> bool {
+    fn admits(&self, context: &M, lenient: bool) -> bool {
         #[cfg(test)]
         if simulated::without(Rule::JoinInTime) {
             return true;
         }
-        let fits = self.context.lock().is_none_or(|own| own == context);
+        let fits = self
+            .context
+            .lock()
+            .as_ref()
+            .is_none_or(|own| own == context);
         match self.openness.load(Ordering::SeqCst) {
             OPEN => fits,
             FILLING => fits && lenient,

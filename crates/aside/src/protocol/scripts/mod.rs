@@ -30,7 +30,6 @@ use aside_redis::Script;
 pub(crate) fn all() -> [&'static Script; 9] {
     [
         &ACQUIRE,
-        &STAMP,
         &FILL,
         &ABANDON,
         &QUARANTINE,
@@ -38,6 +37,7 @@ pub(crate) fn all() -> [&'static Script; 9] {
         &INVALIDATE,
         &BUMP,
         &HISTORY,
+        &STAMP,
     ]
 }
 
@@ -199,8 +199,8 @@ return {1, ''}"
 /// `key; history, epoch, stamp, ttl` -> `{1, stamp}` the key's, `{3, ms left}`
 /// quarantined.
 ///
-/// The fill of a value is its stamp if the value has this history and no older epoch,
-/// of whatever shape. So is the first half of a lease's token, because its FILL writes
+/// The fill of a value, of any shape, is its stamp if the value has this history and
+/// no older epoch. So is the first half of a lease's token, because its FILL writes
 /// that half into the value. Any other key gets a mark with `stamp`.
 ///
 /// Only this script prolongs a mark, where it is and under the stamp that it has.

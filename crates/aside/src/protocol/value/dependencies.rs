@@ -56,6 +56,18 @@ pub(super) fn write(dependencies: &[Recorded<'_>], into: &mut String) {
     }
 }
 
+impl Header {
+    /// Returns where the payload begins; `None` for a mark, which has none.
+    pub(crate) fn payload_at(&self, value: &[u8]) -> Option<usize> {
+        let rest = value.get(HEADER_BYTES..)?;
+        match self.flags & !COMPRESSED {
+            0 => Some(HEADER_BYTES),
+            DEPENDENT => Recorded::read_all(rest).map(|(_, payload)| value.len() - payload.len()),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Recorded<'a> {
     /// Returns the dependencies of a value, and its payload, decompressed.
     pub(crate) fn read(

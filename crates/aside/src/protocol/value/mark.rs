@@ -63,7 +63,7 @@ impl fmt::Debug for KeyStamp {
     }
 }
 
-/// What a value must have, of any shape, so that its stamp counts.
+/// The conditions under which the stamp of a value of any shape counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StampContext {
     /// The history of the key's server.

@@ -1,6 +1,7 @@
 //! One kind of row in the tiers: its strategy, shape, counters and local
 //! entries.
 
+mod pace;
 mod flights;
 mod leaving;
 mod names;
@@ -8,7 +9,7 @@ mod shown;
 mod writing;
 
 use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,21 +26,31 @@ use crate::entity::key::Key;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
-use crate::insight::statistics::KindStatistics;
+use crate::insight::statistics::{KindStatistics, Operation};
 use crate::local::{Entry, LocalTier};
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
-use crate::runtime::clock::{Moment, whole_millis};
+use crate::runtime::clock::Moment;
 use crate::trust::generations::Stamp;
 
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, FlightResult, KindFlights};
 pub(crate) use leaving::Leaving;
 use names::Names;
+pub(crate) use pace::LoadPace;
 pub(crate) use shown::{ReadBack, Shown};
 use writing::Losses;
 
-/// The shortest wait for another reader's load.
-const MIN_LEASE_WAIT: Duration = Duration::from_millis(100);
+/// The operations of a repository.
+const OPERATIONS: [(Operation, &str); 5] = {
+    let [one, two, three, four, five] = Operation::ALL;
+    [
+        (one, one.as_str()),
+        (two, two.as_str()),
+        (three, three.as_str()),
+        (four, four.as_str()),
+        (five, five.as_str()),
+    ]
+};
 
 /// The generations and conditions under which a flight runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +146,7 @@ pub(crate) struct Kind<E: Entity> {
     names: Names,
     /// True if the last value read could not be decoded.
     undecodable: AtomicBool,
-    /// The duration of the slowest load, in milliseconds, decaying.
-    slow_load: AtomicU64,
+    pace: LoadPace,
     /// Flights by the error type that they share.
     flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
 }
@@ -170,7 +180,7 @@ impl<E: Entity> Kind<E> {
             losses: Losses::default(),
             names: Names::default(),
             undecodable: AtomicBool::new(false),
-            slow_load: AtomicU64::new(0),
+            pace: LoadPace::default(),
             flights: Mutex::default(),
         }
     }
@@ -292,30 +302,21 @@ impl<E: Entity> Kind<E> {
 
     /// Records the duration of a load.
     pub(crate) fn load_took(&self, time: Duration) {
-        let millis = whole_millis(time).max(1);
-        let _ = self
-            .slow_load
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |slow| {
-                Some(millis.max(slow - slow / 8))
-            });
+        self.pace.took(time);
     }
 
-    /// Returns how long to wait for another reader's load: twice the duration
-    /// of a slow one, and never longer than the lease. Before the first load it
-    /// is half of the lease, which is enough for most loads, and the first
-    /// readers do not wait a whole lease for a crashed leader.
+    /// Returns how long to wait for another reader's load.
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
-        match self.slow_load.load(Ordering::Relaxed) {
-            0 => lease / 2,
-            slow => (Duration::from_millis(slow) * 2)
-                .max(MIN_LEASE_WAIT)
-                .min(lease),
-        }
+        self.pace.patience(lease)
     }
 }
 
 /// A kind, for code that does not know its Rust type.
 pub(crate) trait AnyKind: Send + Sync {
+    /// Returns the operations that it counts, with their labels.
+    fn operations(&self) -> &'static [(Operation, &'static str)];
+    /// Returns how often each dependency outdated a value that was looked at.
+    fn spoilt(&self) -> BTreeMap<String, u64>;
     /// Returns the name of its row type.
     fn type_name(&self) -> &'static str;
     fn indexes(&self) -> &'static [IndexShape];
@@ -332,6 +333,14 @@ pub(crate) trait AnyKind: Send + Sync {
 }
 
 impl<E: Entity> AnyKind for Kind<E> {
+    fn operations(&self) -> &'static [(Operation, &'static str)] {
+        &OPERATIONS
+    }
+
+    fn spoilt(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
     fn type_name(&self) -> &'static str {
         type_name::<E>()
     }

@@ -38,7 +38,7 @@ enum Sealed {
 #[derive(Clone, Copy, Debug)]
 struct Local {
     sealed: Sealed,
-    /// A reader under a quarantine keeps what it loads.
+    /// A reader under a quarantine keeps its result.
     keeps_quarantined: bool,
 }
 

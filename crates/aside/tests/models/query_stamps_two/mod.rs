@@ -95,7 +95,7 @@ struct TwoDependencies {
     readers: usize,
     /// Readers of rows under the second key.
     rows: usize,
-    /// Their FILL draws an id of its own, as an older version's does.
+    /// Their FILL draws another id, as an older version's does.
     rows_of_older_version: bool,
     evictions: u8,
     crashes: u8,

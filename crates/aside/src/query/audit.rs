@@ -1,0 +1,203 @@
+//! The audit of queries: a sample of the hits, compared with a load.
+//!
+//! It is the audit of rows (`read/audit.rs`, which has the argument), for a result
+//! without a version. If the load's result differs, the same fill is looked up again
+//! after a while, and if it is still served, the query is loaded once more. It is a
+//! mismatch only if both loads agree: a result that no order determines differs from
+//! one load to the next.
+//!
+//! A healthy write cannot cause one: it destroyed the stamp of the fill's dependency
+//! before the database showed the new rows. A forgotten dependency does.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::answer::Tier;
+use crate::entity::lookup::{Found, LookupRef};
+use crate::insight::audit::{Begun, Delay};
+use crate::insight::statistics::{Reason, increment};
+use crate::query::asked::Asked;
+use crate::query::path::{Cacheable, Load, QueryPath};
+use crate::read::look::Step;
+use crate::read::source::catch;
+use crate::runtime::clock::Moment;
+
+/// One comparison. It keeps no service alive while it waits.
+struct Check<T: Send + Sync + 'static, L> {
+    read: WeakPath<T>,
+    asked: Arc<Asked>,
+    load: L,
+    fill: u64,
+    cached: Arc<T>,
+}
+
+struct WeakPath<T: Send + Sync + 'static> {
+    cache: crate::service::WeakService,
+    kind: Arc<crate::query::kind::QueryKind<T>>,
+}
+
+impl<T: Cacheable> QueryPath<T> {
+    /// Passes a hit to the audit, if there is one and it draws this hit.
+    pub(super) fn sample<X: Send + Sync + 'static>(
+        &self,
+        asked: &Arc<Asked>,
+        load: impl Load<T, X>,
+        hit: (u64, &Arc<T>),
+    ) {
+        if self
+            .tiers()
+            .audit
+            .as_ref()
+            .is_some_and(|audit| audit.draws())
+        {
+            self.compare(asked, load, hit);
+        }
+    }
+
+    /// Compares a hit that was drawn, in a task.
+    #[cold]
+    pub(super) fn compare<X: Send + Sync + 'static>(
+        &self,
+        asked: &Arc<Asked>,
+        load: impl Load<T, X>,
+        (fill, value): (u64, &Arc<T>),
+    ) {
+        let Some(audit) = &self.tiers().audit else {
+            return;
+        };
+        let check = || Check {
+            read: WeakPath {
+                cache: self.cache.downgrade(),
+                kind: Arc::clone(&self.kind),
+            },
+            asked: Arc::clone(asked),
+            load,
+            fill,
+            cached: Arc::clone(value),
+        };
+        let begun = audit.begin(fill, || {
+            let check = check();
+            async move {
+                // Its results are the counters.
+                let _ = check.run::<X>().await;
+            }
+        });
+        if begun == Begun::Dropped {
+            self.kind.statistics.audit_dropped.count(0);
+        }
+    }
+
+    /// Returns the tier that serves the fill: `Some(None)` without a proof, `None` if
+    /// no tier does.
+    async fn serves(&self, asked: &Asked, fill: u64, since: Moment) -> Option<Option<Tier>> {
+        let generations = &self.tiers().generations;
+        let local = self.kind.local.as_ref().zip(asked.params.as_ref());
+        let local = local.and_then(|(local, params)| {
+            local.get(LookupRef::Id(params), |entry| {
+                let valid = entry.row()?.is_valid(asked.identity, generations);
+                (valid && entry.fill() == fill).then_some(())
+            })
+        });
+        let is_local = local.flatten().is_some();
+        if is_local && asked.is_proved_since(self.tiers(), since) {
+            return Some(Some(Tier::Local));
+        }
+        let context = self.context(asked);
+        if self.gate(asked, &context).is_none()
+            && let (Step::Serve(cached), _) = self.look(asked, context, 0).await
+            && cached.fill == fill
+        {
+            return Some(Some(Tier::Shared));
+        }
+        is_local.then_some(None)
+    }
+}
+
+impl<T: Cacheable, L> Check<T, L> {
+    async fn run<X: Send + Sync + 'static>(self) -> Option<()>
+    where
+        L: Load<T, X>,
+    {
+        let first = self.ask().await?;
+        let (asked, answered) = (Moment::now(), Instant::now());
+        increment(&self.read.kind.statistics.audit_checks);
+        let cached = text(&*self.cached)?;
+        if cached == first {
+            return None;
+        }
+        let mut told = false;
+        for delay in Delay::ALL {
+            let wait = self.path()?.tiers().audit.as_ref()?.wait(delay);
+            tokio::time::sleep_until(answered + wait).await;
+            if self
+                .path()?
+                .serves(&self.asked, self.fill, asked)
+                .await?
+                .is_none()
+            {
+                continue;
+            }
+            let second = self.ask().await?;
+            if second == cached {
+                return None;
+            }
+            let served = self.path()?.serves(&self.asked, self.fill, asked).await?;
+            let (Some(tier), true) = (served, second == first) else {
+                continue;
+            };
+            self.read.kind.statistics.audit_mismatch(delay);
+            if !told && self.path()?.tiers().audit.as_ref()?.is_finding(delay) {
+                told = true;
+                self.report(delay, tier).await?;
+            }
+        }
+        Some(())
+    }
+
+    fn path(&self) -> Option<QueryPath<T>> {
+        Some(QueryPath {
+            cache: self.read.cache.upgrade()?,
+            kind: Arc::clone(&self.read.kind),
+        })
+    }
+
+    /// Runs the closure. Returns its result as a text, `None` if it fails.
+    async fn ask<X: Send + Sync + 'static>(&self) -> Option<String>
+    where
+        L: Load<T, X>,
+    {
+        let path = self.path()?;
+        let patience = path.tiers().config.lease_ttl;
+        let load = catch(path.load(&self.asked, self.load.clone()));
+        match tokio::time::timeout(patience, load).await {
+            Ok(Ok(Ok(Found::Row(Some(value))))) => text(&*value),
+            _ => {
+                path.tiers().statistics.error("audit_unanswered");
+                None
+            }
+        }
+    }
+
+    async fn report(&self, delay: Delay, tier: Tier) -> Option<()> {
+        let path = self.path()?;
+        let key = &self.asked.key;
+        let tiers = path.tiers();
+        tracing::error!(
+            query = path.kind.name,
+            tier = tier.as_str(),
+            delay = delay.as_str(),
+            events = tiers.audit.as_ref()?.tell(key.hash()),
+            "the cache serves a result that the database no longer has; it is invalidated, and \
+             its key is logged at DEBUG. A dependency may be missing"
+        );
+        tracing::debug!(key = key.as_str(), "the audit found this key wrong");
+        path.cache.invalidate_key(key, Reason::Audit).await;
+        Some(())
+    }
+}
+
+fn text<T: Serialize>(value: &T) -> Option<String> {
+    serde_json::to_string(value).ok()
+}

@@ -1,0 +1,195 @@
+//! The value of a query in Redis, and in this process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::entity::likeness::number_of_text;
+use crate::entity::lookup::{Found, Lookup, Member};
+use crate::local::Entry;
+use crate::protocol::value::{self, Envelope, Header, KeyStamp, Recorded, Unacceptable};
+use crate::query::asked::{Asked, QueryContext, Stamps};
+use crate::query::kept::Kept;
+use crate::query::kind::QueryKind;
+use crate::runtime::clock::{self, Moment};
+use crate::tiers::kind::{Cached, Encoded};
+use crate::tiers::uncacheable::Why;
+
+/// The reason why a value is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Unacceptable(Unacceptable),
+    /// The dependency at this place was written since.
+    Spoilt(usize),
+    /// It was filled under other dependencies, by another version of the program.
+    OtherDependencies,
+}
+
+impl From<Unacceptable> for Refused {
+    fn from(why: Unacceptable) -> Self {
+        Self::Unacceptable(why)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> QueryKind<T> {
+    /// Decodes a value, if it may be served `now` by a reader that saw these stamps
+    /// under `context`.
+    pub(super) fn decode(
+        &self,
+        asked: &Asked,
+        bytes: &[u8],
+        (context, stamps): (&QueryContext, &Stamps),
+        now: Timestamp,
+    ) -> Result<Cached<T>, Refused> {
+        let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
+        header.judge(context.fill_context, now)?;
+        let (recorded, payload) = Recorded::read(&header, bytes, self.max_value_bytes)?;
+        is_current(asked, &recorded, (context, stamps))?;
+        let envelope = value::open(&payload, Member::Result).ok_or(Unacceptable::Malformed)?;
+        if value::swells(envelope.body, self.max_value_bytes) {
+            return Err(Unacceptable::TooLarge.into());
+        }
+        let decode = || serde_json::from_str::<T>(envelope.body).ok();
+        let decoded = catch_unwind(AssertUnwindSafe(decode)).ok().flatten();
+        let decoded = decoded.ok_or(Unacceptable::Undecodable)?;
+        let loaded_at = envelope.cached_at.as_millisecond();
+        let age = now.as_millisecond().saturating_sub(loaded_at);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        Ok(Cached {
+            found: Found::Row(Some(Arc::new(decoded))),
+            loaded_at,
+            ttl: envelope.ttl.saturating_sub(age),
+            fill: header.fill,
+            payload_bytes: payload.len(),
+        })
+    }
+
+    /// Encodes a result that was loaded under `context`, after these stamps were seen.
+    pub(super) fn encode(
+        &self,
+        asked: &Asked,
+        value: &T,
+        (context, stamps): (&QueryContext, &Stamps),
+        fill: KeyStamp,
+    ) -> Result<Encoded, Why> {
+        let encode = || self.encode_unguarded(asked, value, (context, stamps), fill);
+        catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
+    }
+
+    fn encode_unguarded(
+        &self,
+        asked: &Asked,
+        value: &T,
+        (context, stamps): (&QueryContext, &Stamps),
+        fill: KeyStamp,
+    ) -> Result<Encoded, Why> {
+        let body = serde_json::to_string(value).map_err(|_| Why::Unencodable)?;
+        if value::swells(&body, self.max_value_bytes) {
+            return Err(Why::TooLarge);
+        }
+        // Another instance reads the text, and must serve the same.
+        let again: T = serde_json::from_str(&body).map_err(|_| Why::Unreadable)?;
+        let again = serde_json::to_string(&again).map_err(|_| Why::Unreadable)?;
+        if again != body && number_of_text(&again) != number_of_text(&body) {
+            return Err(Why::Lossy);
+        }
+        let parts = asked.dependencies.iter().zip(&*context.parts).zip(stamps);
+        let record = parts.map(|((dependency, part), stamp)| {
+            Some(Recorded {
+                key: dependency.key.as_str(),
+                stamp: (*stamp)?,
+                context: part.context,
+            })
+        });
+        let recorded: Vec<_> = record.collect::<Option<_>>().ok_or(Why::Unsure)?;
+        let cached_at = clock::wall();
+        let envelope = Envelope {
+            body: &body,
+            cached_at,
+            ttl: asked.ttl.max(Duration::from_secs(1)),
+        };
+        let written = value::encode_dependent(
+            context.fill_context,
+            (fill, 0),
+            Member::Result,
+            envelope,
+            &recorded,
+            self.compress_above,
+        );
+        if written.payload_bytes > self.max_value_bytes {
+            return Err(Why::TooLarge);
+        }
+        Ok(Encoded {
+            value: written.bytes,
+            ttl: envelope.ttl,
+            fill: written.fill,
+            loaded_at: cached_at.as_millisecond(),
+            payload_bytes: written.payload_bytes,
+        })
+    }
+
+    /// Keeps a value locally, under the generations of its read.
+    pub(super) fn keep(&self, asked: &Asked, stored: &Cached<T>, context: &QueryContext) {
+        let (Some(local), Some(params)) = (&self.local, &asked.params) else {
+            return;
+        };
+        let Found::Row(Some(value)) = &stored.found else {
+            return;
+        };
+        let kept = Kept {
+            params: params.clone(),
+            value: Arc::clone(value),
+            identity: asked.identity,
+            parts: asked.parts(context),
+        };
+        let entry = Entry {
+            found: Found::Row(Some(Arc::new(kept))),
+            stamp: context.stamp,
+            epoch: context.fill_context.epoch,
+            deadline: Moment::now().plus(stored.ttl),
+            loaded_at: stored.loaded_at,
+            fill: stored.fill,
+            payload_bytes: u32::try_from(stored.payload_bytes).unwrap_or(u32::MAX),
+        };
+        local.insert(Lookup::Id(params.clone()), entry);
+    }
+
+    /// Logs once that a result cannot be cached.
+    pub(super) fn say_uncacheable(&self, why: Why) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                query = self.name,
+                because = why.as_str(),
+                "a result of a query is answered and not cached"
+            );
+        }
+    }
+}
+
+/// Checks that a value was filled under exactly these dependencies, and that the stamp
+/// of each is still there.
+fn is_current(
+    asked: &Asked,
+    recorded: &[Recorded<'_>],
+    (context, stamps): (&QueryContext, &Stamps),
+) -> Result<(), Refused> {
+    let keys = asked.dependencies.iter().map(|one| one.key.as_str());
+    if !recorded.iter().map(|one| one.key).eq(keys) {
+        return Err(Refused::OtherDependencies);
+    }
+    let parts = recorded.iter().zip(&*context.parts).zip(stamps);
+    for (at, ((recorded, part), stamp)) in parts.enumerate() {
+        let is_current = recorded.context.history == part.context.history
+            && part.context.epoch <= recorded.context.epoch
+            && *stamp == Some(recorded.stamp);
+        if !is_current {
+            return Err(Refused::Spoilt(at));
+        }
+    }
+    Ok(())
+}
