@@ -35,3 +35,8 @@ pub mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/first-step.md")]
 pub mod first_step {}
+
+/// The example of cached queries, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/queries.md")]
+pub mod queries {}

@@ -13,7 +13,7 @@ fn stage(capacity_bytes: usize) -> Stage {
     let generations = Arc::new(Generations::of_memory());
     let store = Arc::new(LocalTier::new(Arc::clone(&generations), Arc::default()));
     let shares = Shares::new(capacity_bytes);
-    shares.admit(1, &store);
+    shares.admit(Hero::KIND, 1, &store);
     Stage {
         generations,
         store,
@@ -75,7 +75,7 @@ fn entries_never_exceed_their_share() {
         Arc::clone(&stage.generations),
         Arc::default(),
     ));
-    stage.shares.admit(1, &other);
+    stage.shares.admit(Hero::KIND, 1, &other);
     assert!(stage.store.bytes() <= 32 * 1024);
 }
 
@@ -90,8 +90,8 @@ fn a_new_store_of_a_kind_takes_over_its_share() {
     };
     let shares = Shares::new(1 << 20);
     let (first, second) = (store(), store());
-    shares.admit(100, &first);
-    shares.admit(100, &second);
+    shares.admit(Hero::KIND, 100, &first);
+    shares.admit(Hero::KIND, 100, &second);
     let capacity = |store: &LocalTier<Hero>| -> u64 {
         let shards = store.shards.iter();
         shards.map(|shard| read(shard).capacity()).sum()
