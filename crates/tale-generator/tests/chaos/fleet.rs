@@ -23,7 +23,7 @@ use crate::windows::{self, Window};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 
 /// The number of instances.
-pub(crate) const INSTANCES: usize = 3;
+pub(crate) const INSTANCES: usize = 4;
 
 /// All instances, including former ones.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::windows::Window;
 const NO_BOUND: Duration = Duration::from_secs(3600);
 
 /// P + H: the maximum age of a row whose writer did not reach Redis. One more
-/// second is for the database, which may answer a poll late. Three instances
+/// second is for the database, which may answer a poll late. Four instances
 /// load it, and half of their operations are writes.
 const JOURNALLED: Duration = Duration::from_millis(500 + 500 + 10 + 1000);
 

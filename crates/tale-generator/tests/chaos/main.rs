@@ -1,6 +1,6 @@
 //! The Tale Generator's data layer under faults, with real processes.
 //!
-//! Three instances, each a separate process, read and write the same few heroes
+//! Four instances, each a separate process, read and write the same few heroes
 //! through one Redis and one database. Meanwhile instances are killed, abort at
 //! each step of a write, and are stopped. Their connections to Redis are broken
 //! in turn. Redis itself is killed, loses its data, runs out of memory, refuses
