@@ -22,7 +22,7 @@ check: setup
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "features" scripts/check-features
 	$(STAGE) "minimum versions" scripts/check-minimum-versions
-	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --features aside-sqlx/mysql --no-deps --locked
+	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --features aside-sqlx/mysql,aside-sea-orm/postgres --no-deps --locked
 
 .PHONY: test
 test: check

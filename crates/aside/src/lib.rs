@@ -156,6 +156,7 @@ mod write;
 pub use write::Write;
 
 pub mod repository;
+pub use repository::in_order::in_order;
 pub use repository::{Repository, Source};
 
 mod service;
@@ -200,7 +201,9 @@ pub mod transaction {
     #![doc = include_str!("docs/transaction.md")]
 
     pub use crate::write::failure::{CommitError, FailedCommit, OutOfReach};
-    pub use crate::write::transaction::{BeginTransaction, CachedTransaction, DatabaseTransaction};
+    pub use crate::write::transaction::{
+        BeginTransaction, CachedTransaction, DatabaseTransaction, commit,
+    };
 }
 
 /// Events for operators: the invalidations that a service receives.

@@ -39,6 +39,10 @@ pub struct PostgresJournal {
 }
 
 impl PostgresJournal {
+    /// The statement that marks a transaction of another driver, so that triggers skip
+    /// its later changes. The mark ends with the transaction.
+    pub const MARK: &str = triggers::MARK;
+
     /// Returns the journal of a database whose table is known to exist.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {

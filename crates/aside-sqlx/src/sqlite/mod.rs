@@ -45,6 +45,13 @@ const PARAMETERS: usize = 500;
 pub struct SqliteJournal(SqlitePool);
 
 impl SqliteJournal {
+    /// The statement that marks a transaction of another driver, so that triggers skip
+    /// its later changes. [`UNMARK`](Self::UNMARK) it, or its COMMIT fails.
+    pub const MARK: &str = triggers::MARK;
+
+    /// The statement that removes the mark before the COMMIT.
+    pub const UNMARK: &str = triggers::UNMARK;
+
     /// Returns the journal of a database in which [`install`](Self::install) is
     /// known to have run.
     #[must_use]

@@ -1,6 +1,7 @@
 //! The repository: the interface to the database.
 
 pub(crate) mod source;
+pub(crate) mod in_order;
 pub(crate) mod erased;
 
 use std::future::Future;
@@ -34,8 +35,8 @@ use crate::write::Write;
 /// invalid form every half minute disables the cache for its lists.
 ///
 /// - sqlx: `aside_sqlx::commit(transaction, write)` does steps 4 and 5.
-/// - sea-orm: `aside_sqlx::certainly_rolled_back` decides for a `DbErr` that
-///   contains a `SqlxError`.
+/// - SeaORM: `aside_sea_orm::SeaOrm` does all steps. `aside_sea_orm::certainly_rolled_back`
+///   decides for a `DbErr`.
 /// - diesel: a `DatabaseError` is certain, unless its kind is
 ///   `ClosedConnection` or `Unknown`.
 /// - others: an error with a SQLSTATE is certain, unless that is `40003` or

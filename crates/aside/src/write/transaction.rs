@@ -166,7 +166,7 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
 
     async fn end(self) -> Result<(), CommitError<T::Error>> {
         let Self {
-            mut transaction,
+            transaction,
             mut write,
             policy,
             place,
@@ -174,20 +174,9 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
         if !write.has_changes() {
             warn_of_silence(place);
         }
-        let left = write.before_commit().await;
-        if let Err(error) = record(&mut transaction, &left, policy).await {
-            if transaction.rollback().await.is_ok() {
-                write.rolled_back();
-            }
-            write.ended(false).await;
-            return Err(error);
-        }
-        let failed = transaction.commit().await.err();
-        if failed.as_ref().is_some_and(|failed| failed.is_rolled_back) {
-            write.rolled_back();
-        }
-        write.ended(failed.is_none()).await;
-        failed.map_or(Ok(()), |failed| Err(CommitError::Database(failed.error)))
+        let ended = commit(transaction, &mut write, policy).await;
+        write.ended(ended.is_ok()).await;
+        ended
     }
 
     /// Rolls back. A dropped transaction does so, too, and reports no error.
@@ -197,6 +186,36 @@ impl<T: DatabaseTransaction> CachedTransaction<T> {
     pub async fn rollback(self) -> Result<(), T::Error> {
         self.transaction.rollback().await
     }
+}
+
+/// Commits the transaction of a [`Repository`](crate::Repository): calls
+/// [`Write::before_commit`], inserts the keys that Redis did not acknowledge into the
+/// journal as `policy` says, commits, and records a certain rollback in `write`.
+///
+/// # Errors
+/// [`CommitError`]. If the journal could not be written, the transaction is rolled
+/// back.
+///
+/// # Cancellation
+/// If dropped after the COMMIT was sent, the write is ambiguous.
+pub async fn commit<T: DatabaseTransaction>(
+    mut transaction: T,
+    write: &mut Write,
+    policy: OutOfReach,
+) -> Result<(), CommitError<T::Error>> {
+    let left = write.before_commit().await;
+    if let Err(error) = record(&mut transaction, &left, policy).await {
+        if transaction.rollback().await.is_ok() {
+            write.rolled_back();
+        }
+        return Err(error);
+    }
+    transaction.commit().await.map_err(|failed| {
+        if failed.is_rolled_back {
+            write.rolled_back();
+        }
+        CommitError::Database(failed.error)
+    })
 }
 
 /// Logs a transaction that may have changed cached rows and recorded none.
