@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::store::Store;
+use super::store::{Slot, Store};
 use super::{History, MemoryTier};
 use crate::entity::key::Key;
 
@@ -14,7 +14,59 @@ pub(crate) struct Snapshot {
     histories: HashMap<Key, History>,
 }
 
+/// One key on its way to another server.
+#[derive(Debug)]
+pub(crate) struct Exported {
+    slot: Option<Slot>,
+    epochs: Vec<(String, u64)>,
+    history: Option<History>,
+}
+
+impl Exported {
+    pub(crate) fn is_quarantine(&self) -> bool {
+        let slot = self.slot.as_ref();
+        slot.is_some_and(|slot| slot.bytes.first() == Some(&b'Q'))
+    }
+}
+
 impl MemoryTier {
+    /// Returns what another server needs to have this key; `None` without the key.
+    pub(crate) fn export(&self, key: &Key) -> Option<Exported> {
+        let (mut inner, now) = (self.inner.lock(), self.clock.now());
+        let epochs = inner.epochs.iter().filter(|((of, _), _)| of == key);
+        let epochs = epochs.map(|((_, kind), epoch)| (kind.clone(), *epoch));
+        let exported = Exported {
+            epochs: epochs.collect(),
+            history: inner.histories.get(key).cloned(),
+            slot: inner.store.get(key, now).cloned(),
+        };
+        let is_there =
+            exported.slot.is_some() || exported.history.is_some() || !exported.epochs.is_empty();
+        is_there.then_some(exported)
+    }
+
+    /// Creates a key that another server had.
+    pub(crate) fn import(&self, key: &Key, exported: Exported) {
+        let mut inner = self.inner.lock();
+        if let Some(slot) = exported.slot {
+            let put = inner.store.put(key, slot.bytes, slot.expires);
+            put.expect("a value that another server took");
+        }
+        let epochs = exported.epochs.into_iter();
+        let epochs = epochs.map(|(kind, epoch)| ((key.clone(), kind), epoch));
+        inner.epochs.extend(epochs);
+        let history = exported.history.map(|history| (key.clone(), history));
+        inner.histories.extend(history);
+    }
+
+    /// Removes a key, of any type.
+    pub(crate) fn remove_all(&self, key: &Key) {
+        let (mut inner, now) = (self.inner.lock(), self.clock.now());
+        inner.store.remove(key, now);
+        inner.epochs.retain(|(of, _), _| of != key);
+        inner.histories.remove(key);
+    }
+
     /// Copies the current state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let inner = self.inner.lock();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::{Era, Token};
 use crate::entity::key::Key;
 use crate::protocol::value::{KeyStamp, StampContext};
+#[cfg(test)]
+use crate::runtime::simulated::{Rule, without};
 
 /// An operation on one key, or one page of a scan.
 #[derive(Clone, Debug)]
@@ -231,6 +233,12 @@ impl Op {
     /// `None` if it is not sent again. A value stays behind, because it belongs to
     /// the history of the first node.
     pub(crate) fn to_follow(&self) -> Option<Self> {
+        #[cfg(test)]
+        match () {
+            () if without(Rule::ReadsStay) => return Some(self.clone()),
+            () if without(Rule::WritesFollow) => return None,
+            () => {}
+        }
         match self {
             Self::Release {
                 key,

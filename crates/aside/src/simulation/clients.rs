@@ -1,6 +1,7 @@
 //! Clients of the instances: reads of every kind, and writes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aside_testkit::history::{Read, ReadKind, State, Time};
@@ -47,7 +48,9 @@ impl Client {
         while Instant::now() < self.world.until {
             sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
             if self.rng.u32(..100) < self.world.writes {
+                self.instance.writing.fetch_add(1, Ordering::Relaxed);
                 self.write().await;
+                self.instance.writing.fetch_sub(1, Ordering::Relaxed);
             } else if self.rng.u32(..8) > 0 {
                 self.read().await;
             } else {

@@ -26,17 +26,21 @@ pub(super) struct Group {
     pub(super) servers: Vec<Arc<Server>>,
     pub(super) mesh: Arc<Mesh>,
     network: Arc<Network>,
+    /// True if a server's connections are closed when its role changes, as Sentinels
+    /// do.
+    closes: bool,
     /// By server: the primary that it copies, and the task that does it.
     copying: Mutex<Vec<Option<(usize, AbortHandle)>>>,
     trace: Trace,
 }
 
 impl Group {
-    /// The first server is the primary.
+    /// Creates a group in which each server copies the primary in `copies`, if any.
     pub(super) fn new(
         servers: Vec<Arc<Server>>,
-        mesh: Arc<Mesh>,
-        network: Arc<Network>,
+        copies: &[Option<usize>],
+        (mesh, network): (Arc<Mesh>, Arc<Network>),
+        closes: bool,
         trace: Trace,
     ) -> Arc<Self> {
         let group = Arc::new(Self {
@@ -44,10 +48,13 @@ impl Group {
             servers,
             mesh,
             network,
+            closes,
             trace,
         });
-        for replica in 1..group.servers.len() {
-            group.follow(replica, 0);
+        for (replica, primary) in copies.iter().enumerate() {
+            if let Some(primary) = primary {
+                group.follow(replica, *primary);
+            }
         }
         group
     }
@@ -58,23 +65,28 @@ impl Group {
         copying[server].as_ref().map(|(primary, _)| *primary)
     }
 
-    /// Makes a server a primary, and closes its connections, as a Sentinel
-    /// does.
+    /// Makes a server a primary.
     pub(super) fn promote(&self, server: usize) {
         let Some((_, task)) = self.copying.lock()[server].take() else {
             return;
         };
         task.abort();
         self.servers[server].promote();
-        self.network.close_all(server);
+        self.close(server);
         self.trace
             .note(|text| text.push_str(&format!("promoted: n{server}")));
     }
 
-    /// Makes a server the replica of another, and closes its connections.
+    fn close(&self, server: usize) {
+        if self.closes {
+            self.network.close_all(server);
+        }
+    }
+
+    /// Makes a server the replica of another.
     pub(super) fn follow(self: &Arc<Self>, server: usize, primary: usize) {
         self.servers[server].demote();
-        self.network.close_all(server);
+        self.close(server);
         self.trace
             .note(|text| text.push_str(&format!("n{server} copies n{primary}")));
         let task = tokio::spawn(Arc::clone(self).copy(server, primary)).abort_handle();

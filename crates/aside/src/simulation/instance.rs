@@ -1,11 +1,13 @@
 //! An instance of the service: a process that runs the library.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use aside_redis::Secret;
 use aside_testkit::history::{Settled, State};
 
+use super::cluster::{PORT, name_of};
 use super::commands::string;
 use super::database::{Database, Failure, JournalTable};
 use super::hero::{Hero, HeroIndex, KEYS};
@@ -26,6 +28,8 @@ pub(super) struct Instance {
     pub(super) process: Arc<Process>,
     pub(super) cache: CacheService,
     pub(super) heroes: CachedRepository<Heroes>,
+    /// The number of writes in progress.
+    pub(super) writing: AtomicUsize,
 }
 
 impl Instance {
@@ -50,6 +54,7 @@ impl Instance {
             heroes: CachedRepository::new(heroes, &cache),
             cache,
             process,
+            writing: AtomicUsize::new(0),
         }
     }
 
@@ -60,6 +65,10 @@ impl Instance {
 
     /// Returns true if it trusts Redis and has no pending operations.
     pub(super) fn is_at_peace(&self) -> bool {
+        // A dead one must not start tasks, outside of its process.
+        if self.process.is_dead() {
+            return false;
+        }
         let tiers = self.cache.tiers();
         tiers.is_usable() && tiers.is_drained() && tiers.unreleased.len() == 0
     }
@@ -74,6 +83,13 @@ impl Instance {
         // By whichever failover: no world has as many.
         let promoted = |known: u64| (0..1_000).any(|epoch| of_epoch(history, epoch) == known);
         shards.iter().all(|it| promoted(it.link.server_history()))
+    }
+
+    /// Returns true if its map has these nodes of a cluster.
+    pub(super) fn uses(&self, primaries: &[usize]) -> bool {
+        let map = self.cache.tiers().map();
+        let uses = |primary: &usize| map.shard_at(&name_of(*primary), PORT).is_some();
+        map.shards().len() == primaries.len() && primaries.iter().all(uses)
     }
 
     /// Reads the state of a key of the history.
@@ -106,11 +122,14 @@ fn list(rows: &Rows<Hero>) -> State {
 }
 
 fn config(url: &str) -> CacheConfig {
+    // A node of a cluster may be suspended for longer.
+    let is_cluster = url.starts_with("redis+cluster:");
+    let socket_timeout = if is_cluster { 2_000 } else { 600 };
     CacheConfig {
         redis_url: Secret::new(url),
         // Two for commands, and the watcher's.
         redis_max_connections: 3,
-        redis_socket_timeout: Duration::from_millis(600),
+        redis_socket_timeout: Duration::from_millis(socket_timeout),
         operation_timeout: OPERATION_TIMEOUT,
         max_staleness: MAX_STALENESS,
         quarantine_ttl: Duration::from_secs(1),

@@ -157,7 +157,7 @@ impl Scenario {
         let between = longest_write(commits) + h;
         Bounds {
             strict: match self {
-                Self::Histories | Self::Failovers | Self::OpenFaults => h,
+                Self::Histories | Self::Failovers | Self::OpenFaults | Self::Elections => h,
                 _ => Duration::ZERO,
             },
             strict_backwards: between,

@@ -65,7 +65,7 @@ impl Mesh {
     }
 
     /// Sends a packet: `arrive` runs at the other host, after a delay, unless
-    /// the packet is lost. A suspended host receives it when it continues.
+    /// the packet is lost. A suspended host receives it a while after it continues.
     pub(super) fn send(
         self: &Arc<Self>,
         (from, to): (usize, usize),
@@ -78,7 +78,11 @@ impl Mesh {
         tokio::spawn(async move {
             sleep(delay).await;
             let machine = this.hosts[to].machine();
-            machine.running().await;
+            if !machine.replies() {
+                machine.running().await;
+                let later = this.delay();
+                sleep(later).await;
+            }
             if machine.is_up() && this.connects(from, to) {
                 arrive();
             }

@@ -2,9 +2,10 @@
 //!
 //! Three instances of the real library, connections included, run on one
 //! thread. The clock advances only when nothing can run. Network, servers,
-//! Sentinels and database are simulated (`network`, `server`, `group`,
-//! `sentinels`, `database`). Faults are drawn from a seed (`plan`, `failovers`), and the history checker of other tests judges the
-//! results (`judge`). A seed determines the whole run.
+//! Sentinels, clusters and database are simulated (`network`, `server`, `group`,
+//! `sentinels`, `cluster`, `database`). Faults are drawn from a seed (`plan`,
+//! `failovers`, `resharding`, `elections`), and the history checker of other tests
+//! judges the results (`judge`). A seed determines the whole run.
 //!
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
 //! --ignored --nocapture` shows one world.
@@ -17,12 +18,15 @@ mod mesh;
 mod group;
 mod sentinels;
 mod hero;
+mod cluster;
 mod database;
 mod heroes;
 mod instance;
 mod clients;
 mod plan;
 mod failovers;
+mod resharding;
+mod elections;
 mod topology;
 mod judge;
 mod tests;
@@ -37,6 +41,7 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
+use self::cluster::Cluster;
 use self::database::Database;
 use self::instance::Instance;
 use self::judge::Judgement;
@@ -111,6 +116,7 @@ struct World {
     server: Arc<Server>,
     network: Arc<Network>,
     sentinels: Option<Arc<Sentinels>>,
+    cluster: Option<Arc<Cluster>>,
     database: Arc<Database>,
     records: Mutex<Records>,
     /// By place; `None` while its process is dead.
@@ -216,6 +222,7 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             server: topology.server,
             network: topology.network,
             sentinels: topology.sentinels,
+            cluster: topology.cluster,
             database,
             records: Mutex::default(),
             instances: Mutex::default(),
@@ -227,9 +234,13 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
         for place in 0..INSTANCES {
             world.start(place, &mut rng);
         }
-        match &world.sentinels {
-            Some(sentinels) => failovers::rage(&world, sentinels, &mut rng).await,
-            None => plan::rage(&world, scenario, &mut rng).await,
+        match (&world.sentinels, &world.cluster) {
+            (Some(sentinels), _) => failovers::rage(&world, sentinels, &mut rng).await,
+            (_, Some(cluster)) if scenario == Scenario::Slots => {
+                resharding::rage(&world, cluster, &mut rng).await;
+            }
+            (_, Some(cluster)) => elections::rage(&world, cluster, &mut rng).await,
+            _ => plan::rage(&world, scenario, &mut rng).await,
         }
         tokio::time::sleep_until(world.until + SETTLING).await;
         instance::look_around(&world).await;

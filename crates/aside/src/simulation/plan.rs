@@ -14,6 +14,9 @@ use super::{INSTANCES, MAX_STALENESS, World};
 /// How long reads, writes and faults last, mostly.
 const LASTING: Duration = Duration::from_millis(2500);
 
+/// Among so many worlds, three have slots that move, and one has elections.
+const RARE: u64 = 80;
+
 /// The faults that occur; each scenario has its own promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scenario {
@@ -31,10 +34,14 @@ pub(super) enum Scenario {
     Failovers,
     /// The same with the faults that the library has, which other worlds avoid.
     OpenFaults,
+    /// Slots of a cluster move between its nodes.
+    Slots,
+    /// Primaries of a cluster are replaced, and may not know.
+    Elections,
 }
 
 impl Scenario {
-    /// The scenarios of one server, among which seeds are shared out.
+    /// The scenarios of one server, among which most seeds are shared out.
     pub(super) const ALL: [Self; 5] = [
         Self::Deaths,
         Self::Stops,
@@ -43,9 +50,29 @@ impl Scenario {
         Self::Histories,
     ];
 
+    /// Returns the scenario of a seed. Worlds with several servers take much longer, so
+    /// they are few.
     pub(super) fn of(seed: u64) -> Self {
-        let kinds = Self::ALL.len() as u64;
-        Self::ALL[usize::try_from(seed % kinds).expect("a small number")]
+        match seed % RARE {
+            36..39 => Self::Slots,
+            39 => Self::Elections,
+            _ => {
+                let kinds = Self::ALL.len() as u64;
+                Self::ALL[usize::try_from(seed % kinds).expect("a small number")]
+            }
+        }
+    }
+
+    /// Returns the scenario of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let others = [
+            Self::Failovers,
+            Self::OpenFaults,
+            Self::Slots,
+            Self::Elections,
+        ];
+        let mut all = Self::ALL.into_iter().chain(others);
+        all.find(|scenario| format!("{scenario:?}") == name)
     }
 
     /// Returns the delay of a path; two delays stay well within a timeout.
@@ -80,7 +107,7 @@ impl Scenario {
     /// Returns how long reads, writes and faults last.
     pub(super) fn lasting(self) -> Duration {
         match self {
-            Self::Failovers | Self::OpenFaults => 2 * LASTING,
+            Self::Failovers | Self::OpenFaults | Self::Elections => 2 * LASTING,
             _ => LASTING,
         }
     }
@@ -123,8 +150,11 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
                 world.server.save();
             }
             (Scenario::Histories, _) => outage(world, rng).await,
-            // `failovers` has its plan.
-            (Scenario::Failovers | Scenario::OpenFaults, _) => {}
+            // Each has its own plan.
+            (
+                Scenario::Failovers | Scenario::OpenFaults | Scenario::Slots | Scenario::Elections,
+                _,
+            ) => {}
         }
     }
     for place in 0..INSTANCES {

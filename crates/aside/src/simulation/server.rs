@@ -17,7 +17,7 @@ use super::Trace;
 use super::commands::{array, encode, error, integer, operations, reads, status, string, told};
 use super::host::{Host, Machine, Push};
 use crate::entity::key::Key;
-use crate::memory::snapshot::Snapshot;
+use crate::memory::snapshot::{Exported, Snapshot};
 use crate::memory::{MemoryTier, Subscription};
 use crate::protocol::{Op, Reply};
 use crate::runtime::simulated::{Rule, without};
@@ -178,6 +178,64 @@ impl Server {
         self.memory.restore(empty);
     }
 
+    /// Returns the message of the last operation, if it has one.
+    pub(super) fn take_published(&self) -> Option<String> {
+        let lines = std::mem::take(&mut *self.published.lock());
+        let is_sent = !lines.is_empty() && !without(Rule::Messages);
+        is_sent.then(|| lines.join("\n"))
+    }
+
+    /// Sends a message to all subscribers.
+    pub(super) fn push(&self, message: &str) {
+        let parts = ["message", "aside:invalidate", message].map(string);
+        let pushed = Sent::Push(parts.to_vec());
+        for push in self.state.lock().subscribers.values() {
+            push(&pushed);
+        }
+    }
+
+    pub(super) fn has_subscribers(&self) -> bool {
+        !self.state.lock().subscribers.is_empty()
+    }
+
+    /// Returns true if there is this key.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.memory.export(key).is_some()
+    }
+
+    /// Returns true if a writer has quarantined this key.
+    pub(super) fn is_quarantined(&self, key: &Key) -> bool {
+        let exported = self.memory.export(key);
+        exported.is_some_and(|exported| exported.is_quarantine())
+    }
+
+    /// Returns what another server needs to have this key.
+    pub(super) fn export(&self, key: &Key) -> Option<Exported> {
+        self.memory.export(key)
+    }
+
+    /// Creates or replaces a key.
+    pub(super) fn import(&self, key: &Key, exported: Exported) {
+        self.memory.remove_all(key);
+        self.memory.import(key, exported);
+        self.replicate();
+    }
+
+    /// Removes a key, of any type.
+    pub(super) fn remove(&self, key: &Key) {
+        self.memory.remove_all(key);
+        self.replicate();
+    }
+
+    /// Notes a command that was not executed.
+    pub(super) fn note_refusal(&self, connection: u64, words: &[Bytes], refusal: &WireReply) {
+        self.trace.note(|text| {
+            let words = words.iter().map(|word| String::from_utf8_lossy(word));
+            let words = words.collect::<Vec<_>>().join(" ");
+            let _ = write!(text, "redis {connection}: {words} -> {refusal:?}");
+        });
+    }
+
     fn run(&self, connection: u64, op: &Op) -> WireReply {
         if !reads(op) && self.is_replica() {
             return error(READ_ONLY);
@@ -272,15 +330,8 @@ impl Host for Server {
     }
 
     fn publish(&self) {
-        let lines = std::mem::take(&mut *self.published.lock());
-        if lines.is_empty() || without(Rule::Messages) {
-            return;
-        }
-        let message = &lines.join("\n");
-        let parts = ["message", "aside:invalidate", message].map(string);
-        let pushed = Sent::Push(parts.to_vec());
-        for push in self.state.lock().subscribers.values() {
-            push(&pushed);
+        if let Some(message) = self.take_published() {
+            self.push(&message);
         }
     }
 }

@@ -168,6 +168,28 @@ fn a_failover_is_one_world_to_the_last_event() {
 }
 
 #[test]
+fn no_promise_is_broken_by_moving_slots() {
+    each(0..24, |seed| {
+        assert_clean(seed, &run(seed, Scenario::Slots, None, false));
+    });
+}
+
+#[test]
+fn no_promise_is_broken_by_elections() {
+    each(0..8, |seed| {
+        assert_clean(seed, &run(seed, Scenario::Elections, None, false));
+    });
+}
+
+#[test]
+fn a_cluster_is_one_world_to_the_last_event() {
+    for (scenario, event) in [(Scenario::Slots, "Ask"), (Scenario::Elections, "promoted")] {
+        let [one, again] = [0, 1].map(|_| run(3, scenario, None, true).trace);
+        assert!(one.contains(event) && one == again);
+    }
+}
+
+#[test]
 fn trust_without_votes_is_found() {
     is_missed(Rule::Votes, Scenario::Failovers, 100);
 }
@@ -196,4 +218,26 @@ fn no_promise_is_broken_in_worlds_of_open_faults() {
     for seed in 0..150 {
         assert_clean(seed, &run(seed, Scenario::OpenFaults, None, false));
     }
+}
+
+/// Searches the seeds of one scenario, perhaps without a rule.
+#[test]
+#[ignore = "searches the worlds of ASIDE_SIM_SCENARIO without ASIDE_SIM_RULE"]
+fn search() {
+    let scenario = std::env::var("ASIDE_SIM_SCENARIO").expect("ASIDE_SIM_SCENARIO");
+    let scenario = Scenario::named(&scenario).expect("a scenario");
+    let rule = std::env::var("ASIDE_SIM_RULE").ok();
+    let rule = rule.map(|rule| Rule::named(&rule).expect("a rule"));
+    let first = number("ASIDE_SIM_FIRST").unwrap_or(0);
+    let count = number("ASIDE_SIM_WORLDS").unwrap_or(60);
+    let traced = count == 1;
+    each(first..first + count, |seed| {
+        let ended = run(seed, scenario, rule, traced);
+        if traced {
+            println!("{}\n{}", ended.trace, ended.judgement);
+        }
+        if !ended.judgement.is_clean() || !ended.stuck.is_empty() {
+            println!("world {seed}: {:?} {}", ended.stuck, ended.judgement);
+        }
+    });
 }

@@ -24,7 +24,7 @@ const COPIES: u16 = 3;
 const NEAR: u16 = SLOTS / 32;
 
 /// Returns the keys of the hashes that hold the epochs.
-pub(super) fn keys(namespace: Namespace<'_>, is_cluster: bool) -> Vec<Key> {
+pub(crate) fn keys(namespace: Namespace<'_>, is_cluster: bool) -> Vec<Key> {
     let first = Key::of_epochs(namespace);
     if !is_cluster {
         return vec![first];

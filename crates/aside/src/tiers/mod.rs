@@ -46,6 +46,8 @@ use crate::tiers::uncacheable::Uncacheable;
 use crate::trust::epochs::Epochs;
 use crate::trust::generations::Generations;
 use crate::trust::unreleased::UnreleasedKeys;
+#[cfg(test)]
+pub(crate) use epochs::keys as epoch_keys;
 
 /// State shared by all reads and writes of one service.
 pub(crate) struct Tiers {

@@ -78,6 +78,54 @@ pub(crate) enum Rule {
     LeaveAtOnce,
     /// Writes that only a replaced server acknowledged are released again.
     ConfirmWrites,
+    /// A node's changed line about itself invalidates the local entries of its keys.
+    OwnLine,
+    /// An epoch that no node has as its config epoch ends trust.
+    UnresolvedEpoch,
+    /// Reads, and values, do not follow redirections.
+    ReadsStay,
+    /// Writes follow redirections.
+    WritesFollow,
+    /// A write that followed an `ASK` is published at the node that gave it.
+    TellAsker,
+    /// A release is published there although it found its quarantine.
+    TellAlways,
+    /// A quarantine counts only if its shard was trusted when it was sent.
+    TrustToQuarantine,
+    /// A copy of a message is not applied.
+    MessageNames,
+    /// The end of trust in a shard invalidates its local entries for good.
+    ShardGeneration,
+}
+
+impl Rule {
+    /// Returns the rule of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::GenerationsBeforeGet,
+            Self::JoinInTime,
+            Self::ProofsAge,
+            Self::HistoryTag,
+            Self::Epoch,
+            Self::LeaseToFill,
+            Self::Messages,
+            Self::Journal,
+            Self::QuarantineBeforeCommit,
+            Self::Votes,
+            Self::LeaveAtOnce,
+            Self::ConfirmWrites,
+            Self::OwnLine,
+            Self::UnresolvedEpoch,
+            Self::ReadsStay,
+            Self::WritesFollow,
+            Self::TellAsker,
+            Self::TellAlways,
+            Self::TrustToQuarantine,
+            Self::MessageNames,
+            Self::ShardGeneration,
+        ];
+        all.into_iter().find(|rule| format!("{rule:?}") == name)
+    }
 }
 
 /// Returns true if this thread's world leaves `rule` out.

@@ -1,6 +1,7 @@
-//! The servers of a world: one, or a group under Sentinels.
+//! The servers of a world: one, a group under Sentinels, or a cluster.
 
 mod tests;
+mod cluster_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::simulation::Trace;
+use crate::simulation::cluster::{self, Cluster, Node};
 use crate::simulation::group::Group;
 use crate::simulation::host::Host;
 use crate::simulation::mesh::Mesh;
@@ -27,6 +29,7 @@ pub(super) struct Topology {
     pub(super) server: Arc<Server>,
     pub(super) network: Arc<Network>,
     pub(super) sentinels: Option<Arc<Sentinels>>,
+    pub(super) cluster: Option<Arc<Cluster>>,
 }
 
 impl Topology {
@@ -35,6 +38,8 @@ impl Topology {
             Scenario::Failovers | Scenario::OpenFaults => {
                 Self::under_sentinels(scenario, rng, trace)
             }
+            Scenario::Slots => Self::cluster((3, 0), scenario, rng, trace),
+            Scenario::Elections => Self::cluster((3, rng.usize(3..5)), scenario, rng, trace),
             _ => Self::single(scenario, rng, trace),
         }
     }
@@ -48,6 +53,7 @@ impl Topology {
             network: network(vec![Named { name, host }], scenario, rng, trace),
             server,
             sentinels: None,
+            cluster: None,
         }
     }
 
@@ -74,11 +80,57 @@ impl Topology {
         };
         let mesh = Mesh::new(hosts, pace, rng.u32(0..20), rng.fork());
         let server = Arc::clone(&servers[0]);
-        let group = Group::new(servers, mesh, Arc::clone(&network), trace.clone());
+        let copies = (0..servers.len()).map(|server| (server != 0).then_some(0));
+        let copies: Vec<Option<usize>> = copies.collect();
+        let paths = (mesh, Arc::clone(&network));
+        let group = Group::new(servers, &copies, paths, true, trace.clone());
         Self {
             url: sentinels::url(SENTINELS),
             server,
             sentinels: Some(Sentinels::watch(group, all, Arc::clone(&network), times)),
+            cluster: None,
+            network,
+        }
+    }
+
+    fn cluster(
+        (primaries, replicas): (usize, usize),
+        scenario: Scenario,
+        rng: &mut Rng,
+        trace: &Trace,
+    ) -> Self {
+        let (tells_ahead, histories) = (rng.bool(), Arc::<AtomicU64>::default());
+        let server = |_| Server::new(trace.clone(), tells_ahead, Arc::clone(&histories));
+        let servers: Vec<Arc<Server>> = (0..primaries + replicas).map(server).collect();
+        let copies = (0..primaries + replicas).map(|it| it.checked_sub(primaries));
+        let copies = copies.map(|replica| replica.map(|it| it % primaries));
+        let copies: Vec<Option<usize>> = copies.collect();
+        let times = cluster::Times {
+            node: Duration::from_millis(rng.u64(200..600)),
+            election: Duration::from_millis(rng.u64(20..200)),
+        };
+        let nodes = Node::all(&servers, &copies, times, rng);
+        let hosts = nodes.iter().map(|it| Arc::clone(it) as Arc<dyn Host>);
+        let hosts: Vec<Arc<dyn Host>> = hosts.collect();
+        let named = hosts.iter().cloned().enumerate().map(|(node, host)| Named {
+            name: cluster::name_of(node),
+            host,
+        });
+        let network = network(named.collect(), scenario, rng, trace);
+        let pace = Pace {
+            mostly: rng.u64(0..4),
+            sometimes: rng.u64(4..60),
+            how_often: rng.u32(0..30),
+        };
+        let mesh = Mesh::new(hosts, pace, rng.u32(0..20), rng.fork());
+        let server = Arc::clone(&servers[0]);
+        let paths = (mesh, Arc::clone(&network));
+        let group = Group::new(servers, &copies, paths, false, trace.clone());
+        Self {
+            url: cluster::url(primaries),
+            server,
+            sentinels: None,
+            cluster: Some(Cluster::run(group, nodes, rng.u32(..100), trace.clone())),
             network,
         }
     }
