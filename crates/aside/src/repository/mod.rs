@@ -37,8 +37,8 @@ use crate::write::Write;
 /// - sqlx: `aside_sqlx::commit(transaction, write)` does steps 4 and 5.
 /// - SeaORM: `aside_sea_orm::SeaOrm` does all steps. `aside_sea_orm::certainly_rolled_back`
 ///   decides for a `DbErr`.
-/// - diesel: a `DatabaseError` is certain, unless its kind is
-///   `ClosedConnection` or `Unknown`.
+/// - diesel: `aside_diesel::transaction` does steps 4 and 5.
+///   `aside_diesel::certainly_rolled_back` decides for an error of diesel.
 /// - others: an error with a SQLSTATE is certain, unless that is `40003` or
 ///   begins with `08`, `57P`, `58` or `XX`. Without one, as on SQLite, a
 ///   successful ROLLBACK on the same connection is certain.

@@ -15,7 +15,7 @@ use crate::entity::Entity;
 use crate::runtime::task;
 
 /// An open transaction of a database. If it is dropped, it rolls back.
-pub trait DatabaseTransaction: Send + 'static {
+pub trait DatabaseTransaction: Send {
     /// The error of a statement.
     type Error: Send + 'static;
 
@@ -36,7 +36,7 @@ pub trait DatabaseTransaction: Send + 'static {
 /// A database, as it begins transactions.
 pub trait BeginTransaction {
     /// Its transaction.
-    type Transaction: DatabaseTransaction;
+    type Transaction: DatabaseTransaction + 'static;
 
     /// Begins a transaction. Mark it, so that triggers skip its changes, unless
     /// `write` [is uncached](Write::is_uncached).
@@ -69,7 +69,7 @@ pub struct CachedTransaction<T> {
 /// The places at which transactions without a recorded change began.
 static SILENT: Mutex<BTreeSet<(&str, u32)>> = Mutex::new(BTreeSet::new());
 
-impl<T: DatabaseTransaction> CachedTransaction<T> {
+impl<T: DatabaseTransaction + 'static> CachedTransaction<T> {
     /// Joins a transaction that was begun otherwise with a `write` of
     /// [`CacheService::write`](crate::CacheService::write).
     #[must_use]
