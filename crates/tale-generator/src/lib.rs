@@ -40,3 +40,8 @@ pub mod first_step {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/queries.md")]
 pub mod queries {}
+
+/// The example of associations, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/associations.md")]
+pub mod associations {}

@@ -1,5 +1,6 @@
 //! The caching decorator: a [`Repository`] that wraps another one.
 
+mod associations;
 mod statistics;
 mod warm_up;
 
@@ -10,7 +11,7 @@ pub use statistics::RepositoryStats;
 pub use warm_up::{WarmUpOptions, WarmUpProgress};
 
 use crate::answer::{Answer, Freshness};
-use crate::entity::lookup::LookupRef;
+use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
 use crate::insight::statistics::{Operation, Reason};
@@ -242,7 +243,9 @@ impl<R: Source> Source for CachedRepository<R> {
     }
 
     async fn find_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
-        self.read.read_many(ids, Operation::FindMany).await
+        let asked = ids.iter().map(LookupRef::Id);
+        let found = self.read.read_many(asked, Operation::FindMany).await?;
+        Ok(found.into_iter().map(Found::into_row).collect())
     }
 
     async fn find_by(&self, index: &Index<R>) -> Result<Rows<R::Entity>, R::Error> {
@@ -250,6 +253,12 @@ impl<R: Source> Source for CachedRepository<R> {
             .read
             .read(LookupRef::Index(index), Operation::FindBy, Freshness::Any);
         Ok(result.await?.found.into_list())
+    }
+
+    async fn find_by_many(&self, indexes: &[Index<R>]) -> Result<Vec<Rows<R::Entity>>, R::Error> {
+        let asked = indexes.iter().map(LookupRef::Index);
+        let found = self.read.read_many(asked, Operation::FindBy).await?;
+        Ok(found.into_iter().map(Found::into_list).collect())
     }
 
     async fn list_all(&self) -> Result<Rows<R::Entity>, R::Error> {

@@ -96,7 +96,8 @@ impl<R: Source> CachedRepository<R> {
             if !warming.goes_on().await {
                 return Ok(warming.state());
             }
-            self.read.read_many(batch, Operation::WarmUp).await?;
+            let asked = batch.iter().map(LookupRef::Id);
+            self.read.read_many(asked, Operation::WarmUp).await?;
             warming.state.done += batch.len();
             progress(warming.state());
             tokio::time::sleep(how.pause).await;

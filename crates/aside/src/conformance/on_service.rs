@@ -158,7 +158,7 @@ impl Routed {
         let Op::GetMany { keys } = op else {
             unreachable!("the caller matches a GET of many keys");
         };
-        let found = self.0.get_many(keys).await.into_iter();
+        let found = self.0.get_many(Traffic::Rows, keys).await.into_iter();
         let values = found.collect::<Result<Vec<_>, _>>()?;
         Ok(vec![Ok(Reply::Values(values))])
     }

@@ -57,9 +57,9 @@ pub(crate) struct Keyed<E: Entity> {
     pub(crate) lookup: Lookup<E>,
 }
 
-/// An id, compared as its key would be.
+/// A lookup, compared as its key would be.
 pub(crate) struct Spelled<'a, E: Entity> {
-    id: &'a E::Id,
+    asked: LookupRef<'a, E>,
     text: Option<String>,
 }
 
@@ -71,10 +71,9 @@ impl<E: Entity> Keyed<E> {
 }
 
 impl<'a, E: Entity> Spelled<'a, E> {
-    pub(crate) fn of(id: &'a E::Id) -> Self {
-        let asked = LookupRef::<E>::Id(id);
+    pub(crate) fn of(asked: LookupRef<'a, E>) -> Self {
         let text = (!asked.is_exact()).then(|| asked.text());
-        Self { id, text }
+        Self { asked, text }
     }
 }
 
@@ -267,7 +266,7 @@ impl<E: Entity> PartialEq for Spelled<'_, E> {
     fn eq(&self, other: &Self) -> bool {
         match (&self.text, &other.text) {
             (Some(one), Some(other)) => one == other,
-            _ => self.id == other.id,
+            _ => self.asked == other.asked,
         }
     }
 }
@@ -278,7 +277,7 @@ impl<E: Entity> Hash for Spelled<'_, E> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.text {
             Some(text) => text.hash(state),
-            None => self.id.hash(state),
+            None => self.asked.hash(state),
         }
     }
 }

@@ -116,18 +116,30 @@ impl<R: Source> ReadPath<R> {
         operation: Operation,
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
+        match self.local_result(asked, operation, freshness) {
+            Some(result) => Ok(result),
+            None => Box::pin(self.read_below(asked, operation, freshness)).await,
+        }
+    }
+
+    /// Returns the result that this process has, if it is fresh enough; counted as a
+    /// hit.
+    fn local_result(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        operation: Operation,
+        freshness: Freshness,
+    ) -> Option<ReadResult<R::Entity>> {
         let local = match freshness {
             Freshness::Any | Freshness::AtMost(_) => self.hit(asked, |kept| {
                 is_young(kept.loaded_at(), freshness).then(|| kept.entry())
             }),
             Freshness::Shared | Freshness::Source => None,
         };
-        if let Some(result) = local.flatten().map(ReadResult::local) {
-            self.count(operation, result.outcome());
-            self.sample(asked, result.provenance.fill, &result.found);
-            return Ok(result);
-        }
-        Box::pin(self.read_below(asked, operation, freshness)).await
+        let result = local.flatten().map(ReadResult::local)?;
+        self.count(operation, result.outcome());
+        self.sample(asked, result.provenance.fill, &result.found);
+        Some(result)
     }
 
     /// Reads from the tiers below the local one.

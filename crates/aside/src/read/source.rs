@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 use crate::entity::Entity;
 use crate::entity::key::Key;
-use crate::entity::lookup::{Found, Lookup, LookupRef};
+use crate::entity::lookup::{Found, Lookup};
 use crate::insight::statistics::Operation;
 use crate::read::ReadPath;
-use crate::repository::{Id, Overloaded, Row, Source};
+use crate::repository::{Overloaded, Source};
 use crate::tiers::Tiers;
 use crate::tiers::kind::Kind;
 use crate::tiers::origin_guard::{self, Place};
@@ -67,46 +67,72 @@ impl<R: Source> ReadPath<R> {
             .await
     }
 
-    /// Queries the database for several rows at once.
-    pub(super) async fn load_many(&self, ids: &[Id<R>]) -> Result<Vec<Option<Row<R>>>, R::Error> {
+    /// Queries the database for several rows at once, or for several lists.
+    pub(super) async fn load_many(
+        &self,
+        lookups: &[Lookup<R::Entity>],
+    ) -> Result<Vec<Found<R::Entity>>, R::Error> {
         let load = async {
             let begun = Instant::now();
-            let rows = self.source.find_many(ids).await;
-            let took = begun.elapsed();
-            self.kind.statistics.source_took(Operation::FindMany, took);
-            let rows = rows?;
-            if rows.len() == ids.len() {
-                return Ok(rows);
+            let (operation, found) = self.query_many(lookups).await;
+            self.kind.statistics.source_took(operation, begun.elapsed());
+            let found = found?;
+            if found.len() == lookups.len() {
+                return Ok(found);
             }
-            self.load_each(ids, rows.len()).await
+            self.load_each(lookups, found.len()).await
         };
-        let key = |id| LookupRef::<R::Entity>::Id(id).key(self.tiers().namespace());
-        let keys = ids.iter().map(key).collect();
+        let key = |lookup: &Lookup<R::Entity>| lookup.asked().key(self.tiers().namespace());
+        let keys = lookups.iter().map(key).collect();
         self.in_time(self.loading(keys, load)).await
     }
 
-    /// Loads one row at a time, after `find_many` returned too few or too many:
-    /// then positions in its result do not identify ids.
+    /// Queries rows if the lookups have ids, else lists.
+    async fn query_many(
+        &self,
+        lookups: &[Lookup<R::Entity>],
+    ) -> (Operation, Result<Vec<Found<R::Entity>>, R::Error>) {
+        let (mut ids, mut indexes) = (Vec::new(), Vec::new());
+        for lookup in lookups {
+            match lookup {
+                Lookup::Id(id) => ids.push(id.clone()),
+                Lookup::Index(index) => indexes.push((**index).clone()),
+                Lookup::All => unreachable!("a batch has ids or index values"),
+            }
+        }
+        if indexes.is_empty() {
+            let rows = self.source.find_many(&ids).await;
+            let found = rows.map(|rows| rows.into_iter().map(Found::Row).collect());
+            (Operation::FindMany, found)
+        } else {
+            let lists = self.source.find_by_many(&indexes).await;
+            let found = lists.map(|lists| lists.into_iter().map(Found::List).collect());
+            (Operation::FindBy, found)
+        }
+    }
+
+    /// Loads one result at a time, after a batch returned too few or too many: then
+    /// positions in it do not identify lookups.
     async fn load_each(
         &self,
-        ids: &[Id<R>],
+        lookups: &[Lookup<R::Entity>],
         returned: usize,
-    ) -> Result<Vec<Option<Row<R>>>, R::Error> {
+    ) -> Result<Vec<Found<R::Entity>>, R::Error> {
         self.tiers().statistics.error("miscounted_rows");
         if !self.kind.miscounted.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 kind = R::Entity::KIND,
-                asked = ids.len(),
+                asked = lookups.len(),
                 returned,
-                "find_many must return one place per id, None if the row is absent; \
-                 the rows are loaded one by one instead"
+                "find_many must return one place per id, None if the row is absent, and \
+                 find_by_many one list per index value; they are loaded one by one instead"
             );
         }
-        let mut rows = Vec::with_capacity(ids.len());
-        for id in ids {
-            rows.push(self.source.find_by_id(id).await?);
+        let mut found = Vec::with_capacity(lookups.len());
+        for lookup in lookups {
+            found.push(query_one(&*self.source, lookup).await?);
         }
-        Ok(rows)
+        Ok(found)
     }
 
     /// Returns the place of a load at the source. During an outage of Redis there are
@@ -190,14 +216,21 @@ pub(super) async fn load_from<R: Source>(
     operation: Operation,
 ) -> Result<Found<R::Entity>, R::Error> {
     let begun = Instant::now();
-    let found = match lookup {
-        Lookup::Id(id) => source.find_by_id(id).await.map(Found::Row),
-        Lookup::Index(index) => source.find_by(index).await.map(Found::List),
-        Lookup::All => source.list_all().await.map(Found::List),
-    };
+    let found = query_one(source, lookup).await;
     kind.statistics.source_took(operation, begun.elapsed());
     kind.load_took(begun.elapsed());
     found
+}
+
+async fn query_one<R: Source>(
+    source: &R,
+    lookup: &Lookup<R::Entity>,
+) -> Result<Found<R::Entity>, R::Error> {
+    match lookup {
+        Lookup::Id(id) => source.find_by_id(id).await.map(Found::Row),
+        Lookup::Index(index) => source.find_by(index).await.map(Found::List),
+        Lookup::All => source.list_all().await.map(Found::List),
+    }
 }
 
 /// Catches a repository's panic, so that waiting readers get a reply.

@@ -12,11 +12,10 @@
 //! the entry, because later reads must not return an older value.
 
 use crate::entity::lookup::{Found, LookupRef};
-use crate::insight::statistics::Operation;
 use crate::local::{Entry, PackedEntry};
 use crate::read::ReadPath;
 use crate::read::result::ReadResult;
-use crate::repository::{Id, Row, Source};
+use crate::repository::Source;
 use crate::runtime::clock::Moment;
 use crate::tiers::kind::Kind;
 
@@ -32,13 +31,6 @@ impl<R: Source> ReadPath<R> {
         // Excluded from the audit, which would rightly find it stale.
         result.provenance.fill = None;
         Some(result)
-    }
-
-    /// Returns a stale row for a batch, and counts it.
-    pub(super) fn stale_row(&self, id: &Id<R>) -> Option<Option<Row<R>>> {
-        let served = self.stale(LookupRef::Id(id))?;
-        self.count(Operation::FindMany, served.outcome());
-        Some(served.found.into_row())
     }
 
     /// Handles a database result of an `Any` read: no other value of the same

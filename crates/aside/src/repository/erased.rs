@@ -38,6 +38,12 @@ pub trait ErasedRepository<E: Entity, X>: Send + Sync + 'static {
     /// See [`Source::find_by`].
     fn erased_find_by<'a>(&'a self, index: &'a E::Index) -> BoxFuture<'a, Result<Rows<E>, X>>;
 
+    /// See [`Source::find_by_many`].
+    fn erased_find_by_many<'a>(
+        &'a self,
+        indexes: &'a [E::Index],
+    ) -> BoxFuture<'a, Result<Vec<Rows<E>>, X>>;
+
     /// See [`Source::list_all`].
     fn erased_list_all(&self) -> BoxFuture<'_, Result<Rows<E>, X>>;
 
@@ -95,6 +101,13 @@ impl<R: Repository> ErasedRepository<R::Entity, R::Error> for R {
         index: &'a Index<R>,
     ) -> BoxFuture<'a, Result<Rows<R::Entity>, R::Error>> {
         Box::pin(self.find_by(index))
+    }
+
+    fn erased_find_by_many<'a>(
+        &'a self,
+        indexes: &'a [Index<R>],
+    ) -> BoxFuture<'a, Result<Vec<Rows<R::Entity>>, R::Error>> {
+        Box::pin(self.find_by_many(indexes))
     }
 
     fn erased_list_all(&self) -> BoxFuture<'_, Result<Rows<R::Entity>, R::Error>> {
@@ -156,6 +169,10 @@ impl<E: Entity, X: Clone + Send + Sync + 'static> Source for Arc<dyn ErasedRepos
 
     async fn find_by(&self, index: &E::Index) -> Result<Rows<E>, X> {
         (**self).erased_find_by(index).await
+    }
+
+    async fn find_by_many(&self, indexes: &[E::Index]) -> Result<Vec<Rows<E>>, X> {
+        (**self).erased_find_by_many(indexes).await
     }
 
     async fn list_all(&self) -> Result<Rows<E>, X> {

@@ -3,7 +3,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use crate::entity::{Entity, Rows};
+
+/// How many statements a default runs at the same time.
+const AT_A_TIME: usize = 16;
 
 /// The id type of a source's rows.
 pub type Id<S> = <<S as Source>::Entity as Entity>::Id;
@@ -53,16 +58,35 @@ pub trait Source: Send + Sync + 'static {
 
     /// Returns the rows with these ids, in their order; an id may repeat. An absent
     /// row is `None`. The length is that of `ids`.
+    ///
+    /// By default it calls [`find_by_id`](Self::find_by_id) for each, 16 at a time. One
+    /// statement such as `WHERE id = ANY($1)` is faster.
     fn find_many(
         &self,
         ids: &[Id<Self>],
-    ) -> impl Future<Output = Result<Vec<Option<Row<Self>>>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Option<Row<Self>>>, Self::Error>> + Send {
+        let rows = ids.iter().map(|id| self.find_by_id(id));
+        stream::iter(rows).buffered(AT_A_TIME).try_collect()
+    }
 
     /// Returns the rows that have this index value, in the source's own order.
     fn find_by(
         &self,
         index: &Index<Self>,
     ) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+
+    /// Returns the list of each of these index values, in their order; a value may
+    /// repeat. The length is that of `indexes`.
+    ///
+    /// By default it calls [`find_by`](Self::find_by) for each, 16 at a time. One
+    /// statement such as `WHERE author = ANY($1)` is faster.
+    fn find_by_many(
+        &self,
+        indexes: &[Index<Self>],
+    ) -> impl Future<Output = Result<Vec<Rows<Self::Entity>>, Self::Error>> + Send {
+        let lists = indexes.iter().map(|index| self.find_by(index));
+        stream::iter(lists).buffered(AT_A_TIME).try_collect()
+    }
 
     /// Returns all rows, in the source's own order.
     fn list_all(&self) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;

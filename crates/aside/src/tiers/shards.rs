@@ -162,17 +162,17 @@ impl Tiers {
         async move { shard.get_list(key).await }
     }
 
-    /// Reads the keys of several rows, those of each shard at the same time, with
-    /// as few commands as possible.
-    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
+    /// Reads the keys of several rows or lists, those of each shard at the same time,
+    /// with as few commands as possible.
+    pub(crate) async fn get_many(&self, traffic: Traffic, keys: Vec<Key>) -> Vec<Got> {
         let map = self.map();
         if let Some(shard) = map.only() {
-            return shard.get_many(keys).await;
+            return shard.get_many(traffic, keys).await;
         }
         let asked = keys.len();
         let parts = map.split(keys, |key| Some(map.shard_of(key)));
         let get = |part: crate::tiers::shard_map::Part<Key>| async move {
-            (part.places, part.shard.get_many(part.items).await)
+            (part.places, part.shard.get_many(traffic, part.items).await)
         };
         let mut got: Vec<Got> = vec![Err(Unanswered::NotSent); asked];
         for (places, found) in join_all(parts.into_iter().map(get)).await {

@@ -81,6 +81,7 @@ pub(crate) struct Queries {
     pub(crate) by_id: u32,
     pub(crate) many: u32,
     pub(crate) by_index: u32,
+    pub(crate) many_lists: u32,
     pub(crate) all: u32,
 }
 
@@ -89,11 +90,12 @@ impl Queries {
         by_id: 0,
         many: 0,
         by_index: 0,
+        many_lists: 0,
         all: 0,
     };
 
     pub(crate) fn total(self) -> u32 {
-        self.by_id + self.many + self.by_index + self.all
+        self.by_id + self.many + self.by_index + self.many_lists + self.all
     }
 }
 
@@ -345,6 +347,17 @@ impl<E: Versioned> Source for Table<E> {
     async fn find_by(&self, index: &Index<Self>) -> Result<Rows<E>, DatabaseError> {
         let see = |table: &Self| table.rows_of(index).into();
         self.read(|queries| queries.by_index += 1, see).await
+    }
+
+    async fn find_by_many(&self, indexes: &[E::Index]) -> Result<Vec<Rows<E>>, DatabaseError> {
+        self.read(
+            |queries| queries.many_lists += 1,
+            |table| {
+                let lists = indexes.iter().map(|index| table.rows_of(index).into());
+                lists.collect()
+            },
+        )
+        .await
     }
 
     async fn list_all(&self) -> Result<Rows<E>, DatabaseError> {

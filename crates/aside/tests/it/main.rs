@@ -12,6 +12,7 @@ mod epochs;
 
 mod audit;
 mod batches;
+mod associations;
 mod flights;
 mod foreign;
 mod forged;

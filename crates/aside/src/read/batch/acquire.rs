@@ -4,22 +4,22 @@ use crate::answer::Bypass;
 use crate::insight::statistics::increment;
 use crate::protocol::{Op, Token, Traffic};
 use crate::read::ReadPath;
-use crate::read::batch::own::{Own, Rows};
+use crate::read::batch::own::{Own, Results};
 use crate::read::lease::Lease;
 use crate::read::load::Cause;
 use crate::read::look::{Missing, Step};
 use crate::repository::Source;
 
-/// What an id of a batch is loaded with: the right to fill, or the reason why not.
+/// The right to fill the result of one lookup, or the reason why there is none.
 pub(super) type Right = Result<Lease, Bypass>;
 
 impl<R: Source> ReadPath<R> {
-    /// Asks for the right to fill each id that may have it. Returns the ids that must
+    /// Asks for the right to fill each lookup that may have it. Returns those that must
     /// be loaded.
     pub(super) async fn acquire_all(
         &self,
         own: Vec<Own<R>>,
-        rows: &mut Rows<R>,
+        results: &mut Results<R>,
     ) -> Vec<(Own<R>, Right)> {
         let (mut asking, mut settled, mut ops) = (Vec::new(), Vec::new(), Vec::new());
         for mut own in own {
@@ -59,10 +59,10 @@ impl<R: Source> ReadPath<R> {
             let right = match self.judge_acquired(asked, (&own.key, token), own.context, reply) {
                 Ok(lease) => Ok(lease),
                 Err(Step::Serve(cached)) => {
-                    self.finish_cached(own, &cached, rows);
+                    self.finish_cached(own, &cached, results);
                     continue;
                 }
-                // Waiting would delay the whole batch for one row.
+                // Waiting would delay the whole batch for one lookup.
                 Err(Step::WaitForLease(_)) => {
                     increment(&tiers.statistics.lease_waits);
                     Err(Bypass::LeaseWait)

@@ -9,11 +9,11 @@ use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
 use crate::read::batch::own::Own;
 use crate::read::lease::Lease;
-use crate::repository::{Row, Source};
+use crate::repository::Source;
 use crate::runtime::clock;
 use crate::tiers::kind::{Cached, FlightResult};
 
-/// A row about to be filled.
+/// A result about to be filled.
 struct Filling<R: Source> {
     own: Own<R>,
     lease: Lease,
@@ -24,11 +24,10 @@ struct Filling<R: Source> {
 
 impl<R: Source> ReadPath<R> {
     /// Sends one pipeline of FILLs, and ends every flight of the batch.
-    pub(super) async fn fill_all(&self, own: Vec<(Own<R>, Right)>, loaded: Vec<Option<Row<R>>>) {
+    pub(super) async fn fill_all(&self, own: Vec<(Own<R>, Right)>, loaded: Vec<Found<R::Entity>>) {
         let loaded_at = clock::wall().as_millisecond();
         let (mut filling, mut ops) = (Vec::new(), Vec::new());
-        for ((own, right), row) in own.into_iter().zip(loaded) {
-            let found = Found::Row(row);
+        for ((own, right), found) in own.into_iter().zip(loaded) {
             let outcome = Outcome::of(
                 Tier::Source,
                 right.as_ref().err().copied(),
@@ -117,7 +116,7 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
-/// Returns a row that was loaded for a batch.
+/// Returns a result that was loaded for a batch.
 fn loaded_result<E, X>(
     found: Found<E>,
     bypass: Option<Bypass>,

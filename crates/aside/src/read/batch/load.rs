@@ -1,4 +1,4 @@
-//! The load of a batch, with the right to fill or without, row by row.
+//! The load of a batch, with the right to fill or without, lookup by lookup.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -8,33 +8,35 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Provenance};
-use crate::entity::lookup::{Found, LookupRef};
+use crate::entity::lookup::{Found, Lookup};
 use crate::insight::statistics::{Operation, Outcome, increment};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
-use crate::read::batch::own::{Own, Rows};
+use crate::read::batch::own::{Own, Results};
 use crate::read::load::{LOOK_FOR_READERS, finish_failed};
 use crate::read::source::{Loaded, catch};
-use crate::repository::{Id, Row, Source};
+use crate::repository::Source;
 use crate::runtime::task;
 use crate::tiers::kind::Failed;
 use crate::tiers::origin_guard;
 
 impl<R: Source> ReadPath<R> {
-    /// Asks for the right to fill each id, loads them together, fills. `caller` is
+    /// Asks for the right to fill each lookup, loads them together, fills. `caller` is
     /// closed when the caller of the batch is dropped.
     pub(super) async fn load_own(
         &self,
         own: Vec<Own<R>>,
         mut caller: oneshot::Sender<Infallible>,
-    ) -> Result<Rows<R>, R::Error> {
-        let mut rows = HashMap::new();
-        let mut own = self.acquire_all(own, &mut rows).await;
-        let ids: Vec<Id<R>> = own.iter().filter_map(|(own, _)| own.id()).collect();
+    ) -> Result<Results<R>, R::Error> {
+        let mut results = HashMap::new();
+        let mut own = self.acquire_all(own, &mut results).await;
+        let lookup = |(own, _): &(Own<R>, Right)| own.leader.key().asked().to_lookup();
+        let lookups: Vec<Lookup<R::Entity>> = own.iter().map(lookup).collect();
         let places: Vec<usize> = own.iter().map(|(own, _)| own.at).collect();
-        if ids.is_empty() {
-            return Ok(rows);
-        }
+        let Some((first, _)) = own.first() else {
+            return Ok(results);
+        };
+        let operation = first.operation;
         let is_outage = |right: &Right| matches!(right, Err(bypass) if bypass.is_outage());
         let outage = own.iter().any(|(_, right)| is_outage(right));
         let place = match self.place_for(outage).await {
@@ -50,7 +52,7 @@ impl<R: Source> ReadPath<R> {
                 }
             };
         }
-        let load = catch(self.load_many(&ids));
+        let load = catch(self.load_many(&lookups));
         let mut load = std::pin::pin!(origin_guard::within(place.clone(), load));
         let tiers = self.tiers();
         let attended = tiers
@@ -60,45 +62,41 @@ impl<R: Source> ReadPath<R> {
             Ok(Some(Ok(Ok(loaded)))) => loaded,
             Ok(Some(failed)) => return self.fail(own, failed),
             // No reader waits for it.
-            Ok(None) => return Ok(rows),
+            Ok(None) => return Ok(results),
             Err(_) => {
                 // Redis would refuse the fills: other readers may load.
                 for _ in own.iter().filter(|(_, right)| right.is_ok()) {
                     increment(&tiers.statistics.fill_rejected);
                 }
-                let operation = own
-                    .first()
-                    .map_or(Operation::FindMany, |(own, _)| own.operation);
                 drop(own);
                 place.iter().for_each(|place| place.leave());
                 return tokio::select! {
                     biased;
                     loaded = load => {
-                        rows.extend(self.outlast(&ids, (&places, operation), loaded)?);
-                        Ok(rows)
+                        results.extend(self.outlast(&lookups, (&places, operation), loaded)?);
+                        Ok(results)
                     }
-                    () = caller.closed() => Ok(rows),
+                    () = caller.closed() => Ok(results),
                 };
             }
         };
-        for ((own, right), row) in own.iter().zip(&loaded) {
-            let found = Found::Row(row.clone());
+        for ((own, right), found) in own.iter().zip(&loaded) {
             match right {
                 Err(bypass) if bypass.is_uncacheable() => self.invalidate_passed(&own.key),
-                right => self.invalidate_held(own.leader.key().asked(), &found, right.is_err()),
+                right => self.invalidate_held(own.leader.key().asked(), found, right.is_err()),
             }
         }
-        rows.extend(places.into_iter().zip(loaded.iter().cloned()));
+        results.extend(places.into_iter().zip(loaded.iter().cloned()));
         self.fill_all(own, loaded).await;
-        Ok(rows)
+        Ok(results)
     }
 
-    /// Shares a failure among all readers that wait for a row of the batch, once.
+    /// Shares a failure among all readers that wait for a part of the batch, once.
     fn fail(
         &self,
         own: Vec<(Own<R>, Right)>,
-        failed: Loaded<Vec<Option<Row<R>>>, R::Error>,
-    ) -> Result<Rows<R>, R::Error> {
+        failed: Loaded<Vec<Found<R::Entity>>, R::Error>,
+    ) -> Result<Results<R>, R::Error> {
         let each = |(own, _lease): (Own<R>, Right)| {
             let failed = match &failed {
                 Ok(Err(error)) => Failed::Error(error.clone()),
@@ -118,16 +116,16 @@ impl<R: Source> ReadPath<R> {
     /// Returns the result of a load whose leases had expired, for its caller alone.
     fn outlast(
         &self,
-        ids: &[Id<R>],
+        lookups: &[Lookup<R::Entity>],
         (places, operation): (&[usize], Operation),
-        loaded: Loaded<Vec<Option<Row<R>>>, R::Error>,
-    ) -> Result<Rows<R>, R::Error> {
+        loaded: Loaded<Vec<Found<R::Entity>>, R::Error>,
+    ) -> Result<Results<R>, R::Error> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
-        for (id, row) in ids.iter().zip(&loaded) {
+        for (lookup, found) in lookups.iter().zip(&loaded) {
             self.count(operation, Outcome::Bypass);
             let late = Provenance::source(0, Some(Bypass::LeaseWait));
-            self.count_reason(LookupRef::Id(id), Outcome::Bypass, &late);
-            self.invalidate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
+            self.count_reason(lookup.asked(), Outcome::Bypass, &late);
+            self.invalidate_held(lookup.asked(), found, true);
         }
         Ok(places.iter().copied().zip(loaded).collect())
     }

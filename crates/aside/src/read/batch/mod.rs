@@ -1,7 +1,7 @@
-//! Many rows at once: one MGET, one pipeline of ACQUIREs, one load, and one
-//! pipeline of FILLs.
+//! Many rows or lists at once: one MGET or pipeline of GETs, one pipeline of
+//! ACQUIREs, one load, and one pipeline of FILLs.
 //!
-//! A batch leads the flights of the ids that no other reader leads, ends all of them,
+//! A batch leads the flights of the keys that no other reader leads, ends all of them,
 //! and only then waits for the others. So two overlapping batches never wait for each
 //! other.
 
@@ -24,26 +24,28 @@ use crate::entity::lookup::{Found, LookupRef, Spelled};
 use crate::insight::statistics::{Operation, Outcome};
 use crate::local::flight::Entered;
 use crate::read::ReadPath;
-use crate::read::batch::own::{Own, Rows, Unread, Wanted};
+use crate::read::batch::own::{Own, Results, Unread, Wanted};
 use crate::read::load::Cause;
 use crate::read::look::{Missing, Step};
-use crate::repository::{Id, Row, Source};
+use crate::repository::Source;
 use crate::runtime::task;
 use crate::tiers::breaking::Admissions;
 use crate::tiers::kind::ReadContext;
 use crate::tiers::origin_guard;
 
-/// The number of ids per round; a larger batch has several rounds.
-const IDS_PER_ROUND: usize = 1_000;
+/// The number of lookups per round; a larger batch has several rounds.
+const LOOKUPS_PER_ROUND: usize = 1_000;
 
-/// Returns the ids of a batch that differ, and for each id of the batch its place
-/// among them. Ids that are equal and have two keys differ.
-fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
-    let mut known: HashMap<Spelled<'_, E>, usize> = HashMap::with_capacity(ids.len());
-    let mut distinct = Vec::with_capacity(ids.len());
-    let places = ids.iter().map(|id| {
-        *known.entry(Spelled::of(id)).or_insert_with(|| {
-            distinct.push(id);
+/// Returns the lookups of a batch that differ, and for each lookup of the batch its
+/// place among them. Those that are equal and have two keys differ.
+fn distinct<'a, E: Entity>(
+    asked: impl ExactSizeIterator<Item = LookupRef<'a, E>>,
+) -> (Vec<LookupRef<'a, E>>, Vec<usize>) {
+    let mut known: HashMap<Spelled<'_, E>, usize> = HashMap::with_capacity(asked.len());
+    let mut distinct = Vec::with_capacity(asked.len());
+    let places = asked.map(|asked| {
+        *known.entry(Spelled::of(asked)).or_insert_with(|| {
+            distinct.push(asked);
             distinct.len() - 1
         })
     });
@@ -52,37 +54,60 @@ fn distinct<E: Entity>(ids: &[E::Id]) -> (Vec<&E::Id>, Vec<usize>) {
 }
 
 impl<R: Source> ReadPath<R> {
-    /// Returns the rows with these ids, in their order; a repeated id is read once.
-    pub(crate) async fn read_many(
+    /// Returns the results of these lookups, all of ids or all of lists, in their
+    /// order; a repeated one is read once.
+    pub(crate) async fn read_many<'a>(
         &self,
-        ids: &[Id<R>],
+        asked: impl ExactSizeIterator<Item = LookupRef<'a, R::Entity>>,
         operation: Operation,
-    ) -> Result<Vec<Option<Row<R>>>, R::Error> {
-        let (ids, places) = distinct::<R::Entity>(ids);
-        let mut rows: Rows<R> = HashMap::with_capacity(ids.len());
-        let mut missing = Vec::new();
-        for (at, id) in ids.iter().enumerate() {
-            match self.local_row(id, operation) {
-                Some(row) => _ = rows.insert(at, row),
-                None => missing.push(at),
+    ) -> Result<Vec<Found<R::Entity>>, R::Error> {
+        let (asked, places) = distinct::<R::Entity>(asked);
+        let mut results: Results<R> = HashMap::with_capacity(asked.len());
+        let mut missing: Vec<Wanted<'_, R>> = Vec::new();
+        for (at, asked) in asked.into_iter().enumerate() {
+            match self.local(asked, operation) {
+                Some(found) => _ = results.insert(at, found),
+                None => missing.push((at, asked)),
             }
         }
-        for round in missing.chunks(IDS_PER_ROUND) {
-            let round: Vec<Wanted<'_, R>> = round.iter().map(|at| (*at, ids[*at])).collect();
-            if let Err(error) = self.read_round(&round, &mut rows, operation).await {
-                self.serve_stale(&round, &mut rows).ok_or(error)?;
+        for round in missing.chunks(LOOKUPS_PER_ROUND) {
+            if let Err(error) = self.read_round(round, &mut results, operation).await {
+                self.serve_stale(round, &mut results, operation)
+                    .ok_or(error)?;
             }
         }
         // By index, because a panic is better than an absence that no tier
         // returned.
-        Ok(places.iter().map(|at| rows[at].clone()).collect())
+        Ok(places.iter().map(|at| results[at].clone()).collect())
     }
 
-    /// Completes a failed round with stale rows, if all missing rows have one.
-    fn serve_stale(&self, round: &[Wanted<'_, R>], rows: &mut Rows<R>) -> Option<()> {
-        for (at, id) in round {
-            if !rows.contains_key(at) {
-                rows.insert(*at, self.stale_row(id)?);
+    /// Returns the result that this process has; counted as a hit.
+    fn local(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        operation: Operation,
+    ) -> Option<Found<R::Entity>> {
+        match asked {
+            LookupRef::Id(id) => self.local_row(id, operation).map(Found::Row),
+            asked => {
+                let result = self.local_result(asked, operation, Freshness::Any);
+                result.map(|result| result.found)
+            }
+        }
+    }
+
+    /// Completes a failed round with stale results, if all missing ones have one.
+    fn serve_stale(
+        &self,
+        round: &[Wanted<'_, R>],
+        results: &mut Results<R>,
+        operation: Operation,
+    ) -> Option<()> {
+        for (at, asked) in round {
+            if !results.contains_key(at) {
+                let served = self.stale(*asked)?;
+                self.count(operation, served.outcome());
+                results.insert(*at, served.found);
             }
         }
         Some(())
@@ -91,7 +116,7 @@ impl<R: Source> ReadPath<R> {
     async fn read_round(
         &self,
         wanted: &[Wanted<'_, R>],
-        rows: &mut Rows<R>,
+        results: &mut Results<R>,
         operation: Operation,
     ) -> Result<(), R::Error> {
         let begun = Instant::now();
@@ -102,9 +127,9 @@ impl<R: Source> ReadPath<R> {
         let (own, others) = if lenient {
             let unread = wanted.iter().map(|wanted| (*wanted, None)).collect();
             let (own, others) = self.enter_flights(unread, lenient, &mut admissions, operation);
-            (self.look_up(own, rows).await, others)
+            (self.look_up(own, results).await, others)
         } else {
-            let looked = self.look_first(wanted, rows, &mut admissions, operation);
+            let looked = self.look_first(wanted, results, &mut admissions, operation);
             self.enter_flights(looked.await, lenient, &mut admissions, operation)
         };
         // A round takes as long as its load, if it loads anything.
@@ -117,23 +142,23 @@ impl<R: Source> ReadPath<R> {
             let (this, place) = (self.clone(), origin_guard::current());
             let (caller, _waiting) = oneshot::channel();
             let loading = async move { this.load_own(own, caller).await };
-            rows.extend(task::outlive(origin_guard::within(place, loading)).await?);
+            results.extend(task::outlive(origin_guard::within(place, loading)).await?);
         }
         if operation != Operation::WarmUp {
             self.kind.statistics.read_took(outcome, begun.elapsed());
         }
-        let rest = others.into_iter().map(async |(at, id)| {
+        let rest = others.into_iter().map(async |(at, asked)| {
             // From the local tier again: the other readers' rows may be there by now, and
             // a reader that skips it could return a newer row than the next reader gets.
-            let read = self.read(LookupRef::Id(id), operation, Freshness::Any);
-            Ok((at, Box::pin(read).await?.found.into_row()))
+            let read = self.read(asked, operation, Freshness::Any);
+            Ok((at, Box::pin(read).await?.found))
         });
-        rows.extend(try_join_all(rest).await?);
-        self.load_left(wanted, rows).await
+        results.extend(try_join_all(rest).await?);
+        self.load_left(wanted, results).await
     }
 
-    /// Enters the flight of each id that is not read yet. Returns those that this
-    /// batch leads, and those that another reader leads. An id in neither list is
+    /// Enters the flight of each lookup that is not read yet. Returns those that this
+    /// batch leads, and those that another reader leads. A lookup in neither list is
     /// loaded in the end: a read within a load must not wait for readers that wait
     /// for its place.
     fn enter_flights<'a>(
@@ -145,13 +170,13 @@ impl<R: Source> ReadPath<R> {
     ) -> (Vec<Own<R>>, Vec<Wanted<'a, R>>) {
         let (mut own, mut others) = (Vec::new(), Vec::new());
         let in_place = self.tiers().origin.has_place();
-        for ((at, id), step) in unread {
-            let key = LookupRef::<R::Entity>::Id(id).key(self.tiers().namespace());
+        for ((at, asked), step) in unread {
+            let key = asked.key(self.tiers().namespace());
             if self.is_loading(&key) {
                 continue;
             }
             let context = self.context(&key);
-            let keyed = LookupRef::Id(id).keyed(&key);
+            let keyed = asked.keyed(&key);
             match self.flights.enter(&keyed, context, lenient) {
                 Entered::Lead(leader) => {
                     leader.set_context(context);
@@ -171,7 +196,7 @@ impl<R: Source> ReadPath<R> {
                 }
                 Entered::Follow(_)
                     if in_place && self.gate(&key, context).is_some_and(Bypass::is_outage) => {}
-                Entered::Follow(_) => others.push((at, id)),
+                Entered::Follow(_) => others.push((at, asked)),
             }
         }
         (own, others)
@@ -196,22 +221,22 @@ impl<R: Source> ReadPath<R> {
             })
     }
 
-    /// Loads every id that is still unread, for this caller alone.
+    /// Loads each result that is still missing, for this caller alone.
     async fn load_left(
         &self,
         wanted: &[Wanted<'_, R>],
-        rows: &mut Rows<R>,
+        results: &mut Results<R>,
     ) -> Result<(), R::Error> {
-        let is_left = |(at, _): &Wanted<'_, R>| !rows.contains_key(at);
+        let is_left = |(at, _): &Wanted<'_, R>| !results.contains_key(at);
         let left: Vec<_> = wanted.iter().copied().filter(is_left).collect();
         if left.is_empty() {
             return Ok(());
         }
-        let ids: Vec<Id<R>> = left.iter().map(|(_, id)| (*id).clone()).collect();
-        let loaded = self.load_many(&ids).await?;
-        for ((at, id), row) in left.into_iter().zip(loaded) {
-            self.invalidate_held(LookupRef::Id(id), &Found::Row(row.clone()), true);
-            rows.insert(at, row);
+        let lookups: Vec<_> = left.iter().map(|(_, asked)| asked.to_lookup()).collect();
+        let loaded = self.load_many(&lookups).await?;
+        for ((at, asked), found) in left.into_iter().zip(loaded) {
+            self.invalidate_held(asked, &found, true);
+            results.insert(at, found);
         }
         Ok(())
     }

@@ -1,30 +1,30 @@
-//! The ids of a batch.
+//! The lookups of a batch: all of ids, or all of lists.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::entity::key::Key;
-use crate::entity::lookup::Lookup;
+use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::Operation;
 use crate::local::flight;
 use crate::read::Leader;
 use crate::read::load::Cause;
 use crate::read::look::Step;
-use crate::repository::{Id, Row, Source};
+use crate::repository::Source;
 use crate::tiers::kind::{FlightResult, ReadContext};
 
-/// An id that the local tier does not have, and its place among those that differ.
-pub(super) type Wanted<'a, R> = (usize, &'a Id<R>);
+/// A lookup that the local tier cannot answer, and its place among those that differ.
+pub(super) type Wanted<'a, R> = (usize, LookupRef<'a, <R as Source>::Entity>);
 
-/// An id that a round has still to read, and the step that a look has led to.
+/// A lookup that a round has still to read, and the step that a look has led to.
 pub(super) type Unread<'a, R> = (Wanted<'a, R>, Option<Step<<R as Source>::Entity>>);
 
-/// The rows of a batch, by the position of their id among the distinct ids.
-pub(super) type Rows<R> = HashMap<usize, Option<Row<R>>>;
+/// The results of a batch, by the position of their lookup among those that differ.
+pub(super) type Results<R> = HashMap<usize, Found<<R as Source>::Entity>>;
 
-/// One id whose flight this batch leads.
+/// One lookup whose flight this batch leads.
 pub(super) struct Own<R: Source> {
-    /// The position among the distinct ids.
+    /// The position among the lookups that differ.
     pub(super) at: usize,
     pub(super) leader: Leader<R>,
     pub(super) key: Key,
@@ -38,13 +38,6 @@ pub(super) struct Own<R: Source> {
 }
 
 impl<R: Source> Own<R> {
-    pub(super) fn id(&self) -> Option<Id<R>> {
-        match &self.leader.key().lookup {
-            Lookup::Id(id) => Some(id.clone()),
-            Lookup::Index(_) | Lookup::All => None,
-        }
-    }
-
     /// Ends the flight; `shared_under` if the fill was accepted under it.
     pub(super) fn finish(
         self,

@@ -12,6 +12,7 @@ use crate::config::CacheConfig;
 use crate::entity::example::Hero;
 use crate::entity::namespace::Namespace;
 use crate::protocol::{Op, Reply, Traffic};
+use crate::repository::Row;
 use crate::service::CacheService;
 
 /// A repository of all heroes; batches wait at a gate, and omit `left_out`.
@@ -101,7 +102,10 @@ async fn a_row_from_redis_survives_the_leases_of_its_batch() {
     assert!(read.await.is_ok());
     let tiers = Arc::clone(heroes.tiers());
     let key = LookupRef::<Hero>::Id(&1).key(Namespace(""));
-    while !matches!(tiers.get_many(vec![key.clone()]).await[..], [Ok(Some(_))]) {
+    while !matches!(
+        tiers.get_many(Traffic::Rows, vec![key.clone()]).await[..],
+        [Ok(Some(_))]
+    ) {
         tokio::task::yield_now().await;
     }
     let both = vec![own(&heroes, 0, 1), own(&heroes, 1, 2)];
@@ -121,8 +125,8 @@ async fn a_row_from_redis_survives_the_leases_of_its_batch() {
     heroes.source.gate.add_permits(1);
     let rows = batch.await.unwrap().unwrap();
 
-    assert!(rows[&1].is_some(), "the row that was loaded");
-    assert!(rows[&0].is_some(), "the row that Redis gave");
+    assert!(!rows[&1].is_absence(), "the row that was loaded");
+    assert!(!rows[&0].is_absence(), "the row that Redis gave");
 }
 
 #[tokio::test]
@@ -131,13 +135,13 @@ async fn a_batch_that_returns_too_few_rows_makes_none_absent() {
     heroes.source.gate.add_permits(8);
 
     let rows = heroes
-        .read_many(&[1, 2, 3], Operation::FindMany)
+        .read_many([1, 2, 3].iter().map(LookupRef::Id), Operation::FindMany)
         .await
         .unwrap();
 
     let found: Vec<_> = rows
         .iter()
-        .map(|row| row.as_ref().map(|row| row.0))
+        .map(|row| row.clone().into_row().map(|row| row.0))
         .collect();
     assert_eq!(found, [Some(1), Some(2), Some(3)]);
     let errors = heroes.tiers().statistics.errors();
@@ -152,7 +156,11 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     let leader = own(&heroes, 0, 1).leader;
     let batch = tokio::spawn({
         let heroes = heroes.clone();
-        async move { heroes.read_many(&[1, 2], Operation::FindMany).await }
+        async move {
+            heroes
+                .read_many([1, 2].iter().map(LookupRef::Id), Operation::FindMany)
+                .await
+        }
     });
     while heroes.source.waiting.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -182,6 +190,6 @@ async fn a_batch_uses_local_entries_added_while_it_loaded() {
     heroes.source.gate.add_permits(1);
     let rows = batch.await.unwrap().unwrap();
 
-    assert!(rows.iter().all(Option::is_some));
+    assert!(rows.iter().all(|row| !row.is_absence()));
     assert_eq!(heroes.source.loads.load(Ordering::SeqCst), loads);
 }

@@ -145,30 +145,31 @@ impl Shard {
         got(Ok(self.send_one(traffic, Op::Get { key }).await?))
     }
 
-    /// Reads the keys of several rows as one MGET.
-    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Vec<Got> {
+    /// Reads the keys of several rows as one MGET, or of lists as one pipeline.
+    pub(crate) async fn get_many(&self, traffic: Traffic, keys: Vec<Key>) -> Vec<Got> {
         let asked = keys.len();
         if let [key] = &keys[..] {
-            return vec![self.get(Traffic::Rows, key.clone()).await];
+            return vec![self.get(traffic, key.clone()).await];
         }
         if keys.is_empty() {
             return Vec::new();
         }
-        if !self.takes_many_keys() {
-            return self.get_each(keys).await;
+        // The reply to an MGET is complete or not: one long list would delay all.
+        if traffic == Traffic::Lists || !self.takes_many_keys() {
+            return self.get_each(traffic, keys).await;
         }
-        match self.send_one(Traffic::Rows, Op::GetMany { keys }).await {
+        match self.send_one(traffic, Op::GetMany { keys }).await {
             Ok(Reply::Values(values)) => values.into_iter().map(Ok).collect(),
             Ok(_) => vec![Err(Unanswered::Disconnected); asked],
             Err(unanswered) => vec![Err(unanswered); asked],
         }
     }
 
-    /// Reads the keys of several rows as one pipeline of GETs.
-    async fn get_each(&self, keys: Vec<Key>) -> Vec<Got> {
+    /// Reads several keys as one pipeline of GETs.
+    async fn get_each(&self, traffic: Traffic, keys: Vec<Key>) -> Vec<Got> {
         let asked = keys.len();
         let ops = keys.into_iter().map(|key| Op::Get { key }).collect();
-        match self.send(Traffic::Rows, ops).await {
+        match self.send(traffic, ops).await {
             Ok(replies) => replies.into_iter().map(got).collect(),
             Err(unanswered) => vec![Err(unanswered); asked],
         }
@@ -200,7 +201,7 @@ impl Shard {
             .map(|waiting| (waiting.key, waiting.answer))
             .unzip();
         let several = 1 < keys.len();
-        let found = self.get_many(keys).await;
+        let found = self.get_many(Traffic::Rows, keys).await;
         self.batched.several.store(several, Ordering::Relaxed);
         for (answer, got) in answers.into_iter().zip(found) {
             // The reader may have been cancelled.
