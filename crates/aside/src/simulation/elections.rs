@@ -43,13 +43,18 @@ enum Cause {
     Deceiving,
 }
 
-const CAUSES: [Cause; 8] = [
+/// Failures, which the nodes notice after their timeout.
+const FAILURES: [Cause; 4] = [
     Cause::Killed,
     Cause::Stopped,
-    Cause::Forced,
-    Cause::TakenOver,
     Cause::OffTheBus,
     Cause::Isolated,
+];
+
+/// Changes without a failure.
+const REPLACEMENTS: [Cause; 4] = [
+    Cause::Forced,
+    Cause::TakenOver,
     Cause::WithVoter,
     Cause::Deceiving,
 ];
@@ -90,7 +95,10 @@ async fn fail_over(world: &Arc<World>, cluster: &Arc<Cluster>, rng: &mut Rng) {
     let mut trouble = Trouble {
         world,
         cluster,
-        cause: *rng.choice(&CAUSES).expect("some"),
+        cause: match cluster.notices_failures() && rng.bool() {
+            true => *rng.choice(&FAILURES).expect("some"),
+            false => *rng.choice(&REPLACEMENTS).expect("some"),
+        },
         primary,
         away: Vec::new(),
         parted: Vec::new(),
@@ -139,10 +147,8 @@ impl Trouble<'_> {
             (_, None) => self.lasts = Duration::ZERO,
             (Cause::Forced | Cause::TakenOver, Some(replica)) => {
                 // A primary and a writer that hear late.
-                if rng.bool() {
+                if rng.u32(..4) > 0 {
                     cluster.group.mesh.isolate(&[primary]);
-                }
-                if rng.bool() {
                     let deaf = rng.usize(..INSTANCES);
                     self.stall(|place, host| place == deaf && host != primary, rng);
                 }
@@ -186,7 +192,7 @@ impl Trouble<'_> {
         self.parted = std::iter::once(self.primary).chain(voter).collect();
         self.cluster.group.mesh.isolate(&self.parted);
         self.away = vec![rng.usize(..INSTANCES)];
-        self.lasts = Duration::from_millis(rng.u64(200..1500));
+        self.lasts = Duration::from_millis(rng.u64(600..1500));
     }
 
     /// Suspends a process that writes nothing, has its primary replaced, and lets the

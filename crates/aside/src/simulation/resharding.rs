@@ -33,6 +33,8 @@ pub(super) async fn rage(world: &Arc<World>, cluster: &Arc<Cluster>, rng: &mut R
                 cluster.group.servers[node].forget_scripts();
             }
             5..8 => hide_quarantine(world, cluster, rng).await,
+            8 | 9 => leave_behind(world, cluster, rng).await,
+            10 | 11 => unheard(world, cluster, rng).await,
             _ => move_slot(world, cluster, rng).await,
         }
     }
@@ -53,8 +55,7 @@ fn draw_one<'a>(world: &World, cluster: &'a Arc<Cluster>, rng: &mut Rng) -> Opti
     Some(migration)
 }
 
-/// Moves one slot, perhaps with interruptions, perhaps while an instance does not hear
-/// the node that it moves to.
+/// Moves one slot, perhaps with interruptions.
 async fn move_slot(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
     let Some(migration) = draw_one(world, cluster, rng) else {
         return;
@@ -65,23 +66,7 @@ async fn move_slot(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
     if !migration.begin().await {
         return;
     }
-    let deaf = (rng.u32(..3) == 0).then(|| rng.usize(..INSTANCES));
-    if let Some(place) = deaf {
-        world.fault(&format!("{place} does not hear n{}", migration.to));
-        let stalled = rng.bool();
-        world.network.change_to(place, migration.to, |way| {
-            way.to_client = Passage::Stalled;
-            if stalled {
-                way.to_server = Passage::Stalled;
-            }
-        });
-    }
     let went = move_keys(world, &migration, rng).await;
-    if let Some(place) = deaf {
-        world.network.change_to(place, migration.to, |way| {
-            (way.to_server, way.to_client) = (Passage::Open, Passage::Open);
-        });
-    }
     if went {
         let block = migration.block;
         world.fault(&format!("block {block}: finished"));
@@ -122,40 +107,32 @@ async fn move_keys(world: &World, migration: &Migration<'_>, rng: &mut Rng) -> b
 }
 
 /// Moves a quarantine to another node, and cancels the migration: the quarantine is out
-/// of sight. The writer, if it is the suspended process, goes on when the migration has
-/// begun again.
+/// of sight. Its COMMIT arrives when the migration has begun again.
 async fn hide_quarantine(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
     let Some(migration) = draw_one(world, cluster, rng) else {
         return;
     };
     let (begun, block) = (Instant::now(), migration.block);
+    world.database.hold_commits(true);
     while !migration.is_quarantined() {
         if WATCHING < begun.elapsed() {
-            return;
+            return world.database.hold_commits(false);
         }
         sleep(Duration::from_millis(1)).await;
     }
-    let place = rng.usize(..INSTANCES);
-    let stopped = world.instance(place);
-    if let Some(instance) = &stopped {
-        world.fault(&format!("stopped: {place}"));
-        instance.process.stop();
-    }
+    world.fault(&format!("block {block}: its quarantine moves"));
     let went = migration.begin().await;
     if went {
         migration.move_keys(false, true).await;
-        world.fault(&format!("block {block}: cancelled"));
         migration.cancel().await;
-        pause(rng, 10..200).await;
+        pause(rng, 10..150).await;
         world.fault(&format!("block {block}: begun again"));
-        if migration.begin().await && rng.bool() {
+        if migration.begin().await && rng.u32(..4) > 0 {
             migration.evict();
         }
     }
-    if let Some(instance) = &stopped {
-        world.fault(&format!("goes on: {place}"));
-        instance.process.go_on(rng);
-    }
+    world.fault("commits arrive");
+    world.database.hold_commits(false);
     if went {
         pause(rng, 0..300).await;
         world.fault(&format!("block {block}: ended"));
@@ -164,5 +141,61 @@ async fn hide_quarantine(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
             migration.finish(rng.bool()).await;
         }
         migration.cancel().await;
+        pause(rng, 0..400).await;
     }
+}
+
+/// Cancels a migration, leaves the keys that the target has by then, and begins again
+/// after a while.
+async fn leave_behind(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
+    let Some(migration) = draw_one(world, cluster, rng) else {
+        return;
+    };
+    let block = migration.block;
+    if !migration.begin().await {
+        return;
+    }
+    match rng.bool() {
+        true => migration.evict(),
+        false => migration.move_keys(rng.bool(), true).await,
+    }
+    pause(rng, 30..200).await;
+    world.fault(&format!("block {block}: cancelled"));
+    migration.cancel().await;
+    pause(rng, 50..300).await;
+    world.fault(&format!("block {block}: begun again"));
+    if migration.begin().await {
+        migration.evict();
+        pause(rng, 50..200).await;
+        if rng.bool() {
+            migration.finish(rng.bool()).await;
+        }
+    }
+    migration.cancel().await;
+}
+
+/// Has the keys of a slot moved, and the slot not, while an instance does not hear the
+/// node that they moved to.
+async fn unheard(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
+    let Some(migration) = draw_one(world, cluster, rng) else {
+        return;
+    };
+    let (place, to) = (rng.usize(..INSTANCES), migration.to);
+    if !migration.begin().await {
+        return;
+    }
+    world.fault(&format!("{place} does not hear n{to}"));
+    world.network.change_to(place, to, |way| {
+        (way.to_server, way.to_client) = (Passage::Stalled, Passage::Stalled);
+    });
+    migration.move_keys(false, true).await;
+    pause(rng, 300..700).await;
+    world.network.change_to(place, to, |way| {
+        (way.to_server, way.to_client) = (Passage::Open, Passage::Open);
+    });
+    world.fault(&format!("{place} hears n{to}"));
+    if rng.bool() {
+        migration.finish(rng.bool()).await;
+    }
+    migration.cancel().await;
 }

@@ -183,10 +183,32 @@ fn no_promise_is_broken_by_elections() {
 
 #[test]
 fn a_cluster_is_one_world_to_the_last_event() {
-    for (scenario, event) in [(Scenario::Slots, "Ask"), (Scenario::Elections, "promoted")] {
-        let [one, again] = [0, 1].map(|_| run(3, scenario, None, true).trace);
-        assert!(one.contains(event) && one == again);
+    let worlds = [
+        (9, Scenario::Slots, "Ask"),
+        (2, Scenario::Elections, "promoted"),
+    ];
+    for (seed, scenario, event) in worlds {
+        let [one, again] = [0, 1].map(|_| run(seed, scenario, None, true).trace);
+        assert!(one.contains(event), "world {seed}: {scenario:?}");
+        assert!(one == again, "world {seed} differs from itself");
     }
+}
+
+/// Panics unless this world shows that a rule is missing, and is clean with it.
+#[track_caller]
+fn is_missed_in(rule: Rule, scenario: Scenario, seed: u64) {
+    assert_clean(seed, &run(seed, scenario, None, false));
+    let ended = run(seed, scenario, Some(rule), false);
+    let is_found = !ended.judgement.is_clean() || !ended.stuck.is_empty();
+    assert!(
+        is_found,
+        "world {seed} does not show that {rule:?} is missing"
+    );
+}
+
+#[test]
+fn an_asker_that_is_not_told_is_found() {
+    is_missed_in(Rule::TellAsker, Scenario::Slots, 9);
 }
 
 #[test]

@@ -211,6 +211,11 @@ impl Cluster {
         self.nodes[replica].view.lock().force();
     }
 
+    /// Returns true if the nodes replace a primary soon that does not reply.
+    pub(super) fn notices_failures(&self) -> bool {
+        self.nodes[0].view.lock().times.node < Duration::from_secs(1)
+    }
+
     /// Returns true if a replica has enough votes.
     pub(super) fn has_votes(&self, replica: usize) -> bool {
         self.nodes[replica].view.lock().has_votes()

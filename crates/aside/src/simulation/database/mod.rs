@@ -23,6 +23,7 @@ use super::hero::{Hero, HeroIndex, list_key};
 use super::network::Pace;
 use super::{Clock, Trace};
 use crate::recovery::journal::{Journal, JournalRow};
+use crate::runtime::simulated::watch;
 
 /// The longest transaction: below the quarantine's 1 s.
 const MAX_TRANSACTION: Duration = Duration::from_millis(700);
@@ -45,6 +46,8 @@ pub(super) enum Failure {
 pub(super) struct Database {
     tables: Mutex<Tables>,
     unlocked: Notify,
+    /// True while no COMMIT arrives.
+    holds_commits: watch::Sender<bool>,
     pace: Pace,
     rng: Mutex<Rng>,
     /// How often the reply to a COMMIT is lost, in thousandths.
@@ -64,12 +67,18 @@ impl Database {
         Arc::new(Self {
             tables: Mutex::default(),
             unlocked: Notify::new(),
+            holds_commits: watch::Sender::new(false),
             pace,
             rng: Mutex::new(rng),
             loses_answers,
             clock,
             trace,
         })
+    }
+
+    /// Stops every COMMIT on its way, or lets all of them arrive.
+    pub(super) fn hold_commits(&self, holds: bool) {
+        self.holds_commits.send_replace(holds);
     }
 
     async fn trip(&self) {

@@ -75,6 +75,8 @@ impl Transaction {
         let executed = tokio::spawn(async move {
             let began = database.clock.now();
             database.trip().await;
+            let mut holds = database.holds_commits.subscribe();
+            let _ = holds.wait_for(|holds| !holds).await;
             let in_time = Instant::now() < until;
             let mut answer = Err(Failure::RolledBack);
             if in_time {

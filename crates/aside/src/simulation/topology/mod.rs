@@ -106,7 +106,11 @@ impl Topology {
         let copies = copies.map(|replica| replica.map(|it| it % primaries));
         let copies: Vec<Option<usize>> = copies.collect();
         let times = cluster::Times {
-            node: Duration::from_millis(rng.u64(200..600)),
+            // In half of the worlds, an old primary serves for long.
+            node: Duration::from_millis(match scenario == Scenario::Slots || rng.bool() {
+                true => rng.u64(200..600),
+                false => rng.u64(1500..2500),
+            }),
             election: Duration::from_millis(rng.u64(20..200)),
         };
         let nodes = Node::all(&servers, &copies, times, rng);
