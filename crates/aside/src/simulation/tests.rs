@@ -212,6 +212,11 @@ fn an_asker_that_is_not_told_is_found() {
 }
 
 #[test]
+fn trust_without_a_quorum_is_found() {
+    is_missed_in(Rule::Votes, Scenario::Elections, 16);
+}
+
+#[test]
 fn trust_without_votes_is_found() {
     is_missed(Rule::Votes, Scenario::Failovers, 100);
 }
