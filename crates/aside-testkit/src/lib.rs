@@ -80,6 +80,11 @@ pub use fake_server::{Behavior, FakeServer, Feature};
 pub mod history;
 
 #[cfg(feature = "entity")]
+mod strict;
+#[cfg(feature = "entity")]
+pub use strict::strict;
+
+#[cfg(feature = "entity")]
 mod entity;
 #[cfg(feature = "entity")]
 pub use entity::{EntityProblem, EntityProblems, check_entity, check_entity_with};

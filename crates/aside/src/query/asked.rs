@@ -115,6 +115,12 @@ impl Asked {
         std::iter::once(&self.key).chain(dependencies)
     }
 
+    /// Returns the keys that it depends on.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let keys = self.dependencies.iter().map(|dependency| &dependency.key);
+        keys.map(Key::as_str)
+    }
+
     /// Returns why Redis must not be read for this query under `context`, if so. One
     /// dependency whose shard may not be used, or whose write Redis has not
     /// acknowledged, is enough.

@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::answer::Tier;
@@ -39,23 +38,6 @@ struct WeakPath<T: Send + Sync + 'static> {
 }
 
 impl<T: Cacheable> QueryPath<T> {
-    /// Passes a hit to the audit, if there is one and it draws this hit.
-    pub(super) fn sample<X: Send + Sync + 'static>(
-        &self,
-        asked: &Arc<Asked>,
-        load: impl Load<T, X>,
-        hit: (u64, &Arc<T>),
-    ) {
-        if self
-            .tiers()
-            .audit
-            .as_ref()
-            .is_some_and(|audit| audit.draws())
-        {
-            self.compare(asked, load, hit);
-        }
-    }
-
     /// Compares a hit that was drawn, in a task.
     #[cold]
     pub(super) fn compare<X: Send + Sync + 'static>(
@@ -89,9 +71,33 @@ impl<T: Cacheable> QueryPath<T> {
         }
     }
 
+    /// Returns a result as a text, if it has one.
+    pub(super) fn text(&self, value: &T) -> Option<String> {
+        (self.kind.codec?.encode)(value).ok()
+    }
+
+    /// Runs the closure once more. Returns its result as a text, `None` if it fails.
+    pub(super) async fn reload<X: Send + Sync + 'static>(
+        &self,
+        asked: &Asked,
+        load: impl Load<T, X>,
+    ) -> Option<String> {
+        let patience = self.tiers().config.lease_ttl;
+        let load = catch(self.load(asked, load));
+        match tokio::time::timeout(patience, load).await {
+            Ok(Ok(Ok(Found::Row(Some(value))))) => self.text(&value),
+            _ => None,
+        }
+    }
+
     /// Returns the tier that serves the fill: `Some(None)` without a proof, `None` if
     /// no tier does.
-    async fn serves(&self, asked: &Asked, fill: u64, since: Moment) -> Option<Option<Tier>> {
+    pub(super) async fn serves(
+        &self,
+        asked: &Asked,
+        fill: u64,
+        since: Moment,
+    ) -> Option<Option<Tier>> {
         let generations = &self.tiers().generations;
         let local = self.kind.local.as_ref().zip(asked.params.as_ref());
         let local = local.and_then(|(local, params)| {
@@ -123,7 +129,7 @@ impl<T: Cacheable, L> Check<T, L> {
         let first = self.ask().await?;
         let (asked, answered) = (Moment::now(), Instant::now());
         increment(&self.read.kind.statistics.audit_checks);
-        let cached = text(&*self.cached)?;
+        let cached = self.path()?.text(&self.cached)?;
         if cached == first {
             return None;
         }
@@ -169,15 +175,11 @@ impl<T: Cacheable, L> Check<T, L> {
         L: Load<T, X>,
     {
         let path = self.path()?;
-        let patience = path.tiers().config.lease_ttl;
-        let load = catch(path.load(&self.asked, self.load.clone()));
-        match tokio::time::timeout(patience, load).await {
-            Ok(Ok(Ok(Found::Row(Some(value))))) => text(&*value),
-            _ => {
-                path.tiers().statistics.error("audit_unanswered");
-                None
-            }
+        let text = path.reload(&self.asked, self.load.clone()).await;
+        if text.is_none() {
+            path.tiers().statistics.error("audit_unanswered");
         }
+        text
     }
 
     async fn report(&self, delay: Delay, tier: Tier) -> Option<()> {
@@ -196,8 +198,4 @@ impl<T: Cacheable, L> Check<T, L> {
         path.cache.invalidate_key(key, Reason::Audit).await;
         Some(())
     }
-}
-
-fn text<T: Serialize>(value: &T) -> Option<String> {
-    serde_json::to_string(value).ok()
 }

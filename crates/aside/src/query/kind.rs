@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::entity::IndexShape;
 use crate::entity::key::{Key, hash};
@@ -36,11 +38,36 @@ pub(super) type QueryFlights<T, X> =
 pub(super) type Leader<T, X> =
     flight::Leader<(Key, u64), QueryContext, Arc<FlightResult<T, Arc<X>>>>;
 
+/// The text of a result, in JSON.
+pub(super) struct Codec<T> {
+    pub(super) encode: fn(&T) -> serde_json::Result<String>,
+    pub(super) decode: fn(&str) -> serde_json::Result<T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Codec<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            encode: |value| serde_json::to_string(value),
+            decode: |text| serde_json::from_str(text),
+        }
+    }
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Codec<T> {}
+
 /// One query.
 pub(super) struct QueryKind<T: Send + Sync + 'static> {
     pub(super) name: &'static str,
     /// The types of its parameters and its value.
     types: (TypeId, &'static str),
+    /// The text of its results; `None` for one that lives in this process alone.
+    pub(super) codec: Option<Codec<T>>,
     pub(super) statistics: Arc<KindStatistics>,
     pub(super) local: Option<Arc<LocalTier<Kept<T>>>>,
     /// Its own epoch; zero until it is known.
@@ -65,7 +92,11 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
     ///
     /// # Panics
     /// If the name is not plain, or another kind or query has it.
-    pub(super) fn register<K: 'static>(tiers: &Tiers, name: &'static str) -> Arc<Self> {
+    pub(super) fn register<K: 'static>(
+        tiers: &Tiers,
+        name: &'static str,
+        codec: Option<Codec<T>>,
+    ) -> Arc<Self> {
         let types = (TypeId::of::<(K, T)>(), type_name::<(K, T)>());
         let known = tiers.register_as(name, |tiers| {
             let config = &tiers.config;
@@ -73,6 +104,7 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
             Arc::new(Self {
                 name,
                 types,
+                codec,
                 statistics: Arc::new(KindStatistics::new()),
                 local: tiers.local_store(name, 1),
                 epoch: tiers.epochs.of(name),
@@ -91,6 +123,7 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         let before = known.type_name();
         let same = known.as_any().downcast::<Self>().ok();
         let same = same.filter(|kind| kind.types == types);
+        let same = same.filter(|kind| kind.codec.is_some() == codec.is_some());
         // Each would read the other's values.
         same.unwrap_or_else(|| {
             panic!(

@@ -34,14 +34,18 @@ where
     pub(super) asked: Arc<Asked>,
     pub(super) leader: Leader<T, X>,
     pub(super) load: L,
-    pub(super) caller: oneshot::Sender<LeaderReply<T, Arc<X>>>,
+    pub(super) caller: Caller<T, X>,
 }
+
+/// The caller that led.
+type Caller<T, X> = oneshot::Sender<LeaderReply<T, Arc<X>>>;
 
 type Ended<T, X> = Outcome<QueryContext, Arc<FlightResult<T, Arc<X>>>>;
 
 impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
-    /// Loads with the right to fill, after the stamps in `seen` were seen.
-    pub(super) async fn load_and_fill(self, lease: Lease, seen: Seen, missed: Missed) {
+    /// Loads with the right to fill, after the stamps in `seen` were seen. Without a
+    /// lease the result stays in this process.
+    pub(super) async fn load_and_fill(self, lease: Option<Lease>, seen: Seen, missed: Missed) {
         let Self {
             read,
             asked,
@@ -58,7 +62,12 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
         let found = match tokio::time::timeout(tiers.config.lease_ttl, attended).await {
             Ok(Some(Ok(Ok(found)))) => found,
             Ok(Some(failed)) => {
-                return tokio::join!(fail(leader, caller, failed), lease.give_back()).0;
+                let give_back = async {
+                    if let Some(lease) = lease {
+                        lease.give_back().await;
+                    }
+                };
+                return tokio::join!(fail(leader, caller, failed), give_back).0;
             }
             Ok(None) => return,
             Err(_) => {
@@ -67,6 +76,9 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
                 increment(&tiers.statistics.fill_rejected);
                 return outlast(load, caller).await;
             }
+        };
+        let Some(lease) = lease else {
+            return keep(&read, &asked, (leader, caller, step), found, (seen, missed));
         };
         let encoded = encode(&read, &asked, &found, &seen, lease.stamp());
         let (ttl, bypass) = match &encoded {
@@ -142,9 +154,35 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
     }
 }
 
+/// Keeps a result in this process alone, and ends the flight.
+fn keep<T: Cacheable, X: Send + Sync + 'static>(
+    read: &QueryPath<T>,
+    asked: &Asked,
+    (leader, caller, step): (Leader<T, X>, Caller<T, X>, u32),
+    found: Found<T>,
+    (seen, missed): (Seen, Missed),
+) {
+    let cached = Cached {
+        found: found.clone(),
+        loaded_at: clock::wall().as_millisecond(),
+        ttl: asked.ttl,
+        fill: KeyStamp::random().fill(),
+        payload_bytes: size_of::<T>(),
+    };
+    read.kind.keep(asked, &cached, &seen.context);
+    let provenance = Provenance {
+        ttl: Some(asked.ttl),
+        missed,
+        ..Provenance::source(cached.loaded_at, None)
+    };
+    let mut ended = loaded(caller, found, provenance, step);
+    ended.shared_under = Some(seen.context);
+    leader.finish(ended);
+}
+
 /// Replies to the caller that led, and returns the same for readers that wait.
 fn loaded<T, X>(
-    caller: oneshot::Sender<LeaderReply<T, Arc<X>>>,
+    caller: Caller<T, X>,
     found: Found<T>,
     provenance: Provenance,
     step: u32,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::answer::{Bypass, Missed};
 use crate::protocol::state::State;
 use crate::protocol::value::{self, HEADER_BYTES, Header, KeyStamp, Unacceptable};
-use crate::protocol::{Acquired, Failure, Op, OpGroup, Reply, Stamped, Token, Traffic, Unanswered};
+use crate::protocol::{Acquired, Failure, Op, Reply, Stamped, Token, Traffic, Unanswered};
 use crate::query::asked::{Asked, QueryContext, Stamps};
 use crate::query::path::{Cacheable, QueryPath};
 use crate::query::value::Refused;
@@ -48,15 +48,18 @@ impl<T: Cacheable> QueryPath<T> {
         context: QueryContext,
         observation: u32,
     ) -> (Step<T>, Seen) {
-        let mut ops = vec![Op::Get {
-            key: asked.key.clone(),
-        }];
-        ops.extend(asked.dependencies.iter().map(|dependency| Op::GetHeader {
+        let key = asked.key.clone();
+        let own = self.kind.codec.is_some().then_some(Op::Get { key });
+        let is_shared = own.is_some();
+        let headers = asked.dependencies.iter().map(|dependency| Op::GetHeader {
             key: dependency.key.clone(),
-        }));
-        debug_assert_eq!(OpGroup::of(&ops), OpGroup::Read);
-        let mut replies = self.tiers().send(Traffic::Lists, ops).await.into_iter();
-        let got = replies.next();
+        });
+        let ops = own.into_iter().chain(headers).collect();
+        let mut replies = self.send(Traffic::Lists, ops).await.into_iter();
+        let got = match is_shared {
+            true => replies.next(),
+            false => Some(Ok(Reply::Value(None))),
+        };
         let mut seen = Seen::nothing(context, observation);
         let travelling = Failure::Unanswered(Unanswered::Travelling);
         if got.as_ref().is_some_and(|got| *got == Err(travelling)) {
@@ -67,6 +70,14 @@ impl<T: Cacheable> QueryPath<T> {
             None => self.judge(asked, got, &seen),
         };
         (step, seen)
+    }
+
+    /// Sends operations, if there are any.
+    async fn send(&self, traffic: Traffic, ops: Vec<Op>) -> Vec<Sent> {
+        match ops.is_empty() {
+            true => Vec::new(),
+            false => self.tiers().send(traffic, ops).await,
+        }
     }
 
     /// Reads the stamps of the dependencies. Returns a bypass if one has none, and can
@@ -182,29 +193,37 @@ impl<T: Cacheable> QueryPath<T> {
     }
 
     /// Asks for the right to fill, and for the stamp of each dependency without one.
-    /// The load begins after both.
+    /// The load begins after both. A query of this process alone needs no lease, but
+    /// the stamps: a result that is loaded under a quarantine would be kept, and the
+    /// RELEASE publishes nothing.
     pub(super) async fn acquire(
         &self,
         asked: &Asked,
         observed: Option<Vec<u8>>,
         seen: &mut Seen,
-    ) -> Result<Lease, Step<T>> {
-        let token = Token::random();
-        let mut ops = vec![Op::Acquire {
-            key: asked.key.clone(),
+    ) -> Result<Option<Lease>, Step<T>> {
+        let (key, token) = (asked.key.clone(), Token::random());
+        let own = self.kind.codec.is_some().then(|| Op::Acquire {
+            key,
             token,
             lease: self.tiers().config.lease_ttl,
             observed,
-        }];
+        });
+        let is_shared = own.is_some();
+        let mut ops: Vec<Op> = own.into_iter().collect();
         let unstamped = seen.stamps.iter().enumerate();
         let unstamped = unstamped.filter_map(|(at, stamp)| stamp.is_none().then_some(at));
         let unstamped: Vec<usize> = unstamped.collect();
         let stamp = |at: &usize| stamp_op(asked, &seen.context, *at);
         ops.extend(unstamped.iter().map(stamp));
-        let mut replies = self.tiers().send(Traffic::Others, ops).await.into_iter();
-        let acquired = replies.next();
+        let mut replies = self.send(Traffic::Others, ops).await.into_iter();
+        let acquired = match is_shared {
+            true => replies.next(),
+            false => Some(Ok(Reply::Acquired(Acquired::Granted))),
+        };
         // Granted or not known: given back when it is dropped.
         let lease = match &acquired {
+            _ if !is_shared => None,
             Some(Ok(Reply::Acquired(Acquired::Granted)) | Err(_)) | None => {
                 Some(Lease::new(self.tiers(), &asked.key, token))
             }
@@ -230,7 +249,7 @@ impl<T: Cacheable> QueryPath<T> {
             (Some(Ok(Reply::Acquired(Acquired::Value(bytes)))), None, _) => {
                 Err(self.judge_bytes(asked, &bytes, seen))
             }
-            (Some(Ok(_)), None, Some(lease)) => Ok(lease),
+            (Some(Ok(_)), None, lease) => Ok(lease),
             (Some(Ok(_)), Some(bypass), Some(lease)) => {
                 lease.give_back().await;
                 Err(Step::LoadOnly(bypass))

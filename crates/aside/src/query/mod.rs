@@ -28,22 +28,25 @@ mod look;
 mod load;
 mod miss;
 mod audit;
+mod strict;
 
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::entity::key::KeyWriter;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::{Outcome, Reason};
 use crate::query::asked::Asked;
-use crate::query::kind::{QueryKind, READ};
+use crate::query::kind::{Codec, QueryKind, READ};
 use crate::query::params::Params;
-use crate::query::path::{Cacheable, Load, QueryPath};
+use crate::query::path::{Load, QueryPath};
 use crate::service::CacheService;
 
 pub use crate::query::deps::Deps;
@@ -96,7 +99,9 @@ pub struct CachedQuery<K, T: Send + Sync + 'static> {
     parameters: PhantomData<fn(&K)>,
 }
 
-impl<K: Serialize + 'static, T: Cacheable> CachedQuery<K, T> {
+impl<K: Serialize + 'static, T: Serialize + DeserializeOwned + Send + Sync + 'static>
+    CachedQuery<K, T>
+{
     /// Caches the query of this name. A second one with the same name and types shares
     /// its entries.
     ///
@@ -104,9 +109,25 @@ impl<K: Serialize + 'static, T: Cacheable> CachedQuery<K, T> {
     /// If the name does not match `[a-z0-9_-]+` or is `aside`, or if a kind or a query
     /// of other types has it.
     pub fn new(name: &'static str, cache: &CacheService) -> Self {
+        Self::with(name, cache, Some(Codec::new()))
+    }
+}
+
+impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
+    /// Caches values of any type in this process alone, such as a compiled template:
+    /// outdated by the same writes, and never in Redis. Without a local tier, or if it
+    /// is full, each read loads.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    pub fn in_process(name: &'static str, cache: &CacheService) -> Self {
+        Self::with(name, cache, None)
+    }
+
+    fn with(name: &'static str, cache: &CacheService, codec: Option<Codec<T>>) -> Self {
         Self {
             path: QueryPath {
-                kind: QueryKind::register::<K>(cache.tiers(), name),
+                kind: QueryKind::register::<K>(cache.tiers(), name, codec),
                 cache: cache.clone(),
             },
             parameters: PhantomData,
@@ -146,7 +167,12 @@ impl<K: Serialize + 'static, T: Cacheable> CachedQuery<K, T> {
         match self.local(key, &deps) {
             Some((value, None)) => Ok(value),
             Some((value, Some(fill))) => {
-                self.sample(key, &deps, load, (fill, &value));
+                if self.path.watches() {
+                    let asked = self.asked(key, &deps, self.path.kind.ttl());
+                    drop(deps);
+                    let watch = self.path.watch(&asked, load, (fill, &value));
+                    Box::pin(watch).await;
+                }
                 Ok(value)
             }
             None => {
@@ -203,7 +229,8 @@ impl<K: Serialize + 'static, T: Cacheable> CachedQuery<K, T> {
             let kept = entry.row()?;
             let is_valid = kept.is_valid(deps.identity(), &tiers.generations);
             is_valid.then(|| {
-                let fill = tiers.audit.is_some().then(|| entry.fill());
+                let is_watched = tiers.audit.is_some() || tiers.is_strict.load(Relaxed);
+                let fill = is_watched.then(|| entry.fill());
                 (Arc::clone(&kept.value), fill)
             })
         });
@@ -226,24 +253,12 @@ impl<K: Serialize + 'static, T: Cacheable> CachedQuery<K, T> {
         let Found::Row(Some(value)) = result.found else {
             unreachable!("a query has a result");
         };
-        if let Some(fill) = result.provenance.fill {
-            self.path.sample(&asked, load, (fill, &value));
+        if let Some(fill) = result.provenance.fill
+            && self.path.watches()
+        {
+            self.path.watch(&asked, load, (fill, &value)).await;
         }
         Ok(value)
-    }
-
-    fn sample<X: Send + Sync + 'static>(
-        &self,
-        key: &K,
-        deps: &Deps<'_>,
-        load: impl Load<T, X>,
-        hit: (u64, &Arc<T>),
-    ) {
-        let is_drawn = self.path.tiers().audit.as_ref();
-        if is_drawn.is_some_and(|audit| audit.draws()) {
-            let asked = self.asked(key, deps, self.path.kind.ttl());
-            self.path.compare(&asked, load, hit);
-        }
     }
 }
 

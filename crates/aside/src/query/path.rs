@@ -3,8 +3,6 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -19,10 +17,10 @@ use crate::service::CacheService;
 use crate::tiers::Tiers;
 use crate::tiers::uncacheable::Why;
 
-/// A result type that can be cached.
-pub trait Cacheable: Serialize + DeserializeOwned + Send + Sync + 'static {}
+/// A result type that can be cached; in Redis, if its query has a codec.
+pub(super) trait Cacheable: Send + Sync + 'static {}
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Cacheable for T {}
+impl<T: Send + Sync + 'static> Cacheable for T {}
 
 /// A closure that loads a result: it goes on without its caller, and the audit may
 /// run it once more.

@@ -5,10 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::entity::likeness::number_of_text;
 use crate::entity::lookup::{Found, Lookup, Member};
 use crate::local::Entry;
@@ -19,6 +15,7 @@ use crate::query::kind::QueryKind;
 use crate::runtime::clock::{self, Moment};
 use crate::tiers::kind::{Cached, Encoded};
 use crate::tiers::uncacheable::Why;
+use jiff::Timestamp;
 
 /// The reason why a value is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +33,7 @@ impl From<Unacceptable> for Refused {
     }
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> QueryKind<T> {
+impl<T: Send + Sync + 'static> QueryKind<T> {
     /// Decodes a value, if it may be served `now` by a reader that saw these stamps
     /// under `context`.
     pub(super) fn decode(
@@ -54,7 +51,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> QueryKind<T> {
         if value::swells(envelope.body, self.max_value_bytes) {
             return Err(Unacceptable::TooLarge.into());
         }
-        let decode = || serde_json::from_str::<T>(envelope.body).ok();
+        let codec = self.codec.ok_or(Unacceptable::Undecodable)?;
+        let decode = || (codec.decode)(envelope.body).ok();
         let decoded = catch_unwind(AssertUnwindSafe(decode)).ok().flatten();
         let decoded = decoded.ok_or(Unacceptable::Undecodable)?;
         let loaded_at = envelope.cached_at.as_millisecond();
@@ -88,13 +86,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> QueryKind<T> {
         (context, stamps): (&QueryContext, &Stamps),
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
-        let body = serde_json::to_string(value).map_err(|_| Why::Unencodable)?;
+        let codec = self.codec.ok_or(Why::Unencodable)?;
+        let body = (codec.encode)(value).map_err(|_| Why::Unencodable)?;
         if value::swells(&body, self.max_value_bytes) {
             return Err(Why::TooLarge);
         }
         // Another instance reads the text, and must serve the same.
-        let again: T = serde_json::from_str(&body).map_err(|_| Why::Unreadable)?;
-        let again = serde_json::to_string(&again).map_err(|_| Why::Unreadable)?;
+        let again = (codec.decode)(&body).and_then(|again| (codec.encode)(&again));
+        let again = again.map_err(|_| Why::Unreadable)?;
         if again != body && number_of_text(&again) != number_of_text(&body) {
             return Err(Why::Lossy);
         }

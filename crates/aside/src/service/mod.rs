@@ -21,6 +21,7 @@ mod start;
 pub use keys::Ttl;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -209,6 +210,13 @@ impl CacheService {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.tiers().is_enabled()
+    }
+
+    /// Compares every hit of a [`CachedQuery`](crate::CachedQuery) with a load from now
+    /// on, and panics if they differ. For tests: see `strict` of `aside-testkit`.
+    #[doc(hidden)]
+    pub fn compare_every_hit(&self) {
+        self.tiers().is_strict.store(true, Ordering::Relaxed);
     }
 
     /// Returns true if Redis is trusted now.

@@ -83,6 +83,8 @@ pub(crate) struct Tiers {
     /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
     pub(crate) origin: OriginGuard,
+    /// True if every hit of a query is compared with a load: in tests.
+    pub(crate) is_strict: AtomicBool,
     sweeps: sweeps::Sweeps,
 }
 
@@ -122,6 +124,7 @@ impl Tiers {
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
+            is_strict: AtomicBool::new(false),
             sweeps: sweeps::Sweeps::default(),
             config,
         }

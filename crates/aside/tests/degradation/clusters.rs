@@ -1,6 +1,6 @@
 //! A cluster, whose slots have several primaries and may move between them.
 
-use aside::Scope;
+use aside::{CachedQuery, Deps, Scope};
 use aside_testkit::{ClusterOptions, Failover, RedisCluster, RedisOptions};
 
 use super::*;
@@ -245,6 +245,100 @@ async fn a_slot_that_moves_leaves_nothing_stale() {
     })
     .await;
     change(&writer, &reader, id, "after").await;
+}
+
+/// Reads titles by a query: its key is in another slot than the row that it names.
+async fn titles(
+    query: &CachedQuery<(u32, u32), String>,
+    library: &Library,
+    (one, other): (u32, u32),
+) -> String {
+    let loads = library.clone();
+    let load = move || async move {
+        let one = loads.find_by_id(&one).await?.expect("a book");
+        let other = loads.find_by_id(&other).await?.expect("a book");
+        Ok::<_, <Library as Source>::Error>(format!("{}, {}", one.title, other.title))
+    };
+    let deps = Deps::new().row::<Book>(&one).row::<Book>(&other);
+    let read = query.get(&(one, other), deps, load).await;
+    read.expect("a result").to_string()
+}
+
+/// Changes both books in turn, and reads the query until it shows the change.
+async fn change_both(
+    writer: &Instance,
+    (query, library): (&CachedQuery<(u32, u32), String>, &Library),
+    (one, other): (u32, u32),
+    title: &str,
+) {
+    for id in [one, other] {
+        titles(query, library, (one, other)).await;
+        let changed = writer.books.update(Book::new(id, title));
+        assert!(changed.await.unwrap().is_some());
+        eventually(EVENTUALLY, "the change in a query", async || {
+            let expected = [one, other].map(|id| library.title(id).expect("a book"));
+            titles(query, library, (one, other)).await == expected.join(", ")
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_shows_the_writes_at_every_node_it_depends_on() {
+    let cluster = cluster(0);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    let query = CachedQuery::new("titles", &reader.cache);
+    for one in 1..BOOKS {
+        let pair = (one, one + 1);
+        titles(&query, &library, pair).await;
+        eventually(EVENTUALLY, "a cached query", async || {
+            let loads = library.loads();
+            titles(&query, &library, pair).await;
+            library.loads() == loads
+        })
+        .await;
+        change_both(&writer, (&query, &library), pair, &format!("changed {one}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_shows_writes_around_the_failover_of_a_dependency() {
+    let cluster = cluster(1);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    let query = CachedQuery::new("titles", &reader.cache);
+    let pair = (book_at(&cluster, 0), book_at(&cluster, 1));
+    change_both(&writer, (&query, &library), pair, "before").await;
+    cluster.node(0).kill();
+    change_both(&writer, (&query, &library), pair, "meanwhile").await;
+    releases_at_the_successor(&writer, &cluster).await;
+    reader.resumes().await;
+    change_both(&writer, (&query, &library), pair, "after").await;
+    eventually(EVENTUALLY, "a cached query", async || {
+        let loads = library.loads();
+        titles(&query, &library, pair).await;
+        library.loads() == loads
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_query_shows_writes_while_the_slot_of_a_dependency_moves() {
+    let cluster = cluster(0);
+    let library = Library::of(BOOKS);
+    let [writer, reader] = writer_and_reader(&cluster, &library).await;
+    let query = CachedQuery::new("titles", &reader.cache);
+    let pair = (book_at(&cluster, 0), book_at(&cluster, 1));
+    let key = format!("book:{}", pair.0);
+    let migration = cluster.migration(cluster.slot_of(&key), 0, 1);
+    migration.set_importing();
+    migration.set_migrating();
+    change_both(&writer, (&query, &library), pair, "migrating, not moved").await;
+    migration.move_key(&key);
+    change_both(&writer, (&query, &library), pair, "migrating, moved").await;
+    migration.finish();
+    change_both(&writer, (&query, &library), pair, "moved").await;
 }
 
 #[tokio::test]

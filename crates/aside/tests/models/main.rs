@@ -23,6 +23,7 @@ mod epochs;
 mod local_tier;
 mod leases;
 mod query_stamps;
+mod query_stamps_shards;
 mod query_stamps_two;
 mod release_value;
 mod repeated_packets;

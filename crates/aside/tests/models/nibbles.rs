@@ -154,6 +154,10 @@ where
         (self.0[0] != T::default()).then_some(self.0[0])
     }
 
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().filter(|slot| **slot != T::default())
+    }
+
     pub(crate) fn without_first(mut self) -> Self {
         self.0[0] = T::default();
         self.0.rotate_left(1);

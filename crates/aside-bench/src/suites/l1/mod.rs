@@ -20,6 +20,7 @@ use crate::table::{Bound, Table};
 
 #[cfg(feature = "peers")]
 mod peers;
+mod queries;
 
 /// The subject that the others are compared with.
 const BARE: &str = "quick_cache";
@@ -61,6 +62,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
             });
         }
     }
+    tables.push(queries::run(operations, rounds).await?);
     Ok(tables)
 }
 

@@ -43,6 +43,11 @@ impl KeyStamp {
         self.0
     }
 
+    /// Returns the part of it that local entries keep.
+    pub(crate) fn fill(self) -> u64 {
+        self.0 & super::MAX_FILL
+    }
+
     /// Parses 16 hex digits.
     pub(crate) fn parse(digits: &[u8]) -> Option<Self> {
         (digits.len() == 16).then_some(())?;

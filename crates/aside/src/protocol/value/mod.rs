@@ -89,10 +89,6 @@ impl FillContext {
 /// The greatest id of a fill: a local entry keeps six bytes of it.
 const MAX_FILL: u64 = (1 << 48) - 1;
 
-fn fill_of(stamp: KeyStamp) -> u64 {
-    stamp.number() & MAX_FILL
-}
-
 /// A parsed header. Random; identifies this fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -237,7 +233,7 @@ pub(crate) fn encode_dependent(
     }
     Written {
         bytes: value,
-        fill: fill_of(fill),
+        fill: fill.fill(),
         payload_bytes: payload.len(),
     }
 }
@@ -271,7 +267,7 @@ impl Header {
         };
         Some(Self {
             fill_context,
-            fill: fill_of(stamp),
+            fill: stamp.fill(),
             stamp,
             version,
             flags,

@@ -5,9 +5,11 @@
 
 mod costs;
 mod exact;
+mod in_process;
 mod races;
 mod shared;
 mod statistics;
+mod strict;
 mod tiers;
 
 use std::sync::Arc;
