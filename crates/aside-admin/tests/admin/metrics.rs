@@ -1,13 +1,14 @@
 //! The metrics have the names that dashboards and alerts rely on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
-use aside::{Repository, Source, report::WarmUpOptions};
+use aside::{CachedQuery, Deps, Repository, Source, report::WarmUpOptions};
 use aside_testkit::{RedisOptions, RedisServer};
 use prometheus_client::registry::Registry;
 
 use crate::SOON;
-use crate::heroes::{HeroIndex, Heroes, Instance, hero};
+use crate::heroes::{Hero, HeroIndex, Heroes, Instance, hero};
 
 /// Every series of a scrape: its name, and the values that each label takes.
 pub(crate) type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -24,7 +25,17 @@ pub(crate) async fn after_some_traffic() -> String {
     instance.name_of("1").await;
     instance.name_of("nobody").await;
     let Ok(_) = heroes.find_by(&HeroIndex::Name("Ada".into())).await;
+    let speakers = CachedQuery::<(), usize>::new("speakers", &instance.cache);
+    let speak = async || {
+        let english = HeroIndex::Language("en".into());
+        let load = || async { Ok::<_, Infallible>(1) };
+        let deps = Deps::new().list::<Hero>(&english);
+        speakers.get(&(), deps, load).await.unwrap();
+    };
+    speak().await;
+    instance.wait_for("speakers:^null").await;
     let Ok(_) = heroes.update(hero("1", "Grace", "en")).await;
+    speak().await;
     instance.cache.set("hero:1", "refused", None).await;
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
@@ -50,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 54] = [
+const PROMISED: [(&str, &[&str]); 55] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -100,6 +111,7 @@ const PROMISED: [(&str, &[&str]); 54] = [
     ("aside_audit_dropped_total", &["entity"]),
     ("aside_audit_mismatches_total", &["delay", "entity"]),
     ("aside_redis_up", &[]),
+    ("aside_query_spoilt_total", &["dependency", "query"]),
     ("aside_shards", &["state"]),
     ("aside_shard_up", &[]),
     ("aside_breaker_state", &[]),
@@ -140,7 +152,16 @@ async fn labels_take_the_promised_values_and_no_others() {
     let live = series(&after_some_traffic().await);
     let values =
         |name: &str, label: &str| -> Vec<String> { live[name][label].iter().cloned().collect() };
-    assert_eq!(values("aside_reads_total", "entity"), ["hero"]);
+    assert_eq!(
+        values("aside_reads_total", "entity"),
+        ["hero", "speakers"],
+        "the kind, and the query by its name"
+    );
+    assert_eq!(values("aside_query_spoilt_total", "query"), ["speakers"]);
+    assert_eq!(
+        values("aside_query_spoilt_total", "dependency"),
+        ["hero:lang"]
+    );
     assert_eq!(
         values("aside_reads_total", "outcome"),
         [
@@ -154,7 +175,14 @@ async fn labels_take_the_promised_values_and_no_others() {
     );
     assert_eq!(
         values("aside_reads_total", "operation"),
-        ["find_by", "find_by_id", "find_many", "list_all", "warm_up"]
+        [
+            "find_by",
+            "find_by_id",
+            "find_many",
+            "list_all",
+            "query",
+            "warm_up"
+        ]
     );
     assert_eq!(
         values("aside_misses_total", "reason"),
