@@ -37,10 +37,10 @@ impl fmt::Debug for Connection {
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Connection, Error>> + Send>>;
 
-/// The way to a connection: a pool of any kind, or no pool. Cloning shares it.
+/// Returns connections: a pool of any kind, or no pool. Cloning shares it.
 ///
 /// A pool must not give a connection with an open transaction to the next caller. Those
-/// of diesel-async close it.
+/// of diesel-async close it: bb8 when it is returned, deadpool when it is taken next.
 #[derive(Clone)]
 pub struct Connections(Arc<dyn Fn() -> Connecting + Send + Sync>);
 

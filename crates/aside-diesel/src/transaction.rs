@@ -2,6 +2,7 @@
 //! they own.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
 
 use aside::transaction::{
@@ -26,8 +27,10 @@ const MARK: &str = "SET LOCAL aside.writer = 'on'";
 /// A transaction of [`CacheService::begin`](aside::CacheService::begin) with a
 /// [`DieselJournal`].
 ///
-/// It derefs to the connection: `query.load(&mut *transaction)`. Dropped, the pool closes
-/// its connection, which rolls back.
+/// It derefs to the connection: `query.load(&mut *transaction)`. Dropped, it rolls back
+/// when the pool closes its connection: bb8 does so at once, deadpool when it would give
+/// the connection to another caller. Until then its rows stay locked, so call
+/// [`rollback`](aside::transaction::CachedTransaction::rollback) before an early return.
 pub struct Transaction<C = Connection>(C);
 
 impl<C: DerefMut<Target = AsyncPgConnection>> Transaction<C> {
@@ -127,6 +130,13 @@ impl<C: DerefMut<Target = AsyncPgConnection> + Send> DatabaseTransaction for Tra
     }
 
     async fn commit(mut self) -> Result<(), FailedCommit<DieselError>> {
+        // A dropped inner transaction leaves its savepoint, whose release is no commit.
+        if 1 < depth(&mut self.0) {
+            return Err(FailedCommit {
+                is_rolled_back: roll_back(&mut self.0).await.is_ok(),
+                error: DieselError::AlreadyInTransaction,
+            });
+        }
         let ended = Manager::commit_transaction(&mut *self.0).await;
         ended.map_err(|error| FailedCommit {
             is_rolled_back: certainly_rolled_back(&error),
@@ -135,8 +145,23 @@ impl<C: DerefMut<Target = AsyncPgConnection> + Send> DatabaseTransaction for Tra
     }
 
     async fn rollback(mut self) -> QueryResult<()> {
-        Manager::rollback_transaction(&mut *self.0).await
+        roll_back(&mut self.0).await
     }
+}
+
+/// Returns how many transactions are open, one within the other; 0 if it is unknown.
+fn depth(connection: &mut AsyncPgConnection) -> u32 {
+    let state = Manager::transaction_manager_status_mut(connection);
+    let depth = state.transaction_depth().ok().flatten();
+    depth.map_or(0, NonZeroU32::get)
+}
+
+/// Rolls back to each savepoint, and then the transaction.
+async fn roll_back(connection: &mut AsyncPgConnection) -> QueryResult<()> {
+    while 1 < depth(connection) {
+        Manager::rollback_transaction(connection).await?;
+    }
+    Manager::rollback_transaction(connection).await
 }
 
 impl BeginTransaction for DieselJournal {

@@ -24,6 +24,9 @@ type Id<E> = <<E as EntityTrait>::Model as aside::Entity>::Id;
 /// The primary key of an entity, as SeaORM takes it.
 type Key<E> = <<E as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
 
+/// SQLite refuses an expression of more than 1,000 terms.
+const MAX_IDS_PER_STATEMENT: usize = 400;
+
 /// The table of an entity `E`, as the source of a
 /// [`CachedRepository`](aside::CachedRepository).
 ///
@@ -115,6 +118,28 @@ where
     }
 }
 
+/// Returns the condition of rows with any of these ids.
+fn has_any_of<E>(ids: &[Id<E>]) -> Condition
+where
+    E: EntityTrait,
+    E::Model: aside::Entity,
+    Id<E>: Into<Key<E>>,
+{
+    let values = ids
+        .iter()
+        .map(|id| Into::<Key<E>>::into(id.clone()).into_value_tuple());
+    let columns: Vec<_> = E::PrimaryKey::iter().map(|key| key.into_column()).collect();
+    if let [column] = &columns[..] {
+        return Condition::all().add(column.is_in(values.flatten()));
+    }
+    values.fold(Condition::any(), |any, values| {
+        let each = columns.iter().zip(values);
+        any.add(each.fold(Condition::all(), |all, (column, value)| {
+            all.add(column.eq(value))
+        }))
+    })
+}
+
 impl<E> Source for SeaOrm<E>
 where
     E: Lists + 'static,
@@ -131,19 +156,11 @@ where
     }
 
     async fn find_many(&self, ids: &[Id<E>]) -> Result<Vec<Option<Arc<E::Model>>>, Error> {
-        let mut any = Condition::any();
-        for id in ids {
-            let values = Into::<Key<E>>::into(id.clone()).into_value_tuple();
-            let mut columns = Condition::all();
-            for (key, value) in E::PrimaryKey::iter().zip(values) {
-                columns = columns.add(key.into_column().eq(value));
-            }
-            any = any.add(columns);
+        let mut rows = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(MAX_IDS_PER_STATEMENT) {
+            let select = E::find().filter(has_any_of::<E>(ids));
+            rows.extend(select.all(&self.connection).await?);
         }
-        let rows = match ids.is_empty() {
-            true => Vec::new(),
-            false => E::find().filter(any).all(&self.connection).await?,
-        };
         Ok(aside::in_order(ids, rows))
     }
 

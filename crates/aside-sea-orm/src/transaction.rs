@@ -27,6 +27,9 @@ pub struct Transaction {
     is_marked: bool,
 }
 
+/// On MySQL up to so many rows are inserted one by one.
+const MAX_ROWS_WITH_IDS: usize = 16;
+
 impl Transaction {
     /// Begins a transaction. Marked, triggers skip its changes.
     pub(crate) async fn begin(
@@ -75,7 +78,8 @@ impl Transaction {
 impl From<sea_orm::DatabaseTransaction> for Transaction {
     /// Takes a transaction that was begun otherwise, for
     /// [`CachedTransaction::new`](aside::transaction::CachedTransaction::new). Triggers
-    /// record its changes a second time.
+    /// record its changes a second time. It must not be one within another: the end of
+    /// a savepoint is no commit, and SeaORM does not show the depth.
     fn from(inner: sea_orm::DatabaseTransaction) -> Self {
         let is_marked = false;
         Self { inner, is_marked }
@@ -95,7 +99,9 @@ impl DatabaseTransaction for Transaction {
 
     async fn insert(&mut self, entries: &[String]) -> Result<Vec<i64>, DbErr> {
         let rows = match self.inner.get_database_backend() {
-            DbBackend::MySql => 1,
+            // A statement with several rows returns the id of the first alone. Ids are
+            // needed of kinds, which are few.
+            DbBackend::MySql if entries.len() <= MAX_ROWS_WITH_IDS => 1,
             _ => ROWS_PER_STATEMENT,
         };
         let mut ids = Vec::new();

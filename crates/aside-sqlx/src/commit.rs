@@ -12,6 +12,7 @@ use aside::Write;
 use aside::journal::Unacknowledged;
 use aside::transaction::FailedCommit;
 use sqlx::{Database, Transaction};
+use sqlx_core::transaction::TransactionManager;
 
 use crate::{OutOfReach, RecordError};
 
@@ -28,7 +29,8 @@ use crate::{OutOfReach, RecordError};
 /// statement instead of committing after it.
 ///
 /// # Errors
-/// The database's.
+/// The database's. A transaction within another one is refused and rolled back, because
+/// its end is no commit.
 ///
 /// # Cancellation
 /// If dropped after the COMMIT was sent, the write is ambiguous.
@@ -45,12 +47,29 @@ async fn end<D: Commits>(
     transaction: Transaction<'_, D>,
     write: &mut Write,
 ) -> Result<(), sqlx::Error> {
-    let ended = D::end(transaction).await;
+    let depth = <D::TransactionManager as TransactionManager>::get_transaction_depth(&transaction);
+    let ended = match depth {
+        0 | 1 => D::end(transaction).await,
+        _ => refuse_savepoint(transaction).await,
+    };
     ended.map_err(|failed| {
         if failed.is_rolled_back {
             write.rolled_back();
         }
         failed.error
+    })
+}
+
+/// Rolls back to a savepoint. Its release would be no commit: a reader could cache the
+/// row of before, while the outer transaction goes on.
+async fn refuse_savepoint<D: Commits>(
+    transaction: Transaction<'_, D>,
+) -> Result<(), FailedCommit<sqlx::Error>> {
+    let is_rolled_back = transaction.rollback().await.is_ok();
+    let error = "a savepoint cannot be committed: commit the outer transaction instead";
+    Err(FailedCommit {
+        error: sqlx::Error::Configuration(error.into()),
+        is_rolled_back,
     })
 }
 

@@ -182,7 +182,8 @@ impl Journal for MySqlJournal {
 
     async fn state(&self) -> Result<JournalState, sqlx::Error> {
         let newest = self.newest().await?;
-        let sql = "SELECT name, renewals FROM cache_journal_history";
+        // A replica that was promoted has the same name, and may have lost rows.
+        let sql = "SELECT concat(name, '/', @@server_id), renewals FROM cache_journal_history";
         let row: Result<(String, i64), sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.0).await;
         let (name, renewals) = match row {
             Ok(row) => row,

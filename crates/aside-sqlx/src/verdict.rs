@@ -9,9 +9,10 @@ use sqlx::Error;
 /// connection (08), a server that stops (57P) or fails (58, XX), and a commit
 /// with unknown outcome (40003).
 ///
-/// On MySQL and MariaDB only a few codes prove it: a transaction rolled back by
-/// the server (SQLSTATE 40), as a cluster or a plugin does, and a server that
-/// became read-only (1290). After any other the COMMIT may be in the binary log.
+/// On MySQL and MariaDB only SQLSTATE 40 proves it, again without 40003: a transaction
+/// that the server rolled back, as a cluster or a plugin does. After any other error the
+/// COMMIT may be in the binary log. A read-only server (1290) rolls back as well, but a
+/// proxy sends the same code if it lost the server during the COMMIT.
 ///
 /// An error without a code proves nothing. Neither does an error of SQLite. A
 /// refused COMMIT leaves the transaction open there, and only a successful
@@ -32,7 +33,7 @@ pub fn certainly_rolled_back(error: &Error) -> bool {
     }
     #[cfg(feature = "mysql")]
     if let Some(error) = _error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-        return on_mysql(error.code(), error.number());
+        return on_mysql(error.code());
     }
     false
 }
@@ -44,10 +45,8 @@ fn on_postgres(state: &str) -> bool {
 }
 
 #[cfg(feature = "mysql")]
-fn on_mysql(state: Option<&str>, number: u16) -> bool {
-    /// `ER_OPTION_PREVENTS_STATEMENT`: the server rolls back before it replies.
-    const READ_ONLY: u16 = 1290;
-    number == READ_ONLY || state.is_some_and(|state| state.starts_with("40"))
+fn on_mysql(state: Option<&str>) -> bool {
+    state.is_some_and(|state| state != "40003" && state.starts_with("40"))
 }
 
 #[cfg(test)]
@@ -72,21 +71,16 @@ mod tests {
     #[cfg(feature = "mysql")]
     #[test]
     fn few_codes_of_mysql_prove_a_rollback() {
-        // Certification failure of a cluster, a plugin's refusal, a read-only server.
-        for (state, number) in [("40001", 1213), ("40000", 3101), ("HY000", 1290)] {
-            assert!(on_mysql(Some(state), number), "{number}");
+        // Certification failure of a cluster, a plugin's refusal.
+        for state in ["40001", "40000"] {
+            assert!(on_mysql(Some(state)), "{state}");
         }
-        // Error during COMMIT, shutdown, killed session, lost wait, unknown.
-        for (state, number) in [
-            ("HY000", 1180),
-            ("08S01", 1053),
-            ("70100", 1317),
-            ("HY000", 1205),
-            ("HY000", 1105),
-        ] {
-            assert!(!on_mysql(Some(state), number), "{number}");
+        // Error during COMMIT or a read-only server, shutdown, killed session,
+        // completion unknown.
+        for state in ["HY000", "08S01", "70100", "40003"] {
+            assert!(!on_mysql(Some(state)), "{state}");
         }
-        assert!(!on_mysql(None, 0));
+        assert!(!on_mysql(None));
     }
 
     #[test]

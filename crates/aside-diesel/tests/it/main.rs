@@ -101,6 +101,35 @@ async fn an_error_of_the_closure_rolls_back() {
     nested.await.unwrap();
 }
 
+/// As a timeout leaves it: the inner transaction's future was dropped at a statement.
+async fn left_open(connection: &mut AsyncPgConnection) {
+    let inner = connection.transaction(async |connection| {
+        diesel::sql_query("SELECT pg_sleep(60)")
+            .execute(connection)
+            .await
+    });
+    let left = tokio::time::timeout(Duration::from_millis(300), inner).await;
+    assert!(left.is_err());
+}
+
+#[tokio::test]
+async fn a_savepoint_that_was_left_open_is_not_taken_for_the_commit() {
+    let world = World::start().await;
+    world.insert(&[article(1, 7, "one")]).await;
+    world.cache_authors(&[7, 8]).await;
+    let mut connection = world.connections.get().await.unwrap();
+    let cache = &world.one.cache;
+    let ended = transaction(cache, &mut connection, async |connection, write| {
+        move_article(connection, write, (1, 8)).await?;
+        left_open(connection).await;
+        Ok::<_, DieselError>(())
+    });
+    assert!(ended.await.is_err());
+    drop(connection);
+    assert_eq!(world.one.of_author(7).await, [1]);
+    world.two.reads(7, &[1]).await;
+}
+
 #[tokio::test]
 async fn an_owned_transaction_commits_in_a_task() {
     let world = World::start().await;

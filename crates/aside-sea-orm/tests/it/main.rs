@@ -45,6 +45,23 @@ async fn rows_and_lists_are_read_from_the_cache() {
 }
 
 #[tokio::test]
+async fn a_thousand_rows_are_read_at_once() {
+    World::on_each(async |world| {
+        world
+            .one
+            .articles
+            .save(article(999, 7, "one"))
+            .await
+            .unwrap();
+        let ids: Vec<i64> = (1..=1_500).collect();
+        let many = world.two.articles.find_many(&ids).await.unwrap();
+        let found = many.iter().flatten().map(|row| row.id);
+        assert_eq!(found.collect::<Vec<_>>(), [999]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn every_write_is_read_at_once_and_by_others_soon() {
     World::on_each(async |world| {
         let (one, two) = (&world.one, &world.two);

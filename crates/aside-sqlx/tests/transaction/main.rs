@@ -4,3 +4,4 @@ mod items;
 mod recording;
 mod ends;
 mod change;
+mod savepoints;
