@@ -71,7 +71,7 @@ impl KindKeys {
         }
         let rows = self.rows.iter();
         let mut keys: Vec<String> = rows.map(|key| self.of_row(key, row, dialect)).collect();
-        if self.list_all && !self.rows.is_empty() {
+        if self.list_all {
             keys.push(literal(&format!("{}:all", self.prefix)));
         }
         for list in &self.lists {

@@ -173,6 +173,12 @@ async fn the_policy_decides_about_a_commit_without_redis() {
             assert!(matches!(refused, CommitError::Refused), "{refused}");
         });
         assert_eq!(cut_off.shelf("a").await, [1]);
+        transact!(cut_off, transaction => {
+            transaction.set_out_of_reach(OutOfReach::Refuse);
+            transaction.whole_kind::<Item>();
+            let refused = transaction.commit().await.unwrap_err();
+            assert!(matches!(refused, CommitError::Refused), "{refused}");
+        });
         // The journal is gone, so it must not be written.
         world.source.run("DROP TABLE cache_journal").await;
         transact!(cut_off, transaction => {

@@ -121,6 +121,12 @@ impl<T: Cacheable> QueryPath<T> {
     }
 }
 
+/// Returns true if two results are the same, apart from the order within maps.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let value = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || value(one).is_some_and(|one| Some(one) == value(other))
+}
+
 impl<T: Cacheable, L> Check<T, L> {
     async fn run<X: Send + Sync + 'static>(self) -> Option<()>
     where
@@ -130,7 +136,7 @@ impl<T: Cacheable, L> Check<T, L> {
         let (asked, answered) = (Moment::now(), Instant::now());
         increment(&self.read.kind.statistics.audit_checks);
         let cached = self.path()?.text(&self.cached)?;
-        if cached == first {
+        if is_same(&cached, &first) {
             return None;
         }
         let mut told = false;
@@ -146,11 +152,11 @@ impl<T: Cacheable, L> Check<T, L> {
                 continue;
             }
             let second = self.ask().await?;
-            if second == cached {
+            if is_same(&second, &cached) {
                 return None;
             }
             let served = self.path()?.serves(&self.asked, self.fill, asked).await?;
-            let (Some(tier), true) = (served, second == first) else {
+            let (Some(tier), true) = (served, is_same(&second, &first)) else {
                 continue;
             };
             self.read.kind.statistics.audit_mismatch(delay);

@@ -40,6 +40,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::Freshness;
 use crate::entity::key::KeyWriter;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::insight::statistics::{Outcome, Reason};
@@ -47,6 +48,7 @@ use crate::query::asked::Asked;
 use crate::query::kind::{Codec, QueryKind, READ};
 use crate::query::params::Params;
 use crate::query::path::{Load, QueryPath};
+use crate::read::result::is_young;
 use crate::service::CacheService;
 
 pub use crate::query::deps::Deps;
@@ -164,7 +166,7 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
         R: Future<Output = Result<T, X>> + Send,
         X: Send + Sync + 'static,
     {
-        match self.local(key, &deps) {
+        match self.local(key, &deps, Freshness::Any) {
             Some((value, None)) => Ok(value),
             Some((value, Some(fill))) => {
                 if self.path.watches() {
@@ -183,8 +185,9 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
         }
     }
 
-    /// Returns the result for these parameters, at most `ttl` old. Nothing outdates it
-    /// before: for answers of other services, and other data without writes.
+    /// Returns the result for these parameters, whose load ended at most `ttl` ago.
+    /// Nothing outdates it before: for answers of other services, and other data without
+    /// writes. Redis keeps it for a second at least.
     ///
     /// # Errors
     /// The error of `load`, shared by its callers.
@@ -195,7 +198,7 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
         X: Send + Sync + 'static,
     {
         let deps = Deps::new();
-        if let Some((value, _)) = self.local(key, &deps) {
+        if let Some((value, _)) = self.local(key, &deps, Freshness::AtMost(ttl)) {
             return Ok(value);
         }
         let asked = self.asked(key, &deps, ttl);
@@ -221,13 +224,19 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
 
     /// Returns the local result, and its fill if the audit may want it.
     #[inline]
-    fn local(&self, key: &K, deps: &Deps<'_>) -> Option<(Arc<T>, Option<u64>)> {
+    fn local(
+        &self,
+        key: &K,
+        deps: &Deps<'_>,
+        freshness: Freshness,
+    ) -> Option<(Arc<T>, Option<u64>)> {
         let kind = &self.path.kind;
         let (local, params) = (kind.local.as_ref()?, Params::of(key)?);
         let tiers = self.path.tiers();
         let hit = local.get(LookupRef::Id(&params), |entry| {
             let kept = entry.row()?;
-            let is_valid = kept.is_valid(deps.identity(), &tiers.generations);
+            let is_valid = is_young(entry.loaded_at(), freshness)
+                && kept.is_valid(deps.identity(), &tiers.generations);
             is_valid.then(|| {
                 let is_watched = tiers.audit.is_some() || tiers.is_strict.load(Relaxed);
                 let fill = is_watched.then(|| entry.fill());
@@ -253,7 +262,9 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
         let Found::Row(Some(value)) = result.found else {
             unreachable!("a query has a result");
         };
+        // Without dependencies a difference is no mistake.
         if let Some(fill) = result.provenance.fill
+            && !asked.dependencies.is_empty()
             && self.path.watches()
         {
             self.path.watch(&asked, load, (fill, &value)).await;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::entity::likeness::number_of_text;
 use crate::entity::lookup::{Found, Lookup, Member};
 use crate::local::Entry;
-use crate::protocol::value::{self, Envelope, Header, KeyStamp, Recorded, Unacceptable};
+use crate::protocol::value::{
+    self, Envelope, HEADER_BYTES, Header, KeyStamp, Recorded, Unacceptable,
+};
 use crate::query::asked::{Asked, QueryContext, Stamps};
 use crate::query::kept::Kept;
 use crate::query::kind::QueryKind;
@@ -58,10 +60,15 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         let loaded_at = envelope.cached_at.as_millisecond();
         let age = now.as_millisecond().saturating_sub(loaded_at);
         let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        // Another caller may have filled it for longer than this one accepts.
+        let ttl = envelope.ttl.min(asked.ttl).saturating_sub(age);
+        if ttl.is_zero() {
+            return Err(Unacceptable::TooOld.into());
+        }
         Ok(Cached {
             found: Found::Row(Some(Arc::new(decoded))),
             loaded_at,
-            ttl: envelope.ttl.saturating_sub(age),
+            ttl,
             fill: header.fill,
             payload_bytes: payload.len(),
         })
@@ -120,7 +127,8 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
             &recorded,
             self.compress_above,
         );
-        if written.payload_bytes > self.max_value_bytes {
+        // With its dependencies: a longer reply is cut.
+        if written.bytes.len() - HEADER_BYTES > self.max_value_bytes {
             return Err(Why::TooLarge);
         }
         Ok(Encoded {

@@ -61,8 +61,16 @@ impl Epochs {
     /// Returns the epoch of a kind cached here, updated as it changes; zero
     /// until it is known.
     pub(crate) fn of(&self, kind: &'static str) -> Arc<AtomicU64> {
+        if let Some(known) = self.known.read().get(kind) {
+            return Arc::clone(known);
+        }
         let mut known = self.known.write();
         Arc::clone(known.entry(kind).or_default())
+    }
+
+    /// Returns the kinds cached here, and those that queries here depend on.
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
+        self.known.read().keys().copied().collect()
     }
 
     /// Returns the known epoch of a kind: zero if none yet, `None` if the kind

@@ -20,18 +20,18 @@ impl Write {
             return;
         };
         self.invalidate_key::<E>(entity::id_key::<E>(tiers.namespace(), id));
-        if entity::touches_all::<E>() {
-            self.add(entity::all_key(tiers.namespace(), E::KIND), E::KIND);
-        }
+        self.invalidate_all::<E>();
     }
 
     /// Records that the list with this index value may have changed, if the
-    /// transaction does not have the rows that entered or left it.
+    /// transaction does not have the rows that entered or left it. The list of all
+    /// rows is invalidated as well.
     pub fn invalidate_list<E: Entity>(&mut self, index: &E::Index) {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
         self.invalidate_key::<E>(entity::index_key::<E>(tiers.namespace(), index));
+        self.invalidate_all::<E>();
     }
 
     /// Records the whole kind, because a statement changed rows that the
@@ -56,6 +56,14 @@ impl Write {
     /// Returns true if a change was recorded.
     pub(super) fn has_changes(&self) -> bool {
         !self.known.is_empty() || !self.whole_kinds.is_empty()
+    }
+
+    /// Records the key that each write of a row of the kind changes, if it has one.
+    fn invalidate_all<E: Entity>(&mut self) {
+        if let (true, Some(tiers)) = (entity::touches_all::<E>(), &self.tiers) {
+            let all = entity::all_key(tiers.namespace(), E::KIND);
+            self.add(all, E::KIND);
+        }
     }
 
     fn invalidate_key<E: Entity>(&mut self, key: Key) {

@@ -33,7 +33,7 @@ impl OutOfReach {
     #[doc(hidden)]
     pub fn is_to_record<E>(self, left: &Unacknowledged<'_>) -> Result<bool, CommitError<E>> {
         match self {
-            Self::Refuse if !left.is_empty() => Err(CommitError::Refused),
+            Self::Refuse if !left.is_acknowledged() => Err(CommitError::Refused),
             Self::Journal | Self::Refuse => Ok(left.journal_entries().next().is_some()),
             Self::Forget => Ok(false),
         }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::entity::key::Key;
+use crate::entity::key::{Key, KeyWriter};
 use crate::entity::{self, Dependents, Entity};
 use crate::protocol::Token;
 use crate::recovery::journal::whole_kind;
@@ -66,6 +66,8 @@ pub struct Write {
     values: HashMap<Key, Box<dyn NewValue>>,
     rounds: Vec<Round>,
     unquarantined: Vec<String>,
+    /// True if Redis did not acknowledge the invalidation of a whole kind.
+    lacks_epoch: bool,
     /// Ids of journal rows for whole kinds of this write.
     journalled: Mutex<Vec<i64>>,
     attempted: bool,
@@ -98,6 +100,7 @@ struct Round {
 pub struct Unacknowledged<'w> {
     keys: &'w [String],
     kinds: &'w [&'static str],
+    lacks_epoch: bool,
     journalled: &'w Mutex<Vec<i64>>,
     own: Option<&'w Journalled>,
 }
@@ -114,6 +117,11 @@ impl Unacknowledged<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// Returns true if every key and every whole kind was acknowledged.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.is_empty() && !self.lacks_epoch
     }
 
     /// Returns the journal entries for whole kinds, one row each. Without them,
@@ -175,6 +183,7 @@ impl Write {
             values: HashMap::new(),
             rounds: Vec::new(),
             unquarantined: Vec::new(),
+            lacks_epoch: false,
             journalled: Mutex::default(),
             attempted: false,
             rolled_back: false,
@@ -256,7 +265,8 @@ impl Write {
                     lists.push(index);
                 }
             });
-            let mut add = |key: crate::entity::key::KeyWriter| self.add(key.finish(), E::KIND);
+            // Under its own kind: a write of too many keys invalidates whole kinds.
+            let mut add = |key: KeyWriter, kind: &'static str| self.add(key.finish(), kind);
             let mut dependents = Dependents::new(namespace, &mut add);
             row.dependents(&mut dependents);
             if let Some(kind) = &kind {

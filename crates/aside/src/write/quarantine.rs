@@ -42,7 +42,8 @@ impl Write {
             let begun = Instant::now();
             self.widen();
             for kind in self.whole_kinds.clone() {
-                let _ = tiers.raise_epoch_or_retry(kind).await;
+                let raised = tiers.raise_epoch_or_retry(kind).await;
+                self.lacks_epoch |= raised.is_none() && tiers.is_enabled();
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
             let mut keys: Vec<Key> = recorded.collect();
@@ -60,6 +61,7 @@ impl Write {
         Unacknowledged {
             keys: &self.unquarantined,
             kinds: &self.whole_kinds,
+            lacks_epoch: self.lacks_epoch,
             journalled: &self.journalled,
             own: self.tiers.as_ref().and_then(|tiers| {
                 // If no journal is drained, nothing would delete the rows.

@@ -118,7 +118,7 @@ impl<'a> Proof<'a> {
             let ping = Ping {
                 sent,
                 suspicions,
-                kinds: tiers.kinds().into_keys().collect(),
+                kinds: tiers.epochs.kinds(),
                 copies: tiers
                     .copies_of(self.shard)
                     .into_iter()

@@ -6,6 +6,7 @@
 mod costs;
 mod exact;
 mod in_process;
+mod kinds;
 mod races;
 mod shared;
 mod statistics;
