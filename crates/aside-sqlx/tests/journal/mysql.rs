@@ -32,7 +32,7 @@ async fn failed_commit(
 }
 
 #[tokio::test]
-async fn a_server_that_turned_read_only_leaves_no_pending_key() {
+async fn a_commit_to_a_server_that_turned_read_only_stays_ambiguous() {
     let server = MariaDbServer::start().expect("mariadbd");
     let redis = redis();
     let database = Database::mysql(&server.url()).await;
@@ -48,16 +48,12 @@ async fn a_server_that_turned_read_only_leaves_no_pending_key() {
         server.query("test", "SET GLOBAL read_only = 1");
     });
     let refused = refused.await;
-    assert!(certainly_rolled_back(&refused), "{refused}");
+    // The server rolls back, but a proxy sends the same code without knowing.
+    assert!(!certainly_rolled_back(&refused), "{refused}");
     server.query("test", "SET GLOBAL read_only = 0");
     assert_eq!(server.query("test", "SELECT id FROM notes"), "1");
-    assert_eq!(instance.cache.health_check().await.unreleased_keys, 0);
-    // The quarantine would last for 30 s.
-    eventually(EVENTUALLY, "the list from a cache", async || {
-        let all = instance.notes.list_all_with(Freshness::Any).await;
-        all.expect("a list").tier != Tier::Source
-    })
-    .await;
+    let all = instance.notes.list_all_with(Freshness::Any).await;
+    assert_eq!(all.expect("a list").tier, Tier::Source);
 }
 
 #[tokio::test]
