@@ -350,14 +350,11 @@ impl<E: Versioned> Source for Table<E> {
     }
 
     async fn find_by_many(&self, indexes: &[E::Index]) -> Result<Vec<Rows<E>>, DatabaseError> {
-        self.read(
-            |queries| queries.many_lists += 1,
-            |table| {
-                let lists = indexes.iter().map(|index| table.rows_of(index).into());
-                lists.collect()
-            },
-        )
-        .await
+        let see = |table: &Self| {
+            let lists = indexes.iter().map(|index| table.rows_of(index).into());
+            lists.collect()
+        };
+        self.read(|queries| queries.many_lists += 1, see).await
     }
 
     async fn list_all(&self) -> Result<Rows<E>, DatabaseError> {
