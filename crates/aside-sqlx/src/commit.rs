@@ -14,7 +14,7 @@ use aside::transaction::FailedCommit;
 use sqlx::{Database, Transaction};
 use sqlx_core::transaction::TransactionManager;
 
-use crate::{OutOfReach, RecordError};
+use crate::{OutOfReach, RecordError, certainly_rolled_back};
 
 /// Calls [`Write::before_commit`], commits, and records the outcome in `write`.
 ///
@@ -92,14 +92,15 @@ pub(crate) async fn record<D: Commits>(
     Ok(D::unmark(connection).await?)
 }
 
-/// Commits if the journal `recorded` the write. Otherwise rolls back, and records
-/// it in `write` if it is certain.
-pub(crate) async fn end_recorded<D: Commits>(
-    transaction: Transaction<'_, D>,
+/// Commits if the journal records the write. Otherwise rolls back, and records it in
+/// `write` if it is certain.
+pub(crate) async fn commit_recorded<D: Commits>(
+    mut transaction: Transaction<'_, D>,
     write: &mut Write,
-    recorded: Result<(), RecordError>,
+    policy: OutOfReach,
 ) -> Result<(), RecordError> {
-    if let Err(error) = recorded {
+    let left = write.before_commit().await;
+    if let Err(error) = record::<D>(&mut transaction, &left, policy).await {
         if transaction.rollback().await.is_ok() {
             write.rolled_back();
         }
@@ -114,7 +115,15 @@ pub trait Commits: Database {
     #[doc(hidden)]
     fn end(
         transaction: Transaction<'_, Self>,
-    ) -> impl Future<Output = Result<(), FailedCommit<sqlx::Error>>> + Send;
+    ) -> impl Future<Output = Result<(), FailedCommit<sqlx::Error>>> + Send {
+        async {
+            let ended = transaction.commit().await;
+            ended.map_err(|error| FailedCommit {
+                is_rolled_back: certainly_rolled_back(&error),
+                error,
+            })
+        }
+    }
 
     /// Inserts rows into the journal, and returns their ids.
     #[doc(hidden)]

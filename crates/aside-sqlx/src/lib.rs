@@ -64,6 +64,8 @@
 
 mod verdict;
 mod commit;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+mod renewals;
 mod triggers;
 #[cfg(feature = "postgres")]
 mod postgres;

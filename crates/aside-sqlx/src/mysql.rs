@@ -1,16 +1,14 @@
 //! The journal on MySQL and MariaDB.
 
-use aside::transaction::FailedCommit;
 use aside::{
     Write,
-    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+    journal::{Journal, JournalRow, JournalState},
 };
-use sqlx::mysql::{MySql, MySqlConnection, MySqlPool};
+use sqlx::mysql::{MySql, MySqlConnection, MySqlDatabaseError, MySqlPool};
 use sqlx::{Executor as _, QueryBuilder};
 
-use crate::{
-    Commits, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, certainly_rolled_back, commit,
-};
+use crate::renewals::{self, RENEW};
+use crate::{Commits, MAX_ENTRY_CHARS, PAGE};
 
 /// `utf8mb4_bin`, because keys differ by case and by trailing blanks of values.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
@@ -98,55 +96,12 @@ impl MySqlJournal {
         pool.begin().await
     }
 
-    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
-    /// commits, and records the outcome, like [`commit`](crate::commit()). If
-    /// the journal refuses the write, the transaction is rolled back.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    ///
-    /// # Cancellation
-    /// If dropped after the COMMIT was sent, the write is ambiguous.
-    pub async fn commit(
-        mut transaction: sqlx::Transaction<'_, MySql>,
-        write: &mut Write,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        let left = write.before_commit().await;
-        let recorded = Self::record(&mut transaction, &left, policy).await;
-        commit::end_recorded(transaction, write, recorded).await
-    }
-
-    /// Stores the keys that Redis did not acknowledge, in the transaction of
-    /// `connection`. Call it between `before_commit` and the commit. It sends
-    /// nothing if there is nothing to store.
-    ///
-    /// # Errors
-    /// [`RecordError`]. The transaction must then be rolled back, and
-    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
-    pub async fn record(
-        connection: &mut MySqlConnection,
-        left: &Unacknowledged<'_>,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        commit::record::<MySql>(connection, left, policy).await
-    }
-
     pub(crate) fn pool(&self) -> &MySqlPool {
         &self.0
     }
 }
 
 impl Commits for MySql {
-    async fn end(
-        transaction: sqlx::Transaction<'_, Self>,
-    ) -> Result<(), FailedCommit<sqlx::Error>> {
-        transaction.commit().await.map_err(|error| FailedCommit {
-            is_rolled_back: certainly_rolled_back(&error),
-            error,
-        })
-    }
-
     /// Returns no ids of many rows. Those of whole kinds are few.
     async fn insert(
         connection: &mut MySqlConnection,
@@ -184,34 +139,16 @@ impl Journal for MySqlJournal {
         let newest = self.newest().await?;
         // A replica that was promoted has the same name, and may have lost rows.
         let sql = "SELECT concat(name, '/', @@server_id), renewals FROM cache_journal_history";
-        let row: Result<(String, i64), sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.0).await;
-        let (name, renewals) = match row {
-            Ok(row) => row,
-            // A copy of before there was such a table, or a row, is behind all others.
-            Err(sqlx::Error::Database(error))
-                if error
-                    .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
-                    .is_some_and(|error| error.number() == NO_SUCH_TABLE) =>
-            {
-                Default::default()
-            }
-            Err(sqlx::Error::RowNotFound) => Default::default(),
-            Err(_) => {
-                let history = None;
-                return Ok(JournalState { newest, history });
-            }
-        };
-        let history = Some(DatabaseHistory {
-            name,
-            position: u64::try_from(renewals).ok(),
-            ..DatabaseHistory::default()
+        let row = sqlx::query_as(sql).fetch_one(&self.0).await;
+        let history = renewals::history(row, |error| {
+            let error = error.try_downcast_ref::<MySqlDatabaseError>();
+            error.is_some_and(|error| error.number() == NO_SUCH_TABLE)
         });
         Ok(JournalState { newest, history })
     }
 
     async fn renew(&self, position: u64) -> Result<(), sqlx::Error> {
-        let renew = "UPDATE cache_journal_history SET renewals = renewals + 1 WHERE renewals = ?";
-        let renew = sqlx::query(renew).bind(i64::try_from(position).unwrap_or(i64::MAX));
+        let renew = sqlx::query(RENEW).bind(i64::try_from(position).unwrap_or(i64::MAX));
         renew.execute(&self.0).await.map(drop)
     }
 

@@ -3,9 +3,10 @@
 use std::ops::{Deref, DerefMut};
 
 use aside::Write;
+use aside::journal::Unacknowledged;
 use aside::transaction::{BeginTransaction, DatabaseTransaction, FailedCommit};
 
-use crate::Commits;
+use crate::{Commits, OutOfReach, RecordError, commit};
 
 /// A transaction of sqlx, as [`CacheService::begin`](aside::CacheService::begin)
 /// opens it with a journal.
@@ -61,9 +62,44 @@ impl<D: Commits> DatabaseTransaction for Transaction<D> {
     }
 }
 
-/// A journal begins transactions of its database.
-macro_rules! begin {
+/// A journal begins transactions of its database, and commits them.
+macro_rules! transactions {
     ($feature:literal, $journal:ident, $database:ident) => {
+        #[cfg(feature = $feature)]
+        impl crate::$journal {
+            /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
+            /// commits, and records the outcome, like [`commit`](crate::commit()). If
+            /// the journal refuses the write, the transaction is rolled back.
+            ///
+            /// # Errors
+            /// [`RecordError`].
+            ///
+            /// # Cancellation
+            /// If dropped after the COMMIT was sent, the write is ambiguous.
+            pub async fn commit(
+                transaction: sqlx::Transaction<'_, sqlx::$database>,
+                write: &mut Write,
+                policy: OutOfReach,
+            ) -> Result<(), RecordError> {
+                commit::commit_recorded(transaction, write, policy).await
+            }
+
+            /// Stores the keys that Redis did not acknowledge, in the transaction of
+            /// `connection`. Call it between `before_commit` and the commit. It sends
+            /// nothing if there is nothing to store.
+            ///
+            /// # Errors
+            /// [`RecordError`]. The transaction must then be rolled back, and
+            /// [`Write::rolled_back`](aside::Write::rolled_back) called.
+            pub async fn record(
+                connection: &mut <sqlx::$database as sqlx::Database>::Connection,
+                left: &Unacknowledged<'_>,
+                policy: OutOfReach,
+            ) -> Result<(), RecordError> {
+                commit::record::<sqlx::$database>(connection, left, policy).await
+            }
+        }
+
         #[cfg(feature = $feature)]
         impl BeginTransaction for crate::$journal {
             type Transaction = Transaction<sqlx::$database>;
@@ -75,6 +111,6 @@ macro_rules! begin {
     };
 }
 
-begin!("postgres", PostgresJournal, Postgres);
-begin!("sqlite", SqliteJournal, Sqlite);
-begin!("mysql", MySqlJournal, MySql);
+transactions!("postgres", PostgresJournal, Postgres);
+transactions!("sqlite", SqliteJournal, Sqlite);
+transactions!("mysql", MySqlJournal, MySql);

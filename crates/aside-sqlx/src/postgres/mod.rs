@@ -6,18 +6,14 @@ mod state;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use aside::transaction::FailedCommit;
 use aside::{
     Entity, Write,
-    journal::{Journal, JournalRow, JournalState, Unacknowledged},
+    journal::{Journal, JournalRow, JournalState},
 };
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
-use crate::{
-    Commits, LAST_ID, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers,
-    certainly_rolled_back, commit,
-};
+use crate::{Commits, LAST_ID, MAX_ENTRY_CHARS, PAGE, Triggers};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -141,55 +137,12 @@ impl PostgresJournal {
         triggers::remove(&self.pool, table, Some(E::KIND)).await
     }
 
-    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
-    /// commits, and records the outcome, like [`commit`](crate::commit()). If
-    /// the journal refuses the write, the transaction is rolled back.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    ///
-    /// # Cancellation
-    /// If dropped after the COMMIT was sent, the write is ambiguous.
-    pub async fn commit(
-        mut transaction: sqlx::Transaction<'_, Postgres>,
-        write: &mut Write,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        let left = write.before_commit().await;
-        let recorded = Self::record(&mut transaction, &left, policy).await;
-        commit::end_recorded(transaction, write, recorded).await
-    }
-
-    /// Stores the keys that Redis did not acknowledge, in the transaction of
-    /// `connection`. Call it between `before_commit` and the commit. It sends
-    /// nothing if there is nothing to store.
-    ///
-    /// # Errors
-    /// [`RecordError`]. The transaction must then be rolled back, and
-    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
-    pub async fn record(
-        connection: &mut PgConnection,
-        left: &Unacknowledged<'_>,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        commit::record::<Postgres>(connection, left, policy).await
-    }
-
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
 }
 
 impl Commits for Postgres {
-    async fn end(
-        transaction: sqlx::Transaction<'_, Self>,
-    ) -> Result<(), FailedCommit<sqlx::Error>> {
-        transaction.commit().await.map_err(|error| FailedCommit {
-            is_rolled_back: certainly_rolled_back(&error),
-            error,
-        })
-    }
-
     async fn insert(
         connection: &mut PgConnection,
         entries: &[String],

@@ -6,13 +6,14 @@ mod ids;
 use aside::transaction::FailedCommit;
 use aside::{
     Entity, Write,
-    journal::{DatabaseHistory, Journal, JournalRow, JournalState, Unacknowledged},
+    journal::{Journal, JournalRow, JournalState},
 };
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteTransactionManager};
 use sqlx::{Executor as _, QueryBuilder, Sqlite};
 use sqlx_core::transaction::TransactionManager as _;
 
-use crate::{Commits, MAX_ENTRY_CHARS, OutOfReach, PAGE, RecordError, Triggers, commit};
+use crate::renewals::{self, RENEW};
+use crate::{Commits, MAX_ENTRY_CHARS, PAGE, Triggers};
 
 /// AUTOINCREMENT, so that the id of a deleted row is never reused for another
 /// key.
@@ -153,40 +154,6 @@ impl SqliteJournal {
         triggers::remove(&self.0, table, Some(E::KIND)).await
     }
 
-    /// Calls [`Write::before_commit`], [`record`](Self::record)s its result,
-    /// commits, and records the outcome, like [`commit`](crate::commit()). If
-    /// the journal refuses the write, the transaction is rolled back.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    ///
-    /// # Cancellation
-    /// If dropped after the COMMIT was sent, the write is ambiguous.
-    pub async fn commit(
-        mut transaction: sqlx::Transaction<'_, Sqlite>,
-        write: &mut Write,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        let left = write.before_commit().await;
-        let recorded = Self::record(&mut transaction, &left, policy).await;
-        commit::end_recorded(transaction, write, recorded).await
-    }
-
-    /// Stores the keys that Redis did not acknowledge, in the transaction of
-    /// `connection`, and removes the mark of [`begin`](Self::begin). Call it
-    /// between `before_commit` and the commit.
-    ///
-    /// # Errors
-    /// [`RecordError`]. The transaction must then be rolled back, and
-    /// [`Write::rolled_back`](aside::Write::rolled_back) called.
-    pub async fn record(
-        connection: &mut SqliteConnection,
-        left: &Unacknowledged<'_>,
-        policy: OutOfReach,
-    ) -> Result<(), RecordError> {
-        commit::record::<Sqlite>(connection, left, policy).await
-    }
-
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.0
     }
@@ -239,30 +206,13 @@ impl Journal for SqliteJournal {
     async fn state(&self) -> Result<JournalState, sqlx::Error> {
         let newest = self.newest().await?;
         let sql = "SELECT name, renewals FROM cache_journal_history";
-        let row: Result<(String, i64), sqlx::Error> = sqlx::query_as(sql).fetch_one(&self.0).await;
-        let (name, renewals) = match row {
-            Ok(row) => row,
-            // A copy of before there was such a table, or a row, is behind all others.
-            Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => {
-                Default::default()
-            }
-            Err(sqlx::Error::RowNotFound) => Default::default(),
-            Err(_) => {
-                let history = None;
-                return Ok(JournalState { newest, history });
-            }
-        };
-        let history = Some(DatabaseHistory {
-            name,
-            position: u64::try_from(renewals).ok(),
-            ..DatabaseHistory::default()
-        });
+        let row = sqlx::query_as(sql).fetch_one(&self.0).await;
+        let history = renewals::history(row, |error| error.message().starts_with("no such table"));
         Ok(JournalState { newest, history })
     }
 
     async fn renew(&self, position: u64) -> Result<(), sqlx::Error> {
-        let renew = "UPDATE cache_journal_history SET renewals = renewals + 1 WHERE renewals = ?";
-        let renew = sqlx::query(renew).bind(i64::try_from(position).unwrap_or(i64::MAX));
+        let renew = sqlx::query(RENEW).bind(i64::try_from(position).unwrap_or(i64::MAX));
         renew.execute(&self.0).await.map(drop)
     }
 
