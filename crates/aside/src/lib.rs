@@ -214,6 +214,7 @@ pub mod events {
 /// Reports for operators: health, statistics, one key explained, warm-ups.
 pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
+    pub use crate::insight::histogram::Durations;
     pub use crate::service::Ttl;
     pub use crate::service::explain::{Conditions, Explanation, KeyState};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};

@@ -14,7 +14,7 @@ pub(crate) use super::labels::{Operation, Outcome, Reason, Unavailable, WritePha
 use crate::answer::{Bypass, Missed};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
-use crate::insight::histogram::Histogram;
+use crate::insight::histogram::{Durations, Histogram};
 use crate::protocol::OpGroup;
 use crate::runtime::clock::Moment;
 
@@ -78,6 +78,27 @@ impl KindStatistics {
 
     pub(crate) fn source_took(&self, operation: Operation, time: Duration) {
         self.source_seconds[operation as usize].observe(time);
+    }
+
+    /// Returns the times of reads beyond this process.
+    pub(crate) fn read_times(&self) -> BTreeMap<&'static str, Durations> {
+        let outcomes = Outcome::ALL.into_iter();
+        outcomes
+            .filter(|outcome| *outcome != Outcome::L1Hit)
+            .map(|outcome| {
+                let times = &self.read_seconds[outcome as usize];
+                (outcome.as_str(), times.durations())
+            })
+            .collect()
+    }
+
+    /// Returns the times of database reads.
+    pub(crate) fn source_times(&self) -> Durations {
+        let mut all = Durations::default();
+        for times in &self.source_seconds {
+            all.add(&times.durations());
+        }
+        all
     }
 
     /// Counts the reason of a miss.

@@ -243,6 +243,12 @@ impl CacheService {
         tiers.broadcaster.close();
     }
 
+    /// Returns true after [`close`](Self::close).
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.tiers().broadcaster.is_closed()
+    }
+
     /// Subscribes to invalidations by any instance, this one included. A write
     /// appears once for each of its keys.
     #[must_use]

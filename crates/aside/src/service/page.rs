@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMetric};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelValue, EncodeMetric, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -11,6 +13,21 @@ use crate::insight::histogram::Histogram;
 
 /// A series: its labels, and its value.
 pub(super) type Series<V, L = &'static str> = (Vec<(&'static str, L)>, V);
+
+/// A histogram in the form of a scrape.
+struct Published<'a>(&'a Histogram);
+
+impl EncodeMetric for Published<'_> {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let (all, buckets) = self.0.published();
+        let sum = all.total.as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, all.count(), &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
 
 /// The output of one scrape.
 pub(super) struct Page<'a> {
@@ -71,7 +88,7 @@ impl Page<'_> {
         series: Vec<Series<&Histogram>>,
     ) -> fmt::Result {
         let kind = MetricType::Histogram;
-        self.family((name, help, kind), series, Histogram::shared)
+        self.family((name, help, kind), series, Published)
     }
 
     pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

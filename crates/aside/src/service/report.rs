@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::answer::Tier;
 use crate::entity::IndexShape;
 use crate::insight::audit::Delay;
+use crate::insight::histogram::Durations;
 use crate::insight::statistics::{Outcome, Reason};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
@@ -35,6 +36,11 @@ pub struct ServiceStats {
     pub suspicions: BTreeMap<&'static str, u64>,
     /// Errors by label; none was returned to a caller.
     pub errors: BTreeMap<&'static str, u64>,
+    /// The time since the last proof that every invalidation was received; `None`
+    /// before the first, and without a server.
+    pub proof_age: Option<Duration>,
+    /// The time from sending an invalidation to receiving it.
+    pub invalidation_lag: Durations,
 }
 
 /// The counters of one kind since its process began.
@@ -84,6 +90,10 @@ pub struct KindStats {
     /// Of a query, how often each dependency had outdated a value that was looked at,
     /// as in `aside_query_spoilt_total`.
     pub spoilt: BTreeMap<String, u64>,
+    /// The time of reads beyond this process by outcome, as in `aside_read_seconds`.
+    pub read_times: BTreeMap<&'static str, Durations>,
+    /// The time of database reads.
+    pub source_times: Durations,
 }
 
 impl KindStats {
@@ -112,6 +122,8 @@ impl KindStats {
             indexes: known.indexes(),
             has_list_of_all: known.has_list_of_all(),
             spoilt: known.spoilt(),
+            read_times: known.statistics().read_times(),
+            source_times: known.statistics().source_times(),
         }
     }
 
@@ -183,6 +195,8 @@ impl ServiceStats {
             breaker: tiers.breaker_state(),
             suspicions: not_zero(tiers.suspicions().into_iter()),
             errors: statistics.errors(),
+            proof_age: tiers.proof_age(),
+            invalidation_lag: statistics.invalidation_lag.durations(),
         }
     }
 }

@@ -114,6 +114,10 @@ impl Broadcaster {
         invalidations
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Keeps a message, in place of the oldest.
     pub(crate) fn remember(&self, at: i64, message: &str) {
         let mut recent = self.recent.lock();
