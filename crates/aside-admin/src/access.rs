@@ -153,6 +153,15 @@ impl Access {
         Self(Rule::Closed(advice.into()))
     }
 
+    /// Returns true if a request with these headers, which was served, may do more
+    /// than read.
+    pub(crate) fn may_change(&self, headers: &HeaderMap) -> bool {
+        match &self.0 {
+            Rule::Tokens { all, .. } => all.as_ref().is_some_and(|token| bears(headers, token)),
+            Rule::Closed(_) | Rule::Local | Rule::Socket => true,
+        }
+    }
+
     fn judge(&self, request: &Request) -> Result<(), Problem> {
         let headers = request.headers();
         let direct = match &self.0 {

@@ -10,6 +10,7 @@ use aside::{
 };
 
 use crate::access::Access;
+use crate::history::History;
 use crate::warm_ups::{Progress, WarmUpFailed, WarmUps};
 
 /// The state of the routes of [`router`](crate::router), and their access
@@ -19,6 +20,7 @@ pub struct Admin {
     cache: CacheService,
     access: Access,
     warm_ups: Arc<WarmUps>,
+    history: Arc<History>,
 }
 
 impl Admin {
@@ -27,6 +29,7 @@ impl Admin {
     #[must_use]
     pub fn new(cache: CacheService, access: Access) -> Self {
         Self {
+            history: History::new(cache.clone()),
             cache,
             access,
             warm_ups: Arc::default(),
@@ -78,6 +81,10 @@ impl Admin {
 
     pub(crate) fn warm_ups(&self) -> &Arc<WarmUps> {
         &self.warm_ups
+    }
+
+    pub(crate) fn history(&self) -> &Arc<History> {
+        &self.history
     }
 
     /// Returns the kinds that are cached here.

@@ -5,6 +5,7 @@ mod forget;
 mod explain;
 mod keys;
 mod stats;
+mod history;
 mod warm;
 
 use std::future::{Ready, ready};
@@ -20,6 +21,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use self::events::events;
 use self::explain::explain;
 use self::forget::{forget, forget_id, forget_kind};
+use self::history::history;
 use self::keys::keys;
 use self::stats::stats;
 use self::warm::warm;
@@ -34,6 +36,7 @@ use crate::problem::method_not_allowed;
 /// info (`into_make_service_with_connect_info`), or every request is refused.
 pub fn router(admin: Admin) -> Router {
     let access = admin.access().clone();
+    admin.history().begin();
     Router::new()
         .route(
             "/cache/stats",
@@ -50,6 +53,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/keys",
             beside("keys", get(keys), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/history",
+            beside("history", get(history), "GET, HEAD, DELETE"),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

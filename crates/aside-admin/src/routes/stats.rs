@@ -1,28 +1,44 @@
 //! `GET /cache/stats`: the counters, the sizes and the health of the cache.
 
+use std::time::Duration;
+
 use aside::{
     CacheService,
-    report::{Health, KindStats, ServiceStats, ShardHealth},
+    report::{Durations, Health, KindStats, ServiceStats, ShardHealth},
 };
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use serde_json::{Map, Value, json};
 
 use crate::admin::Admin;
+use crate::history::sample::{COUNTERS, OfKind, Sample};
 use crate::problem::Problem;
 use crate::query;
 
-pub(crate) async fn stats(State(admin): State<Admin>, uri: Uri) -> Result<Json<Value>, Problem> {
+pub(crate) async fn stats(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
     query::none(&uri)?;
+    admin.history().begin();
     let cache = admin.cache();
     let health = cache.health_check().await;
     let stats = cache.stats();
+    let minute = admin.history().last_minute();
     let mut kinds = Map::new();
     for kind in &stats.kinds {
-        kinds.insert(kind.kind.to_owned(), of_kind(cache, kind).await);
+        let mut shown = of_kind(cache, kind).await;
+        shown["last_minute"] = json!(minute.as_ref().map(|minute| last_minute(kind, minute)));
+        kinds.insert(kind.kind.to_owned(), shown);
     }
+    let access = match admin.access().may_change(&headers) {
+        true => "all",
+        false => "read",
+    };
     Ok(Json(json!({
+        "access": access,
         "health": of_health(cache, &health),
         "kinds": kinds,
         "service": of_service(cache, &stats),
@@ -60,10 +76,46 @@ async fn of_kind(cache: &CacheService, kind: &KindStats) -> Value {
         "l1_entries": kind.l1_entries,
         "l1_bytes": kind.l1_bytes,
         "l1_evictions": kind.l1_evictions,
+        "source_mean_ms": kind.source_times.mean().map(millis),
         "ttl_seconds": kind.ttl.as_secs_f64(),
         "list_all_ttl_seconds": list_all_ttl.map(|ttl| ttl.as_secs_f64()),
         "indexes": indexes,
     })
+}
+
+/// Returns the work of a kind in the last minute, or since the start if that is less.
+fn last_minute(kind: &KindStats, minute: &Sample) -> Value {
+    let none = OfKind::default();
+    let of_kind = minute.kinds.get(kind.kind).unwrap_or(&none);
+    let counts = COUNTERS.into_iter().zip(of_kind.counts);
+    let mut shown: Map<_, _> = counts
+        .map(|(name, count)| (name.to_owned(), json!(count)))
+        .collect();
+    let seconds = f64::from(minute.millis) / 1e3;
+    let reads: f64 = of_kind.counts[..6].iter().copied().map(f64::from).sum();
+    shown.insert("seconds".to_owned(), json!(seconds));
+    shown.insert(
+        "reads_per_second".to_owned(),
+        json!(reads / seconds.max(1.0)),
+    );
+    shown.insert("miss_reasons".to_owned(), json!(of_kind.misses));
+    shown.insert("bypass_reasons".to_owned(), json!(of_kind.bypasses));
+    shown.insert("saved_seconds".to_owned(), json!(saved(kind, of_kind)));
+    Value::Object(shown)
+}
+
+/// Estimates the time that readers did not wait for the database: the hits at the mean
+/// time of a load, less the time of those in Redis. `None` before the first load.
+fn saved(kind: &KindStats, minute: &OfKind<u32>) -> Option<f64> {
+    let load = kind.source_times.mean()?.as_secs_f64();
+    let of_redis = kind.read_times.get("l2_hit").and_then(Durations::mean);
+    let hits: f64 = minute.counts[..3].iter().copied().map(f64::from).sum();
+    let from_redis = f64::from(minute.counts[1]);
+    Some((hits * load - from_redis * of_redis.unwrap_or_default().as_secs_f64()).max(0.0))
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn of_service(cache: &CacheService, stats: &ServiceStats) -> Value {
@@ -73,6 +125,8 @@ fn of_service(cache: &CacheService, stats: &ServiceStats) -> Value {
         "lease_waits": stats.lease_waits,
         "quarantine_bypasses": stats.quarantine_bypasses,
         "releases_lost": stats.releases_lost,
+        "version": env!("CARGO_PKG_VERSION"),
+        "staleness_bound_ms": millis(cache.config().max_staleness),
         "unsynced_seconds": stats.unsynced.as_secs_f64(),
         "breaker": stats.breaker.as_str(),
         "suspicions": stats.suspicions,

@@ -6,6 +6,7 @@ mod heroes;
 mod events;
 mod explaining;
 mod forgetting;
+mod history;
 mod looking;
 mod metrics;
 mod monitoring;
