@@ -19,12 +19,13 @@
 //! - [`history`]: records the results of readers and writers, and proves that
 //!   no result was older than promised, or finds the one that was.
 //! - [`eventually`]: waits for a condition instead of sleeping for a guess.
+//! - `Browser` (feature `browser`): a headless Chromium, for tests of pages.
 //! - `check_entity` (feature `entity`): checks that a type meets the
 //!   requirements of a cached row.
 //!
 //! Every server ends with the process that started it, even if that process is
 //! killed. The programs come from the system; a missing program is a
-//! [`StartError`] that names the package. Without the feature this crate does
+//! [`StartError`] that names the package. Without features this crate does
 //! not depend on aside. It serves any test, on Linux and macOS, that needs
 //! these servers.
 //!
@@ -76,6 +77,9 @@ pub use proxy::{Direction, Mode, Proxy, ProxyCounts};
 
 mod fake_server;
 pub use fake_server::{Behavior, FakeServer, Feature};
+
+#[cfg(feature = "browser")]
+pub mod browser;
 
 pub mod history;
 

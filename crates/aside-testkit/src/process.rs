@@ -36,16 +36,18 @@ const GATE: &str = r#"read -r open && exec "$@" </dev/null"#;
 
 /// Ends process `$1` and its children by signal `$2`, removes directory `$3`.
 ///
-/// Stopped processes only react to KILL, so it sends CONT as well.
+/// Stopped processes only react to KILL, so it sends CONT as well. A server that is
+/// killed at once cannot end its children.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 read -r never
-children=$(cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1")
+children=$(cat /proc/"$1"/task/*/children 2>/dev/null || pgrep -P "$1")
 kill -CONT "$1" $children
 kill -"$2" "$1"
 tries=0
 while kill -0 "$1" && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
 kill -0 "$1" && kill -KILL "$1" $children
+[ "$2" = KILL ] && kill -KILL $children
 rm -rf "$3"
 "#;
 
@@ -244,9 +246,10 @@ fn has_exited(pid: Pid) -> io::Result<bool> {
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
 }
 
+/// Returns the children of a process, whichever of its threads started them.
 fn children(pid: Pid) -> Vec<Pid> {
     let id = pid.as_raw_nonzero();
-    let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).or_else(|_| {
+    let list = children_of_threads(&format!("/proc/{id}/task")).or_else(|_| {
         let output = Command::new("pgrep")
             .arg("-P")
             .arg(id.to_string())
@@ -257,6 +260,15 @@ fn children(pid: Pid) -> Vec<Pid> {
         .split_whitespace()
         .filter_map(|id| Pid::from_raw(id.parse().ok()?))
         .collect()
+}
+
+fn children_of_threads(threads: &str) -> io::Result<String> {
+    let mut all = String::new();
+    for thread in fs::read_dir(threads)? {
+        // The thread may have ended in the meantime.
+        all += &fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+    }
+    Ok(all)
 }
 
 /// Returns true if a child of a child process executes no instructions any
