@@ -162,6 +162,15 @@ impl Access {
         }
     }
 
+    /// Decides about a file of the dashboard, which contains no data: a browser loads
+    /// it before its user can give a token.
+    fn judge_shell(&self, request: &Request) -> Result<(), Problem> {
+        match &self.0 {
+            Rule::Tokens { .. } => Ok(()),
+            Rule::Closed(_) | Rule::Local | Rule::Socket => self.judge(request),
+        }
+    }
+
     fn judge(&self, request: &Request) -> Result<(), Problem> {
         let headers = request.headers();
         let direct = match &self.0 {
@@ -214,6 +223,18 @@ fn long_enough(token: Secret) -> Result<Arc<Secret>, WeakToken> {
 /// The guard in front of every route.
 pub(crate) async fn guard(State(access): State<Access>, request: Request, next: Next) -> Response {
     match access.judge(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The guard in front of the files of the dashboard.
+pub(crate) async fn guard_shell(
+    State(access): State<Access>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match access.judge_shell(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

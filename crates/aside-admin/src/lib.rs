@@ -32,6 +32,7 @@
 //! | `GET /cache/explain?key=` | the contents of one key, as named in Redis, and why it is or is not read |
 //! | `GET /cache/explain?kind=&id=`, `?kind=&{field}=` | the same for one row, or one list |
 //! | `GET /cache/history?range=` | the counters in steps of 1 s for `5m`, or of 15 s for `1h`, with percentiles of times |
+//! | `GET /cache/dashboard` | a page that shows all of this, for a browser |
 //! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |
 //! | `DELETE /cache/{kind}` | invalidates a whole kind |
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |

@@ -44,10 +44,20 @@ pub(crate) async fn forget_id(
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let Path((kind, id)) = path.map_err(|_| unreadable_path())?;
-    known(&admin, &kind)?;
-    query::none(&uri)?;
-    refuse_if_disabled(&admin)?;
-    answer(&admin, admin.cache().invalidate_id(&kind, &id).await)
+    forget_row(&admin, &kind, &id, &uri).await
+}
+
+/// Does the same for a kind whose name is also a route's.
+pub(crate) async fn forget_row(
+    admin: &Admin,
+    kind: &str,
+    id: &str,
+    uri: &Uri,
+) -> Result<Json<Value>, Problem> {
+    known(admin, kind)?;
+    query::none(uri)?;
+    refuse_if_disabled(admin)?;
+    answer(admin, admin.cache().invalidate_id(kind, id).await)
 }
 
 /// Refuses an invalidation that no instance would be notified of.
@@ -111,6 +121,6 @@ fn answer(admin: &Admin, forgotten: Option<Invalidated>) -> Result<Json<Value>, 
     })))
 }
 
-fn unreadable_path() -> Problem {
+pub(crate) fn unreadable_path() -> Problem {
     Problem::bad_request("The percent-decoded path is not UTF-8.")
 }

@@ -6,26 +6,29 @@ mod explain;
 mod keys;
 mod stats;
 mod history;
+mod dashboard;
 mod warm;
 
 use std::future::{Ready, ready};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Uri};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 
+use self::dashboard::{asset, page};
 use self::events::events;
 use self::explain::explain;
-use self::forget::{forget, forget_id, forget_kind};
+use self::forget::{forget, forget_id, forget_kind, forget_row, unreadable_path};
 use self::history::history;
 use self::keys::keys;
 use self::stats::stats;
 use self::warm::warm;
-use crate::access::guard;
+use crate::access::{Access, guard, guard_shell};
 use crate::admin::Admin;
 use crate::problem::method_not_allowed;
 
@@ -37,6 +40,7 @@ use crate::problem::method_not_allowed;
 pub fn router(admin: Admin) -> Router {
     let access = admin.access().clone();
     admin.history().begin();
+    let shell = dashboard(&access);
     Router::new()
         .route(
             "/cache/stats",
@@ -69,7 +73,36 @@ pub fn router(admin: Admin) -> Router {
         )
         .route_layer(map_response(uncached))
         .route_layer(from_fn_with_state(access, guard))
+        .merge(shell)
         .with_state(admin)
+}
+
+type Segment = Result<Path<String>, PathRejection>;
+
+/// Returns the routes of the dashboard. Its files have a guard that asks for no token,
+/// and a kind may be named like it.
+fn dashboard(access: &Access) -> Router<Admin> {
+    let shell = |files: MethodRouter<Admin>| {
+        files.route_layer(from_fn_with_state(access.clone(), guard_shell))
+    };
+    let guarded = |rest: MethodRouter<Admin>| {
+        rest.layer(map_response(uncached))
+            .layer(from_fn_with_state(access.clone(), guard))
+    };
+    let allowed = "GET, HEAD, DELETE";
+    let row = async move |State(admin): State<Admin>, id: Segment, uri: Uri| {
+        let Path(id) = id.map_err(|_| unreadable_path())?;
+        forget_row(&admin, "dashboard", &id, &uri).await
+    };
+    Router::new()
+        .route(
+            "/cache/dashboard",
+            shell(get(page)).merge(guarded(beside("dashboard", MethodRouter::new(), allowed))),
+        )
+        .route(
+            "/cache/dashboard/{asset}",
+            shell(get(asset)).merge(guarded(delete(row).fallback(refusing(allowed)))),
+        )
 }
 
 /// Adds a `DELETE` to a route, because a kind may have the same name.

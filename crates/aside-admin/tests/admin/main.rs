@@ -10,6 +10,7 @@ mod history;
 mod looking;
 mod metrics;
 mod monitoring;
+mod page;
 mod primaries;
 mod redis_user;
 mod topologies;
