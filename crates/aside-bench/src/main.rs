@@ -16,6 +16,7 @@ mod machine;
 mod socket;
 mod stories;
 mod table;
+mod trace;
 mod against;
 mod plot;
 mod zipf;
@@ -97,13 +98,8 @@ enum Suite {
         #[arg(long, default_value_t = 10_000)]
         capacity: usize,
     },
-    /// The same without Redis.
-    Simulate {
-        file: PathBuf,
-        /// Local entries.
-        #[arg(long, default_value_t = 10_000)]
-        capacity: usize,
-    },
+    /// Replays a file as several tasks, without Redis, under a paused clock.
+    Simulate(suites::simulate::Options),
 }
 
 impl Suite {
@@ -194,9 +190,7 @@ async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>
             let redis = servers::redis()?;
             suites::replay::run(&file, capacity, &redis.url()).await?
         }
-        Suite::Simulate { file, capacity } => {
-            suites::replay::run(&file, capacity, "memory://").await?
-        }
+        Suite::Simulate(options) => suites::simulate::run(&options)?,
     };
     Ok((tables, None))
 }

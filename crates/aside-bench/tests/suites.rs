@@ -257,6 +257,34 @@ fn a_trace_that_exceeds_the_capacity_fills_it() {
     assert!((482.0..=500.0).contains(&held), "{page}");
 }
 
+#[test]
+fn a_simulation_counts_nearly_the_same_in_every_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace.csv");
+    let mut trace = String::new();
+    for request in 0..6_000 {
+        let _ = writeln!(trace, "{request},{},300", request * request % 1_999);
+    }
+    std::fs::write(&file, trace).unwrap();
+    let file = file.to_str().unwrap();
+    let options = ["--capacity", "500", "--tasks", "16", "--seed", "7"];
+    let simulate = |more: &[&str]| bench(&[&["simulate", file], &options[..], more].concat());
+    let keys_read = |page: &str| {
+        let (_, table) = page.split_once("### 16 task(s), runs of 50").unwrap();
+        let row = table.lines().nth(4).unwrap_or_default();
+        let cell = row.split_whitespace().nth(1).map(str::parse::<f64>);
+        cell.and_then(Result::ok)
+            .unwrap_or_else(|| panic!("{page}"))
+    };
+    let page = simulate(&[]);
+    assert!(page.contains("| 6000 | 1000 | 500 |"), "{page}");
+    let again = keys_read(&simulate(&[]));
+    // The store draws its hash seed, which decides its evictions.
+    assert!((again / keys_read(&page) - 1.0).abs() < 0.05, "{page}");
+    let shuffled = keys_read(&simulate(&["--shuffle-second-half", "2000"]));
+    assert!(1_000.0 < shuffled && shuffled < 6_000.0, "{shuffled}");
+}
+
 /// Returns the numbers of the row that begins with `begin`.
 fn cells(page: &str, begin: &str) -> Vec<f64> {
     let row = page.lines().find(|line| line.starts_with(begin));

@@ -12,4 +12,5 @@ pub(crate) mod miss;
 pub(crate) mod mixed;
 pub(crate) mod replay;
 pub(crate) mod scale;
+pub(crate) mod simulate;
 pub(crate) mod write;

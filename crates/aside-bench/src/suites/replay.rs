@@ -1,17 +1,14 @@
 //! Recorded requests through the real read path, and their hit ratio.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aside::{Source, report::KindStats};
-use ruzstd::decoding::StreamingDecoder;
 
 use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
 use crate::table::{Cell, Table};
+use crate::trace;
 
 /// The weight of an entry beyond its payload.
 const OVERHEAD_BYTES: usize = 160;
@@ -23,10 +20,23 @@ const PAYLOAD_UNIT: usize = 16;
 /// it among shards, which rows do not fill evenly.
 const SLACK: f64 = 0.02;
 
+/// The columns of a replay.
+pub(super) const COLUMNS: [&str; 9] = [
+    "requests",
+    "unique",
+    "capacity",
+    "held",
+    "hits in process",
+    "hits below",
+    "loads",
+    "by another's load",
+    "time",
+];
+
 /// Replays a trace of one key per line with `capacity` local entries, and `url`
 /// below them.
 pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<Table>, Wrong> {
-    let keys = read(file)?;
+    let keys = trace::read(file)?;
     let unique = keys.iter().max().map_or(0, |most| most + 1);
     let heroes = Heroes::of(unique, 14, Duration::ZERO);
     let cached = cached(&heroes, url, capacity * weight(unique)).await;
@@ -49,17 +59,6 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<T
     let shared = check(kind, requests, loads)?;
     check_held(kind.l1_entries, capacity as u64, unique)?;
     let percent = |hits: u64| Cell::Percent(100.0 * hits as f64 / requests as f64);
-    let columns = vec![
-        "requests",
-        "unique",
-        "capacity",
-        "held",
-        "hits in process",
-        "hits below",
-        "loads",
-        "by another's load",
-        "time",
-    ];
     let row = vec![
         Cell::Count(requests),
         Cell::Count(unique),
@@ -72,12 +71,12 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<T
         Cell::Seconds(took.as_secs_f64()),
     ];
     let title = format!("Replay of {}", file.display());
-    Ok(vec![Table::counted(title, columns, vec![row])])
+    Ok(vec![Table::counted(title, COLUMNS.to_vec(), vec![row])])
 }
 
 /// Checks that every request was served by a hit, by its own load or by another
 /// request's. Returns how many by another's.
-fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
+pub(super) fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
     let hits = kind.l1_hits + kind.l2_hits;
     let shared = (kind.misses + kind.bypasses).checked_sub(loads);
     match shared {
@@ -92,7 +91,7 @@ fn check(kind: &KindStats, requests: u64, loads: u64) -> Result<u64, Wrong> {
 
 /// Checks that the bytes computed from the capacity fit as many entries as
 /// requested.
-fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
+pub(super) fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
     let least = (capacity.min(unique) as f64 * (1.0 - SLACK)).floor() - 8.0;
     if capacity < held || (held as f64) < least {
         return Err(Wrong(format!(
@@ -103,28 +102,8 @@ fn check_held(held: u64, capacity: u64, unique: u64) -> Result<(), Wrong> {
 }
 
 /// Returns the weight of a local row; all of them weigh the same.
-fn weight(unique: u64) -> usize {
+pub(super) fn weight(unique: u64) -> usize {
     let envelope = r#"{"entity":,"cached_at":"2026-01-01T00:00:00.000Z","ttl":3600}"#;
     let row = serde_json::to_string(&Hero::new(unique / 2, 14)).unwrap_or_default();
     OVERHEAD_BYTES + (envelope.len() + row.len()).next_multiple_of(PAYLOAD_UNIT)
-}
-
-/// Returns the requests, each key as the number of its first appearance.
-fn read(path: &Path) -> Result<Vec<u64>, Wrong> {
-    let wrong = |error: &dyn std::fmt::Display| Wrong(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let reader: Box<dyn Read> = if path.extension().is_some_and(|ending| ending == "zst") {
-        Box::new(StreamingDecoder::new(file).map_err(|error| wrong(&error))?)
-    } else {
-        Box::new(file)
-    };
-    let (mut numbers, mut keys) = (HashMap::new(), Vec::new());
-    for line in BufReader::new(reader).lines() {
-        let line = line.map_err(|error| wrong(&error))?;
-        if !line.is_empty() {
-            let next = numbers.len() as u64;
-            keys.push(*numbers.entry(line).or_insert(next));
-        }
-    }
-    Ok(keys)
 }

@@ -25,9 +25,11 @@ use crate::runtime::clock;
 
 use self::protocol::Moment;
 use self::store::Store;
+use self::wire::Wire;
 
 mod glob;
 mod store;
+mod wire;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod snapshot;
@@ -37,6 +39,7 @@ static NAMED: LazyLock<Mutex<HashMap<String, Weak<MemoryTier>>>> = LazyLock::new
 /// A shared tier inside one process.
 pub(crate) struct MemoryTier {
     clock: Clock,
+    wire: Wire,
     /// One lock for everything: an operation is atomic across keys and
     /// messages, and nothing waits while holding it.
     inner: Mutex<Inner>,
@@ -82,6 +85,7 @@ impl MemoryTier {
                 opened: Instant::now(),
                 opened_ms: u64::try_from(clock::wall().as_millisecond()).unwrap_or(0),
             },
+            wire: Wire::default(),
             inner: Mutex::new(Inner {
                 store: Store::new(limit_bytes),
                 epochs: HashMap::new(),
@@ -323,7 +327,12 @@ impl Inner {
 impl SharedTier for MemoryTier {
     fn send(&self, _: Traffic, ops: Vec<Op>) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         // Each under its own lock, because a pipeline is not a transaction.
-        Box::pin(async move { Ok(ops.iter().map(|op| self.run(op)).collect()) })
+        Box::pin(async move {
+            self.wire.there(&ops).await;
+            let replies = ops.iter().map(|op| self.run(op)).collect();
+            self.wire.back().await;
+            Ok(replies)
+        })
     }
 }
 
@@ -347,6 +356,18 @@ impl fmt::Debug for MemoryTier {
 pub(crate) struct Subscription {
     tier: Arc<MemoryTier>,
     number: u64,
+}
+
+impl Subscription {
+    /// Makes each round trip take this long from now on.
+    pub(crate) fn slow_down(&self, round_trip: Duration) {
+        self.tier.wire.slow_down(round_trip);
+    }
+
+    /// Returns how many pipelines were sent to the tier, and keys that they read.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        self.tier.wire.traffic()
+    }
 }
 
 impl Drop for Subscription {

@@ -57,7 +57,7 @@ struct Service {
     /// The last count of keys per kind, and its time.
     counted: Mutex<Option<(Instant, KeyCounts)>>,
     /// Ends the subscription to messages with the service.
-    _subscription: Option<Subscription>,
+    subscription: Option<Subscription>,
 }
 
 /// A weak reference to a service.
@@ -217,6 +217,24 @@ impl CacheService {
     #[doc(hidden)]
     pub fn compare_every_hit(&self) {
         self.tiers().is_strict.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes each round trip to `memory://` take this long from now on, in whole
+    /// milliseconds of tokio's clock. For simulations under a paused clock.
+    #[doc(hidden)]
+    pub fn slow_memory(&self, round_trip: Duration) {
+        if let Some(subscription) = &self.0.subscription {
+            subscription.slow_down(round_trip);
+        }
+    }
+
+    /// Returns how many pipelines were sent to `memory://`, and how many keys they
+    /// read. For simulations.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn memory_traffic(&self) -> (u64, u64) {
+        let subscription = self.0.subscription.as_ref();
+        subscription.map_or((0, 0), Subscription::traffic)
     }
 
     /// Returns true if Redis is trusted now.

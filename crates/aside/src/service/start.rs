@@ -36,7 +36,7 @@ impl CacheService {
         Self(Arc::new(Service {
             tiers,
             counted: Mutex::default(),
-            _subscription: subscription,
+            subscription,
         }))
     }
 }
