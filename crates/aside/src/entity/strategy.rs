@@ -65,9 +65,10 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
 
     /// Returns the part of a TTL, 0.0 to 1.0, within which a random amount is
     /// subtracted, so that values filled together do not expire together.
-    /// Default: 0.
+    /// Default: 0.1, so a TTL is 0.9 to 1 of the setting. 0 keeps the setting
+    /// exactly.
     fn jitter(&self) -> f64 {
-        0.0
+        0.1
     }
 
     /// Returns true if reads fill the cache. Default: true.

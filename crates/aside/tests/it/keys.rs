@@ -128,9 +128,10 @@ async fn values_live_as_long_as_the_setting_of_their_kind() {
         Ttl::Left(left) => left.as_secs_f64().ceil(),
         other => panic!("{key}: {other:?}"),
     };
-    assert!((3590.0..=3600.0).contains(&left(&mia.key()).await));
-    assert!((3590.0..=3600.0).contains(&left("hero:all").await));
-    assert!((590.0..=600.0).contains(&left("book:all").await));
+    // Within the jitter, and some seconds of this test.
+    assert!((3230.0..=3600.0).contains(&left(&mia.key()).await));
+    assert!((3230.0..=3600.0).contains(&left("hero:all").await));
+    assert!((530.0..=600.0).contains(&left("book:all").await));
 }
 
 #[tokio::test]
@@ -165,7 +166,8 @@ async fn a_get_shows_a_header_line_and_readable_json() {
         payload["entity"],
         json!({"id": mia.id, "name": "Маша", "language": "ru", "version": 1})
     );
-    assert_eq!(payload["ttl"], 3600);
+    let ttl = payload["ttl"].as_u64().unwrap();
+    assert!((3240..=3600).contains(&ttl), "{ttl}: within the jitter");
     let cached_at = payload["cached_at"].as_str().unwrap();
     assert!(
         cached_at.ends_with('Z') && cached_at.contains('T'),
@@ -188,10 +190,9 @@ async fn an_absence_reads_as_null_and_a_list_as_entities() {
     }
 
     let (_, absence) = value(&world, &nobody.key());
-    assert_eq!(
-        (&absence["entity"], &absence["ttl"]),
-        (&Value::Null, &json!(60))
-    );
+    assert_eq!(absence["entity"], Value::Null);
+    let ttl = absence["ttl"].as_u64().unwrap();
+    assert!((54..=60).contains(&ttl), "{ttl}: within the jitter");
     let (_, list) = value(&world, "hero:lang:en");
     assert_eq!(list["entities"], json!([mia]));
     let (_, empty) = value(&world, "hero:lang:xx");

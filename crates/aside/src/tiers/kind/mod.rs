@@ -2,6 +2,7 @@
 //! entries.
 
 mod pace;
+mod lifetime;
 mod flights;
 mod leaving;
 mod names;

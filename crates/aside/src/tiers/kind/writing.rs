@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::de::IgnoredAny;
 
-use super::{Encoded, Kind};
+use super::{Encoded, Kind, lifetime};
 use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::lookup::Member;
@@ -66,7 +66,7 @@ impl<E: Entity> Kind<E> {
         fill_context: FillContext,
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
-        let ttl = self.ttl_for(asked.is_absence(found)).ok_or(Why::Strategy)?;
+        let ttl = self.ttl_for(asked.is_absence(found), fill).ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
         if !asked.admits_all(found) {
             self.distrust(asked);
@@ -195,19 +195,13 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Returns the TTL of a result; `None` if it is not kept.
-    fn ttl_for(&self, is_absence: bool) -> Option<Duration> {
+    fn ttl_for(&self, is_absence: bool, fill: KeyStamp) -> Option<Duration> {
         let full = if is_absence {
             self.strategy.negative_ttl().min(self.ttl)
         } else {
             self.ttl
         };
-        let jitter = self.strategy.jitter().clamp(0.0, 1.0);
-        let kept = if jitter > 0.0 {
-            full.mul_f64(1.0 - jitter * fastrand::f64())
-        } else {
-            full
-        };
-        (!full.is_zero()).then(|| kept.max(Duration::from_secs(1)))
+        (!full.is_zero()).then(|| lifetime::jittered(full, self.strategy.jitter(), fill))
     }
 }
 
