@@ -25,6 +25,7 @@ mod leases;
 mod query_stamps;
 mod query_stamps_shards;
 mod query_stamps_two;
+mod refresh;
 mod release_value;
 mod repeated_packets;
 mod slot_migration;
