@@ -72,7 +72,16 @@ fn random_op(random: &mut fastrand::Rng, key: Key, name: Token, step: u64) -> Op
         false => value_of(random_context(random), step),
     };
     let message = step.to_string();
-    match random.u32(0..100) {
+    match random.u32(0..110) {
+        // Of one of the last values, or of a mark.
+        100.. => Op::Refresh {
+            key,
+            fill: match random.bool() {
+                true => (step - random.u64(0..step.min(8) + 1)) + (1 << 40),
+                false => step - random.u64(0..step.min(8) + 1),
+            },
+            token: name,
+        },
         0..12 => Op::Stamp {
             key,
             context: random_context(random),

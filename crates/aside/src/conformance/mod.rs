@@ -156,6 +156,14 @@ impl Case {
         }
     }
 
+    pub(crate) async fn refresh(&self, key: &Key, fill: KeyStamp, token: Token) -> bool {
+        let (key, fill) = (key.clone(), fill.fill());
+        match self.run(Op::Refresh { key, fill, token }).await {
+            Reply::Claimed(claimed) => claimed,
+            other => panic!("REFRESH answered {other:?}"),
+        }
+    }
+
     /// Acquires and fills an absent key.
     pub(crate) async fn store(&self, key: &Key, value: &[u8]) {
         let token = Token::random();
@@ -270,6 +278,13 @@ macro_rules! with_promises {
             only_the_holder_of_the_token_fills,
             a_lease_fills_once,
             a_filled_value_expires,
+            a_value_is_refreshed_by_its_first_claimant,
+            a_claim_leaves_the_value_and_its_ttl,
+            only_the_judged_value_is_claimed,
+            a_write_ends_a_claim,
+            a_claim_ends_with_its_value,
+            a_claimed_value_is_replaced_by_a_reader_that_rejects_it,
+            no_other_state_is_claimed,
             a_key_without_a_stamp_gets_a_mark,
             a_value_and_a_lease_have_stamps_of_their_own,
             a_stamp_of_another_history_or_epoch_is_replaced,

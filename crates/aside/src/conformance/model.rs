@@ -5,6 +5,10 @@ use std::mem::take;
 use crate::protocol::value::Header;
 use crate::protocol::{Acquired, Op, Released, Reply, Stamped, Token};
 
+/// The fill and the refresh field of a header.
+const FILL: std::ops::Range<usize> = 50..62;
+const REFRESH: std::ops::Range<usize> = 82..114;
+
 /// The state of the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Held {
@@ -63,7 +67,26 @@ impl Model {
                     }
                 }
             }
-            (Op::Fill { token, value, .. }, held) => match held == Lease(*token) {
+            (Op::Refresh { fill, token, .. }, Value(value)) => {
+                let name = token.to_string();
+                let claim = match Header::parse(&value) {
+                    Some(_) => value[REFRESH].to_vec(),
+                    None => Vec::new(),
+                };
+                let is_free =
+                    claim == [b'0'; 32] && value[FILL] == *format!("{fill:012x}").as_bytes();
+                match claim == name.as_bytes() {
+                    true => (Value(value), Reply::Claimed(true), None),
+                    false if is_free => {
+                        let mut value = value;
+                        value[REFRESH].copy_from_slice(name.as_bytes());
+                        (Value(value), Reply::Claimed(true), None)
+                    }
+                    false => (Value(value), Reply::Claimed(false), None),
+                }
+            }
+            (Op::Refresh { .. }, held) => (held, Reply::Claimed(false), None),
+            (Op::Fill { token, value, .. }, held) => match is_held_by(&held, *token) {
                 true => (Value(value.clone()), Reply::Filled(true), None),
                 false => (held, Reply::Filled(false), None),
             },
@@ -134,6 +157,15 @@ impl Model {
         self.held = held;
         self.said.extend(said.cloned());
         reply
+    }
+}
+
+/// Returns true if a token may fill: it is the lease, or in the refresh field.
+fn is_held_by(held: &Held, token: Token) -> bool {
+    match held {
+        Lease(lease) => *lease == token,
+        Value(value) => value.get(REFRESH) == Some(token.to_string().as_bytes()),
+        _ => false,
     }
 }
 

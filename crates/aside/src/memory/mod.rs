@@ -176,6 +176,7 @@ impl Inner {
                 stamp,
                 ttl,
             } => Reply::Stamped(moment.stamp(key, *context, *stamp, milliseconds(*ttl))?),
+            Op::Refresh { key, fill, token } => Reply::Claimed(moment.refresh(key, *fill, *token)?),
             Op::Fill {
                 key,
                 token,

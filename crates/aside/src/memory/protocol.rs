@@ -3,7 +3,7 @@
 use super::store::Store;
 use crate::entity::key::Key;
 use crate::protocol::state::{MAX_RECORDS, Quarantine, Record, State, is_value};
-use crate::protocol::value::{Header, KeyStamp, StampContext};
+use crate::protocol::value::{self, Header, KeyStamp, StampContext};
 use crate::protocol::{Acquired, Refused, Released, Stamped, Token};
 
 /// A locked store at one point in time, so each method is atomic, like a
@@ -83,6 +83,22 @@ impl Moment<'_> {
         self.store.put(key, context.mark(stamp, end), Some(end))
     }
 
+    pub(super) fn refresh(&mut self, key: &Key, fill: u64, token: Token) -> Result<bool, Refused> {
+        let Some(slot) = self.store.get(key, self.now) else {
+            return Ok(false);
+        };
+        let own = token.to_string();
+        match value::claim(&slot.bytes) {
+            Some(claim) if claim == own.as_bytes() => Ok(true),
+            Some(value::NO_CLAIM) if value::has_fill(&slot.bytes, fill) => {
+                let (bytes, expires) = (value::claimed(&slot.bytes, token), slot.expires);
+                self.store.put(key, bytes, expires)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     pub(super) fn fill(
         &mut self,
         key: &Key,
@@ -90,7 +106,7 @@ impl Moment<'_> {
         value: &[u8],
         ttl: u64,
     ) -> Result<bool, Refused> {
-        if !self.leased_to(key, token) {
+        if !self.leased_to(key, token) && !self.claimed_by(key, token) {
             return Ok(false);
         }
         let expires = Some(self.now + ttl);
@@ -171,6 +187,14 @@ impl Moment<'_> {
     fn leased_to(&mut self, key: &Key, token: Token) -> bool {
         let slot = self.store.get(key, self.now);
         slot.is_some_and(|slot| slot.state() == State::Lease(&token.to_string()))
+    }
+
+    /// Returns true if the key has a value that this token may replace.
+    fn claimed_by(&mut self, key: &Key, token: Token) -> bool {
+        let slot = self.store.get(key, self.now);
+        slot.is_some_and(|slot| {
+            value::claim(&slot.bytes).is_some_and(|claim| claim == token.to_string().as_bytes())
+        })
     }
 
     /// Returns the key's quarantine from the perspective of `writer`.

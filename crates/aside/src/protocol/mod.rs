@@ -108,6 +108,8 @@ pub(crate) enum Reply {
     Acquired(Acquired),
     /// True if the fill was accepted.
     Filled(bool),
+    /// True if the caller is to refresh the value.
+    Claimed(bool),
     Stamped(Stamped),
     Released(Released),
     Existed(bool),

@@ -39,7 +39,16 @@ pub(crate) enum Op {
         stamp: KeyStamp,
         ttl: Duration,
     },
-    /// Stores a value if the key still holds this token. [`Reply::Filled`].
+    /// Claims the refresh of the value with this fill, if no other reader has.
+    /// [`Reply::Claimed`].
+    Refresh {
+        key: Key,
+        /// The part of the fill's id that local entries keep.
+        fill: u64,
+        token: Token,
+    },
+    /// Stores a value if the key still holds this token, as its lease or in its
+    /// value. [`Reply::Filled`].
     Fill {
         key: Key,
         token: Token,
@@ -169,7 +178,7 @@ impl OpGroup {
     pub(crate) fn of(ops: &[Op]) -> Self {
         match ops.first() {
             Some(Op::Get { .. } | Op::GetMany { .. } | Op::GetHeader { .. }) => Self::Read,
-            Some(Op::Acquire { .. } | Op::Stamp { .. }) => Self::Acquire,
+            Some(Op::Acquire { .. } | Op::Stamp { .. } | Op::Refresh { .. }) => Self::Acquire,
             Some(Op::Fill { .. } | Op::Abandon { .. }) => Self::Fill,
             Some(Op::Quarantine { .. }) => Self::Quarantine,
             Some(Op::Release { .. }) => Self::Release,
@@ -191,6 +200,7 @@ impl Op {
                 | Self::GetHeader { .. }
                 | Self::Stamp { .. }
                 | Self::Acquire { .. }
+                | Self::Refresh { .. }
                 | Self::Fill { .. }
                 | Self::Abandon { .. }
         )
@@ -203,6 +213,7 @@ impl Op {
             | Self::GetHeader { key }
             | Self::Stamp { key, .. }
             | Self::Acquire { key, .. }
+            | Self::Refresh { key, .. }
             | Self::Fill { key, .. }
             | Self::Abandon { key, .. }
             | Self::Quarantine { key, .. }
@@ -300,6 +311,8 @@ impl Op {
             | Self::Invalidate { .. } => true,
             // If refused, its kind stays unreleased; nothing else is affected.
             Self::Bump { .. }
+            // If refused, the value lives until its end.
+            | Self::Refresh { .. }
             // If refused, its caller retries, or invalidates each kind instead.
             | Self::History { .. }
             | Self::Set { .. }

@@ -83,6 +83,11 @@ fn scripted(script: &str, key: &[u8], at: usize, args: &[Bytes]) -> Option<Op> {
             value: args.get(1)?.to_vec(),
             ttl: millis(2)?,
         },
+        "refresh" => Op::Refresh {
+            key,
+            fill: u64::from_str_radix(text(0)?, 16).ok()?,
+            token: token(1)?,
+        },
         "abandon" => Op::Abandon {
             key,
             token: token(0)?,
@@ -156,7 +161,9 @@ pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
             Stamped::At(stamp) => array([integer(1), string(&stamp.to_string())]),
             Stamped::Quarantined => array([integer(3), integer(0)]),
         },
-        Ok(Reply::Filled(flag) | Reply::Existed(flag)) => integer(u64::from(flag)),
+        Ok(Reply::Filled(flag) | Reply::Claimed(flag) | Reply::Existed(flag)) => {
+            integer(u64::from(flag))
+        }
         Ok(Reply::Released(released)) => integer(match released {
             Released::Lost => 0,
             Released::Intact => 1,

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// The scripts in the order in which a connection loads them.
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 10] = [
     "ACQUIRE",
     "FILL",
     "ABANDON",
@@ -27,6 +27,7 @@ const SCRIPTS: [&str; 9] = [
     "BUMP",
     "HISTORY",
     "STAMP",
+    "REFRESH",
 ];
 
 pub(crate) struct Tap {

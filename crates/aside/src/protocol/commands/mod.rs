@@ -81,6 +81,9 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
             .shown(&format!("{:013}", context.epoch))
             .shown(stamp)
             .shown(&milliseconds(*ttl)),
+        Op::Refresh { key, fill, token } => script(&scripts::REFRESH, key)
+            .shown(&format!("{fill:012x}"))
+            .shown(token),
         Op::Fill {
             key,
             token,

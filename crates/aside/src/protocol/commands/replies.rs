@@ -51,6 +51,7 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
         }
         Op::Stamp { .. } => stamped(reply).map(Reply::Stamped),
         Op::Acquire { .. } => acquired(reply).map(Reply::Acquired),
+        Op::Refresh { .. } => flag(&reply).map(Reply::Claimed),
         Op::Fill { .. } => flag(&reply).map(Reply::Filled),
         Op::Release { .. } => match reply {
             WireReply::Int(0) => Some(Reply::Released(Released::Lost)),

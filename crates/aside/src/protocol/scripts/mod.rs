@@ -27,7 +27,7 @@ use std::sync::LazyLock;
 use aside_redis::Script;
 
 /// Returns every script, to be loaded when a connection opens.
-pub(crate) fn all() -> [&'static Script; 9] {
+pub(crate) fn all() -> [&'static Script; 10] {
     [
         &ACQUIRE,
         &FILL,
@@ -38,6 +38,7 @@ pub(crate) fn all() -> [&'static Script; 9] {
         &BUMP,
         &HISTORY,
         &STAMP,
+        &REFRESH,
     ]
 }
 
@@ -165,8 +166,10 @@ end
 }
 
 // Declared after the prelude, which it uses.
+mod filling;
 mod history;
 
+pub(crate) use filling::{ABANDON, FILL, REFRESH};
 pub(crate) use history::{BUMP, HISTORY};
 
 /// `key; token, lease, observed header or ''` -> `{0, value}` a value,
@@ -236,43 +239,6 @@ if set.err:find('OOM', 1, true) then
   return redis.error_reply('OOM no memory for a mark')
 end
 return set"
-        ),
-    )
-});
-
-/// `key; token, value, ttl` -> 1 stored, 0 the token is gone.
-///
-/// The error is created anew because older servers wrap it, and its first word
-/// distinguishes a full server from a broken one.
-pub(crate) static FILL: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "fill",
-        with_prelude!(
-            r"
-local key, token, value, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local kind, bytes = state(read(key), key)
-if kind ~= 'L' or bytes ~= 'L' .. token then return 0 end
-local set = pcall('SET', key, value, 'PX', ttl)
-if not set.err then return 1 end
-if set.err:find('OOM', 1, true) then
-  return redis.error_reply('OOM no memory for a value')
-end
-return set"
-        ),
-    )
-});
-
-/// `key; token` -> 1 given back, 0 the token was gone.
-pub(crate) static ABANDON: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "abandon",
-        with_prelude!(
-            r"
-local key = KEYS[1]
-local kind, bytes = state(read(key), key)
-if kind ~= 'L' or bytes ~= 'L' .. ARGV[1] then return 0 end
-call('DEL', key)
-return 1"
         ),
     )
 });

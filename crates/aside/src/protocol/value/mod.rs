@@ -19,8 +19,10 @@ mod limits;
 mod numbers;
 mod compression;
 mod mark;
+mod claim;
 mod dependencies;
 
+pub(crate) use self::claim::{NO_CLAIM, claim, claimed, has_fill};
 pub(crate) use self::dependencies::{MAX_DEPENDENCIES, Recorded};
 pub(crate) use self::limits::{is_cut, swells};
 pub(crate) use self::mark::{KeyStamp, StampContext, is_mark};
@@ -100,6 +102,7 @@ pub(crate) struct Header {
     /// The row's version, or zero.
     /// Of a mark, its end by the server's clock.
     pub(crate) version: u64,
+    is_claimed: bool,
     flags: u8,
 }
 
@@ -252,7 +255,8 @@ impl Header {
         let (version, rest) = rest.split_first_chunk::<20>()?;
         let (refresh, rest) = rest.split_first_chunk::<32>()?;
         let (flags, _) = rest.split_first_chunk::<2>()?;
-        if *refresh != [b'0'; 32] {
+        let is_claimed = refresh != NO_CLAIM;
+        if is_claimed {
             let (halves, _) = refresh.as_chunks::<16>();
             halves.iter().try_for_each(|half| hex(half).map(drop))?;
         }
@@ -270,6 +274,7 @@ impl Header {
             fill: stamp.fill(),
             stamp,
             version,
+            is_claimed,
             flags,
         })
     }
