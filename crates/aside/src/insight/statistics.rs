@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,8 +38,16 @@ pub(crate) struct KindStatistics {
     pub(crate) audit_dropped: Counters<1>,
     audit_mismatches: [AtomicU64; 3],
 }
+    /// The recent part of questions to Redis that were misses, of [`ALL_MISS`].
+    missing: AtomicU32,
 
 impl fmt::Debug for KindStatistics {
+/// All recent questions to Redis were misses.
+const ALL_MISS: u32 = 1 << 16;
+
+/// How many recent questions count.
+const RECENT: u32 = 16;
+
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("KindStatistics")
@@ -64,6 +72,7 @@ impl KindStatistics {
             audit_mismatches: Default::default(),
         }
     }
+            missing: AtomicU32::new(0),
 
     /// Counts a read. Local hits are not timed, because two readings of a
     /// precise clock cost more than the hit.
@@ -103,6 +112,24 @@ impl KindStatistics {
 
     /// Counts the reason of a miss.
     pub(crate) fn missed(&self, why: Missed) {
+    /// Counts a question to Redis, whose answer was a value or not.
+    pub(crate) fn looked(&self, is_miss: bool) {
+        let before = self.missing.load(Ordering::Relaxed);
+        let after = match is_miss {
+            true => before + (ALL_MISS - before).div_ceil(RECENT),
+            false => before - before.div_ceil(RECENT),
+        };
+        // Reads that always hit, or always miss, write nothing.
+        if after != before {
+            self.missing.store(after, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns true if most recent questions to Redis were misses.
+    pub(crate) fn mostly_misses(&self) -> bool {
+        self.missing.load(Ordering::Relaxed) > ALL_MISS / 4 * 3
+    }
+
         increment(&self.misses[why as usize]);
     }
 
@@ -258,4 +285,31 @@ impl ServiceStatistics {
 /// Increments a counter outside hot paths.
 pub(crate) fn increment(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_mostly_misses_after_many_misses_and_until_some_hits() {
+        let statistics = KindStatistics::new();
+        let until = |is_miss, wanted| {
+            let looks = (0..1_000).take_while(|_| {
+                statistics.looked(is_miss);
+                statistics.mostly_misses() != wanted
+            });
+            looks.count()
+        };
+        assert!((15..30).contains(&until(true, true)));
+        for _ in 0..1_000 {
+            statistics.looked(true);
+        }
+        assert_eq!(statistics.missing.load(Ordering::Relaxed), ALL_MISS);
+        assert!(until(false, false) < 10);
+        for _ in 0..1_000 {
+            statistics.looked(false);
+        }
+        assert_eq!(statistics.missing.load(Ordering::Relaxed), 0);
+    }
 }

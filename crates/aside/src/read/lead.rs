@@ -97,8 +97,13 @@ impl<R: Source> ReadPath<R> {
         if !admitted {
             return ControlFlow::Continue(Some(Step::LoadOnly(Bypass::RedisUnavailable)));
         }
-        if self.shares_local(freshness) {
-            return ControlFlow::Continue(None);
+        let first = match freshness {
+            // A value that is too old is replaced, which an ACQUIRE alone does not do.
+            Freshness::AtMost(_) => None,
+            _ => self.acquire_first(asked),
+        };
+        if first.is_some() || self.shares_local(freshness) {
+            return ControlFlow::Continue(first);
         }
         // Without a local tier a GET per reader is cheaper than waiting for another
         // reader's, and always fresh.

@@ -37,6 +37,44 @@ async fn a_cold_miss_reads_and_acquires_then_loads_then_fills() {
 }
 
 #[tokio::test]
+async fn reads_that_mostly_miss_acquire_at_once() {
+    let world = World::new();
+    let (other, (tap, instance)) = (world.instance().await, world.tapped().await);
+    let heroes: Vec<_> = (0..50).map(|at| hero(&format!("{at}"), "en")).collect();
+    heroes.iter().for_each(|hero| world.heroes.insert(hero));
+    let (cold, warm) = heroes.split_at(42);
+    for hero in warm {
+        other.heroes.find_by_id(&hero.id).await.unwrap();
+        world.filled(&hero.key()).await;
+    }
+    let (last, cold) = cold.split_last().unwrap();
+    for hero in cold {
+        instance.heroes.find_by_id(&hero.id).await.unwrap();
+        world.filled(&hero.key()).await;
+    }
+    tap.forget();
+    world.heroes.queries();
+
+    instance.heroes.find_by_id(&last.id).await.unwrap();
+    world.filled(&last.key()).await;
+    let key = last.key();
+    let trips = [format!("ACQUIRE {key}"), format!("FILL {key}")];
+    assert_eq!(tap.trips(), trips);
+
+    // It returns a value that is there, and after some of those a GET is sent first.
+    for (at, hero) in warm.iter().enumerate() {
+        tap.forget();
+        let found = instance.heroes.find_by_id(&hero.id).await.unwrap();
+        assert_eq!(found.as_deref(), Some(hero));
+        let trips = tap.trips();
+        assert_eq!(trips.len(), 1, "{trips:?}");
+        assert!(0 < at || trips[0].starts_with("ACQUIRE"), "{trips:?}");
+        assert!(at < 7 || trips[0].starts_with("GET"), "{trips:?}");
+    }
+    assert_eq!(world.heroes.queries().total(), 1);
+}
+
+#[tokio::test]
 async fn a_local_hit_sends_no_command_and_no_query() {
     let world = World::new();
     let (tap, instance) = world.tapped().await;
