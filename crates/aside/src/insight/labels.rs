@@ -143,6 +143,32 @@ impl Reason {
     }
 }
 
+/// The end of an early refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    /// The value was replaced.
+    Done,
+    /// Another reader refreshes it.
+    Lost,
+    /// The database or Redis did not take part.
+    Failed,
+    /// A write came between, or the new value cannot be cached.
+    Void,
+}
+
+impl Refreshed {
+    pub(crate) const ALL: [Self; 4] = [Self::Done, Self::Lost, Self::Failed, Self::Void];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+            Self::Void => "void",
+        }
+    }
+}
+
 /// The phases of a write that the library sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WritePhase {

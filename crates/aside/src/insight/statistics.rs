@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub(crate) use super::labels::{Operation, Outcome, Reason, Unavailable, WritePhase};
+pub(crate) use super::labels::{Operation, Outcome, Reason, Refreshed, Unavailable, WritePhase};
 
 use crate::answer::{Bypass, Missed};
 use crate::insight::audit::Delay;
@@ -31,23 +31,24 @@ pub(crate) struct KindStatistics {
     pub(crate) coalesced: AtomicU64,
     /// Values that warm-ups have stored.
     pub(crate) warmed: AtomicU64,
+    refreshes: [AtomicU64; Refreshed::ALL.len()],
     invalidations: [AtomicU64; 3],
     /// Hits that were compared with the database.
     pub(crate) audit_checks: AtomicU64,
     /// Hits that were drawn, but not compared because a limit was reached.
     pub(crate) audit_dropped: Counters<1>,
     audit_mismatches: [AtomicU64; 3],
-}
     /// The recent part of questions to Redis that were misses, of [`ALL_MISS`].
     missing: AtomicU32,
+}
 
-impl fmt::Debug for KindStatistics {
 /// All recent questions to Redis were misses.
 const ALL_MISS: u32 = 1 << 16;
 
 /// How many recent questions count.
 const RECENT: u32 = 16;
 
+impl fmt::Debug for KindStatistics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("KindStatistics")
@@ -66,13 +67,14 @@ impl KindStatistics {
             unavailable: Default::default(),
             coalesced: AtomicU64::new(0),
             warmed: AtomicU64::new(0),
+            refreshes: Default::default(),
             invalidations: Default::default(),
             audit_checks: AtomicU64::new(0),
             audit_dropped: Counters::new(),
             audit_mismatches: Default::default(),
+            missing: AtomicU32::new(0),
         }
     }
-            missing: AtomicU32::new(0),
 
     /// Counts a read. Local hits are not timed, because two readings of a
     /// precise clock cost more than the hit.
@@ -110,8 +112,6 @@ impl KindStatistics {
         all
     }
 
-    /// Counts the reason of a miss.
-    pub(crate) fn missed(&self, why: Missed) {
     /// Counts a question to Redis, whose answer was a value or not.
     pub(crate) fn looked(&self, is_miss: bool) {
         let before = self.missing.load(Ordering::Relaxed);
@@ -130,6 +130,8 @@ impl KindStatistics {
         self.missing.load(Ordering::Relaxed) > ALL_MISS / 4 * 3
     }
 
+    /// Counts the reason of a miss.
+    pub(crate) fn missed(&self, why: Missed) {
         increment(&self.misses[why as usize]);
     }
 
@@ -160,6 +162,23 @@ impl KindStatistics {
         words
             .chain(states)
             .map(|(label, count)| (label, count.load(Ordering::Relaxed)))
+    }
+
+    /// Counts an early refresh.
+    pub(crate) fn refreshed(&self, how: Refreshed) {
+        increment(&self.refreshes[how as usize]);
+    }
+
+    /// Returns the number of early refreshes of each outcome.
+    pub(crate) fn refreshes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self
+            .refreshes
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Refreshed::ALL
+            .map(Refreshed::as_str)
+            .into_iter()
+            .zip(counts)
     }
 
     /// Returns how many values warm-ups have stored.

@@ -167,6 +167,8 @@ fn keep<T: Cacheable, X: Send + Sync + 'static>(
         loaded_at: clock::wall().as_millisecond(),
         ttl: asked.ttl,
         fill: KeyStamp::random().fill(),
+        lifetime: asked.ttl,
+        is_claimed: false,
         payload_bytes: size_of::<T>(),
     };
     read.kind.keep(asked, &cached, &seen.context);

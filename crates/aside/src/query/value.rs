@@ -94,6 +94,8 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
         let codec = self.codec.ok_or(Why::Unencodable)?;
+            lifetime: envelope.ttl.min(asked.ttl),
+            is_claimed: header.is_claimed(),
         let body = (codec.encode)(value).map_err(|_| Why::Unencodable)?;
         if value::swells(&body, self.max_value_bytes) {
             return Err(Why::TooLarge);

@@ -171,7 +171,11 @@ impl<R: Source> ReadPath<R> {
             young.then_some(cached).ok_or(Unacceptable::TooOld)
         });
         match decoded {
-            Ok(cached) => Step::Serve(cached),
+            Ok(cached) => {
+                self.kind.statistics.looked(false);
+                self.refresh_if_due(asked, &cached, context);
+                Step::Serve(cached)
+            }
             Err(why) => self.refuse(bytes, why),
         }
     }

@@ -3,12 +3,15 @@
 //! A local hit ends in this file. Every other read enters the flight of its key
 //! (`lead`). Its leader takes the generations, passes the gate and sends the GET
 //! (`look`). After a miss it asks for the right to fill, waits for another reader's
-//! value (`miss`), or loads and fills (`load`). A batch does the same for many keys
+//! value (`miss`), or loads and fills (`load`). A value near its end is loaded anew
+//! beside its readers (`refresh`). A batch does the same for many keys
 //! at once (`batch`), by the same decisions: [`look::Step`].
 
 pub(crate) mod result;
 pub(crate) mod lease;
 pub(crate) mod source;
+pub(crate) mod timeouts;
+pub(crate) mod refresh;
 pub(crate) mod look;
 mod stale;
 mod uncacheable;

@@ -107,6 +107,8 @@ fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
         found: Found::Row(Some(Arc::new(Hero(1)))),
         loaded_at: crate::runtime::clock::wall().as_millisecond(),
         ttl: Duration::from_secs(60),
+        lifetime: Duration::from_secs(60),
+        is_claimed: false,
         fill: 7,
         payload_bytes: 100,
     };

@@ -106,19 +106,24 @@ fn reads(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     )
 }
 
-/// Encodes why reads were not served from the cache.
+/// Encodes why reads were not served from the cache, and refreshes that spare them a load.
 fn reasons(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     let (mut misses, mut bypasses, mut coalesced) = (Vec::new(), Vec::new(), Vec::new());
+    let mut refreshes = Vec::new();
     for (entity, kind) in kinds {
         let statistics = kind.statistics();
         let labelled = |(reason, count)| (vec![("entity", *entity), ("reason", reason)], count);
         misses.extend(statistics.misses().map(labelled));
         bypasses.extend(statistics.bypasses().map(labelled));
+        let labelled = |(outcome, count)| (vec![("entity", *entity), ("outcome", outcome)], count);
+        refreshes.extend(statistics.refreshes().map(labelled));
         let labels = vec![("entity", *entity)];
         coalesced.push((labels, statistics.coalesced.load(Relaxed)));
     }
     page.counters("aside_misses", "Misses by reason", misses)?;
     page.counters("aside_bypasses", "Bypasses by reason", bypasses)?;
+    let help = "Refreshes of values before the end of their TTL, by outcome";
+    page.counters("aside_refreshes", help, refreshes)?;
     page.counters(
         "aside_coalesced_reads",
         "Reads that shared the load or look of another reader",

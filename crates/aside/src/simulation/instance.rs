@@ -9,7 +9,7 @@ use aside_testkit::history::{Settled, State};
 
 use super::cluster::{PORT, name_of};
 use super::commands::string;
-use super::database::{Database, Failure, JournalTable};
+use super::database::{Failure, JournalTable};
 use super::hero::{Hero, HeroIndex, KEYS};
 use super::heroes::Heroes;
 use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World};
@@ -18,11 +18,26 @@ use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
 use crate::config::history::RedisHistory;
 use crate::entity::Rows;
+use crate::entity::strategy::CacheStrategy;
 use crate::redis::locator::of_epoch;
 use crate::redis::server;
 use crate::repository::Row;
 use crate::runtime::simulated::{Process, Rule, without};
 use crate::service::CacheService;
+
+/// Values that expire within a world, and are refreshed before.
+#[derive(Debug)]
+struct Refreshed;
+
+impl CacheStrategy<Hero> for Refreshed {
+    fn default_ttl(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn early_refresh(&self) -> Option<f64> {
+        Some(0.5)
+    }
+}
 
 pub(super) struct Instance {
     pub(super) process: Arc<Process>,
@@ -34,12 +49,9 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Connects the library within a process, which must be the running one.
-    pub(super) async fn connect(
-        database: &Arc<Database>,
-        url: &str,
-        process: Arc<Process>,
-    ) -> Self {
-        let cache = CacheService::connect(config(url)).await;
+    pub(super) async fn connect(world: &World, process: Arc<Process>) -> Self {
+        let database = &world.database;
+        let cache = CacheService::connect(config(&world.url)).await;
         if !without(Rule::Journal) {
             let place = process.number % INSTANCES;
             cache
@@ -50,8 +62,13 @@ impl Instance {
             database: Arc::clone(database),
             process: process.number,
         };
+        let heroes = CachedRepository::new(heroes, &cache);
+        let heroes = match world.refreshes {
+            true => heroes.with_strategy(Refreshed),
+            false => heroes,
+        };
         Self {
-            heroes: CachedRepository::new(heroes, &cache),
+            heroes,
             cache,
             process,
             writing: AtomicUsize::new(0),

@@ -172,7 +172,10 @@ impl Scenario {
 fn window(commit: &Commit, scenario: Scenario, outages: &[(Time, Time)]) -> Option<Time> {
     let met = outage_met(commit, outages).map(|until| until + MAX_STALENESS + TICK);
     // The row of a whole kind is in the journal even if Redis acknowledged.
-    let reachable = matches!(scenario, Scenario::Deaths | Scenario::Evictions);
+    let reachable = matches!(
+        scenario,
+        Scenario::Deaths | Scenario::Refreshes | Scenario::Evictions
+    );
     let journalled = (commit.journalled || commit.whole && !reachable).then(|| {
         let ended = commit.returned.unwrap_or(commit.began + STRAY);
         ended + JOURNALLED

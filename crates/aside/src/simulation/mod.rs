@@ -125,6 +125,8 @@ struct World {
     writes: u32,
     /// True if whole kinds are written, which weakens the promises.
     writes_all: bool,
+    /// True if values expire soon, and are refreshed before.
+    refreshes: bool,
     /// True in the worlds of [`Scenario::OpenFaults`].
     has_open_faults: bool,
     /// When the clients stop.
@@ -153,11 +155,14 @@ impl World {
             None => place,
         };
         // Wall clocks differ by less than makes a quarantine implausible.
-        let process = Process::new(number, rng.i64(-20_000..20_000));
+        let ahead = rng.i64(-20_000..20_000);
+        // Between clocks that differ more than a TTL lasts, no value is refreshed.
+        let ahead = if self.refreshes { ahead / 200 } else { ahead };
+        let process = Process::new(number, ahead);
         let (world, clients_rng) = (Arc::clone(self), rng.fork());
         let within = Arc::clone(&process);
         process.spawn(async move {
-            let instance = Arc::new(Instance::connect(&world.database, &world.url, within).await);
+            let instance = Arc::new(Instance::connect(&world, within).await);
             world.instances.lock()[place] = Some(Arc::clone(&instance));
             clients::start(&world, &instance, clients_rng);
         });
@@ -228,6 +233,7 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             instances: Mutex::default(),
             writes: rng.u32(3..35),
             writes_all: rng.u32(..4) == 0,
+            refreshes: scenario == Scenario::Refreshes,
             has_open_faults: scenario == Scenario::OpenFaults,
             until: now + scenario.lasting(),
         });

@@ -38,6 +38,8 @@ pub(super) enum Scenario {
     Slots,
     /// Primaries of a cluster are replaced, and may not know.
     Elections,
+    /// As [`Scenario::Deaths`], with values that expire and are refreshed before.
+    Refreshes,
 }
 
 impl Scenario {
@@ -70,6 +72,7 @@ impl Scenario {
             Self::OpenFaults,
             Self::Slots,
             Self::Elections,
+            Self::Refreshes,
         ];
         let mut all = Self::ALL.into_iter().chain(others);
         all.find(|scenario| format!("{scenario:?}") == name)
@@ -114,7 +117,10 @@ impl Scenario {
 
     /// Returns true if Redis may lose acknowledged writes.
     pub(super) fn loses_data(self) -> bool {
-        !matches!(self, Self::Deaths | Self::Stops | Self::Ways)
+        !matches!(
+            self,
+            Self::Deaths | Self::Stops | Self::Ways | Self::Refreshes
+        )
     }
 
     /// Returns how often the reply to a COMMIT is lost, in thousandths.
@@ -139,8 +145,10 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
                 world.fault("scripts forgotten");
                 world.server.forget_scripts();
             }
-            (Scenario::Deaths | Scenario::Ways, 2) => replace(world, place, rng).await,
-            (Scenario::Deaths, _) => deafen(world, place, rng),
+            (Scenario::Deaths | Scenario::Refreshes | Scenario::Ways, 2) => {
+                replace(world, place, rng).await;
+            }
+            (Scenario::Deaths | Scenario::Refreshes, _) => deafen(world, place, rng),
             (Scenario::Stops, 2) => replace(world, place, rng).await,
             (Scenario::Stops, _) => stop(world, place, rng).await,
             (Scenario::Evictions, _) => evict(world, rng),

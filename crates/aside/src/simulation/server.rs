@@ -19,6 +19,7 @@ use super::host::{Host, Machine, Push};
 use crate::entity::key::Key;
 use crate::memory::snapshot::{Exported, Snapshot};
 use crate::memory::{MemoryTier, Subscription};
+use crate::protocol::value::Header;
 use crate::protocol::{Op, Reply};
 use crate::runtime::simulated::{Rule, without};
 
@@ -236,6 +237,16 @@ impl Server {
         });
     }
 
+    /// Returns the fill of the value under a key; zero without one.
+    fn fill_of(&self, key: &Key) -> u64 {
+        let got = self.memory.run(&Op::GetHeader { key: key.clone() });
+        let header = match got {
+            Ok(Reply::Value(Some(bytes))) => Header::parse(&bytes),
+            _ => None,
+        };
+        header.map_or(0, |header| header.fill)
+    }
+
     fn run(&self, connection: u64, op: &Op) -> WireReply {
         if !reads(op) && self.is_replica() {
             return error(READ_ONLY);
@@ -247,6 +258,18 @@ impl Server {
                 let (key, value, ttl) = (key.clone(), value.clone(), Some(*ttl));
                 let set = self.memory.run(&Op::Set { key, value, ttl });
                 set.map(|_| Reply::Filled(true))
+            }
+            Op::Fill {
+                key, value, ttl, ..
+            } if without(Rule::RefreshClaim) && self.fill_of(key) != 0 => {
+                let (key, value, ttl) = (key.clone(), value.clone(), Some(*ttl));
+                let set = self.memory.run(&Op::Set { key, value, ttl });
+                set.map(|_| Reply::Filled(true))
+            }
+            Op::Refresh { key, token, .. } if without(Rule::RefreshHeader) => {
+                let (fill, token) = (self.fill_of(key), *token);
+                let key = key.clone();
+                self.memory.run(&Op::Refresh { key, fill, token })
             }
             op => self.memory.run(op),
         };

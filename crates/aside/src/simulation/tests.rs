@@ -159,6 +159,30 @@ fn a_quarantine_after_the_commit_is_found() {
     is_missed(Rule::QuarantineBeforeCommit, Scenario::Deaths, 100);
 }
 
+#[test]
+fn no_promise_is_broken_by_early_refreshes() {
+    each(0..24, |seed| {
+        assert_clean(seed, &run(seed, Scenario::Refreshes, None, false));
+    });
+}
+
+#[test]
+#[ignore = "no world has shown it yet"]
+fn a_refresh_that_claims_any_value_and_loads_at_once_is_found() {
+    is_missed(Rule::RefreshHeader, Scenario::Refreshes, 400);
+}
+
+#[test]
+fn a_refresh_that_replaces_any_value_is_found() {
+    is_missed(Rule::RefreshClaim, Scenario::Refreshes, 100);
+}
+
+#[test]
+#[ignore = "no world has shown it yet"]
+fn a_refresh_stamped_at_fill_is_found() {
+    is_missed(Rule::RefreshKnownBefore, Scenario::Refreshes, 400);
+}
+
 /// These seeds only: others still find open faults.
 #[test]
 fn no_promise_is_broken_by_failovers() {

@@ -86,6 +86,13 @@ impl OriginGuard {
         }))
     }
 
+    /// Waits for a slot of a load that no caller waits for. `None` if callers wait for
+    /// slots.
+    pub(crate) async fn unattended(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.unattended.acquire().await.ok()?;
+        (self.places.available_permits() > 0).then_some(permit)
+    }
+
     /// Runs a load to its end if callers wait for it, or if a slot without
     /// callers is free when `deserted` resolves. Returns `None` if not; then
     /// drop the load.

@@ -29,6 +29,7 @@ mod outages;
 mod properties;
 mod queries;
 mod races;
+mod refreshing;
 mod round_trips;
 mod servers;
 mod shown;

@@ -65,6 +65,13 @@ pub(crate) enum Rule {
     Epoch,
     /// A fill needs the lease. (Left out in the server.)
     LeaseToFill,
+    /// REFRESH claims the value that was judged, and the load begins after it. (Left
+    /// out in the server and the library.)
+    RefreshHeader,
+    /// FILL replaces a value only if it carries its token. (Left out in the server.)
+    RefreshClaim,
+    /// A refreshed value has the history and the epoch known before REFRESH.
+    RefreshKnownBefore,
     /// Messages are applied. (Left out in the server, which sends none.)
     Messages,
     /// Journal entries are applied. (Left out in the instances, which do not
@@ -108,6 +115,9 @@ impl Rule {
             Self::HistoryTag,
             Self::Epoch,
             Self::LeaseToFill,
+            Self::RefreshHeader,
+            Self::RefreshClaim,
+            Self::RefreshKnownBefore,
             Self::Messages,
             Self::Journal,
             Self::QuarantineBeforeCommit,

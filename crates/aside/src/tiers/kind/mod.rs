@@ -67,6 +67,10 @@ pub(crate) struct Cached<E> {
     pub(crate) loaded_at: i64,
     /// Its remaining time to live.
     pub(crate) ttl: Duration,
+    /// Its whole time to live, as in the value.
+    pub(crate) lifetime: Duration,
+    /// True if a reader refreshes it, or has tried to.
+    pub(crate) is_claimed: bool,
     pub(crate) fill: u64,
     pub(crate) payload_bytes: usize,
 }
@@ -111,6 +115,8 @@ impl Encoded {
             found,
             loaded_at: self.loaded_at,
             ttl: self.ttl,
+            lifetime: Duration::from_secs(self.ttl.as_secs()),
+            is_claimed: false,
             fill: self.fill,
             payload_bytes: self.payload_bytes,
         };
@@ -231,6 +237,8 @@ impl<E: Entity> Kind<E> {
             found,
             loaded_at,
             ttl: envelope.ttl.saturating_sub(age),
+            lifetime: envelope.ttl,
+            is_claimed: header.is_claimed(),
             fill: header.fill,
             payload_bytes: payload.len(),
         })
@@ -271,14 +279,13 @@ impl<E: Entity> Kind<E> {
         let Some(local) = &self.local else {
             return;
         };
-        let own = self.strategy.local_ttl().unwrap_or(Duration::MAX);
         local.insert(
             asked.to_lookup(),
             Entry {
                 found: stored.found.clone(),
                 stamp: context.stamp,
                 epoch: context.fill_context.epoch,
-                deadline: Moment::now().plus(stored.ttl.min(own)),
+                deadline: Moment::now().plus(self.local_ttl(stored)),
                 loaded_at: stored.loaded_at,
                 fill: stored.fill,
                 payload_bytes: u32::try_from(stored.payload_bytes).unwrap_or(u32::MAX),

@@ -21,6 +21,11 @@ impl LoadPace {
         let _ = self.0.fetch_update(set, read, slower);
     }
 
+    /// Returns the duration of a slow load; zero before the first.
+    pub(super) fn slow(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
     /// Returns how long to wait for another reader's load: twice the duration
     /// of a slow one, and never longer than the lease. Before the first load it
     /// is half of the lease, which is enough for most loads, and the first

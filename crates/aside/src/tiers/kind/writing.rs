@@ -66,7 +66,9 @@ impl<E: Entity> Kind<E> {
         fill_context: FillContext,
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
-        let ttl = self.ttl_for(asked.is_absence(found), fill).ok_or(Why::Strategy)?;
+        let ttl = self
+            .ttl_for(asked.is_absence(found), fill)
+            .ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
         if !asked.admits_all(found) {
             self.distrust(asked);

@@ -55,7 +55,7 @@ struct Refresh {
 
 /// The contents of the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Key {
+pub(crate) enum Key {
     #[default]
     Absent,
     Lease(u8),

@@ -83,9 +83,8 @@ impl Refresh {
         let (n, refresher) = (i as u8, at.refreshers[i]);
         let version = refresher.loaded.unwrap_or_default();
         let mut to = *at;
-        let is_own = |key| {
-            matches!(key, Key::Value(value) if value.claim == refresher.name || !self.claim)
-        };
+        let is_own =
+            |key| matches!(key, Key::Value(value) if value.claim == refresher.name || !self.claim);
         let is_taken = is_own(at.key);
         if is_taken {
             let marks = match self.known_before {

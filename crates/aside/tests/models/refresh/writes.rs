@@ -10,9 +10,8 @@ impl Refresh {
         let writer = &mut to.writers[i];
         match writer.stage {
             WriterStage::Idle => {
-                let is_quarantined = |writer: &super::Writer| {
-                    writer.stage == WriterStage::Quarantined
-                };
+                let is_quarantined =
+                    |writer: &super::Writer| writer.stage == WriterStage::Quarantined;
                 // The row is locked.
                 if at.writers.iter().any(is_quarantined) {
                     return;
