@@ -163,6 +163,7 @@ mod service;
 pub use service::CacheService;
 
 mod read;
+pub use read::timeouts::Timeouts;
 
 mod query;
 pub use query::{CachedQuery, Deps};

@@ -17,6 +17,7 @@ use crate::entity::{Entity, Rows};
 use crate::insight::statistics::{Operation, Reason};
 use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
+use crate::read::timeouts::Timeouts;
 use crate::repository::{Id, Index, Overloaded, Repository, Row, Source};
 use crate::runtime::task;
 use crate::service::CacheService;
@@ -76,6 +77,17 @@ impl<R: Source> CachedRepository<R> {
         Self {
             read: ReadPath::new(source, &cache, Some(Arc::new(strategy))),
         }
+    }
+
+    /// Returns the same repository for callers that wait so long for a load.
+    ///
+    /// The limits apply to each read, and to each 1,000 rows of a batch. A limit that
+    /// is not set is the strategy's.
+    #[must_use]
+    pub fn with_timeouts(&self, timeouts: Timeouts) -> Self {
+        let mut read = self.read.clone();
+        read.timeouts = timeouts;
+        Self { read }
     }
 
     /// Returns the repository behind the cache.

@@ -143,6 +143,25 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns after which time a caller that waits for a load gets the older value
+    /// that it may have by [`stale_if_error`](Self::stale_if_error). The load goes on
+    /// and fills the cache. `None`, the default: it waits.
+    ///
+    /// [`Timeouts`](crate::Timeouts) sets it for one call.
+    fn soft_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns after which time a caller that waits for a load gets the repository's
+    /// [`overloaded`] error. The load goes on and fills the cache, until its own
+    /// [`load_timeout`](Self::load_timeout). `None`, the default: the caller waits for
+    /// that.
+    ///
+    /// [`overloaded`]: crate::Source::overloaded
+    fn hard_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// Returns the largest payload of a list that is cached, in bytes. Larger
     /// lists are returned but not cached. Default: 1 MiB.
     fn list_cap_bytes(&self) -> usize {

@@ -67,6 +67,7 @@ use crate::answer::{Freshness, Tier};
 use crate::entity::namespace::Namespace;
 use crate::insight::audit::{Audit, Begun, Delay};
 use crate::read::ReadPath;
+use crate::read::timeouts::Timeouts;
 
 use crate::entity::Entity;
 use crate::entity::key::Key;
@@ -173,6 +174,7 @@ impl<R: Source> Check<R> {
             cache,
             kind: Arc::clone(&self.kind),
             flights: Arc::clone(&self.flights),
+            timeouts: Timeouts::new(),
         })
     }
 

@@ -209,11 +209,11 @@ impl<R: Source> ReadPath<R> {
         let tiers = self.tiers();
         Err(match reply {
             Some(Reply::Acquired(Acquired::Granted)) => {
+                self.kind.statistics.looked(true);
                 return Ok(Lease::new(tiers, key, token));
             }
             Some(Reply::Acquired(Acquired::Wait)) => Step::WaitForLease(None),
             Some(Reply::Acquired(Acquired::Quarantined)) => Step::LoadOnly(Bypass::WriteInFlight),
-                self.kind.statistics.looked(true);
             Some(Reply::Acquired(Acquired::Value(bytes))) => self.judge(
                 asked,
                 &Ok(Some(bytes)),

@@ -37,7 +37,8 @@ use crate::insight::statistics::{Operation, Outcome};
 use crate::local::PackedEntry;
 use crate::local::flight;
 use crate::read::result::{ReadResult, is_young};
-use crate::repository::{Id, Row, Source};
+use crate::read::timeouts::{Timeouts, Waited};
+use crate::repository::{Id, Overloaded, Row, Source};
 use crate::service::CacheService;
 use crate::tiers::Tiers;
 use crate::tiers::kind::{FlightResult, Kind, KindFlights, ReadContext};
@@ -58,6 +59,8 @@ pub(crate) struct ReadPath<R: Source> {
     flights: Arc<KindFlights<R::Entity, R::Error>>,
     /// A copy of the one in the tiers: each hit looks whether there is one.
     audit: Option<Arc<Audit>>,
+    /// How long this caller waits for a load.
+    pub(crate) timeouts: Timeouts,
 }
 
 impl<R: Source> ReadPath<R> {
@@ -73,6 +76,7 @@ impl<R: Source> ReadPath<R> {
             flights: kind.flights(),
             kind,
             audit: cache.tiers().audit.clone(),
+            timeouts: Timeouts::new(),
         };
         read.read_back();
         read
@@ -153,15 +157,27 @@ impl<R: Source> ReadPath<R> {
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
         let begun = Instant::now();
-        let read = if freshness == Freshness::Source {
-            self.read_source(asked, operation, Some(Bypass::Requested))
-                .await
-        } else {
-            self.read_shared(asked, operation, freshness).await
+        let read = async {
+            if freshness == Freshness::Source {
+                self.read_source(asked, operation, Some(Bypass::Requested))
+                    .await
+            } else {
+                self.read_shared(asked, operation, freshness).await
+            }
+        };
+        let older = || match freshness {
+            Freshness::Any => self.stale(asked),
+            _ => None,
+        };
+        let read = match self.wait(operation, read, || older().is_some()).await {
+            Waited::Done(read) => read,
+            // If it has ended in between, this is as an error of the database.
+            Waited::Older => Err(self.source.overloaded(Overloaded::TooSlow)),
+            Waited::Over(limit) => Err(self.still_loading(limit)),
         };
         let result = match read {
-            Err(error) if freshness == Freshness::Any => self.stale(asked).ok_or(error)?,
-            read => read?,
+            Err(error) => older().ok_or(error)?,
+            Ok(result) => result,
         };
         self.invalidate_older(asked, freshness, &result);
         let outcome = result.outcome();
@@ -242,6 +258,7 @@ impl<R: Source> Clone for ReadPath<R> {
             kind: Arc::clone(&self.kind),
             flights: Arc::clone(&self.flights),
             audit: self.audit.clone(),
+            timeouts: self.timeouts,
         }
     }
 }

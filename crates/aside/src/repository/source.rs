@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -31,6 +32,10 @@ pub enum Overloaded {
     /// [`load_timeout`](crate::CacheStrategy::load_timeout).
     #[error("the load took too long")]
     TooSlow,
+    /// The load took longer than this caller, or its strategy, waits: see
+    /// [`Timeouts::hard`](crate::Timeouts::hard). It goes on, and fills the cache.
+    #[error("no result within {0:?}; the load goes on")]
+    StillLoading(Duration),
 }
 
 /// Reads rows from the database. A cache wraps a source.

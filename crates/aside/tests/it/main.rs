@@ -37,6 +37,7 @@ mod spans;
 mod spelling;
 mod stale;
 mod survival;
+mod timeouts;
 mod tls;
 mod transactions;
 mod types;

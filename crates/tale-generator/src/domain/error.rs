@@ -62,7 +62,7 @@ pub enum TaleError {
 impl From<Overloaded> for TaleError {
     fn from(why: Overloaded) -> Self {
         match why {
-            Overloaded::TooSlow => Self::TooSlow,
+            Overloaded::TooSlow | Overloaded::StillLoading(_) => Self::TooSlow,
             _ => Self::Busy,
         }
     }

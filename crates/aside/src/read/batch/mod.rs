@@ -27,7 +27,8 @@ use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Results, Unread, Wanted};
 use crate::read::load::Cause;
 use crate::read::look::{Missing, Step};
-use crate::repository::Source;
+use crate::read::timeouts::Waited;
+use crate::repository::{Overloaded, Source};
 use crate::runtime::task;
 use crate::tiers::breaking::Admissions;
 use crate::tiers::kind::ReadContext;
@@ -71,7 +72,14 @@ impl<R: Source> ReadPath<R> {
             }
         }
         for round in missing.chunks(LOOKUPS_PER_ROUND) {
-            if let Err(error) = self.read_round(round, &mut results, operation).await {
+            let has_older = || round.iter().all(|(_, asked)| self.stale(*asked).is_some());
+            let read = self.read_round(round, &mut results, operation);
+            let read = match self.wait(operation, read, has_older).await {
+                Waited::Done(read) => read,
+                Waited::Older => Err(self.source.overloaded(Overloaded::TooSlow)),
+                Waited::Over(limit) => Err(self.still_loading(limit)),
+            };
+            if let Err(error) = read {
                 self.serve_stale(round, &mut results, operation)
                     .ok_or(error)?;
             }
