@@ -74,6 +74,8 @@ pub(super) struct QueryKind<T: Send + Sync + 'static> {
     pub(super) epoch: Arc<AtomicU64>,
     /// In milliseconds; zero for the default.
     ttl: AtomicU64,
+    /// How long a value is served after a write outdated it, in milliseconds.
+    tolerates: AtomicU64,
     ttl_of_operator: Option<Duration>,
     default_ttl: Duration,
     /// A number that its caller raises when the meaning of the value changes.
@@ -109,6 +111,7 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
                 local: tiers.local_store(name, 1),
                 epoch: tiers.epochs.of(name),
                 ttl: AtomicU64::new(0),
+                tolerates: AtomicU64::new(0),
                 ttl_of_operator: config.ttl_of(name),
                 default_ttl: config.default_ttl.min(DEFAULT_TTL),
                 shape: AtomicU64::new(0),
@@ -136,6 +139,18 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
 
     pub(super) fn set_ttl(&self, ttl: Duration) {
         self.ttl.store(whole_millis(ttl).max(1), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_tolerates(&self, limit: Duration) {
+        self.tolerates.store(whole_millis(limit), Ordering::Relaxed);
+    }
+
+    /// Returns until how long after its load an outdated value is served.
+    pub(super) fn tolerates(&self) -> Option<Duration> {
+        match self.tolerates.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
+        }
     }
 
     pub(super) fn set_shape(&self, shape: u64) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Missed, Provenance};
@@ -54,7 +55,7 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
             mut caller,
         } = self;
         let tiers = read.tiers();
-        let step = leader.step();
+        let (step, begun) = (leader.step(), clock::wall());
         let mut load = std::pin::pin!(catch(read.load(&asked, load)));
         let attended = tiers
             .origin
@@ -80,7 +81,7 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
         let Some(lease) = lease else {
             return keep(&read, &asked, (leader, caller, step), found, (seen, missed));
         };
-        let encoded = encode(&read, &asked, &found, &seen, lease.stamp());
+        let encoded = encode(&read, &asked, (&found, begun), &seen, lease.stamp());
         let (ttl, bypass) = match &encoded {
             Ok((_, cached)) => (Some(cached.ttl), None),
             Err(why) => (None, Some(read.uncacheable(&asked, *why, &seen.context))),
@@ -166,9 +167,9 @@ fn keep<T: Cacheable, X: Send + Sync + 'static>(
         found: found.clone(),
         loaded_at: clock::wall().as_millisecond(),
         ttl: asked.ttl,
-        fill: KeyStamp::random().fill(),
         lifetime: asked.ttl,
         is_claimed: false,
+        fill: KeyStamp::random().fill(),
         payload_bytes: size_of::<T>(),
     };
     read.kind.keep(asked, &cached, &seen.context);
@@ -206,10 +207,10 @@ fn loaded<T, X>(
 }
 
 /// Encodes a result for Redis, unless it must not be cached.
-fn encode<T: Cacheable>(
+pub(super) fn encode<T: Cacheable>(
     read: &QueryPath<T>,
     asked: &Asked,
-    found: &Found<T>,
+    (found, begun): (&Found<T>, Timestamp),
     seen: &Seen,
     fill: KeyStamp,
 ) -> Result<(Vec<u8>, Cached<T>), Why> {
@@ -217,7 +218,7 @@ fn encode<T: Cacheable>(
         return Err(Why::Unencodable);
     };
     let under = (&seen.context, &seen.stamps);
-    let encoded = read.kind.encode(asked, value, under, fill)?;
+    let encoded = read.kind.encode(asked, (value, begun), under, fill)?;
     Ok(encoded.split(found.clone()))
 }
 

@@ -4,6 +4,7 @@
 //! so a value that has it is as new as the newest commit of that dependency then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::{Bypass, Missed};
 use crate::protocol::state::State;
@@ -25,6 +26,19 @@ pub(super) struct Seen {
     pub(super) stamps: Stamps,
     /// The observation that this was.
     pub(super) observation: u32,
+    /// The value that is served although a write outdated it.
+    pub(super) older: Option<Older>,
+}
+
+/// A value that is served although a write of a dependency outdated it.
+#[derive(Clone, Copy)]
+pub(super) struct Older {
+    pub(super) fill: u64,
+    /// The time since its load began.
+    pub(super) age: Duration,
+    /// True if it may be loaded anew: no reader does so, and no dependency is being
+    /// written.
+    pub(super) is_open: bool,
 }
 
 impl Seen {
@@ -34,6 +48,7 @@ impl Seen {
             stamps: vec![None; context.parts.len()],
             context,
             observation,
+            older: None,
         }
     }
 }
@@ -66,8 +81,14 @@ impl<T: Cacheable> QueryPath<T> {
             self.uncacheable(asked, Why::TooSlow, &seen.context);
         }
         let step = match self.see(asked, replies, &mut seen) {
+            Some(Bypass::WriteInFlight) => match got {
+                Some(Ok(Reply::Value(Some(bytes)))) => self
+                    .tolerate(asked, &bytes, &mut seen, false)
+                    .unwrap_or(Step::LoadOnly(Bypass::WriteInFlight)),
+                _ => Step::LoadOnly(Bypass::WriteInFlight),
+            },
             Some(bypass) => Step::LoadOnly(bypass),
-            None => self.judge(asked, got, &seen),
+            None => self.judge(asked, got, &mut seen),
         };
         (step, seen)
     }
@@ -127,7 +148,7 @@ impl<T: Cacheable> QueryPath<T> {
     }
 
     /// Judges the reply to the GET of the query.
-    pub(super) fn judge(&self, asked: &Asked, got: Option<Sent>, seen: &Seen) -> Step<T> {
+    pub(super) fn judge(&self, asked: &Asked, got: Option<Sent>, seen: &mut Seen) -> Step<T> {
         match got {
             Some(Ok(Reply::Value(Some(bytes)) | Reply::Cut(bytes))) => {
                 self.judge_bytes(asked, &bytes, seen)
@@ -148,7 +169,7 @@ impl<T: Cacheable> QueryPath<T> {
         gone.unwrap_or_default()
     }
 
-    fn judge_bytes(&self, asked: &Asked, bytes: &[u8], seen: &Seen) -> Step<T> {
+    fn judge_bytes(&self, asked: &Asked, bytes: &[u8], seen: &mut Seen) -> Step<T> {
         if value::is_cut(bytes) {
             return self.refuse(asked, bytes, Unacceptable::TooLarge.into());
         }
@@ -168,8 +189,35 @@ impl<T: Cacheable> QueryPath<T> {
         let under = (&seen.context, &seen.stamps);
         match self.kind.decode(asked, bytes, under, clock::wall()) {
             Ok(cached) => Step::Serve(cached),
+            Err(why @ Refused::Spoilt(_)) => {
+                let refused = self.refuse(asked, bytes, why);
+                self.tolerate(asked, bytes, seen, true).unwrap_or(refused)
+            }
             Err(why) => self.refuse(asked, bytes, why),
         }
+    }
+
+    /// Serves a value that a write outdated, if the query tolerates its age.
+    fn tolerate(
+        &self,
+        asked: &Asked,
+        bytes: &[u8],
+        seen: &mut Seen,
+        is_open: bool,
+    ) -> Option<Step<T>> {
+        let (limit, now) = (self.kind.tolerates()?, clock::wall());
+        let older = self.kind.decode_older(asked, bytes, &seen.context, now);
+        let cached = older.ok()?;
+        let age = now.as_millisecond().saturating_sub(cached.loaded_at);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        (age <= limit).then(|| {
+            seen.older = Some(Older {
+                fill: cached.fill,
+                age,
+                is_open: is_open && !cached.is_claimed,
+            });
+            Step::Serve(cached)
+        })
     }
 
     fn refuse(&self, asked: &Asked, bytes: &[u8], why: Refused) -> Step<T> {
@@ -260,7 +308,7 @@ impl<T: Cacheable> QueryPath<T> {
 }
 
 /// Returns a STAMP of a dependency, under a stamp that is drawn for it.
-fn stamp_op(asked: &Asked, context: &QueryContext, at: usize) -> Op {
+pub(super) fn stamp_op(asked: &Asked, context: &QueryContext, at: usize) -> Op {
     Op::Stamp {
         key: asked.dependencies[at].key.clone(),
         context: context.parts[at].context,

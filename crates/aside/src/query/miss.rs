@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::answer::Bypass;
 use crate::insight::statistics::increment;
 use crate::local::flight::{self, Entered, Waited};
-use crate::query::asked::{Asked, QueryContext};
+use crate::query::asked::Asked;
 use crate::query::kind::Leader;
 use crate::query::load::Miss;
 use crate::query::look::Seen;
@@ -102,7 +102,9 @@ impl<T: Cacheable> QueryPath<T> {
             return ControlFlow::Continue(None);
         }
         match self.look(asked, context, 0).await {
-            (Step::Serve(cached), _) => ControlFlow::Break(Ok(ReadResult::cached(cached))),
+            (Step::Serve(cached), seen) => {
+                ControlFlow::Break(Ok(self.served(asked, cached, seen, load)))
+            }
             (Step::WaitForLease(_), _) => {
                 ControlFlow::Continue(Some((Step::Acquire(Missing::default()), None)))
             }
@@ -157,8 +159,8 @@ impl<T: Cacheable> QueryPath<T> {
                 let (step, seen) = self.look(asked, context, observation).await;
                 match step {
                     Step::Serve(cached) => {
-                        self.finish(asked, leader, &cached, &seen.context, observation);
-                        return Ok(ReadResult::cached(cached));
+                        self.finish(asked, leader, &cached, &seen);
+                        return Ok(self.served(asked, cached, seen, &load));
                     }
                     // Its ACQUIRE notices if the lease has ended since.
                     Step::WaitForLease(_) => (Step::Acquire(Missing::default()), Some(seen)),
@@ -187,21 +189,43 @@ impl<T: Cacheable> QueryPath<T> {
         }
     }
 
-    /// Keeps a value that was found, and ends its flight with it.
-    pub(super) fn finish<X: Send + Sync + 'static>(
+    /// Keeps a value that was found, and ends its flight with it. An outdated one is
+    /// not kept: it would pass for one that was filled after the write.
+    fn finish<X: Send + Sync + 'static>(
         &self,
         asked: &Asked,
         leader: Leader<T, X>,
         cached: &Cached<T>,
-        context: &QueryContext,
-        step: u32,
+        seen: &Seen,
     ) {
-        self.kind.keep(asked, cached, context);
+        if seen.older.is_none() {
+            self.kind.keep(asked, cached, &seen.context);
+        }
         leader.finish(flight::Outcome {
             value: Arc::new(cached.flight_result()),
-            step,
-            shared_under: Some(context.clone()),
+            step: seen.observation,
+            shared_under: Some(seen.context.clone()),
         });
+    }
+
+    /// Returns the result of a look, and has an outdated one loaded anew.
+    fn served<X: Send + Sync + 'static>(
+        &self,
+        asked: &Arc<Asked>,
+        cached: Cached<T>,
+        seen: Seen,
+        load: &impl Load<T, X>,
+    ) -> ReadResult<T> {
+        let mut result = ReadResult::cached(cached);
+        if let Some(older) = seen.older {
+            result.stale = Some(older.age);
+            // Excluded from the audit, which would rightly find it stale.
+            result.provenance.fill = None;
+            if older.is_open {
+                self.load_again(asked, seen, older.fill, load.clone());
+            }
+        }
+        result
     }
 
     /// Converts the result of a flight for a reader that waited for it.
@@ -280,11 +304,14 @@ impl<T: Cacheable, X: Send + Sync + 'static, L: Load<T, X>> Miss<T, X, L> {
 
     /// Serves what another reader has filled.
     fn serve(self, cached: Cached<T>, seen: Option<Seen>) {
-        if let Some(seen) = seen {
-            let (read, asked) = (&self.read, &self.asked);
-            read.finish(asked, self.leader, &cached, &seen.context, seen.observation);
-        }
-        let result = ReadResult::cached(cached);
+        let (read, asked) = (&self.read, &self.asked);
+        let result = match seen {
+            Some(seen) => {
+                read.finish(asked, self.leader, &cached, &seen);
+                read.served(asked, cached, seen, &self.load)
+            }
+            None => ReadResult::cached(cached),
+        };
         let _ = self.caller.send(LeaderReply::Result(Ok(result)));
     }
 }

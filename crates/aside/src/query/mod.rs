@@ -26,6 +26,7 @@ mod value;
 mod path;
 mod look;
 mod load;
+mod reload;
 mod miss;
 mod audit;
 mod strict;
@@ -141,6 +142,22 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         self.path.kind.set_ttl(ttl);
+        self
+    }
+
+    /// Serves values that were loaded at most so long ago, **although this instance was
+    /// told of a write of a dependency since**: neither the staleness bound nor the
+    /// reading of own writes holds for them. Default: none is served.
+    ///
+    /// For a query whose dependencies are written all the time, so that it would never
+    /// be served from the cache. The first read of an outdated value has it loaded
+    /// anew, one reader at a time over all instances, and no read waits for that. The
+    /// time counts from the beginning of the load. Such a read is a `stale_hit` in
+    /// metrics. Without effect on [`in_process`](Self::in_process) and
+    /// [`get_for`](Self::get_for).
+    #[must_use]
+    pub fn tolerates(self, limit: Duration) -> Self {
+        self.path.kind.set_tolerates(limit);
         self
     }
 

@@ -45,10 +45,35 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         (context, stamps): (&QueryContext, &Stamps),
         now: Timestamp,
     ) -> Result<Cached<T>, Refused> {
+        self.decode_if(asked, bytes, (context, now), |recorded| {
+            is_current(asked, recorded, (context, stamps))
+        })
+    }
+
+    /// The same, if it was filled under these dependencies, written since or not.
+    pub(super) fn decode_older(
+        &self,
+        asked: &Asked,
+        bytes: &[u8],
+        context: &QueryContext,
+        now: Timestamp,
+    ) -> Result<Cached<T>, Refused> {
+        self.decode_if(asked, bytes, (context, now), |recorded| {
+            depends_alike(asked, recorded)
+        })
+    }
+
+    fn decode_if(
+        &self,
+        asked: &Asked,
+        bytes: &[u8],
+        (context, now): (&QueryContext, Timestamp),
+        check: impl FnOnce(&[Recorded<'_>]) -> Result<(), Refused>,
+    ) -> Result<Cached<T>, Refused> {
         let header = Header::parse(bytes).ok_or(Unacceptable::Malformed)?;
         header.judge(context.fill_context, now)?;
         let (recorded, payload) = Recorded::read(&header, bytes, self.max_value_bytes)?;
-        is_current(asked, &recorded, (context, stamps))?;
+        check(&recorded)?;
         let envelope = value::open(&payload, Member::Result).ok_or(Unacceptable::Malformed)?;
         if value::swells(envelope.body, self.max_value_bytes) {
             return Err(Unacceptable::TooLarge.into());
@@ -69,33 +94,34 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
             found: Found::Row(Some(Arc::new(decoded))),
             loaded_at,
             ttl,
+            lifetime: envelope.ttl.min(asked.ttl),
+            is_claimed: header.is_claimed(),
             fill: header.fill,
             payload_bytes: payload.len(),
         })
     }
 
-    /// Encodes a result that was loaded under `context`, after these stamps were seen.
+    /// Encodes a result that was loaded under `context`, after these stamps were seen,
+    /// by a load that began at `begun`.
     pub(super) fn encode(
         &self,
         asked: &Asked,
-        value: &T,
+        (value, begun): (&T, Timestamp),
         (context, stamps): (&QueryContext, &Stamps),
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
-        let encode = || self.encode_unguarded(asked, value, (context, stamps), fill);
+        let encode = || self.encode_unguarded(asked, (value, begun), (context, stamps), fill);
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
     }
 
     fn encode_unguarded(
         &self,
         asked: &Asked,
-        value: &T,
+        (value, begun): (&T, Timestamp),
         (context, stamps): (&QueryContext, &Stamps),
         fill: KeyStamp,
     ) -> Result<Encoded, Why> {
         let codec = self.codec.ok_or(Why::Unencodable)?;
-            lifetime: envelope.ttl.min(asked.ttl),
-            is_claimed: header.is_claimed(),
         let body = (codec.encode)(value).map_err(|_| Why::Unencodable)?;
         if value::swells(&body, self.max_value_bytes) {
             return Err(Why::TooLarge);
@@ -115,7 +141,12 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
             })
         });
         let recorded: Vec<_> = record.collect::<Option<_>>().ok_or(Why::Unsure)?;
-        let cached_at = clock::wall();
+        // A load of a second returns a state of a second ago. A result without
+        // dependencies has a TTL that begins when the load ends.
+        let cached_at = match asked.dependencies.is_empty() {
+            true => clock::wall(),
+            false => begun,
+        };
         let envelope = Envelope {
             body: &body,
             cached_at,
@@ -180,6 +211,13 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
     }
 }
 
+/// Checks that a value was filled under exactly these dependencies.
+fn depends_alike(asked: &Asked, recorded: &[Recorded<'_>]) -> Result<(), Refused> {
+    let keys = asked.dependencies.iter().map(|one| one.key.as_str());
+    let is_alike = recorded.iter().map(|one| one.key).eq(keys);
+    is_alike.then_some(()).ok_or(Refused::OtherDependencies)
+}
+
 /// Checks that a value was filled under exactly these dependencies, and that the stamp
 /// of each is still there.
 fn is_current(
@@ -187,10 +225,7 @@ fn is_current(
     recorded: &[Recorded<'_>],
     (context, stamps): (&QueryContext, &Stamps),
 ) -> Result<(), Refused> {
-    let keys = asked.dependencies.iter().map(|one| one.key.as_str());
-    if !recorded.iter().map(|one| one.key).eq(keys) {
-        return Err(Refused::OtherDependencies);
-    }
+    depends_alike(asked, recorded)?;
     let parts = recorded.iter().zip(&*context.parts).zip(stamps);
     for (at, ((recorded, part), stamp)) in parts.enumerate() {
         let is_current = recorded.context.history == part.context.history

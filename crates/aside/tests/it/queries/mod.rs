@@ -12,9 +12,11 @@ mod shared;
 mod statistics;
 mod strict;
 mod tiers;
+mod tolerates;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use aside::{CachedQuery, Deps, Source};
 
@@ -35,6 +37,14 @@ impl Names {
             query: CachedQuery::new("names", &instance.cache),
             heroes: world.heroes.clone(),
             loads: Arc::default(),
+        }
+    }
+
+    /// Sets how old an outdated value may be.
+    pub(crate) fn tolerates(self, limit: Duration) -> Self {
+        Self {
+            query: self.query.tolerates(limit),
+            ..self
         }
     }
 
