@@ -15,7 +15,7 @@ const MAX_ROWS = 30;
 
 /**
  * Makes a chart. `update` takes the times `at`, `series` of `{ name, color, values,
- * text }`, a `format` for the axis, a `headline`, its `note`, and a `sentence`.
+ * text }`, a `format` for the axis and for values without a `text`, a `headline` and its `note`.
  */
 export function chart(title, hint) {
 	const id = title.toLowerCase().replaceAll(" ", "-");
@@ -36,19 +36,20 @@ export function chart(title, hint) {
 
 	function draw() {
 		if (!model || !plot.clientWidth) return;
-		const { at, series } = model;
+		const { at, format, series } = model;
 		const index = Math.min(Number(cursor.value), at.length - 1);
 		const view = scales(model, plot.clientWidth);
 		plot.setAttribute("viewBox", `0 0 ${plot.clientWidth} ${HEIGHT}`);
 		plot.replaceChildren(...axes(model, view), ...series.map((each, which) => mark(each, which, model, view)));
 		if (!follows) plot.append(svg("path", { class: "at", d: `M${view.x(index)} ${TOP}V${BASE}` }));
 		const time = index < 0 ? "no data yet" : clock(at[index]);
-		const shown = series.map(({ text, values }) => text(values[index] ?? null, index));
+		const shown = series.map(({ text = format, values }) => text(values[index] ?? null, index));
 		setText(when, follows ? "" : `at ${time}`);
 		if (legend.children.length !== series.length) legend.replaceChildren(...series.map(entry));
 		shown.forEach((text, which) => setText(legend.children[which].lastChild, text));
-		cursor.setAttribute("aria-valuetext",
-			[time, ...series.map(({ name }, which) => `${name} ${shown[which]}`)].join(", "));
+		const values = series.map(({ name }, which) => `${name} ${shown[which]}`).join(", ");
+		cursor.setAttribute("aria-valuetext", `${time}, ${values}`);
+		setText(sentence, `${title}: ${model.headline} ${model.note}. At ${time}: ${values}.`);
 		if (details.open) table.replaceChildren(rows(model));
 	}
 
@@ -72,7 +73,6 @@ export function chart(title, hint) {
 		cursor.value = last - back;
 		setText(headline, next.headline);
 		setText(note, next.note);
-		setText(sentence, `${title}. ${next.sentence}`);
 		draw();
 	}
 	return { element, update };
@@ -131,9 +131,9 @@ function path(values, x, y) {
 }
 
 /** Lists the latest points, evenly thinned. */
-function rows({ at, series }) {
+function rows({ at, format, series }) {
 	const step = Math.max(1, Math.ceil(at.length / MAX_ROWS));
 	const indexes = [...at.keys()].reverse().filter((_, place) => place % step === 0);
 	return grid(["Time", ...series.map(({ name }) => name)], indexes.map((index) =>
-		[clock(at[index]), ...series.map(({ values, text }) => text(values[index] ?? null, index))]));
+		[clock(at[index]), ...series.map(({ values, text = format }) => text(values[index] ?? null, index))]));
 }

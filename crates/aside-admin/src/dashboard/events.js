@@ -71,6 +71,7 @@ function add(name, data) {
 function chosen(id, name) {
 	const found = [...new Set(events.map((event) => event[name]).filter(Boolean))].sort();
 	options($(id), [["", "all"], ...found.map((value) => [value, value])]);
+	$(id).parentElement.hidden = found.length === 0;
 	return (event) => [undefined, "", event[name]].includes($(id).value);
 }
 

@@ -100,26 +100,23 @@ function answered({ at }, total) {
 		})),
 		headline: percent(all - sum(counts.database), all),
 		note: "from the cache",
-		sentence: `${names.map((name) => `${name} ${percent(sum(counts[name]), all)}`).join(", ")} of ${all} reads.`,
 	});
 }
 
 const last = (values) => values.findLast((value) => value !== null) ?? null;
 
 function times({ at, times_ms: { miss, l2_hit: shared } }) {
-	const series = [
-		{ name: "miss p99", color: "database", values: miss.p99 },
-		{ name: "miss p50", color: "database", values: miss.p50, dashed: 1 },
-		{ name: "shared p99", color: "shared", values: shared.p99 },
-		{ name: "shared p50", color: "shared", values: shared.p50, dashed: 1 },
-	];
 	charts.times.update({
 		at,
 		format: millis,
-		series: series.map((each) => ({ ...each, text: millis })),
+		series: [
+			{ name: "miss p99", color: "database", values: miss.p99 },
+			{ name: "miss p50", color: "database", values: miss.p50, dashed: 1 },
+			{ name: "shared p99", color: "shared", values: shared.p99 },
+			{ name: "shared p50", color: "shared", values: shared.p50, dashed: 1 },
+		],
 		headline: millis(last(shared.p99) ?? last(miss.p99)),
 		note: `${last(shared.p99) === null ? "miss" : "shared"} p99`,
-		sentence: `Latest: ${series.map(({ name, values }) => `${name} ${millis(last(values))}`).join(", ")}.`,
 	});
 }
 
@@ -134,24 +131,20 @@ function invalidated({ at, seconds }, counts) {
 		series: [{ name: "keys", color: "local", values, text }],
 		headline: mean,
 		note: "on average",
-		sentence: `${sum(counts)} keys, ${mean} on average.`,
 	});
 }
 
 function staleness({ at, proof_age_ms: proof, lag_ms: lag }, bound) {
-	const latest = millis(proof.at(-1));
-	const allowed = millis(bound);
 	charts.staleness.update({
 		at,
 		format: millis,
 		least: bound * 1.1,
 		series: [
-			{ name: "proof age", color: "local", values: proof, text: millis },
-			{ name: "lag p99", color: "shared", values: lag.p99, dashed: 2, text: millis },
-			{ name: "bound", color: "bad", values: at.map(() => bound), dashed: 1, text: millis },
+			{ name: "proof age", color: "local", values: proof },
+			{ name: "lag p99", color: "shared", values: lag.p99, dashed: 2 },
+			{ name: "bound", color: "bad", values: at.map(() => bound), dashed: 1 },
 		],
-		headline: latest,
-		note: `of ${allowed} allowed`,
-		sentence: `The last proof is ${latest} old, the oldest was ${millis(Math.max(...proof))}; ${allowed} are allowed.`,
+		headline: millis(proof.at(-1)),
+		note: `of ${millis(bound)} allowed`,
 	});
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aside_admin::Access;
 use aside_testkit::browser::keys;
 use aside_testkit::{RedisServer, eventually};
 use serde_json::json;
@@ -142,5 +143,17 @@ async fn the_page_shows_the_last_hour() {
             <= Some(1.0)
     })
     .await;
+    page.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_router_under_a_prefix_serves_a_working_page() {
+    let redis = RedisServer::start().unwrap();
+    let instance = instance(&redis).await;
+    let Some(page) = Page::under("/ops", &instance, Access::local_only()).await else {
+        return;
+    };
+    page.shows("#kinds", "hero").await;
+    page.shows("#status", "is used").await;
     page.is_clean().await;
 }

@@ -53,6 +53,9 @@ async fn a_key_and_a_row_and_a_list_are_explained() {
     page.shows("#explained .verdict", "answered from Redis")
         .await;
     page.shows("#explained", "hero:1").await;
+    page.click("#explained summary").await;
+    page.shows("#explained pre", "\"verdict\": \"served\"")
+        .await;
     page.is_accessible().await;
 
     page.click("[name=explain-mode][value=row]").await;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aside_admin::{Access, Admin, router};
 use aside_testkit::browser::{Browser, Theme};
 use aside_testkit::{StartError, eventually};
+use axum::Router;
 use axum::extract::Request;
 use axum::middleware::map_request;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ const RULES: &str = "const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 
 /// The page of one service.
 pub(crate) struct Page {
     pub(crate) browser: Browser,
-    pub(crate) address: SocketAddr,
+    url: String,
     requests: Arc<AtomicU64>,
     service: JoinHandle<()>,
 }
@@ -36,22 +37,34 @@ impl Page {
     /// Opens the page of an instance; `None`, with a line, on a machine without a
     /// browser.
     pub(crate) async fn of(instance: &Instance, access: Access) -> Option<Self> {
+        Self::under("", instance, access).await
+    }
+
+    /// Opens the page of an instance whose routes have a prefix.
+    pub(crate) async fn under(
+        prefix: &'static str,
+        instance: &Instance,
+        access: Access,
+    ) -> Option<Self> {
         let browser = browser().await?;
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
-        let app = router(Admin::new(instance.cache.clone(), access)).layer(map_request(
-            move |request: Request| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                async move { request }
-            },
-        ));
+        let routes = router(Admin::new(instance.cache.clone(), access));
+        let routes = match prefix {
+            "" => routes,
+            prefix => Router::new().nest(prefix, routes),
+        };
+        let app = routes.layer(map_request(move |request: Request| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move { request }
+        }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let service = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let page = Self {
             browser,
-            address,
+            url: format!("http://{address}{prefix}/cache/dashboard"),
             requests,
             service,
         };
@@ -67,8 +80,7 @@ impl Page {
     }
 
     pub(crate) async fn reload(&self) {
-        let url = format!("http://{}/cache/dashboard", self.address);
-        self.browser.open(&url).await;
+        self.browser.open(&self.url).await;
     }
 
     /// Ends the service, and its connections.
