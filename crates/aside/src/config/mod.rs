@@ -295,7 +295,7 @@ pub struct CacheConfig {
     /// and makes values unreadable with `redis-cli GET`.
     pub compress_above_bytes: Option<usize>,
 
-    /// Memory for local entries of the whole process, divided among the kinds:
+    /// Memory for local entries of the whole process, which all kinds share:
     /// `CACHE_L1_CAPACITY` in bytes.
     ///
     /// Default: 64 MiB. If too small, hot rows are fetched from Redis again; if

@@ -107,8 +107,12 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
         true
     }
 
-    /// Returns this kind's share of the memory for local entries, relative to
-    /// the other kinds' shares. Default: 1. Zero: no local entries.
+    /// Returns this kind's share of the memory for local entries. All kinds
+    /// share one memory, and the entries that were read least recently are
+    /// evicted, of any kind. Default: 1. Zero: no local entries.
+    ///
+    /// A kind with a share above 1 keeps its part even if other kinds are read
+    /// more: its share divided by the shares of all kinds. It may use more.
     fn local_share(&self) -> u32 {
         1
     }

@@ -5,9 +5,13 @@ use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 
-use super::{Equivalent, SHARDS};
+use super::Equivalent;
 use crate::entity::Entity;
 use crate::entity::lookup::{Lookup, LookupRef};
+
+/// The shards of a store. Few, because every shard has unused capacity. More than
+/// one, because a shard cannot be read while its tables grow.
+pub(super) const SHARDS: usize = 4;
 
 /// A key of the store; it hashes as [`EntryKeyRef`] does.
 pub(super) enum EntryKey<E: Entity> {

@@ -7,24 +7,21 @@
 //! invalidations do not race, and neither takes a lock of the other. The store
 //! only bounds memory, and decides which entries to keep (S3-FIFO).
 
-pub(crate) mod flight;
-
 mod entry;
 mod key;
-mod shares;
+mod pools;
+mod store;
+pub(crate) mod flight;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
-use quick_cache::unsync::Cache;
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
-
 pub(crate) use entry::PackedEntry;
-use key::{EntryKey, EntryKeyRef, PassThroughHasher};
-pub(crate) use shares::Shares;
-use shares::Store;
+use key::{EntryKey, EntryKeyRef};
+pub(crate) use pools::Pools;
+use pools::{Arrival, Change, Departed, Evict, Group, Part};
+use store::{Equivalent, Store};
 
 use crate::answer::Missed;
 use crate::entity::Entity;
@@ -35,26 +32,8 @@ use crate::runtime::simulated::{self, Rule};
 use crate::trust::generations::{Generations, Stamp};
 use crate::trust::shard_trust::ShardTrust;
 
-/// The size of an entry beyond its payload: key and entry, a row's reference
-/// counts, and unused capacity of tables and allocations.
-const OVERHEAD_BYTES: u64 = 160;
-
-/// The assumed size of a payload before any is known.
-const TYPICAL_PAYLOAD_BYTES: u64 = 256;
-
-/// The capacity of a store before its kind's share is known. The store also
-/// remembers evicted keys, half as many as it holds. It scales that number with
-/// its capacity from this value, and could not scale it from zero.
-const FIRST_CAPACITY_BYTES: u64 = 1 << 30;
-
-/// Few, because a shard's capacity bounds the largest entry. More than one,
-/// because a shard cannot be read while its tables grow.
-const SHARDS: usize = 4;
-
-/// The relative initial capacities of the shards. A shard's table doubles when
-/// full. With equal capacities all would double at once, and an entry would
-/// briefly occupy twice its memory. So they double one after the other.
-const INITIAL_CAPACITIES: [usize; SHARDS] = [4, 5, 6, 7];
+/// The assumed duration of a read below the local tier, before one was timed.
+const TYPICAL_READ: Duration = Duration::from_millis(1);
 
 /// A cached result and its validity fields.
 pub(crate) struct Entry<E> {
@@ -71,82 +50,42 @@ pub(crate) struct Entry<E> {
 
 /// The local entries of one kind.
 pub(crate) struct LocalTier<E: Entity> {
-    shards: [Shard<E>; SHARDS],
-    evictions: Evictions,
+    rows: Store<E>,
+    lists: Store<E>,
     generations: Arc<Generations>,
     /// Those of the generations, one pointer nearer.
     trust: Arc<[ShardTrust]>,
     /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
-}
-
-/// A reader takes one of several locks, chosen by thread; a writer takes all.
-/// So readers never write to memory that other threads read.
-type Shard<E> =
-    ShardedLock<Cache<EntryKey<E>, PackedEntry<E>, Bytes, PassThroughHasher, Evictions>>;
-
-#[derive(Clone)]
-struct Bytes;
-
-impl<E: Entity> Weighter<EntryKey<E>, PackedEntry<E>> for Bytes {
-    fn weight(&self, name: &EntryKey<E>, kept: &PackedEntry<E>) -> u64 {
-        OVERHEAD_BYTES + name.text_bytes() + kept.payload_bytes()
-    }
-}
-
-/// Counts entries that were evicted or too large to insert. The store also
-/// reports entries that were replaced. Those were invalidated before, which
-/// distinguishes them.
-#[derive(Clone)]
-struct Evictions {
-    count: Arc<AtomicU64>,
-    generations: Arc<Generations>,
-}
-
-impl<E: Entity> Lifecycle<EntryKey<E>, PackedEntry<E>> for Evictions {
-    /// Entries that left the store, to be dropped after the lock is released.
-    type RequestState = Vec<(EntryKey<E>, PackedEntry<E>)>;
-
-    fn on_evict(&self, left: &mut Self::RequestState, name: EntryKey<E>, kept: PackedEntry<E>) {
-        if self.generations.is_current(kept.stamp()) && Moment::now() < kept.deadline() {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
-        left.push((name, kept));
-    }
+    /// Entries that were evicted, or too large to insert.
+    evictions: AtomicU64,
+    /// How long a read of a row and of a list takes below this tier, in
+    /// nanoseconds, averaged; zero before the first.
+    took: [AtomicU64; 2],
+    /// Its seats in the pools; nothing is kept without them.
+    place: OnceLock<(Arc<Pools>, Group)>,
 }
 
 impl<E: Entity> LocalTier<E> {
     pub(crate) fn new(generations: Arc<Generations>, epoch: Arc<AtomicU64>) -> Self {
-        // The capacity follows with the kind's share; see `Shares`.
-        let bytes = FIRST_CAPACITY_BYTES / SHARDS as u64;
-        let items = bytes / (OVERHEAD_BYTES + TYPICAL_PAYLOAD_BYTES);
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
-            .weight_capacity(bytes)
-            .build()
-            .expect("both are set");
-        let evictions = Evictions {
-            count: Arc::default(),
-            generations: Arc::clone(&generations),
-        };
-        let shard = |room| {
-            let evictions = evictions.clone();
-            let mut cache = Cache::with_options(
-                options.clone(),
-                Bytes,
-                PassThroughHasher::default(),
-                evictions,
-            );
-            cache.reserve(room);
-            ShardedLock::new(cache)
-        };
         Self {
-            shards: INITIAL_CAPACITIES.map(shard),
-            evictions,
+            rows: Store::new(&generations),
+            lists: Store::new(&generations),
             trust: Arc::clone(generations.shards()),
             generations,
             epoch,
+            evictions: AtomicU64::new(0),
+            took: Default::default(),
+            place: OnceLock::new(),
         }
+    }
+
+    /// Lets a kind of this name use the memory of `pools`, with its share. The
+    /// kind's previous store loses its entries.
+    pub(crate) fn join(self: &Arc<Self>, pools: &Arc<Pools>, kind: &'static str, share: u32) {
+        let store: Weak<dyn Evict> = Arc::downgrade(self) as _;
+        let group = pools.admit(kind, share, store);
+        let _ = self.place.set((Arc::clone(pools), group));
     }
 
     /// Returns the result of `take` on the entry, if it may be served now.
@@ -162,7 +101,7 @@ impl<E: Entity> LocalTier<E> {
             return self.get_by_text(asked, take);
         }
         let hash = key::hash(asked);
-        let shard = read(&self.shards[key::shard(hash)]);
+        let shard = self.store(asked).read(hash);
         let kept = match asked {
             LookupRef::Id(id) => shard.get(&EntryKeyRef::id(id, hash)),
             LookupRef::Index(_) | LookupRef::All => shard.get(&EntryKeyRef::asked(asked, hash)),
@@ -178,7 +117,7 @@ impl<E: Entity> LocalTier<E> {
     ) -> Option<T> {
         let text = asked.text();
         let hash = key::hash_text(&text);
-        let shard = read(&self.shards[key::shard(hash)]);
+        let shard = self.store(asked).read(hash);
         let kept = shard.get(&EntryKeyRef::text(&text, hash))?;
         self.is_valid(kept).then(|| take(kept))
     }
@@ -246,72 +185,135 @@ impl<E: Entity> LocalTier<E> {
     /// Returns an entry, valid or not.
     pub(crate) fn entry(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
         let name = EntryKey::of(asked.to_lookup());
-        let shard = read(&self.shards[key::shard(name.hash())]);
+        let shard = self.store(asked).read(name.hash());
         shard.get(&name).map(PackedEntry::entry)
     }
 
     /// Stores an entry, unless it was invalidated. If only the connection was
     /// lost, it is still the newest copy here.
     pub(crate) fn insert(&self, lookup: Lookup<E>, entry: Entry<E>) {
-        if self
+        let is_current = self
             .generations
             .proved(entry.stamp, Moment::NEVER)
-            .is_some()
-        {
-            let name = EntryKey::of(lookup);
-            let shard = &self.shards[key::shard(name.hash())];
-            let mut left = Vec::new();
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.insert_with_lifecycle(name, PackedEntry::new(entry), &mut left);
-            drop(shard);
-            drop(left);
+            .is_some();
+        let Some((pools, group)) = self.place.get().filter(|_| is_current) else {
+            return;
+        };
+        let part = part(lookup.asked());
+        let (name, kept) = (EntryKey::of(lookup), PackedEntry::new(entry));
+        let arrival = Arrival {
+            group: *group,
+            part,
+            shard: key::shard(name.hash()),
+            hash: name.hash(),
+            bytes: Store::weight(&name, &kept),
+            took: self.took(part),
+        };
+        let store = self.part(part);
+        let mut new = Some((name, kept));
+        let is_kept = pools.insert(&arrival, |capacity, forgotten, left| {
+            let new = new.take().expect("taken once");
+            store.insert(new, capacity, forgotten, left)
+        });
+        if let Some((name, _)) = new.filter(|_| !is_kept) {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+            if let Some(change) = store.remove(&name) {
+                pools.removed(*group, part, arrival.shard, &change);
+            }
+        }
+        self.swept(part, arrival.shard);
+    }
+
+    /// Records how long a read took below this tier.
+    pub(crate) fn read_took(&self, asked: LookupRef<'_, E>, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let average = |before: u64| match before {
+            0 => nanos,
+            before => before - before / 16 + nanos / 16,
+        };
+        let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+        let took = &self.took[part(asked) as usize];
+        let _ = took.fetch_update(set, read, |before| Some(average(before)));
+    }
+
+    fn took(&self, part: Part) -> Duration {
+        match self.took[part as usize].load(Ordering::Relaxed) {
+            0 => TYPICAL_READ,
+            nanos => Duration::from_nanos(nanos),
         }
     }
 
     /// Removes all entries.
     pub(crate) fn clear(&self) {
-        for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.clear();
+        if let Some((pools, group)) = self.place.get() {
+            pools.clear(*group);
         }
     }
 
     /// Returns the number of entries, valid or not.
     pub(crate) fn len(&self) -> u64 {
-        let held = self.shards.iter().map(|shard| read(shard).len() as u64);
-        held.sum()
+        self.rows.size().0 + self.lists.size().0
     }
 
     /// Returns their size.
     pub(crate) fn bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| read(shard).weight()).sum()
+        self.rows.size().1 + self.lists.size().1
     }
 
     /// Returns how many were evicted or too large to insert.
     pub(crate) fn evictions(&self) -> u64 {
-        self.evictions.count.load(Ordering::Relaxed)
+        self.evictions.load(Ordering::Relaxed)
     }
-}
 
-/// Locks a shard for reading. A panic under its lock leaves the shard intact.
-#[inline]
-fn read<T>(shard: &ShardedLock<T>) -> ShardedLockReadGuard<'_, T> {
-    shard.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<E: Entity> Store for LocalTier<E> {
-    fn set_capacity(&self, bytes: u64) {
-        for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.set_capacity(bytes / SHARDS as u64);
+    /// Returns the store that has a lookup's entry.
+    #[inline(always)]
+    fn store(&self, asked: LookupRef<'_, E>) -> &Store<E> {
+        match asked {
+            LookupRef::Id(_) => &self.rows,
+            LookupRef::Index(_) | LookupRef::All => &self.lists,
         }
     }
 
-    fn empty(&self) {
-        for shard in &self.shards {
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.clear();
+    fn part(&self, part: Part) -> &Store<E> {
+        match part {
+            Part::Rows => &self.rows,
+            Part::Lists => &self.lists,
         }
+    }
+
+    fn swept(&self, part: Part, shard: usize) {
+        let evicted = self.part(part).sweep(shard);
+        self.evictions.fetch_add(evicted, Ordering::Relaxed);
+    }
+}
+
+/// Returns the pool of a lookup's entry.
+fn part<E: Entity>(asked: LookupRef<'_, E>) -> Part {
+    match asked {
+        LookupRef::Id(_) => Part::Rows,
+        LookupRef::Index(_) | LookupRef::All => Part::Lists,
+    }
+}
+
+impl<E: Entity> Evict for LocalTier<E> {
+    fn shrink(
+        &self,
+        place: (Part, usize),
+        capacity: u64,
+        forgotten: &[u64],
+        left: &mut Vec<Departed>,
+    ) -> Change {
+        let (part, shard) = place;
+        self.part(part).shrink(shard, capacity, forgotten, left)
+    }
+
+    fn sweep(&self, place: (Part, usize)) {
+        self.swept(place.0, place.1);
+    }
+
+    fn clear(&self) {
+        self.rows.clear();
+        self.lists.clear();
     }
 }
 

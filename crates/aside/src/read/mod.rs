@@ -186,6 +186,9 @@ impl<R: Source> ReadPath<R> {
         if operation != Operation::WarmUp {
             self.count_reason(asked, outcome, &result.provenance);
             self.kind.statistics.read_took(outcome, begun.elapsed());
+            if let Some(local) = &self.kind.local {
+                local.read_took(asked, begun.elapsed());
+            }
         }
         Ok(result)
     }

@@ -218,7 +218,7 @@ impl Tiers {
         if changed.count() > 0 {
             // Removed before an epoch is lowered, because entries that it
             // invalidated must not become valid again.
-            self.shares.empty();
+            self.pools.empty();
             self.epochs.forget_implausible();
         }
     }

@@ -35,7 +35,7 @@ use crate::entity::key::Key;
 use crate::entity::namespace::Namespace;
 use crate::insight::audit::{Audit, Event};
 use crate::insight::statistics::ServiceStatistics;
-use crate::local::Shares;
+use crate::local::Pools;
 use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
@@ -78,7 +78,7 @@ pub(crate) struct Tiers {
     pub(crate) tasks: Arc<Tasks>,
     /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
-    shares: Shares,
+    pools: Arc<Pools>,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
@@ -120,7 +120,7 @@ impl Tiers {
             epochs: Epochs::new(remote),
             broadcaster: Broadcaster::new(),
             audit: Audit::new(&config),
-            shares: Shares::new(config.l1_capacity_bytes),
+            pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
@@ -151,7 +151,7 @@ impl Tiers {
     pub(crate) fn end_round(&self) {
         for shard in self.map().shards() {
             if shard.ends_half_a_round() {
-                self.shares.empty();
+                self.pools.empty();
             }
         }
     }

@@ -96,7 +96,7 @@ impl Tiers {
         (share > 0 && self.has_local_tier()).then(|| {
             let generations = Arc::clone(&self.generations);
             let store = Arc::new(LocalTier::new(generations, self.epochs.of(name)));
-            self.shares.admit(name, share, &store);
+            store.join(&self.pools, name, share);
             store
         })
     }
