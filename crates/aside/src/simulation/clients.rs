@@ -25,25 +25,33 @@ const CLIENTS: usize = 3;
 /// The longest pause of a client, in milliseconds.
 const PAUSE: u64 = 60;
 
-/// Starts the clients of an instance; they end with the world or the instance.
+/// Starts the clients of an instance; they end with the world or the instance. A directed
+/// plan reads and writes itself.
 pub(super) fn start(world: &Arc<World>, instance: &Arc<Instance>, mut rng: Rng) {
+    if world.is_directed {
+        return;
+    }
     for _ in 0..CLIENTS {
-        let client = Client {
-            world: Arc::clone(world),
-            instance: Arc::clone(instance),
-            rng: rng.fork(),
-        };
+        let client = Client::new(world, instance, rng.fork());
         instance.process.spawn(client.run());
     }
 }
 
-struct Client {
+pub(super) struct Client {
     world: Arc<World>,
     instance: Arc<Instance>,
     rng: Rng,
 }
 
 impl Client {
+    pub(super) fn new(world: &Arc<World>, instance: &Arc<Instance>, rng: Rng) -> Self {
+        Self {
+            world: Arc::clone(world),
+            instance: Arc::clone(instance),
+            rng,
+        }
+    }
+
     async fn run(mut self) {
         while Instant::now() < self.world.until {
             sleep(Duration::from_millis(self.rng.u64(..PAUSE))).await;
@@ -80,6 +88,10 @@ impl Client {
             6..9 => Freshness::Shared,
             _ => Freshness::Source,
         };
+        self.read_key(key, freshness).await;
+    }
+
+    pub(super) async fn read_key(&self, key: &str, freshness: Freshness) {
         let kind = match freshness {
             Freshness::Any => ReadKind::Lenient,
             _ => ReadKind::Strict,
@@ -130,6 +142,10 @@ impl Client {
 
     async fn update(&mut self) {
         let hero = self.hero();
+        self.put(hero).await;
+    }
+
+    pub(super) async fn put(&self, hero: Hero) {
         let key = format!("hero:{}", hero.id);
         if let Ok(Some(row)) = self.instance.heroes.update(hero).await {
             self.returned(&key, &State::Row(row.version));
@@ -138,6 +154,10 @@ impl Client {
 
     async fn save(&mut self) {
         let hero = self.hero();
+        self.create(hero).await;
+    }
+
+    pub(super) async fn create(&self, hero: Hero) {
         let key = format!("hero:{}", hero.id);
         if let Ok(row) = self.instance.heroes.save(hero).await {
             self.returned(&key, &State::Row(row.version));

@@ -88,9 +88,18 @@ struct Trouble<'a> {
 }
 
 async fn fail_over(world: &Arc<World>, cluster: &Arc<Cluster>, rng: &mut Rng) {
-    let Some(primary) = cluster.undoubted(&[]).and_then(|all| rng.choice(all)) else {
-        return;
-    };
+    if let Some(primary) = cluster.undoubted(&[]).and_then(|all| rng.choice(all)) {
+        fail_over_of(world, cluster, primary, rng).await;
+    }
+}
+
+/// Brings a primary into trouble, until all instances use its successor.
+pub(super) async fn fail_over_of(
+    world: &Arc<World>,
+    cluster: &Arc<Cluster>,
+    primary: usize,
+    rng: &mut Rng,
+) {
     let from = world.clock.now();
     let mut trouble = Trouble {
         world,

@@ -18,6 +18,7 @@ use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
 use crate::config::history::RedisHistory;
 use crate::entity::Rows;
+use crate::entity::key::Key;
 use crate::entity::strategy::CacheStrategy;
 use crate::redis::locator::of_epoch;
 use crate::redis::server;
@@ -107,6 +108,24 @@ impl Instance {
         let map = self.cache.tiers().map();
         let uses = |primary: &usize| map.shard_at(&name_of(*primary), PORT).is_some();
         map.shards().len() == primaries.len() && primaries.iter().all(uses)
+    }
+
+    /// Returns true if it may send operations on a key, and sends them to this node.
+    pub(super) fn sends_to(&self, key: &Key, node: usize) -> bool {
+        let map = self.cache.tiers().map();
+        let at = &map.shard_of(key).node;
+        self.may_use(key) && at.as_ref().is_some_and(|it| it.is_at(&name_of(node), PORT))
+    }
+
+    /// Returns true if the shard of a key may be used.
+    pub(super) fn may_use(&self, key: &Key) -> bool {
+        self.cache.tiers().is_usable_for(key)
+    }
+
+    /// Returns the number of reads that were served locally.
+    pub(super) fn local_hits(&self) -> u64 {
+        let report = self.cache.stats();
+        report.kinds.iter().map(|kind| kind.l1_hits).sum()
     }
 
     /// Reads the state of a key of the history.

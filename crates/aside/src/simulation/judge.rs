@@ -157,7 +157,11 @@ impl Scenario {
         let between = longest_write(commits) + h;
         Bounds {
             strict: match self {
-                Self::Histories | Self::Failovers | Self::OpenFaults | Self::Elections => h,
+                Self::Histories
+                | Self::Failovers
+                | Self::OpenFaults
+                | Self::Elections
+                | Self::Upheavals => h,
                 _ => Duration::ZERO,
             },
             strict_backwards: between,

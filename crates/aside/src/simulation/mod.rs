@@ -4,7 +4,7 @@
 //! thread. The clock advances only when nothing can run. Network, servers,
 //! Sentinels, clusters and database are simulated (`network`, `server`, `group`,
 //! `sentinels`, `cluster`, `database`). Faults are drawn from a seed (`plan`,
-//! `failovers`, `resharding`, `elections`), and the history checker of other tests
+//! `failovers`, `resharding`, `elections`, `upheavals`), or fixed by a plan (`directed`), and the history checker of other tests
 //! judges the results (`judge`). A seed determines the whole run.
 //!
 //! `ASIDE_SIM_SEED=17 cargo test -p aside --lib simulation::tests::replay --
@@ -23,10 +23,13 @@ mod database;
 mod heroes;
 mod instance;
 mod clients;
+mod direction;
 mod plan;
 mod failovers;
 mod resharding;
 mod elections;
+mod upheavals;
+mod directed;
 mod topology;
 mod judge;
 mod tests;
@@ -129,6 +132,8 @@ struct World {
     refreshes: bool,
     /// True in the worlds of [`Scenario::OpenFaults`].
     has_open_faults: bool,
+    /// True in the worlds of [`Scenario::Directed`], whose instances have no clients.
+    is_directed: bool,
     /// When the clients stop.
     until: Instant,
 }
@@ -190,6 +195,24 @@ struct Ended {
     trace: String,
 }
 
+/// Causes the faults of a scenario.
+async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) {
+    match (scenario, &world.sentinels, &world.cluster) {
+        (_, Some(sentinels), _) => failovers::rage(world, sentinels, rng).await,
+        (Scenario::Slots, _, Some(cluster)) => {
+            resharding::rage(world, cluster, rng).await;
+        }
+        (Scenario::Upheavals, _, Some(cluster)) => {
+            upheavals::rage(world, cluster, rng).await;
+        }
+        (Scenario::Directed(direction), _, Some(cluster)) => {
+            directed::act(world, cluster, direction, rng).await;
+        }
+        (_, _, Some(cluster)) => elections::rage(world, cluster, rng).await,
+        _ => plan::rage(world, scenario, rng).await,
+    }
+}
+
 /// Runs one world.
 fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -235,20 +258,19 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             writes_all: rng.u32(..4) == 0,
             refreshes: scenario == Scenario::Refreshes,
             has_open_faults: scenario == Scenario::OpenFaults,
+            is_directed: matches!(scenario, Scenario::Directed(_)),
             until: now + scenario.lasting(),
         });
         for place in 0..INSTANCES {
             world.start(place, &mut rng);
         }
-        match (&world.sentinels, &world.cluster) {
-            (Some(sentinels), _) => failovers::rage(&world, sentinels, &mut rng).await,
-            (_, Some(cluster)) if scenario == Scenario::Slots => {
-                resharding::rage(&world, cluster, &mut rng).await;
-            }
-            (_, Some(cluster)) => elections::rage(&world, cluster, &mut rng).await,
-            _ => plan::rage(&world, scenario, &mut rng).await,
-        }
-        tokio::time::sleep_until(world.until + SETTLING).await;
+        rage(&world, scenario, &mut rng).await;
+        let settled = match scenario {
+            // Nothing is pending.
+            Scenario::Directed(_) => Instant::now(),
+            _ => world.until + SETTLING,
+        };
+        tokio::time::sleep_until(settled).await;
         instance::look_around(&world).await;
         let records = std::mem::take(&mut *world.records.lock());
         let stuck = records.stuck.clone();

@@ -46,6 +46,15 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Returns delays that change no order of a directed plan.
+    pub(super) fn short(rng: &mut Rng) -> Self {
+        Self {
+            mostly: rng.u64(0..3),
+            sometimes: rng.u64(3..8),
+            how_often: rng.u32(0..30),
+        }
+    }
+
     pub(super) fn draw(self, rng: &mut Rng) -> Duration {
         let most = if rng.u32(..100) < self.how_often {
             self.sometimes

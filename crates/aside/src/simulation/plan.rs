@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
+use super::direction::Direction;
 use super::hero::KEYS;
 use super::host::Host;
 use super::network::{Pace, Passage};
@@ -14,7 +15,8 @@ use super::{INSTANCES, MAX_STALENESS, World};
 /// How long reads, writes and faults last, mostly.
 const LASTING: Duration = Duration::from_millis(2500);
 
-/// Among so many worlds, three have slots that move, and one has elections.
+/// Among so many worlds, three have slots that move, one has elections, and one is
+/// directed.
 const RARE: u64 = 80;
 
 /// The faults that occur; each scenario has its own promises.
@@ -40,6 +42,10 @@ pub(super) enum Scenario {
     Elections,
     /// As [`Scenario::Deaths`], with values that expire and are refreshed before.
     Refreshes,
+    /// Slots move while primaries are replaced.
+    Upheavals,
+    /// The steps of a plan in a cluster.
+    Directed(Direction),
 }
 
 impl Scenario {
@@ -58,6 +64,7 @@ impl Scenario {
         match seed % RARE {
             36..39 => Self::Slots,
             39 => Self::Elections,
+            41 => Self::Directed(Direction::of(seed / RARE)),
             _ => {
                 let kinds = Self::ALL.len() as u64;
                 Self::ALL[usize::try_from(seed % kinds).expect("a small number")]
@@ -73,6 +80,7 @@ impl Scenario {
             Self::Slots,
             Self::Elections,
             Self::Refreshes,
+            Self::Upheavals,
         ];
         let mut all = Self::ALL.into_iter().chain(others);
         all.find(|scenario| format!("{scenario:?}") == name)
@@ -80,6 +88,9 @@ impl Scenario {
 
     /// Returns the delay of a path; two delays stay well within a timeout.
     pub(super) fn pace(self, rng: &mut Rng) -> Pace {
+        if let Self::Directed(_) = self {
+            return Pace::short(rng);
+        }
         Pace {
             mostly: rng.u64(0..4),
             sometimes: rng.u64(4..45),
@@ -90,6 +101,9 @@ impl Scenario {
     /// Returns the delay of messages. They may take much longer than their
     /// operation, but not so long that a PONG behind them is late.
     pub(super) fn message_pace(self, rng: &mut Rng) -> Pace {
+        if let Self::Directed(_) = self {
+            return Pace::short(rng);
+        }
         Pace {
             mostly: rng.u64(0..4),
             sometimes: rng.u64(4..60),
@@ -100,6 +114,9 @@ impl Scenario {
     /// Returns the delay of the database. Some loads are slow, so that leases
     /// matter.
     pub(super) fn database_pace(self, rng: &mut Rng) -> Pace {
+        if let Self::Directed(_) = self {
+            return Pace::short(rng);
+        }
         Pace {
             mostly: rng.u64(0..4),
             sometimes: rng.u64(8..40),
@@ -110,7 +127,7 @@ impl Scenario {
     /// Returns how long reads, writes and faults last.
     pub(super) fn lasting(self) -> Duration {
         match self {
-            Self::Failovers | Self::OpenFaults | Self::Elections => 2 * LASTING,
+            Self::Failovers | Self::OpenFaults | Self::Elections | Self::Upheavals => 2 * LASTING,
             _ => LASTING,
         }
     }
@@ -160,7 +177,12 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
             (Scenario::Histories, _) => outage(world, rng).await,
             // Each has its own plan.
             (
-                Scenario::Failovers | Scenario::OpenFaults | Scenario::Slots | Scenario::Elections,
+                Scenario::Failovers
+                | Scenario::OpenFaults
+                | Scenario::Slots
+                | Scenario::Elections
+                | Scenario::Upheavals
+                | Scenario::Directed(_),
                 _,
             ) => {}
         }

@@ -48,7 +48,11 @@ fn evict(world: &World, cluster: &Cluster, rng: &mut Rng) {
 }
 
 /// Draws a migration, and announces it.
-fn draw_one<'a>(world: &World, cluster: &'a Arc<Cluster>, rng: &mut Rng) -> Option<Migration<'a>> {
+pub(super) fn draw_one<'a>(
+    world: &World,
+    cluster: &'a Arc<Cluster>,
+    rng: &mut Rng,
+) -> Option<Migration<'a>> {
     let migration = draw(cluster, rng)?;
     let (block, from, to) = (migration.block, migration.from, migration.to);
     world.fault(&format!("block {block}: from n{from} to n{to}"));
@@ -57,16 +61,20 @@ fn draw_one<'a>(world: &World, cluster: &'a Arc<Cluster>, rng: &mut Rng) -> Opti
 
 /// Moves one slot, perhaps with interruptions.
 async fn move_slot(world: &World, cluster: &Arc<Cluster>, rng: &mut Rng) {
-    let Some(migration) = draw_one(world, cluster, rng) else {
-        return;
-    };
+    if let Some(migration) = draw_one(world, cluster, rng) {
+        move_by(world, &migration, rng).await;
+    }
+}
+
+/// Moves the slot of a migration.
+pub(super) async fn move_by(world: &World, migration: &Migration<'_>, rng: &mut Rng) {
     if rng.u32(..4) == 0 {
         return migration.hand_over().await;
     }
     if !migration.begin().await {
         return;
     }
-    let went = move_keys(world, &migration, rng).await;
+    let went = move_keys(world, migration, rng).await;
     if went {
         let block = migration.block;
         world.fault(&format!("block {block}: finished"));

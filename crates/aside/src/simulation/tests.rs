@@ -7,6 +7,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use super::direction::Direction;
 use super::plan::Scenario;
 use super::{Ended, run};
 use crate::runtime::simulated::Rule;
@@ -254,6 +255,86 @@ fn unconfirmed_writes_are_found() {
 #[test]
 fn an_unchecked_history_is_found_after_a_failover() {
     is_missed(Rule::HistoryTag, Scenario::Failovers, 100);
+}
+
+/// Runs the plan of a direction.
+fn directed(seed: u64, direction: Direction, without: Option<Rule>) -> Ended {
+    run(seed, Scenario::Directed(direction), without, false)
+}
+
+/// Each has at least the reads of its plan, so a clean judgement says something. Random
+/// worlds draw further seeds.
+#[test]
+fn no_promise_is_broken_by_directed_plans() {
+    for direction in Direction::OF_STALENESS
+        .into_iter()
+        .chain(Direction::OF_COST)
+    {
+        each(0..4, |seed| {
+            let ended = directed(seed, direction, None);
+            assert_clean(seed, &ended);
+            let [(_, all), ..] = ended.judgement.reports();
+            assert!(all.reads > 3, "{direction:?}: {} reads", all.reads);
+        });
+    }
+}
+
+#[test]
+fn each_rule_of_a_cluster_is_needed_by_its_directed_plan() {
+    for direction in Direction::OF_STALENESS {
+        each(0..2, |seed| {
+            let ended = directed(seed, direction, Some(direction.rule()));
+            let is_stale = !ended.judgement.is_clean();
+            assert!(is_stale, "{direction:?} shows nothing in world {seed}");
+        });
+    }
+}
+
+#[test]
+fn rules_that_save_time_are_needed_by_their_directed_plans() {
+    for direction in Direction::OF_COST {
+        each(0..2, |seed| {
+            let ended = directed(seed, direction, Some(direction.rule()));
+            assert!(
+                ended.judgement.is_clean(),
+                "world {seed}: {}",
+                ended.judgement
+            );
+            let is_missed = !ended.stuck.is_empty();
+            assert!(is_missed, "{direction:?} shows nothing in world {seed}");
+        });
+    }
+}
+
+/// Shows the directed plans, with and without their rules.
+#[test]
+#[ignore = "shows the plan of ASIDE_SIM_SCENARIO, perhaps without its rule"]
+fn direct() {
+    let name = std::env::var("ASIDE_SIM_SCENARIO").expect("ASIDE_SIM_SCENARIO");
+    let all = || {
+        Direction::OF_STALENESS
+            .into_iter()
+            .chain(Direction::OF_COST)
+    };
+    for direction in all().filter(|it| name == "all" || format!("{it:?}") == name) {
+        for without in [None, Some(direction.rule())] {
+            let first = number("ASIDE_SIM_FIRST").unwrap_or(0);
+            let count = number("ASIDE_SIM_WORLDS").unwrap_or(20);
+            let traced = count == 1;
+            let (mut stale, mut stuck) = (Vec::new(), Vec::new());
+            for seed in first..first + count {
+                let ended = run(seed, Scenario::Directed(direction), without, traced);
+                if traced {
+                    println!("{}\n{}", ended.trace, ended.judgement);
+                }
+                if !ended.judgement.is_clean() {
+                    stale.push(seed);
+                }
+                stuck.extend(ended.stuck.into_iter().map(|what| (seed, what)));
+            }
+            println!("{direction:?} without {without:?}: stale {stale:?}, {stuck:?}");
+        }
+    }
 }
 
 /// The faults that remain; each has its comment where the other worlds avoid it.

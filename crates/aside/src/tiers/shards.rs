@@ -156,6 +156,17 @@ impl Tiers {
         async move { shard.get_row(&key).await }
     }
 
+    /// Reads a key, at the node that a redirection names. For tests that leave the rule
+    /// out by which reads stay.
+    #[cfg(test)]
+    pub(crate) async fn get_following(&self, key: &Key) -> Got {
+        let get = vec![Op::Get { key: key.clone() }];
+        match self.send(Traffic::Rows, get).await.pop() {
+            Some(Ok(Reply::Value(bytes))) => Ok(bytes),
+            _ => Err(Unanswered::NotSent),
+        }
+    }
+
     /// Reads the key of a list.
     pub(crate) fn get_list(&self, key: Key) -> impl Future<Output = Got> + use<> {
         let shard = self.shard_of(&key);

@@ -82,6 +82,11 @@ pub(crate) enum Rule {
     /// A primary is trusted no longer than a majority of the Sentinels names it.
     Votes,
     /// A primary is left when any Sentinel names a later one.
+    ///
+    /// No world needs it, because [`Votes`](Self::Votes) covers it: a later primary has
+    /// the votes of a majority, so trust in the earlier one ends within H. In the model
+    /// `slot_migration` an instance may stay for as long as it likes. The rule only
+    /// shortens the time without Redis.
     LeaveAtOnce,
     /// Writes that only a replaced server acknowledged are released again.
     ConfirmWrites,
@@ -92,6 +97,9 @@ pub(crate) enum Rule {
     /// Reads, and values, do not follow redirections.
     ReadsStay,
     /// Writes follow redirections.
+    ///
+    /// Without it a refused key is in the journal, and no read is later than the bound of
+    /// such writes. So it keeps the smaller bound, H, and saves a row of the journal.
     WritesFollow,
     /// A write that followed an `ASK` is published at the node that gave it.
     TellAsker,
@@ -100,6 +108,9 @@ pub(crate) enum Rule {
     /// A quarantine counts only if its shard was trusted when it was sent.
     TrustToQuarantine,
     /// A copy of a message is not applied.
+    ///
+    /// To apply a message twice is safe, because it only invalidates. The rule keeps the
+    /// entries that were read since the first one.
     MessageNames,
     /// The end of trust in a shard invalidates its local entries for good.
     ShardGeneration,

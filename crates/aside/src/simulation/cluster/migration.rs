@@ -57,7 +57,8 @@ impl Migration<'_> {
         let migrate = |node: &Arc<Node>| {
             let mut view = node.view.lock();
             let is_owner = view.owners[block] == Some(from);
-            is_owner && view.migrating.insert(block, to).is_none()
+            let is_to_primary = view.peers[to].primary.is_none();
+            is_owner && is_to_primary && view.migrating.insert(block, to).is_none()
         };
         let imports = self.command(to, import).await == Some(true);
         let migrates = self.command(from, migrate).await == Some(true);
@@ -117,6 +118,10 @@ impl Migration<'_> {
 
     fn assign(&self, node: &Arc<Node>) -> bool {
         let (block, mut view) = (self.block, node.view.lock());
+        // `Target node is not a master`.
+        if view.peers[self.to].primary.is_some() {
+            return false;
+        }
         if node.number == self.from {
             let keys = self.cluster.layout.keys_in(block);
             let is_owner = view.owners[block] == Some(self.from);

@@ -227,6 +227,15 @@ impl Cluster {
         self.act(replica, actions);
     }
 
+    /// Removes the marks of slots on their way, at all nodes that reply.
+    pub(super) fn repair(&self) {
+        for node in self.replying(&[]) {
+            let mut view = node.view.lock();
+            view.migrating.clear();
+            view.importing.clear();
+        }
+    }
+
     pub(super) fn kill(&self, node: usize) {
         self.group.kill(node);
         self.nodes[node].view.lock().restart();

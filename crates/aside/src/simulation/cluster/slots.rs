@@ -78,7 +78,7 @@ impl Layout {
     }
 
     /// Returns the blocks with keys of the world.
-    pub(super) fn used(&self) -> Vec<usize> {
+    pub(in super::super) fn used(&self) -> Vec<usize> {
         let block = |key: &Key| self.block_of(slot_of(key.as_str().as_bytes()));
         self.keys.iter().map(block).collect()
     }

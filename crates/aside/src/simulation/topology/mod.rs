@@ -39,7 +39,12 @@ impl Topology {
                 Self::under_sentinels(scenario, rng, trace)
             }
             Scenario::Slots => Self::cluster((3, 0), scenario, rng, trace),
-            Scenario::Elections => Self::cluster((3, rng.usize(3..5)), scenario, rng, trace),
+            Scenario::Elections | Scenario::Upheavals => {
+                Self::cluster((3, rng.usize(3..5)), scenario, rng, trace)
+            }
+            Scenario::Directed(direction) => {
+                Self::cluster((3, direction.replicas()), scenario, rng, trace)
+            }
             _ => Self::single(scenario, rng, trace),
         }
     }
@@ -107,9 +112,10 @@ impl Topology {
         let copies: Vec<Option<usize>> = copies.collect();
         let times = cluster::Times {
             // In half of the worlds, an old primary serves for long.
-            node: Duration::from_millis(match scenario == Scenario::Slots || rng.bool() {
-                true => rng.u64(200..600),
-                false => rng.u64(1500..2500),
+            node: Duration::from_millis(match scenario {
+                Scenario::Directed(_) => rng.u64(3000..4000),
+                Scenario::Elections | Scenario::Upheavals if !rng.bool() => rng.u64(1500..2500),
+                _ => rng.u64(200..600),
             }),
             election: Duration::from_millis(rng.u64(20..200)),
         };
@@ -121,12 +127,22 @@ impl Topology {
             host,
         });
         let network = network(named.collect(), scenario, rng, trace);
-        let pace = Pace {
-            mostly: rng.u64(0..4),
-            sometimes: rng.u64(4..60),
-            how_often: rng.u32(0..30),
+        let (pace, loses) = match scenario {
+            Scenario::Directed(direction) => (direction.bus_pace(rng), 0),
+            _ => {
+                let pace = Pace {
+                    mostly: rng.u64(0..4),
+                    sometimes: rng.u64(4..60),
+                    how_often: rng.u32(0..30),
+                };
+                (pace, rng.u32(0..20))
+            }
         };
-        let mesh = Mesh::new(hosts, pace, rng.u32(0..20), rng.fork());
+        let mesh = Mesh::new(hosts, pace, loses, rng.fork());
+        let loses_copies = match scenario {
+            Scenario::Directed(direction) => direction.loses_copies(),
+            _ => rng.u32(..100),
+        };
         let server = Arc::clone(&servers[0]);
         let paths = (mesh, Arc::clone(&network));
         let group = Group::new(servers, &copies, paths, false, trace.clone());
@@ -134,7 +150,7 @@ impl Topology {
             url: cluster::url(primaries),
             server,
             sentinels: None,
-            cluster: Some(Cluster::run(group, nodes, rng.u32(..100), trace.clone())),
+            cluster: Some(Cluster::run(group, nodes, loses_copies, trace.clone())),
             network,
         }
     }
