@@ -34,6 +34,7 @@
 //! | `GET /cache/history?range=` | the counters in steps of 1 s for `5m`, or of 15 s for `1h`, with percentiles of times |
 //! | `GET /cache/dashboard` | a page that shows all of this, for a browser |
 //! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |
+//! | `GET /cache/fleet` | all instances that share this Redis, as they announced themselves, and the kinds that they cache |
 //! | `DELETE /cache/{kind}` | invalidates a whole kind |
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
 //! | `DELETE /cache/{kind}?{field}={value}` | invalidates one list; all fields of one index, in any order |

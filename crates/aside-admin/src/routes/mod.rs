@@ -3,6 +3,7 @@
 mod events;
 mod forget;
 mod explain;
+mod fleet;
 mod keys;
 mod stats;
 mod history;
@@ -23,6 +24,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use self::dashboard::{asset, page};
 use self::events::events;
 use self::explain::explain;
+use self::fleet::fleet;
 use self::forget::{forget, forget_id, forget_kind, forget_row, unreadable_path};
 use self::history::history;
 use self::keys::keys;
@@ -61,6 +63,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/history",
             beside("history", get(history), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/fleet",
+            beside("fleet", get(fleet), "GET, HEAD, DELETE"),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

@@ -5,6 +5,7 @@ mod access;
 mod heroes;
 mod events;
 mod explaining;
+mod fleet;
 mod forgetting;
 mod history;
 mod looking;

@@ -75,6 +75,13 @@ async fn the_cache_works_in_full_under_the_recommended_user() {
         get(&admin, "/cache/explain?key=hero:1").await.body["state"],
         "value"
     );
+    eventually(SOON, "a fleet of two", async || {
+        let fleet = get(&admin, "/cache/fleet").await.body;
+        (fleet["counts"]["in-step"] == 2).then_some(()).ok_or(fleet)
+    })
+    .await;
+    let probed = here.cache.probe_fleet(SOON).await.unwrap();
+    assert!(probed.heard.values().all(Option::is_some), "{probed:?}");
     let keys = get(&admin, "/cache/keys").await.body;
     assert_eq!(keys["kinds"]["hero"]["at_least"], false);
     assert_eq!(delete(&admin, "/cache/hero/1").await.body["invalidated"], 1);
@@ -101,6 +108,12 @@ async fn every_command_of_the_cache_is_allowed() {
         .await;
     instance.cache.flush().await;
     instance.cache.health_check().await;
+    eventually(SOON, "a heartbeat with the kinds", async || {
+        let fleet = instance.cache.fleet().await;
+        fleet.is_some_and(|fleet| !fleet.kinds.is_empty())
+    })
+    .await;
+    instance.cache.close().await;
     assert_eq!(redis.command(&["ACL", "LOG"]), Reply::Array(Vec::new()));
 }
 

@@ -31,6 +31,9 @@ impl CacheConfig {
         self.check_sizes(&mut problems);
         self.check_namespace(&mut problems);
         check_fraction(&mut problems, &setting::AUDIT_SHARE, self.audit_share);
+        let heartbeat = whole_millis(self.heartbeat);
+        check(&mut problems, &setting::HEARTBEAT, heartbeat);
+        self.check_instance_name(&mut problems);
         ConfigError::unless_none(problems)
     }
 
@@ -182,6 +185,15 @@ impl CacheConfig {
         }
     }
 
+    fn check_instance_name(&self, problems: &mut Vec<String>) {
+        let name = self.instance_name.as_deref().unwrap_or("default");
+        let is_printable = !name.chars().any(char::is_control);
+        let length = name.chars().count();
+        if !is_printable || !(1..=MAX_NAME_CHARACTERS).contains(&length) {
+            problems.push(setting::INSTANCE_NAME.wrong(&shown(name)));
+        }
+    }
+
     fn check_namespace(&self, problems: &mut Vec<String>) {
         let namespace = self.namespace.as_str();
         let well_formed = namespace.is_empty() || is_plain_name(namespace);
@@ -196,6 +208,9 @@ pub(super) fn url_problem(allowed: &str) -> String {
     let name = setting::URL.name;
     format!("{name} cannot be used (it is not shown): {allowed}")
 }
+
+/// The longest name of an instance.
+const MAX_NAME_CHARACTERS: usize = 64;
 
 const ONE_DATABASE: &str = "REDIS_DB must be 0 or unset: a Redis Cluster has one database";
 

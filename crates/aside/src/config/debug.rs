@@ -18,14 +18,14 @@ impl fmt::Debug for CacheConfig {
             redis_username,
             redis_password,
             redis_password_file,
-            redis_tls_ca,
-            redis_tls_cert,
-            redis_tls_key,
-            redis_tls_server_name,
+            redis_tls_ca: _,
+            redis_tls_cert: _,
+            redis_tls_key: _,
+            redis_tls_server_name: _,
             redis_node_map,
-            redis_sentinel_username,
-            redis_sentinel_password,
-            redis_sentinel_password_file,
+            redis_sentinel_username: _,
+            redis_sentinel_password: _,
+            redis_sentinel_password_file: _,
             redis_history,
             redis_db,
             redis_enabled,
@@ -45,22 +45,18 @@ impl fmt::Debug for CacheConfig {
             l1_capacity_bytes,
             namespace,
             audit_share,
+            heartbeat,
+            instance_name,
             warnings: _,
         } = self;
-        formatter
-            .debug_struct("CacheConfig")
+        let mut shown = formatter.debug_struct("CacheConfig");
+        self.add_tls_and_sentinels(&mut shown);
+        shown
             .field("redis_url", redis_url)
             .field("redis_username", &hidden(redis_username))
             .field("redis_password", redis_password)
             .field("redis_password_file", redis_password_file)
-            .field("redis_tls_ca", redis_tls_ca)
-            .field("redis_tls_cert", redis_tls_cert)
-            .field("redis_tls_key", redis_tls_key)
-            .field("redis_tls_server_name", redis_tls_server_name)
             .field("redis_node_map", redis_node_map)
-            .field("redis_sentinel_username", &hidden(redis_sentinel_username))
-            .field("redis_sentinel_password", redis_sentinel_password)
-            .field("redis_sentinel_password_file", redis_sentinel_password_file)
             .field("redis_history", redis_history)
             .field("redis_db", redis_db)
             .field("redis_enabled", redis_enabled)
@@ -80,7 +76,28 @@ impl fmt::Debug for CacheConfig {
             .field("l1_capacity_bytes", l1_capacity_bytes)
             .field("namespace", namespace)
             .field("audit_share", audit_share)
+            .field("heartbeat", heartbeat)
+            .field("instance_name", instance_name)
             .finish()
+    }
+}
+
+impl CacheConfig {
+    fn add_tls_and_sentinels(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+        shown
+            .field("redis_tls_ca", &self.redis_tls_ca)
+            .field("redis_tls_cert", &self.redis_tls_cert)
+            .field("redis_tls_key", &self.redis_tls_key)
+            .field("redis_tls_server_name", &self.redis_tls_server_name)
+            .field(
+                "redis_sentinel_username",
+                &hidden(&self.redis_sentinel_username),
+            )
+            .field("redis_sentinel_password", &self.redis_sentinel_password)
+            .field(
+                "redis_sentinel_password_file",
+                &self.redis_sentinel_password_file,
+            );
     }
 }
 

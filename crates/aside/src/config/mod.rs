@@ -68,6 +68,8 @@ use crate::config::settings::{ConfigError, Settings};
 /// | `CACHE_L1_CAPACITY` | 64MiB | bytes, 1 to 1024GiB, as in 64MiB or 67108864 (for no local tier set `CACHE_MAX_STALENESS_MS=0`) |
 /// | `CACHE_NAMESPACE` | empty | letters a to z, digits, `_` and `-`, or empty, and not `aside` |
 /// | `CACHE_AUDIT_SHARE` | 0 | a share of the hits, 0 to 1, as in 0.01 (0 for no audit) |
+/// | `CACHE_HEARTBEAT_MS` | 5000 | milliseconds, 100 to 60000, or 0 to announce nothing |
+/// | `CACHE_INSTANCE_NAME` | the host's name and the process id | 1 to 64 characters that can be printed |
 ///
 /// Two mistakes cannot be detected: a misspelled name, which is never read, and
 /// a wrong host, which may be a Redis that is not up yet.
@@ -315,6 +317,17 @@ pub struct CacheConfig {
     /// start per second and at most eight run at once. Each is one read of the
     /// database, and up to four if it finds a difference.
     pub audit_share: f64,
+
+    /// The interval at which this instance announces itself to the others:
+    /// `CACHE_HEARTBEAT_MS`. Zero announces nothing.
+    ///
+    /// Default: 5 s. See [`CacheService::fleet`](crate::CacheService::fleet).
+    pub heartbeat: Duration,
+
+    /// The name under which it does so: `CACHE_INSTANCE_NAME`.
+    ///
+    /// Default: the host's name and the process id.
+    pub instance_name: Option<String>,
 
     /// Names among the settings that begin like one of these and are none, such
     /// as `CACHE_HERO_TLL`: a sentence for each, without its value. They are

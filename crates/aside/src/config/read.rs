@@ -74,6 +74,8 @@ impl CacheConfig {
             l1_capacity_bytes: value(reader, &setting::L1_CAPACITY, units::bytes),
             namespace: reader.text(setting::NAMESPACE.name).unwrap_or_default(),
             audit_share: value(reader, &setting::AUDIT_SHARE, |text| text.parse().ok()),
+            heartbeat: value(reader, &setting::HEARTBEAT, millis),
+            instance_name: reader.text(setting::INSTANCE_NAME.name),
             warnings: unknown::warnings(reader.settings().names()),
         }
     }

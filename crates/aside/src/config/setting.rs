@@ -214,6 +214,17 @@ table! {
         "a share of the hits, 0 to 1, as in 0.01 (0 for no audit)",
         Fraction(0.0..=1.0),
     );
+    HEARTBEAT = Setting::number(
+        "CACHE_HEARTBEAT_MS",
+        "5000",
+        "milliseconds, 100 to 60000, or 0 to announce nothing",
+        ZeroOr(100..=60_000),
+    );
+    INSTANCE_NAME = Setting::text(
+        "CACHE_INSTANCE_NAME",
+        "the host's name and the process id",
+        "1 to 64 characters that can be printed",
+    );
 }
 
 const TTL: &str = "seconds, 1 to 315360000 (ten years)";

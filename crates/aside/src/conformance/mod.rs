@@ -330,6 +330,8 @@ macro_rules! with_promises {
             raw_values_are_stored_read_and_removed,
             many_keys_are_read_in_the_requested_order,
             a_key_reports_its_ttl,
+            reports_have_the_time_of_the_server,
+            a_withdrawn_report_is_gone,
             a_scan_visits_every_key_that_stays,
             a_scan_finds_only_what_matches,
         }

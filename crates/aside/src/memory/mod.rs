@@ -24,10 +24,12 @@ use crate::protocol::{
 use crate::runtime::clock;
 
 use self::protocol::Moment;
+use self::reports::Reports;
 use self::store::Store;
 use self::wire::Wire;
 
 mod glob;
+mod reports;
 mod store;
 mod wire;
 mod protocol;
@@ -50,6 +52,7 @@ struct Inner {
     /// Epochs by hash key and kind. They are never evicted.
     epochs: HashMap<(Key, String), u64>,
     histories: HashMap<Key, History>,
+    reports: Reports,
     subscribers: Vec<(u64, OnMessage)>,
     subscriptions: u64,
 }
@@ -90,6 +93,7 @@ impl MemoryTier {
                 store: Store::new(limit_bytes),
                 epochs: HashMap::new(),
                 histories: HashMap::new(),
+                reports: Reports::default(),
                 subscribers: Vec::new(),
                 subscriptions: 0,
             }),
@@ -243,6 +247,20 @@ impl Inner {
                 let is_there = self.store.get(key, now).is_some();
                 Reply::Type(if is_there { "string" } else { "none" }.to_owned())
             }
+            Op::Announce {
+                key,
+                field,
+                report,
+                prunes,
+            } => {
+                self.reports.announce(key, (field, report), now, *prunes);
+                Reply::Done
+            }
+            Op::Announced { key } => Reply::Announced {
+                now,
+                reports: self.reports.of(key),
+            },
+            Op::Withdraw { key, field } => Reply::Existed(self.reports.withdraw(key, field)),
             Op::Publish { message } => {
                 self.publish(message);
                 Reply::Done

@@ -123,11 +123,37 @@ pub(crate) enum Reply {
     Lives(Lives),
     /// The name of a type, such as `string`; `none` if there is no such key.
     Type(String),
+    /// The server's time and all reports of a hash.
+    Announced {
+        now: u64,
+        reports: Vec<Report>,
+    },
     /// The next cursor, zero after the last page, and some keys.
     Page {
         cursor: u64,
         keys: Vec<String>,
     },
+}
+
+/// A report that an instance announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) field: String,
+    /// When it was announced, in milliseconds of the server's clock.
+    pub(crate) at: u64,
+    pub(crate) text: String,
+}
+
+impl Report {
+    /// Parses a field's value; `None` if another program wrote it.
+    pub(crate) fn parse(field: &str, value: &str) -> Option<Self> {
+        let (at, text) = value.split_once(' ')?;
+        Some(Self {
+            field: field.to_owned(),
+            at: at.parse().ok()?,
+            text: text.to_owned(),
+        })
+    }
 }
 
 /// The result of ACQUIRE.

@@ -108,6 +108,18 @@ pub(crate) enum Op {
     Ttl { key: Key },
     /// Reads the type of the key's value. [`Reply::Type`].
     Type { key: Key },
+    /// Announces a report in a field of a hash, with the server's time. If it
+    /// `prunes`, it also removes reports of more than an hour ago. [`Reply::Done`].
+    Announce {
+        key: Key,
+        field: String,
+        report: String,
+        prunes: bool,
+    },
+    /// Reads all reports of a hash. [`Reply::Announced`].
+    Announced { key: Key },
+    /// Removes the report of a field. [`Reply::Existed`].
+    Withdraw { key: Key, field: String },
     /// Sends every instance a message that concerns no single key.
     /// [`Reply::Done`].
     Publish { message: String },
@@ -225,7 +237,10 @@ impl Op {
             | Self::Delete { key }
             | Self::Exists { key }
             | Self::Ttl { key }
-            | Self::Type { key } => Some(key),
+            | Self::Type { key }
+            | Self::Announce { key, .. }
+            | Self::Announced { key }
+            | Self::Withdraw { key, .. } => Some(key),
             Self::GetMany { .. } | Self::Publish { .. } | Self::Scan { .. } => None,
         }
     }
@@ -320,6 +335,9 @@ impl Op {
             | Self::Exists { .. }
             | Self::Ttl { .. }
             | Self::Type { .. }
+            | Self::Announce { .. }
+            | Self::Announced { .. }
+            | Self::Withdraw { .. }
             | Self::Publish { .. }
             | Self::Scan { .. } => false,
         }

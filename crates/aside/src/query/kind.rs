@@ -223,6 +223,10 @@ impl<T: Send + Sync + 'static> AnyKind for QueryKind<T> {
         self.ttl()
     }
 
+    fn shape(&self) -> u64 {
+        self.shape()
+    }
+
     fn conditions(&self, key: &Key, history: u64) -> FillContext {
         // The epoch first, as for a row.
         let epoch = self.epoch.load(Ordering::Acquire);

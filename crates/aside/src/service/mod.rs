@@ -15,6 +15,7 @@ mod hearing_tests;
 mod keys;
 mod begin;
 mod connect;
+pub(crate) mod fleet;
 mod cluster;
 mod start;
 
@@ -256,6 +257,7 @@ impl CacheService {
         while !tiers.is_drained() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        fleet::withdraw(tiers).await;
         tiers.tasks.close();
         tiers.close_links();
         tiers.broadcaster.close();

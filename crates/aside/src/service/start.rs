@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::cluster;
 use super::connect::{self, Connected};
+use super::fleet::beat;
 use super::{CacheService, Service};
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
@@ -33,6 +34,7 @@ impl CacheService {
             },
             Some(target) => connect::to_redis(config, target, provider),
         };
+        beat::start(&tiers);
         Self(Arc::new(Service {
             tiers,
             counted: Mutex::default(),

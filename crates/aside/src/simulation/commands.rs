@@ -174,7 +174,9 @@ pub(super) fn encode(reply: Result<Reply, Refused>) -> WireReply {
             let era = (era != Era::default()).then(|| era.to_string());
             array([string(&era.unwrap_or_default()), string(&known)])
         }
-        Ok(Reply::Lives(_) | Reply::Type(_)) => error("ERR not of this world"),
+        Ok(Reply::Lives(_) | Reply::Type(_) | Reply::Announced { .. }) => {
+            error("ERR not of this world")
+        }
         Ok(Reply::Page { cursor, keys }) => {
             let keys = array(keys.iter().map(|key| string(key)));
             array([string(&cursor.to_string()), keys])

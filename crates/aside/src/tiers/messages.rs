@@ -97,6 +97,7 @@ impl Tiers {
             Some(message) if self.received.is_copy(&message) => {}
             Some(message) => {
                 self.generations.invalidate(message.hash);
+                self.presence.hear(message.key);
                 if let Some(audit) = &self.audit {
                     audit.record_event(message.hash, Event::Heard);
                 }

@@ -4,6 +4,7 @@ pub(crate) mod broadcaster;
 pub(crate) mod origin_guard;
 pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
+pub(crate) mod presence;
 pub(crate) mod shard;
 pub(crate) mod shard_map;
 mod scan;
@@ -40,6 +41,7 @@ use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
+use crate::tiers::presence::Presence;
 use crate::tiers::shard_map::{ShardMap, Shards};
 use crate::tiers::tasks::Tasks;
 use crate::tiers::uncacheable::Uncacheable;
@@ -74,6 +76,7 @@ pub(crate) struct Tiers {
     pub(crate) journalled: Arc<Journalled>,
     pub(crate) epochs: Epochs,
     pub(crate) broadcaster: Broadcaster,
+    pub(crate) presence: Arc<Presence>,
     pub(crate) statistics: Arc<ServiceStatistics>,
     pub(crate) tasks: Arc<Tasks>,
     /// `None` if the audit is disabled.
@@ -119,6 +122,7 @@ impl Tiers {
             journalled: Arc::default(),
             epochs: Epochs::new(remote),
             broadcaster: Broadcaster::new(),
+            presence: Arc::new(Presence::new(Namespace(&config.namespace))),
             audit: Audit::new(&config),
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             kinds: Mutex::default(),

@@ -45,6 +45,16 @@ impl ShardState {
         self.shard.link.proof_age()
     }
 
+    pub(crate) fn last_barrier(&self) -> Duration {
+        self.shard.last_barrier()
+    }
+
+    /// Returns true if a connection to it is open.
+    pub(crate) fn is_reachable(&self) -> bool {
+        let tier = self.shard.tier.as_ref();
+        tier.is_some_and(|tier| tier.is_reachable())
+    }
+
     pub(crate) fn breaker(&self) -> BreakerState {
         self.shard.breaker.state()
     }

@@ -207,10 +207,17 @@ impl Tiers {
     }
 
     /// Sends operations about a key to its shard, whether it is trusted or not.
-    /// They must be reads.
+    /// They must be reads, or reports that no answer to a caller depends on.
     pub(crate) async fn ask_distrusted(&self, key: &Key, ops: Vec<Op>) -> Option<Replies> {
         let shard = self.shard_of(key);
         shard.send_uncounted(Traffic::Others, ops).await.ok()
+    }
+
+    /// Returns true if a connection to the shard of a key is open, whether it is
+    /// trusted or not.
+    pub(crate) fn is_reachable_for(&self, key: &Key) -> bool {
+        let shard = self.shard_of(key);
+        shard.tier.as_ref().is_some_and(|tier| tier.is_reachable())
     }
 
     /// Makes every suspicion last until the journal has been drained as well.

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
 /// The scripts in the order in which a connection loads them.
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 12] = [
     "ACQUIRE",
     "FILL",
     "ABANDON",
@@ -28,6 +28,8 @@ const SCRIPTS: [&str; 10] = [
     "HISTORY",
     "STAMP",
     "REFRESH",
+    "ANNOUNCE",
+    "ANNOUNCED",
 ];
 
 pub(crate) struct Tap {

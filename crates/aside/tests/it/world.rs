@@ -67,6 +67,8 @@ impl World {
             redis_url: Secret::new(&self.url),
             operation_timeout: Duration::from_secs(5),
             max_staleness: Duration::from_secs(60),
+            // Tests count commands.
+            heartbeat: Duration::ZERO,
             ..CacheConfig::default()
         }
     }

@@ -78,6 +78,19 @@ const LIMITS: &[(&str, &[&str], &[&str])] = &[
         &["0", "0.01", "1"],
         &["-0.1", "1.01", "NaN", "inf", "5%"],
     ),
+    (
+        "CACHE_HEARTBEAT_MS",
+        &["0", "100", "60000"],
+        &["99", "60001", "-1"],
+    ),
+    (
+        "CACHE_INSTANCE_NAME",
+        &["api-1", "Маша 2"],
+        &[
+            "a\u{7}b",
+            "a name of more than sixty-four characters, which fills no column of a table",
+        ],
+    ),
 ];
 
 #[test]

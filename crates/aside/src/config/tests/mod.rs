@@ -98,6 +98,8 @@ fn every_variable_reaches_its_field() {
         ("CACHE_L1_CAPACITY", "64 MB"),
         ("CACHE_NAMESPACE", "prod-1_a"),
         ("CACHE_AUDIT_SHARE", "0.25"),
+        ("CACHE_HEARTBEAT_MS", "0"),
+        ("CACHE_INSTANCE_NAME", "api-1"),
     ])
     .unwrap();
     let expected = CacheConfig {
@@ -135,6 +137,8 @@ fn every_variable_reaches_its_field() {
         l1_capacity_bytes: 64_000_000,
         namespace: "prod-1_a".to_owned(),
         audit_share: 0.25,
+        heartbeat: Duration::ZERO,
+        instance_name: Some("api-1".to_owned()),
         warnings: Vec::new(),
     };
     assert_eq!(config, expected);

@@ -1,5 +1,6 @@
 //! The promises, by operation.
 
+mod announcing;
 mod bumping;
 mod corners;
 mod plain;
@@ -9,6 +10,7 @@ mod releasing;
 mod stamping;
 mod writing;
 
+pub(crate) use announcing::*;
 pub(crate) use bumping::*;
 pub(crate) use corners::*;
 pub(crate) use plain::*;

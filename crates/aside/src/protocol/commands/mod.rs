@@ -166,6 +166,17 @@ fn encode_one<'op>(op: &'op Op, channel: &'op str) -> Call<'op> {
         Op::Exists { key } => Call::command("EXISTS").text(key.as_str()),
         Op::Ttl { key } => Call::command("PTTL").text(key.as_str()),
         Op::Type { key } => Call::command("TYPE").text(key.as_str()),
+        Op::Announce {
+            key,
+            field,
+            report,
+            prunes,
+        } => script(&scripts::ANNOUNCE, key)
+            .text(field)
+            .text(report)
+            .text(if *prunes { "1" } else { "0" }),
+        Op::Announced { key } => script(&scripts::ANNOUNCED, key),
+        Op::Withdraw { key, field } => Call::command("HDEL").text(key.as_str()).text(field),
         Op::Publish { message } => Call::command("PUBLISH").text(channel).text(message),
         Op::Scan {
             cursor,

@@ -6,7 +6,9 @@ use aside_redis::{Call, Refusal, WireReply, printable};
 use bytes::Bytes;
 
 use crate::protocol::value::KeyStamp;
-use crate::protocol::{Acquired, Era, Lives, Op, Refused, Released, Replies, Reply, Stamped};
+use crate::protocol::{
+    Acquired, Era, Lives, Op, Refused, Released, Replies, Reply, Report, Stamped,
+};
 
 /// Decodes the replies to `calls` into results of `ops`.
 ///
@@ -59,11 +61,15 @@ fn decode_one(op: &Op, reply: WireReply) -> Result<Reply, Refused> {
             WireReply::Int(2) => Some(Reply::Released(Released::Stored)),
             _ => None,
         },
-        Op::Abandon { .. } | Op::Quarantine { .. } | Op::Invalidate { .. } => {
-            flag(&reply).map(|_| Reply::Done)
-        }
+        Op::Abandon { .. }
+        | Op::Quarantine { .. }
+        | Op::Invalidate { .. }
+        | Op::Announce { .. } => flag(&reply).map(|_| Reply::Done),
+        Op::Announced { .. } => announced(reply),
         Op::Set { .. } => matches!(reply, WireReply::Text(_)).then_some(Reply::Done),
-        Op::Delete { .. } | Op::Exists { .. } => flag(&reply).map(Reply::Existed),
+        Op::Delete { .. } | Op::Exists { .. } | Op::Withdraw { .. } => {
+            flag(&reply).map(Reply::Existed)
+        }
         Op::Bump { .. } => match reply {
             WireReply::Int(epoch) => u64::try_from(epoch).ok().map(Reply::Epoch),
             _ => None,
@@ -143,6 +149,26 @@ fn history(reply: WireReply) -> Option<Reply> {
         // If it is not UTF-8, no instance wrote it, and the next one to read it
         // replaces it.
         known: String::from_utf8_lossy(&known).into_owned(),
+    })
+}
+
+/// Skips reports that another program wrote.
+fn announced(reply: WireReply) -> Option<Reply> {
+    let [now, all] = <[WireReply; 2]>::try_from(array(reply)?).ok()?;
+    let WireReply::Int(now) = now else {
+        return None;
+    };
+    let texts = array(all)?.into_iter().map(|text| {
+        let bytes = value(text)??;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    let texts: Vec<String> = texts.collect::<Option<_>>()?;
+    let pairs = texts.chunks_exact(2);
+    Some(Reply::Announced {
+        now: u64::try_from(now).ok()?,
+        reports: pairs
+            .filter_map(|pair| Report::parse(&pair[0], &pair[1]))
+            .collect(),
     })
 }
 

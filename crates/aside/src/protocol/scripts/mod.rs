@@ -27,7 +27,7 @@ use std::sync::LazyLock;
 use aside_redis::Script;
 
 /// Returns every script, to be loaded when a connection opens.
-pub(crate) fn all() -> [&'static Script; 10] {
+pub(crate) fn all() -> [&'static Script; 12] {
     [
         &ACQUIRE,
         &FILL,
@@ -39,6 +39,8 @@ pub(crate) fn all() -> [&'static Script; 10] {
         &HISTORY,
         &STAMP,
         &REFRESH,
+        &ANNOUNCE,
+        &ANNOUNCED,
     ]
 }
 
@@ -167,9 +169,11 @@ end
 
 // Declared after the prelude, which it uses.
 mod filling;
+mod fleet;
 mod history;
 
 pub(crate) use filling::{ABANDON, FILL, REFRESH};
+pub(crate) use fleet::{ANNOUNCE, ANNOUNCED};
 pub(crate) use history::{BUMP, HISTORY};
 
 /// `key; token, lease, observed header or ''` -> `{0, value}` a value,

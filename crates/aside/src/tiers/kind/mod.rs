@@ -332,6 +332,8 @@ pub(crate) trait AnyKind: Send + Sync {
     fn statistics(&self) -> &KindStatistics;
     fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
+    /// Returns the fingerprint of its values, before it is mixed with a key.
+    fn shape(&self) -> u64;
     /// Returns the conditions that a value under `key` must meet.
     fn conditions(&self, key: &Key, history: u64) -> FillContext;
     /// Returns the number of local entries, their size, and the number of
@@ -371,6 +373,10 @@ impl<E: Entity> AnyKind for Kind<E> {
 
     fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    fn shape(&self) -> u64 {
+        self.shape
     }
 
     fn conditions(&self, key: &Key, history: u64) -> FillContext {

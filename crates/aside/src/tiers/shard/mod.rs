@@ -10,7 +10,7 @@ mod fullness;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub(crate) struct Shard {
     pub(crate) pending: Backlog,
     confirming: Confirming,
     fullness: Fullness,
+    /// The time from the last PING to its PONG, in microseconds.
+    barrier_micros: AtomicU64,
     /// The node of a cluster that it is; `None` otherwise.
     pub(crate) node: Option<ClusterNode>,
     /// The service's.
@@ -102,6 +104,7 @@ impl Shard {
             pending,
             confirming: Confirming::default(),
             fullness: Fullness::default(),
+            barrier_micros: AtomicU64::new(0),
             node: None,
             statistics: Arc::clone(statistics),
         };
@@ -246,6 +249,13 @@ impl Shard {
     /// Records the time from a PING to its PONG.
     pub(crate) fn barrier_took(&self, time: Duration) {
         self.statistics.barrier_seconds.observe(time);
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.barrier_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// Returns the last of these times; zero before the first.
+    pub(crate) fn last_barrier(&self) -> Duration {
+        Duration::from_micros(self.barrier_micros.load(Ordering::Relaxed))
     }
 
     /// Applies a PONG; see [`Link::pong`].
