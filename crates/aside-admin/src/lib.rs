@@ -35,6 +35,7 @@
 //! | `GET /cache/dashboard` | a page that shows all of this, for a browser |
 //! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |
 //! | `GET /cache/fleet` | all instances that share this Redis, as they announced themselves, and the kinds that they cache |
+//! | `POST /cache/invalidate` | counts the keys of a row with its lists, a list or a kind, and invalidates them |
 //! | `DELETE /cache/{kind}` | invalidates a whole kind |
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
 //! | `DELETE /cache/{kind}?{field}={value}` | invalidates one list; all fields of one index, in any order |
@@ -54,13 +55,25 @@
 //! miss, as in `aside_misses_total`; `header` and `required` show the
 //! compared fields.
 //!
+//! `POST /cache/invalidate` takes `{"kind": "hero", "id": "1", "with_lists": true}`,
+//! or in place of `id` either `"index": {"language": "en"}` or `"all": true`; with
+//! `"dry_run": true` nothing is invalidated. It returns `keys`, the number of keys in
+//! Redis, `at_least`, the `names` of all keys that it concerns, `epoch` and `pending`.
+//! `unknown_lists` is true if the row is not cached: its lists follow from its fields.
+//!
+//! `last` of an explanation has the latest events of the key in this instance, as
+//! `{"event": "invalidation heard", "why": "write", "by": "0c5f..", "ago_ms": 1200}`.
+//!
 //! The events are `forgotten` with `{"kind": "hero", "key": "hero:1", "by":
-//! "0c5f..", "own": true, "at": 1764373200417}`: the instance that sent it (in
-//! `service.instance` of its statistics), if that is this one, and the time at
-//! which it arrived here. For a whole kind, `key` is null. For a message of a
+//! "0c5f..", "own": true, "why": "write", "at": 1764373200417}`: the instance that
+//! sent it (in `service.instance` of its statistics), if that is this one, its reason,
+//! and the time at which it arrived here. The reason is `write`, `request`, `audit`,
+//! `journal`, or null if the sender did not say. `?kind=` and `?why=` with reasons
+//! separated by commas select events. For a whole kind, `key` is null. For a message of a
 //! newer version, both are null, and the rest is missing.
-//! If a client reads too slowly, it gets `missed` with `{"count": n}`, the
-//! number of lost events. The stream ends when the cache is closed, so close
+//! At most 50 events are sent per second, then `missed` with `{"count": n, "reason":
+//! "rate"}`, the number of the others. If a client reads too slowly, the reason is
+//! `slow`. The stream ends when the cache is closed, so close
 //! the cache before waiting for a server's last connection.
 //!
 //! Errors are `application/problem+json` and reveal no internals.

@@ -217,12 +217,13 @@ pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
     pub use crate::insight::histogram::Durations;
     pub use crate::service::Ttl;
-    pub use crate::service::explain::{Conditions, Explanation, KeyState};
+    pub use crate::service::explain::{Conditions, Explanation, KeyEvent, KeyState};
     pub use crate::service::fleet::report::{
         InstanceReport, InstanceState, JournalReport, KindReport, ShardReport,
     };
     pub use crate::service::fleet::{Fleet, KnownKind, Member, Probed};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};
+    pub use crate::service::purge::{Purge, Purged};
     pub use crate::service::report::{Invalidated, KeyCounts, KindStats, ServiceStats};
     pub use crate::trust::breaker::BreakerState;
 }

@@ -1,6 +1,6 @@
 //! `GET /cache/explain`: the contents of one key, and why it is read or not.
 
-use aside::report::{Conditions, KeyState};
+use aside::report::{Conditions, KeyEvent, KeyState};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -27,6 +27,7 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
         "slot": known.slot,
         "reason": known.reason,
         "unused_seconds": known.unused_for.map(|time| time.as_secs_f64()),
+        "last": known.last.iter().map(event).collect::<Vec<_>>(),
     });
     if known.state == Some(KeyState::NotOurs) {
         answer["possible"] = json!(admin.kinds());
@@ -83,6 +84,15 @@ fn header(state: &KeyState) -> Option<Value> {
         KeyState::Foreign { redis_type, .. } => Some(json!({ "type": redis_type })),
         _ => None,
     }
+}
+
+fn event(event: &KeyEvent) -> Value {
+    json!({
+        "event": event.event,
+        "why": event.why,
+        "by": event.by.map(|by| format!("{by:016x}")),
+        "ago_ms": event.ago.as_millis(),
+    })
 }
 
 fn conditions(conditions: Conditions) -> Value {

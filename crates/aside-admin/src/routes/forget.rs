@@ -61,7 +61,7 @@ pub(crate) async fn forget_row(
 }
 
 /// Refuses an invalidation that no instance would be notified of.
-fn refuse_if_disabled(admin: &Admin) -> Result<(), Problem> {
+pub(super) fn refuse_if_disabled(admin: &Admin) -> Result<(), Problem> {
     if admin.cache().is_enabled() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 mod events;
 mod forget;
+mod invalidate;
 mod explain;
 mod fleet;
 mod keys;
@@ -27,6 +28,7 @@ use self::explain::explain;
 use self::fleet::fleet;
 use self::forget::{forget, forget_id, forget_kind, forget_row, unreadable_path};
 use self::history::history;
+use self::invalidate::invalidate;
 use self::keys::keys;
 use self::stats::stats;
 use self::warm::warm;
@@ -67,6 +69,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/fleet",
             beside("fleet", get(fleet), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/invalidate",
+            beside("invalidate", post(invalidate), "POST, DELETE"),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

@@ -20,7 +20,11 @@ struct Client {
 
 impl Client {
     async fn connect(admin: &Admin) -> Self {
-        let request = request(Method::GET, "/cache/events");
+        Self::connect_to(admin, "/cache/events").await
+    }
+
+    async fn connect_to(admin: &Admin, route: &str) -> Self {
+        let request = request(Method::GET, route);
         let response = router(admin.clone()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -45,10 +49,12 @@ impl Client {
 }
 
 /// Returns the end of an event about heroes that `sender` caused.
-fn told(key: Option<&str>, sender: &Instance, own: bool) -> String {
+fn told(key: Option<&str>, sender: &Instance, own: bool, why: &str) -> String {
     let key = key.map_or("null".to_owned(), |key| format!("\"{key}\""));
     let by = sender.cache.instance();
-    format!("\"by\":\"{by:016x}\",\"key\":{key},\"kind\":\"hero\",\"own\":{own}}}\n\n")
+    format!(
+        "\"by\":\"{by:016x}\",\"key\":{key},\"kind\":\"hero\",\"own\":{own},\"why\":\"{why}\"}}\n\n"
+    )
 }
 
 #[tokio::test]
@@ -71,8 +77,12 @@ async fn a_late_client_reads_who_invalidated_what_and_when() {
 
     let mut client = Client::connect(&admin).await;
 
-    client.read_to(&told(Some("hero:1"), &here, true)).await;
-    client.read_to(&told(Some("hero:2"), &there, false)).await;
+    client
+        .read_to(&told(Some("hero:1"), &here, true, "request"))
+        .await;
+    client
+        .read_to(&told(Some("hero:2"), &there, false, "request"))
+        .await;
     let (_, at) = client.text.split_once("{\"at\":").unwrap();
     let at: i64 = at.split(',').next().unwrap().parse().unwrap();
     assert!(at > 1_700_000_000_000, "{at}");
@@ -92,14 +102,16 @@ async fn writes_of_another_instance_are_streamed() {
     let Ok(_) = here.heroes.update(hero("a:b", "Ada", "ru")).await;
 
     for key in ["hero:a%3Ab", "hero:lang:en", "hero:lang:ru", "hero:all"] {
-        client.read_to(&told(Some(key), &here, false)).await;
+        client
+            .read_to(&told(Some(key), &here, false, "write"))
+            .await;
     }
     delete(
         &Admin::new(here.cache.clone(), Access::local_only()),
         "/cache/hero",
     )
     .await;
-    client.read_to(&told(None, &here, false)).await;
+    client.read_to(&told(None, &here, false, "request")).await;
     redis.command(&["PUBLISH", "aside:invalidate", "words of\nanother version"]);
     client.read_to("data: {\"key\":null,\"kind\":null}").await;
 }
@@ -114,9 +126,47 @@ async fn a_slow_client_gets_the_number_of_missed_events() {
         instance.cache.delete("hero:1").await;
     }
     client
-        .read_to("event: missed\ndata: {\"count\":76}\n\n")
+        .read_to("event: missed\ndata: {\"count\":76,\"reason\":\"slow\"}\n\n")
         .await;
     client.read_to("hero:1").await;
+}
+
+#[tokio::test]
+async fn more_than_fifty_events_a_second_are_counted() {
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let instance = Instance::start("memory://", &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
+    let mut client = Client::connect(&admin).await;
+    for _ in 0..300 {
+        instance.cache.delete("hero:1").await;
+    }
+    client.read_to("\"reason\":\"rate\"}").await;
+    let sent = client.text.matches("event: forgotten").count();
+    let (_, count) = client.text.rsplit_once("{\"count\":").unwrap();
+    let count: usize = count.split(',').next().unwrap().parse().unwrap();
+    assert!((50..=100).contains(&sent), "{sent}");
+    assert!(sent + count <= 300 && 200 <= count, "{sent} {count}");
+}
+
+#[tokio::test]
+async fn a_client_selects_events_by_kind_and_reason() {
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let instance = Instance::start("memory://", &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
+    let mut client = Client::connect_to(&admin, "/cache/events?kind=hero&why=write,audit").await;
+    instance.cache.delete("hero:2").await;
+    let Ok(_) = instance.heroes.update(hero("1", "Grace", "en")).await;
+    client.read_to("hero:1").await;
+    assert!(!client.text.contains("hero:2"), "{}", client.text);
+    for (query, status) in [
+        ("kind=villain", StatusCode::NOT_FOUND),
+        ("why=malice", StatusCode::BAD_REQUEST),
+        ("by=1", StatusCode::BAD_REQUEST),
+    ] {
+        let refused = get(&admin, &format!("/cache/events?{query}")).await;
+        assert_eq!(refused.status, status, "{query}");
+        assert!(refused.body["possible"].is_array(), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod metrics;
 mod monitoring;
 mod page;
 mod primaries;
+mod purging;
 mod redis_user;
 mod topologies;
 mod warming;

@@ -22,9 +22,6 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-pub(crate) use super::trail::Event;
-use super::trail::Events;
-
 use crate::config::CacheConfig;
 use crate::runtime::clock::{Moment, whole_millis};
 
@@ -75,7 +72,6 @@ pub(crate) struct Audit {
     /// The fills under comparison. One finding per fill is enough.
     fills: Mutex<HashSet<u64>>,
     tasks: Mutex<Tasks>,
-    events: Events,
 }
 
 /// Locked separately from the fills, because a runtime that shuts down drops a
@@ -119,7 +115,6 @@ impl Audit {
                 next: AtomicU64::new(0),
                 fills: Mutex::default(),
                 tasks: Mutex::default(),
-                events: Events::default(),
             })
         })
     }
@@ -208,16 +203,6 @@ impl Audit {
     /// staleness bound is over, a fault of Redis may explain it.
     pub(crate) fn is_finding(&self, delay: Delay) -> bool {
         self.wait(delay) >= self.bound
-    }
-
-    /// Records an event of the key with this hash.
-    pub(crate) fn record_event(&self, hash: u64, event: Event) {
-        self.events.record_event(hash, event, Moment::now());
-    }
-
-    /// Formats the key's latest events, oldest first.
-    pub(crate) fn tell(&self, hash: u64) -> String {
-        self.events.tell(hash, Moment::now())
     }
 
     /// Ends all comparisons and starts no more.

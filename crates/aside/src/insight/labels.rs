@@ -2,6 +2,7 @@
 //! counted.
 
 use crate::answer::{Bypass, Tier};
+use crate::protocol::message::Why;
 
 /// The kinds of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +134,15 @@ pub(crate) enum Reason {
 
 impl Reason {
     pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Request, Self::Audit];
+
+    /// Returns it as the reason of a message.
+    pub(crate) fn why(self) -> Why {
+        match self {
+            Self::Write => Why::Write,
+            Self::Request => Why::Request,
+            Self::Audit => Why::Audit,
+        }
+    }
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {

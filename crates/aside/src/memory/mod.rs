@@ -16,18 +16,20 @@ use tokio::time::Instant;
 
 use crate::entity::key::Key;
 use crate::protocol::commands::milliseconds;
-use crate::protocol::value::{EPOCH_AHEAD_MILLIS, HEADER_BYTES};
+use crate::protocol::value::HEADER_BYTES;
 use crate::protocol::{
-    Begin, BoxFuture, Bump, Era, Lives, OnMessage, Op, Refused, Released, Replies, Reply,
-    SharedTier, Traffic, Unanswered,
+    BoxFuture, Lives, OnMessage, Op, Refused, Released, Replies, Reply, SharedTier, Traffic,
+    Unanswered,
 };
 use crate::runtime::clock;
 
+use self::epochs::History;
 use self::protocol::Moment;
 use self::reports::Reports;
 use self::store::Store;
 use self::wire::Wire;
 
+mod epochs;
 mod glob;
 mod reports;
 mod store;
@@ -55,13 +57,6 @@ struct Inner {
     reports: Reports,
     subscribers: Vec<(u64, OnMessage)>,
     subscriptions: u64,
-}
-
-/// The fields stored beside the epochs.
-#[derive(Clone, Debug, Default)]
-struct History {
-    era: Option<Era>,
-    known: String,
 }
 
 /// Milliseconds like a server's, advanced by tokio's clock.
@@ -274,66 +269,6 @@ impl Inner {
                 Reply::Page { cursor, keys }
             }
         })
-    }
-
-    /// Returns the history. Changes it first if its state is the required one.
-    fn history(
-        &mut self,
-        key: &Key,
-        era: Option<(Era, Begin)>,
-        known: Option<&(String, String)>,
-    ) -> Reply {
-        let history = self.histories.entry(key.clone()).or_default();
-        if known.is_none_or(|known| known.0 == history.known) {
-            if let Some((era, begin)) = era
-                && (begin == Begin::Always || history.era.is_none())
-            {
-                history.era = Some(era);
-            }
-            if let Some((_, new)) = known {
-                history.known.clone_from(new);
-            }
-        }
-        Reply::History {
-            era: history.era.unwrap_or_default(),
-            known: history.known.clone(),
-        }
-    }
-
-    /// Returns the epoch of a kind after a bump, and whether it changed.
-    fn bump(
-        &mut self,
-        (key, kind): (&Key, &str),
-        (known, now): (u64, u64),
-        how: Bump,
-        era: Era,
-    ) -> (u64, bool) {
-        let latest = now + EPOCH_AHEAD_MILLIS;
-        let believed = |epoch: u64| if epoch <= latest { epoch } else { 0 };
-        let epoch = self
-            .epochs
-            .entry((key.clone(), kind.to_owned()))
-            .or_default();
-        let lost = latest < known || latest < *epoch;
-        let (known, before) = (believed(known), believed(*epoch));
-        let stays = match how {
-            Bump::Always => false,
-            Bump::IfOlder => 0 < before && known <= before,
-            Bump::IfThere => before == 0,
-            Bump::ToKnown => known <= before,
-        };
-        if !lost && stays {
-            return (before, false);
-        }
-        *epoch = match how {
-            Bump::ToKnown if !lost => known,
-            _ => now.max(before + 1).max(known + 1),
-        };
-        let epoch = *epoch;
-        if lost {
-            self.histories.entry(key.clone()).or_default().era = Some(era);
-        }
-        (epoch, true)
     }
 
     fn publish(&self, message: &str) {

@@ -11,6 +11,7 @@ use crate::answer::Bypass;
 use crate::entity::key::{Key, KeyWriter};
 use crate::insight::statistics::Unavailable;
 use crate::protocol::Bump;
+use crate::protocol::message::Why;
 use crate::protocol::value::{self, FillContext, KeyStamp, StampContext};
 use crate::query::deps::Deps;
 use crate::query::kept::Part;
@@ -142,7 +143,7 @@ impl Asked {
         for (kind, known) in std::iter::once((name, epoch)).chain(of_parts) {
             if known.load(Ordering::Acquire) == 0 && tiers.is_usable() {
                 // Without a reply, this read goes to the database.
-                let _ = tiers.bump(kind, Bump::IfOlder).await;
+                let _ = tiers.bump(kind, Bump::IfOlder, Why::Unknown).await;
             }
         }
     }

@@ -196,7 +196,7 @@ impl<T: Cacheable, L> Check<T, L> {
             query = path.kind.name,
             tier = tier.as_str(),
             delay = delay.as_str(),
-            events = tiers.audit.as_ref()?.tell(key.hash()),
+            events = tiers.trail.tell(key.hash()),
             "the cache serves a result that the database no longer has; it is invalidated, and \
              its key is logged at DEBUG. A dependency may be missing"
         );

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::answer::{Bypass, Missed, Provenance};
 use crate::entity::lookup::Found;
-use crate::insight::audit::Event;
 use crate::insight::statistics::increment;
+use crate::insight::trail::Event;
 use crate::local::flight::Outcome;
 use crate::protocol::value::KeyStamp;
 use crate::protocol::{Reply, Traffic, Unanswered};
@@ -239,7 +239,7 @@ async fn fill<T: Cacheable, X: Send + Sync + 'static>(
     match tiers.send_one(traffic, fill).await {
         Ok(Reply::Filled(true)) => {
             lease.spent();
-            tiers.record_event(&asked.key, Event::Filled);
+            tiers.record_event(&asked.key, Event::Filled(cached.ttl));
             read.kind.keep(asked, &cached, &seen.context);
             ended.shared_under = Some(seen.context);
         }

@@ -255,7 +255,7 @@ impl<R: Source> Check<R> {
     async fn report(&self, delay: Delay, tier: Tier, row: &Found<R::Entity>) -> Option<()> {
         let read = self.read_path()?;
         let key = self.lookup.asked().key(read.tiers().namespace());
-        let events = read.audit.as_ref()?.tell(key.hash());
+        let events = read.tiers().trail.tell(key.hash());
         tracing::error!(
             kind = R::Entity::KIND,
             tier = tier.as_str(),

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use crate::answer::{Bypass, Missed, Provenance};
 use crate::entity::key::Key;
 use crate::entity::lookup::Found;
-use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, increment};
+use crate::insight::trail::Event;
 use crate::local::flight;
 use crate::protocol::value::KeyStamp;
 use crate::protocol::{Reply, Traffic, Unanswered};
@@ -228,7 +228,7 @@ impl<R: Source> ReadPath<R> {
         match tiers.send_one(traffic, fill).await {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
-                tiers.record_event(&key, Event::Filled);
+                tiers.record_event(&key, Event::Filled(cached.ttl));
                 self.kind.keep(leader.key().asked(), &cached, context);
                 outcome.step = filling;
                 outcome.shared_under = Some(context);

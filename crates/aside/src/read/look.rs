@@ -9,6 +9,7 @@ use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::LookupRef;
 use crate::local::flight;
+use crate::protocol::message;
 use crate::protocol::state::State;
 use crate::protocol::value::{self, HEADER_BYTES, Unacceptable};
 use crate::protocol::{Acquired, Bump, Reply, Token, Unanswered};
@@ -72,7 +73,9 @@ impl<R: Source> ReadPath<R> {
         let tiers = self.tiers();
         if self.kind.epoch() == 0 && tiers.is_usable() {
             // Without a reply, this read goes to the database.
-            let _ = tiers.bump(R::Entity::KIND, Bump::IfOlder).await;
+            let _ = tiers
+                .bump(R::Entity::KIND, Bump::IfOlder, message::Why::Unknown)
+                .await;
         }
     }
 
@@ -196,11 +199,13 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the likely reason why Redis has nothing: the local entry tells, if
-    /// there is one.
+    /// there is one, or else the trail.
     fn why_absent(&self, asked: LookupRef<'_, R::Entity>) -> Missed {
+        let tiers = self.tiers();
         let local = self.kind.local.as_ref();
+        let local = local.and_then(|local| local.why_gone(asked));
         local
-            .and_then(|local| local.why_gone(asked))
+            .or_else(|| tiers.trail.why_gone(asked.key(tiers.namespace()).hash()))
             .unwrap_or_default()
     }
 

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use crate::entity::key::Key;
 use crate::entity::lookup::{Found, Keyed, Lookup, LookupRef};
-use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, Refreshed};
+use crate::insight::trail::Event;
 use crate::protocol::{Op, Reply, Token, Traffic};
 use crate::read::ReadPath;
 use crate::read::source::catch;
@@ -183,7 +183,7 @@ pub(crate) async fn refill(
     };
     match tiers.send_one(traffic, op).await {
         Ok(Reply::Filled(true)) => {
-            tiers.record_event(key, Event::Filled);
+            tiers.record_event(key, Event::Filled(ttl));
             Refreshed::Done
         }
         Ok(_) => {

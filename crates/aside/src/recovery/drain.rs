@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::entity::key::Key;
+use crate::protocol::message::Why;
 use crate::recovery::comparison::Compared;
 use crate::recovery::journal::{DatabaseHistory, Journal, JournalRow, Target, read};
 use crate::tiers::Tiers;
@@ -221,7 +222,11 @@ impl<J: Journal> Drain<J> {
         }
         let names = keys.keys().filter(|key| !silent.contains(&number(key)));
         let names: Vec<Key> = names.cloned().collect();
-        let left: HashSet<Key> = tiers.invalidate(&names).await.into_iter().collect();
+        let left: HashSet<Key> = tiers
+            .invalidate(&names, Why::Journal)
+            .await
+            .into_iter()
+            .collect();
         let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
         for (key, ids) in keys {
             let number = number(&key);
@@ -313,7 +318,7 @@ struct Progress {
 }
 
 async fn invalidate_kind(tiers: &Arc<Tiers>, kind: &str) -> bool {
-    match tiers.raise_epoch(kind).await {
+    match tiers.raise_epoch(kind, Why::Journal).await {
         // No instance has cached the kind.
         Ok(0) => true,
         Ok(_) => {

@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-use crate::insight::audit::Event;
 use crate::insight::statistics::increment;
+use crate::insight::trail::Event;
+use crate::protocol::message::Why;
 use crate::protocol::{Op, Released, Reply, Traffic};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -159,7 +160,7 @@ async fn settle_some(tiers: &Arc<Tiers>, shard: &Shard, ready: &mut VecDeque<Pen
         // Read before the bump: a later write of the kind may commit after it,
         // so this bump does not cover that write.
         let holders = tiers.unreleased.writes_of_kind(&prefix);
-        if tiers.raise_epoch(&kind).await.is_err() {
+        if tiers.raise_epoch(&kind, Why::Write).await.is_err() {
             // Moved behind the others: a server that refuses this may accept
             // them.
             ready.rotate_left(1);
@@ -202,7 +203,7 @@ fn op(tiers: &Tiers, pending: &Pending) -> Option<Op> {
         Pending::Release { key, writer, .. } => Some(Op::Release {
             key: key.clone(),
             writer: *writer,
-            message: tiers.message(key),
+            message: tiers.message(key, Why::Write),
             value: None,
         }),
         Pending::Abandon { key, token } => Some(Op::Abandon {

@@ -13,7 +13,7 @@ use super::connect;
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
 use crate::insight::statistics::ServiceStatistics;
-use crate::protocol::SharedTier;
+use crate::protocol::{SharedTier, message};
 use crate::recovery::retries::Queue;
 use crate::redis::cluster::{Cluster, Ownership, Primary};
 use crate::redis::cluster_watcher;
@@ -75,7 +75,7 @@ pub(super) fn connect(
     let owners = vec![NO_OWNER; usize::from(aside_redis::cluster::SLOTS)];
     let map = ShardMap::of_slots(Vec::new(), owners.into(), Arc::clone(&vacant));
     let generations = Arc::new(Generations::new(&table));
-    let (instance, counters) = (fastrand::u64(..), Arc::clone(&statistics));
+    let (instance, counters) = (message::new_instance(), Arc::clone(&statistics));
     let tiers = Tiers::new(config.clone(), instance, map, generations, counters);
     let tiers = Arc::new(tiers);
     let cluster = Arc::new(Cluster::new(

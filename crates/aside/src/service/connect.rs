@@ -12,7 +12,7 @@ use crate::config::credentials::{Authentication, Provider};
 use crate::entity::namespace::Namespace;
 use crate::insight::statistics::ServiceStatistics;
 use crate::memory::{MemoryTier, Subscription};
-use crate::protocol::{OnMessage, SharedTier};
+use crate::protocol::{OnMessage, SharedTier, message};
 use crate::recovery::retries::{self, Queue};
 use crate::redis::endpoint::{Endpoint, Role};
 use crate::redis::locator::Locator;
@@ -51,7 +51,7 @@ impl Connected {
         let statistics = Arc::new(ServiceStatistics::new());
         let (shard, arrivals) = Shard::new(tier, link, config, &statistics);
         let map = ShardMap::single(shard);
-        let instance = fastrand::u64(..);
+        let instance = message::new_instance();
         let tiers = Tiers::new(config.clone(), instance, map, generations, statistics);
         let tiers = Arc::new(tiers);
         send_pending(&tiers, &tiers.map().shards()[0], Queue::of(arrivals));

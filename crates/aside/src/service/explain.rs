@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::answer::Bypass;
 use crate::entity::key::Key;
+use crate::insight::trail::{Event, Noted};
 use crate::protocol::state::State;
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::protocol::{Lives, Op, Reply};
@@ -38,6 +39,39 @@ pub struct Explanation {
     pub reason: Option<String>,
     /// How long it has not been used; `None` while it is.
     pub unused_for: Option<Duration>,
+    /// The latest events of the key that this instance remembers, oldest first: at
+    /// most seven.
+    pub last: Vec<KeyEvent>,
+}
+
+/// An event of a key, as this instance saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyEvent {
+    /// What happened.
+    pub event: &'static str,
+    /// Why, for an invalidation whose sender said so; as of
+    /// [`Invalidation`](crate::events::Invalidation).
+    pub why: Option<&'static str>,
+    /// The instance that sent the invalidation, if it is known.
+    pub by: Option<u64>,
+    /// How long ago it was.
+    pub ago: Duration,
+}
+
+impl KeyEvent {
+    fn of(noted: Noted) -> Self {
+        let (why, by) = match noted.event {
+            Event::Heard(why, by) => (why.as_str(), Some(by).filter(|by| *by != 0)),
+            _ => (None, None),
+        };
+        Self {
+            event: noted.event.as_str(),
+            why,
+            by,
+            ago: noted.ago,
+        }
+    }
 }
 
 /// The conditions under which a value was filled, or may be served.
@@ -170,11 +204,14 @@ impl CacheService {
             slot: None,
             reason: None,
             unused_for: None,
+            last: Vec::new(),
         };
         if kind.is_none() && !key.starts_with(&tiers.prefix("aside")) {
             return explanation;
         }
         let named = Key::new(key);
+        let noted = tiers.trail.events(named.hash()).into_iter();
+        explanation.last = noted.map(KeyEvent::of).collect();
         let required = kind.and_then(|kind| {
             let kind = tiers.kinds().get(kind).cloned()?;
             Some(kind.conditions(&named, tiers.history_of_values(&named)))

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::CacheService;
 use crate::entity::key::Key;
 use crate::insight::statistics::Reason;
+use crate::protocol::message::Why;
 use crate::protocol::value::Header;
 use crate::protocol::{Failure, Lives, Op, Reply, Token, Traffic};
 use crate::service::report::Invalidated;
@@ -102,7 +103,7 @@ impl CacheService {
                 let (kept, raw): (Vec<Key>, Vec<Key>) =
                     keys.partition(|key| tiers.kind_of(key.as_str()).is_some());
                 let count = (kept.len() + raw.len()) as u64;
-                let left = tiers.invalidate(&kept).await;
+                let left = tiers.invalidate(&kept, Why::Request).await;
                 let ops = raw.into_iter().map(|key| Op::Delete { key }).collect();
                 for deleted in tiers.send(Traffic::Others, ops).await {
                     // One that is refused is no reason to end the scan.
@@ -182,7 +183,7 @@ impl CacheService {
         let mut pending = false;
         if !told {
             for kind in tiers.kinds().into_keys() {
-                pending |= tiers.invalidate_kind(kind).await.is_none();
+                pending |= tiers.invalidate_kind(kind, Why::Request).await.is_none();
             }
         }
         tracing::warn!(
@@ -214,7 +215,10 @@ impl CacheService {
             return Invalidated::default();
         }
         let acknowledged = tiers.is_usable_for(key)
-            && tiers.invalidate(std::slice::from_ref(key)).await.is_empty();
+            && tiers
+                .invalidate(std::slice::from_ref(key), reason.why())
+                .await
+                .is_empty();
         if !acknowledged {
             tiers.hold_until_released(key.clone(), Token::random(), None);
         }
@@ -235,7 +239,7 @@ impl CacheService {
         if !self.is_enabled() {
             return Invalidated::default();
         }
-        let invalidated = match self.tiers().invalidate_kind(kind).await {
+        let invalidated = match self.tiers().invalidate_kind(kind, Why::Request).await {
             Some((epoch, swept)) => {
                 swept_within(&swept, self.config().operation_timeout).await;
                 Invalidated {

@@ -9,6 +9,7 @@ pub(crate) mod report;
 pub(crate) mod health;
 pub(crate) mod explain;
 pub(crate) mod named;
+pub(crate) mod purge;
 
 #[cfg(test)]
 mod hearing_tests;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::Tiers;
 use crate::entity::key::Key;
+use crate::protocol::message::Why;
 use crate::protocol::{Op, Traffic};
 use crate::tiers::shard::Shard;
 use crate::trust::breaker::Probing;
@@ -69,7 +70,7 @@ impl Tiers {
             .iter()
             .map(|key| Op::Invalidate {
                 key: key.clone(),
-                message: self.message(key),
+                message: self.message(key, Why::Probe),
             })
             .collect();
         ops.push(match &keys[..] {

@@ -34,6 +34,9 @@ pub enum Invalidation {
         /// The instance that sent it; see
         /// [`CacheService::instance`](crate::CacheService::instance).
         by: u64,
+        /// Why it did: `write`, `request`, `audit`, `journal` or `probe`; `None` if
+        /// the sender did not say, as versions before 0.2 do not.
+        why: Option<&'static str>,
         /// When it was received here, in Unix milliseconds.
         at: i64,
     },
@@ -43,6 +46,9 @@ pub enum Invalidation {
         kind: Option<&'static str>,
         /// The instance that sent it.
         by: u64,
+        /// Why it did: `write`, `request`, `audit`, `journal` or `probe`; `None` if
+        /// the sender did not say, as versions before 0.2 do not.
+        why: Option<&'static str>,
         /// When it was received here, in Unix milliseconds.
         at: i64,
     },

@@ -14,7 +14,8 @@ use futures_util::future::join_all;
 use super::Tiers;
 use crate::entity::key::Key;
 use crate::entity::namespace::Namespace;
-use crate::protocol::{Begin, Bump, Era, Op, Reply, Traffic, Unanswered, message};
+use crate::protocol::message::{self, Why};
+use crate::protocol::{Begin, Bump, Era, Op, Reply, Traffic, Unanswered};
 use crate::tiers::shard::Shard;
 
 /// The number of copies in a cluster.
@@ -50,27 +51,27 @@ impl Tiers {
     /// # Errors
     /// Redis did not acknowledge it, or returned an implausible epoch; it may
     /// be repeated.
-    pub(crate) async fn bump(&self, kind: &str, how: Bump) -> Result<u64, Unanswered> {
-        let first = self.bump_copy(&self.epoch_keys[0], kind, how).await;
+    pub(crate) async fn bump(&self, kind: &str, how: Bump, why: Why) -> Result<u64, Unanswered> {
+        let first = self.bump_copy(&self.epoch_keys[0], kind, (how, why)).await;
         if self.epoch_keys.len() == 1 {
             let epoch = first?;
             return self.adopted(kind, epoch);
         }
-        self.bump_copies(kind, how, first).await
+        self.bump_copies(kind, (how, why), first).await
     }
 
     /// Raises the epoch in the other copies, and notifies every primary.
     async fn bump_copies(
         &self,
         kind: &str,
-        how: Bump,
+        (how, why): (Bump, Why),
         first: Result<u64, Unanswered>,
     ) -> Result<u64, Unanswered> {
         let (mut raised, mut begun) = (first.ok(), 1);
         // The first copy that answers determines the number.
         while raised.is_none() && begun < self.epoch_keys.len() {
             raised = self
-                .bump_copy(&self.epoch_keys[begun], kind, how)
+                .bump_copy(&self.epoch_keys[begun], kind, (how, why))
                 .await
                 .ok();
             begun += 1;
@@ -86,14 +87,14 @@ impl Tiers {
         let holder = begun - 1;
         let others = self.epoch_keys.iter().enumerate();
         let others = others.filter(|(at, _)| *at != holder).map(|(_, key)| key);
-        let copy = |key| self.bump_copy(key, kind, Bump::ToKnown);
+        let copy = |key| self.bump_copy(key, kind, (Bump::ToKnown, why));
         let copied = join_all(others.clone().map(copy)).await;
         let acknowledged = others.zip(copied);
         let acknowledged = acknowledged.filter_map(|(key, copied)| copied.is_ok().then_some(key));
         let mut holders: Vec<&Key> = acknowledged.collect();
         holders.push(&self.epoch_keys[holder]);
         self.is_held(&holders)?;
-        self.publish_epoch(kind, epoch, &holders).await?;
+        self.publish_epoch(kind, (epoch, why), &holders).await?;
         Ok(epoch)
     }
 
@@ -115,7 +116,7 @@ impl Tiers {
     async fn publish_epoch(
         &self,
         kind: &str,
-        epoch: u64,
+        (epoch, why): (u64, Why),
         holders: &[&Key],
     ) -> Result<(), Unanswered> {
         let map = self.map();
@@ -125,7 +126,7 @@ impl Tiers {
             .map(|key| number(map.shard_of(key)))
             .collect();
         let publish = |shard: std::sync::Arc<Shard>| {
-            let message = message::epoch_of(self.instance, epoch, kind);
+            let message = message::epoch_of(self.instance, epoch, kind, why);
             async move {
                 shard
                     .send_one(Traffic::Writes, Op::Publish { message })
@@ -140,7 +141,7 @@ impl Tiers {
         replies.into_iter().try_for_each(|reply| reply.map(drop))
     }
 
-    async fn bump_copy(&self, copy: &Key, kind: &str, how: Bump) -> Result<u64, Unanswered> {
+    async fn bump_copy(&self, copy: &Key, kind: &str, how: (Bump, Why)) -> Result<u64, Unanswered> {
         let op = self.bump_op(copy, kind, how);
         match self.send_one(Traffic::Writes, op).await? {
             Reply::Epoch(epoch) => Ok(epoch),
@@ -160,21 +161,21 @@ impl Tiers {
     ///
     /// # Errors
     /// As of [`bump`](Self::bump).
-    pub(crate) async fn raise_epoch(&self, kind: &str) -> Result<u64, Unanswered> {
+    pub(crate) async fn raise_epoch(&self, kind: &str, why: Why) -> Result<u64, Unanswered> {
         let how = match self.epochs.known(kind) {
             Some(_) => Bump::Always,
             None => Bump::IfThere,
         };
-        self.bump(kind, how).await
+        self.bump(kind, how, why).await
     }
 
-    pub(crate) fn bump_op(&self, copy: &Key, kind: &str, how: Bump) -> Op {
+    pub(crate) fn bump_op(&self, copy: &Key, kind: &str, (how, why): (Bump, Why)) -> Op {
         Op::Bump {
             key: copy.clone(),
             kind: kind.to_owned(),
             known: self.epochs.known(kind).unwrap_or(0),
             how,
-            message: message::bump(self.instance),
+            message: message::bump(self.instance, why),
             era: Era::random(),
         }
     }

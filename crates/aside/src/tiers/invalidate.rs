@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::Tiers;
 use crate::entity::key::Key;
-use crate::protocol::{Op, Token, Traffic, Unanswered, message};
+use crate::protocol::message::{self, Why};
+use crate::protocol::{Op, Token, Traffic, Unanswered};
 use crate::runtime::clock::micros;
 use crate::tiers::pending::Pending;
 use crate::tiers::sweeps::Swept;
@@ -27,20 +28,20 @@ impl Tiers {
     }
 
     /// Returns the message that invalidates `key`.
-    pub(crate) fn message(&self, key: &Key) -> String {
-        message::invalidate(key, self.instance, self.number_message())
+    pub(crate) fn message(&self, key: &Key, why: Why) -> String {
+        message::invalidate(key, self.instance, self.number_message(), why)
     }
 
     /// Invalidates keys in every tier. Returns those that Redis did not
     /// acknowledge.
-    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Vec<Key> {
+    pub(crate) async fn invalidate(&self, keys: &[Key], why: Why) -> Vec<Key> {
         let mut left = Vec::new();
         for batch in keys.chunks(MAX_KEYS_PER_PIPELINE) {
             let ops = batch
                 .iter()
                 .map(|key| Op::Invalidate {
                     key: key.clone(),
-                    message: self.message(key),
+                    message: self.message(key, why),
                 })
                 .collect();
             let histories: Vec<u64> = batch.iter().map(|key| self.history_for(key)).collect();
@@ -67,7 +68,7 @@ impl Tiers {
     /// Redis did not acknowledge the message.
     pub(crate) async fn invalidate_local(&self, prefix: &str) -> Result<(), Unanswered> {
         self.generations.invalidate_all();
-        let message = message::invalidate_all(prefix, self.instance);
+        let message = message::invalidate_all(prefix, self.instance, Why::Request);
         self.send_to_all(Traffic::Writes, &Op::Publish { message })
             .await
     }
@@ -75,21 +76,25 @@ impl Tiers {
     /// Invalidates a kind, now or as soon as Redis is reachable; `None` for
     /// later. Returns its new epoch, and the progress of removing its keys from
     /// Redis.
-    pub(crate) async fn invalidate_kind(self: &Arc<Self>, kind: &str) -> Option<(u64, Arc<Swept>)> {
+    pub(crate) async fn invalidate_kind(
+        self: &Arc<Self>,
+        kind: &str,
+        why: Why,
+    ) -> Option<(u64, Arc<Swept>)> {
         let swept = Arc::default();
         if !self.is_enabled() {
             return Some((0, swept));
         }
-        let epoch = self.raise_epoch_or_retry(kind).await?;
+        let epoch = self.raise_epoch_or_retry(kind, why).await?;
         self.sweep_later(kind, &swept);
         Some((epoch, swept))
     }
 
     /// Raises the epoch of a kind, and leaves removing its keys to the next
     /// sweep. Returns the epoch; `None` for later.
-    pub(crate) async fn raise_epoch_or_retry(&self, kind: &str) -> Option<u64> {
+    pub(crate) async fn raise_epoch_or_retry(&self, kind: &str, why: Why) -> Option<u64> {
         let raised = match self.is_usable() {
-            true => self.raise_epoch(kind).await.ok(),
+            true => self.raise_epoch(kind, why).await.ok(),
             false => None,
         };
         if raised.is_none() && self.is_enabled() {

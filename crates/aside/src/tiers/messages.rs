@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use parking_lot::Mutex;
 
 use super::Tiers;
-use crate::insight::audit::Event;
+use crate::insight::trail::Event;
 use crate::protocol::message::{self, Message};
 use crate::runtime::clock;
 #[cfg(test)]
@@ -98,9 +98,8 @@ impl Tiers {
             Some(message) => {
                 self.generations.invalidate(message.hash);
                 self.presence.hear(message.key);
-                if let Some(audit) = &self.audit {
-                    audit.record_event(message.hash, Event::Heard);
-                }
+                let heard = Event::Heard(message.why(), message.instance);
+                self.trail.note(message.hash, heard);
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag);
                 }
@@ -108,7 +107,7 @@ impl Tiers {
             None => match message::epoch(text) {
                 // Local entries carry their epoch, so older ones become invalid. The
                 // watcher will soon read the hash, together with the server's time.
-                Some((kind, _, epoch)) => {
+                Some((kind, _, epoch, _)) => {
                     if self.epochs.adopt(kind, epoch).is_err() {
                         self.statistics.error("implausible_epoch");
                     }
@@ -141,14 +140,16 @@ impl Tiers {
                 kind: self.kind_of(message.key),
                 key: message.key.to_owned(),
                 by: message.instance,
+                why: message.why().as_str(),
                 at,
             }
-        } else if let Some((kind, by, _)) = message::epoch(text) {
+        } else if let Some((kind, by, _, why)) = message::epoch(text) {
             let kind = self.kinds().keys().copied().find(|known| *known == kind);
-            Invalidation::Kind { kind, by, at }
-        } else if let Some((prefix, by)) = message::prefix(text) {
-            let kind = self.kind_of(prefix);
-            Invalidation::Kind { kind, by, at }
+            let why = why.as_str();
+            Invalidation::Kind { kind, by, why, at }
+        } else if let Some((prefix, by, why)) = message::prefix(text) {
+            let (kind, why) = (self.kind_of(prefix), why.as_str());
+            Invalidation::Kind { kind, by, why, at }
         } else {
             Invalidation::Unknown
         }

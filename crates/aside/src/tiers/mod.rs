@@ -34,8 +34,9 @@ use crate::answer::Bypass;
 use crate::config::CacheConfig;
 use crate::entity::key::Key;
 use crate::entity::namespace::Namespace;
-use crate::insight::audit::{Audit, Event};
+use crate::insight::audit::Audit;
 use crate::insight::statistics::ServiceStatistics;
+use crate::insight::trail::{Event, Trail};
 use crate::local::Pools;
 use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
@@ -79,6 +80,7 @@ pub(crate) struct Tiers {
     pub(crate) presence: Arc<Presence>,
     pub(crate) statistics: Arc<ServiceStatistics>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) trail: Trail,
     /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
     pools: Arc<Pools>,
@@ -123,6 +125,7 @@ impl Tiers {
             epochs: Epochs::new(remote),
             broadcaster: Broadcaster::new(),
             presence: Arc::new(Presence::new(Namespace(&config.namespace))),
+            trail: Trail::new(),
             audit: Audit::new(&config),
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             kinds: Mutex::default(),
@@ -185,11 +188,9 @@ impl Tiers {
         self.namespace().prefix(kind)
     }
 
-    /// Records an event of a key for the audit.
+    /// Records an event of a key.
     pub(crate) fn record_event(&self, key: &Key, event: Event) {
-        if let Some(audit) = &self.audit {
-            audit.record_event(key.hash(), event);
-        }
+        self.trail.note(key.hash(), event);
     }
 
     /// Waits for a slot at the database while Redis is unavailable; `None` if

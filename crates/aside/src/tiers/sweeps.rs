@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Tiers;
 use super::scan::page;
 use crate::protocol::Unanswered;
+use crate::protocol::message::Why;
 use crate::runtime::task;
 
 /// The time limit of a count.
@@ -74,7 +75,7 @@ impl Tiers {
     async fn sweep(&self, kind: &str, told: &[Arc<Swept>]) {
         let pattern = format!("{}*", glob(&self.prefix(kind)));
         let swept = self.scan(&pattern, |keys| async move {
-            let left = self.invalidate(&keys).await.len();
+            let left = self.invalidate(&keys, Why::Unknown).await.len();
             for one in told {
                 let removed = (keys.len() - left) as u64;
                 one.keys.fetch_add(removed, Ordering::Relaxed);

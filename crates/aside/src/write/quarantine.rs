@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::{Round, Unacknowledged, Write};
 use crate::entity::key::Key;
-use crate::insight::audit::Event;
 use crate::insight::statistics::WritePhase;
+use crate::insight::trail::Event;
+use crate::protocol::message::Why;
 use crate::protocol::{Bump, Failure, Op, Reply, Token, Traffic, Unanswered};
 #[cfg(test)]
 use crate::runtime::simulated::{Rule, without};
@@ -42,7 +43,7 @@ impl Write {
             let begun = Instant::now();
             self.widen();
             for kind in self.whole_kinds.clone() {
-                let raised = tiers.raise_epoch_or_retry(kind).await;
+                let raised = tiers.raise_epoch_or_retry(kind, Why::Write).await;
                 self.lacks_epoch |= raised.is_none() && tiers.is_enabled();
             }
             let recorded = self.recorded.drain(..).map(|recorded| recorded.key);
@@ -110,7 +111,7 @@ impl Write {
         // Every kind written here needs an epoch, even before it is read.
         for kind in self.counts.keys() {
             if tiers.epochs.known(kind) == Some(0) {
-                let _ = tiers.bump(kind, Bump::IfOlder).await;
+                let _ = tiers.bump(kind, Bump::IfOlder, Why::Unknown).await;
             }
         }
     }
@@ -159,7 +160,7 @@ async fn send(tiers: &Tiers, writer: Token, keys: &[Key]) -> Vec<Result<Reply, F
         key: key.clone(),
         writer,
         ttl,
-        message: tiers.message(key),
+        message: tiers.message(key, Why::Write),
     };
     let is_usable = |key: &Key| tiers.is_usable_for(key);
     #[cfg(test)]

@@ -1,13 +1,15 @@
 //! The RELEASE of quarantined keys, with the new rows that Redis may keep.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
 use super::{NewValue, Round, Write};
 use crate::entity::key::Key;
-use crate::insight::audit::Event;
 use crate::insight::statistics::increment;
+use crate::insight::trail::Event;
+use crate::protocol::message::Why;
 use crate::protocol::{Failure, Op, Released, Reply, Token, Traffic, Unanswered};
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
@@ -91,20 +93,24 @@ async fn release(tiers: &Tiers, writer: Token, keys: Vec<Key>, mut values: Vec<V
     let release = |(key, value): (&Key, &mut Value)| Op::Release {
         key: key.clone(),
         writer,
-        message: tiers.message(key),
+        message: tiers.message(key, Why::Write),
         value: value.as_mut().and_then(|value| value.encode(tiers, key)),
     };
     let ops: Vec<Op> = keys.iter().zip(&mut values).map(release).collect();
+    let ttls: Vec<Duration> = ops.iter().map(ttl_of).collect();
     let traffic = Traffic::of_write(Op::value_bytes(&ops));
     let histories: Vec<u64> = keys.iter().map(|key| tiers.history_for(key)).collect();
     let replies = tiers.send(traffic, ops).await.into_iter().map(Some);
     let replies = replies.chain(std::iter::repeat_with(|| None));
-    let released_keys = keys.into_iter().zip(values).zip(histories);
-    for (((key, value), history), reply) in released_keys.zip(replies) {
+    let released_keys = keys
+        .into_iter()
+        .zip(values)
+        .zip(histories.into_iter().zip(ttls));
+    for (((key, value), (history, ttl)), reply) in released_keys.zip(replies) {
         if matches!(reply, Some(Ok(_))) {
             tiers.confirm_later(&key, history);
         }
-        released(tiers, writer, key, value, reply);
+        released(tiers, writer, key, (value, ttl), reply);
     }
 }
 
@@ -113,7 +119,7 @@ fn released(
     tiers: &Tiers,
     writer: Token,
     key: Key,
-    value: Value,
+    (value, ttl): (Value, Duration),
     reply: Option<Result<Reply, Failure>>,
 ) {
     // Any other failure may hide a RELEASE that was executed.
@@ -124,7 +130,7 @@ fn released(
         ))
     );
     let reply = reply.and_then(Result::ok);
-    tiers.record_event(&key, event_of(reply.as_ref()));
+    tiers.record_event(&key, event_of(reply.as_ref(), ttl));
     match reply {
         Some(Reply::Released(Released::Lost)) => {
             increment(&tiers.statistics.release_lost);
@@ -151,10 +157,21 @@ fn released(
     }
 }
 
-/// Returns the audit event for the reply to a RELEASE.
-fn event_of(reply: Option<&Reply>) -> Event {
+/// Returns how long the value of a RELEASE lives; zero without one.
+fn ttl_of(op: &Op) -> Duration {
+    match op {
+        Op::Release {
+            value: Some((_, ttl)),
+            ..
+        } => *ttl,
+        _ => Duration::ZERO,
+    }
+}
+
+/// Returns the event for the reply to a RELEASE.
+fn event_of(reply: Option<&Reply>, ttl: Duration) -> Event {
     match reply {
-        Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue,
+        Some(Reply::Released(Released::Stored)) => Event::ReleasedWithValue(ttl),
         Some(Reply::Released(Released::Lost)) => Event::ReleasedLost,
         Some(_) => Event::Released,
         None => Event::Unreleased,

@@ -8,6 +8,7 @@ use super::Write;
 use crate::entity::key::Key;
 use crate::insight::statistics::{Reason, WritePhase};
 use crate::protocol::Token;
+use crate::protocol::message::Why;
 use crate::tiers::Tiers;
 use crate::tiers::pending::Pending;
 
@@ -93,7 +94,7 @@ impl Write {
     async fn invalidate_kinds(&mut self, tiers: &Arc<Tiers>) -> bool {
         let mut invalidated = true;
         while let Some(kind) = self.whole_kinds.last() {
-            invalidated &= tiers.invalidate_kind(kind).await.is_some();
+            invalidated &= tiers.invalidate_kind(kind, Why::Write).await.is_some();
             self.whole_kinds.pop();
         }
         invalidated
@@ -128,7 +129,7 @@ impl Write {
             .iter()
             .map(|recorded| recorded.key.clone())
             .collect();
-        for key in tiers.invalidate(&keys).await {
+        for key in tiers.invalidate(&keys, Why::Write).await {
             tiers.hold_until_released(key, Token::random(), None);
         }
         self.recorded.clear();

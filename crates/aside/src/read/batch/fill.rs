@@ -2,8 +2,8 @@
 
 use crate::answer::{Bypass, Provenance, Tier};
 use crate::entity::lookup::Found;
-use crate::insight::audit::Event;
 use crate::insight::statistics::{Operation, Outcome, increment};
+use crate::insight::trail::Event;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::read::ReadPath;
 use crate::read::batch::acquire::Right;
@@ -92,7 +92,7 @@ impl<R: Source> ReadPath<R> {
             match replies.next() {
                 Some(Ok(Reply::Filled(true))) => {
                     lease.spent();
-                    tiers.record_event(&own.key, Event::Filled);
+                    tiers.record_event(&own.key, Event::Filled(cached.ttl));
                     self.kind
                         .keep(own.leader.key().asked(), &cached, own.context);
                     own.observation = observation;

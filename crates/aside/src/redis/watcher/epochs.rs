@@ -6,6 +6,7 @@ use aside_redis::{Call, Connection, WireReply};
 
 use crate::protocol::commands;
 use crate::protocol::message;
+use crate::protocol::message::Why;
 use crate::protocol::{Begin, Bump, Era, Op, Reply};
 use crate::redis::pool::with_scripts;
 use crate::redis::server;
@@ -127,7 +128,7 @@ pub(super) async fn learn_epochs(
             _ if known == 0 => Bump::IfOlder,
             _ => Bump::ToKnown,
         };
-        let op = tiers.bump_op(&tiers.epoch_keys[copy], kind, how);
+        let op = tiers.bump_op(&tiers.epoch_keys[copy], kind, (how, Why::Unknown));
         match ask(connection, tiers, op).await? {
             Reply::Epoch(epoch) if tiers.epochs.adopt(kind, epoch).is_ok() => {}
             _ => return Err(Suspicion::unexpected()),

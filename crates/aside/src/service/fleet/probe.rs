@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Fleet;
 use super::report::InstanceState;
 use crate::entity::key::Key;
+use crate::protocol::message::Why;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::service::CacheService;
 
@@ -43,7 +44,7 @@ impl CacheService {
         let fleet = self.fleet().await?;
         let nonce = format!("{:016x}", fastrand::u64(..));
         let key = Key::new(&tiers.presence.probe_key(&nonce));
-        let message = tiers.message(&key);
+        let message = tiers.message(&key, Why::Probe);
         let begun = Instant::now();
         tiers
             .send_to_all(Traffic::Others, &Op::Publish { message })

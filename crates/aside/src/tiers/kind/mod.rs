@@ -1,6 +1,7 @@
 //! One kind of row in the tiers: its strategy, shape, counters and local
 //! entries.
 
+mod any;
 mod pace;
 mod lifetime;
 mod flights;
@@ -33,6 +34,7 @@ use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::runtime::clock::Moment;
 use crate::trust::generations::Stamp;
 
+pub(crate) use any::AnyKind;
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, FlightResult, KindFlights};
 pub(crate) use leaving::Leaving;
@@ -317,29 +319,6 @@ impl<E: Entity> Kind<E> {
     pub(crate) fn lease_patience(&self, lease: Duration) -> Duration {
         self.pace.patience(lease)
     }
-}
-
-/// A kind, for code that does not know its Rust type.
-pub(crate) trait AnyKind: Send + Sync {
-    /// Returns the operations that it counts, with their labels.
-    fn operations(&self) -> &'static [(Operation, &'static str)];
-    /// Returns how often each dependency outdated a value that was looked at.
-    fn spoilt(&self) -> BTreeMap<String, u64>;
-    /// Returns the name of its row type.
-    fn type_name(&self) -> &'static str;
-    fn indexes(&self) -> &'static [IndexShape];
-    fn has_list_of_all(&self) -> bool;
-    fn statistics(&self) -> &KindStatistics;
-    fn counters(&self) -> Arc<KindStatistics>;
-    fn ttl(&self) -> Duration;
-    /// Returns the fingerprint of its values, before it is mixed with a key.
-    fn shape(&self) -> u64;
-    /// Returns the conditions that a value under `key` must meet.
-    fn conditions(&self, key: &Key, history: u64) -> FillContext;
-    /// Returns the number of local entries, their size, and the number of
-    /// evictions.
-    fn local(&self) -> (u64, u64, u64);
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<E: Entity> AnyKind for Kind<E> {
