@@ -49,6 +49,18 @@ pub(crate) fn each_word(
     attributes: &[Attribute],
     place: &Place,
     errors: &mut Errors,
+    read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
+) {
+    each_word_after(attributes, place, errors, |_| Ok(()), read);
+}
+
+/// Does the same for attributes that may begin with something else, which `begin`
+/// parses up to the first word.
+pub(crate) fn each_word_after(
+    attributes: &[Attribute],
+    place: &Place,
+    errors: &mut Errors,
+    mut begin: impl FnMut(ParseStream<'_>) -> syn::Result<()>,
     mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) {
     for attribute in attributes {
@@ -62,8 +74,10 @@ pub(crate) fn each_word(
             );
             continue;
         };
-        let parsed = list
-            .parse_args_with(|input: ParseStream<'_>| read_words(input, place, errors, &mut read));
+        let parsed = list.parse_args_with(|input: ParseStream<'_>| {
+            begin(input)?;
+            read_words(input, place, errors, &mut read)
+        });
         errors.keep(parsed);
     }
 }

@@ -27,17 +27,15 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Returns `value` if there were no mistakes.
-    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
-        match self.first {
-            Some(_) => Err(self),
-            None => Ok(value),
-        }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
     }
 
-    pub(crate) fn into_compile_errors(self) -> TokenStream {
-        self.first
-            .map(|error| error.into_compile_error())
-            .unwrap_or_default()
+    /// Returns the mistakes, if there are some, and the code that stands beside them.
+    /// After a mistake that code is an impl that compiles, or each use of the type would
+    /// be an error as well.
+    pub(crate) fn into_compile_errors(self, code: Option<TokenStream>) -> TokenStream {
+        let errors = self.first.map(|error| error.into_compile_error());
+        quote::quote!(#errors #code)
     }
 }

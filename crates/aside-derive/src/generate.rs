@@ -11,7 +11,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, Path, Type};
 
-use crate::index::{Index, Part, locals};
+use crate::index::{Fold, Index, Part, locals};
 use crate::model::Entity;
 use crate::shape::Shape;
 
@@ -34,7 +34,11 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             segment, unique, ..
         } = index;
         let fields = index.parts.iter().map(Part::name);
-        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique))
+        let folded = index.fold.map(|fold| {
+            let fold = rule(library, fold);
+            quote!(.folded(#fold))
+        });
+        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique) #folded)
     });
     let indexes = indexes(entity);
     let write_index = write_index(entity);
@@ -47,6 +51,10 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let id_value = local("id");
     let write_id =
         quote_spanned!(id_type.span()=> #library::entity::KeyWriter::segment(#key, #id_value));
+    let return_id = match id {
+        Some(id) => quote!(&self.#id),
+        None => quote!(&()),
+    };
     quote! {
         #index_enum_code
 
@@ -63,7 +71,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             type Index = #index_enum;
 
             fn id(&self) -> &#id_type {
-                &self.#id
+                #return_id
             }
 
             #indexes
@@ -87,6 +95,41 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     }
 }
 
+/// Returns an impl that compiles after a mistake, so that code which uses the entity
+/// adds no errors.
+pub(crate) fn entity_stub(entity: &Entity) -> TokenStream {
+    let Entity {
+        ident,
+        library,
+        index_enum,
+        id_type,
+        ..
+    } = entity;
+    let index_enum_code = index_enum_code(entity);
+    let each = quote!(&mut dyn ::core::ops::FnMut(#index_enum));
+    let key = quote!(&mut #library::entity::KeyWriter);
+    let body = quote!(::core::unreachable!());
+    quote! {
+        #index_enum_code
+
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #library::Entity for #ident {
+            const KIND: &'static ::core::primitive::str = "mistaken";
+            const INDEXES: &'static [#library::entity::IndexShape] = &[];
+
+            type Id = #id_type;
+            type Index = #index_enum;
+
+            fn id(&self) -> &#id_type { #body }
+            fn indexes(&self, _: #each) { #body }
+            fn write_id(_: &#id_type, _: #key) { #body }
+            fn write_index(_: &#index_enum, _: #key) { #body }
+            fn fingerprint() -> ::core::primitive::u64 { #body }
+        }
+    }
+}
+
 /// Returns the constants that say if equal values have equal texts. A type that
 /// does not declare it uses the default of the trait `Unable`.
 fn exactness(entity: &Entity) -> TokenStream {
@@ -105,7 +148,11 @@ fn exactness(entity: &Entity) -> TokenStream {
     };
     let of_id = all(&mut std::iter::once(id_type));
     let parts = entity.indexes.iter().flat_map(|index| &index.parts);
-    let of_indexes = all(&mut parts.map(|part| &part.ty));
+    // Folded values are equal if the texts of their keys are.
+    let of_indexes = match entity.indexes.iter().any(|index| index.fold.is_some()) {
+        true => quote!(false),
+        false => all(&mut parts.map(|part| &part.ty)),
+    };
     let is_plain = entity.is_plain && entity.fields.iter().all(|(.., is_plain)| *is_plain);
     let of_fields = if is_plain {
         all(&mut entity.fields.iter().map(|(_, ty, _)| ty))
@@ -267,6 +314,12 @@ fn indexes(entity: &Entity) -> TokenStream {
     }
 }
 
+/// Returns the rule of an index whose values have several spellings.
+fn rule(library: &Path, fold: Fold) -> TokenStream {
+    let name = Ident::new(fold.name(), Span::call_site());
+    quote!(#library::entity::Fold::#name)
+}
+
 fn write_index(entity: &Entity) -> TokenStream {
     let Entity {
         library,
@@ -281,6 +334,16 @@ fn write_index(entity: &Entity) -> TokenStream {
         let pattern = pattern(index_enum, index, &names);
         let segment = &index.segment;
         let segments = index.parts.iter().zip(&values).map(|(part, value)| {
+            if let Some(fold) = index.fold {
+                let fold = rule(library, fold);
+                return quote_spanned! {part.ty.span()=>
+                    #library::entity::KeyWriter::folded_segment(
+                        #key,
+                        ::core::convert::AsRef::<::core::primitive::str>::as_ref(#value),
+                        #fold,
+                    );
+                };
+            }
             quote_spanned!(part.ty.span()=> #library::entity::KeyWriter::segment(#key, #value);)
         });
         quote! {
@@ -307,7 +370,7 @@ fn write_index(entity: &Entity) -> TokenStream {
 
 /// Returns `HeroIndex::Name(a)` or `ChildIndex::Exact { name: a, age: b }`. It
 /// is a pattern if the parts are names, and a value if they are values.
-fn pattern(index_enum: &Ident, index: &Index, parts: &[TokenStream]) -> TokenStream {
+pub(crate) fn pattern(index_enum: &Ident, index: &Index, parts: &[TokenStream]) -> TokenStream {
     let variant = &index.variant;
     if index.composite {
         let fields = index.parts.iter().map(|part| &part.field);
@@ -359,7 +422,7 @@ fn fingerprint(library: &Path, base: u64, nested: &[Type]) -> TokenStream {
 
 /// Returns a local name that cannot collide with a field or an item of the
 /// user.
-fn local(name: &str) -> Ident {
+pub(crate) fn local(name: &str) -> Ident {
     Ident::new(&format!("__aside_{name}"), Span::mixed_site())
 }
 
@@ -386,9 +449,9 @@ mod tests {
                 version: u64,
             }
         };
-        let Ok(hero) = Entity::read(&input) else {
-            panic!("the declaration is valid");
-        };
+        let (hero, errors) = Entity::read(&input);
+        assert!(errors.is_empty(), "the declaration is valid");
+        let hero = hero.expect("it has no generics");
         let code = entity(&hero).to_string();
         assert!(!code.contains(":: aside"), "{code}");
         assert!(code.contains("impl my_cache :: Entity for Hero"), "{code}");

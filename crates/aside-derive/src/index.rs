@@ -24,7 +24,25 @@ pub(crate) struct Index {
     pub(crate) unique: bool,
     /// Declared at the struct, so its variant names its fields.
     pub(crate) composite: bool,
+    pub(crate) fold: Option<Fold>,
     pub(crate) parts: Vec<Part>,
+}
+
+/// The spellings of a value that are one value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fold {
+    Lowercase,
+    AsciiLowercase,
+}
+
+impl Fold {
+    /// Returns its name in `aside::entity::Fold`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lowercase => "Lowercase",
+            Self::AsciiLowercase => "AsciiLowercase",
+        }
+    }
 }
 
 /// One field of an index.
@@ -56,6 +74,7 @@ pub(crate) struct Declared {
     /// The name and its token.
     pub(crate) name: Name,
     pub(crate) unique: bool,
+    pub(crate) fold: Option<Fold>,
     pub(crate) fields: Fields,
 }
 
@@ -119,6 +138,7 @@ pub(crate) fn composites(
         .map(|(name, fields)| Declared {
             name,
             unique,
+            fold: None,
             fields: Fields::Several(fields),
         })
         .collect())
@@ -162,6 +182,7 @@ pub(crate) fn resolve(declared: Vec<Declared>, fields: &[Part], errors: &mut Err
             segment: declared.name.text,
             unique: declared.unique,
             composite,
+            fold: declared.fold,
             parts,
         }));
     }

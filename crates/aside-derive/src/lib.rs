@@ -1,14 +1,14 @@
 //! The derive macros of `aside`: `Entity` and `Shape`.
 //!
-//! They are documented at their re-exports in `aside`, so that their examples
+//! They are documented at their re-exports there, so that their examples
 //! compile against the real library. Use them from there.
 //!
 //! Modules, in the order in which they handle one `#[derive(Entity)]`:
 //! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
 //! struct and its words into a valid entity, and `index` does so for the
 //! indexes. `serde_attributes` and `fingerprint` reduce the serialized form to
-//! a number. `generate` writes the code. Every module reports mistakes to
-//! `errors`, so that one build shows all of them.
+//! a number. `generate` writes the code. Every module reports mistakes to `errors`, so that one
+//! build shows all of them.
 
 mod errors;
 mod attribute;
@@ -28,18 +28,23 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Entity, attributes(entity))]
 pub fn derive_entity(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    match model::Entity::read(&input) {
-        Ok(entity) => generate::entity(&entity).into(),
-        Err(errors) => errors.into_compile_errors().into(),
+    let (entity, errors) = model::Entity::read(&input);
+    if errors.is_empty() {
+        return entity
+            .map(|it| generate::entity(&it))
+            .unwrap_or_default()
+            .into();
     }
+    let stub = entity.map(|it| generate::entity_stub(&it));
+    errors.into_compile_errors(stub).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro_derive(Shape, attributes(shape))]
 pub fn derive_shape(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    match shape::Shape::read(&input) {
-        Ok(shape) => generate::shape(&shape).into(),
-        Err(errors) => errors.into_compile_errors().into(),
-    }
+    let (shape, errors) = shape::Shape::read(&input);
+    errors
+        .into_compile_errors(shape.map(|it| generate::shape(&it)))
+        .into()
 }

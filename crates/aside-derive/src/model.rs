@@ -6,7 +6,7 @@ use syn::{Data, DeriveInput, Field, Ident, LitStr, Path, Token, Type, Visibility
 use crate::attribute::{self, Place, each_word, once};
 use crate::errors::Errors;
 use crate::fingerprint::Fingerprint;
-use crate::index::{self, Declared, Fields, Index, Name, Part, is_plain_name, transparent};
+use crate::index::{self, Declared, Fields, Fold, Index, Name, Part, is_plain_name, transparent};
 use crate::serde_attributes;
 
 const AT_STRUCT: Place = Place {
@@ -28,7 +28,9 @@ const AT_STRUCT: Place = Place {
 const AT_FIELD: Place = Place {
     attribute: "entity",
     name: "a field",
-    words: &["id", "index", "unique", "version", "nested"],
+    words: &[
+        "id", "index", "unique", "version", "nested", "never", "fold",
+    ],
 };
 
 const INTEGERS: [&str; 12] = [
@@ -45,7 +47,8 @@ pub(crate) struct Entity {
     pub(crate) list_all: bool,
     /// Writes invalidate the key of a list that the kind does not have.
     pub(crate) is_tracked: bool,
-    pub(crate) id: Ident,
+    /// `None` after a mistake.
+    pub(crate) id: Option<Ident>,
     pub(crate) id_type: Type,
     pub(crate) version: Option<Ident>,
     /// The function that returns the dependents of a row.
@@ -56,6 +59,8 @@ pub(crate) struct Entity {
     pub(crate) fingerprint: u64,
     /// The types whose shapes are mixed into it.
     pub(crate) nested: Vec<Type>,
+    /// The fields that must not be stored.
+    pub(crate) never: Vec<Ident>,
     /// Every field; true if serde writes the field as its type specifies.
     pub(crate) fields: Vec<(Ident, Type, bool)>,
     /// True if serde writes the struct field by field.
@@ -63,71 +68,95 @@ pub(crate) struct Entity {
 }
 
 impl Entity {
-    /// Parses a struct, or returns all its mistakes.
-    pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
+    /// Parses a struct, and returns its mistakes. After a mistake the entity has what
+    /// could be read; it is `None` if no impl would compile.
+    pub(crate) fn read(input: &DeriveInput) -> (Option<Self>, Errors) {
         let mut errors = Errors::default();
-        refuse_generics("an entity", input, &mut errors);
-        let Some(fields) = named_fields(input, &mut errors) else {
-            return Err(errors);
-        };
+        let is_generic = refuse_generics("an entity", input, &mut errors);
+        let fields = named_fields(input, &mut errors);
         let mut head = Head::read(input, &mut errors);
-        let body = Body::read(&fields, &mut errors);
-
+        let Some(fields) = fields else {
+            let body = Body::default();
+            // serde refuses a union by itself.
+            let is_union = matches!(input.data, Data::Union(_));
+            let has_impl = !is_generic && !is_union;
+            let entity = has_impl.then(|| Self::of(input, head, body, Vec::new()));
+            return (entity, errors);
+        };
+        let mut body = Body::read(&fields, &mut errors);
+        let kind = head.checked_kind(&input.ident, &mut errors);
+        let declared = body.indexes.drain(..).chain(head.indexes.drain(..));
+        let parts: Vec<Part> = fields
+            .iter()
+            .filter_map(|field| Some(Part::new(field.ident.as_ref()?, &field.ty)))
+            .collect();
+        let indexes = index::resolve(declared.collect(), &parts, &mut errors);
+        if body.id.is_none() && !body.id_stands {
+            errors.at(
+                &input.ident,
+                "an entity needs an id: mark the field that identifies a row with `#[entity(id)]`",
+            );
+        }
         let serde = serde_attributes::read(&input.attrs, &mut errors);
         let default = serde_attributes::has_default(&serde);
         let mut fingerprint = Fingerprint::of("aside entity");
         fingerprint.number(head.shape.unwrap_or(0));
         fingerprint.each(&serde);
         for field in &fields {
-            add_field(&mut fingerprint, field, default, &mut errors);
+            let is_never = is_named_by(&body.never, field);
+            add_field(&mut fingerprint, field, (default, is_never), &mut errors);
         }
-
-        let parts: Vec<Part> = fields
-            .iter()
-            .filter_map(|field| Some(Part::new(field.ident.as_ref()?, &field.ty)))
-            .collect();
-        let declared = body.indexes.into_iter().chain(head.indexes.drain(..));
-        let indexes = index::resolve(declared.collect(), &parts, &mut errors);
         add_indexes(&mut fingerprint, &indexes);
-
-        let kind = head.checked_kind(&input.ident, &mut errors);
         fingerprint.text(&kind);
-        let Some((id, id_type)) = body.id else {
-            errors.at(
-                &input.ident,
-                "an entity needs an id: mark the field that identifies a row with `#[entity(id)]`",
-            );
-            return Err(errors);
-        };
-        let entity = Self {
+        if is_generic {
+            return (None, errors);
+        }
+        let mut entity = Self::of(input, head, body, indexes);
+        entity.kind = kind;
+        entity.fingerprint = fingerprint.finish();
+        entity.is_plain = serde_attributes::are_plain(&serde);
+        entity.fields = fields
+            .iter()
+            .filter_map(|field| {
+                let own = serde_attributes::read(&field.attrs, &mut Errors::default());
+                let is_plain = serde_attributes::are_plain(&own);
+                Some((field.ident.clone()?, field.ty.clone(), is_plain))
+            })
+            .collect();
+        (Some(entity), errors)
+    }
+
+    fn of(input: &DeriveInput, head: Head, body: Body, indexes: Vec<Index>) -> Self {
+        let (id, id_type) = body.id.unzip();
+        Self {
             ident: input.ident.clone(),
             visibility: input.vis.clone(),
             library: head.library.unwrap_or_else(|| parse_quote!(::aside)),
-            kind,
+            kind: String::new(),
             list_all: head.list_all.unwrap_or(true),
             is_tracked: head.is_tracked,
             id,
-            id_type,
+            id_type: id_type.unwrap_or_else(|| parse_quote!(())),
             version: body.version,
             dependents: head.dependents,
             index_enum: head.index_enum.unwrap_or_else(|| {
                 quote::format_ident!("{}Index", input.ident.unraw(), span = input.ident.span())
             }),
             indexes,
-            fingerprint: fingerprint.finish(),
+            fingerprint: 0,
             nested: body.nested,
-            fields: fields
-                .iter()
-                .filter_map(|field| {
-                    let own = serde_attributes::read(&field.attrs, &mut Errors::default());
-                    let is_plain = serde_attributes::are_plain(&own);
-                    Some((field.ident.clone()?, field.ty.clone(), is_plain))
-                })
-                .collect(),
-            is_plain: serde_attributes::are_plain(&serde),
-        };
-        errors.or(entity)
+            never: body.never,
+            fields: Vec::new(),
+            is_plain: false,
+        }
     }
+}
+
+fn is_named_by(names: &[Ident], field: &Field) -> bool {
+    field
+        .ident
+        .as_ref()
+        .is_some_and(|ident| names.contains(ident))
 }
 
 /// The contents of the struct's own attributes.
@@ -221,9 +250,13 @@ impl Head {
 #[derive(Default)]
 struct Body {
     id: Option<(Ident, Type)>,
+    /// The word is present, though its value may be wrong.
+    id_stands: bool,
     version: Option<Ident>,
     indexes: Vec<Declared>,
     nested: Vec<Type>,
+    /// The fields that must not be stored.
+    never: Vec<Ident>,
 }
 
 impl Body {
@@ -238,11 +271,12 @@ impl Body {
     }
 
     fn read_field(&mut self, field: &Field, ident: &Ident, errors: &mut Errors) {
-        let mut index = None;
-        let mut nested = None;
+        let mut index: Option<Declared> = None;
+        let (mut nested, mut fold) = (None, None);
         each_word(&field.attrs, &AT_FIELD, errors, |word, input| {
             match word.to_string().as_str() {
                 "id" => {
+                    self.id_stands = true;
                     if let Some((other, _)) = &self.id {
                         return Err(syn::Error::new_spanned(
                             word,
@@ -260,9 +294,15 @@ impl Body {
                         let message = format!("`{other}` is the version already");
                         return Err(syn::Error::new_spanned(word, message));
                     }
+                    check_version(&field.ty)?;
                     self.version = Some(ident.clone());
-                    check_version(&field.ty)
+                    Ok(())
                 }
+                "never" => {
+                    self.never.push(ident.clone());
+                    refuse_stored(word, field)
+                }
+                "fold" => once(&mut fold, word, fold_of(word, input)?),
                 "nested" => once(&mut nested, word, field.ty.clone()),
                 "index" | "unique" => {
                     let name = if input.peek(Token![=]) {
@@ -278,6 +318,7 @@ impl Body {
                         name,
                         unique: word == "unique",
                         fields: Fields::Own(ident.clone()),
+                        fold: None,
                     });
                     Ok(())
                 }
@@ -285,9 +326,58 @@ impl Body {
                 _ => Ok(()),
             }
         });
+        match (&mut index, fold) {
+            (Some(index), Some((_, fold))) => index.fold = Some(fold),
+            (None, Some((word, _))) => errors.at(
+                word,
+                format!(
+                    "`{ident}` has no index whose values could be folded: add `index` or `unique`"
+                ),
+            ),
+            (_, None) => {}
+        }
         self.indexes.extend(index);
         self.nested.extend(nested);
     }
+}
+
+/// Parses the rule of `fold = lowercase`.
+fn fold_of(word: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<(Ident, Fold)> {
+    let usage = || syn::Error::new_spanned(word, "values are folded as in `fold = lowercase`");
+    if !input.peek(Token![=]) {
+        return Err(usage());
+    }
+    input.parse::<Token![=]>()?;
+    let rule: Ident = input.parse().map_err(|_| usage())?;
+    let fold = match rule.to_string().as_str() {
+        "lowercase" => Fold::Lowercase,
+        "ascii_lowercase" => Fold::AsciiLowercase,
+        _ => {
+            let message = format!(
+                "there is no fold `{rule}`; there are `lowercase`, as of citext, and \
+                 `ascii_lowercase`, as of NOCASE"
+            );
+            return Err(syn::Error::new_spanned(rule, message));
+        }
+    };
+    Ok((rule, fold))
+}
+
+/// Refuses a field that serde would write into Redis.
+fn refuse_stored(word: &Ident, field: &Field) -> syn::Result<()> {
+    let serde = serde_attributes::read(&field.attrs, &mut Errors::default());
+    if serde_attributes::is_skipped(&serde) {
+        return Ok(());
+    }
+    let name = field.ident.as_ref().map(ToString::to_string);
+    let name = name.unwrap_or_default();
+    Err(syn::Error::new_spanned(
+        word,
+        format!(
+            "`{name}` must never be stored, and serde would write it to Redis: add \
+             `#[serde(skip)]`, and read rows without it, so that it has its default"
+        ),
+    ))
 }
 
 fn check_version(ty: &Type) -> syn::Result<()> {
@@ -310,11 +400,13 @@ fn check_version(ty: &Type) -> syn::Result<()> {
 pub(crate) fn add_field(
     fingerprint: &mut Fingerprint,
     field: &Field,
-    default: bool,
+    (default, is_never): (bool, bool),
     errors: &mut Errors,
 ) {
     let serde = serde_attributes::read(&field.attrs, errors);
-    serde_attributes::refuse_skips(&serde, default, errors);
+    if !is_never {
+        serde_attributes::refuse_skips(&serde, default, errors);
+    }
     serde_attributes::refuse_one_way(&serde, errors);
     let name = field.ident.as_ref().map(|ident| ident.unraw().to_string());
     fingerprint.text(&name.unwrap_or_default());
@@ -332,12 +424,17 @@ fn add_indexes(fingerprint: &mut Fingerprint, indexes: &[Index]) {
         for part in &index.parts {
             fingerprint.text(&part.name());
         }
+        if let Some(fold) = index.fold {
+            fingerprint.text(fold.name());
+        }
     }
 }
 
-/// Refuses generics, because a generic type has no single serialized form.
-pub(crate) fn refuse_generics(what: &str, input: &DeriveInput, errors: &mut Errors) {
-    if !input.generics.params.is_empty() {
+/// Refuses generics, because a generic type has no single serialized form. Returns true
+/// if there are some.
+pub(crate) fn refuse_generics(what: &str, input: &DeriveInput, errors: &mut Errors) -> bool {
+    let is_generic = !input.generics.params.is_empty();
+    if is_generic {
         errors.at(
             &input.generics,
             format!(
@@ -346,6 +443,7 @@ pub(crate) fn refuse_generics(what: &str, input: &DeriveInput, errors: &mut Erro
             ),
         );
     }
+    is_generic
 }
 
 fn named_fields<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<Vec<&'a Field>> {

@@ -3,7 +3,6 @@
 //! The fingerprint includes all of them, because most of them change the
 //! serialized form. Some would let a row that is read back from the cache
 //! differ from the row written, and those are refused.
-//! different from the one that went in, and that is refused.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
@@ -47,11 +46,15 @@ pub(crate) fn refuse_skips(metas: &[Meta], default: bool, errors: &mut Errors) {
     let default = default || has_default(metas);
     for meta in metas {
         if let Some(skip) = SKIPS.iter().find(|skip| meta.path().is_ident(skip)) {
+            let remedy = match *skip {
+                "skip_deserializing" => "if clients leave it out, write `default` in its place",
+                _ => "a secret of an entity is marked with `#[entity(never)]`",
+            };
             errors.at(
                 meta,
                 format!(
                     "`{skip}` would lose this in the cache: a row read back must equal the \
-                     row written; cache a type that serializes everything"
+                     row written; cache a type that serializes everything; {remedy}"
                 ),
             );
         }
@@ -75,6 +78,31 @@ pub(crate) fn refuse_one_way(metas: &[Meta], errors: &mut Errors) {
              `deserialize_with`, or `with` for both; a form that an API masks or rounds \
              belongs in a separate type, because other instances read the row from this text",
         );
+    }
+}
+
+/// Returns true if serde neither writes nor reads the field.
+pub(crate) fn is_skipped(metas: &[Meta]) -> bool {
+    let has = |word| metas.iter().any(|meta| meta.path().is_ident(word));
+    has("skip") || (has("skip_serializing") && (has("skip_deserializing") || has("default")))
+}
+
+/// Returns the expression of a field that serde skips: its own default, or that of its
+/// type.
+pub(crate) fn value_if_skipped(metas: &[Meta]) -> proc_macro2::TokenStream {
+    let own = metas.iter().find_map(|meta| match meta {
+        Meta::NameValue(pair) if pair.path.is_ident("default") => match &pair.value {
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Str(path),
+                ..
+            }) => path.parse_with(syn::Path::parse_mod_style).ok(),
+            _ => None,
+        },
+        _ => None,
+    });
+    match own {
+        Some(path) => quote::quote!(#path()),
+        None => quote::quote!(::core::default::Default::default()),
     }
 }
 

@@ -41,15 +41,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Parses a type, or returns all its mistakes.
-    pub(crate) fn read(input: &DeriveInput) -> Result<Self, Errors> {
+    /// Parses a type, and returns its mistakes. The shape is `None` if no impl would
+    /// compile.
+    pub(crate) fn read(input: &DeriveInput) -> (Option<Self>, Errors) {
         let mut reader = Reader {
             ident: &input.ident,
             fingerprint: Fingerprint::of("aside shape"),
             nested: Vec::new(),
             errors: Errors::default(),
         };
-        refuse_generics("a shape", input, &mut reader.errors);
+        let is_generic = refuse_generics("a shape", input, &mut reader.errors);
         let mut number = None;
         let mut library = None;
         each_word(&input.attrs, &AT_TYPE, &mut reader.errors, |word, input| {
@@ -71,7 +72,7 @@ impl Shape {
             fingerprint: reader.fingerprint.finish(),
             nested: reader.nested,
         };
-        reader.errors.or(shape)
+        ((!is_generic).then_some(shape), reader.errors)
     }
 }
 
@@ -123,7 +124,12 @@ impl Reader<'_> {
         });
         self.fingerprint.number(fields.len() as u64);
         for field in fields {
-            add_field(&mut self.fingerprint, field, default, &mut self.errors);
+            add_field(
+                &mut self.fingerprint,
+                field,
+                (default, false),
+                &mut self.errors,
+            );
             self.read_nested(field);
         }
     }

@@ -19,6 +19,10 @@ pub(crate) trait Dialect {
     /// Returns the SQL of the segment of a value.
     fn segment(&self, value: &str) -> String;
 
+    /// Returns the SQL of the segment of a text in lower case. Databases and the library
+    /// agree on the letters of ASCII alone, so any other text is [`UNKEYED`].
+    fn folded_segment(&self, value: &str) -> String;
+
     /// Returns the SQL of the segment of several values of the row called `row`.
     fn composed(&self, row: &str, parts: &[Part]) -> String;
 
@@ -52,6 +56,8 @@ pub(crate) struct RowKey {
 #[derive(Clone, Debug)]
 pub(crate) struct ListKey {
     pub(crate) segment: &'static str,
+    /// Its values have several spellings.
+    pub(crate) is_folded: bool,
     /// Each field of the index, with its value.
     pub(crate) values: Vec<(&'static str, Value)>,
     /// True if the table has the rows of this kind.
@@ -77,7 +83,11 @@ impl KindKeys {
         for list in &self.lists {
             let mut key = literal(&format!("{}:{}", self.prefix, list.segment));
             for (_, value) in &list.values {
-                let segment = dialect.segment(&dialect.value(row, value));
+                let value = dialect.value(row, value);
+                let segment = match list.is_folded {
+                    true => dialect.folded_segment(&value),
+                    false => dialect.segment(&value),
+                };
                 key = format!("{key} || ':' || {segment}");
             }
             keys.push(key);

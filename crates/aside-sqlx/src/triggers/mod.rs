@@ -42,7 +42,9 @@ pub(crate) const MAX_SEGMENT_BYTES: usize = 200;
 /// if its contents differ. The whole kind is recorded for values without such a
 /// text, such as times and documents, and whenever a key cannot be computed.
 /// Values are compared by their bytes, independent of their column's collation.
-/// PostgreSQL pads `CHAR(n)`, so such a column records the whole kind.
+/// PostgreSQL pads `CHAR(n)`, so such a column records the whole kind. An index with
+/// `fold` has its values in lower case; a value with letters outside of ASCII records the
+/// whole kind.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -113,6 +115,7 @@ impl Triggers {
         let of_field = |field: &&'static str| (*field, Value::Column((*field).to_owned()));
         let lists = E::INDEXES.iter().map(|index| ListKey {
             segment: index.segment,
+            is_folded: index.fold.is_some(),
             values: index.fields.iter().map(of_field).collect(),
             is_own: true,
         });
@@ -226,6 +229,7 @@ impl Triggers {
         let columns = columns.into_iter().map(Value::Column);
         let list = ListKey {
             segment: index.segment,
+            is_folded: index.fold.is_some(),
             values: index.fields.iter().copied().zip(columns).collect(),
             is_own: false,
         };

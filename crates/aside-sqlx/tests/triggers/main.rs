@@ -5,6 +5,7 @@ mod instance;
 mod postgres;
 mod recording;
 mod collations;
+mod folded;
 mod loans;
 mod kinds;
 mod older;

@@ -6,6 +6,7 @@
 //! travels between instances: it selects the generation that an invalidation
 //! increments.
 
+use crate::entity::fold::Fold;
 use crate::entity::namespace::Namespace;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -116,6 +117,11 @@ impl KeyWriter {
             Ok(json) => self.json_segment(&json),
             Err(_) => self.push("^", &format!("{:032x}", fastrand::u128(..))),
         }
+    }
+
+    /// Appends a text, folded and escaped.
+    pub fn folded_segment(&mut self, text: &str, fold: Fold) {
+        self.text_segment(&fold.apply(text));
     }
 
     fn json_segment(&mut self, json: &str) {

@@ -3,6 +3,7 @@
 pub(crate) mod codec;
 pub(crate) mod exact;
 pub(crate) mod namespace;
+mod fold;
 pub(crate) mod key;
 #[doc(hidden)]
 pub mod likeness;
@@ -25,6 +26,7 @@ use crate::entity::likeness::is_written_alike;
 
 pub use dependents::Dependents;
 pub use exact::ExactText;
+pub use fold::Fold;
 pub use key::KeyWriter;
 pub use strategy::DefaultStrategy;
 
@@ -203,6 +205,8 @@ pub struct IndexShape {
     pub fields: &'static [&'static str],
     /// True if each of its lists contains at most one row.
     pub unique: bool,
+    /// The rule by which different spellings of a value name the same list.
+    pub fold: Option<Fold>,
 }
 
 impl IndexShape {
@@ -213,6 +217,16 @@ impl IndexShape {
             segment,
             fields,
             unique,
+            fold: None,
+        }
+    }
+
+    /// The same for an index whose key has folded values.
+    #[must_use]
+    pub const fn folded(self, fold: Fold) -> Self {
+        Self {
+            fold: Some(fold),
+            ..self
         }
     }
 }

@@ -58,13 +58,16 @@ impl CacheService {
     #[must_use]
     pub fn key_of_list(&self, kind: &str, segment: &str, values: &[&str]) -> Option<String> {
         let known = self.tiers().kinds().get(kind)?.indexes();
-        known
+        let index = known
             .iter()
             .find(|index| index.segment == segment && index.fields.len() == values.len())?;
         let mut key = self.key_of(kind)?;
         key.name(segment);
         for value in values {
-            key.text_segment(value);
+            match index.fold {
+                Some(fold) => key.folded_segment(value, fold),
+                None => key.text_segment(value),
+            }
         }
         Some(key.finish().as_str().to_owned())
     }

@@ -5,6 +5,7 @@ extern crate aside as my_aside;
 
 mod collisions;
 mod fingerprints;
+mod folded;
 mod generated;
 mod keys;
 

@@ -20,6 +20,7 @@ mod explore;
 mod scripts;
 
 mod epochs;
+mod id_lists;
 mod local_tier;
 mod leases;
 mod query_stamps;

@@ -36,6 +36,16 @@ impl Dialect for Postgres {
         call(SEGMENT, value)
     }
 
+    fn folded_segment(&self, value: &str) -> String {
+        let text = format!("(({value})::text {BYTES})");
+        format!(
+            "CASE WHEN {value} IS NULL THEN NULL
+                  WHEN octet_length({text}) <> char_length({text}) THEN {}
+                  ELSE {SEGMENT}(lower({text}), pg_typeof({value})) END",
+            escaped(UNKEYED)
+        )
+    }
+
     fn composed(&self, row: &str, parts: &[Part]) -> String {
         let sql = |part: &Part| match part {
             Part::Json(json) => literal(json),

@@ -88,6 +88,16 @@ impl Dialect for Sqlite {
         )
     }
 
+    fn folded_segment(&self, value: &str) -> String {
+        format!(
+            "CASE WHEN {value} IS NULL THEN NULL
+                  WHEN typeof({value}) <> 'text'
+                    OR {value} GLOB '*[^' || char(1) || '-' || char(127) || ']*' THEN {UNKEYED}
+                  ELSE {} END",
+            self.segment(&format!("lower({value})"))
+        )
+    }
+
     fn composed(&self, row: &str, parts: &[Part]) -> String {
         let sql = |part: &Part| match part {
             Part::Json(json) => literal(&written(json)),
