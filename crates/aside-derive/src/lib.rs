@@ -1,4 +1,4 @@
-//! The derive macros of `aside`: `Entity` and `Shape`.
+//! The derive macros of `aside`: `Entity` and `Shape`, and `Table` of `aside-sqlx`.
 //!
 //! They are documented at their re-exports there, so that their examples
 //! compile against the real library. Use them from there.
@@ -7,7 +7,8 @@
 //! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
 //! struct and its words into a valid entity, and `index` does so for the
 //! indexes. `serde_attributes` and `fingerprint` reduce the serialized form to
-//! a number. `generate` writes the code. Every module reports mistakes to `errors`, so that one
+//! a number. `generate` writes the code. `table` does the same for
+//! `#[derive(Table)]`. Every module reports mistakes to `errors`, so that one
 //! build shows all of them.
 
 mod errors;
@@ -18,6 +19,7 @@ mod serde_attributes;
 mod model;
 mod shape;
 mod generate;
+mod table;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -47,4 +49,11 @@ pub fn derive_shape(input: TokenStream) -> TokenStream {
     errors
         .into_compile_errors(shape.map(|it| generate::shape(&it)))
         .into()
+}
+
+#[allow(missing_docs)]
+#[proc_macro_derive(Table, attributes(table))]
+pub fn derive_table(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    table::derive(&input).into()
 }

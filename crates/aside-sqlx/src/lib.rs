@@ -1,5 +1,7 @@
-//! Transactions, commits and the journal of `aside` on PostgreSQL, SQLite, MySQL and
-//! MariaDB.
+//! Repositories, transactions, commits and the journal of `aside` on PostgreSQL, SQLite,
+//! MySQL and MariaDB.
+//!
+//! [`#[derive(Table)]`](macro@Table) writes the repository of a table.
 //!
 //! Transactional outbox: a write commits even if it cannot reach Redis. In the
 //! same transaction it stores its changed keys in the table `cache_journal`.
@@ -77,8 +79,14 @@ mod transaction;
 mod changeable;
 mod change;
 mod changes;
+mod table;
+#[doc(hidden)]
+pub mod for_macros;
 
 pub use aside::transaction::OutOfReach;
+#[doc = include_str!("docs/derive_table.md")]
+#[doc(inline)]
+pub use aside_derive::Table;
 pub use change::{Change, Changed};
 pub use changeable::Changeable;
 pub use changes::{Changes, change};
@@ -89,6 +97,7 @@ pub use mysql::MySqlJournal;
 pub use postgres::PostgresJournal;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteJournal;
+pub use table::{Inserts, SqlTable, Table, TableError, Tables};
 pub use transaction::Transaction;
 pub use triggers::Columns;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -45,3 +45,8 @@ pub mod queries {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/associations.md")]
 pub mod associations {}
+
+/// The example for caches written by hand, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cache-aside.md")]
+pub mod cache_aside {}

@@ -1,0 +1,5 @@
+//! Names that the derive uses in the user's crate.
+
+pub use sqlx;
+
+pub use crate::table::Column;

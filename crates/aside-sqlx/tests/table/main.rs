@@ -1,0 +1,5 @@
+//! The promises of `#[derive(Table)]`, on real databases.
+
+mod articles;
+mod links;
+mod writing;
