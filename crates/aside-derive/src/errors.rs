@@ -34,7 +34,7 @@ impl Errors {
     /// Returns the mistakes, if there are some, and the code that stands beside them.
     /// After a mistake that code is an impl that compiles, or each use of the type would
     /// be an error as well.
-    pub(crate) fn into_compile_errors(self, code: Option<TokenStream>) -> TokenStream {
+    pub(crate) fn into_compile_errors(self, code: Option<&TokenStream>) -> TokenStream {
         let errors = self.first.map(|error| error.into_compile_error());
         quote::quote!(#errors #code)
     }

@@ -5,9 +5,9 @@
 //!
 //! Modules, in the order in which they handle one `#[derive(Entity)]`:
 //! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
-//! struct and its words into a valid entity, and `index` does so for the
+//! struct and its words into a valid entity, `fields` its fields, and `index` the
 //! indexes. `serde_attributes` and `fingerprint` reduce the serialized form to
-//! a number. `generate` writes the code. `table` does the same for
+//! a number. `generate` and `index_code` write the code. `table` does the same for
 //! `#[derive(Table)]`. Every module reports mistakes to `errors`, so that one
 //! build shows all of them.
 
@@ -16,8 +16,10 @@ mod attribute;
 mod fingerprint;
 mod index;
 mod serde_attributes;
+mod fields;
 mod model;
 mod shape;
+mod index_code;
 mod generate;
 mod table;
 
@@ -38,7 +40,7 @@ pub fn derive_entity(input: TokenStream) -> TokenStream {
             .into();
     }
     let stub = entity.map(|it| generate::entity_stub(&it));
-    errors.into_compile_errors(stub).into()
+    errors.into_compile_errors(stub.as_ref()).into()
 }
 
 #[allow(missing_docs)]
@@ -46,9 +48,8 @@ pub fn derive_entity(input: TokenStream) -> TokenStream {
 pub fn derive_shape(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     let (shape, errors) = shape::Shape::read(&input);
-    errors
-        .into_compile_errors(shape.map(|it| generate::shape(&it)))
-        .into()
+    let code = shape.map(|it| generate::shape(&it));
+    errors.into_compile_errors(code.as_ref()).into()
 }
 
 #[allow(missing_docs)]

@@ -1,12 +1,13 @@
 //! An entity, parsed from its struct and validated.
 
 use syn::ext::IdentExt;
-use syn::{Data, DeriveInput, Field, Ident, LitStr, Path, Token, Type, Visibility, parse_quote};
+use syn::{Data, DeriveInput, Field, Ident, LitStr, Path, Type, Visibility, parse_quote};
 
 use crate::attribute::{self, Place, each_word, once};
 use crate::errors::Errors;
+use crate::fields::Body;
 use crate::fingerprint::Fingerprint;
-use crate::index::{self, Declared, Fields, Fold, Index, Name, Part, is_plain_name, transparent};
+use crate::index::{self, Declared, Index, Part, is_plain_name};
 use crate::serde_attributes;
 
 const AT_STRUCT: Place = Place {
@@ -24,18 +25,6 @@ const AT_STRUCT: Place = Place {
         "crate",
     ],
 };
-
-const AT_FIELD: Place = Place {
-    attribute: "entity",
-    name: "a field",
-    words: &[
-        "id", "index", "unique", "version", "nested", "never", "fold",
-    ],
-};
-
-const INTEGERS: [&str; 12] = [
-    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-];
 
 /// The parts from which the code of one entity is generated.
 pub(crate) struct Entity {
@@ -244,156 +233,6 @@ impl Head {
         }
         kind
     }
-}
-
-/// The contents of the fields' attributes.
-#[derive(Default)]
-struct Body {
-    id: Option<(Ident, Type)>,
-    /// The word is present, though its value may be wrong.
-    id_stands: bool,
-    version: Option<Ident>,
-    indexes: Vec<Declared>,
-    nested: Vec<Type>,
-    /// The fields that must not be stored.
-    never: Vec<Ident>,
-}
-
-impl Body {
-    fn read(fields: &[&Field], errors: &mut Errors) -> Self {
-        let mut body = Self::default();
-        for field in fields {
-            if let Some(ident) = &field.ident {
-                body.read_field(field, ident, errors);
-            }
-        }
-        body
-    }
-
-    fn read_field(&mut self, field: &Field, ident: &Ident, errors: &mut Errors) {
-        let mut index: Option<Declared> = None;
-        let (mut nested, mut fold) = (None, None);
-        each_word(&field.attrs, &AT_FIELD, errors, |word, input| {
-            match word.to_string().as_str() {
-                "id" => {
-                    self.id_stands = true;
-                    if let Some((other, _)) = &self.id {
-                        return Err(syn::Error::new_spanned(
-                            word,
-                            format!(
-                                "`{other}` is the id already; an id of several fields is one \
-                                 field whose type holds them"
-                            ),
-                        ));
-                    }
-                    self.id = Some((ident.clone(), field.ty.clone()));
-                    Ok(())
-                }
-                "version" => {
-                    if let Some(other) = &self.version {
-                        let message = format!("`{other}` is the version already");
-                        return Err(syn::Error::new_spanned(word, message));
-                    }
-                    check_version(&field.ty)?;
-                    self.version = Some(ident.clone());
-                    Ok(())
-                }
-                "never" => {
-                    self.never.push(ident.clone());
-                    refuse_stored(word, field)
-                }
-                "fold" => once(&mut fold, word, fold_of(word, input)?),
-                "nested" => once(&mut nested, word, field.ty.clone()),
-                "index" | "unique" => {
-                    let name = if input.peek(Token![=]) {
-                        Name::of_text(&attribute::text(word, input)?)
-                    } else {
-                        Name::of_field(ident)
-                    };
-                    if index.is_some() {
-                        let message = "a field has one index; `unique` is one too";
-                        return Err(syn::Error::new_spanned(word, message));
-                    }
-                    index = Some(Declared {
-                        name,
-                        unique: word == "unique",
-                        fields: Fields::Own(ident.clone()),
-                        fold: None,
-                    });
-                    Ok(())
-                }
-                // `each_word` passes no other words.
-                _ => Ok(()),
-            }
-        });
-        match (&mut index, fold) {
-            (Some(index), Some((_, fold))) => index.fold = Some(fold),
-            (None, Some((word, _))) => errors.at(
-                word,
-                format!(
-                    "`{ident}` has no index whose values could be folded: add `index` or `unique`"
-                ),
-            ),
-            (_, None) => {}
-        }
-        self.indexes.extend(index);
-        self.nested.extend(nested);
-    }
-}
-
-/// Parses the rule of `fold = lowercase`.
-fn fold_of(word: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<(Ident, Fold)> {
-    let usage = || syn::Error::new_spanned(word, "values are folded as in `fold = lowercase`");
-    if !input.peek(Token![=]) {
-        return Err(usage());
-    }
-    input.parse::<Token![=]>()?;
-    let rule: Ident = input.parse().map_err(|_| usage())?;
-    let fold = match rule.to_string().as_str() {
-        "lowercase" => Fold::Lowercase,
-        "ascii_lowercase" => Fold::AsciiLowercase,
-        _ => {
-            let message = format!(
-                "there is no fold `{rule}`; there are `lowercase`, as of citext, and \
-                 `ascii_lowercase`, as of NOCASE"
-            );
-            return Err(syn::Error::new_spanned(rule, message));
-        }
-    };
-    Ok((rule, fold))
-}
-
-/// Refuses a field that serde would write into Redis.
-fn refuse_stored(word: &Ident, field: &Field) -> syn::Result<()> {
-    let serde = serde_attributes::read(&field.attrs, &mut Errors::default());
-    if serde_attributes::is_skipped(&serde) {
-        return Ok(());
-    }
-    let name = field.ident.as_ref().map(ToString::to_string);
-    let name = name.unwrap_or_default();
-    Err(syn::Error::new_spanned(
-        word,
-        format!(
-            "`{name}` must never be stored, and serde would write it to Redis: add \
-             `#[serde(skip)]`, and read rows without it, so that it has its default"
-        ),
-    ))
-}
-
-fn check_version(ty: &Type) -> syn::Result<()> {
-    let integer = match transparent(ty) {
-        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
-            last.arguments.is_none() && INTEGERS.iter().any(|name| last.ident == name)
-        }),
-        _ => false,
-    };
-    if integer {
-        return Ok(());
-    }
-    Err(syn::Error::new_spanned(
-        ty,
-        "a version is an integer that only grows, and its type is written as such, as in `u64` or `i64`",
-    ))
 }
 
 /// Adds a field's name, type and serde attributes.

@@ -83,10 +83,10 @@ mod table;
 #[doc(hidden)]
 pub mod for_macros;
 
-pub use aside::transaction::OutOfReach;
 #[doc = include_str!("docs/derive_table.md")]
 #[doc(inline)]
-pub use aside_derive::Table;
+pub use aside::for_adapters::Table;
+pub use aside::transaction::OutOfReach;
 pub use change::{Change, Changed};
 pub use changeable::Changeable;
 pub use changes::{Changes, change};

@@ -234,3 +234,9 @@ pub use aside_derive::Entity;
 #[doc = include_str!("docs/derive_shape.md")]
 #[doc(inline)]
 pub use aside_derive::Shape;
+
+/// Derives of adapters, which are then those of this version.
+#[doc(hidden)]
+pub mod for_adapters {
+    pub use aside_derive::Table;
+}

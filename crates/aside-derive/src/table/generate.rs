@@ -10,8 +10,8 @@ use super::Table;
 use super::columns::{Column, Origin};
 use super::head::Database;
 use crate::errors::Errors;
-use crate::generate::{local, pattern};
 use crate::index::locals;
+use crate::index_code::{local, pattern};
 use crate::serde_attributes;
 
 /// Returns the struct of a new row, the function `table`, and an impl for each database.

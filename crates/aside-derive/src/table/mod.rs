@@ -44,5 +44,5 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
         true => generate::table(&table),
         false => generate::stub(&table),
     };
-    errors.into_compile_errors(Some(code))
+    errors.into_compile_errors(Some(&code))
 }

@@ -100,9 +100,6 @@ pub(crate) async fn cache() -> CacheService {
     CacheService::connect(config).await
 }
 
-/// The cached rows of a table.
-pub(crate) type Cached<E, D> = CachedRepository<SqlTable<E, D>>;
-
 /// Declares a test for each database. Its body is generic over the database.
 macro_rules! on_each_database {
     ($($name:ident: $body:ident),* $(,)?) => {$(
