@@ -30,17 +30,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
         ..
     } = entity;
     let index_enum_code = index_enum_code(entity);
-    let shapes = entity.indexes.iter().map(|index| {
-        let Index {
-            segment, unique, ..
-        } = index;
-        let fields = index.parts.iter().map(Part::name);
-        let folded = index.fold.map(|fold| {
-            let fold = rule(library, fold);
-            quote!(.folded(#fold))
-        });
-        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique) #folded)
-    });
+    let shapes = shapes(entity);
     let indexes = indexes(entity);
     let write_index = write_index(entity);
     let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
@@ -94,6 +84,22 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             #dependents
         }
     }
+}
+
+/// Returns the description of each index.
+fn shapes(entity: &Entity) -> impl Iterator<Item = TokenStream> + '_ {
+    let library = &entity.library;
+    entity.indexes.iter().map(move |index| {
+        let Index {
+            segment, unique, ..
+        } = index;
+        let fields = index.parts.iter().map(Part::name);
+        let folded = index.fold.map(|fold| {
+            let fold = rule(library, fold);
+            quote!(.folded(#fold))
+        });
+        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique) #folded)
+    })
 }
 
 /// Returns an impl that compiles after a mistake, so that code which uses the entity

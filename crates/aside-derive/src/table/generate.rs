@@ -134,7 +134,7 @@ fn table_impl(table: &Table, database: Database, new: &Ident) -> TokenStream {
         head,
         columns,
     } = table;
-    let (ident, id_type, index_enum) = (&entity.ident, &entity.id_type, &entity.index_enum);
+    let ident = &entity.ident;
     let (library, name) = (&head.library, &head.name);
     let database = format_ident!("{}", database.type_name());
     let database = quote!(#library::for_macros::sqlx::#database);
@@ -144,32 +144,8 @@ fn table_impl(table: &Table, database: Database, new: &Ident) -> TokenStream {
     };
     let described = columns.iter().flat_map(|column| describe(library, column));
     let read = columns.iter().map(|column| read(library, column));
-    let arguments = local("arguments");
-    let bind = |row: TokenStream, is_bound: fn(&Column) -> bool| {
-        let bound = columns.iter().filter(|column| is_bound(column));
-        let bound = bound.map(|column| {
-            let field = &column.ident;
-            add(library, column, &quote!(#row.#field), &arguments)
-        });
-        quote!(#(#bound)*)
-    };
-    let (id, new_value, row, index) = (local("id"), local("new"), local("row"), local("index"));
-    let id_column = columns.iter().find(|column| column.is_id);
-    let add_id = id_column.map(|column| add(library, column, &quote!(#id), &arguments));
-    let (names_of_index, add_index) = index_arms(table, &index, &arguments);
-    let inserted = bind(quote!(#new_value), Column::is_inserted);
-    let new_id = bind(quote!(#new_value), |it| it.is_id && it.is_inserted());
-    let saved = bind(quote!(#row), Column::is_saved);
-    let updated = bind(quote!(#row), Column::is_updated);
-    let version = bind(quote!(#row), |column| column.is_version);
-    let result = result_of_add(library);
-    let list = quote! {
-        #arguments: &mut <#database as #library::for_macros::sqlx::Database>::Arguments
-    };
-    let ok = quote! {
-        let _ = #arguments;
-        ::core::result::Result::Ok(())
-    };
+    let row = local("row");
+    let adds = adds(table, new, &database);
     quote! {
         #[automatically_derived]
         #[allow(deprecated, unused_variables)]
@@ -186,44 +162,69 @@ fn table_impl(table: &Table, database: Database, new: &Ident) -> TokenStream {
                 ::core::result::Result::Ok(Self { #(#read),* })
             }
 
-            fn index_columns(#index: &#index_enum) -> &'static [&'static ::core::primitive::str] {
-                #names_of_index
-            }
+            #adds
+        }
+    }
+}
 
-            fn add_id(#id: &#id_type, #list) -> #result {
-                #add_id
-                #ok
-            }
-
-            fn add_index(#index: &#index_enum, #list) -> #result {
-                #add_index
-            }
-
-            fn add_new(#new_value: &#new, #list) -> #result {
-                #inserted
-                #ok
-            }
-
-            fn add_new_id(#new_value: &#new, #list) -> #result {
-                #new_id
-                #ok
-            }
-
-            fn add_saved(#row: &Self, #list) -> #result {
-                #saved
-                #ok
-            }
-
-            fn add_updated(#row: &Self, #list) -> #result {
-                #updated
-                #ok
-            }
-
-            fn add_version(#row: &Self, #list) -> #result {
-                #version
-                #ok
+/// Returns the functions that bind values.
+fn adds(table: &Table, new: &Ident, database: &TokenStream) -> TokenStream {
+    let Table {
+        entity,
+        head,
+        columns,
+    } = table;
+    let (id_type, index_enum, library) = (&entity.id_type, &entity.index_enum, &head.library);
+    let arguments = local("arguments");
+    let result = result_of_add(library);
+    let list = quote! {
+        #arguments: &mut <#database as #library::for_macros::sqlx::Database>::Arguments
+    };
+    let function = |name: &str, value: &Ident, ty: &TokenStream, adds: &TokenStream| {
+        let name = format_ident!("{name}");
+        quote! {
+            fn #name(#value: &#ty, #list) -> #result {
+                #adds
+                let _ = #arguments;
+                ::core::result::Result::Ok(())
             }
         }
+    };
+    let (id, new_value, row, index) = (local("id"), local("new"), local("row"), local("index"));
+    let of_row = |name: &str, value: &Ident, ty: TokenStream, is_bound: fn(&Column) -> bool| {
+        let bound = columns.iter().filter(|column| is_bound(column));
+        let bound = bound.map(|column| {
+            let field = &column.ident;
+            add(library, column, &quote!(#value.#field), &arguments)
+        });
+        function(name, value, &ty, &quote!(#(#bound)*))
+    };
+    let id_column = columns.iter().find(|column| column.is_id);
+    let add_id = id_column.map(|column| add(library, column, &quote!(#id), &arguments));
+    let add_id = function("add_id", &id, &quote!(#id_type), &quote!(#add_id));
+    let of_new = |name, is_bound| of_row(name, &new_value, quote!(#new), is_bound);
+    let of_self = |name, is_bound| of_row(name, &row, quote!(Self), is_bound);
+    let add_new = of_new("add_new", Column::is_inserted);
+    let add_new_id = of_new("add_new_id", |it| it.is_id && it.is_inserted());
+    let add_saved = of_self("add_saved", Column::is_saved);
+    let add_updated = of_self("add_updated", Column::is_updated);
+    let add_version = of_self("add_version", |column| column.is_version);
+    let (names_of_index, add_index) = index_arms(table, &index, &arguments);
+    quote! {
+        fn index_columns(#index: &#index_enum) -> &'static [&'static ::core::primitive::str] {
+            #names_of_index
+        }
+
+        fn add_index(#index: &#index_enum, #list) -> #result {
+            #add_index
+        }
+
+        #add_id
+        #add_new
+        #add_new_id
+        #add_saved
+        #add_updated
+        #add_version
     }
 }
 
