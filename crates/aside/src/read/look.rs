@@ -84,7 +84,10 @@ impl<R: Source> ReadPath<R> {
     /// a GET, so only kinds whose reads mostly miss begin with it.
     pub(super) fn acquire_first(&self, asked: LookupRef<'_, R::Entity>) -> Option<Step<R::Entity>> {
         let kind = &self.kind;
-        let is_first = kind.statistics.mostly_misses() && kind.strategy.cache_on_read();
+        // A list may be large: a GET that is still arriving at the deadline shows that.
+        let is_first = matches!(asked, LookupRef::Id(_))
+            && kind.statistics.mostly_misses()
+            && kind.strategy.cache_on_read();
         is_first.then(|| {
             Step::Acquire(Missing {
                 observed: None,
