@@ -33,6 +33,7 @@ mod directed;
 mod topology;
 mod judge;
 mod tests;
+mod expiry;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -254,8 +255,8 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
             database,
             records: Mutex::default(),
             instances: Mutex::default(),
-            writes: rng.u32(3..35),
-            writes_all: rng.u32(..4) == 0,
+            writes: scenario.writes(&mut rng),
+            writes_all: rng.u32(..4) == 0 || scenario == Scenario::Refreshes,
             refreshes: scenario == Scenario::Refreshes,
             has_open_faults: scenario == Scenario::OpenFaults,
             is_directed: matches!(scenario, Scenario::Directed(_)),

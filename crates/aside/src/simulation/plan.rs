@@ -124,10 +124,23 @@ impl Scenario {
         }
     }
 
+    /// Draws the percentage of operations that are writes.
+    pub(super) fn writes(self, rng: &mut Rng) -> u32 {
+        match self {
+            // So few that values live long enough to be refreshed.
+            Self::Refreshes => rng.u32(3..35) / 10 + 1,
+            _ => rng.u32(3..35),
+        }
+    }
+
     /// Returns how long reads, writes and faults last.
     pub(super) fn lasting(self) -> Duration {
         match self {
-            Self::Failovers | Self::OpenFaults | Self::Elections | Self::Upheavals => 2 * LASTING,
+            Self::Failovers
+            | Self::OpenFaults
+            | Self::Elections
+            | Self::Upheavals
+            | Self::Refreshes => 2 * LASTING,
             _ => LASTING,
         }
     }
