@@ -9,6 +9,7 @@ mod contrast;
 mod heroes;
 mod page;
 mod charts;
+mod fleet;
 mod keys;
 mod outages;
 mod purge;
