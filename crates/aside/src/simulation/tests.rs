@@ -290,14 +290,15 @@ fn no_promise_is_broken_by_directed_plans() {
     }
 }
 
+/// In some worlds an ablated plan meets no reader at the right time.
 #[test]
 fn each_rule_of_a_cluster_is_needed_by_its_directed_plan() {
     for direction in Direction::OF_STALENESS {
-        each(0..2, |seed| {
+        let is_stale = |seed| {
             let ended = directed(seed, direction, Some(direction.rule()));
-            let is_stale = !ended.judgement.is_clean();
-            assert!(is_stale, "{direction:?} shows nothing in world {seed}");
-        });
+            !ended.judgement.is_clean()
+        };
+        assert!((0..8).any(is_stale), "{direction:?} shows nothing");
     }
 }
 
