@@ -161,7 +161,7 @@ impl Trail {
                 })
             })
             .collect();
-        noted.sort_by(|one, other| other.ago.cmp(&one.ago));
+        noted.sort_by_key(|event| std::cmp::Reverse(event.ago));
         noted
     }
 
