@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 55] = [
+const PROMISED: [(&str, &[&str]); 56] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -79,6 +79,7 @@ const PROMISED: [(&str, &[&str]); 55] = [
     ("aside_misses_total", &["entity", "reason"]),
     ("aside_bypasses_total", &["entity", "reason"]),
     ("aside_coalesced_reads_total", &["entity"]),
+    ("aside_refreshes_total", &["entity", "outcome"]),
     ("aside_suspicions_total", &["reason"]),
     ("aside_proof_age_seconds", &[]),
     ("aside_barrier_seconds_bucket", &["le"]),
