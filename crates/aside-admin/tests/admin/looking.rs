@@ -186,7 +186,7 @@ async fn explain_reveals_nothing_about_foreign_keys() {
             "key": key, "kind": null, "state": "not_ours", "header": null,
             "verdict": null, "required": null, "ttl_seconds": null, "bypass": null,
             "reason": null, "unused_seconds": null, "possible": ["hero"],
-            "server": null, "slot": null,
+            "server": null, "slot": null, "last": [],
         });
         assert_eq!(answer, expected);
     }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::CacheConfig;
 use crate::config::credentials::{CredentialsProvider, Provider};
@@ -258,7 +258,8 @@ impl CacheService {
         while !tiers.is_drained() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        fleet::withdraw(tiers).await;
+        // Within the same deadline: a Redis that is away does not answer this either.
+        let _ = timeout_at(deadline, fleet::withdraw(tiers)).await;
         tiers.tasks.close();
         tiers.close_links();
         tiers.broadcaster.close();

@@ -189,12 +189,6 @@ fn a_refresh_that_replaces_any_value_is_found() {
     is_missed(Rule::RefreshClaim, Scenario::Deaths, 100);
 }
 
-#[test]
-#[ignore = "no world has shown it yet"]
-fn a_refresh_stamped_at_fill_is_found() {
-    is_missed(Rule::RefreshKnownBefore, Scenario::Refreshes, 400);
-}
-
 /// These seeds only: others still find open faults.
 #[test]
 fn no_promise_is_broken_by_failovers() {
@@ -242,26 +236,8 @@ fn an_asker_that_is_not_told_is_found() {
 }
 
 #[test]
-#[ignore = "random worlds show it rarely; a directed plan does each time"]
-fn trust_without_a_quorum_is_found() {
-    is_missed_from(16, Rule::Votes, Scenario::Elections, 60);
-}
-
-#[test]
 fn trust_without_votes_is_found() {
     is_missed(Rule::Votes, Scenario::Failovers, 100);
-}
-
-#[test]
-#[ignore = "no world has shown it yet"]
-fn staying_with_a_deposed_primary_is_found() {
-    is_missed(Rule::LeaveAtOnce, Scenario::Failovers, 200);
-}
-
-#[test]
-#[ignore = "no world has shown it yet"]
-fn unconfirmed_writes_are_found() {
-    is_missed(Rule::ConfirmWrites, Scenario::Failovers, 200);
 }
 
 #[test]
