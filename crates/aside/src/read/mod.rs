@@ -24,6 +24,7 @@ mod lead;
 mod batch;
 mod row;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -157,14 +158,14 @@ impl<R: Source> ReadPath<R> {
         freshness: Freshness,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
         let begun = Instant::now();
-        let read = async {
+        let read = pin!(async {
             if freshness == Freshness::Source {
                 self.read_source(asked, operation, Some(Bypass::Requested))
                     .await
             } else {
                 self.read_shared(asked, operation, freshness).await
             }
-        };
+        });
         let older = || match freshness {
             Freshness::Any => self.stale(asked),
             _ => None,

@@ -4,7 +4,7 @@
 //! takes nothing from it: it goes on and fills, as after a caller that was dropped.
 //! The limit of the load itself is another (`source`).
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -104,11 +104,10 @@ impl<R: Source> ReadPath<R> {
     pub(super) async fn wait<T>(
         &self,
         operation: Operation,
-        read: impl Future<Output = T>,
+        mut read: Pin<&mut impl Future<Output = T>>,
         has_older: impl Fn() -> bool,
     ) -> Waited<T> {
         let Timeouts { soft, hard } = self.limits(operation);
-        let mut read = pin!(read);
         let mut waited = Duration::ZERO;
         if let Some(soft) = soft.filter(|soft| hard.is_none_or(|hard| *soft < hard)) {
             if let Ok(done) = timeout(soft, read.as_mut()).await {

@@ -12,6 +12,7 @@ mod fill;
 mod load;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
@@ -23,6 +24,7 @@ use crate::entity::key::Key;
 use crate::entity::lookup::{Found, LookupRef, Spelled};
 use crate::insight::statistics::{Operation, Outcome};
 use crate::local::flight::Entered;
+use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
 use crate::read::batch::own::{Own, Results, Unread, Wanted};
 use crate::read::load::Cause;
@@ -72,13 +74,7 @@ impl<R: Source> ReadPath<R> {
             }
         }
         for round in missing.chunks(LOOKUPS_PER_ROUND) {
-            let has_older = || round.iter().all(|(_, asked)| self.stale(*asked).is_some());
-            let read = self.read_round(round, &mut results, operation);
-            let read = match self.wait(operation, read, has_older).await {
-                Waited::Done(read) => read,
-                Waited::Older => Err(self.source.overloaded(Overloaded::TooSlow)),
-                Waited::Over(limit) => Err(self.still_loading(limit)),
-            };
+            let read = self.timed_round(round, &mut results, operation).await;
             if let Err(error) = read {
                 self.serve_stale(round, &mut results, operation)
                     .ok_or(error)?;
@@ -119,6 +115,23 @@ impl<R: Source> ReadPath<R> {
             }
         }
         Some(())
+    }
+
+    /// Reads a round within the limits of the caller.
+    async fn timed_round(
+        &self,
+        wanted: &[Wanted<'_, R>],
+        results: &mut Results<R>,
+        operation: Operation,
+    ) -> Result<(), R::Error> {
+        let has_older = || wanted.iter().all(|(_, asked)| self.stale(*asked).is_some());
+        // On the heap, because a load may read batches, whose loads do, too.
+        let mut read: BoxFuture<'_, _> = Box::pin(self.read_round(wanted, results, operation));
+        match self.wait(operation, Pin::new(&mut read), has_older).await {
+            Waited::Done(read) => read,
+            Waited::Older => Err(self.source.overloaded(Overloaded::TooSlow)),
+            Waited::Over(limit) => Err(self.still_loading(limit)),
+        }
     }
 
     async fn read_round(
