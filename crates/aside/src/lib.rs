@@ -146,6 +146,8 @@ mod memory;
 
 mod local;
 
+mod prefetch;
+
 mod tiers;
 
 mod redis;
@@ -183,6 +185,7 @@ pub mod settings {
 
     pub use crate::config::credentials::{Credentials, CredentialsError, CredentialsProvider};
     pub use crate::config::history::RedisHistory;
+    pub use crate::config::prefetch::PrefetchMode;
     pub use crate::config::settings::{ConfigError, Settings, SettingsReader};
 }
 
@@ -223,6 +226,7 @@ pub mod report {
     };
     pub use crate::service::fleet::{Fleet, KnownKind, Member, Probed};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};
+    pub use crate::service::prefetch::PrefetchState;
     pub use crate::service::purge::{Purge, Purged};
     pub use crate::service::report::{Invalidated, KeyCounts, KindStats, ServiceStats};
     pub use crate::trust::breaker::BreakerState;

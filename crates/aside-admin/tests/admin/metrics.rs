@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 56] = [
+const PROMISED: [(&str, &[&str]); 59] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -80,6 +80,9 @@ const PROMISED: [(&str, &[&str]); 56] = [
     ("aside_bypasses_total", &["entity", "reason"]),
     ("aside_coalesced_reads_total", &["entity"]),
     ("aside_refreshes_total", &["entity", "outcome"]),
+    ("aside_prefetch_rows_total", &["entity", "outcome"]),
+    ("aside_prefetch_batches_total", &[]),
+    ("aside_prefetch_share_required", &[]),
     ("aside_suspicions_total", &["reason"]),
     ("aside_proof_age_seconds", &[]),
     ("aside_barrier_seconds_bucket", &["le"]),
@@ -237,6 +240,10 @@ async fn labels_take_the_promised_values_and_no_others() {
             "timed_out",
             "unconfirmed"
         ]
+    );
+    assert_eq!(
+        values("aside_prefetch_rows_total", "outcome"),
+        ["late", "refused", "unused", "used", "void"]
     );
     assert_eq!(
         values("aside_invalidations_total", "reason"),

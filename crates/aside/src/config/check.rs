@@ -30,7 +30,12 @@ impl CacheConfig {
         self.check_times(&mut problems);
         self.check_sizes(&mut problems);
         self.check_namespace(&mut problems);
-        check_fraction(&mut problems, &setting::AUDIT_SHARE, self.audit_share);
+        for (setting, value) in [
+            (&setting::AUDIT_SHARE, self.audit_share),
+            (&setting::PREFETCH_WASTE, self.prefetch_waste),
+        ] {
+            check_fraction(&mut problems, setting, value);
+        }
         let heartbeat = whole_millis(self.heartbeat);
         check(&mut problems, &setting::HEARTBEAT, heartbeat);
         self.check_instance_name(&mut problems);
@@ -180,6 +185,8 @@ impl CacheConfig {
             (&setting::MAX_VALUE_BYTES, self.max_value_bytes),
             (&setting::COMPRESS_ABOVE_BYTES, compress_above_bytes),
             (&setting::L1_CAPACITY, self.l1_capacity_bytes),
+            (&setting::PREFETCH_ROWS, self.prefetch_rows),
+            (&setting::PREFETCH_MEMORY, self.prefetch_memory_bytes),
         ] {
             check(problems, setting, value as u64);
         }

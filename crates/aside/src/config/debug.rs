@@ -44,9 +44,13 @@ impl fmt::Debug for CacheConfig {
             compress_above_bytes,
             l1_capacity_bytes,
             namespace,
-            audit_share,
-            heartbeat,
-            instance_name,
+            audit_share: _,
+            heartbeat: _,
+            instance_name: _,
+            prefetch: _,
+            prefetch_waste: _,
+            prefetch_rows: _,
+            prefetch_memory_bytes: _,
             warnings: _,
         } = self;
         let mut shown = formatter.debug_struct("CacheConfig");
@@ -74,11 +78,9 @@ impl fmt::Debug for CacheConfig {
             .field("max_value_bytes", max_value_bytes)
             .field("compress_above_bytes", compress_above_bytes)
             .field("l1_capacity_bytes", l1_capacity_bytes)
-            .field("namespace", namespace)
-            .field("audit_share", audit_share)
-            .field("heartbeat", heartbeat)
-            .field("instance_name", instance_name)
-            .finish()
+            .field("namespace", namespace);
+        self.add_insight_and_prefetch(&mut shown);
+        shown.finish()
     }
 }
 
@@ -98,6 +100,17 @@ impl CacheConfig {
                 "redis_sentinel_password_file",
                 &self.redis_sentinel_password_file,
             );
+    }
+
+    fn add_insight_and_prefetch(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+        shown
+            .field("audit_share", &self.audit_share)
+            .field("heartbeat", &self.heartbeat)
+            .field("instance_name", &self.instance_name)
+            .field("prefetch", &self.prefetch)
+            .field("prefetch_waste", &self.prefetch_waste)
+            .field("prefetch_rows", &self.prefetch_rows)
+            .field("prefetch_memory_bytes", &self.prefetch_memory_bytes);
     }
 }
 

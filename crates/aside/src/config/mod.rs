@@ -9,6 +9,7 @@
 pub(crate) mod credentials;
 pub(crate) mod settings;
 pub(crate) mod history;
+pub(crate) mod prefetch;
 
 mod debug;
 mod setting;
@@ -25,15 +26,15 @@ use std::time::Duration;
 use aside_redis::{NodeMap, Secret};
 
 use crate::config::history::RedisHistory;
+use crate::config::prefetch::PrefetchMode;
 use crate::config::setting::kind_in_a_name;
-use crate::config::settings::{ConfigError, Settings};
 
 /// Settings of one cache service.
 ///
 /// Every field has a default that is safe in production. Build
 /// one with struct update syntax and check it with [`CacheConfig::validate`].
 /// Or read one with [`CacheConfig::from_env`] from the environment, `.env` and
-/// a file (see [`Settings`]):
+/// a file (see [`Settings`](settings::Settings)):
 ///
 /// | variable | default | allowed |
 /// |---|---|---|
@@ -70,6 +71,10 @@ use crate::config::settings::{ConfigError, Settings};
 /// | `CACHE_AUDIT_SHARE` | 0 | a share of the hits, 0 to 1, as in 0.01 (0 for no audit) |
 /// | `CACHE_HEARTBEAT_MS` | 5000 | milliseconds, 100 to 60000, or 0 to announce nothing |
 /// | `CACHE_INSTANCE_NAME` | the host's name and the process id | 1 to 64 characters that can be printed |
+/// | `CACHE_PREFETCH` | off | auto, names or off |
+/// | `CACHE_PREFETCH_WASTE` | 0.05 | a share of the reads below this process, 0.001 to 1 |
+/// | `CACHE_PREFETCH_ROWS` | 1024 | 8 to 1000000 rows |
+/// | `CACHE_PREFETCH_MEMORY` | 4MiB | bytes, 65536 to 1GiB, as in 4MiB or 4194304 |
 ///
 /// Two mistakes cannot be detected: a misspelled name, which is never read, and
 /// a wrong host, which may be a Redis that is not up yet.
@@ -329,6 +334,27 @@ pub struct CacheConfig {
     /// Default: the host's name and the process id.
     pub instance_name: Option<String>,
 
+    /// Whether rows are fetched before they are read: `CACHE_PREFETCH`.
+    ///
+    /// Default: off. It has no effect without a local tier.
+    pub prefetch: PrefetchMode,
+
+    /// The share of reads that may fetch a row in vain: `CACHE_PREFETCH_WASTE`.
+    ///
+    /// Default: 0.05. With more, more rows are there and more are read in vain.
+    pub prefetch_waste: f64,
+
+    /// The maximum number of such rows not read yet: `CACHE_PREFETCH_ROWS`.
+    ///
+    /// Default: 1024. They take at most a 64th of `CACHE_L1_CAPACITY`, or 512 KiB. With
+    /// too few, rows are pushed out before they are read.
+    pub prefetch_rows: usize,
+
+    /// Memory for the learnt order of reads: `CACHE_PREFETCH_MEMORY` in bytes.
+    ///
+    /// Default: 4 MiB, for about 65,000 keys.
+    pub prefetch_memory_bytes: usize,
+
     /// Names among the settings that begin like one of these and are none, such
     /// as `CACHE_HERO_TLL`: a sentence for each, without its value. They are
     /// logged when the service starts.
@@ -336,25 +362,6 @@ pub struct CacheConfig {
 }
 
 impl CacheConfig {
-    /// Reads the settings of this process; see [`Settings::load`].
-    ///
-    /// # Errors
-    ///
-    /// Every problem of every setting at once. A service should print them and
-    /// exit.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_settings(&Settings::load()?)
-    }
-
-    /// Reads the settings of the cache from `settings`.
-    ///
-    /// # Errors
-    ///
-    /// Every problem of every setting at once.
-    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
-        settings.read(Self::read)
-    }
-
     /// Returns the operator's TTL of `kind`: `CACHE_{KIND}_TTL`. It overrides
     /// the strategy's [`default_ttl`], which overrides
     /// [`default_ttl`](Self::default_ttl) of this configuration.

@@ -8,8 +8,9 @@ use aside_redis::{NodeMap, NodeMapError, Secret};
 
 use crate::config::CacheConfig;
 use crate::config::history::RedisHistory;
+use crate::config::prefetch::PrefetchMode;
 use crate::config::setting::{self, Setting, kind_of_ttl};
-use crate::config::settings::{Settings, SettingsReader, units};
+use crate::config::settings::{ConfigError, Settings, SettingsReader, units};
 use crate::config::unknown;
 
 impl Default for CacheConfig {
@@ -21,6 +22,25 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
+    /// Reads the settings of this process; see [`Settings::load`].
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every setting at once. A service should print them and
+    /// exit.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_settings(&Settings::load()?)
+    }
+
+    /// Reads the settings of the cache from `settings`.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every setting at once.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        settings.read(Self::read)
+    }
+
     /// Reads the settings of the cache together with others, so that the
     /// application's problems and the cache's are reported together; see
     /// [`Settings`].
@@ -76,6 +96,10 @@ impl CacheConfig {
             audit_share: value(reader, &setting::AUDIT_SHARE, |text| text.parse().ok()),
             heartbeat: value(reader, &setting::HEARTBEAT, millis),
             instance_name: reader.text(setting::INSTANCE_NAME.name),
+            prefetch: value(reader, &setting::PREFETCH, PrefetchMode::parse),
+            prefetch_waste: value(reader, &setting::PREFETCH_WASTE, |text| text.parse().ok()),
+            prefetch_rows: value(reader, &setting::PREFETCH_ROWS, whole),
+            prefetch_memory_bytes: value(reader, &setting::PREFETCH_MEMORY, units::bytes),
             warnings: unknown::warnings(reader.settings().names()),
         }
     }

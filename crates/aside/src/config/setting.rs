@@ -225,6 +225,25 @@ table! {
         "the host's name and the process id",
         "1 to 64 characters that can be printed",
     );
+    PREFETCH = Setting::text("CACHE_PREFETCH", "off", "auto, names or off");
+    PREFETCH_WASTE = Setting::number(
+        "CACHE_PREFETCH_WASTE",
+        "0.05",
+        "a share of the reads below this process, 0.001 to 1",
+        Fraction(0.001..=1.0),
+    );
+    PREFETCH_ROWS = Setting::number(
+        "CACHE_PREFETCH_ROWS",
+        "1024",
+        "8 to 1000000 rows",
+        Whole(8..=1_000_000),
+    );
+    PREFETCH_MEMORY = Setting::number(
+        "CACHE_PREFETCH_MEMORY",
+        "4MiB",
+        "bytes, 65536 to 1GiB, as in 4MiB or 4194304",
+        Whole(MIB / 16..=1024 * MIB),
+    );
 }
 
 const TTL: &str = "seconds, 1 to 315360000 (ten years)";

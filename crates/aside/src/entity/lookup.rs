@@ -64,6 +64,10 @@ pub(crate) struct Spelled<'a, E: Entity> {
 }
 
 impl<E: Entity> Keyed<E> {
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
     #[inline]
     pub(crate) fn asked(&self) -> LookupRef<'_, E> {
         self.lookup.asked()

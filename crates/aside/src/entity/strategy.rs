@@ -107,6 +107,14 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
         true
     }
 
+    /// Returns true if rows and lists of this kind may be fetched before they are read,
+    /// if `CACHE_PREFETCH` allows it. Default: true.
+    ///
+    /// Return false if loads have side effects, or cost far more than they save.
+    fn prefetch(&self) -> bool {
+        true
+    }
+
     /// Returns this kind's share of the memory for local entries. All kinds
     /// share one memory, and the entries that were read least recently are
     /// evicted, of any kind. Default: 1. Zero: no local entries.

@@ -121,6 +121,41 @@ impl Unavailable {
     }
 }
 
+/// The fate of a row that was fetched because it was likely to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guessed {
+    /// It was read.
+    Used,
+    /// It was read while it was being fetched.
+    Late,
+    /// It was not read before later ones took its place.
+    Unused,
+    /// It was invalidated or replaced before it was read.
+    Void,
+    /// It could not be fetched or filled now.
+    Refused,
+}
+
+impl Guessed {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Used,
+        Self::Late,
+        Self::Unused,
+        Self::Void,
+        Self::Refused,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Late => "late",
+            Self::Unused => "unused",
+            Self::Void => "void",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// The reason why keys were invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {

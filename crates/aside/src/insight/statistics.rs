@@ -1,6 +1,6 @@
 //! Statistics of kinds and services.
 //!
-//! `service/metrics.rs` defines the names under which they are published.
+//! `service/metrics` defines the names under which they are published.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub(crate) use super::labels::{Operation, Outcome, Reason, Refreshed, Unavailable, WritePhase};
+pub(crate) use super::labels::{
+    Guessed, Operation, Outcome, Reason, Refreshed, Unavailable, WritePhase,
+};
 
 use crate::answer::{Bypass, Missed};
 use crate::insight::audit::Delay;
@@ -40,6 +42,7 @@ pub(crate) struct KindStatistics {
     audit_mismatches: [AtomicU64; 3],
     /// The recent part of questions to Redis that were misses, of [`ALL_MISS`].
     missing: AtomicU32,
+    guessed: [AtomicU64; Guessed::ALL.len()],
 }
 
 /// All recent questions to Redis were misses.
@@ -73,6 +76,7 @@ impl KindStatistics {
             audit_dropped: Counters::new(),
             audit_mismatches: Default::default(),
             missing: AtomicU32::new(0),
+            guessed: Default::default(),
         }
     }
 
@@ -179,6 +183,16 @@ impl KindStatistics {
             .map(Refreshed::as_str)
             .into_iter()
             .zip(counts)
+    }
+
+    /// Counts the fate of a row that was fetched on a guess.
+    pub(crate) fn guessed(&self, guessed: Guessed) {
+        increment(&self.guessed[guessed as usize]);
+    }
+
+    /// Returns how many rows that were fetched on a guess had this fate.
+    pub(crate) fn guesses(&self, guessed: Guessed) -> u64 {
+        self.guessed[guessed as usize].load(Ordering::Relaxed)
     }
 
     /// Returns how many values warm-ups have stored.

@@ -182,6 +182,14 @@ impl<E: Entity> LocalTier<E> {
         })
     }
 
+    /// Returns true if there is an entry that may be served now. Does not count as a
+    /// use of it.
+    pub(crate) fn has(&self, asked: LookupRef<'_, E>) -> bool {
+        let name = EntryKey::of(asked.to_lookup());
+        let shard = self.store(asked).read(name.hash());
+        shard.peek(&name).is_some_and(|kept| self.is_valid(kept))
+    }
+
     /// Returns an entry, valid or not.
     pub(crate) fn entry(&self, asked: LookupRef<'_, E>) -> Option<Entry<E>> {
         let name = EntryKey::of(asked.to_lookup());

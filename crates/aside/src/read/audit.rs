@@ -175,6 +175,7 @@ impl<R: Source> Check<R> {
             kind: Arc::clone(&self.kind),
             flights: Arc::clone(&self.flights),
             timeouts: Timeouts::new(),
+            ear: None,
         })
     }
 

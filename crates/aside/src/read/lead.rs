@@ -49,6 +49,11 @@ impl<R: Source> ReadPath<R> {
         if self.is_loading(&key) {
             return self.read_source(asked, operation, None).await;
         }
+        if freshness == Freshness::Any
+            && let Some(result) = self.ahead_of_read(asked, &key, operation)
+        {
+            return Ok(result);
+        }
         let mut reading = Reading {
             asked,
             keyed: asked.keyed(&key),

@@ -229,7 +229,7 @@ impl<R: Source> ReadPath<R> {
             Ok(Reply::Filled(true)) => {
                 lease.spent();
                 tiers.record_event(&key, Event::Filled(cached.ttl));
-                self.kind.keep(leader.key().asked(), &cached, context);
+                self.kind.keep(leader.key(), &cached, context);
                 outcome.step = filling;
                 outcome.shared_under = Some(context);
                 stored = true;

@@ -252,7 +252,7 @@ impl<R: Source> ReadPath<R> {
         context: ReadContext,
         step: u32,
     ) {
-        self.kind.keep(leader.key().asked(), cached, context);
+        self.kind.keep(leader.key(), cached, context);
         leader.finish(flight::Outcome {
             value: Arc::new(cached.flight_result()),
             step,

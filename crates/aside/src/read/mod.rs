@@ -20,6 +20,7 @@ mod audit;
 pub(crate) mod load;
 pub(crate) mod wait;
 mod miss;
+mod prefetch;
 mod lead;
 mod batch;
 mod row;
@@ -37,6 +38,7 @@ use crate::insight::audit::Audit;
 use crate::insight::statistics::{Operation, Outcome};
 use crate::local::PackedEntry;
 use crate::local::flight;
+use crate::prefetch::Ear;
 use crate::read::result::{ReadResult, is_young};
 use crate::read::timeouts::{Timeouts, Waited};
 use crate::repository::{Id, Overloaded, Row, Source};
@@ -62,6 +64,8 @@ pub(crate) struct ReadPath<R: Source> {
     audit: Option<Arc<Audit>>,
     /// How long this caller waits for a load.
     pub(crate) timeouts: Timeouts,
+    /// `None` if no row of the kind is fetched before it is read.
+    ear: Option<Arc<Ear<R::Entity>>>,
 }
 
 impl<R: Source> ReadPath<R> {
@@ -71,16 +75,23 @@ impl<R: Source> ReadPath<R> {
         strategy: Option<Arc<dyn CacheStrategy<R::Entity>>>,
     ) -> Self {
         let kind = cache.tiers().register(strategy);
-        let read = Self {
-            source,
-            cache: cache.clone(),
-            flights: kind.flights(),
-            kind,
-            audit: cache.tiers().audit.clone(),
-            timeouts: Timeouts::new(),
-        };
+        let mut read = Self::of(source, cache.clone(), kind);
+        read.ear = read.listen();
         read.read_back();
         read
+    }
+
+    /// Returns the path of a source, whose reads are not learnt from.
+    fn of(source: Arc<R>, cache: CacheService, kind: Arc<Kind<R::Entity>>) -> Self {
+        Self {
+            source,
+            audit: cache.tiers().audit.clone(),
+            cache,
+            flights: kind.flights(),
+            kind,
+            timeouts: Timeouts::new(),
+            ear: None,
+        }
     }
 
     pub(crate) fn tiers(&self) -> &Arc<Tiers> {
@@ -184,7 +195,8 @@ impl<R: Source> ReadPath<R> {
         let outcome = result.outcome();
         self.count(operation, outcome);
         self.sample(asked, result.provenance.fill, &result.found);
-        if operation != Operation::WarmUp {
+        // A row of the buffer cost no time below this process.
+        if operation != Operation::WarmUp && result.provenance.tier != Tier::Local {
             self.count_reason(asked, outcome, &result.provenance);
             self.kind.statistics.read_took(outcome, begun.elapsed());
             if let Some(local) = &self.kind.local {
@@ -263,6 +275,7 @@ impl<R: Source> Clone for ReadPath<R> {
             flights: Arc::clone(&self.flights),
             audit: self.audit.clone(),
             timeouts: self.timeouts,
+            ear: self.ear.clone(),
         }
     }
 }

@@ -178,6 +178,11 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
+/// Returns true if this task runs a load.
+pub(crate) fn is_in_a_load() -> bool {
+    LOADING.try_with(|_| ()).is_ok()
+}
+
 /// Returns true if this task runs a load of `key` for this service.
 pub(crate) fn is_loading(tiers: &Arc<Tiers>, key: &Key) -> bool {
     let mut loading = LOADING.try_with(Arc::clone).ok();

@@ -49,6 +49,7 @@ impl<R: Source> ReadPath<R> {
         let Some(store) = &self.kind.local else {
             return;
         };
+        self.forget_ahead(asked);
         let wanted = self.kind.strategy.stale_if_error().is_some();
         let held = wanted.then(|| store.entry(asked)).flatten();
         let same = held
@@ -72,6 +73,7 @@ impl<R: Source> ReadPath<R> {
     /// the one it saw. So unless the local entry is that very value, the entry is
     /// invalidated, and with it every older value that is about to be inserted.
     pub(super) fn invalidate_skipped(&self, asked: LookupRef<'_, R::Entity>, seen: Option<u64>) {
+        self.forget_ahead(asked);
         if self.kind.local.is_some()
             && (seen.is_none() || self.hit(asked, PackedEntry::fill) != seen)
         {

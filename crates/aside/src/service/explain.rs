@@ -33,6 +33,8 @@ pub struct Explanation {
     /// The server that owns the key, as the log names it; `None` without a server,
     /// and if no node of a cluster owns its slot.
     pub server: Option<String>,
+    /// True if this process fetched it before it was read, and would serve it.
+    pub prefetched: bool,
     /// Its slot in a cluster; `None` for any other Redis.
     pub slot: Option<u16>,
     /// The reason why that server is bypassed, as in the log, if it is.
@@ -201,6 +203,7 @@ impl CacheService {
             ttl: None,
             bypass: None,
             server: None,
+            prefetched: false,
             slot: None,
             reason: None,
             unused_for: None,
@@ -217,6 +220,7 @@ impl CacheService {
             Some(kind.conditions(&named, tiers.history_of_values(&named)))
         });
         explanation.required = required.map(|context| Conditions::of(&named, context));
+        explanation.prefetched = tiers.prefetch.has(&named);
         let owner = tiers.owner_of(&named);
         explanation.server = owner.server.filter(|_| tiers.is_remote());
         explanation.slot = owner.slot;

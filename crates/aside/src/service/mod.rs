@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod explain;
 pub(crate) mod named;
 pub(crate) mod purge;
+pub(crate) mod prefetch;
 
 #[cfg(test)]
 mod hearing_tests;
@@ -67,6 +68,11 @@ struct Service {
 pub(crate) struct WeakService(Weak<Service>);
 
 impl WeakService {
+    /// Returns true if the service is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
     pub(crate) fn upgrade(&self) -> Option<CacheService> {
         self.0.upgrade().map(CacheService)
     }

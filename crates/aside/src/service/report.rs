@@ -9,7 +9,7 @@ use crate::answer::Tier;
 use crate::entity::IndexShape;
 use crate::insight::audit::Delay;
 use crate::insight::histogram::Durations;
-use crate::insight::statistics::{Outcome, Reason};
+use crate::insight::statistics::{Guessed, Outcome, Reason};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
 use crate::trust::breaker::BreakerState;
@@ -87,6 +87,9 @@ pub struct KindStats {
     pub indexes: &'static [IndexShape],
     /// True if it has a list of all its rows.
     pub has_list_of_all: bool,
+    /// The fates of rows that were fetched before they were read, as in
+    /// `aside_prefetch_rows_total`.
+    pub prefetched: BTreeMap<&'static str, u64>,
     /// Of a query, how often each dependency had outdated a value that was looked at,
     /// as in `aside_query_spoilt_total`.
     pub spoilt: BTreeMap<String, u64>,
@@ -121,6 +124,10 @@ impl KindStats {
             ttl: known.ttl(),
             indexes: known.indexes(),
             has_list_of_all: known.has_list_of_all(),
+            prefetched: {
+                let guesses = |fate: Guessed| (fate.as_str(), known.statistics().guesses(fate));
+                not_zero(Guessed::ALL.into_iter().map(guesses))
+            },
             spoilt: known.spoilt(),
             read_times: known.statistics().read_times(),
             source_times: known.statistics().source_times(),

@@ -14,6 +14,7 @@ use super::hero::{Hero, KEYS};
 use super::instance::{Instance, row};
 use crate::answer::Freshness;
 use crate::cached_repository::Scope;
+use crate::config::prefetch::PrefetchMode;
 use crate::repository::{Repository, Source};
 
 const IDS: [u64; 3] = [1, 2, 3];
@@ -41,6 +42,8 @@ pub(super) struct Client {
     world: Arc<World>,
     instance: Arc<Instance>,
     rng: Rng,
+    /// The number of single reads.
+    reads: usize,
 }
 
 impl Client {
@@ -49,6 +52,7 @@ impl Client {
             world: Arc::clone(world),
             instance: Arc::clone(instance),
             rng,
+            reads: 0,
         }
     }
 
@@ -82,7 +86,12 @@ impl Client {
     }
 
     async fn read(&mut self) {
-        let key = self.rng.choice(KEYS).expect("some");
+        let any = self.rng.choice(KEYS).expect("some");
+        let key = match self.world.prefetch {
+            PrefetchMode::Off => any,
+            _ => KEYS[self.reads % KEYS.len()],
+        };
+        self.reads += 1;
         let freshness = match self.rng.u32(..10) {
             ..6 => Freshness::Any,
             6..9 => Freshness::Shared,

@@ -35,6 +35,7 @@ mod judge;
 mod tests;
 mod expiry;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +55,7 @@ use self::plan::Scenario;
 use self::sentinels::Sentinels;
 use self::server::Server;
 use self::topology::Topology;
+use crate::config::prefetch::PrefetchMode;
 use crate::runtime::simulated::{self, Process, Rule};
 
 /// The number of processes at a time.
@@ -131,6 +133,7 @@ struct World {
     writes_all: bool,
     /// True if values expire soon, and are refreshed before.
     refreshes: bool,
+    prefetch: PrefetchMode,
     /// True in the worlds of [`Scenario::OpenFaults`].
     has_open_faults: bool,
     /// True in the worlds of [`Scenario::Directed`], whose instances have no clients.
@@ -140,6 +143,55 @@ struct World {
 }
 
 impl World {
+    fn new(
+        topology: Topology,
+        scenario: Scenario,
+        prefetch: PrefetchMode,
+        (clock, trace): (Clock, Trace),
+        rng: &mut Rng,
+    ) -> Self {
+        let database = Database::new(
+            scenario.database_pace(rng),
+            scenario.loses_answers(),
+            rng.fork(),
+            clock.clone(),
+            trace.clone(),
+        );
+        Self {
+            until: clock.begun + scenario.lasting(),
+            clock,
+            trace,
+            url: topology.url,
+            server: topology.server,
+            network: topology.network,
+            sentinels: topology.sentinels,
+            cluster: topology.cluster,
+            database,
+            records: Mutex::default(),
+            instances: Mutex::default(),
+            writes: scenario.writes(rng),
+            writes_all: rng.u32(..4) == 0 || scenario == Scenario::Refreshes,
+            refreshes: scenario == Scenario::Refreshes,
+            prefetch,
+            has_open_faults: scenario == Scenario::OpenFaults,
+            is_directed: matches!(scenario, Scenario::Directed(_)),
+        }
+    }
+
+    /// Returns the fates of prefetched rows, of all instances.
+    fn prefetched(&self) -> BTreeMap<&'static str, u64> {
+        let instances = self.instances.lock();
+        let caches = instances.iter().flatten().map(|it| it.cache.stats());
+        let mut prefetched = BTreeMap::new();
+        for (fate, count) in caches
+            .flat_map(|stats| stats.kinds)
+            .flat_map(|kind| kind.prefetched)
+        {
+            *prefetched.entry(fate).or_default() += count;
+        }
+        prefetched
+    }
+
     fn fault(&self, what: &str) {
         self.trace.note(|text| text.push_str(what));
         let fault = Fault {
@@ -169,6 +221,7 @@ impl World {
         let within = Arc::clone(&process);
         process.spawn(async move {
             let instance = Arc::new(Instance::connect(&world, within).await);
+            instance.cache.prefetch(world.prefetch);
             world.instances.lock()[place] = Some(Arc::clone(&instance));
             clients::start(&world, &instance, clients_rng);
         });
@@ -194,6 +247,8 @@ struct Ended {
     stuck: Vec<String>,
     /// Empty unless enabled.
     trace: String,
+    /// Rows that were fetched before they were read, by fate.
+    prefetched: BTreeMap<&'static str, u64>,
 }
 
 /// Causes the faults of a scenario.
@@ -216,6 +271,18 @@ async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) {
 
 /// Runs one world.
 fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> Ended {
+    run_with(PrefetchMode::Off, seed, scenario, without, traced)
+}
+
+/// Runs one world with or without the prefetch. With it, each client reads its keys in
+/// turn, so that their order can be learnt.
+fn run_with(
+    prefetch: PrefetchMode,
+    seed: u64,
+    scenario: Scenario,
+    without: Option<Rule>,
+    traced: bool,
+) -> Ended {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -237,31 +304,13 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
         within.connects_by(Arc::new(move |process, address| {
             connecting.connect(process, address)
         }));
-        let database = Database::new(
-            scenario.database_pace(&mut rng),
-            scenario.loses_answers(),
-            rng.fork(),
-            clock.clone(),
-            trace.clone(),
-        );
-        let world = Arc::new(World {
-            clock,
-            trace: trace.clone(),
-            url: topology.url,
-            server: topology.server,
-            network: topology.network,
-            sentinels: topology.sentinels,
-            cluster: topology.cluster,
-            database,
-            records: Mutex::default(),
-            instances: Mutex::default(),
-            writes: scenario.writes(&mut rng),
-            writes_all: rng.u32(..4) == 0 || scenario == Scenario::Refreshes,
-            refreshes: scenario == Scenario::Refreshes,
-            has_open_faults: scenario == Scenario::OpenFaults,
-            is_directed: matches!(scenario, Scenario::Directed(_)),
-            until: now + scenario.lasting(),
-        });
+        let world = Arc::new(World::new(
+            topology,
+            scenario,
+            prefetch,
+            (clock, trace.clone()),
+            &mut rng,
+        ));
         for place in 0..INSTANCES {
             world.start(place, &mut rng);
         }
@@ -277,10 +326,12 @@ fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> En
         let stuck = records.stuck.clone();
         let judgement = Judgement::of(records, &world.database, scenario);
         let trace = trace.0.map(|text| text.lock().clone()).unwrap_or_default();
+        let prefetched = world.prefetched();
         Ended {
             judgement,
             stuck,
             trace,
+            prefetched,
         }
     })
 }

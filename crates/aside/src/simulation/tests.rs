@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::direction::Direction;
 use super::plan::Scenario;
-use super::{Ended, run};
+use super::{Ended, run, run_with};
+use crate::config::prefetch::PrefetchMode;
 use crate::runtime::simulated::Rule;
 
 pub(super) fn number(variable: &str) -> Option<u64> {
@@ -94,6 +95,61 @@ fn a_seed_is_one_world_to_the_last_event() {
         assert_eq!(same, None, "world {seed} differs from itself");
         assert!(one == again);
     }
+}
+
+fn prefetching(seed: u64, scenario: Scenario, without: Option<Rule>) -> Ended {
+    run_with(PrefetchMode::Auto, seed, scenario, without, false)
+}
+
+#[test]
+fn no_promise_is_broken_by_rows_fetched_ahead() {
+    let first = number("ASIDE_SIM_FIRST").unwrap_or(0);
+    let count = number("ASIDE_SIM_WORLDS").unwrap_or(30);
+    let seen: Mutex<BTreeMap<&str, u64>> = Mutex::default();
+    each(first..first + count, |seed| {
+        let ended = prefetching(seed, Scenario::of(seed), None);
+        assert_clean(seed, &ended);
+        let mut seen = seen.lock();
+        for (fate, count) in ended.prefetched {
+            *seen.entry(fate).or_default() += count;
+        }
+    });
+    let seen = seen.into_inner();
+    println!("{seen:?}");
+    // A world in which nothing is fetched ahead would be clean as well.
+    assert!(
+        seen.get("used").is_some_and(|used| count < *used),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_world_of_rows_fetched_ahead_is_one_world_to_the_last_event() {
+    let trace = || run_with(PrefetchMode::Auto, 3, Scenario::of(3), None, true).trace;
+    assert!(trace() == trace());
+}
+
+/// Panics unless a run with the prefetch shows that a rule is missing.
+#[track_caller]
+fn is_missed_ahead(rule: Rule, scenario: Scenario, worlds: Range<u64>) {
+    for seed in worlds.clone() {
+        let ended = prefetching(seed, scenario, Some(rule));
+        if !ended.judgement.is_clean() {
+            println!("{rule:?} is missed in world {seed}\n{}", ended.judgement);
+            return;
+        }
+    }
+    panic!("no world of {worlds:?} showed that {rule:?} is missing");
+}
+
+#[test]
+fn a_buffer_without_generations_is_found() {
+    is_missed_ahead(Rule::BufferStamped, Scenario::Deaths, 0..100);
+}
+
+#[test]
+fn fetching_ahead_without_the_right_to_fill_is_found() {
+    is_missed_ahead(Rule::PrefetchOnlyFills, Scenario::Deaths, 0..200);
 }
 
 /// Panics unless a run of this scenario shows that a rule is missing.

@@ -219,7 +219,7 @@ impl Tiers {
         if changed.count() > 0 {
             // Removed before an epoch is lowered, because entries that it
             // invalidated must not become valid again.
-            self.pools.empty();
+            self.empty_local();
             self.epochs.forget_implausible();
         }
     }

@@ -38,6 +38,7 @@ use crate::insight::audit::Audit;
 use crate::insight::statistics::ServiceStatistics;
 use crate::insight::trail::{Event, Trail};
 use crate::local::Pools;
+use crate::prefetch::Prefetch;
 use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
@@ -84,6 +85,7 @@ pub(crate) struct Tiers {
     /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
     pools: Arc<Pools>,
+    pub(crate) prefetch: Arc<Prefetch>,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
     /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
@@ -106,6 +108,7 @@ impl Tiers {
         let remote = map.all().any(|shard| shard.link.is_remote());
         let epoch_keys = epochs::keys(Namespace(&config.namespace), is_cluster);
         let shards = Shards::new(map);
+        let prefetch = Prefetch::new(&config, &generations);
         Self {
             tasks: Tasks::new(shards.clone(), Arc::clone(&statistics)),
             statistics,
@@ -128,6 +131,7 @@ impl Tiers {
             trail: Trail::new(),
             audit: Audit::new(&config),
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
+            prefetch,
             kinds: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
@@ -158,9 +162,15 @@ impl Tiers {
     pub(crate) fn end_round(&self) {
         for shard in self.map().shards() {
             if shard.ends_half_a_round() {
-                self.pools.empty();
+                self.empty_local();
             }
         }
+    }
+
+    /// Removes all local entries, and the rows that were fetched on a guess.
+    fn empty_local(&self) {
+        self.pools.empty();
+        self.prefetch.clear();
     }
 
     /// Returns true if this process keeps local entries.

@@ -57,6 +57,11 @@ impl OriginGuard {
         }
     }
 
+    /// Returns true if every slot is taken, so that loads wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+
     /// Returns true if this task runs a load that has a slot here.
     pub(crate) fn has_place(&self) -> bool {
         let current = current();

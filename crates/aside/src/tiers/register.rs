@@ -72,6 +72,7 @@ impl Tiers {
             statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
             self.epochs.of(E::KIND),
             &self.config,
+            &self.prefetch,
         ))
     }
 

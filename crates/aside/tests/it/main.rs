@@ -26,6 +26,7 @@ mod keys;
 mod layers;
 mod leases;
 mod outages;
+mod prefetch;
 mod properties;
 mod queries;
 mod races;

@@ -91,6 +91,22 @@ const LIMITS: &[(&str, &[&str], &[&str])] = &[
             "a name of more than sixty-four characters, which fills no column of a table",
         ],
     ),
+    ("CACHE_PREFETCH", &["auto", "names", "Off"], &["on", "1"]),
+    (
+        "CACHE_PREFETCH_WASTE",
+        &["0.001", "1"],
+        &["0", "1.1", "NaN", "5%"],
+    ),
+    (
+        "CACHE_PREFETCH_ROWS",
+        &["8", "1000000"],
+        &["7", "1000001", "-1"],
+    ),
+    (
+        "CACHE_PREFETCH_MEMORY",
+        &["64KiB", "1024MiB"],
+        &["65535", "1025MiB", "lots"],
+    ),
 ];
 
 #[test]

@@ -3,6 +3,7 @@ use aside_redis::Address;
 use std::fs;
 
 use super::*;
+use crate::config::settings::{ConfigError, Settings};
 
 mod limits;
 mod secrecy;
@@ -100,6 +101,10 @@ fn every_variable_reaches_its_field() {
         ("CACHE_AUDIT_SHARE", "0.25"),
         ("CACHE_HEARTBEAT_MS", "0"),
         ("CACHE_INSTANCE_NAME", "api-1"),
+        ("CACHE_PREFETCH", "names"),
+        ("CACHE_PREFETCH_WASTE", "0.1"),
+        ("CACHE_PREFETCH_ROWS", "99"),
+        ("CACHE_PREFETCH_MEMORY", "1MiB"),
     ])
     .unwrap();
     let expected = CacheConfig {
@@ -139,6 +144,10 @@ fn every_variable_reaches_its_field() {
         audit_share: 0.25,
         heartbeat: Duration::ZERO,
         instance_name: Some("api-1".to_owned()),
+        prefetch: PrefetchMode::Names,
+        prefetch_waste: 0.1,
+        prefetch_rows: 99,
+        prefetch_memory_bytes: 1 << 20,
         warnings: Vec::new(),
     };
     assert_eq!(config, expected);

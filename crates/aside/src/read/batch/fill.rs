@@ -93,8 +93,7 @@ impl<R: Source> ReadPath<R> {
                 Some(Ok(Reply::Filled(true))) => {
                     lease.spent();
                     tiers.record_event(&own.key, Event::Filled(cached.ttl));
-                    self.kind
-                        .keep(own.leader.key().asked(), &cached, own.context);
+                    self.kind.keep(own.leader.key(), &cached, own.context);
                     own.observation = observation;
                     if own.operation == Operation::WarmUp {
                         increment(&self.kind.statistics.warmed);

@@ -70,7 +70,10 @@ impl<R: Source> ReadPath<R> {
         for (at, asked) in asked.into_iter().enumerate() {
             match self.local(asked, operation) {
                 Some(found) => _ = results.insert(at, found),
-                None => missing.push((at, asked)),
+                None => match self.ahead_of_batch(asked, operation) {
+                    Some(found) => _ = results.insert(at, found),
+                    None => missing.push((at, asked)),
+                },
             }
         }
         for round in missing.chunks(LOOKUPS_PER_ROUND) {

@@ -114,6 +114,10 @@ pub(crate) enum Rule {
     MessageNames,
     /// The end of trust in a shard invalidates its local entries for good.
     ShardGeneration,
+    /// A row that is fetched on a guess is kept only if its fill was accepted.
+    PrefetchOnlyFills,
+    /// A row of the buffer is served only while its generations hold.
+    BufferStamped,
 }
 
 impl Rule {
@@ -144,6 +148,8 @@ impl Rule {
             Self::TrustToQuarantine,
             Self::MessageNames,
             Self::ShardGeneration,
+            Self::PrefetchOnlyFills,
+            Self::BufferStamped,
         ];
         all.into_iter().find(|rule| format!("{rule:?}") == name)
     }

@@ -57,8 +57,7 @@ impl<E: Entity> Kind<E> {
 impl<E: Entity> Leaving<E> {
     /// Keeps the row after Redis has stored the value.
     pub(crate) fn left(self) {
-        self.kind
-            .keep(self.keyed.asked(), &self.stored, self.context);
+        self.kind.keep(&self.keyed, &self.stored, self.context);
         for flight in self.flights {
             flight.finish(&self.stored, self.context);
         }

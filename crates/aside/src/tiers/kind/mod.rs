@@ -9,6 +9,7 @@ mod leaving;
 mod names;
 mod shown;
 mod writing;
+mod keeping;
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};
@@ -29,9 +30,9 @@ use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::{KindStatistics, Operation};
-use crate::local::{Entry, LocalTier};
+use crate::local::LocalTier;
+use crate::prefetch::Prefetch;
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
-use crate::runtime::clock::Moment;
 use crate::trust::generations::Stamp;
 
 pub(crate) use any::AnyKind;
@@ -156,6 +157,8 @@ pub(crate) struct Kind<E: Entity> {
     /// True if the last value read could not be decoded.
     undecodable: AtomicBool,
     pace: LoadPace,
+    /// Of the service.
+    prefetch: Arc<Prefetch>,
     /// Flights by the error type that they share.
     flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
 }
@@ -167,9 +170,11 @@ impl<E: Entity> Kind<E> {
         statistics: Arc<KindStatistics>,
         epoch: Arc<AtomicU64>,
         config: &CacheConfig,
+        prefetch: &Arc<Prefetch>,
     ) -> Self {
         Self {
             epoch,
+            prefetch: Arc::clone(prefetch),
             shape: E::fingerprint(),
             ttl: config
                 .ttl_of(E::KIND)
@@ -276,25 +281,6 @@ impl<E: Entity> Kind<E> {
         }
     }
 
-    /// Keeps a result locally, under the generations of its read.
-    pub(crate) fn keep(&self, asked: LookupRef<'_, E>, stored: &Cached<E>, context: ReadContext) {
-        let Some(local) = &self.local else {
-            return;
-        };
-        local.insert(
-            asked.to_lookup(),
-            Entry {
-                found: stored.found.clone(),
-                stamp: context.stamp,
-                epoch: context.fill_context.epoch,
-                deadline: Moment::now().plus(self.local_ttl(stored)),
-                loaded_at: stored.loaded_at,
-                fill: stored.fill,
-                payload_bytes: u32::try_from(stored.payload_bytes).unwrap_or(u32::MAX),
-            },
-        );
-    }
-
     /// Returns true if two results of one lookup are equal for a caller.
     pub(crate) fn is_same(one: &Found<E>, other: &Found<E>) -> bool {
         let same = |one: &Arc<E>, other: &Arc<E>| {
@@ -313,6 +299,11 @@ impl<E: Entity> Kind<E> {
     /// Records the duration of a load.
     pub(crate) fn load_took(&self, time: Duration) {
         self.pace.took(time);
+    }
+
+    /// Returns true if loads take much longer than they usually do.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.is_slow()
     }
 
     /// Returns how long to wait for another reader's load.

@@ -4,6 +4,8 @@
 //! own registry. Counters on hot paths are read only at a scrape, so counting
 //! stays cheap.
 
+mod prefetch;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,6 +65,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     invalidations(page, &kinds)?;
     spoilt(page, &kinds)?;
     local(page, &kinds)?;
+    prefetch::rows(page, &kinds)?;
     audits(page, &kinds)
 }
 
@@ -246,6 +249,7 @@ fn service(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
         "Time from sending a message to receiving it",
         lag,
     )?;
+    prefetch::service(page, tiers)?;
     times(page, statistics)?;
     trust(page, tiers)?;
     let errors = statistics.errors();
