@@ -272,7 +272,7 @@ fn a_simulation_counts_nearly_the_same_in_every_run() {
     let keys_read = |page: &str| {
         let (_, table) = page.split_once("### 16 task(s), runs of 50").unwrap();
         let row = table.lines().nth(4).unwrap_or_default();
-        let cell = row.split_whitespace().nth(1).map(str::parse::<f64>);
+        let cell = row.split_whitespace().nth(3).map(str::parse::<f64>);
         cell.and_then(Result::ok)
             .unwrap_or_else(|| panic!("{page}"))
     };

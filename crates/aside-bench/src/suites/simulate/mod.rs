@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aside::report::KindStats;
+use aside::settings::PrefetchMode;
 use aside::{CachedRepository, Source};
 use clap::Args;
 use fastrand::Rng;
@@ -36,6 +37,9 @@ pub(crate) struct Options {
     /// Local entries.
     #[arg(long, default_value_t = 10_000)]
     capacity: usize,
+    /// Also replays it with the prefetch, and compares the two.
+    #[arg(long)]
+    prefetch: bool,
     /// Tasks that read at once, each one run after another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     tasks: u16,
@@ -72,49 +76,66 @@ struct Outcome {
 }
 
 pub(crate) fn run(options: &Options) -> Result<Vec<Table>, Wrong> {
-    let keys = trace::read(&options.file)?;
-    let (workload, outcome) = simulate(options, keys)?;
+    let workload = Arc::new(Workload::new(options)?);
+    let off = simulate(options, &workload, PrefetchMode::Off)?;
     let title = format!("Replay of {}", options.file.display());
-    let columns = COLUMNS.to_vec();
-    let rows = vec![replayed(options, &workload, &outcome)?];
-    Ok(vec![
-        Table::counted(title, columns, rows),
-        traffic(options, &workload, &outcome),
-    ])
+    let rows = vec![replayed(options, &workload, &off)?];
+    let mut tables = vec![Table::counted(title, COLUMNS.to_vec(), rows)];
+    let mut all = vec![("off", &off)];
+    let on;
+    if options.prefetch {
+        on = simulate(options, &workload, PrefetchMode::Auto)?;
+        all.push(("prefetch", &on));
+    }
+    tables.push(traffic(options, &workload, &all)?);
+    Ok(tables)
+}
+
+impl Workload {
+    fn new(options: &Options) -> Result<Self, Wrong> {
+        let mut keys = trace::read(&options.file)?;
+        let mut rng = Rng::with_seed(options.seed);
+        if let Some(block) = options.shuffle_second_half {
+            runs::shuffle_second_half(&mut keys, block, &mut rng);
+        }
+        Ok(Self {
+            unique: keys.iter().max().map_or(0, |most| most + 1),
+            runs: runs::cut(keys.len(), options.run as usize, &mut rng),
+            keys,
+            begun: AtomicUsize::new(0),
+        })
+    }
 }
 
 /// Replays the keys in another runtime, whose clock is paused.
-fn simulate(options: &Options, mut keys: Vec<u64>) -> Result<(Arc<Workload>, Outcome), Wrong> {
-    let mut rng = Rng::with_seed(options.seed);
-    let unique = keys.iter().max().map_or(0, |most| most + 1);
-    if let Some(block) = options.shuffle_second_half {
-        runs::shuffle_second_half(&mut keys, block, &mut rng);
-    }
-    let runs = runs::cut(keys.len(), options.run as usize, &mut rng);
-    let workload = Arc::new(Workload {
-        keys,
-        unique,
-        runs,
-        begun: AtomicUsize::new(0),
-    });
+fn simulate(
+    options: &Options,
+    workload: &Arc<Workload>,
+    prefetch: PrefetchMode,
+) -> Result<Outcome, Wrong> {
+    workload.begun.store(0, Ordering::Relaxed);
     let simulating = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .map_err(|error| Wrong(format!("no runtime: {error}")))?;
-        runtime.block_on(replay(options, &workload))
+        runtime.block_on(replay(options, workload, prefetch))
     };
     // Another thread, because the caller's runs a runtime.
     let outcome = std::thread::scope(|scope| scope.spawn(simulating).join());
-    let outcome = outcome.map_err(|_| Wrong("the simulation panicked".to_owned()))??;
-    Ok((workload, outcome))
+    outcome.map_err(|_| Wrong("the simulation panicked".to_owned()))?
 }
 
-async fn replay(options: &Options, workload: &Arc<Workload>) -> Result<Outcome, Wrong> {
+async fn replay(
+    options: &Options,
+    workload: &Arc<Workload>,
+    prefetch: PrefetchMode,
+) -> Result<Outcome, Wrong> {
     let unique = workload.unique;
     let heroes = Heroes::of(unique, 14, paused(LOAD));
     let cached = cached(&heroes, "memory://", options.capacity * weight(unique)).await;
+    cached.cache().prefetch(prefetch);
     cached.cache().slow_memory(paused(ROUND_TRIP));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..options.tasks)
@@ -186,21 +207,55 @@ fn replayed(options: &Options, workload: &Workload, outcome: &Outcome) -> Result
     ])
 }
 
-/// Returns the table of round trips.
-fn traffic(options: &Options, workload: &Workload, outcome: &Outcome) -> Table {
+/// Returns the table of round trips, each replay beside the first.
+fn traffic(
+    options: &Options,
+    workload: &Workload,
+    all: &[(&str, &Outcome)],
+) -> Result<Table, Wrong> {
     let title = format!(
         "{} task(s), runs of {}: round trips of {ROUND_TRIP:?} and loads of {LOAD:?}",
         options.tasks, options.run
     );
-    let waited = outcome.waiting.as_secs_f64() / workload.keys.len() as f64;
-    let columns = vec!["keys read below", "round trips", "waiting", "of a read"];
-    let row = vec![
-        Cell::Count(outcome.keys),
-        Cell::Count(outcome.trips),
-        Cell::Seconds(outcome.waiting.as_secs_f64()),
-        Cell::Milliseconds(1e3 * waited),
+    let columns = vec![
+        "",
+        "keys read below",
+        "round trips",
+        "waiting",
+        "hits",
+        "precision",
+        "keys",
+        "trips",
+        "waiting",
     ];
-    Table::counted(title, columns, vec![row])
+    let (_, first) = all[0];
+    let requests = workload.keys.len() as u64;
+    let mut rows = Vec::new();
+    for (name, outcome) in all {
+        let kind = &outcome.kind;
+        let reads = kind.l1_hits + kind.l2_hits + kind.misses + kind.bypasses;
+        if reads != requests {
+            return Err(Wrong(format!("{reads} reads of {requests} were counted")));
+        }
+        let fate = |fate| kind.prefetched.get(fate).copied().unwrap_or(0);
+        let (hits, right) = (kind.l1_hits + fate("late"), fate("used") + fate("late"));
+        let decided = (right + fate("unused")).max(1);
+        let percent = |part: u64, all: u64| Cell::Percent(100.0 * part as f64 / all as f64);
+        let ratio = |own: f64, other: f64| Cell::Ratio(own / other);
+        let waiting = |outcome: &Outcome| outcome.waiting.as_secs_f64();
+        rows.push(vec![
+            Cell::Name((*name).to_owned()),
+            Cell::Count(outcome.keys),
+            Cell::Count(outcome.trips),
+            Cell::Seconds(waiting(outcome)),
+            percent(hits, requests),
+            percent(right, decided),
+            ratio(outcome.keys as f64, first.keys as f64),
+            ratio(outcome.trips as f64, first.trips as f64),
+            ratio(waiting(outcome), waiting(first)),
+        ]);
+    }
+    Ok(Table::counted(title, columns, rows))
 }
 
 /// Returns the paused time that stands for a declared one.
