@@ -5,7 +5,7 @@ import { $, clock, el, setText } from "./dom.js";
 import { mountEvents, setNames, start, stop } from "./events.js";
 import { mountExplain, updateExplain } from "./explain.js";
 import { mountFleet, readFleet } from "./fleet.js";
-import { mountKinds, showKinds } from "./kinds.js";
+import { mountKinds, readPrefetch, showKinds } from "./kinds.js";
 import { mountCharts, showHistory, showState, showWarnings } from "./overview.js";
 import { mountPurge, setUnwell, updatePurge } from "./purge.js";
 
@@ -42,7 +42,7 @@ async function poll() {
 const isIdle = () => paused || document.hidden || !$("gate").hidden;
 
 async function others() {
-	const fleet = await readFleet();
+	const [fleet] = await Promise.all([readFleet(), readPrefetch()]);
 	unwell = fleet.unwell;
 	setNames(fleet.names);
 	setUnwell(fleet.unwell);

@@ -15,7 +15,7 @@ const MAX_ROWS = 30;
 
 /**
  * Makes a chart. `update` takes the times `at`, `series` of `{ name, color, values,
- * text }`, a `format` for the axis and for values without a `text`, a `headline` and its `note`.
+ * text }`, a `format` if a series has no `text`, a `headline` and its `note`.
  */
 export function chart(title, hint) {
 	const id = title.toLowerCase().replaceAll(" ", "-");

@@ -88,7 +88,6 @@ export const grid = (heads, rows, number = "number", named = 0) =>
 		el("tbody", null, rows.map((cells) => el("tr", null, cells.map((cell, at) =>
 			(at === named ? el("th", { scope: "row" }, cell) : el("td", { class: at && number }, cell)))))));
 
-/** The refusal of a request, with the possible values if the service names them. */
 export function refusal(error) {
 	const possible = error.possible?.length ? ` Possible: ${error.possible.join(", ")}.` : "";
 	return el("p", { class: "problem" }, `${error.message}${possible}`);

@@ -14,6 +14,7 @@ const PARTS = {
 const NAMES = Object.keys(PARTS);
 
 let keys = null;
+let prefetch = null;
 const hot = new Map();
 
 const part = (minute, name) => sum(PARTS[name].map((counter) => minute?.[counter] ?? 0));
@@ -120,7 +121,8 @@ function showDetail(row, element) {
 			["Mean load", millis(row.source_mean_ms)],
 			["List of all lives for", duration(row.list_all_ttl_seconds)],
 		]))),
-		part("Hot keys", hotKeys(row.kind))));
+		part("Hot keys", hotKeys(row.kind)),
+		part("Prefetched rows", prefetched(prefetch?.kinds[row.kind]))));
 }
 
 function whyTable(total, minute) {
@@ -134,6 +136,19 @@ function indexes({ indexes: known }) {
 	if (known.length === 0) return nothing("None.");
 	return el("ul", null, known.map(({ segment, fields, unique }) =>
 		el("li", null, el("code", null, segment), ` of ${fields.join(", ")}${unique ? ", unique" : ""}`)));
+}
+
+export async function readPrefetch() {
+	prefetch = await get("prefetch").catch(() => null);
+}
+
+function prefetched(kind) {
+	if (!kind) return nothing("None.");
+	return el("dl", { class: "lines" }, facts([
+		["State", prefetch.state],
+		...Object.entries(kind.rows).map(([fate, rows]) => [word(fate), count(rows)]),
+		["Of these read", kind.precision === null ? "–" : percent(kind.precision, 1)],
+	]));
 }
 
 /** Reads the hot keys of a kind, at most every five seconds. */

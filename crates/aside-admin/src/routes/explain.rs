@@ -23,6 +23,7 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
         "required": known.required.map(conditions),
         "ttl_seconds": known.ttl.map(|ttl| ttl.as_secs_f64()),
         "bypass": known.bypass,
+        "prefetched": known.prefetched,
         "server": known.server,
         "slot": known.slot,
         "reason": known.reason,

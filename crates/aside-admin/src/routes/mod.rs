@@ -6,6 +6,7 @@ mod invalidate;
 mod explain;
 mod fleet;
 mod keys;
+mod prefetch;
 mod stats;
 mod history;
 mod dashboard;
@@ -30,6 +31,7 @@ use self::forget::{forget, forget_id, forget_kind, forget_row, unreadable_path};
 use self::history::history;
 use self::invalidate::invalidate;
 use self::keys::keys;
+use self::prefetch::{prefetch, switch};
 use self::stats::stats;
 use self::warm::warm;
 use crate::access::{Access, guard, guard_shell};
@@ -73,6 +75,14 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/invalidate",
             beside("invalidate", post(invalidate), "POST, DELETE"),
+        )
+        .route(
+            "/cache/prefetch",
+            beside(
+                "prefetch",
+                get(prefetch).put(switch),
+                "GET, HEAD, PUT, DELETE",
+            ),
         )
         .route("/cache/warm", beside("warm", post(warm), "POST, DELETE"))
         .route(

@@ -286,6 +286,7 @@ async fn the_read_token_reads_but_changes_nothing() {
     assert_eq!(asked(Method::GET, "/cache/stats", READING).await, 200);
     assert_eq!(asked(Method::DELETE, "/cache/hero", READING).await, 403);
     assert_eq!(asked(Method::POST, "/cache/warm", READING).await, 403);
+    assert_eq!(asked(Method::PUT, "/cache/prefetch", READING).await, 403);
     assert_eq!(asked(Method::GET, "/cache/stats", TOKEN).await, 200);
     assert_eq!(asked(Method::POST, "/cache/warm", TOKEN).await, 200);
     assert_eq!(asked(Method::GET, "/cache/stats", "neither").await, 401);

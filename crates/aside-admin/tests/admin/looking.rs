@@ -185,6 +185,7 @@ async fn explain_reveals_nothing_about_foreign_keys() {
         let expected = json!({
             "key": key, "kind": null, "state": "not_ours", "header": null,
             "verdict": null, "required": null, "ttl_seconds": null, "bypass": null,
+            "prefetched": false,
             "reason": null, "unused_seconds": null, "possible": ["hero"],
             "server": null, "slot": null, "last": [],
         });

@@ -12,6 +12,7 @@ mod looking;
 mod metrics;
 mod monitoring;
 mod page;
+mod prefetching;
 mod primaries;
 mod purging;
 mod redis_user;
