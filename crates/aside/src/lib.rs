@@ -113,6 +113,7 @@
 //! | `metrics` | [`CacheService::register_metrics`] | statistics and health remain |
 //! | `config-file` | `aside.toml` and `ASIDE_CONFIG` | such a file is refused; the environment and `.env` are read |
 //! | `compression` | `CACHE_COMPRESS_ABOVE_BYTES`, by LZ4 | the setting is refused; compressed values of other instances are misses |
+//! | `ops` (off) | `aside::ops`, for the command line `aside` | |
 //! | `uuid` | exact comparison of `uuid::Uuid` ids in process | they are found by a hash of their key |
 //!
 //! The modules are in reading order; each uses only those above it.
@@ -213,6 +214,12 @@ pub mod transaction {
 /// Events for operators: the invalidations that a service receives.
 pub mod events {
     pub use crate::tiers::broadcaster::{Invalidation, Invalidations};
+}
+
+/// Access to a fleet for command lines, which are linked with no service.
+#[cfg(feature = "ops")]
+pub mod ops {
+    pub use crate::service::ops::{Ops, OpsError};
 }
 
 /// Reports for operators: health, statistics, one key explained, warm-ups.

@@ -14,15 +14,18 @@ pub(crate) async fn fleet(State(admin): State<Admin>, uri: Uri) -> Result<Json<V
     query::none(&uri)?;
     let Some(fleet) = admin.cache().fleet().await else {
         return Ok(Json(
-            json!({ "at": null, "instances": null, "kinds": null }),
+            json!({ "at": null, "instances": null, "command_lines": null, "kinds": null }),
         ));
     };
     let own = admin.cache().instance();
     let instances = fleet.instances.iter().map(|member| of_member(member, own));
+    let lines = fleet.command_lines.iter();
+    let lines = lines.map(|(id, name)| (format!("{id:016x}"), json!(name)));
     Ok(Json(json!({
         "at": fleet.at,
         "counts": counts(&fleet),
         "instances": instances.collect::<Vec<_>>(),
+        "command_lines": lines.collect::<Map<_, _>>(),
         "kinds": of_kinds(&fleet.kinds),
     })))
 }

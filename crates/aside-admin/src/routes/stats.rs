@@ -145,6 +145,8 @@ fn of_health(cache: &CacheService, health: &Health) -> Value {
         "server_version": health.server_version,
         "used_memory_bytes": health.used_memory_bytes,
         "evicted_keys": health.evicted_keys,
+        "max_memory_bytes": health.max_memory_bytes,
+        "eviction_policy": health.eviction_policy,
         "reason": health.reason,
         "unused_seconds": health.unused_for.map(|time| time.as_secs_f64()),
         "proof_age_seconds": health.proof_age.map(|age| age.as_secs_f64()),
@@ -169,5 +171,7 @@ fn of_shard(shard: &ShardHealth) -> Value {
         "server_version": shard.server_version,
         "used_memory_bytes": shard.used_memory_bytes,
         "evicted_keys": shard.evicted_keys,
+        "max_memory_bytes": shard.max_memory_bytes,
+        "eviction_policy": shard.eviction_policy,
     })
 }

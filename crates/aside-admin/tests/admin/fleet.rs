@@ -59,6 +59,7 @@ async fn every_instance_is_listed_until_it_leaves_or_is_silent() {
     let all = ["api-1", "api-2", "api-3"].map(|name| (name, "in-step"));
     let listed = lists(&one, &all).await;
     assert_eq!(listed["counts"]["in-step"], 3);
+    assert_eq!(listed["command_lines"], json!({}));
     let member = &listed["instances"][0];
     assert_eq!(
         (&member["own"], &member["bound_ms"]),
@@ -162,7 +163,7 @@ async fn the_fleet_of_a_cluster_is_listed_and_probed() {
 #[tokio::test]
 async fn without_redis_the_fleet_is_unknown() {
     let one = named("api-1", "redis://127.0.0.1:1").await;
-    let unknown = json!({ "at": null, "instances": null, "kinds": null });
+    let unknown = json!({ "at": null, "instances": null, "command_lines": null, "kinds": null });
     assert_eq!(fleet(&one).await, unknown);
 }
 

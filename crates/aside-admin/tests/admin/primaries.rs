@@ -67,7 +67,7 @@ async fn each_primary_of_a_cluster_is_reported_by_its_name() {
     assert!(all.iter().all(|it| it["reason"].is_null()), "{all:?}");
     assert!(
         all.iter()
-            .all(|it| it["used_memory_bytes"].as_u64() > Some(0))
+            .all(|it| it["used_memory_bytes"].as_u64() > Some(0) && it["max_memory_bytes"] == 0)
     );
     let text = scrape(&registry);
     let labelled = series(&text);

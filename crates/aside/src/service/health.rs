@@ -36,6 +36,10 @@ pub struct Health {
     pub used_memory_bytes: u64,
     /// The number of evicted keys that the server reports.
     pub evicted_keys: u64,
+    /// The memory limit that the server reports; zero without one.
+    pub max_memory_bytes: u64,
+    /// Its `maxmemory-policy`; empty if unknown.
+    pub eviction_policy: String,
     /// The reason why Redis is bypassed or full, if it is: a sentence without
     /// secrets, as in the log.
     pub reason: Option<String>,
@@ -77,6 +81,10 @@ pub struct ShardHealth {
     pub used_memory_bytes: u64,
     /// The number of evicted keys that it reports.
     pub evicted_keys: u64,
+    /// The memory limit that it reports; zero without one.
+    pub max_memory_bytes: u64,
+    /// Its `maxmemory-policy`; empty if unknown.
+    pub eviction_policy: String,
 }
 
 impl ShardHealth {
@@ -93,6 +101,8 @@ impl ShardHealth {
             server_version: info.version,
             used_memory_bytes: info.used_memory_bytes,
             evicted_keys: info.evicted_keys,
+            max_memory_bytes: info.max_memory_bytes,
+            eviction_policy: info.policy,
         }
     }
 }
@@ -184,6 +194,8 @@ impl CacheService {
             server_version: info.version,
             used_memory_bytes: info.used_memory_bytes,
             evicted_keys: info.evicted_keys,
+            max_memory_bytes: info.max_memory_bytes,
+            eviction_policy: info.policy,
             reason: match status {
                 HealthStatus::Unavailable => Some(reason),
                 HealthStatus::Full => Some(FULL.to_owned()),

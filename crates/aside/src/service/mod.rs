@@ -19,6 +19,8 @@ mod begin;
 mod connect;
 pub(crate) mod fleet;
 mod cluster;
+#[cfg(feature = "ops")]
+pub(crate) mod ops;
 mod start;
 
 pub use keys::Ttl;

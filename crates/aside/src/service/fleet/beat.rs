@@ -48,7 +48,7 @@ pub(crate) fn start(tiers: &Arc<Tiers>) {
 }
 
 /// Returns the id under which an instance announces itself.
-pub(super) fn field(tiers: &Tiers) -> String {
+pub(crate) fn field(tiers: &Tiers) -> String {
     format!("{:016x}", tiers.instance)
 }
 

@@ -7,7 +7,7 @@
 
 pub(crate) mod report;
 mod minute;
-mod name;
+pub(super) mod name;
 pub(crate) mod beat;
 mod probe;
 
@@ -168,7 +168,7 @@ pub(super) async fn withdraw(tiers: &Arc<Tiers>) {
 }
 
 /// Returns the key of the hash of instances.
-fn fleet_key(tiers: &Tiers) -> Key {
+pub(super) fn fleet_key(tiers: &Tiers) -> Key {
     Key::new(&tiers.namespace().own_key("fleet"))
 }
 

@@ -1,0 +1,13 @@
+//! The program `aside`, on a real Redis and on a fleet of processes.
+
+mod program;
+mod instance;
+mod answers;
+mod forms;
+mod terminal;
+mod outages;
+mod codes;
+mod fleet;
+
+/// The maximum time for anything that the tests wait for.
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
