@@ -64,6 +64,15 @@ pub(crate) enum Command {
     },
     /// Invalidate a row, a list or a whole kind on every instance.
     Invalidate(Invalidate),
+    /// Print invalidations as they arrive, until ^C.
+    Watch(Watch),
+    /// Show the health, the instances and the kinds again and again, until ^C.
+    Top(Top),
+    /// Fill the cache ahead of reads; with --at only.
+    Warm {
+        /// The kinds; all that can be warmed up if none is given.
+        kinds: Vec<String>,
+    },
     /// Print the completions of a shell.
     Completions {
         /// The shell.
@@ -87,6 +96,9 @@ impl Command {
             Self::Explain(_) => "explain",
             Self::Get { .. } => "get",
             Self::Invalidate(_) => "invalidate",
+            Self::Watch(_) => "watch",
+            Self::Top(_) => "top",
+            Self::Warm { .. } => "warm",
             Self::Completions { .. } => "completions",
             Self::Man { .. } => "man",
         }
@@ -141,6 +153,31 @@ pub(crate) struct Invalidate {
     /// Do not ask before a whole kind is invalidated.
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// Invalidations of this kind.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Invalidations for these reasons, separated by commas: write, request, audit,
+    /// journal, probe.
+    #[arg(long, value_delimiter = ',', value_name = "REASON")]
+    pub(crate) why: Vec<String>,
+    /// End after this time, such as 30s.
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) lasting: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Top {
+    /// The time between two looks.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = time)]
+    pub(crate) every: Duration,
+    /// End after this many looks.
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -92,6 +92,26 @@ impl Output {
         printed(&text, answer.code)
     }
 
+    /// Prints one line of a stream. Returns false if its reader has closed the pipe.
+    pub(crate) fn line(&self, data: &Value, text: &str) -> Result<bool, Failure> {
+        let line = match self.is_json {
+            true => data.to_string(),
+            false => self.for_people(text),
+        };
+        goes_on(print(&format!("{line}\n")))
+    }
+
+    /// Prints a text in the place of the last one if this is a terminal, or else below
+    /// it. Returns false if its reader has closed the pipe.
+    pub(crate) fn screen(&self, data: &Value, text: &str) -> Result<bool, Failure> {
+        if self.is_json || !self.is_terminal {
+            return self.line(data, text);
+        }
+        // Line by line, because an empty screen in between would flicker.
+        let text = self.for_people(text).replace('\n', "\x1b[K\n");
+        goes_on(print(&format!("\x1b[H{text}\x1b[J")))
+    }
+
     /// Prints a failure, and returns its code.
     pub(crate) fn failure(&self, target: &Value, failure: &Failure) -> u8 {
         let mut text = format!("aside: {}", failure.message);
@@ -171,12 +191,23 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// Prints to stdout, and returns the exit code: a reader that has closed the pipe has
 /// enough, and any other error is reported.
 pub(crate) fn printed(text: &str, code: Code) -> u8 {
-    match print(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            note(&format!("aside: cannot write the answer: {error}"));
+    match goes_on(print(text)) {
+        Err(failure) => {
+            note(&format!("aside: {failure}"));
             Code::Bad.max(code) as u8
         }
-        _ => code as u8,
+        Ok(_) => code as u8,
+    }
+}
+
+fn goes_on(printed: io::Result<()>) -> Result<bool, Failure> {
+    match printed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(
+            Code::Bad,
+            format!("cannot write the answer: {error}"),
+        )),
     }
 }
 

@@ -10,6 +10,9 @@ mod explain;
 mod value;
 mod invalidate;
 mod doctor;
+mod watch;
+mod top;
+mod warm;
 mod shell;
 
 use serde_json::Value;
@@ -51,8 +54,16 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> u8 {
 
 async fn run_on(target: &impl Target, arguments: &Arguments, output: &Output) -> u8 {
     let shown = target.shown();
-    match answer(target, arguments).await {
-        Ok(answer) => output.answer(&shown, &answer),
+    let streamed = match &arguments.command {
+        Command::Watch(asked) => watch::run(target, asked, output).await,
+        Command::Top(asked) => top::run(target, asked, output).await,
+        _ => match answer(target, arguments).await {
+            Ok(answer) => return output.answer(&shown, &answer),
+            Err(failure) => Err(failure),
+        },
+    };
+    match streamed {
+        Ok(code) => code as u8,
         Err(failure) => output.failure(&shown, &failure),
     }
 }
@@ -66,9 +77,10 @@ async fn answer(target: &impl Target, arguments: &Arguments) -> Result<Answer, F
         Command::Explain(named) => explain::run(target, named).await,
         Command::Get { key } => value::run(target, key).await,
         Command::Invalidate(asked) => invalidate::run(target, asked, arguments).await,
-        // Run without a target.
-        Command::Completions { .. } | Command::Man { .. } => {
-            Err(Failure::usage("this command asks nothing"))
+        Command::Warm { kinds } => warm::run(target, kinds).await,
+        // Run elsewhere.
+        Command::Watch(_) | Command::Top(_) | Command::Completions { .. } | Command::Man { .. } => {
+            Err(Failure::usage("this command has no single answer"))
         }
     }
 }

@@ -1,15 +1,22 @@
 //! Where a command asks: the admin routes of one instance, or those of this process
 //! over Redis.
 
+mod events;
 mod redis;
 mod router;
 
+use std::time::Duration;
+
 use aside::ops::Ops;
-use axum::http::{Method, StatusCode};
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use crate::failure::{Code, Failure};
 
+pub(crate) use events::Events;
 pub(crate) use redis::Redis;
 pub(crate) use router::Router;
 
@@ -19,13 +26,18 @@ pub(crate) const NO_KINDS: &str = "no instance has announced a kind: is CACHE_HE
 
 /// A way to the admin routes.
 pub(crate) trait Target {
-    /// Sends a request. Returns the status and the JSON of the response.
-    async fn send(
+    /// Sends a request, and waits for the head of the response for at most `patience`.
+    /// The body arrives later.
+    async fn open(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(StatusCode, Value), Failure>;
+        patience: Duration,
+    ) -> Result<Response<Body>, Failure>;
+
+    /// Returns how long to wait for a response.
+    fn patience(&self) -> Duration;
 
     /// Returns the access to Redis; `None` if only one instance is asked.
     fn ops(&self) -> Option<&Ops>;
@@ -41,13 +53,64 @@ pub(crate) async fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Value, Failure> {
-    let (status, answer) = target.send(method, path, body).await?;
+    ask_within(target, method, path, body, target.patience()).await
+}
+
+/// Sends a request whose response takes longer than others.
+pub(crate) async fn ask_within(
+    target: &impl Target,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    patience: Duration,
+) -> Result<Value, Failure> {
+    let response = target.open(method, path, body, patience).await?;
+    accepted(target, response, patience).await
+}
+
+/// Opens a stream of events.
+pub(crate) async fn events(target: &impl Target, path: &str) -> Result<Events, Failure> {
+    let patience = target.patience();
+    let response = target.open(Method::GET, path, None, patience).await?;
+    if response.status().is_success() && is_stream(&response) {
+        return Ok(Events::of(response.into_body()));
+    }
+    let refused = accepted(target, response, patience).await;
+    Err(refused
+        .err()
+        .unwrap_or_else(|| foreign(target, StatusCode::OK)))
+}
+
+fn is_stream(response: &Response<Body>) -> bool {
+    let content = response.headers().get(CONTENT_TYPE);
+    content.is_some_and(|content| content.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Refuses a response that is not from the routes.
+fn foreign(target: &impl Target, status: StatusCode) -> Failure {
+    let at = target.shown();
+    let at = at["at"].as_str().unwrap_or("Redis").to_owned();
+    let message = format!("{at} serves no admin routes of aside ({})", status.as_u16());
+    let failure = Failure::new(Code::Unreachable, message);
+    failure.with_hint("the URL is that of the service, before `/cache`")
+}
+
+/// Reads the JSON of a response, and refuses one that is no success.
+async fn accepted(
+    target: &impl Target,
+    response: Response<Body>,
+    patience: Duration,
+) -> Result<Value, Failure> {
+    let (parts, body) = response.into_parts();
+    let status = parts.status;
+    let read = tokio::time::timeout(patience, body.collect()).await;
+    let Ok(Ok(body)) = read else {
+        let message = "the response ended before its end";
+        return Err(Failure::new(Code::Unreachable, message));
+    };
+    let answer: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
     if !answer.is_object() {
-        let at = target.shown();
-        let at = at["at"].as_str().unwrap_or("Redis").to_owned();
-        let message = format!("{at} serves no admin routes of aside ({})", status.as_u16());
-        let failure = Failure::new(Code::Unreachable, message);
-        return Err(failure.with_hint("the URL is that of the service, before `/cache`"));
+        return Err(foreign(target, status));
     }
     if status.is_success() {
         return Ok(answer);

@@ -7,8 +7,7 @@ use aside::{CacheConfig, Secret};
 use aside_admin::{Access, Admin, router};
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::{Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
+use axum::http::{Method, Request, Response};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -20,6 +19,7 @@ pub(crate) struct Redis {
     ops: Ops,
     router: axum::Router,
     token: String,
+    patience: Duration,
 }
 
 impl Redis {
@@ -36,17 +36,23 @@ impl Redis {
         let access = Access::token(Secret::new(&token))
             .map_err(|weak| Failure::new(Code::Usage, weak.to_string()))?;
         let router = router(Admin::new(ops.service().clone(), access));
-        Ok(Self { ops, router, token })
+        Ok(Self {
+            ops,
+            router,
+            token,
+            patience,
+        })
     }
 }
 
 impl Target for Redis {
-    async fn send(
+    async fn open(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(StatusCode, Value), Failure> {
+        _: Duration,
+    ) -> Result<Response<Body>, Failure> {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = Request::builder()
             .method(method)
@@ -55,14 +61,13 @@ impl Target for Redis {
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
             .body(body)
             .map_err(|error| Failure::usage(error.to_string()))?;
+        // Each operation on Redis has its own time limit.
         let Ok(response) = self.router.clone().oneshot(request).await;
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.map(|body| body.to_bytes());
-        let bytes = bytes.unwrap_or_default();
-        Ok((
-            parts.status,
-            serde_json::from_slice(&bytes).unwrap_or_default(),
-        ))
+        Ok(response)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
     fn ops(&self) -> Option<&Ops> {

@@ -7,8 +7,7 @@ use aside::ops::Ops;
 use aside::settings::Settings;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::{Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
+use axum::http::{Method, Request, Response};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -56,7 +55,7 @@ impl Router {
         })
     }
 
-    async fn exchange(&self, request: Request<Body>) -> Result<(StatusCode, Vec<u8>), String> {
+    async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, String> {
         let text = |error: &dyn std::error::Error| error.to_string();
         match &self.address {
             Address::Tcp(host) => {
@@ -107,30 +106,24 @@ fn parse(url: &str) -> Option<(Address, String)> {
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Body>,
-) -> Result<(StatusCode, Vec<u8>), String> {
+) -> Result<Response<Body>, String> {
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| error.to_string())?;
-    let respond = async {
-        let response = sender.send_request(request).await;
-        let (parts, body) = response.map_err(|error| error.to_string())?.into_parts();
-        let body = body.collect().await.map_err(|error| error.to_string())?;
-        Ok((parts.status, body.to_bytes().to_vec()))
-    };
-    tokio::pin!(respond);
-    tokio::select! {
-        response = &mut respond => response,
-        // The response may have come with the end of the connection.
-        _ = connection => respond.await,
-    }
+    // It ends with the body of the response.
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await;
+    let response = response.map_err(|error| error.to_string())?;
+    Ok(response.map(Body::new))
 }
 
 impl Target for Router {
-    async fn send(
+    async fn open(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(StatusCode, Value), Failure> {
+        patience: Duration,
+    ) -> Result<Response<Body>, Failure> {
         let host = match &self.address {
             Address::Tcp(host) => host.as_str(),
             Address::Unix(_) => "localhost",
@@ -153,10 +146,13 @@ impl Target for Router {
             )
             .with_hint("try without --at: the fleet as Redis knows it")
         };
-        let exchanged = tokio::time::timeout(self.patience, self.exchange(request)).await;
+        let exchanged = tokio::time::timeout(patience, self.exchange(request)).await;
         let exchanged = exchanged.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-        let (status, body) = exchanged.map_err(unreachable)?;
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        exchanged.map_err(unreachable)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 
     fn ops(&self) -> Option<&Ops> {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside::report::WarmUpOptions;
 use aside::repository::Overloaded;
 use aside::{CacheConfig, CacheService, CachedRepository, Entity, Rows, Secret, Source};
 use aside_admin::{Access, Admin, router};
@@ -125,7 +126,16 @@ fn serve() {
         let cache = cache.await;
         let heroes = CachedRepository::new(Heroes, &cache);
         let access = Access::token(Secret::new(TOKEN)).expect("a long token");
-        let routes = router(Admin::new(cache.clone(), access));
+        let warm = heroes.clone();
+        let admin = Admin::new(cache.clone(), access).with_warm_up("hero", move |progress| {
+            let heroes = warm.clone();
+            async move {
+                let rows = WarmUpOptions::default();
+                let Ok(done) = heroes.warm_up(rows, |now| progress.report(now)).await;
+                Ok(done)
+            }
+        });
+        let routes = router(admin);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port");
         let Ok(_) = heroes.find_by_id(&"1".to_owned()).await;

@@ -5,6 +5,7 @@ mod instance;
 mod answers;
 mod forms;
 mod terminal;
+mod streams;
 mod outages;
 mod codes;
 mod fleet;
