@@ -96,6 +96,15 @@ impl<E> PackedEntry<E> {
         }
     }
 
+    /// Returns the row of a lookup by id, for a caller that keeps no part of the entry.
+    #[inline]
+    pub(crate) fn row_ref(&self) -> Option<&E> {
+        match self {
+            Self::Row(row, _) => row.as_deref(),
+            Self::List(..) => unreachable!("a lookup of an id returns a row"),
+        }
+    }
+
     /// Returns the id of its fill.
     #[inline]
     pub(crate) fn fill(&self) -> u64 {

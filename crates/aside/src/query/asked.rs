@@ -59,7 +59,7 @@ pub(super) struct PartContext {
 pub(super) type Stamps = Vec<Option<KeyStamp>>;
 
 impl Asked {
-    pub(super) fn new<K: Serialize + ?Sized>(
+    pub(super) fn new<K: Serialize + 'static>(
         tiers: &Tiers,
         (name, key): (&'static str, &K),
         deps: &Deps<'_>,
@@ -69,9 +69,9 @@ impl Asked {
         written.segment(key);
         let dependency = |dep: &super::deps::Dep<'_>| Dependency {
             key: dep.key(tiers.namespace()),
-            kind: dep.kind,
+            kind: dep.kind(),
             // From now on, this instance learns the kind's epochs.
-            known: tiers.epochs.of(dep.kind),
+            known: tiers.epochs.of(dep.kind()),
         };
         Self {
             key: written.finish(),
@@ -167,7 +167,7 @@ impl Asked {
     }
 
     /// Returns the fields of the dependencies that a local entry checks.
-    pub(super) fn parts(&self, context: &QueryContext) -> Box<[Part]> {
+    pub(super) fn parts(&self, context: &QueryContext) -> Vec<Part> {
         let parts = self.dependencies.iter().zip(&*context.parts);
         let part = |(dependency, part): (&Dependency, &PartContext)| Part {
             stamp: part.stamp,

@@ -98,11 +98,12 @@ impl<T: Cacheable> QueryPath<T> {
         fill: u64,
         since: Moment,
     ) -> Option<Option<Tier>> {
-        let generations = &self.tiers().generations;
+        let (generations, epochs) = (&self.tiers().generations, &self.tiers().epochs);
         let local = self.kind.local.as_ref().zip(asked.params.as_ref());
         let local = local.and_then(|(local, params)| {
             local.get(LookupRef::Id(params), |entry| {
-                let valid = entry.row()?.is_valid(asked.identity, generations);
+                let kept = entry.row_ref()?;
+                let valid = kept.is_valid(asked.identity, generations, epochs);
                 (valid && entry.fill() == fill).then_some(())
             })
         });

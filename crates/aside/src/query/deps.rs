@@ -6,6 +6,7 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
@@ -39,19 +40,49 @@ pub struct Deps<'a> {
 
 /// One dependency.
 pub(super) struct Dep<'a> {
-    pub(super) kind: &'static str,
-    of: Of<'a>,
-    write: fn(&Of<'a>, &mut KeyWriter),
+    sort: &'static Sort,
+    /// An id or an index value; `None` for a whole kind.
+    value: Option<&'a Value>,
 }
 
-enum Of<'a> {
-    /// An id or an index value.
-    Value(&'a (dyn Any + Send + Sync)),
-    All,
+type Value = dyn Any + Send + Sync;
+
+/// The kind of a dependency, and the function that writes its key. Behind one pointer,
+/// because each hit moves the dependencies.
+pub(super) struct Sort {
+    kind: &'static str,
+    write: fn(Option<&Value>, &mut KeyWriter),
+}
+
+/// The sorts of dependencies on one kind.
+struct SortsOf<E>(PhantomData<E>);
+
+impl<E: Entity> SortsOf<E> {
+    const ROW: &'static Sort = &Sort {
+        kind: E::KIND,
+        write: |value, key| {
+            if let Some(id) = value.and_then(|value| value.downcast_ref()) {
+                E::write_id(id, key);
+            }
+        },
+    };
+    const LIST: &'static Sort = &Sort {
+        kind: E::KIND,
+        write: |value, key| {
+            if let Some(index) = value.and_then(|value| value.downcast_ref()) {
+                E::write_index(index, key);
+            }
+        },
+    };
+    const ALL: &'static Sort = &Sort {
+        kind: E::KIND,
+        write: |_, key| key.name("all"),
+    };
 }
 
 impl<'a> Deps<'a> {
     /// No dependencies yet.
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
@@ -60,24 +91,16 @@ impl<'a> Deps<'a> {
     ///
     /// # Panics
     /// If there are 16 dependencies already, as all these methods.
+    #[inline]
     pub fn row<E: Entity>(self, id: &'a E::Id) -> Self {
-        let write = |of: &Of<'a>, key: &mut KeyWriter| {
-            if let Some(id) = of.value::<E::Id>() {
-                E::write_id(id, key);
-            }
-        };
-        self.add::<E>(LookupRef::Id(id), Of::Value(id), write)
+        self.add::<E>(LookupRef::Id(id), Some(id), SortsOf::<E>::ROW)
     }
 
     /// Adds the list of rows with an index value. A write invalidates it if a row with
     /// this value changes, enters the list or leaves it.
+    #[inline]
     pub fn list<E: Entity>(self, index: &'a E::Index) -> Self {
-        let write = |of: &Of<'a>, key: &mut KeyWriter| {
-            if let Some(index) = of.value::<E::Index>() {
-                E::write_index(index, key);
-            }
-        };
-        self.add::<E>(LookupRef::Index(index), Of::Value(index), write)
+        self.add::<E>(LookupRef::Index(index), Some(index), SortsOf::<E>::LIST)
     }
 
     /// Adds a whole kind: every write of one of its rows outdates the query. Name an
@@ -87,6 +110,7 @@ impl<'a> Deps<'a> {
     /// to every process that writes the kind, and install its triggers again, before
     /// you deploy the query. A process without the word does not know what to
     /// invalidate.
+    #[inline]
     pub fn kind<E: Entity>(self) -> Self {
         const {
             assert!(
@@ -94,15 +118,15 @@ impl<'a> Deps<'a> {
                 "no write of this kind invalidates its list of all: add `tracked` to its #[entity(...)]"
             );
         }
-        let write = |_: &Of<'a>, key: &mut KeyWriter| key.name("all");
-        self.add::<E>(LookupRef::All, Of::All, write)
+        self.add::<E>(LookupRef::All, None, SortsOf::<E>::ALL)
     }
 
+    #[inline]
     fn add<E: Entity>(
         mut self,
         asked: LookupRef<'_, E>,
-        of: Of<'a>,
-        write: fn(&Of<'a>, &mut KeyWriter),
+        value: Option<&'a Value>,
+        sort: &'static Sort,
     ) -> Self {
         assert!(
             self.count < MAX_DEPENDENCIES,
@@ -113,11 +137,7 @@ impl<'a> Deps<'a> {
             false => SEED.hash_one((TypeId::of::<E>(), asked.text())),
         };
         self.identity = self.identity.rotate_left(7) ^ own;
-        let dep = Dep {
-            kind: E::KIND,
-            of,
-            write,
-        };
+        let dep = Dep { sort, value };
         match self.first.get_mut(self.count) {
             Some(place) => *place = Some(dep),
             None => self.more.push(dep),
@@ -152,21 +172,16 @@ impl<E: Entity> Hash for Identified<'_, E> {
     }
 }
 
-impl Of<'_> {
-    fn value<T: 'static>(&self) -> Option<&T> {
-        match self {
-            Self::Value(value) => value.downcast_ref(),
-            Self::All => None,
-        }
-    }
-}
-
 impl Dep<'_> {
     /// Returns its key.
     pub(super) fn key(&self, namespace: Namespace<'_>) -> Key {
-        let mut key = KeyWriter::new(namespace.0, self.kind);
-        (self.write)(&self.of, &mut key);
+        let mut key = KeyWriter::new(namespace.0, self.kind());
+        (self.sort.write)(self.value, &mut key);
         key.finish()
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.sort.kind
     }
 }
 

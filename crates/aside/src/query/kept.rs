@@ -13,6 +13,7 @@ use crate::entity::key::KeyWriter;
 use crate::entity::{Entity, IndexShape};
 use crate::query::params::Params;
 use crate::runtime::clock::Moment;
+use crate::trust::epochs::Epochs;
 use crate::trust::generations::{Generations, Stamp};
 
 /// A value and its dependencies.
@@ -21,7 +22,13 @@ pub(super) struct Kept<T> {
     pub(super) value: Arc<T>,
     /// Identifies the dependencies that it was filled under.
     pub(super) identity: u64,
-    pub(super) parts: Box<[Part]>,
+    stamps: Stamps,
+    /// True if each dependency is in the query's own shard: the tier has checked that
+    /// shard's proof and generation.
+    is_one_shard: bool,
+    /// The number of raised epochs at which those of the dependencies were compared.
+    raises: AtomicU64,
+    epochs: Box<[PartEpoch]>,
 }
 
 /// A dependency of an entry.
@@ -32,18 +39,91 @@ pub(super) struct Part {
     pub(super) known: Arc<AtomicU64>,
 }
 
+struct PartEpoch {
+    of_value: u64,
+    known: Arc<AtomicU64>,
+}
+
+/// The dependencies with room in an entry.
+const INLINE: usize = 4;
+
+/// The stamps of the dependencies. A few are kept in place: each hit reads them.
+enum Stamps {
+    Few([Stamp; INLINE]),
+    Many(Box<[Stamp]>),
+}
+
 impl<T> Kept<T> {
-    /// Returns true if it was filled under exactly these dependencies, and none of
-    /// them was written since.
-    #[inline]
-    pub(super) fn is_valid(&self, identity: u64, generations: &Generations) -> bool {
-        let now = Moment::now();
-        let is_valid = |part: &Part| {
-            generations.is_fresh(part.stamp, now)
-                && part.known.load(Ordering::Acquire) <= part.epoch
+    /// Keeps a value under the stamp of the query's key and the parts of its dependencies.
+    pub(super) fn new(
+        (params, value, identity): (Params, Arc<T>, u64),
+        own: Stamp,
+        parts: Vec<Part>,
+    ) -> Self {
+        let stamps = parts.iter().map(|part| part.stamp);
+        let stamps = match parts.len() {
+            // The rest repeats the query's own stamp, which is checked anyway.
+            0..=INLINE => {
+                let mut few = [own; INLINE];
+                few.iter_mut()
+                    .zip(stamps)
+                    .for_each(|(few, stamp)| *few = stamp);
+                Stamps::Few(few)
+            }
+            _ => Stamps::Many(stamps.collect()),
         };
-        self.identity == identity && self.parts.iter().all(is_valid)
+        let epoch = |part: Part| PartEpoch {
+            of_value: part.epoch,
+            known: part.known,
+        };
+        Self {
+            params,
+            value,
+            identity,
+            is_one_shard: parts.iter().all(|part| part.stamp.shares_shard(own)),
+            stamps,
+            raises: AtomicU64::new(u64::MAX),
+            epochs: parts.into_iter().map(epoch).collect(),
+        }
     }
+
+    /// Returns true if it was filled under exactly these dependencies, and none of
+    /// them was written since. The tier has checked the query's own key.
+    #[inline]
+    pub(super) fn is_valid(
+        &self,
+        identity: u64,
+        generations: &Generations,
+        epochs: &Epochs,
+    ) -> bool {
+        let is_current = match &self.stamps {
+            Stamps::Few(few) if self.is_one_shard => {
+                few.iter().all(|stamp| generations.is_unheard(*stamp))
+            }
+            Stamps::Few(few) => are_fresh(few, generations),
+            Stamps::Many(many) => are_fresh(many, generations),
+        };
+        let raises = epochs.raises();
+        self.identity == identity
+            && is_current
+            && (self.raises.load(Ordering::Relaxed) == raises || self.compare_epochs(raises))
+    }
+
+    /// Compares the epochs of the dependencies' kinds after one was raised.
+    #[cold]
+    fn compare_epochs(&self, raises: u64) -> bool {
+        let is_current = |part: &PartEpoch| part.known.load(Ordering::Acquire) <= part.of_value;
+        let are_current = self.epochs.iter().all(is_current);
+        if are_current {
+            self.raises.store(raises, Ordering::Relaxed);
+        }
+        are_current
+    }
+}
+
+fn are_fresh(stamps: &[Stamp], generations: &Generations) -> bool {
+    let now = Moment::now();
+    stamps.iter().all(|stamp| generations.is_fresh(*stamp, now))
 }
 
 impl<T> Clone for Kept<T> {
@@ -89,5 +169,124 @@ impl<T: Send + Sync + 'static> Entity for Kept<T> {
 
     fn fingerprint() -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::trust::shard_trust::{ShardTable, ShardTrust};
+
+    const BOUND: Duration = Duration::from_secs(1);
+    const OWN: u64 = 1;
+
+    /// Two shards, both proved.
+    struct World {
+        generations: Generations,
+        epochs: Epochs,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let shards = ShardTable::of(2, || ShardTrust::new(BOUND));
+            let world = Self {
+                generations: Generations::new(&shards),
+                epochs: Epochs::new(false),
+            };
+            world.prove(0);
+            world.prove(1);
+            world
+        }
+
+        fn prove(&self, shard: usize) {
+            self.generations.shards()[shard].prove(Moment::now());
+        }
+
+        /// Returns a value that depends on keys of these hashes and shards.
+        fn keep(&self, keys: &[(u64, u16)]) -> Kept<u8> {
+            let part = |(hash, shard): &(u64, u16)| Part {
+                stamp: self.generations.stamp(*hash, *shard),
+                epoch: self.epochs.known("hero").unwrap_or(0),
+                known: self.epochs.of("hero"),
+            };
+            let parts = keys.iter().map(part).collect();
+            let content = (Params::of(&7_u8).unwrap(), Arc::new(9), 5);
+            Kept::new(content, self.generations.stamp(OWN, 0), parts)
+        }
+
+        fn is_valid(&self, kept: &Kept<u8>) -> bool {
+            kept.is_valid(5, &self.generations, &self.epochs)
+        }
+    }
+
+    #[test]
+    fn a_write_of_any_dependency_outdates_the_value() {
+        for shard in [0, 1] {
+            for count in 0..=2 * INLINE as u64 {
+                let world = World::new();
+                let keys: Vec<(u64, u16)> = (0..count).map(|hash| (100 + hash, shard)).collect();
+                for (hash, _) in &keys {
+                    let kept = world.keep(&keys);
+                    assert!(world.is_valid(&kept));
+                    world.generations.invalidate(999);
+                    assert!(world.is_valid(&kept), "another key was written");
+                    world.generations.invalidate(*hash);
+                    assert!(!world.is_valid(&kept), "{count} in shard {shard}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_dependency_of_another_shard_needs_that_shards_trust() {
+        let world = World::new();
+        let both = world.keep(&[(100, 0), (101, 1)]);
+        let of_own = world.keep(&[(100, 0)]);
+        assert!(world.is_valid(&both));
+        world.generations.shards()[1].unsync();
+        assert!(!world.is_valid(&both));
+        assert!(world.is_valid(&of_own));
+        world.prove(1);
+        assert!(!world.is_valid(&both), "its generation has ended");
+    }
+
+    #[test]
+    fn a_generation_that_ends_between_two_stamps_is_found() {
+        let world = World::new();
+        let own = world.generations.stamp(OWN, 0);
+        world.generations.shards()[0].invalidate_all();
+        let part = Part {
+            stamp: world.generations.stamp(100, 0),
+            epoch: 0,
+            known: world.epochs.of("hero"),
+        };
+        let content = (Params::of(&7_u8).unwrap(), Arc::new(9), 5);
+        let kept = Kept::new(content, own, vec![part]);
+        assert!(!world.is_valid(&kept));
+    }
+
+    #[test]
+    fn an_epoch_raised_after_the_load_began_outdates_the_value() {
+        let world = World::new();
+        world.epochs.of("book");
+        let kept = world.keep(&[(100, 0)]);
+        assert!(world.is_valid(&kept));
+        world.epochs.adopt("book", 7).unwrap();
+        assert!(world.is_valid(&kept), "the epoch of another kind");
+        world.epochs.adopt("hero", 7).unwrap();
+        assert!(!world.is_valid(&kept));
+        assert!(!world.is_valid(&kept), "nor at a second hit");
+        let later = world.keep(&[(100, 0)]);
+        world.epochs.adopt("hero", 8).unwrap();
+        assert!(!world.is_valid(&later), "raised before its first hit");
+    }
+
+    #[test]
+    fn a_caller_with_other_dependencies_is_not_served() {
+        let world = World::new();
+        let kept = world.keep(&[(100, 0)]);
+        assert!(!kept.is_valid(6, &world.generations, &world.epochs));
     }
 }

@@ -251,9 +251,9 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
         let (local, params) = (kind.local.as_ref()?, Params::of(key)?);
         let tiers = self.path.tiers();
         let hit = local.get(LookupRef::Id(&params), |entry| {
-            let kept = entry.row()?;
+            let kept = entry.row_ref()?;
             let is_valid = is_young(entry.loaded_at(), freshness)
-                && kept.is_valid(deps.identity(), &tiers.generations);
+                && kept.is_valid(deps.identity(), &tiers.generations, &tiers.epochs);
             is_valid.then(|| {
                 let is_watched = tiers.audit.is_some() || tiers.is_strict.load(Relaxed);
                 let fill = is_watched.then(|| entry.fill());

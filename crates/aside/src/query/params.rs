@@ -1,7 +1,9 @@
-//! The parameters of a query, as the local tier knows them: their JSON.
+//! The parameters of a query, as the local tier knows them: an integer, a UUID, or their
+//! JSON.
 //!
-//! Short ones are kept in place, so that a hit takes no memory.
+//! A short JSON is kept in place, so that a hit takes no memory.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -13,14 +15,46 @@ const SHORT: usize = 62;
 
 #[derive(Clone)]
 pub(super) enum Params {
-    Short { length: u8, bytes: [u8; SHORT] },
+    /// An integer: its JSON is written only to be shown.
+    Integer(i128),
+    #[cfg(feature = "uuid")]
+    Uuid(uuid::Uuid),
+    Short {
+        length: u8,
+        bytes: [u8; SHORT],
+    },
     Long(Box<[u8]>),
 }
 
 impl Params {
     /// Returns the parameters in `key`; `None` if it cannot be serialized.
     #[inline]
-    pub(super) fn of<K: Serialize + ?Sized>(key: &K) -> Option<Self> {
+    pub(super) fn of<K: Serialize + 'static>(key: &K) -> Option<Self> {
+        Self::plain(key).or_else(|| Self::text(key))
+    }
+
+    /// Returns those of a type that is compared without its text. The compiler leaves
+    /// at most one of these comparisons.
+    #[inline]
+    fn plain<K: 'static>(key: &K) -> Option<Self> {
+        let key: &dyn Any = key;
+        macro_rules! integers {
+            ($($integer:ty),*) => {$(
+                if let Some(number) = key.downcast_ref::<$integer>() {
+                    return Some(Self::Integer(i128::from(*number)));
+                }
+            )*};
+        }
+        integers!(i64, i32, i16, i8, u64, u32, u16, u8);
+        #[cfg(feature = "uuid")]
+        if let Some(uuid) = key.downcast_ref::<uuid::Uuid>() {
+            return Some(Self::Uuid(*uuid));
+        }
+        None
+    }
+
+    #[inline]
+    fn text<K: Serialize>(key: &K) -> Option<Self> {
         let mut short = Writer {
             bytes: [0; SHORT],
             length: 0,
@@ -35,7 +69,7 @@ impl Params {
     }
 
     #[cold]
-    fn long<K: Serialize + ?Sized>(key: &K) -> Option<Self> {
+    fn long<K: Serialize>(key: &K) -> Option<Self> {
         let json = serde_json::to_vec(key).ok()?;
         Some(Self::Long(json.into()))
     }
@@ -45,6 +79,9 @@ impl Params {
         match self {
             Self::Short { length, bytes } => &bytes[..usize::from(*length)],
             Self::Long(json) => json,
+            Self::Integer(_) => &[],
+            #[cfg(feature = "uuid")]
+            Self::Uuid(uuid) => uuid.as_bytes(),
         }
     }
 }
@@ -52,7 +89,12 @@ impl Params {
 impl PartialEq for Params {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.json() == other.json()
+        match (self, other) {
+            (Self::Integer(one), Self::Integer(other)) => one == other,
+            #[cfg(feature = "uuid")]
+            (Self::Uuid(one), Self::Uuid(other)) => one == other,
+            _ => self.json() == other.json(),
+        }
     }
 }
 
@@ -61,13 +103,23 @@ impl Eq for Params {}
 impl Hash for Params {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.json());
+        match self {
+            Self::Integer(number) => number.hash(state),
+            #[cfg(feature = "uuid")]
+            Self::Uuid(uuid) => uuid.as_u128().hash(state),
+            _ => state.write(self.json()),
+        }
     }
 }
 
 impl fmt::Debug for Params {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&String::from_utf8_lossy(self.json()))
+        match self {
+            Self::Integer(number) => write!(formatter, "{number}"),
+            #[cfg(feature = "uuid")]
+            Self::Uuid(uuid) => write!(formatter, "\"{uuid}\""),
+            _ => formatter.write_str(&String::from_utf8_lossy(self.json())),
+        }
     }
 }
 
@@ -104,12 +156,18 @@ mod tests {
 
     #[test]
     fn parameters_are_equal_if_their_texts_are() {
-        let of = |text: &str| Params::of(text).unwrap();
+        let of = |text: &str| Params::of(&text.to_owned()).unwrap();
         assert_eq!(of("a"), of("a"));
         assert_ne!(of("a"), of("b"));
         let (long, longer) = ("x".repeat(100), "x".repeat(101));
         assert_eq!(of(&long), of(&long));
         assert_ne!(of(&long), of(&longer));
+        assert_eq!(Params::of(&7_u8), Params::of(&7_u8));
+        assert_ne!(Params::of(&7_i64), Params::of(&-7_i64));
+        assert_eq!(
+            Params::of(&u64::MAX).unwrap().to_string(),
+            u64::MAX.to_string()
+        );
         assert_eq!(Params::of(&(1, "a")).unwrap().to_string(), "[1,\"a\"]");
         let unwritable = std::collections::HashMap::from([((1, 2), 3)]);
         assert!(Params::of(&unwritable).is_none());

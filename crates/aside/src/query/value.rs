@@ -181,12 +181,8 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         let Found::Row(Some(value)) = &stored.found else {
             return;
         };
-        let kept = Kept {
-            params: params.clone(),
-            value: Arc::clone(value),
-            identity: asked.identity,
-            parts: asked.parts(context),
-        };
+        let content = (params.clone(), Arc::clone(value), asked.identity);
+        let kept = Kept::new(content, context.stamp, asked.parts(context));
         let entry = Entry {
             found: Found::Row(Some(Arc::new(kept))),
             stamp: context.stamp,

@@ -40,6 +40,8 @@ const LAST: u64 = 9_999_999_999_999;
 #[derive(Debug)]
 pub(crate) struct Epochs {
     known: RwLock<BTreeMap<&'static str, Arc<AtomicU64>>>,
+    /// How often one of them was raised.
+    raises: AtomicU64,
     /// The latest plausible epoch, by the server's clock.
     latest: AtomicU64,
 }
@@ -54,6 +56,7 @@ impl Epochs {
     pub(crate) fn new(of_server: bool) -> Self {
         Self {
             known: RwLock::default(),
+            raises: AtomicU64::new(0),
             latest: AtomicU64::new(if of_server { 0 } else { LAST }),
         }
     }
@@ -86,10 +89,30 @@ impl Epochs {
         if !self.is_plausible(epoch) {
             return Err(Implausible);
         }
-        if let Some(known) = self.known.read().get(kind) {
-            known.fetch_max(epoch, Ordering::AcqRel);
+        if self.known(kind).is_some_and(|known| known < epoch) {
+            self.raise(kind, epoch);
         }
         Ok(())
+    }
+
+    /// Raises an epoch and counts that. Both are done under the lock: a second caller of
+    /// `adopt` that finds the epoch raised must find it counted, too.
+    #[cold]
+    fn raise(&self, kind: &str, epoch: u64) {
+        let known = self.known.write();
+        if let Some(known) = known.get(kind)
+            && known.fetch_max(epoch, Ordering::AcqRel) < epoch
+        {
+            // After the epoch itself, so that a reader of the new number sees it.
+            self.raises.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Returns how often an epoch was raised. While the number is the same, no epoch is
+    /// greater than it was.
+    #[inline]
+    pub(crate) fn raises(&self) -> u64 {
+        self.raises.load(Ordering::Acquire)
     }
 
     /// Returns true if a server can have given this epoch.
@@ -131,6 +154,38 @@ mod tests {
         epochs.adopt("hero", 7).unwrap();
         epochs.adopt("hero", 5).unwrap();
         assert_eq!(held.load(Ordering::Acquire), 7);
+    }
+
+    #[test]
+    fn an_epoch_that_two_tasks_learn_is_counted_before_either_returns() {
+        let epochs = epochs();
+        epochs.of("hero");
+        let turns = AtomicU64::new(0);
+        let uncounted = AtomicU64::new(0);
+        let learn = || {
+            for epoch in 1..=100_000 {
+                turns.fetch_add(1, Ordering::AcqRel);
+                // Both begin together: a yield would take too long for that.
+                let mut spins = 0;
+                while turns.load(Ordering::Acquire) < 2 * epoch {
+                    spins += 1;
+                    match spins < 2_000 {
+                        true => std::hint::spin_loop(),
+                        false => std::thread::yield_now(),
+                    }
+                }
+                epochs.adopt("hero", epoch).unwrap();
+                if epochs.raises() < epoch {
+                    uncounted.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(learn);
+            scope.spawn(learn);
+        });
+        assert_eq!(uncounted.into_inner(), 0);
+        assert_eq!(epochs.raises(), 100_000);
     }
 
     #[test]

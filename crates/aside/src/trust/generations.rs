@@ -63,6 +63,11 @@ impl Stamp {
     pub(crate) fn shard(self) -> usize {
         usize::from(self.shard)
     }
+
+    /// Returns true if both were taken under one generation of one shard.
+    pub(crate) fn shares_shard(self, other: Self) -> bool {
+        (self.shard, self.shard_generation) == (other.shard, other.shard_generation)
+    }
 }
 
 impl Word {
@@ -167,6 +172,12 @@ impl Generations {
     #[inline]
     pub(crate) fn is_current_in(&self, shard: &ShardTrust, stamp: Stamp) -> bool {
         self.word(stamp.stripe).passes(stamp) && shard.generation() == stamp.shard_generation
+    }
+
+    /// Returns true if no increment of the stamp's stripe since then was for its key.
+    #[inline]
+    pub(crate) fn is_unheard(&self, stamp: Stamp) -> bool {
+        self.word(stamp.stripe).passes(stamp)
     }
 
     /// Returns true if the shard of the stamp is proved, and nothing that may concern
