@@ -4,14 +4,25 @@ use syn::{Field, Ident, Token, Type};
 
 use crate::attribute::{self, Place, each_word, once};
 use crate::errors::Errors;
-use crate::index::{Declared, Fields, Fold, Name, transparent};
+use crate::index::{Declared, Fields, Name, transparent};
 use crate::serde_attributes;
+use crate::words::Words;
 
 const AT_FIELD: Place = Place {
     attribute: "entity",
     name: "a field",
     words: &[
-        "id", "index", "unique", "version", "nested", "never", "fold",
+        "id",
+        "index",
+        "unique",
+        "version",
+        "nested",
+        "never",
+        "fold",
+        "each",
+        "ids",
+        "order",
+        "touch_always",
     ],
 };
 
@@ -46,7 +57,8 @@ impl Body {
 
     fn read_field(&mut self, field: &Field, ident: &Ident, errors: &mut Errors) {
         let mut index: Option<Declared> = None;
-        let (mut nested, mut fold) = (None, None);
+        let mut nested = None;
+        let mut words = Words::default();
         each_word(&field.attrs, &AT_FIELD, errors, |word, input| {
             match word.to_string().as_str() {
                 "id" => {
@@ -76,7 +88,7 @@ impl Body {
                     self.never.push(ident.clone());
                     refuse_stored(word, field)
                 }
-                "fold" => once(&mut fold, word, fold_of(word, input)?),
+                "fold" | "each" | "ids" | "order" | "touch_always" => words.read(word, input),
                 "nested" => once(&mut nested, word, field.ty.clone()),
                 "index" | "unique" => {
                     let name = if input.peek(Token![=]) {
@@ -93,6 +105,8 @@ impl Body {
                         unique: word == "unique",
                         fields: Fields::Own(ident.clone()),
                         fold: None,
+                        is_each: false,
+                        ids: None,
                     });
                     Ok(())
                 }
@@ -100,41 +114,10 @@ impl Body {
                 _ => Ok(()),
             }
         });
-        match (&mut index, fold) {
-            (Some(index), Some((_, fold))) => index.fold = Some(fold),
-            (None, Some((word, _))) => errors.at(
-                word,
-                format!(
-                    "`{ident}` has no index whose values could be folded: add `index` or `unique`"
-                ),
-            ),
-            (_, None) => {}
-        }
+        words.apply(ident, index.as_mut(), errors);
         self.indexes.extend(index);
         self.nested.extend(nested);
     }
-}
-
-/// Parses the rule of `fold = lowercase`.
-fn fold_of(word: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<(Ident, Fold)> {
-    let usage = || syn::Error::new_spanned(word, "values are folded as in `fold = lowercase`");
-    if !input.peek(Token![=]) {
-        return Err(usage());
-    }
-    input.parse::<Token![=]>()?;
-    let rule: Ident = input.parse().map_err(|_| usage())?;
-    let fold = match rule.to_string().as_str() {
-        "lowercase" => Fold::Lowercase,
-        "ascii_lowercase" => Fold::AsciiLowercase,
-        _ => {
-            let message = format!(
-                "there is no fold `{rule}`; there are `lowercase`, as of citext, and \
-                 `ascii_lowercase`, as of NOCASE"
-            );
-            return Err(syn::Error::new_spanned(rule, message));
-        }
-    };
-    Ok((rule, fold))
 }
 
 /// Refuses a field that serde would write into Redis.

@@ -11,6 +11,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Path, Type};
 
+use crate::id_lists;
 use crate::index::{Index, Part};
 use crate::index_code::{index_enum_code, indexes, local, rule, write_index};
 use crate::model::Entity;
@@ -34,10 +35,9 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let indexes = indexes(entity);
     let write_index = write_index(entity);
     let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
-    let version = version(entity);
-    let difference = difference(entity);
+    let (version, difference) = (version(entity), difference(entity));
+    let (ids, dependents) = (id_lists::code(entity), dependents(entity));
     let exactness = exactness(entity);
-    let dependents = dependents(entity);
     let key = local("key");
     let id_value = local("id");
     let write_id =
@@ -81,6 +81,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
 
             #difference
 
+            #ids
+
             #dependents
         }
     }
@@ -94,11 +96,12 @@ fn shapes(entity: &Entity) -> impl Iterator<Item = TokenStream> + '_ {
             segment, unique, ..
         } = index;
         let fields = index.parts.iter().map(Part::name);
+        let ids = index.ids.as_ref().map(|_| quote!(.ids()));
         let folded = index.fold.map(|fold| {
             let fold = rule(library, fold);
             quote!(.folded(#fold))
         });
-        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique) #folded)
+        quote!(#library::entity::IndexShape::new(#segment, &[#(#fields),*], #unique) #folded #ids)
     })
 }
 

@@ -15,6 +15,7 @@ use syn::{GenericArgument, Ident, LitStr, PathArguments, Token, Type, parenthesi
 
 use crate::attribute::listed;
 use crate::errors::Errors;
+use crate::index_options::{Fold, Ids};
 
 /// One index, ready for code generation.
 pub(crate) struct Index {
@@ -25,24 +26,11 @@ pub(crate) struct Index {
     /// Declared at the struct, so its variant names its fields.
     pub(crate) composite: bool,
     pub(crate) fold: Option<Fold>,
+    /// Its field is a collection, and the row is in the list of each element.
+    pub(crate) is_each: bool,
+    /// `None` if its lists have rows.
+    pub(crate) ids: Option<Ids>,
     pub(crate) parts: Vec<Part>,
-}
-
-/// The spellings of a value that are one value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fold {
-    Lowercase,
-    AsciiLowercase,
-}
-
-impl Fold {
-    /// Returns its name in `aside::entity::Fold`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lowercase => "Lowercase",
-            Self::AsciiLowercase => "AsciiLowercase",
-        }
-    }
 }
 
 /// One field of an index.
@@ -75,6 +63,8 @@ pub(crate) struct Declared {
     pub(crate) name: Name,
     pub(crate) unique: bool,
     pub(crate) fold: Option<Fold>,
+    pub(crate) is_each: bool,
+    pub(crate) ids: Option<Ids>,
     pub(crate) fields: Fields,
 }
 
@@ -139,6 +129,8 @@ pub(crate) fn composites(
             name,
             unique,
             fold: None,
+            is_each: false,
+            ids: None,
             fields: Fields::Several(fields),
         })
         .collect())
@@ -173,16 +165,24 @@ pub(crate) fn resolve(declared: Vec<Declared>, fields: &[Part], errors: &mut Err
         check_segment(&declared, &mut segments, errors);
         let variant = variant(&declared, &mut variants, errors);
         let composite = matches!(declared.fields, Fields::Several(_));
-        let parts = match declared.fields {
+        let mut parts = match declared.fields {
             Fields::Own(name) => parts(&[name], fields, errors),
             Fields::Several(names) => parts(&names, fields, errors),
         };
+        if declared.is_each {
+            parts.iter_mut().for_each(|part| take_element(part, errors));
+        }
+        for (name, _) in declared.ids.iter().flat_map(|ids| &ids.order) {
+            find(name, fields, errors);
+        }
         indexes.extend(variant.map(|variant| Index {
             variant,
             segment: declared.name.text,
             unique: declared.unique,
             composite,
             fold: declared.fold,
+            is_each: declared.is_each,
+            ids: declared.ids,
             parts,
         }));
     }
@@ -257,18 +257,38 @@ fn parts(names: &[Ident], fields: &[Part], errors: &mut Errors) -> Vec<Part> {
             errors.at(name, format!("`{name}` is in this index twice"));
             continue;
         }
-        match fields.iter().find(is_named) {
-            Some(part) => parts.push(part.clone()),
-            None => errors.at(
-                name,
-                format!(
-                    "there is no field `{name}`; the fields are {}",
-                    listed(fields.iter().map(Part::name))
-                ),
-            ),
-        }
+        parts.extend(find(name, fields, errors).cloned());
     }
     parts
+}
+
+/// Returns the field of a name, or records that there is none.
+fn find<'a>(name: &Ident, fields: &'a [Part], errors: &mut Errors) -> Option<&'a Part> {
+    let found = fields
+        .iter()
+        .find(|part| part.field.unraw() == name.unraw());
+    if found.is_none() {
+        let message = format!(
+            "there is no field `{name}`; the fields are {}",
+            listed(fields.iter().map(Part::name))
+        );
+        errors.at(name, message);
+    }
+    found
+}
+
+/// Makes a field of a collection that of its elements.
+fn take_element(part: &mut Part, errors: &mut Errors) {
+    match argument(&part.ty).cloned() {
+        Some(element) if !part.optional => part.ty = element,
+        _ => {
+            let message = format!(
+                "`{}` is no collection: `each` needs a type with elements, such as `Vec<String>`",
+                part.name()
+            );
+            errors.at(&part.ty, message);
+        }
+    }
 }
 
 /// Returns true if `name` is valid in a key without escaping: `[a-z0-9_-]+`.
@@ -294,12 +314,20 @@ fn option_inner(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = transparent(ty) else {
         return None;
     };
-    let last = path.path.segments.last()?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+    let is_option = path.path.segments.last()?.ident == "Option";
+    argument(ty).filter(|_| is_option)
+}
+
+/// Returns the first type between the brackets of a type.
+fn argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = transparent(ty) else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
         return None;
     };
     match arguments.args.first() {
-        Some(GenericArgument::Type(inner)) if last.ident == "Option" => Some(inner),
+        Some(GenericArgument::Type(inner)) => Some(inner),
         _ => None,
     }
 }

@@ -5,7 +5,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Ident, Path};
 
-use crate::index::{Fold, Index, Part, locals};
+use crate::index::{Index, Part, locals};
+use crate::index_options::Fold;
 use crate::model::Entity;
 
 /// Returns the index enum.
@@ -74,6 +75,14 @@ pub(crate) fn indexes(entity: &Entity) -> TokenStream {
             |(part, value)| quote_spanned!(part.ty.span()=> ::core::clone::Clone::clone(#value)),
         );
         let pattern = pattern(index_enum, index, &copies.collect::<Vec<_>>());
+        if let (true, [part], [value]) = (index.is_each, &*index.parts, &*values) {
+            let field = &part.field;
+            return quote! {
+                for #value in ::core::iter::IntoIterator::into_iter(&self.#field) {
+                    #each(#pattern);
+                }
+            };
+        }
         let present = index.parts.iter().map(|part| {
             let field = &part.field;
             if part.optional {

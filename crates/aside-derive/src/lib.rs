@@ -6,19 +6,22 @@
 //! Modules, in the order in which they handle one `#[derive(Entity)]`:
 //! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
 //! struct and its words into a valid entity, `fields` its fields, and `index` the
-//! indexes. `serde_attributes` and `fingerprint` reduce the serialized form to
-//! a number. `generate` and `index_code` write the code. `table` does the same for
-//! `#[derive(Table)]`. Every module reports mistakes to `errors`, so that one
-//! build shows all of them.
+//! indexes, with the `words` beside them. `serde_attributes` and `fingerprint` reduce
+//! the serialized form to a number. `generate`, `index_code` and `id_lists` write the
+//! code. `table` does the same for `#[derive(Table)]`. Every module reports mistakes
+//! to `errors`, so that one build shows all of them.
 
 mod errors;
 mod attribute;
 mod fingerprint;
+mod index_options;
 mod index;
+mod words;
 mod serde_attributes;
 mod fields;
 mod model;
 mod shape;
+mod id_lists;
 mod index_code;
 mod generate;
 mod table;

@@ -266,6 +266,16 @@ fn add_indexes(fingerprint: &mut Fingerprint, indexes: &[Index]) {
         if let Some(fold) = index.fold {
             fingerprint.text(fold.name());
         }
+        if index.is_each {
+            fingerprint.text("each");
+        }
+        if let Some(ids) = &index.ids {
+            fingerprint.text("ids");
+            for (field, is_reversed) in &ids.order {
+                fingerprint.text(&field.unraw().to_string());
+                fingerprint.number(u64::from(*is_reversed));
+            }
+        }
     }
 }
 

@@ -168,6 +168,8 @@ pub use service::CacheService;
 mod read;
 pub use read::timeouts::Timeouts;
 
+mod id_lists;
+
 mod query;
 pub use query::{CachedQuery, Deps};
 

@@ -50,3 +50,8 @@ pub mod associations {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/cache-aside.md")]
 pub mod cache_aside {}
+
+/// The example of lists of ids, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/lists.md")]
+pub mod lists {}

@@ -83,6 +83,14 @@ pub(super) fn read(input: &DeriveInput, entity: &Entity, errors: &mut Errors) ->
     mark_repeated(&mut columns, errors);
     for index in &entity.indexes {
         for part in &index.parts {
+            if index.is_each {
+                let message = format!(
+                    "`{}` is a collection, which no column compares with one value: a table of \
+                     its links is an entity itself",
+                    part.name()
+                );
+                errors.at(&part.field, message);
+            }
             let computed = columns.iter().find(|it| it.ident == part.field);
             if let Some(Origin::Expression(sql)) = computed.map(|it| &it.origin) {
                 let message = format!(

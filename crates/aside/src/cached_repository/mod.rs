@@ -14,6 +14,7 @@ use crate::answer::{Answer, Freshness};
 use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, Rows};
+use crate::id_lists::IdLists;
 use crate::insight::statistics::{Operation, Reason};
 use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
@@ -42,6 +43,8 @@ use crate::write::Write;
 /// future is polled or dropped.
 pub struct CachedRepository<R: Source> {
     read: ReadPath<R>,
+    /// `None` if no index of the kind has lists of ids.
+    ids: Option<Arc<IdLists<R>>>,
 }
 
 /// The target of [`CachedRepository::invalidate`].
@@ -62,9 +65,7 @@ impl<R: Source> CachedRepository<R> {
     /// If another type is cached as the same kind. Also if the kind of an
     /// `Entity` written by hand does not match `[a-z0-9_-]+`, or is `aside`.
     pub fn new(inner: R, cache: &CacheService) -> Self {
-        Self {
-            read: ReadPath::new(Arc::new(inner), cache, None),
-        }
+        Self::over(ReadPath::new(Arc::new(inner), cache, None))
     }
 
     /// Sets the strategy of the kind, from now on and for this service.
@@ -74,8 +75,13 @@ impl<R: Source> CachedRepository<R> {
     #[must_use]
     pub fn with_strategy(self, strategy: impl CacheStrategy<R::Entity>) -> Self {
         let ReadPath { source, cache, .. } = self.read;
+        Self::over(ReadPath::new(source, &cache, Some(Arc::new(strategy))))
+    }
+
+    fn over(read: ReadPath<R>) -> Self {
         Self {
-            read: ReadPath::new(source, &cache, Some(Arc::new(strategy))),
+            ids: IdLists::of(&read).map(Arc::new),
+            read,
         }
     }
 
@@ -87,7 +93,13 @@ impl<R: Source> CachedRepository<R> {
     pub fn with_timeouts(&self, timeouts: Timeouts) -> Self {
         let mut read = self.read.clone();
         read.timeouts = timeouts;
-        Self { read }
+        Self::over(read)
+    }
+
+    /// Returns the lists of ids, if the list of this index value is one.
+    fn ids_of(&self, index: &Index<R>) -> Option<&IdLists<R>> {
+        let ids = self.ids.as_deref()?;
+        R::Entity::is_list_of_ids(index).then_some(ids)
     }
 
     /// Returns the repository behind the cache.
@@ -119,7 +131,8 @@ impl<R: Source> CachedRepository<R> {
         Ok(result.into_answer().map(|found| found.into_row()))
     }
 
-    /// Returns one list, at the requested freshness, with its provenance.
+    /// Returns one list, at the requested freshness, with its provenance. That of a list
+    /// of ids is the provenance of the ids.
     ///
     /// # Errors
     /// The repository's.
@@ -128,10 +141,13 @@ impl<R: Source> CachedRepository<R> {
         index: &Index<R>,
         freshness: Freshness,
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
-        let result = self
-            .read
-            .read(LookupRef::Index(index), Operation::FindBy, freshness)
-            .await?;
+        let result = match self.ids_of(index) {
+            Some(ids) => ids.read(index, freshness).await?,
+            None => {
+                let asked = LookupRef::Index(index);
+                self.read.read(asked, Operation::FindBy, freshness).await?
+            }
+        };
         Ok(result.into_answer().map(|found| found.into_list()))
     }
 
@@ -242,6 +258,18 @@ impl<R: Source> CachedRepository<R> {
     }
 }
 
+impl<R: Source> CachedRepository<R> {
+    /// Returns lists of rows.
+    async fn lists<'a>(
+        &self,
+        indexes: impl ExactSizeIterator<Item = &'a Index<R>>,
+    ) -> Result<Vec<Rows<R::Entity>>, R::Error> {
+        let asked = indexes.map(LookupRef::Index);
+        let found = self.read.read_many(asked, Operation::FindBy).await?;
+        Ok(found.into_iter().map(Found::into_list).collect())
+    }
+}
+
 impl<R: Source> Source for CachedRepository<R> {
     type Entity = R::Entity;
     type Error = R::Error;
@@ -261,6 +289,10 @@ impl<R: Source> Source for CachedRepository<R> {
     }
 
     async fn find_by(&self, index: &Index<R>) -> Result<Rows<R::Entity>, R::Error> {
+        if let Some(ids) = self.ids_of(index) {
+            let read = Box::pin(ids.read(index, Freshness::Any));
+            return Ok(read.await?.found.into_list());
+        }
         let result = self
             .read
             .read(LookupRef::Index(index), Operation::FindBy, Freshness::Any);
@@ -268,9 +300,19 @@ impl<R: Source> Source for CachedRepository<R> {
     }
 
     async fn find_by_many(&self, indexes: &[Index<R>]) -> Result<Vec<Rows<R::Entity>>, R::Error> {
-        let asked = indexes.iter().map(LookupRef::Index);
-        let found = self.read.read_many(asked, Operation::FindBy).await?;
-        Ok(found.into_iter().map(Found::into_list).collect())
+        let Some(ids) = &self.ids else {
+            return self.lists(indexes.iter()).await;
+        };
+        let (of_ids, of_rows): (Vec<_>, Vec<_>) = indexes
+            .iter()
+            .partition(|index| R::Entity::is_list_of_ids(index));
+        let mut of_ids = Box::pin(ids.read_many(&of_ids)).await?.into_iter();
+        let mut of_rows = self.lists(of_rows.into_iter()).await?.into_iter();
+        let list = |index| match R::Entity::is_list_of_ids(index) {
+            true => of_ids.next(),
+            false => of_rows.next(),
+        };
+        Ok(indexes.iter().filter_map(list).collect())
     }
 
     async fn list_all(&self) -> Result<Rows<R::Entity>, R::Error> {
@@ -323,6 +365,7 @@ impl<R: Source> Clone for CachedRepository<R> {
     fn clone(&self) -> Self {
         Self {
             read: self.read.clone(),
+            ids: self.ids.clone(),
         }
     }
 }

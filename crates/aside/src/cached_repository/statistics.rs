@@ -27,7 +27,7 @@ impl<R: Source> CachedRepository<R> {
         let kind = R::Entity::KIND;
         let all = entity::all_key(tiers.namespace(), kind);
         RepositoryStats {
-            reads: KindStats::of(kind, &*self.read.kind),
+            reads: KindStats::of(tiers, kind, &*self.read.kind),
             list_all_ttl: self.read.cache.ttl(all.as_str()).await.left(),
         }
     }

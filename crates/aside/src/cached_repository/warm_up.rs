@@ -110,9 +110,16 @@ impl<R: Source> CachedRepository<R> {
                 return Ok(warming.state());
             }
             for list in batch {
-                self.read
-                    .read(*list, Operation::WarmUp, Freshness::Any)
-                    .await?;
+                let ids = match list {
+                    LookupRef::Index(index) => self.ids_of(index).map(|ids| (ids, *index)),
+                    LookupRef::Id(_) | LookupRef::All => None,
+                };
+                if let Some((ids, index)) = ids {
+                    ids.warm_up(index).await?;
+                } else {
+                    let read = self.read.read(*list, Operation::WarmUp, Freshness::Any);
+                    read.await?;
+                }
                 warming.state.done += 1;
             }
             progress(warming.state());

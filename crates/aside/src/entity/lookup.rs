@@ -156,6 +156,8 @@ impl<E: Entity> LookupRef<'_, E> {
         match self {
             Self::Id(id) if E::HAS_EXACT_ID => row.id() == id,
             Self::Id(_) => LookupRef::<E>::Id(row.id()).text() == self.text(),
+            // The rows themselves are judged.
+            Self::Index(_) if E::IS_LISTED_ID => true,
             Self::Index(index) => {
                 let mut stands = false;
                 let text = (!E::HAS_EXACT_INDEXES).then(|| self.text());

@@ -7,13 +7,17 @@ mod fold;
 pub(crate) mod key;
 #[doc(hidden)]
 pub mod likeness;
+#[doc(hidden)]
+pub mod id_text;
 pub(crate) mod lookup;
 pub(crate) mod shape;
 pub(crate) mod strategy;
+pub(crate) mod listed_id;
 
 mod dependents;
 
 use namespace::Namespace;
+use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -143,6 +147,14 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// they are cached. If false, the default, every row is checked.
     const IS_PLAIN: bool = false;
 
+    /// True if lists of an index have ids instead of rows; see
+    /// [`is_list_of_ids`](Self::is_list_of_ids).
+    const HAS_ID_LISTS: bool = false;
+
+    /// True for an id in a list of ids, which has no fields.
+    #[doc(hidden)]
+    const IS_LISTED_ID: bool = false;
+
     /// Identifies a row.
     type Id: Clone + Eq + Hash + Debug + Send + Sync + 'static;
 
@@ -181,6 +193,39 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 
+    /// Returns true if the list of this index value stores the ids of its rows, and each
+    /// row is stored once, under its id. Default: false.
+    fn is_list_of_ids(index: &Self::Index) -> bool {
+        let _ = index;
+        false
+    }
+
+    /// Returns true if the change of this row to `after`, which stays in a list of ids,
+    /// may move it there. Default: true.
+    fn moves_in(&self, after: &Self, index: &Self::Index) -> bool {
+        let _ = (after, index);
+        true
+    }
+
+    /// Compares the places of two rows in a list of ids; `None`, the default, if its
+    /// order is not known.
+    fn compare_in(&self, other: &Self, index: &Self::Index) -> Option<Ordering> {
+        let _ = (other, index);
+        None
+    }
+
+    /// Returns the JSON of an id, for lists of ids.
+    fn id_to_json(id: &Self::Id) -> Option<String> {
+        let _ = id;
+        None
+    }
+
+    /// Returns the id of such a JSON.
+    fn id_from_json(json: &str) -> Option<Self::Id> {
+        let _ = json;
+        None
+    }
+
     /// Returns the first field that differs from `other` as callers see it;
     /// `None` if there is none.
     ///
@@ -207,6 +252,8 @@ pub struct IndexShape {
     pub unique: bool,
     /// The rule by which different spellings of a value name the same list.
     pub fold: Option<Fold>,
+    /// True if its lists store ids.
+    pub has_ids: bool,
 }
 
 impl IndexShape {
@@ -218,6 +265,16 @@ impl IndexShape {
             fields,
             unique,
             fold: None,
+            has_ids: false,
+        }
+    }
+
+    /// The same for an index whose lists store ids.
+    #[must_use]
+    pub const fn ids(self) -> Self {
+        Self {
+            has_ids: true,
+            ..self
         }
     }
 

@@ -103,6 +103,13 @@ impl<'a> Deps<'a> {
         self.add::<E>(LookupRef::Index(index), Some(index), SortsOf::<E>::LIST)
     }
 
+    /// Adds the rows of a list of ids, with their contents: the list and the whole kind,
+    /// because a change of a row that stays in its place does not touch the list.
+    /// [`list`](Self::list) alone names the ids and their order.
+    pub fn rows<E: Entity>(self, index: &'a E::Index) -> Self {
+        self.list::<E>(index).kind::<E>()
+    }
+
     /// Adds a whole kind: every write of one of its rows outdates the query. Name an
     /// index value instead if there is one.
     ///

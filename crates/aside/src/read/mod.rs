@@ -82,7 +82,7 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Returns the path of a source, whose reads are not learnt from.
-    fn of(source: Arc<R>, cache: CacheService, kind: Arc<Kind<R::Entity>>) -> Self {
+    pub(crate) fn of(source: Arc<R>, cache: CacheService, kind: Arc<Kind<R::Entity>>) -> Self {
         Self {
             source,
             audit: cache.tiers().audit.clone(),

@@ -186,6 +186,17 @@ pub(crate) fn is_in_a_load() -> bool {
 /// Returns true if this task runs a load of `key` for this service.
 pub(crate) fn is_loading(tiers: &Arc<Tiers>, key: &Key) -> bool {
     let mut loading = LOADING.try_with(Arc::clone).ok();
+    if cfg!(debug_assertions)
+        && loading
+            .as_ref()
+            .is_some_and(|load| load.service == address(tiers))
+    {
+        tracing::debug!(
+            key = key.as_str(),
+            "a load reads through the cache: the answer may be older than the load, by the \
+             staleness bound"
+        );
+    }
     while let Some(load) = loading {
         if load.service == address(tiers) && load.keys.contains(key) {
             return true;

@@ -100,9 +100,9 @@ pub struct KindStats {
 }
 
 impl KindStats {
-    pub(crate) fn of(kind: &'static str, known: &dyn AnyKind) -> Self {
+    pub(crate) fn of(tiers: &Tiers, kind: &'static str, known: &dyn AnyKind) -> Self {
         let reads = |outcome| known.statistics().reads_with(outcome);
-        let (l1_entries, l1_bytes, l1_evictions) = known.local();
+        let (l1_entries, l1_bytes, l1_evictions) = tiers.local_of(kind, known);
         let invalidations = Reason::ALL.map(|reason| known.statistics().invalidations(reason));
         Self {
             kind,
@@ -192,7 +192,7 @@ impl ServiceStats {
         Self {
             kinds: kinds
                 .iter()
-                .map(|(kind, known)| KindStats::of(kind, &**known))
+                .map(|(kind, known)| KindStats::of(tiers, kind, &**known))
                 .collect(),
             fills_rejected: statistics.fill_rejected.load(Relaxed),
             lease_waits: statistics.lease_waits.load(Relaxed),

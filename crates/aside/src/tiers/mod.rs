@@ -87,6 +87,8 @@ pub(crate) struct Tiers {
     pools: Arc<Pools>,
     pub(crate) prefetch: Arc<Prefetch>,
     kinds: Mutex<BTreeMap<&'static str, Arc<dyn AnyKind>>>,
+    /// The kinds of the lists of ids, by the name of the rows' kind.
+    companions: Mutex<BTreeMap<&'static str, register::Companion>>,
     /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
     pub(crate) origin: OriginGuard,
@@ -133,6 +135,7 @@ impl Tiers {
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             prefetch,
             kinds: Mutex::default(),
+            companions: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
             is_strict: AtomicBool::new(false),

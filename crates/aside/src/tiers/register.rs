@@ -1,7 +1,10 @@
 //! Registration of kinds and their strategies.
 
 use std::any::{Any, type_name};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Tiers;
 use crate::entity::Entity;
@@ -10,6 +13,22 @@ use crate::entity::strategy::{CacheStrategy, DefaultStrategy};
 use crate::insight::statistics::KindStatistics;
 use crate::local::LocalTier;
 use crate::tiers::kind::{AnyKind, Kind};
+
+/// The kind of the lists of ids of another kind.
+pub(super) struct Companion {
+    /// The strategy of that kind, by its address.
+    owner: usize,
+    kind: Arc<dyn AnyKind>,
+}
+
+/// Returns the name of the share of a kind's lists of ids, one text for each kind.
+fn name_of_lists(kind: &'static str) -> &'static str {
+    static NAMES: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
+    let mut names = NAMES.lock();
+    names
+        .entry(kind)
+        .or_insert_with(|| Box::leak(format!("{kind} (ids)").into_boxed_str()))
+}
 
 impl Tiers {
     /// Returns the kind of `E`, cached by `strategy`; without one, by its
@@ -76,6 +95,55 @@ impl Tiers {
         ))
     }
 
+    /// Returns the kind of the lists of ids of another kind, whose counters and epoch it
+    /// shares. A new strategy of that kind makes a new one.
+    pub(crate) fn companion<E: Entity>(
+        &self,
+        owner: usize,
+        statistics: Arc<KindStatistics>,
+        strategy: impl FnOnce() -> Arc<dyn CacheStrategy<E>>,
+    ) -> Arc<Kind<E>> {
+        let mut companions = self.companions.lock();
+        let known = companions.get(E::KIND);
+        let known = known.filter(|companion| companion.owner == owner);
+        let known = known.map(|companion| Arc::clone(&companion.kind).as_any());
+        if let Some(Ok(kind)) = known.map(Arc::downcast) {
+            return kind;
+        }
+        let strategy = strategy();
+        let local = self.local_entries(name_of_lists(E::KIND), E::KIND, strategy.local_share());
+        let epoch = self.epochs.of(E::KIND);
+        let kind = Kind::new(
+            strategy,
+            local,
+            statistics,
+            epoch,
+            &self.config,
+            &self.prefetch,
+        );
+        let kind = Arc::new(kind);
+        let companion = Companion {
+            owner,
+            kind: Arc::clone(&kind) as _,
+        };
+        companions.insert(E::KIND, companion);
+        kind
+    }
+
+    /// Returns the number of local entries of a kind, their size, and the number of
+    /// evictions, with those of its lists of ids.
+    pub(crate) fn local_of(&self, name: &str, kind: &dyn AnyKind) -> (u64, u64, u64) {
+        let (entries, bytes, evictions) = kind.local();
+        let companions = self.companions.lock();
+        let lists = companions.get(name).map(|lists| lists.kind.local());
+        let (of_lists, bytes_of_lists, evicted) = lists.unwrap_or_default();
+        (
+            entries + of_lists,
+            bytes + bytes_of_lists,
+            evictions + evicted,
+        )
+    }
+
     /// Returns the kind that is registered under a name, or registers that of `make`.
     pub(crate) fn register_as(
         &self,
@@ -94,9 +162,19 @@ impl Tiers {
         name: &'static str,
         share: u32,
     ) -> Option<Arc<LocalTier<E>>> {
+        self.local_entries(name, name, share)
+    }
+
+    /// Returns local entries with a share of this name and the epoch of a kind.
+    fn local_entries<E: Entity>(
+        &self,
+        name: &'static str,
+        kind: &'static str,
+        share: u32,
+    ) -> Option<Arc<LocalTier<E>>> {
         (share > 0 && self.has_local_tier()).then(|| {
             let generations = Arc::clone(&self.generations);
-            let store = Arc::new(LocalTier::new(generations, self.epochs.of(name)));
+            let store = Arc::new(LocalTier::new(generations, self.epochs.of(kind)));
             store.join(&self.pools, name, share);
             store
         })

@@ -32,6 +32,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::entity::key::{Key, KeyWriter};
+use crate::entity::lookup::LookupRef;
 use crate::entity::{self, Dependents, Entity};
 use crate::protocol::Token;
 use crate::recovery::journal::whole_kind;
@@ -260,6 +261,9 @@ impl Write {
             self.add(id.clone(), E::KIND);
             known = Some((row.id(), id));
             row.indexes(&mut |index| {
+                if stays(before, after, &index) {
+                    return;
+                }
                 if !(E::HAS_EXACT_INDEXES && lists.contains(&index)) {
                     self.add(entity::index_key::<E>(namespace, &index), E::KIND);
                     lists.push(index);
@@ -297,6 +301,20 @@ impl Write {
             self.recorded.push(Recorded { key, kind });
         }
     }
+}
+
+/// Returns true if a changed row keeps its place in a list of ids, which is then left
+/// alone.
+fn stays<E: Entity>(before: Option<&E>, after: Option<&E>, index: &E::Index) -> bool {
+    let (true, Some((before, after))) = (E::HAS_ID_LISTS, before.zip(after)) else {
+        return false;
+    };
+    let list = LookupRef::<E>::Index(index);
+    E::is_list_of_ids(index)
+        && before.id() == after.id()
+        && list.admits(before)
+        && list.admits(after)
+        && !before.moves_in(after, index)
 }
 
 impl fmt::Debug for Write {

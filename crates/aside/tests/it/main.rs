@@ -20,6 +20,7 @@ mod forgetting;
 mod gathering;
 mod good_faith;
 mod hammer;
+mod id_lists;
 mod instances;
 mod journal;
 mod keys;

@@ -81,7 +81,7 @@ impl Minute {
         };
         let before = |kind| before.and_then(|before: &Look| before.get(kind));
         let reports = kinds.iter().map(|(kind, known)| {
-            let (entries, bytes, _) = known.local();
+            let (entries, bytes, _) = tiers.local_of(kind, &**known);
             let report = KindReport {
                 epoch: tiers.epochs.known(kind).unwrap_or(0),
                 entries,

@@ -64,7 +64,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
     spoilt(page, &kinds)?;
-    local(page, &kinds)?;
+    local(page, tiers, &kinds)?;
     prefetch::rows(page, &kinds)?;
     audits(page, &kinds)
 }
@@ -165,11 +165,11 @@ fn spoilt(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
     )
 }
 
-fn local(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
+fn local(page: &mut Page<'_>, tiers: &Tiers, kinds: &Kinds) -> fmt::Result {
     let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
     for (entity, kind) in kinds {
         let labels = vec![("entity", *entity)];
-        let (held, weight, evicted) = kind.local();
+        let (held, weight, evicted) = tiers.local_of(entity, &**kind);
         entries.push((labels.clone(), held));
         bytes.push((labels.clone(), weight));
         evictions.push((labels, evicted));

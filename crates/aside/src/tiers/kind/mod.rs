@@ -26,6 +26,7 @@ use crate::answer::{Missed, Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
 use crate::entity::key::Key;
+use crate::entity::listed_id::{self, ListedId};
 use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
@@ -350,7 +351,11 @@ impl<E: Entity> AnyKind for Kind<E> {
     }
 
     fn conditions(&self, key: &Key, history: u64) -> FillContext {
-        self.fill_context(key, history)
+        let mut required = self.fill_context(key, history);
+        if listed_id::is_key_of_list::<E>(key) {
+            required.shape = value::mixed(ListedId::<E>::fingerprint(), key);
+        }
+        required
     }
 
     fn local(&self) -> (u64, u64, u64) {
