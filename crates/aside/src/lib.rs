@@ -228,6 +228,7 @@ pub mod ops {
 pub mod report {
     pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
     pub use crate::insight::histogram::Durations;
+    pub use crate::prefetch::PrefetchAssociation;
     pub use crate::service::Ttl;
     pub use crate::service::explain::{Conditions, Explanation, KeyEvent, KeyState};
     pub use crate::service::fleet::report::{

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use aside::CacheStrategy;
+use aside::entity::Following;
 
-use crate::domain::{Child, Hero, Story};
+use crate::domain::{Child, Hero, Story, StoryIndex};
 
 /// Caches heroes for an hour, because they rarely change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,10 +48,22 @@ impl CacheStrategy<Child> for ChildCacheStrategy {
     fn default_ttl(&self) -> Option<Duration> {
         Some(Self::TTL)
     }
+
+    /// The stories of a child are often opened after it.
+    fn follow(&self, child: &Child, next: &mut Following<'_>) {
+        next.list::<Story>(&StoryIndex::ChildId(child.id));
+    }
 }
 
 impl CacheStrategy<Story> for StoryCacheStrategy {
     fn default_ttl(&self) -> Option<Duration> {
         Some(Self::TTL)
+    }
+
+    /// A story is often shown with its hero.
+    fn follow(&self, story: &Story, next: &mut Following<'_>) {
+        if let Some(hero) = &story.hero_id {
+            next.row::<Hero>(hero);
+        }
     }
 }

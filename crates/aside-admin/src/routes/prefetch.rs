@@ -1,7 +1,7 @@
 //! `GET /cache/prefetch`: the state of the prefetch and its precision by kind. `PUT`
 //! switches it.
 
-use aside::report::KindStats;
+use aside::report::{KindStats, PrefetchAssociation};
 use aside::settings::PrefetchMode;
 use axum::Json;
 use axum::body::Bytes;
@@ -59,7 +59,19 @@ fn shown(admin: &Admin) -> Value {
         "rows": state.rows,
         "keys": state.keys,
         "batches": state.batches,
+        "associations": state.associations.iter().map(of_association).collect::<Vec<_>>(),
         "kinds": kinds,
+    })
+}
+
+fn of_association(association: &PrefetchAssociation) -> Value {
+    json!({
+        "from": association.from,
+        "to": association.to,
+        "index": association.index,
+        "of_siblings": association.of_siblings,
+        "precision": association.precision,
+        "fetched": association.is_fetched,
     })
 }
 

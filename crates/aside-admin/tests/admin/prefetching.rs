@@ -50,6 +50,7 @@ async fn the_fates_of_rows_fetched_ahead_are_shown_by_kind() {
     let before = get(&admin, "/cache/prefetch").await.body;
     assert_eq!(before["state"], "auto");
     assert_eq!(before["share_required"], 0.5);
+    assert_eq!(before["associations"], json!([]));
     let nothing = json!({ "rows": {}, "precision": null });
     assert_eq!(before["kinds"], json!({ "hero": nothing }));
     read_in_turn(&instance).await;

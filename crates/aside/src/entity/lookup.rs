@@ -114,6 +114,15 @@ impl<E: Entity> LookupRef<'_, E> {
         key.into_text()
     }
 
+    /// Returns the name of the index; empty for a row and the list of all.
+    pub(crate) fn index_name(self) -> String {
+        match self {
+            // The text begins with a separator.
+            Self::Index(_) => self.text().split(':').nth(1).unwrap_or_default().to_owned(),
+            Self::Id(_) | Self::All => String::new(),
+        }
+    }
+
     pub(crate) fn keyed(self, key: &Key) -> Keyed<E> {
         Keyed {
             key: key.clone(),

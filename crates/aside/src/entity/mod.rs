@@ -15,6 +15,7 @@ pub(crate) mod strategy;
 pub(crate) mod listed_id;
 
 mod dependents;
+pub(crate) mod following;
 
 use namespace::Namespace;
 use std::cmp::Ordering;
@@ -31,6 +32,7 @@ use crate::entity::likeness::is_written_alike;
 pub use dependents::Dependents;
 pub use exact::ExactText;
 pub use fold::Fold;
+pub use following::Following;
 pub use key::KeyWriter;
 pub use strategy::DefaultStrategy;
 

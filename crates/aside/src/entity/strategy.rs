@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::entity::codec::{Codec, Json};
-use crate::entity::{Dependents, Entity};
+use crate::entity::{Dependents, Entity, Following};
 
 /// How the rows of one kind are cached; every method has a safe default.
 ///
@@ -187,6 +187,41 @@ pub trait CacheStrategy<E: Entity>: Any + fmt::Debug + Send + Sync {
     /// process that writes the type.
     fn dependents(&self, row: &E, keys: &mut Dependents<'_>) {
         let _ = (row, keys);
+    }
+
+    /// Adds the rows and lists that a caller of this row often reads next, as far as
+    /// they can be computed from it alone. Default: none.
+    ///
+    /// They are fetched ahead, if [`CACHE_PREFETCH`](crate::CacheConfig::prefetch) is
+    /// `auto`, the kinds have repositories of this service, and most of them are read.
+    /// That is measured before anything is fetched. A caller that goes through a list and
+    /// reads the row that each of its rows names waits for few round trips: after two
+    /// of them, those of all other rows are fetched at once.
+    ///
+    /// Called for rows that Redis or the database returned, never for a hit in this
+    /// process.
+    ///
+    /// ```
+    /// # use aside::{CacheStrategy, Entity};
+    /// # use aside::entity::Following;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Serialize, Deserialize, Entity)]
+    /// # #[entity(kind = "customer")]
+    /// # struct Customer { #[entity(id)] id: u64 }
+    /// # #[derive(Clone, Serialize, Deserialize, Entity)]
+    /// # #[entity(kind = "order")]
+    /// # struct Order { #[entity(id)] id: u64, customer: u64 }
+    /// #[derive(Debug)]
+    /// struct Orders;
+    ///
+    /// impl CacheStrategy<Order> for Orders {
+    ///     fn follow(&self, order: &Order, next: &mut Following<'_>) {
+    ///         next.row::<Customer>(&order.customer);
+    ///     }
+    /// }
+    /// ```
+    fn follow(&self, row: &E, next: &mut Following<'_>) {
+        let _ = (row, next);
     }
 
     /// Returns the codec of a row. Default: [`Json`].

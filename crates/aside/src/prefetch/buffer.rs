@@ -74,6 +74,10 @@ impl Buffer {
         }
     }
 
+    pub(super) fn max_rows(&self) -> usize {
+        self.max_rows
+    }
+
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::lists::LastList;
 use crate::runtime::clock::Moment;
 
 /// The number of contexts that are remembered.
@@ -23,40 +24,48 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The last keys of one context, as places in the table, the latest first.
 pub(super) type Last = [u32; REMEMBERED];
 
-#[derive(Clone, Copy)]
-struct Slot {
+pub(super) struct Slot {
     context: u64,
     last: Last,
+    /// The last list, if its rows name keys.
+    pub(super) list: Option<Box<LastList>>,
     at: Moment,
+}
+
+impl Slot {
+    fn of(context: u64) -> Self {
+        Self {
+            context,
+            last: [NONE; REMEMBERED],
+            list: None,
+            at: Moment::NEVER,
+        }
+    }
+
+    /// Adds a key, and returns those before it.
+    pub(super) fn add(&mut self, key: u32) -> Last {
+        let before = self.last;
+        self.last = [key, before[0]];
+        before
+    }
 }
 
 pub(super) struct Contexts(Box<[Slot]>);
 
 impl Contexts {
     pub(super) fn new() -> Self {
-        let empty = Slot {
-            context: 0,
-            last: [NONE; REMEMBERED],
-            at: Moment::NEVER,
-        };
-        Self(vec![empty; SLOTS].into())
+        Self((0..SLOTS).map(|_| Slot::of(0)).collect())
     }
 
-    /// Adds a key to its context, and returns those before it.
-    pub(super) fn add(&mut self, context: u64, key: u32, now: Moment) -> Last {
+    /// Returns the slot of a context that reads now.
+    pub(super) fn slot(&mut self, context: u64, now: Moment) -> &mut Slot {
         // Tasks have successive numbers, so neighbours do not share a slot.
         let slot = &mut self.0[context as usize % SLOTS];
-        let is_known = slot.context == context && now.since(slot.at) <= FORGOTTEN_AFTER;
-        let before = match is_known {
-            true => slot.last,
-            false => [NONE; REMEMBERED],
-        };
-        *slot = Slot {
-            context,
-            last: [key, before[0]],
-            at: now,
-        };
-        before
+        if slot.context != context || FORGOTTEN_AFTER < now.since(slot.at) {
+            *slot = Slot::of(context);
+        }
+        slot.at = now;
+        slot
     }
 }
 
@@ -67,28 +76,28 @@ mod tests {
     #[test]
     fn a_context_knows_its_own_last_two_keys() {
         let (mut contexts, now) = (Contexts::new(), Moment::from_millis(50_000));
-        assert_eq!(contexts.add(1, 10, now), [NONE, NONE]);
-        assert_eq!(contexts.add(2, 20, now), [NONE, NONE]);
-        assert_eq!(contexts.add(1, 11, now), [10, NONE]);
-        assert_eq!(contexts.add(1, 12, now), [11, 10]);
-        assert_eq!(contexts.add(2, 21, now), [20, NONE]);
+        assert_eq!(contexts.slot(1, now).add(10), [NONE, NONE]);
+        assert_eq!(contexts.slot(2, now).add(20), [NONE, NONE]);
+        assert_eq!(contexts.slot(1, now).add(11), [10, NONE]);
+        assert_eq!(contexts.slot(1, now).add(12), [11, 10]);
+        assert_eq!(contexts.slot(2, now).add(21), [20, NONE]);
     }
 
     #[test]
     fn a_context_is_forgotten_after_ten_seconds() {
         let (mut contexts, now) = (Contexts::new(), Moment::from_millis(50_000));
-        contexts.add(1, 10, now);
+        contexts.slot(1, now).add(10);
         let late = now.plus(FORGOTTEN_AFTER);
-        assert_eq!(contexts.add(1, 11, late), [10, NONE]);
+        assert_eq!(contexts.slot(1, late).add(11), [10, NONE]);
         let later = late.plus(FORGOTTEN_AFTER + Duration::from_millis(1));
-        assert_eq!(contexts.add(1, 12, later), [NONE, NONE]);
+        assert_eq!(contexts.slot(1, later).add(12), [NONE, NONE]);
     }
 
     #[test]
     fn a_context_that_takes_the_slot_of_another_begins_without_keys() {
         let (mut contexts, now) = (Contexts::new(), Moment::from_millis(50_000));
-        contexts.add(1, 10, now);
-        assert_eq!(contexts.add(1 + SLOTS as u64, 20, now), [NONE, NONE]);
-        assert_eq!(contexts.add(1, 11, now), [NONE, NONE]);
+        contexts.slot(1, now).add(10);
+        assert_eq!(contexts.slot(1 + SLOTS as u64, now).add(20), [NONE, NONE]);
+        assert_eq!(contexts.slot(1, now).add(11), [NONE, NONE]);
     }
 }

@@ -4,27 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Fetcher;
+use super::associations::{Associations, Name};
 use super::budget::Budget;
 use super::buffer::{Buffer, Held};
 use super::contexts::Contexts;
 use super::flying::Chosen;
-use super::names::{AnyNames, Launch, Names};
+use super::lists::Rest;
+use super::names::{AnyNames, Names};
 use super::table::{Place, ROW_BYTES, Table};
 use crate::config::CacheConfig;
-use crate::config::prefetch::PrefetchMode;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::LookupRef;
 use crate::entity::namespace::Namespace;
 use crate::insight::statistics::{Guessed, KindStatistics};
 use crate::runtime::clock::Moment;
-
-/// The maximum number of rows in a batch, and of lists among them.
-const MAX_BATCH: usize = 8;
-const MAX_LISTS: usize = 2;
-
-/// The maximum number of keys that a guess goes through, held ones included.
-const MAX_STEPS: usize = 32;
 
 /// The buffer's part of the memory for local entries, and the least that it may have.
 const BUFFER_PART: usize = 64;
@@ -40,9 +34,9 @@ pub(super) enum Trigger {
     Marker,
 }
 
-struct KindOf {
+pub(super) struct KindOf {
     name: &'static str,
-    names: Box<dyn AnyNames>,
+    pub(super) names: Box<dyn AnyNames>,
     statistics: Arc<KindStatistics>,
     epoch: Arc<AtomicU64>,
 }
@@ -55,15 +49,24 @@ struct InFlight {
 }
 
 /// The parts that are made with the first read.
-struct Learnt {
-    table: Table,
-    contexts: Contexts,
+pub(super) struct Learnt {
+    pub(super) table: Table,
+    pub(super) contexts: Contexts,
+}
+
+/// The lessons of a read.
+pub(super) struct Heard {
+    /// The row of its key.
+    pub(super) row: Option<u32>,
+    /// The keys of which another is likely to be read for each row of a list.
+    pub(super) siblings: Option<(Name, Rest)>,
 }
 
 pub(super) struct Learner {
-    kinds: Vec<KindOf>,
-    learnt: Option<Learnt>,
+    pub(super) kinds: Vec<KindOf>,
+    pub(super) learnt: Option<Learnt>,
     budget: Budget,
+    pub(super) associations: Associations,
     pub(super) buffer: Buffer,
     in_flight: Vec<InFlight>,
     namespace: String,
@@ -79,6 +82,7 @@ impl Learner {
             kinds: Vec::new(),
             learnt: None,
             budget: Budget::new(config.prefetch_waste),
+            associations: Associations::default(),
             buffer: Buffer::new(config.prefetch_rows, buffer_bytes),
             in_flight: Vec::new(),
             namespace: config.namespace.clone(),
@@ -137,32 +141,64 @@ impl Learner {
         self.keys
     }
 
-    /// Learns from a read of a context, and returns the row of its key.
+    /// Returns the number of a kind.
+    pub(super) fn number(&self, kind: &str) -> Option<u8> {
+        let at = self.kinds.iter().position(|known| known.name == kind)?;
+        u8::try_from(at).ok()
+    }
+
+    /// Returns the name of the kind of this number.
+    pub(super) fn kind(&self, number: u8) -> &'static str {
+        self.kinds[usize::from(number)].name
+    }
+
+    pub(super) fn names(&mut self, number: u8) -> &mut dyn AnyNames {
+        &mut *self.kinds[usize::from(number)].names
+    }
+
+    pub(super) fn learnt(&mut self) -> &mut Learnt {
+        // One half of the memory for the rows, the other for their names.
+        let rows = self.memory_bytes / 2 / ROW_BYTES;
+        self.learnt.get_or_insert_with(|| Learnt {
+            table: Table::new(rows),
+            contexts: Contexts::new(),
+        })
+    }
+
+    /// Learns from a read of a context.
     pub(super) fn hear<E: Entity>(
         &mut self,
         (context, now): (u64, Moment),
         kind: u8,
         asked: LookupRef<'_, E>,
         key: &Key,
-    ) -> Option<u32> {
+    ) -> Heard {
+        let hash = key.hash();
         self.budget.read();
-        let row = self.row_of(kind, asked, key)?;
-        let learnt = self.learnt.as_mut()?;
-        let before = learnt.contexts.add(context, row, now);
-        learnt.table.learn(row, before);
-        Some(row)
+        self.associations.read(kind, hash);
+        let row = self.row_of(kind, hash, |learner| {
+            Some(learner.names_of::<E>(kind).add(asked))
+        });
+        let learnt = self.learnt();
+        let slot = learnt.contexts.slot(context, now);
+        let list = slot.list.as_mut();
+        let siblings = list.and_then(|list| list.read(kind, hash));
+        if let Some(row) = row {
+            let before = slot.add(row);
+            learnt.table.learn(row, before);
+        }
+        Heard { row, siblings }
     }
 
-    /// Returns the row of a key, a new one if it has none. `None` if its name has no
-    /// room.
-    fn row_of<E: Entity>(&mut self, kind: u8, asked: LookupRef<'_, E>, key: &Key) -> Option<u32> {
-        // One half for the rows, the other for their names.
-        let half = self.memory_bytes / 2;
-        let learnt = self.learnt.get_or_insert_with(|| Learnt {
-            table: Table::new(half / ROW_BYTES),
-            contexts: Contexts::new(),
-        });
-        let at = match learnt.table.place(key.hash()) {
+    /// Returns the row of a key, a new one with the name that `add` adds if it has none.
+    /// `None` if its name has no room.
+    pub(super) fn row_of(
+        &mut self,
+        kind: u8,
+        hash: u64,
+        add: impl FnOnce(&mut Self) -> Option<(u32, usize)>,
+    ) -> Option<u32> {
+        let at = match self.learnt().table.place(hash) {
             Place::Known(at) => return Some(at),
             Place::Free(at) => at,
             Place::Taken(at) => {
@@ -170,14 +206,13 @@ impl Learner {
                 at
             }
         };
-        if half <= self.names_bytes {
+        if self.memory_bytes / 2 <= self.names_bytes {
             return None;
         }
-        let (name, bytes) = self.names_of::<E>(kind).add(asked);
+        let (name, bytes) = add(self)?;
         self.names_bytes += bytes;
         self.keys += 1;
-        let learnt = self.learnt.as_mut()?;
-        learnt.table.begin(at, key.hash(), kind, name);
+        self.learnt().table.begin(at, hash, kind, name);
         Some(at)
     }
 
@@ -208,94 +243,23 @@ impl Learner {
         }
     }
 
+    /// Records that a row is being fetched.
+    pub(super) fn takes_off(&mut self, row: u32, has_marker: bool) {
+        self.in_flight.push(InFlight {
+            row,
+            has_marker,
+            is_awaited: false,
+        });
+        self.set_ahead(row, true);
+    }
+
     pub(super) fn is_awaited(&self, row: u32) -> bool {
         let mut in_flight = self.in_flight.iter();
         in_flight.any(|flight| flight.row == row && flight.is_awaited)
     }
 
-    /// Guesses the keys after that of a row. Returns the work that fetches them.
-    pub(super) fn fire(&mut self, row: u32, mode: PrefetchMode) -> Vec<Launch> {
-        let guessed = self.guess(row);
-        if guessed.is_empty() {
-            return Vec::new();
-        }
-        let middle = guessed.len() / 2;
-        let marked = guessed.iter().enumerate();
-        let marked = marked.map(|(place, (row, kind, name))| Chosen {
-            row: *row,
-            kind: *kind,
-            name: *name,
-            has_marker: place == middle,
-        });
-        if mode == PrefetchMode::Names || self.budget.is_spent() {
-            let marked: Vec<_> = marked.collect();
-            self.keep_names(&marked);
-            return Vec::new();
-        }
-        let mut by_kind: Vec<(u8, Vec<Chosen>)> = Vec::new();
-        for chosen in marked {
-            match by_kind.iter_mut().find(|(kind, _)| *kind == chosen.kind) {
-                Some((_, batch)) => batch.push(chosen),
-                None => by_kind.push((chosen.kind, vec![chosen])),
-            }
-        }
-        let launches = by_kind.into_iter().filter_map(|(kind, batch)| {
-            let rows: Vec<(u32, bool)> = batch
-                .iter()
-                .map(|chosen| (chosen.row, chosen.has_marker))
-                .collect();
-            let launch = self.kinds[usize::from(kind)].names.launch(batch)?;
-            for (row, has_marker) in rows {
-                self.in_flight.push(InFlight {
-                    row,
-                    has_marker,
-                    is_awaited: false,
-                });
-                self.set_ahead(row, true);
-            }
-            Some(launch)
-        });
-        launches.collect()
-    }
-
-    /// Returns the rows, kinds and names of the keys that are likely to be read next
-    /// and are not held.
-    fn guess(&self, from: u32) -> Vec<(u32, u8, u32)> {
-        let Some(learnt) = &self.learnt else {
-            return Vec::new();
-        };
-        let share = self.budget.share();
-        let (mut guessed, mut lists): (Vec<(u32, u8, u32)>, usize) = (Vec::new(), 0);
-        let (mut at, mut sure) = (from, 1.0);
-        for _ in 0..MAX_STEPS {
-            let mut likeliest = None;
-            for (next, followed) in learnt.table.likely(at, share) {
-                likeliest = likeliest.or(Some((next, followed)));
-                let row = learnt.table.row(next);
-                let names = &self.kinds[usize::from(row.kind)].names;
-                let is_new = next != from && guessed.iter().all(|(known, ..)| *known != next);
-                let may_fetch = is_new && !row.is_ahead && !row.is_large;
-                if guessed.len() < MAX_BATCH && may_fetch && !names.is_held(row.name) {
-                    let is_list = names.is_list(row.name);
-                    if !is_list || lists < MAX_LISTS {
-                        lists += usize::from(is_list);
-                        guessed.push((next, row.kind, row.name));
-                    }
-                }
-            }
-            let Some((next, followed)) = likeliest else {
-                break;
-            };
-            (at, sure) = (next, sure * followed);
-            if guessed.len() == MAX_BATCH || sure < share / 2.0 || at == from {
-                break;
-            }
-        }
-        guessed
-    }
-
     /// Keeps guesses as names: whether they are read opens the budget again.
-    fn keep_names(&mut self, chosen: &[Chosen]) {
+    pub(super) fn keep_names(&mut self, chosen: &[Chosen]) {
         for chosen in chosen {
             let kind = chosen.kind;
             let names = &self.kinds[usize::from(kind)].names;

@@ -11,6 +11,8 @@
 //! carries a marker, and taking it fetches the next batch, so the next rows are under
 //! way while these are used.
 
+mod associations;
+mod lists;
 mod contexts;
 mod table;
 mod budget;
@@ -18,15 +20,21 @@ mod buffer;
 mod flying;
 mod names;
 mod learner;
+mod guess;
+mod follow;
+mod ear;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+pub use self::associations::PrefetchAssociation;
 use self::buffer::{Buffered, Held};
+pub(crate) use self::ear::Ear;
 pub(crate) use self::flying::Flying;
-use self::learner::{Learner, Trigger};
+use self::learner::Learner;
+pub(crate) use self::lists::Rest;
 use self::names::Launch;
 use crate::config::CacheConfig;
 use crate::config::prefetch::PrefetchMode;
@@ -34,11 +42,10 @@ use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Lookup, LookupRef};
 use crate::insight::statistics::{Guessed, KindStatistics};
-use crate::local::{Entry, LocalTier};
+use crate::local::Entry;
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
-use crate::runtime::task;
 use crate::trust::generations::Generations;
 
 /// The maximum number of batches that ask Redis at once, and that load at once.
@@ -59,14 +66,6 @@ pub(crate) trait Fetcher<E: Entity>: Send + Sync {
 pub(crate) struct Guess<E: Entity> {
     pub(crate) lookup: Lookup<E>,
     pub(crate) flying: Flying,
-}
-
-/// The part of one repository in it.
-pub(crate) struct Ear<E: Entity> {
-    pub(crate) prefetch: Arc<Prefetch>,
-    /// The number of its kind.
-    number: u8,
-    fetcher: Arc<dyn Fetcher<E>>,
 }
 
 /// What one service has learnt, and the rows that it has fetched on a guess.
@@ -147,6 +146,11 @@ impl Prefetch {
         (learner.buffer.len(), learner.keys())
     }
 
+    /// Returns the declared associations.
+    pub(crate) fn associations(&self) -> Vec<PrefetchAssociation> {
+        self.learner.lock().associations()
+    }
+
     /// Returns true if the buffer has a usable row of this key.
     pub(crate) fn has(&self, key: &Key) -> bool {
         if self.is_empty() {
@@ -208,6 +212,13 @@ impl Prefetch {
         self.learner.lock().landed(row);
     }
 
+    /// Begins to fetch, outside of the lock.
+    fn launch(self: &Arc<Self>, launches: Vec<Launch>) {
+        for launch in launches {
+            launch(self);
+        }
+    }
+
     /// Takes a place among the batches that ask Redis.
     pub(crate) fn turn_to_ask(&self) -> Option<Turn<'_>> {
         turn(&self.asking, MAX_ASKING)
@@ -253,106 +264,4 @@ fn turn(count: &AtomicUsize, max: usize) -> Option<Turn<'_>> {
     let more = |now| (now < max).then_some(now + 1);
     let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
     taken.ok().map(|_| Turn(count))
-}
-
-impl<E: Entity> Ear<E> {
-    /// Hears of a read that the local store did not serve. Returns its row, if the
-    /// buffer has it, after it was moved into the store. Fetches the rows ahead if
-    /// `may_fetch` returns true.
-    pub(crate) fn hear(
-        &self,
-        asked: LookupRef<'_, E>,
-        key: &Key,
-        local: &LocalTier<E>,
-        may_fetch: impl FnOnce() -> bool,
-    ) -> Option<Entry<E>> {
-        let mode = self.prefetch.mode();
-        if mode == PrefetchMode::Off {
-            return None;
-        }
-        let mut learner = self.prefetch.learner.lock();
-        let (taken, mut trigger) = self.take(&mut learner, asked, key, local);
-        let mut launches: Vec<Launch> = Vec::new();
-        if let Some(context) = task::context() {
-            let names = learner.names_of::<E>(self.number);
-            if names.fetcher.is_gone() {
-                names.fetcher = Arc::clone(&self.fetcher);
-            }
-            let row = learner.hear((context, Moment::now()), self.number, asked, key);
-            if let Some(row) = row {
-                if trigger == Trigger::Miss {
-                    trigger = learner.join(row);
-                }
-                if trigger != Trigger::None && (mode == PrefetchMode::Names || may_fetch()) {
-                    launches = learner.fire(row, mode);
-                }
-            }
-            self.prefetch.note_size(&learner);
-        }
-        drop(learner);
-        for launch in launches {
-            launch(&self.prefetch);
-        }
-        taken
-    }
-
-    /// Takes the row of a batch's key, which teaches nothing.
-    pub(crate) fn take_for_batch(
-        &self,
-        asked: LookupRef<'_, E>,
-        key: impl FnOnce() -> Key,
-        local: &LocalTier<E>,
-    ) -> Option<Entry<E>> {
-        if self.prefetch.is_empty() {
-            return None;
-        }
-        let mut learner = self.prefetch.learner.lock();
-        let (taken, _) = self.take(&mut learner, asked, &key(), local);
-        self.prefetch.note_size(&learner);
-        taken
-    }
-
-    /// Moves a row from the buffer into the store, under the lock of the buffer. A
-    /// newer row is removed from the buffer before it is stored (`Prefetch::forget`), so
-    /// this one can only be stored before it.
-    fn take(
-        &self,
-        learner: &mut Learner,
-        asked: LookupRef<'_, E>,
-        key: &Key,
-        local: &LocalTier<E>,
-    ) -> (Option<Entry<E>>, Trigger) {
-        let Some(held) = learner.take(key) else {
-            return (None, Trigger::Miss);
-        };
-        let is_valid = self.prefetch.is_valid(learner, &held);
-        let Some(row) = held.row else {
-            // Only its name was guessed.
-            return (None, Trigger::Miss);
-        };
-        let entry = row.entry.downcast::<Entry<E>>();
-        let (true, Ok(entry)) = (is_valid, entry) else {
-            learner.count(held.kind, Guessed::Void);
-            return (None, Trigger::Miss);
-        };
-        learner.count(held.kind, Guessed::Used);
-        local.insert(asked.to_lookup(), copy(&entry));
-        let trigger = match held.has_marker {
-            true => Trigger::Marker,
-            false => Trigger::None,
-        };
-        (Some(*entry), trigger)
-    }
-}
-
-fn copy<E>(entry: &Entry<E>) -> Entry<E> {
-    Entry {
-        found: entry.found.clone(),
-        stamp: entry.stamp,
-        epoch: entry.epoch,
-        deadline: entry.deadline,
-        loaded_at: entry.loaded_at,
-        fill: entry.fill,
-        payload_bytes: entry.payload_bytes,
-    }
 }

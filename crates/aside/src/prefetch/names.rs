@@ -29,6 +29,11 @@ pub(super) trait AnyNames: Send {
     /// Returns true if the local store has a usable entry of this name.
     fn is_held(&self, name: u32) -> bool;
     fn is_list(&self, name: u32) -> bool;
+    /// Returns true if the local store has a usable entry of this `Lookup`, or if it is
+    /// one of another type.
+    fn holds(&self, lookup: &dyn Any) -> bool;
+    /// Adds a `Lookup`. Returns its place, and its size.
+    fn add_any(&mut self, lookup: &dyn Any) -> Option<(u32, usize)>;
     fn key(&self, name: u32, namespace: Namespace<'_>) -> Option<Key>;
     /// Removes a name, and returns its size.
     fn remove(&mut self, name: u32) -> usize;
@@ -92,6 +97,16 @@ impl<E: Entity> AnyNames for Names<E> {
 
     fn is_list(&self, name: u32) -> bool {
         !matches!(self.get(name), Some(Lookup::Id(_)))
+    }
+
+    fn holds(&self, lookup: &dyn Any) -> bool {
+        let lookup = lookup.downcast_ref::<Lookup<E>>();
+        lookup.is_none_or(|lookup| self.fetcher.is_held(lookup.asked()))
+    }
+
+    fn add_any(&mut self, lookup: &dyn Any) -> Option<(u32, usize)> {
+        let lookup = lookup.downcast_ref::<Lookup<E>>()?;
+        Some(self.add(lookup.asked()))
     }
 
     fn key(&self, name: u32, namespace: Namespace<'_>) -> Option<Key> {

@@ -192,6 +192,7 @@ impl<R: Source> ReadPath<R> {
             Ok(result) => result,
         };
         self.invalidate_older(asked, freshness, &result);
+        self.follow(operation, freshness, &result.found);
         let outcome = result.outcome();
         self.count(operation, outcome);
         self.sample(asked, result.provenance.fill, &result.found);

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::prefetch::PrefetchMode;
 use crate::entity::key;
+use crate::prefetch::PrefetchAssociation;
 use crate::runtime::task;
 use crate::service::CacheService;
 
@@ -25,6 +26,8 @@ pub struct PrefetchState {
     pub keys: usize,
     /// Batches that were fetched.
     pub batches: u64,
+    /// The declarations of strategies.
+    pub associations: Vec<PrefetchAssociation>,
 }
 
 impl CacheService {
@@ -57,6 +60,7 @@ impl CacheService {
             rows,
             keys,
             batches: prefetch.batches.load(Ordering::Relaxed),
+            associations: prefetch.associations(),
         }
     }
 }

@@ -28,6 +28,7 @@ mod layers;
 mod leases;
 mod outages;
 mod prefetch;
+mod following;
 mod properties;
 mod queries;
 mod races;

@@ -7,6 +7,7 @@
 
 mod load;
 mod look;
+mod follow;
 
 use std::sync::{Arc, Weak};
 
@@ -111,10 +112,13 @@ impl<R: Source> ReadPath<R> {
         if !is_single || is_all || source::is_in_a_load() {
             return None;
         }
-        // A guess is worth nothing if callers wait for it.
-        let may_fetch = || !self.tiers().origin.is_full() && !self.kind.is_slow();
-        let entry = ear.hear(asked, key, local, may_fetch)?;
+        let entry = ear.hear(asked, key, local, || self.may_guess())?;
         Some(ReadResult::local(entry))
+    }
+
+    /// Returns true unless callers would wait for a guess.
+    fn may_guess(&self) -> bool {
+        !self.tiers().origin.is_full() && !self.kind.is_slow()
     }
 
     /// Returns the result for a lookup of a batch, if it was fetched before; counted as
