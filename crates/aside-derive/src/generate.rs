@@ -15,6 +15,7 @@ use crate::id_lists;
 use crate::index::{Index, Part};
 use crate::index_code::{index_enum_code, indexes, local, rule, write_index};
 use crate::model::Entity;
+use crate::read_code::reads;
 use crate::shape::Shape;
 
 /// Returns the index enum and the `Entity` impl.
@@ -34,6 +35,7 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     let shapes = shapes(entity);
     let indexes = indexes(entity);
     let write_index = write_index(entity);
+    let reads = reads(entity);
     let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
     let (version, difference) = (version(entity), difference(entity));
     let (ids, dependents) = (id_lists::code(entity), dependents(entity));
@@ -72,6 +74,8 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
             }
 
             #write_index
+
+            #reads
 
             fn fingerprint() -> ::core::primitive::u64 {
                 #fingerprint

@@ -23,6 +23,7 @@ mod model;
 mod shape;
 mod id_lists;
 mod index_code;
+mod read_code;
 mod generate;
 mod table;
 

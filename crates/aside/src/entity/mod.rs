@@ -10,6 +10,8 @@ pub mod likeness;
 #[doc(hidden)]
 pub mod id_text;
 pub(crate) mod lookup;
+#[doc(hidden)]
+pub mod segment;
 pub(crate) mod shape;
 pub(crate) mod strategy;
 pub(crate) mod listed_id;
@@ -34,6 +36,7 @@ pub use exact::ExactText;
 pub use fold::Fold;
 pub use following::Following;
 pub use key::KeyWriter;
+pub use segment::read_segment;
 pub use strategy::DefaultStrategy;
 
 /// A list as callers receive it: a clone copies one reference count.
@@ -176,6 +179,21 @@ pub trait Entity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// Appends an index value to a key: the name of the index, then its values.
     fn write_index(index: &Self::Index, key: &mut KeyWriter);
+
+    /// Returns the id that [`write_id`](Self::write_id) wrote as this segment; `None`, the
+    /// default, if the type does not read ids.
+    ///
+    /// So rows can be read by a stored list of keys. By hand, call [`read_segment`].
+    fn read_id(segment: &str) -> Option<Self::Id> {
+        let _ = segment;
+        None
+    }
+
+    /// The same for an index value: its name and the segments of its values.
+    fn read_index(name: &str, values: &[&str]) -> Option<Self::Index> {
+        let _ = (name, values);
+        None
+    }
 
     /// Returns a number that differs between two shapes of the serialized row.
     fn fingerprint() -> u64;

@@ -8,6 +8,7 @@ mod fingerprints;
 mod folded;
 mod generated;
 mod keys;
+mod reads;
 
 use aside::{Entity, entity::KeyWriter};
 
