@@ -46,11 +46,13 @@ impl Admin {
     {
         self.with_warm_up(R::Entity::KIND, move |progress| {
             let repository = repository.clone();
+            let how = WarmUpOptions {
+                from: progress.from(),
+                ..WarmUpOptions::default()
+            };
             async move {
                 repository
-                    .warm_up(WarmUpOptions::default(), move |state| {
-                        progress.report(state)
-                    })
+                    .warm_up(how, move |state| progress.report(state))
                     .await
                     .map_err(WarmUpFailed::new)
             }

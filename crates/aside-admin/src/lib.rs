@@ -42,7 +42,7 @@
 //! | `DELETE /cache/{kind}/{id}` | invalidates one row, but not the lists that contain it |
 //! | `DELETE /cache/{kind}?{field}={value}` | invalidates one list; all fields of one index, in any order |
 //! | `GET /cache/events` | the latest 100 invalidations, and a stream of those to come, as server-sent events |
-//! | `POST /cache/warm` | reads the kinds named in `{"kinds": [...]}` through the cache, or all that can be |
+//! | `POST /cache/warm` | reads the kinds named in `{"kinds": [...]}` through the cache, or all that can be; all rows, or those that instances held with `{"from": "hot"}` |
 //!
 //! The `DELETE`s return `{"invalidated": n, "at_least": false, "epoch": null,
 //! "pending": false}`. `invalidated` is the number of keys that Redis deleted;

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aside::report::WarmUpProgress;
+use aside::report::{WarmUpFrom, WarmUpProgress};
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -43,10 +43,17 @@ impl std::error::Error for WarmUpFailed {}
 #[derive(Clone, Debug)]
 pub struct Progress {
     kind: String,
+    from: WarmUpFrom,
     states: Arc<watch::Sender<BTreeMap<String, WarmUpProgress>>>,
 }
 
 impl Progress {
+    /// Returns the rows that the client asked for: the hot set, or all.
+    #[must_use]
+    pub fn from(&self) -> WarmUpFrom {
+        self.from
+    }
+
     /// Records the progress; call it after every batch.
     pub fn report(&self, state: WarmUpProgress) {
         self.states.send_modify(|states| {
@@ -101,14 +108,21 @@ impl WarmUps {
         with
     }
 
-    /// Returns the progress of the latest warm-up of each kind.
-    pub(crate) fn progress(&self) -> Value {
+    /// Returns the progress of the latest warm-up of each kind, and of those that began
+    /// with the process.
+    pub(crate) fn progress(&self, at_start: &BTreeMap<String, WarmUpProgress>) -> Value {
         let states = self.states.borrow();
-        let kinds: Map<String, Value> = states
-            .iter()
-            .map(|(kind, state)| (kind.clone(), shown(*state)))
-            .collect();
-        json!({ "running": self.turn.available_permits() == 0, "kinds": kinds })
+        let each = |states: &BTreeMap<String, WarmUpProgress>| -> Map<String, Value> {
+            let states = states.iter();
+            states
+                .map(|(kind, state)| (kind.clone(), shown(*state)))
+                .collect()
+        };
+        json!({
+            "running": self.turn.available_permits() == 0,
+            "kinds": each(&states),
+            "at_start": each(at_start),
+        })
     }
 
     /// Returns the requested kinds, or all known ones if none is named.
@@ -139,12 +153,14 @@ impl WarmUps {
     pub(crate) async fn run(
         &self,
         chosen: Chosen,
+        from: WarmUpFrom,
         _turn: OwnedSemaphorePermit,
     ) -> Result<Map<String, Value>, Stopped> {
         let mut warmed = Map::new();
         for (kind, run) in chosen {
             let progress = Progress {
                 kind: kind.clone(),
+                from,
                 states: Arc::clone(&self.states),
             };
             progress.report(WarmUpProgress::default());

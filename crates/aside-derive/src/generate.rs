@@ -33,15 +33,13 @@ pub(crate) fn entity(entity: &Entity) -> TokenStream {
     } = entity;
     let index_enum_code = index_enum_code(entity);
     let shapes = shapes(entity);
-    let indexes = indexes(entity);
-    let write_index = write_index(entity);
+    let (indexes, write_index) = (indexes(entity), write_index(entity));
     let reads = reads(entity);
     let fingerprint = fingerprint(library, entity.fingerprint, &entity.nested);
     let (version, difference) = (version(entity), difference(entity));
     let (ids, dependents) = (id_lists::code(entity), dependents(entity));
     let exactness = exactness(entity);
-    let key = local("key");
-    let id_value = local("id");
+    let (key, id_value) = (local("key"), local("id"));
     let write_id =
         quote_spanned!(id_type.span()=> #library::entity::KeyWriter::segment(#key, #id_value));
     let return_id = match id {

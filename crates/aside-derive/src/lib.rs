@@ -7,8 +7,8 @@
 //! `attribute` parses the words inside `#[entity(...)]`. `model` turns the
 //! struct and its words into a valid entity, `fields` its fields, and `index` the
 //! indexes, with the `words` beside them. `serde_attributes` and `fingerprint` reduce
-//! the serialized form to a number. `generate`, `index_code` and `id_lists` write the
-//! code. `table` does the same for `#[derive(Table)]`. Every module reports mistakes
+//! the serialized form to a number. `generate`, `index_code`, `read_code` and `id_lists`
+//! write the code. `table` does the same for `#[derive(Table)]`. Every module reports mistakes
 //! to `errors`, so that one build shows all of them.
 
 mod errors;

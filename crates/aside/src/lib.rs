@@ -226,8 +226,10 @@ pub mod ops {
 
 /// Reports for operators: health, statistics, one key explained, warm-ups.
 pub mod report {
-    pub use crate::cached_repository::{RepositoryStats, WarmUpOptions, WarmUpProgress};
+    pub use crate::cached_repository::{RepositoryStats, WarmUpOptions};
+    pub use crate::config::warm_up::WarmUpFrom;
     pub use crate::insight::histogram::Durations;
+    pub use crate::insight::warm_ups::WarmUpProgress;
     pub use crate::prefetch::PrefetchAssociation;
     pub use crate::service::Ttl;
     pub use crate::service::explain::{Conditions, Explanation, KeyEvent, KeyState};

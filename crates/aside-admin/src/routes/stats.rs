@@ -42,7 +42,7 @@ pub(crate) async fn stats(
         "health": of_health(cache, &health),
         "kinds": kinds,
         "service": of_service(cache, &stats),
-        "warm_up": admin.warm_ups().progress(),
+        "warm_up": admin.warm_ups().progress(&cache.warm_ups()),
     })))
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use aside::CacheService;
+use aside::{CacheService, report::WarmUpFrom};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -21,6 +21,15 @@ use crate::warm_ups::Stopped;
 #[serde(deny_unknown_fields)]
 struct Asked {
     kinds: Option<Vec<String>>,
+    from: Option<From>,
+}
+
+/// The rows to read.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum From {
+    Hot,
+    All,
 }
 
 pub(crate) async fn warm(
@@ -33,8 +42,9 @@ pub(crate) async fn warm(
         body.map_err(|rejected| Problem::new(rejected.status(), "The body was not read."))?;
     let asked = match body.is_empty() {
         true => Asked::default(),
-        false => serde_json::from_slice(&body)
-            .map_err(|_| Problem::bad_request(r#"The body must be like {"kinds": ["hero"]}."#))?,
+        false => serde_json::from_slice(&body).map_err(|_| {
+            Problem::bad_request(r#"The body must be like {"kinds": ["hero"], "from": "hot"}."#)
+        })?,
     };
     let warm_ups = Arc::clone(admin.warm_ups());
     let chosen = warm_ups.chosen(asked.kinds)?;
@@ -45,7 +55,11 @@ pub(crate) async fn warm(
             "A warm-up is running; /cache/stats shows its progress.",
         ));
     };
-    let task = tokio::spawn(async move { warm_ups.run(chosen, turn).await });
+    let from = match asked.from {
+        Some(From::Hot) => WarmUpFrom::Hot,
+        Some(From::All) | None => WarmUpFrom::All,
+    };
+    let task = tokio::spawn(async move { warm_ups.run(chosen, from, turn).await });
     match task.await {
         Ok(Ok(warmed)) => Ok(Json(json!({ "warmed": warmed }))),
         Ok(Err(Stopped::Unused)) => Err(unavailable(admin.cache(), STOPPED).await),

@@ -58,7 +58,7 @@ async fn stats_count_the_reads_of_each_tier() {
     assert_eq!(answer.body["service"]["releases_lost"], 0);
     assert_eq!(
         answer.body["warm_up"],
-        json!({"running": false, "kinds": {}})
+        json!({"running": false, "kinds": {}, "at_start": {}})
     );
 }
 

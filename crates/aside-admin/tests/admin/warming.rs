@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aside::{
-    Entity,
+    Entity, Source,
     report::{WarmUpOptions, WarmUpProgress},
 };
 use aside_admin::{Access, Admin, WarmUpFailed};
@@ -46,7 +46,7 @@ async fn a_repository_is_read_through_the_cache() {
         let stats = get(&admin, "/cache/stats").await.body;
         assert_eq!(
             stats["warm_up"],
-            json!({"running": false, "kinds": {"hero": all}})
+            json!({"running": false, "kinds": {"hero": all}, "at_start": {}})
         );
     }
 }
@@ -57,7 +57,13 @@ async fn a_kind_without_a_warm_up_is_refused() {
     let unknown = post(&admin, "/cache/warm", r#"{"kinds":["hero","villain"]}"#).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(unknown.body["possible"], json!(["hero"]));
-    for body in ["[", "[]", r#"{"kind":"hero"}"#, r#"{"kinds":"hero"}"#] {
+    for body in [
+        "[",
+        "[]",
+        r#"{"kind":"hero"}"#,
+        r#"{"kinds":"hero"}"#,
+        r#"{"from":"disk"}"#,
+    ] {
         let answer = post(&admin, "/cache/warm", body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}");
     }
@@ -85,7 +91,11 @@ async fn a_concurrent_second_warm_up_is_refused() {
     eventually(SOON, "the warm-up runs", async || {
         let stats = get(&admin, "/cache/stats").await.body;
         stats["warm_up"]
-            == json!({"running": true, "kinds": {"slow": {"done": 1, "filled": 0, "total": 1}}})
+            == json!({
+                "running": true,
+                "kinds": {"slow": {"done": 1, "filled": 0, "total": 1}},
+                "at_start": {},
+            })
     })
     .await;
 
@@ -207,4 +217,29 @@ async fn a_warm_up_that_loses_redis_says_how_far_it_came() {
         shown["filled"].as_u64() <= shown["done"].as_u64(),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn a_warm_up_from_the_hot_set_reads_what_instances_held() {
+    let redis = RedisServer::start().expect("redis-server is installed");
+    let source = Heroes::with([hero("1", "Ada", "en"), hero("2", "Маша", "ru")]);
+    let before = Instance::start(&redis.url(), &source).await;
+    before.heroes.find_by_id(&"1".to_owned()).await.unwrap();
+    before.wait_for("hero:1").await;
+    let held = async || before.cache.stats().kinds[0].l1_entries == 1;
+    eventually(SOON, "a local entry", held).await;
+    before.cache.close().await;
+
+    let instance = Instance::start(&redis.url(), &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only())
+        .with_repository(instance.heroes.clone());
+    let answer = post(&admin, "/cache/warm", r#"{"from":"hot"}"#).await;
+
+    let one = json!({"done": 1, "filled": 0, "total": 1});
+    assert_eq!(answer.body, json!({"warmed": {Hero::KIND: one}}));
+    let at_start = async || get(&admin, "/cache/stats").await.body["warm_up"]["at_start"].clone();
+    eventually(SOON, "a warm start", async || {
+        at_start().await == json!({"hero": one})
+    })
+    .await;
 }

@@ -2,13 +2,16 @@
 
 mod associations;
 mod statistics;
+mod pace;
 mod warm_up;
+mod hot;
+mod start;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use statistics::RepositoryStats;
-pub use warm_up::{WarmUpOptions, WarmUpProgress};
+pub use warm_up::WarmUpOptions;
 
 use crate::answer::{Answer, Freshness};
 use crate::entity::lookup::{Found, LookupRef};
@@ -65,7 +68,9 @@ impl<R: Source> CachedRepository<R> {
     /// If another type is cached as the same kind. Also if the kind of an
     /// `Entity` written by hand does not match `[a-z0-9_-]+`, or is `aside`.
     pub fn new(inner: R, cache: &CacheService) -> Self {
-        Self::over(ReadPath::new(Arc::new(inner), cache, None))
+        let read = ReadPath::new(Arc::new(inner), cache, None);
+        start::begin(&read);
+        Self::over(read)
     }
 
     /// Sets the strategy of the kind, from now on and for this service.

@@ -5,21 +5,26 @@ use std::time::Duration;
 
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
+use crate::config::warm_up::WarmUpFrom;
 use crate::entity::Entity;
 use crate::entity::key::Key;
 use crate::entity::lookup::{Lookup, LookupRef};
 use crate::entity::namespace::Namespace;
 use crate::insight::statistics::Operation;
+use crate::insight::warm_ups::WarmUpProgress;
 use crate::read::ReadPath;
 use crate::repository::{Id, Index, Source};
 
 /// Options of a warm-up.
 #[derive(Clone, Debug)]
 pub struct WarmUpOptions {
+    /// The rows to read. Default: all.
+    pub from: WarmUpFrom,
     /// Rows per batch, each one query and two pipelines. Default: 100.
     pub batch: usize,
     /// The pause between two batches, which limits the load on the database.
-    /// Default: 10 ms.
+    /// Default: 10 ms. A warm-up from the hot set takes its pace from the response
+    /// time of the database instead.
     pub pause: Duration,
     /// Fills the lists as well. Default: true.
     pub lists: bool,
@@ -28,24 +33,12 @@ pub struct WarmUpOptions {
 impl Default for WarmUpOptions {
     fn default() -> Self {
         Self {
+            from: WarmUpFrom::default(),
             batch: 100,
             pause: Duration::from_millis(10),
             lists: true,
         }
     }
-}
-
-/// The progress of a warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WarmUpProgress {
-    /// Rows and lists read through the cache so far.
-    pub done: usize,
-    /// Rows and lists stored in Redis so far. The others were there already, or
-    /// could not be stored.
-    pub filled: usize,
-    /// Rows and lists in all.
-    pub total: usize,
 }
 
 impl<R: Source> CachedRepository<R> {
@@ -56,6 +49,9 @@ impl<R: Source> CachedRepository<R> {
     /// overwritten. The list of all rows is loaded once to learn their ids, and
     /// must fit in memory. These reads are counted under an operation of their
     /// own, `warm_up`, and not in the hit rate.
+    ///
+    /// From the hot set it reads the rows and lists that instances held. Those that Redis
+    /// has become local entries first. The others are loaded, each by one instance.
     ///
     /// If Redis becomes unavailable for longer than one operation may take, or
     /// nothing is cached here, it stops early: `done` is less than `total`.
@@ -69,6 +65,17 @@ impl<R: Source> CachedRepository<R> {
         &self,
         how: WarmUpOptions,
         mut progress: impl FnMut(WarmUpProgress),
+    ) -> Result<WarmUpProgress, R::Error> {
+        match how.from {
+            WarmUpFrom::Hot => self.warm_hot(&how, &mut progress).await,
+            WarmUpFrom::All => self.warm_all(&how, &mut progress).await,
+        }
+    }
+
+    async fn warm_all(
+        &self,
+        how: &WarmUpOptions,
+        progress: &mut impl FnMut(WarmUpProgress),
     ) -> Result<WarmUpProgress, R::Error> {
         let rows = self.read.load(&Lookup::All, Operation::WarmUp).await?;
         let rows = rows.into_list();
@@ -84,14 +91,8 @@ impl<R: Source> CachedRepository<R> {
         }
         drop(rows);
         let of_all = how.lists && R::Entity::LIST_ALL;
-        let mut warming = Warming {
-            read: &self.read,
-            stored_before: self.read.kind.statistics.warmed(),
-            state: WarmUpProgress {
-                total: ids.len() + lists.len() + usize::from(of_all),
-                ..WarmUpProgress::default()
-            },
-        };
+        let total = ids.len() + lists.len() + usize::from(of_all);
+        let mut warming = Warming::new(&self.read, total);
         for batch in ids.chunks(how.batch.max(1)) {
             if !warming.goes_on().await {
                 return Ok(warming.state());
@@ -110,16 +111,7 @@ impl<R: Source> CachedRepository<R> {
                 return Ok(warming.state());
             }
             for list in batch {
-                let ids = match list {
-                    LookupRef::Index(index) => self.ids_of(index).map(|ids| (ids, *index)),
-                    LookupRef::Id(_) | LookupRef::All => None,
-                };
-                if let Some((ids, index)) = ids {
-                    ids.warm_up(index).await?;
-                } else {
-                    let read = self.read.read(*list, Operation::WarmUp, Freshness::Any);
-                    read.await?;
-                }
+                self.warm_list(*list).await?;
                 warming.state.done += 1;
             }
             progress(warming.state());
@@ -127,24 +119,45 @@ impl<R: Source> CachedRepository<R> {
         }
         Ok(warming.state())
     }
+
+    pub(super) async fn warm_list(&self, list: LookupRef<'_, R::Entity>) -> Result<(), R::Error> {
+        if let LookupRef::Index(index) = list
+            && let Some(ids) = self.ids_of(index)
+        {
+            return ids.warm_up(index).await;
+        }
+        let read = self.read.read(list, Operation::WarmUp, Freshness::Any);
+        read.await.map(drop)
+    }
 }
 
 /// A warm-up in progress.
-struct Warming<'a, R: Source> {
+pub(super) struct Warming<'a, R: Source> {
     read: &'a ReadPath<R>,
     /// The kind's count of values that warm-ups had stored before.
     stored_before: u64,
-    state: WarmUpProgress,
+    pub(super) state: WarmUpProgress,
 }
 
-impl<R: Source> Warming<'_, R> {
+impl<'a, R: Source> Warming<'a, R> {
+    pub(super) fn new(read: &'a ReadPath<R>, total: usize) -> Self {
+        Self {
+            read,
+            stored_before: read.kind.statistics.warmed(),
+            state: WarmUpProgress {
+                total,
+                ..WarmUpProgress::default()
+            },
+        }
+    }
+
     /// Returns true if values can be stored, or soon can be again.
-    async fn goes_on(&self) -> bool {
+    pub(super) async fn goes_on(&self) -> bool {
         self.read.tiers().is_enabled() && self.read.cache.wait_until_synced().await
     }
 
     /// Returns the progress, with the values that Redis has stored.
-    fn state(&self) -> WarmUpProgress {
+    pub(super) fn state(&self) -> WarmUpProgress {
         let stored = self.read.kind.statistics.warmed() - self.stored_before;
         WarmUpProgress {
             filled: usize::try_from(stored).unwrap_or(usize::MAX),

@@ -36,6 +36,8 @@ impl CacheConfig {
         ] {
             check_fraction(&mut problems, setting, value);
         }
+        let deadline = self.warm_up_deadline.as_secs_f64();
+        check_fraction(&mut problems, &setting::WARM_UP_DEADLINE, deadline);
         let heartbeat = whole_millis(self.heartbeat);
         check(&mut problems, &setting::HEARTBEAT, heartbeat);
         self.check_instance_name(&mut problems);

@@ -40,10 +40,13 @@ impl fmt::Debug for CacheConfig {
             load_timeout,
             journal_poll,
             source_concurrency,
-            max_value_bytes,
-            compress_above_bytes,
-            l1_capacity_bytes,
-            namespace,
+            max_value_bytes: _,
+            compress_above_bytes: _,
+            l1_capacity_bytes: _,
+            namespace: _,
+            hot_set: _,
+            warm_up: _,
+            warm_up_deadline: _,
             audit_share: _,
             heartbeat: _,
             instance_name: _,
@@ -74,12 +77,9 @@ impl fmt::Debug for CacheConfig {
             .field("lease_ttl", lease_ttl)
             .field("load_timeout", load_timeout)
             .field("journal_poll", journal_poll)
-            .field("source_concurrency", source_concurrency)
-            .field("max_value_bytes", max_value_bytes)
-            .field("compress_above_bytes", compress_above_bytes)
-            .field("l1_capacity_bytes", l1_capacity_bytes)
-            .field("namespace", namespace);
-        self.add_insight_and_prefetch(&mut shown);
+            .field("source_concurrency", source_concurrency);
+        self.add_values(&mut shown);
+        self.add_insight_and_advance_reads(&mut shown);
         shown.finish()
     }
 }
@@ -102,8 +102,19 @@ impl CacheConfig {
             );
     }
 
-    fn add_insight_and_prefetch(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+    fn add_values(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
         shown
+            .field("max_value_bytes", &self.max_value_bytes)
+            .field("compress_above_bytes", &self.compress_above_bytes)
+            .field("l1_capacity_bytes", &self.l1_capacity_bytes)
+            .field("namespace", &self.namespace);
+    }
+
+    fn add_insight_and_advance_reads(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+        shown
+            .field("hot_set", &self.hot_set)
+            .field("warm_up", &self.warm_up)
+            .field("warm_up_deadline", &self.warm_up_deadline)
             .field("audit_share", &self.audit_share)
             .field("heartbeat", &self.heartbeat)
             .field("instance_name", &self.instance_name)

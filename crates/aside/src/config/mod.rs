@@ -10,6 +10,7 @@ pub(crate) mod credentials;
 pub(crate) mod settings;
 pub(crate) mod history;
 pub(crate) mod prefetch;
+pub(crate) mod warm_up;
 
 mod debug;
 mod setting;
@@ -17,6 +18,7 @@ mod features;
 mod check;
 mod unknown;
 mod read;
+mod ttl;
 mod server;
 
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ use aside_redis::{NodeMap, Secret};
 
 use crate::config::history::RedisHistory;
 use crate::config::prefetch::PrefetchMode;
-use crate::config::setting::kind_in_a_name;
+use crate::config::warm_up::WarmUpFrom;
 
 /// Settings of one cache service.
 ///
@@ -68,6 +70,9 @@ use crate::config::setting::kind_in_a_name;
 /// | `CACHE_COMPRESS_ABOVE_BYTES` | off | off, or bytes, 0 to 512MiB, as in 8KiB or 8192 |
 /// | `CACHE_L1_CAPACITY` | 64MiB | bytes, 1 to 1024GiB, as in 64MiB or 67108864 (for no local tier set `CACHE_MAX_STALENESS_MS=0`) |
 /// | `CACHE_NAMESPACE` | empty | letters a to z, digits, `_` and `-`, or empty, and not `aside` |
+/// | `CACHE_HOT_SET` | true | true or false (or 1, 0, yes, no, on, off) |
+/// | `CACHE_WARM_UP` | hot | hot, all or off |
+/// | `CACHE_WARM_UP_DEADLINE` | 10 | seconds, 0.001 to 600 |
 /// | `CACHE_AUDIT_SHARE` | 0 | a share of the hits, 0 to 1, as in 0.01 (0 for no audit) |
 /// | `CACHE_HEARTBEAT_MS` | 5000 | milliseconds, 100 to 60000, or 0 to announce nothing |
 /// | `CACHE_INSTANCE_NAME` | the host's name and the process id | 1 to 64 characters that can be printed |
@@ -355,38 +360,29 @@ pub struct CacheConfig {
     /// Default: 4 MiB, for about 65,000 keys.
     pub prefetch_memory_bytes: usize,
 
+    /// Keeps the hot set in Redis: `CACHE_HOT_SET`, the keys that an instance holds.
+    ///
+    /// Default: true. About once a minute one instance writes it for the next start. It
+    /// contains ids and index values, and is as secret as the data. If false, an
+    /// instance starts with what Redis has, one read after the other.
+    pub hot_set: bool,
+
+    /// The rows that an instance reads at its start: `CACHE_WARM_UP`.
+    ///
+    /// Default: hot, the hot set. With `all` it reads every row of each kind that it
+    /// caches, which loads the database. With `off` it waits for callers.
+    pub warm_up: Option<WarmUpFrom>,
+
+    /// How long a start waits for its warm-up: `CACHE_WARM_UP_DEADLINE` in seconds.
+    ///
+    /// Default: 10 s. [`CacheService::is_warm`](crate::CacheService::is_warm) returns
+    /// true then at the latest, and the warm-up goes on.
+    pub warm_up_deadline: Duration,
+
     /// Names among the settings that begin like one of these and are none, such
     /// as `CACHE_HERO_TLL`: a sentence for each, without its value. They are
     /// logged when the service starts.
     pub warnings: Vec<String>,
-}
-
-impl CacheConfig {
-    /// Returns the operator's TTL of `kind`: `CACHE_{KIND}_TTL`. It overrides
-    /// the strategy's [`default_ttl`], which overrides
-    /// [`default_ttl`](Self::default_ttl) of this configuration.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use aside::{CacheConfig, settings::Settings};
-    ///
-    /// let settings = Settings::from_pairs([("CACHE_DEFAULT_TTL", "7"), ("CACHE_HERO_TTL", "60")]);
-    /// let config = CacheConfig::from_settings(&settings)?;
-    /// assert_eq!(config.ttl_of("hero"), Some(Duration::from_secs(60)));
-    /// assert_eq!(config.ttl_of("story"), None);
-    /// # Ok::<(), aside::settings::ConfigError>(())
-    /// ```
-    ///
-    /// [`default_ttl`]: crate::CacheStrategy::default_ttl
-    #[must_use]
-    pub fn ttl_of(&self, kind: &str) -> Option<Duration> {
-        // By the spelling of the variable, so that `tale-hero` and `tale_hero`
-        // are the same in any map.
-        let spelled = kind_in_a_name(kind);
-        let mut ttls = self.ttls.iter();
-        ttls.find(|(known, _)| kind_in_a_name(known) == spelled)
-            .map(|(_, ttl)| *ttl)
-    }
 }
 
 #[cfg(test)]

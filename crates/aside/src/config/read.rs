@@ -12,6 +12,7 @@ use crate::config::prefetch::PrefetchMode;
 use crate::config::setting::{self, Setting, kind_of_ttl};
 use crate::config::settings::{ConfigError, Settings, SettingsReader, units};
 use crate::config::unknown;
+use crate::config::warm_up::WarmUpFrom;
 
 impl Default for CacheConfig {
     fn default() -> Self {
@@ -93,6 +94,9 @@ impl CacheConfig {
             compress_above_bytes: value(reader, &setting::COMPRESS_ABOVE_BYTES, bytes_or_off),
             l1_capacity_bytes: value(reader, &setting::L1_CAPACITY, units::bytes),
             namespace: reader.text(setting::NAMESPACE.name).unwrap_or_default(),
+            hot_set: value(reader, &setting::HOT_SET, units::flag),
+            warm_up: value(reader, &setting::WARM_UP, WarmUpFrom::parse),
+            warm_up_deadline: value(reader, &setting::WARM_UP_DEADLINE, fractional_seconds),
             audit_share: value(reader, &setting::AUDIT_SHARE, |text| text.parse().ok()),
             heartbeat: value(reader, &setting::HEARTBEAT, millis),
             instance_name: reader.text(setting::INSTANCE_NAME.name),

@@ -208,6 +208,14 @@ table! {
         "empty",
         "letters a to z, digits, `_` and `-`, or empty, and not `aside`",
     );
+    HOT_SET = Setting::text("CACHE_HOT_SET", "true", FLAG);
+    WARM_UP = Setting::text("CACHE_WARM_UP", "hot", "hot, all or off");
+    WARM_UP_DEADLINE = Setting::number(
+        "CACHE_WARM_UP_DEADLINE",
+        "10",
+        "seconds, 0.001 to 600",
+        Fraction(0.001..=600.0),
+    );
     AUDIT_SHARE = Setting::number(
         "CACHE_AUDIT_SHARE",
         "0",

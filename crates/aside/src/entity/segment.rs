@@ -1,6 +1,6 @@
 //! Segments of keys, read back into the values that they were written from.
 //!
-//! So rows can be read by a stored list of keys.
+//! A warm-up knows only the keys that an instance held, and loads their rows by id.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::entity::Entity;
 use crate::entity::key::KeyWriter;
+use crate::entity::lookup::Lookup;
 
 /// Returns the value that [`KeyWriter::segment`] wrote as this segment; `None` if it was
 /// written as a digest, because it is long, or by another type.
@@ -58,6 +60,21 @@ fn unescape(segment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Returns the lookup whose key ends with `text`, after its kind; `None` if the type
+/// cannot read it back.
+pub(crate) fn read_lookup<E: Entity>(text: &str) -> Option<Lookup<E>> {
+    let segments: Vec<&str> = text.split(':').collect();
+    let lookup = match &segments[..] {
+        ["all"] => E::LIST_ALL.then_some(Lookup::All)?,
+        [id] => Lookup::Id(E::read_id(id)?),
+        [name, values @ ..] => Lookup::Index(Box::new(E::read_index(name, values)?)),
+        [] => return None,
+    };
+    // An impl by hand may read back another value.
+    let is_same = lookup.asked().text().strip_prefix(':') == Some(text);
+    is_same.then_some(lookup)
+}
+
 /// Reads segments of a type, for the code that `#[derive(Entity)]` writes.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -84,6 +101,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::entity::example::Hero;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Pair {
@@ -133,5 +151,12 @@ mod tests {
         key.segment(&"x".repeat(300));
         let digest = key.as_str().trim_start_matches(':');
         assert_eq!(read_segment::<String>(digest), None);
+    }
+
+    #[test]
+    fn an_entity_that_reads_no_ids_has_its_list_of_all_only() {
+        assert!(matches!(read_lookup::<Hero>("all"), Some(Lookup::All)));
+        assert!(read_lookup::<Hero>("7").is_none());
+        assert!(read_lookup::<Hero>("name:a").is_none());
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod audit;
 mod labels;
 pub(crate) mod histogram;
 pub(crate) mod statistics;
+pub(crate) mod warm_ups;

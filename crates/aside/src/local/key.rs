@@ -89,6 +89,15 @@ impl<E: Entity> EntryKey<E> {
         }
     }
 
+    /// Returns the text of its key after the kind.
+    pub(super) fn text(&self) -> String {
+        let text = match self {
+            Self::Exact(lookup) => lookup.asked().text(),
+            Self::Text(text) => text.to_string(),
+        };
+        text.trim_start_matches(':').to_owned()
+    }
+
     pub(super) fn hash(&self) -> u64 {
         match self {
             Self::Exact(lookup) => hash(lookup.asked()),

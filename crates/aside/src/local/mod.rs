@@ -251,6 +251,15 @@ impl<E: Entity> LocalTier<E> {
         }
     }
 
+    /// Returns the keys of at most `limit` entries that may be served now, each as its
+    /// text after the kind. Absences are left out.
+    pub(crate) fn held(&self, limit: usize) -> Vec<String> {
+        let is_held = |kept: &PackedEntry<E>| !kept.is_absence() && self.is_valid(kept);
+        let mut held = self.rows.names(limit, is_held);
+        held.extend(self.lists.names(limit - held.len(), is_held));
+        held
+    }
+
     /// Removes all entries.
     pub(crate) fn clear(&self) {
         if let Some((pools, group)) = self.place.get() {

@@ -258,6 +258,22 @@ impl<E: Entity> Store<E> {
         sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
+    /// Returns the texts of the names of at most `limit` entries that are wanted.
+    pub(super) fn names(
+        &self,
+        limit: usize,
+        is_wanted: impl Fn(&PackedEntry<E>) -> bool,
+    ) -> Vec<String> {
+        let mut names = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let wanted = shard.iter().filter(|(_, kept)| is_wanted(kept));
+            let left = limit - names.len();
+            names.extend(wanted.map(|(name, _)| name.text()).take(left));
+        }
+        names
+    }
+
     /// Returns the size of an entry.
     pub(super) fn weight(name: &EntryKey<E>, kept: &PackedEntry<E>) -> u64 {
         Bytes.weight(name, kept)

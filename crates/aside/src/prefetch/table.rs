@@ -89,7 +89,7 @@ impl Table {
     fn set_of(&self, hash: u64) -> usize {
         let sets = (self.rows.len() / WAYS) as u64;
         // The upper half, scaled to the number of sets; the lower half is the tag.
-        ((hash >> 32) * sets >> 32) as usize * WAYS
+        (((hash >> 32) * sets) >> 32) as usize * WAYS
     }
 
     /// Returns the row of a key.

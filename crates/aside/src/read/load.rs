@@ -100,6 +100,7 @@ impl<R: Source> Miss<R> {
             &found,
             context,
             lease.stamp(),
+            operation,
             cause.replaces,
         );
         let (ttl, bypass) = match &encoded {
@@ -170,7 +171,14 @@ impl<R: Source> Miss<R> {
         let mut bypass = bypass;
         // The reader that had the lease may have found out the same.
         if bypass == Bypass::LeaseWait
-            && let Err(why) = read.encode(keyed.asked(), &found, context, KeyStamp::random(), false)
+            && let Err(why) = read.encode(
+                keyed.asked(),
+                &found,
+                context,
+                KeyStamp::random(),
+                operation,
+                false,
+            )
         {
             bypass = read.uncacheable(&key, why, context);
         }

@@ -104,18 +104,22 @@ impl<R: Source> Refresh<R> {
         self.fill(token, found).await
     }
 
-    async fn load(&self) -> Option<Found<R::Entity>> {
-        let operation = match &self.keyed.lookup {
+    fn operation(&self) -> Operation {
+        match &self.keyed.lookup {
             Lookup::Id(_) => Operation::FindById,
             Lookup::Index(_) => Operation::FindBy,
             Lookup::All => Operation::ListAll,
-        };
-        let load = self.read.load(&self.keyed.lookup, operation);
+        }
+    }
+
+    async fn load(&self) -> Option<Found<R::Entity>> {
+        let load = self.read.load(&self.keyed.lookup, self.operation());
         // The next read finds the same failure, and its caller is told.
         catch(load).await.ok()?.ok()
     }
 
     async fn fill(self, token: Token, found: Found<R::Entity>) -> Refreshed {
+        let operation = self.operation();
         let Self {
             read,
             keyed,
@@ -130,7 +134,14 @@ impl<R: Source> Refresh<R> {
         };
         #[cfg(not(test))]
         let known = context;
-        let encoded = read.encode(keyed.asked(), &found, known, token.stamp(), false);
+        let encoded = read.encode(
+            keyed.asked(),
+            &found,
+            known,
+            token.stamp(),
+            operation,
+            false,
+        );
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(why) => {

@@ -16,6 +16,10 @@ use crate::runtime::clock;
 use crate::tiers::kind::{Encoded, ReadContext};
 use crate::tiers::uncacheable::{Known, Why};
 
+/// The least part of a TTL that is random after a warm-up, which loads in seconds what
+/// would otherwise be loaded over a TTL.
+const WARM_UP_JITTER: f64 = 0.5;
+
 impl<R: Source> ReadPath<R> {
     /// Encodes a result for Redis. `again` is true if the key's value could not
     /// be decoded: then this one must be decodable, or each read would replace
@@ -26,12 +30,18 @@ impl<R: Source> ReadPath<R> {
         found: &Found<R::Entity>,
         context: ReadContext,
         fill: KeyStamp,
+        operation: Operation,
         again: bool,
     ) -> Result<Encoded, Why> {
-        let encoded = self.kind.encode(asked, found, context.fill_context, fill)?;
+        let jitter = self.kind.strategy.jitter();
+        let jitter = match operation {
+            Operation::WarmUp => jitter.max(WARM_UP_JITTER),
+            _ => jitter,
+        };
+        let ours = context.fill_context;
+        let encoded = self.kind.encode(asked, found, ours, fill, jitter)?;
         let readable = |encoded: &Encoded| {
             let now = clock::wall();
-            let ours = context.fill_context;
             self.kind.decode(asked, &encoded.value, ours, now).is_ok()
         };
         if again && !readable(&encoded) {
@@ -66,7 +76,7 @@ impl<R: Source> ReadPath<R> {
         let context = self.context(key);
         let found = self.load(&asked.to_lookup(), operation).await?;
         if known.is_due {
-            self.try_again(asked, key, &found, context);
+            self.try_again(asked, key, &found, context, operation);
         }
         self.invalidate_passed(key);
         Ok(ReadResult::loaded(found, Some(known.why.bypass())))
@@ -80,8 +90,9 @@ impl<R: Source> ReadPath<R> {
         key: &Key,
         found: &Found<R::Entity>,
         context: ReadContext,
+        operation: Operation,
     ) {
-        match self.encode(asked, found, context, KeyStamp::random(), true) {
+        match self.encode(asked, found, context, KeyStamp::random(), operation, true) {
             Err(why) => {
                 self.uncacheable(key, why, context);
             }

@@ -25,6 +25,7 @@ mod start;
 
 pub use keys::Ttl;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -37,6 +38,7 @@ use crate::config::CacheConfig;
 use crate::config::credentials::{CredentialsProvider, Provider};
 use crate::entity::Entity;
 use crate::entity::strategy::CacheStrategy;
+use crate::insight::warm_ups::WarmUpProgress;
 use crate::memory::Subscription;
 use crate::protocol::{Op, Reply, Traffic};
 use crate::recovery::drain::{self, Drain};
@@ -63,6 +65,7 @@ struct Service {
     counted: Mutex<Option<(Instant, KeyCounts)>>,
     /// Ends the subscription to messages with the service.
     subscription: Option<Subscription>,
+    begun: Instant,
 }
 
 /// A weak reference to a service.
@@ -253,7 +256,23 @@ impl CacheService {
         self.tiers().is_usable()
     }
 
-    /// Sends pending operations to Redis, within the timeout of one operation,
+    /// Returns true if the warm-ups of the start are over, or have taken
+    /// `CACHE_WARM_UP_DEADLINE`: a service may report that it is ready. Those that begin
+    /// later, because Redis was away, are not waited for.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.tiers()
+            .warm_ups
+            .is_over(self.config().warm_up_deadline)
+    }
+
+    /// Returns the progress of the warm-up of the start, by kind.
+    #[must_use]
+    pub fn warm_ups(&self) -> BTreeMap<String, WarmUpProgress> {
+        self.tiers().warm_ups.progress()
+    }
+
+    /// Sends pending operations to Redis and writes the hot set, within the timeout of one operation,
     /// and closes the connections. Afterwards every read goes to the database.
     ///
     /// Writes that ended ambiguously are not waited for, because their
@@ -268,6 +287,8 @@ impl CacheService {
         }
         // Within the same deadline: a Redis that is away does not answer this either.
         let _ = timeout_at(deadline, fleet::withdraw(tiers)).await;
+        let hot_sets = tiers.write_hot_sets(self.0.begun.elapsed());
+        let _ = timeout_at(deadline, hot_sets).await;
         tiers.tasks.close();
         tiers.close_links();
         tiers.broadcaster.close();

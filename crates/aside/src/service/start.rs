@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aside_redis::{Address, Target};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::cluster;
 use super::connect::{self, Connected};
@@ -11,6 +12,7 @@ use super::fleet::beat;
 use super::{CacheService, Service};
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
+use crate::tiers::hot_set;
 
 impl CacheService {
     pub(super) fn start(config: &CacheConfig, provider: Option<Provider>) -> Self {
@@ -35,10 +37,17 @@ impl CacheService {
             Some(target) => connect::to_redis(config, target, provider),
         };
         beat::start(&tiers);
+        if tiers.keeps_hot_sets() {
+            let weak = Arc::downgrade(&tiers);
+            tiers
+                .tasks
+                .add("the hot set", move || hot_set::run(weak.clone()));
+        }
         Self(Arc::new(Service {
             tiers,
             counted: Mutex::default(),
             subscription,
+            begun: Instant::now(),
         }))
     }
 }

@@ -174,6 +174,9 @@ fn config(url: &str) -> CacheConfig {
         l1_capacity_bytes: 1 << 20,
         // They prove nothing, and would change the order of events in every world.
         heartbeat: Duration::ZERO,
+        // Minutes are longer than a world.
+        hot_set: false,
+        warm_up: None,
         ..CacheConfig::default()
     }
 }

@@ -22,6 +22,7 @@ mod register;
 mod routing;
 mod shards;
 pub(crate) mod shard_states;
+pub(crate) mod hot_set;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,6 +38,7 @@ use crate::entity::namespace::Namespace;
 use crate::insight::audit::Audit;
 use crate::insight::statistics::ServiceStatistics;
 use crate::insight::trail::{Event, Trail};
+use crate::insight::warm_ups::WarmUps;
 use crate::local::Pools;
 use crate::prefetch::Prefetch;
 use crate::tiers::broadcaster::Broadcaster;
@@ -92,6 +94,8 @@ pub(crate) struct Tiers {
     /// Kinds written here without a registered strategy; each is logged once.
     unregistered: Mutex<BTreeSet<&'static str>>,
     pub(crate) origin: OriginGuard,
+    /// Those that begin with the process.
+    pub(crate) warm_ups: WarmUps,
     /// True if every hit of a query is compared with a load: in tests.
     pub(crate) is_strict: AtomicBool,
     sweeps: sweeps::Sweeps,
@@ -138,6 +142,7 @@ impl Tiers {
             companions: Mutex::default(),
             unregistered: Mutex::default(),
             origin: OriginGuard::new(config.source_concurrency),
+            warm_ups: WarmUps::default(),
             is_strict: AtomicBool::new(false),
             sweeps: sweeps::Sweeps::default(),
             config,

@@ -46,3 +46,4 @@ mod transactions;
 mod types;
 mod unfinished;
 mod verdicts;
+mod warm_ups;

@@ -69,6 +69,9 @@ impl World {
             max_staleness: Duration::from_secs(60),
             // Tests count commands.
             heartbeat: Duration::ZERO,
+            // Their operations are none of the callers': see `warm_ups`.
+            hot_set: false,
+            warm_up: None,
             ..CacheConfig::default()
         }
     }

@@ -144,6 +144,10 @@ async fn live() -> Response {
 /// be unavailable or disabled, because the service connects before it serves.
 async fn ready(State(app): State<App>) -> Response {
     match ping(&app.tales.database).await {
+        Some(_) if !app.tales.cache().is_warm() => {
+            let report = serde_json::json!({ "status": "warming up" });
+            answer(StatusCode::SERVICE_UNAVAILABLE, Json(report))
+        }
         Some(_) => answer(
             StatusCode::OK,
             Json(serde_json::json!({ "status": "ready" })),

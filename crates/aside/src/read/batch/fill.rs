@@ -50,7 +50,8 @@ impl<R: Source> ReadPath<R> {
             };
             let asked = own.leader.key().asked();
             let (fill, again) = (lease.stamp(), own.cause.replaces);
-            let encoded = match self.encode(asked, &found, own.context, fill, again) {
+            let encoded = match self.encode(asked, &found, own.context, fill, own.operation, again)
+            {
                 Ok(encoded) => encoded,
                 Err(why) => {
                     let bypass = self.uncacheable(&own.key, why, own.context);

@@ -10,6 +10,7 @@ mod look;
 mod acquire;
 mod fill;
 mod load;
+mod stored;
 
 use std::collections::HashMap;
 use std::pin::Pin;

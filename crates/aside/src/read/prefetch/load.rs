@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::answer::Provenance;
 use crate::entity::lookup::{Found, Lookup};
-use crate::insight::statistics::increment;
+use crate::insight::statistics::{Operation, increment};
 use crate::insight::trail::Event;
 use crate::local::flight::Outcome;
 use crate::protocol::{Op, Reply, Token, Traffic};
@@ -88,7 +88,8 @@ impl<R: Source> ReadPath<R> {
             let asked = ahead.leader.key().asked();
             self.invalidate_held(asked, &found, false);
             let replaces = ahead.observed.is_some();
-            match self.encode(asked, &found, ahead.context, lease.stamp(), replaces) {
+            let (fill, operation) = (lease.stamp(), Operation::FindMany);
+            match self.encode(asked, &found, ahead.context, fill, operation, replaces) {
                 Ok(encoded) => {
                     let (value, cached) = encoded.split(found);
                     ops.push(lease.fill(value, cached.ttl));

@@ -5,6 +5,7 @@
 //! stays cheap.
 
 mod prefetch;
+mod warm_ups;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -66,6 +67,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     spoilt(page, &kinds)?;
     local(page, tiers, &kinds)?;
     prefetch::rows(page, &kinds)?;
+    warm_ups::progress(page, tiers, &kinds)?;
     audits(page, &kinds)
 }
 

@@ -30,5 +30,10 @@ pub(crate) trait AnyKind: Send + Sync {
     /// Returns the number of local entries, their size, and the number of
     /// evictions.
     fn local(&self) -> (u64, u64, u64);
+    /// Returns the keys of at most `limit` local entries, each as its text after the kind.
+    fn held(&self, limit: usize) -> Vec<String> {
+        let _ = limit;
+        Vec::new()
+    }
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }

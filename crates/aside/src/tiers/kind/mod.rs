@@ -365,6 +365,11 @@ impl<E: Entity> AnyKind for Kind<E> {
         })
     }
 
+    fn held(&self, limit: usize) -> Vec<String> {
+        let local = self.local.as_ref();
+        local.map_or_else(Vec::new, |local| local.held(limit))
+    }
+
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }

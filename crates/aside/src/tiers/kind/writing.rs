@@ -54,8 +54,9 @@ impl<E: Entity> Kind<E> {
         found: &Found<E>,
         fill_context: FillContext,
         fill: KeyStamp,
+        jitter: f64,
     ) -> Result<Encoded, Why> {
-        let encode = || self.encode_unguarded(asked, found, fill_context, fill);
+        let encode = || self.encode_unguarded(asked, found, fill_context, fill, jitter);
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
     }
 
@@ -65,9 +66,10 @@ impl<E: Entity> Kind<E> {
         found: &Found<E>,
         fill_context: FillContext,
         fill: KeyStamp,
+        jitter: f64,
     ) -> Result<Encoded, Why> {
         let ttl = self
-            .ttl_for(asked.is_absence(found), fill)
+            .ttl_for(asked.is_absence(found), fill, jitter)
             .ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
         if !asked.admits_all(found) {
@@ -197,13 +199,13 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Returns the TTL of a result; `None` if it is not kept.
-    fn ttl_for(&self, is_absence: bool, fill: KeyStamp) -> Option<Duration> {
+    fn ttl_for(&self, is_absence: bool, fill: KeyStamp, jitter: f64) -> Option<Duration> {
         let full = if is_absence {
             self.strategy.negative_ttl().min(self.ttl)
         } else {
             self.ttl
         };
-        (!full.is_zero()).then(|| lifetime::jittered(full, self.strategy.jitter(), fill))
+        (!full.is_zero()).then(|| lifetime::jittered(full, jitter, fill))
     }
 }
 

@@ -1,0 +1,141 @@
+//! The hot set: the keys that an instance holds, kept in Redis for the next start.
+//!
+//! About once a minute one instance writes the list of each kind; instances behind one
+//! balancer hold much the same. An old list is nearly as good as a new one, so a lost
+//! list costs little. A reader takes it as a wish: each key is read like any other.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Tiers;
+use crate::entity::key::Key;
+use crate::protocol::{Acquired, Op, Reply, Token, Traffic};
+
+/// The pause between two lists of a service.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long no other instance writes lists.
+const WRITER_CLAIM: Duration = Duration::from_secs(50);
+
+/// How long a list is kept after the last instance has written it.
+const TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The age at which an instance holds the used keys, and may replace a longer list.
+const GROWN_UP: Duration = Duration::from_secs(600);
+
+/// The maximum number of keys per kind.
+const MAX_KEYS: usize = 20_000;
+
+/// The maximum size of all lists of an instance.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Writes the lists of a service until it ends.
+pub(crate) async fn run(tiers: Weak<Tiers>) {
+    let begun = Instant::now();
+    loop {
+        // Not all instances at once.
+        tokio::time::sleep(INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
+        match tiers.upgrade() {
+            Some(tiers) => tiers.write_hot_sets(begun.elapsed()).await,
+            None => return,
+        }
+    }
+}
+
+impl Tiers {
+    /// Returns true if this service keeps hot sets.
+    pub(crate) fn keeps_hot_sets(&self) -> bool {
+        self.config.hot_set && self.is_remote() && self.has_local_tier()
+    }
+
+    /// Writes the lists of all kinds, unless another instance has done that just now.
+    /// `age` is that of this instance.
+    pub(crate) async fn write_hot_sets(&self, age: Duration) {
+        if !self.keeps_hot_sets() || !self.is_usable() {
+            return;
+        }
+        let kinds = self.kinds();
+        let held = kinds
+            .iter()
+            .map(|(name, kind)| (*name, kind.held(MAX_KEYS)));
+        let held: Vec<_> = held.filter(|(_, keys)| !keys.is_empty()).collect();
+        if held.is_empty() || !self.claim("hot:writer", WRITER_CLAIM).await {
+            return;
+        }
+        let mut left = MAX_BYTES;
+        for (kind, keys) in held {
+            let before = self.hot_set(kind).await.len();
+            let is_better = before <= keys.len() || GROWN_UP <= age && before <= 2 * keys.len();
+            if is_better {
+                let text = joined(&keys, left);
+                left -= text.len();
+                let set = Op::Set {
+                    key: self.hot_key(kind),
+                    value: text.into_bytes(),
+                    ttl: Some(TTL),
+                };
+                // The next one is as good.
+                let _ = self.send_one(Traffic::Others, set).await;
+            }
+        }
+    }
+
+    /// Returns the keys of a kind that instances held: their texts after the kind.
+    pub(crate) async fn hot_set(&self, kind: &str) -> Vec<String> {
+        let get = Op::Get {
+            key: self.hot_key(kind),
+        };
+        let Ok(Reply::Value(Some(bytes))) = self.send_one(Traffic::Others, get).await else {
+            return Vec::new();
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let keys = text.lines().filter(|key| !key.is_empty());
+        keys.take(MAX_KEYS).map(str::to_owned).collect()
+    }
+
+    /// Takes the right to do something once among all instances, for so long. Returns
+    /// false if another instance has it.
+    pub(crate) async fn claim(&self, what: &str, time: Duration) -> bool {
+        let claim = Op::Acquire {
+            key: Key::new(&self.namespace().own_key(what)),
+            token: Token::random(),
+            lease: time,
+            observed: None,
+        };
+        let claimed = self.send_one(Traffic::Others, claim).await;
+        matches!(claimed, Ok(Reply::Acquired(Acquired::Granted)))
+    }
+
+    fn hot_key(&self, kind: &str) -> Key {
+        Key::new(&self.namespace().own_key(&format!("hot:{kind}")))
+    }
+}
+
+/// Returns as many keys as fit into `limit` bytes, one per line.
+fn joined(keys: &[String], limit: usize) -> String {
+    let mut text = String::new();
+    for key in keys {
+        // A control character in a key is escaped, so it has no line end.
+        if limit < text.len() + key.len() + 1 {
+            break;
+        }
+        text.push_str(key);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_with_the_last_key_that_fits() {
+        let keys = ["1", "name:a", "2"].map(str::to_owned);
+        assert_eq!(joined(&keys, 100), "1\nname:a\n2\n");
+        assert_eq!(joined(&keys, 10), "1\nname:a\n");
+        assert_eq!(joined(&keys, 8), "1\n");
+    }
+}
