@@ -2,4 +2,5 @@
 
 mod articles;
 mod links;
+mod lists;
 mod writing;
