@@ -15,6 +15,8 @@ use crate::query::asked::{Asked, QueryContext, Stamps};
 use crate::query::kept::Kept;
 use crate::query::kind::QueryKind;
 use crate::runtime::clock::{self, Moment};
+#[cfg(test)]
+use crate::runtime::simulated::{Rule, without};
 use crate::tiers::kind::{Cached, Encoded};
 use crate::tiers::uncacheable::Why;
 use jiff::Timestamp;
@@ -222,6 +224,10 @@ fn is_current(
     (context, stamps): (&QueryContext, &Stamps),
 ) -> Result<(), Refused> {
     depends_alike(asked, recorded)?;
+    #[cfg(test)]
+    if without(Rule::QueryStamps) {
+        return Ok(());
+    }
     let parts = recorded.iter().zip(&*context.parts).zip(stamps);
     for (at, ((recorded, part), stamp)) in parts.enumerate() {
         let is_current = recorded.context.history == part.context.history

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::World;
 use super::database::{Change, Failure};
-use super::hero::{Hero, KEYS};
+use super::hero::{Hero, KEYS, QUERY};
 use super::instance::{Instance, row};
 use crate::answer::Freshness;
 use crate::cached_repository::Scope;
@@ -63,6 +63,8 @@ impl Client {
                 self.instance.writing.fetch_add(1, Ordering::Relaxed);
                 self.write().await;
                 self.instance.writing.fetch_sub(1, Ordering::Relaxed);
+            } else if self.world.has_queries && self.rng.u32(..3) == 0 {
+                self.read_key(QUERY, Freshness::Any).await;
             } else if self.rng.u32(..8) > 0 {
                 self.read().await;
             } else {

@@ -12,6 +12,9 @@ pub(super) const KEYS: [&str; 6] = [
     "hero:all",
 ];
 
+/// The result of a query, as in histories: the row 1, and the list of the name a.
+pub(super) const QUERY: &str = "query:1+a";
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, crate::Entity)]
 #[entity(kind = "hero", crate = "crate")]
 pub(super) struct Hero {
@@ -52,5 +55,9 @@ pub(super) fn list_key(index: Option<&HeroIndex>) -> String {
 
 /// Returns true if a row belongs to the list of a key.
 pub(super) fn stands_in(row: &Hero, key: &str) -> bool {
-    key == "hero:all" || key.strip_prefix("hero:name:") == Some(&row.name)
+    match key {
+        "hero:all" => true,
+        QUERY => row.id == 1 || row.name == "a",
+        _ => key.strip_prefix("hero:name:") == Some(&row.name),
+    }
 }

@@ -1,5 +1,6 @@
 //! An instance of the service: a process that runs the library.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -10,16 +11,16 @@ use aside_testkit::history::{Settled, State};
 use super::cluster::{PORT, name_of};
 use super::commands::string;
 use super::database::{Failure, JournalTable};
-use super::hero::{Hero, HeroIndex, KEYS};
+use super::hero::{Hero, HeroIndex, KEYS, QUERY};
 use super::heroes::Heroes;
 use super::{INSTANCES, JOURNAL_POLL, MAX_STALENESS, OPERATION_TIMEOUT, World};
 use crate::answer::Freshness;
 use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
 use crate::config::history::RedisHistory;
-use crate::entity::Rows;
 use crate::entity::key::Key;
 use crate::entity::strategy::CacheStrategy;
+use crate::query::{CachedQuery, Deps};
 use crate::redis::locator::of_epoch;
 use crate::redis::server;
 use crate::repository::Row;
@@ -44,6 +45,8 @@ pub(super) struct Instance {
     pub(super) process: Arc<Process>,
     pub(super) cache: CacheService,
     pub(super) heroes: CachedRepository<Heroes>,
+    /// `None` in worlds without queries.
+    query: Option<CachedQuery<(), Vec<Hero>>>,
     /// The number of writes in progress.
     pub(super) writing: AtomicUsize,
 }
@@ -68,8 +71,10 @@ impl Instance {
             true => heroes.with_strategy(Refreshed),
             false => heroes,
         };
+        let query = || CachedQuery::new("query", &cache);
         Self {
             heroes,
+            query: world.has_queries.then(query),
             cache,
             process,
             writing: AtomicUsize::new(0),
@@ -132,7 +137,9 @@ impl Instance {
     pub(super) async fn read(&self, key: &str, freshness: Freshness) -> Result<State, Failure> {
         let name = key.strip_prefix("hero:name:");
         let heroes = &self.heroes;
-        if let Some(name) = name {
+        if key == QUERY {
+            self.read_query().await
+        } else if let Some(name) = name {
             let index = HeroIndex::Name(name.to_owned());
             let answer = heroes.find_by_with(&index, freshness).await?;
             Ok(list(&answer.value))
@@ -143,6 +150,17 @@ impl Instance {
             Ok(row(heroes.find_by_id_with(&id, freshness).await?.value))
         }
     }
+
+    /// Reads the query, whose keys may belong to different shards.
+    async fn read_query(&self) -> Result<State, Failure> {
+        let query = self.query.as_ref().expect("a world of queries");
+        let name = HeroIndex::Name("a".to_owned());
+        let deps = Deps::new().row::<Hero>(&1).list::<Hero>(&name);
+        let database = Arc::clone(&self.heroes.source().database);
+        let load = move || async move { Ok::<_, Failure>(database.query().await) };
+        let result = query.get(&(), deps, load).await;
+        Ok(list(&result.map_err(|failure| *failure)?))
+    }
 }
 
 pub(super) fn row(found: Option<Row<Heroes>>) -> State {
@@ -150,9 +168,10 @@ pub(super) fn row(found: Option<Row<Heroes>>) -> State {
 }
 
 /// Returns no state for an empty list, which cannot show its version.
-fn list(rows: &Rows<Hero>) -> State {
-    match rows.first() {
-        Some(first) => State::list(first.list, rows.iter().map(|row| row.member())),
+fn list(rows: &[impl Borrow<Hero>]) -> State {
+    let mut rows = rows.iter().map(Borrow::borrow).peekable();
+    match rows.peek().map(|first| first.list) {
+        Some(version) => State::list(version, rows.map(Hero::member)),
         None => State::Absent(None),
     }
 }
@@ -191,7 +210,8 @@ pub(super) async fn look_around(world: &Arc<World>) {
         let looking = Arc::clone(&instance);
         let world_there = Arc::clone(world);
         let looks = instance.process.spawn(async move {
-            for key in KEYS {
+            let query = world_there.has_queries.then_some(QUERY);
+            for key in KEYS.into_iter().chain(query) {
                 let seen = match looking.read(key, Freshness::Any).await {
                     Ok(seen) => seen,
                     Err(_) => continue,

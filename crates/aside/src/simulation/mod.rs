@@ -33,6 +33,7 @@ mod directed;
 mod topology;
 mod judge;
 mod tests;
+mod queries;
 mod expiry;
 
 use std::collections::BTreeMap;
@@ -134,6 +135,8 @@ struct World {
     /// True if values expire soon, and are refreshed before.
     refreshes: bool,
     prefetch: PrefetchMode,
+    /// True if a third of the reads are of a query.
+    has_queries: bool,
     /// True in the worlds of [`Scenario::OpenFaults`].
     has_open_faults: bool,
     /// True in the worlds of [`Scenario::Directed`], whose instances have no clients.
@@ -146,7 +149,7 @@ impl World {
     fn new(
         topology: Topology,
         scenario: Scenario,
-        prefetch: PrefetchMode,
+        reads: Reads,
         (clock, trace): (Clock, Trace),
         rng: &mut Rng,
     ) -> Self {
@@ -172,7 +175,8 @@ impl World {
             writes: scenario.writes(rng),
             writes_all: rng.u32(..4) == 0 || scenario == Scenario::Refreshes,
             refreshes: scenario == Scenario::Refreshes,
-            prefetch,
+            prefetch: reads.prefetch,
+            has_queries: reads.has_queries,
             has_open_faults: scenario == Scenario::OpenFaults,
             is_directed: matches!(scenario, Scenario::Directed(_)),
         }
@@ -190,6 +194,15 @@ impl World {
             *prefetched.entry(fate).or_default() += count;
         }
         prefetched
+    }
+
+    /// Returns the reads of queries that a tier served, of all instances.
+    fn query_hits(&self) -> u64 {
+        let instances = self.instances.lock();
+        let caches = instances.iter().flatten().map(|it| it.cache.stats());
+        let kinds = caches.flat_map(|stats| stats.kinds);
+        let queries = kinds.filter(|kind| kind.kind == "query");
+        queries.map(|kind| kind.l1_hits + kind.l2_hits).sum()
     }
 
     fn fault(&self, what: &str) {
@@ -249,6 +262,8 @@ struct Ended {
     trace: String,
     /// Rows that were fetched before they were read, by fate.
     prefetched: BTreeMap<&'static str, u64>,
+    /// Reads of queries that a tier served.
+    query_hits: u64,
 }
 
 /// Causes the faults of a scenario.
@@ -271,13 +286,28 @@ async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) {
 
 /// Runs one world.
 fn run(seed: u64, scenario: Scenario, without: Option<Rule>, traced: bool) -> Ended {
-    run_with(PrefetchMode::Off, seed, scenario, without, traced)
+    run_with(Reads::PLAIN, seed, scenario, without, traced)
 }
 
-/// Runs one world with or without the prefetch. With it, each client reads its keys in
-/// turn, so that their order can be learnt.
-fn run_with(
+/// The reads of a world, besides those of each.
+#[derive(Clone, Copy)]
+struct Reads {
+    /// With the prefetch each client reads its keys in turn, so that their order can be
+    /// learnt.
     prefetch: PrefetchMode,
+    has_queries: bool,
+}
+
+impl Reads {
+    const PLAIN: Self = Self {
+        prefetch: PrefetchMode::Off,
+        has_queries: false,
+    };
+}
+
+/// Runs one world with these reads.
+fn run_with(
+    reads: Reads,
     seed: u64,
     scenario: Scenario,
     without: Option<Rule>,
@@ -307,7 +337,7 @@ fn run_with(
         let world = Arc::new(World::new(
             topology,
             scenario,
-            prefetch,
+            reads,
             (clock, trace.clone()),
             &mut rng,
         ));
@@ -332,6 +362,7 @@ fn run_with(
             stuck,
             trace,
             prefetched,
+            query_hits: world.query_hits(),
         }
     })
 }

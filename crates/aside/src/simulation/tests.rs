@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::direction::Direction;
 use super::plan::Scenario;
-use super::{Ended, run, run_with};
+use super::{Ended, Reads, run, run_with};
 use crate::config::prefetch::PrefetchMode;
 use crate::runtime::simulated::Rule;
 
@@ -24,7 +24,7 @@ fn world(seed: u64) -> Ended {
 }
 
 #[track_caller]
-fn assert_clean(seed: u64, ended: &Ended) {
+pub(super) fn assert_clean(seed: u64, ended: &Ended) {
     assert!(ended.stuck.is_empty(), "world {seed}: {:?}", ended.stuck);
     assert!(
         ended.judgement.is_clean(),
@@ -34,7 +34,7 @@ fn assert_clean(seed: u64, ended: &Ended) {
 }
 
 /// Runs every seed, on as many threads as there are cores.
-fn each(seeds: Range<u64>, look: impl Fn(u64) + Sync) {
+pub(super) fn each(seeds: Range<u64>, look: impl Fn(u64) + Sync) {
     let next = AtomicU64::new(seeds.start);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -97,8 +97,13 @@ fn a_seed_is_one_world_to_the_last_event() {
     }
 }
 
+const AHEAD: Reads = Reads {
+    prefetch: PrefetchMode::Auto,
+    ..Reads::PLAIN
+};
+
 fn prefetching(seed: u64, scenario: Scenario, without: Option<Rule>) -> Ended {
-    run_with(PrefetchMode::Auto, seed, scenario, without, false)
+    run_with(AHEAD, seed, scenario, without, false)
 }
 
 #[test]
@@ -125,7 +130,7 @@ fn no_promise_is_broken_by_rows_fetched_ahead() {
 
 #[test]
 fn a_world_of_rows_fetched_ahead_is_one_world_to_the_last_event() {
-    let trace = || run_with(PrefetchMode::Auto, 3, Scenario::of(3), None, true).trace;
+    let trace = || run_with(AHEAD, 3, Scenario::of(3), None, true).trace;
     assert!(trace() == trace());
 }
 

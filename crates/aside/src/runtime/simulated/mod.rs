@@ -118,6 +118,10 @@ pub(crate) enum Rule {
     PrefetchOnlyFills,
     /// A row of the buffer is served only while its generations hold.
     BufferStamped,
+    /// A query's value in Redis is compared with the stamps of its dependencies.
+    QueryStamps,
+    /// A query's local value is compared with the generations of its dependencies.
+    QueryGenerations,
 }
 
 impl Rule {
@@ -150,6 +154,8 @@ impl Rule {
             Self::ShardGeneration,
             Self::PrefetchOnlyFills,
             Self::BufferStamped,
+            Self::QueryStamps,
+            Self::QueryGenerations,
         ];
         all.into_iter().find(|rule| format!("{rule:?}") == name)
     }

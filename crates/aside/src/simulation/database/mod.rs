@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use self::tables::Tables;
 pub(super) use self::tables::{Change, Commit};
 pub(super) use self::transaction::Transaction;
-use super::hero::{Hero, HeroIndex, list_key};
+use super::hero::{Hero, HeroIndex, QUERY, list_key};
 use super::network::Pace;
 use super::{Clock, Trace};
 use crate::recovery::journal::{Journal, JournalRow};
@@ -105,6 +105,12 @@ impl Database {
     /// Returns the rows of a list, each with the version of the list.
     pub(super) async fn list(&self, index: Option<&HeroIndex>) -> Arc<[Arc<Hero>]> {
         self.read(|tables| tables.list(&list_key(index))).await
+    }
+
+    /// Returns the rows of the query, each with the version of the result.
+    pub(super) async fn query(&self) -> Vec<Hero> {
+        let rows = self.read(|tables| tables.list(QUERY)).await;
+        rows.iter().map(|row| Hero::clone(row)).collect()
     }
 
     pub(super) async fn begin(self: &Arc<Self>) -> Transaction {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aside_testkit::history::{State, Time};
 use tokio::time::Instant;
 
-use crate::simulation::hero::{Hero, HeroIndex, list_key, stands_in};
+use crate::simulation::hero::{Hero, HeroIndex, QUERY, list_key, stands_in};
 
 /// A change of one row within a transaction.
 #[derive(Clone, Debug)]
@@ -88,6 +88,9 @@ impl Tables {
             };
             for row in before.iter().chain(&after) {
                 touched.push(list_key(Some(&HeroIndex::Name(row.name.clone()))));
+                if stands_in(row, QUERY) {
+                    touched.push(QUERY.to_owned());
+                }
             }
             let state = after.map_or(State::Absent(version), |row| State::Row(row.version));
             states.push((format!("hero:{id}"), state));
