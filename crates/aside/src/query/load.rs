@@ -197,10 +197,7 @@ fn loaded<T, X>(
     };
     let _ = caller.send(LeaderReply::Result(Ok(result)));
     Outcome {
-        value: Arc::new(FlightResult {
-            result: Ok(found),
-            provenance,
-        }),
+        value: Arc::new(FlightResult::new(Ok(found), provenance)),
         step,
         shared_under: None,
     }

@@ -230,6 +230,7 @@ impl<T: Cacheable> QueryPath<T> {
 
     /// Converts the result of a flight for a reader that waited for it.
     fn share<X>(&self, flight: &FlightResult<T, Arc<X>>) -> Read<T, X> {
+        flight.link_span();
         match &flight.result {
             Ok(found) => {
                 let mut provenance = flight.provenance;

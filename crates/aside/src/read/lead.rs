@@ -213,6 +213,7 @@ impl<R: Source> ReadPath<R> {
     fn share(
         flight: &FlightResult<R::Entity, R::Error>,
     ) -> Result<ReadResult<R::Entity>, R::Error> {
+        flight.link_span();
         match &flight.result {
             Ok(found) => {
                 let mut provenance = flight.provenance;

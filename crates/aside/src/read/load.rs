@@ -200,12 +200,8 @@ fn loaded<R: Source>(
         stale: None,
     };
     let _ = caller.send(LeaderReply::Result(Ok(result)));
-    let result = FlightResult {
-        result: Ok(found),
-        provenance,
-    };
     flight::Outcome {
-        value: Arc::new(result),
+        value: Arc::new(FlightResult::new(Ok(found), provenance)),
         step,
         shared_under: None,
     }
@@ -332,10 +328,7 @@ pub(crate) async fn finish_failed<K, M, E, X>(
 {
     // An error is no value, so no reader that waited finds it too old.
     let outcome = flight::Outcome {
-        value: Arc::new(FlightResult {
-            result: Err(failed),
-            provenance: Provenance::source(0, None),
-        }),
+        value: Arc::new(FlightResult::new(Err(failed), Provenance::source(0, None))),
         step: u32::MAX,
         shared_under: None,
     };

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use aside::repository::{Id, Index, Overloaded, Row};
-use aside::{CachedRepository, Repository, Rows, Source, Write};
-use tracing::{Instrument as _, Metadata, Span, info_span};
+use aside::{CachedQuery, CachedRepository, Deps, Repository, Rows, Source, Write};
+use tracing::{Instrument as _, Metadata, Span, Subscriber, info_span, span};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::database::{DatabaseError, Table};
 use crate::entities::{Hero, hero, speaking};
@@ -109,4 +112,65 @@ async fn statements_belong_to_the_span_of_their_caller() {
     // Without a span there is none.
     heroes.list_all().await.unwrap();
     assert_eq!(spied.seen(), [None]);
+}
+
+/// Remembers which span follows which.
+#[derive(Clone, Default)]
+struct Links(Arc<Mutex<Vec<[&'static str; 2]>>>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Links {
+    fn on_follows_from(&self, id: &span::Id, follows: &span::Id, context: Context<'_, S>) {
+        let name = |id| context.span(id).map_or("a closed span", |span| span.name());
+        self.0.lock().unwrap().push([name(id), name(follows)]);
+    }
+}
+
+/// Runs a read in two spans at once. Returns their names, that of the reader that waited
+/// first.
+async fn twice(read: impl AsyncFn(), spied: &Spied) -> [&'static str; 2] {
+    spied.seen();
+    let one = read().instrument(info_span!("one"));
+    let other = read().instrument(info_span!("other"));
+    tokio::join!(one, other);
+    match spied.seen()[..] {
+        [Some("one")] => ["other", "one"],
+        [Some("other")] => ["one", "other"],
+        ref seen => panic!("one statement, and not {seen:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_span_of_a_reader_that_waits_follows_that_of_the_load() {
+    let links = Links::default();
+    let subscriber = tracing_subscriber::registry().with(links.clone());
+    let _installed = tracing::subscriber::set_default(subscriber);
+    let world = World::new();
+    let instance = world.instance().await;
+    let row = hero("Mia", "en");
+    world.heroes.insert(&row);
+    let spied = Spied {
+        heroes: world.heroes.clone(),
+        seen: Arc::default(),
+    };
+    let heroes = CachedRepository::new(spied.clone(), &instance.cache);
+    let linked = || std::mem::take(&mut *links.0.lock().unwrap());
+
+    let read = async || drop(heroes.find_by_id(&row.id).await.unwrap());
+    let expected = twice(read, &spied).await;
+    assert_eq!(linked(), [expected], "a row");
+
+    let english = speaking("en");
+    let read = async || drop(heroes.find_by(&english).await.unwrap());
+    let expected = twice(read, &spied).await;
+    assert_eq!(linked(), [expected], "a list");
+
+    let names: CachedQuery<u8, usize> = CachedQuery::new("names", &instance.cache);
+    let read = async || {
+        let source = spied.clone();
+        let load = move || async move { Ok::<_, DatabaseError>(source.list_all().await?.len()) };
+        let result = names.get(&1, Deps::new().list::<Hero>(&english), load);
+        result.await.unwrap();
+    };
+    let expected = twice(read, &spied).await;
+    assert_eq!(linked(), [expected], "a query");
 }

@@ -122,8 +122,5 @@ fn loaded_result<E, X>(
     bypass: Option<Bypass>,
     loaded_at: i64,
 ) -> FlightResult<E, X> {
-    FlightResult {
-        result: Ok(found),
-        provenance: Provenance::source(loaded_at, bypass),
-    }
+    FlightResult::new(Ok(found), Provenance::source(loaded_at, bypass))
 }

@@ -141,10 +141,8 @@ impl<R: Source> ReadPath<R> {
     fn not_filled(&self, ahead: Ahead<R>, cached: Cached<R::Entity>) {
         self.give_up_ahead(std::iter::once(&ahead.flying));
         let loaded_at = clock::wall().as_millisecond();
-        let result = FlightResult {
-            result: Ok(cached.found),
-            provenance: Provenance::source(loaded_at, None),
-        };
+        let provenance = Provenance::source(loaded_at, None);
+        let result = FlightResult::new(Ok(cached.found), provenance);
         ahead.leader.finish(Outcome {
             value: Arc::new(result),
             step: ahead.observation,

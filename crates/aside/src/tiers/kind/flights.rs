@@ -3,6 +3,8 @@
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
+use tracing::Span;
+
 use super::{Cached, Kind, ReadContext};
 use crate::answer::Provenance;
 use crate::entity::Entity;
@@ -16,6 +18,25 @@ pub(crate) type KindFlights<E, X> = Flights<Keyed<E>, ReadContext, Arc<FlightRes
 pub(crate) struct FlightResult<E, X> {
     pub(crate) result: Result<Found<E>, Failed<X>>,
     pub(crate) provenance: Provenance,
+    /// That of the caller that led.
+    span: Span,
+}
+
+impl<E, X> FlightResult<E, X> {
+    /// Returns the result of a flight that this task led.
+    pub(crate) fn new(result: Result<Found<E>, Failed<X>>, provenance: Provenance) -> Self {
+        Self {
+            result,
+            provenance,
+            span: Span::current(),
+        }
+    }
+
+    /// Tells `tracing` that the current span waited for that of the leader, so that a
+    /// trace of its request names the statement.
+    pub(crate) fn link_span(&self) {
+        Span::current().follows_from(&self.span);
+    }
 }
 
 /// The reason why a load failed.

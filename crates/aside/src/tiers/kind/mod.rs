@@ -93,10 +93,7 @@ impl<E> Cached<E> {
 
     /// The same for readers that wait for the flight that found it.
     pub(crate) fn flight_result<X>(&self) -> FlightResult<E, X> {
-        FlightResult {
-            result: Ok(self.found.clone()),
-            provenance: self.provenance(),
-        }
+        FlightResult::new(Ok(self.found.clone()), self.provenance())
     }
 }
 
