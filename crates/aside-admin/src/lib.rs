@@ -57,6 +57,12 @@
 //! miss, as in `aside_misses_total`; `header` and `required` show the
 //! compared fields.
 //!
+//! `local` is the copy in this process, or null: its `verdict` is `served`,
+//! `invalidated`, `forgotten` (the kind), `expired`, or `unproved`, if an invalidation
+//! may have been missed; `proof_age_seconds` is the age of the proof that none was.
+//! `next_read` is where the next read here ends: `local`, `prefetched`, `shared`,
+//! `wait`, `load` or `source`.
+//!
 //! `POST /cache/invalidate` takes `{"kind": "hero", "id": "1", "with_lists": true}`,
 //! or in place of `id` either `"index": {"language": "en"}` or `"all": true`; with
 //! `"dry_run": true` nothing is invalidated. It returns `keys`, the number of keys in

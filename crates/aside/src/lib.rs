@@ -238,6 +238,7 @@ pub mod report {
     };
     pub use crate::service::fleet::{Fleet, KnownKind, Member, Probed};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};
+    pub use crate::service::local_state::LocalState;
     pub use crate::service::prefetch::PrefetchState;
     pub use crate::service::purge::{Purge, Purged};
     pub use crate::service::report::{Invalidated, KeyCounts, KindStats, ServiceStats};

@@ -39,11 +39,27 @@ const SENTENCES = {
 	foreign: "The next read is a miss: another program has written this key.",
 };
 
-function sentence({ verdict, state, bypass, reason, possible }) {
+const COPIES = {
+	served: "served",
+	invalidated: "not served: invalidated",
+	forgotten: "not served: the kind was invalidated",
+	expired: "not served: expired",
+	unproved: "not served: an invalidation may have been missed",
+};
+
+function copy(local) {
+	if (!local) return "none";
+	const absence = local.absence ? "an absence, " : "";
+	return `${absence}${COPIES[local.verdict] ?? word(local.verdict)}, loaded ${duration(local.age_seconds)} ago`;
+}
+
+function sentence({ verdict, state, bypass, reason, possible, next_read: next }) {
 	if (state === "not_ours") {
 		const known = possible?.length ? ` Kinds here: ${possible.join(", ")}.` : "";
 		return ["warn", `No kind that is cached here has this key, so Redis was not asked.${known}`];
 	}
+	if (next === "local") return ["good", "The next read is answered from this process."];
+	if (next === "prefetched") return ["good", "The next read is answered from this process, which fetched it ahead."];
 	if (state === "unknown") return ["bad", `Redis does not answer: ${reason ?? "no reason is known"}.`];
 	if (verdict === "bypassed") {
 		return ["warn", `The next read goes to the database, past Redis: ${word(bypass)}${reason ? `, ${reason}` : ""}.`];
@@ -69,6 +85,8 @@ function show(answer) {
 			["Kind", answer.kind],
 			["State in Redis", word(answer.state)],
 			["Size", header?.bytes === undefined ? null : header.bytes === null ? "too large" : bytes(header.bytes)],
+			["Copy in this process", answer.kind ? copy(answer.local) : null],
+			["Proved", answer.local?.proof_age_seconds == null ? null : `${duration(answer.local.proof_age_seconds)} ago`],
 			["Lives for", answer.ttl_seconds === null ? null : duration(answer.ttl_seconds)],
 			["Version of the row", header?.version],
 			["Writers", header?.writers],

@@ -1,6 +1,6 @@
 //! `GET /cache/explain`: the contents of one key, and why it is read or not.
 
-use aside::report::{Conditions, KeyEvent, KeyState};
+use aside::report::{Conditions, KeyEvent, KeyState, LocalState};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -22,6 +22,8 @@ pub(crate) async fn explain(State(admin): State<Admin>, uri: Uri) -> Result<Json
         "header": known.state.as_ref().and_then(header),
         "required": known.required.map(conditions),
         "ttl_seconds": known.ttl.map(|ttl| ttl.as_secs_f64()),
+        "local": known.local.as_ref().map(local),
+        "next_read": known.next_read,
         "bypass": known.bypass,
         "prefetched": known.prefetched,
         "server": known.server,
@@ -85,6 +87,19 @@ fn header(state: &KeyState) -> Option<Value> {
         KeyState::Foreign { redis_type, .. } => Some(json!({ "type": redis_type })),
         _ => None,
     }
+}
+
+/// Returns the copy in this process.
+fn local(local: &LocalState) -> Value {
+    json!({
+        "verdict": local.verdict,
+        "age_seconds": local.age.as_secs_f64(),
+        "ttl_seconds": local.ttl.as_secs_f64(),
+        "fill": format!("{:016x}", local.fill),
+        "bytes": local.bytes,
+        "absence": local.is_absence,
+        "proof_age_seconds": local.proof_age.map(|age| age.as_secs_f64()),
+    })
 }
 
 fn event(event: &KeyEvent) -> Value {

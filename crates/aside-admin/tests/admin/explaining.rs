@@ -1,6 +1,9 @@
 //! What `GET /cache/explain` says about dead values, foreign types, names, and a
 //! Redis that is not trusted.
 
+use std::time::Duration;
+
+use aside::{CacheConfig, Repository as _, Source as _};
 use aside_admin::{Access, Admin};
 use aside_testkit::{RedisServer, eventually};
 use axum::http::StatusCode;
@@ -161,4 +164,87 @@ async fn a_redis_that_is_not_trusted_is_still_explained() {
     assert_eq!(said["verdict"], "bypassed");
     let reason = said["reason"].as_str().unwrap();
     assert!(reason.contains("NOREPLICAS"), "{reason}");
+}
+
+/// Explains a key until its copy in the process has this state.
+async fn held(admin: &Admin, query: &str, verdict: &str) -> Value {
+    eventually(
+        SOON,
+        &format!("a copy of {query} that is {verdict}"),
+        async || {
+            let said = explained(admin, query).await;
+            (said["local"]["verdict"] == verdict)
+                .then_some(())
+                .ok_or(said)
+        },
+    )
+    .await;
+    explained(admin, query).await
+}
+
+#[tokio::test]
+async fn the_copy_in_the_process_decides_the_next_read() {
+    let redis = RedisServer::start().unwrap();
+    let (one, admin) = one_hero(&redis.url()).await;
+    let (other, _) = one_hero(&redis.url()).await;
+    // Until it is in step, it reads from the database alone.
+    eventually(SOON, "a read that would fill", async || {
+        let cold = explained(&admin, "key=hero:1").await;
+        let would_fill = cold["local"].is_null() && cold["next_read"] == "load";
+        would_fill.then_some(()).ok_or(cold)
+    })
+    .await;
+
+    one.cache_row("1", "hero:1").await;
+    let Ok(_) = one.heroes.list_all().await;
+    for query in ["kind=hero&id=1", "key=hero:all"] {
+        let said = held(&admin, query, "served").await;
+        assert_eq!(said["next_read"], "local", "{query}");
+        let local = &said["local"];
+        assert!(local["age_seconds"].as_f64() < Some(20.0), "{local}");
+        assert!(local["ttl_seconds"].as_f64() > Some(3_000.0), "{local}");
+        assert!(local["proof_age_seconds"].as_f64() < Some(0.5), "{local}");
+        assert_eq!(
+            (&local["absence"], &local["fill"]),
+            (&json!(false), &said["header"]["fill"])
+        );
+    }
+
+    // A write of another instance, and then the whole kind.
+    let Ok(_) = other.heroes.update(hero("1", "Eva", "en")).await;
+    let said = held(&admin, "key=hero:1", "invalidated").await;
+    assert_eq!(said["local"]["proof_age_seconds"], Value::Null);
+    assert_ne!(said["next_read"], "local");
+    one.cache_row("1", "hero:1").await;
+    held(&admin, "key=hero:1", "served").await;
+    other.cache.invalidate_kind("hero").await;
+    held(&admin, "key=hero:1", "forgotten").await;
+
+    // Without Redis nothing proves that it is current.
+    one.cache_row("1", "hero:1").await;
+    held(&admin, "key=hero:1", "served").await;
+    redis.kill();
+    let said = held(&admin, "key=hero:1", "unproved").await;
+    assert_eq!(
+        (&said["state"], &said["next_read"]),
+        (&json!("unknown"), &json!("source"))
+    );
+}
+
+#[tokio::test]
+async fn an_absence_and_an_end_of_life_are_in_the_copy() {
+    let redis = RedisServer::start().unwrap();
+    let source = Heroes::with([hero("1", "Ada", "en")]);
+    let config = CacheConfig {
+        default_ttl: Duration::from_secs(1),
+        ..CacheConfig::default()
+    };
+    let instance = Instance::start_with(config, &redis.url(), &source).await;
+    let admin = Admin::new(instance.cache.clone(), Access::local_only());
+    instance.name_of("404").await;
+    instance.cache_row("1", "hero:1").await;
+    let absent = explained(&admin, "key=hero:404").await;
+    assert_eq!(absent["local"]["absence"], true, "{absent}");
+    let expired = held(&admin, "key=hero:1", "expired").await;
+    assert_eq!(expired["local"]["ttl_seconds"], 0.0);
 }

@@ -187,7 +187,9 @@ async fn explain_reveals_nothing_about_foreign_keys() {
             "verdict": null, "required": null, "ttl_seconds": null, "bypass": null,
             "prefetched": false,
             "reason": null, "unused_seconds": null, "possible": ["hero"],
-            "server": null, "slot": null, "last": [],
+            "server": null, "slot": null, "local": null,
+                "next_read": null,
+                "last": [],
         });
         assert_eq!(answer, expected);
     }

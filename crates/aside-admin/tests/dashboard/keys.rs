@@ -50,8 +50,9 @@ async fn a_key_and_a_row_and_a_list_are_explained() {
     };
     page.type_into("#explain-key", "hero:1").await;
     page.click("#explain-form button").await;
-    page.shows("#explained .verdict", "answered from Redis")
+    page.shows("#explained .verdict", "answered from this process")
         .await;
+    page.shows("#explained", "served, loaded ").await;
     page.shows("#explained", "hero:1").await;
     page.click("#explained summary").await;
     page.shows("#explained pre", "\"verdict\": \"served\"")

@@ -30,6 +30,9 @@ pub(super) async fn run(target: &impl Target, named: &Named) -> Result<Answer, F
         .as_str()
         .map(|kind| format!("    of the kind {kind}"));
     let _ = writeln!(text, "{key}{}", kind.unwrap_or_default());
+    if target.ops().is_none() {
+        let _ = writeln!(text, "local      {}", local(&found));
+    }
     let _ = writeln!(text, "shared     {}", shared(&found));
     text += &conditions(&found);
     let _ = writeln!(text, "next read  {}", next(&found));
@@ -52,6 +55,33 @@ fn parameters(named: &Named) -> String {
     let index = named.index.iter();
     pairs.extend(index.map(|(field, value)| (field.as_str(), value.as_str())));
     query(&pairs)
+}
+
+/// Describes the copy in the process of the instance that is asked.
+fn local(found: &Value) -> String {
+    let local = &found["local"];
+    let Some(verdict) = local["verdict"].as_str() else {
+        return match found["prefetched"] == true {
+            true => "fetched ahead, and not read yet".to_owned(),
+            false => "no copy in this process".to_owned(),
+        };
+    };
+    let time = |name: &str| local[name].as_f64().map(|seconds| span(seconds * 1e3));
+    let mut parts = vec![match verdict {
+        "served" => "a copy".to_owned(),
+        "forgotten" => "a copy, not served: the kind was invalidated".to_owned(),
+        "unproved" => "a copy, not served: an invalidation may have been missed".to_owned(),
+        why => format!("a copy, not served: {why}"),
+    }];
+    if local["absence"] == true {
+        parts.push("says that there is no such row".to_owned());
+    }
+    let bytes = local["bytes"].as_u64();
+    parts.extend(bytes.map(|bytes| format!("{} bytes", number(bytes))));
+    parts.extend(time("age_seconds").map(|age| format!("loaded {age} ago")));
+    parts.extend(time("ttl_seconds").map(|left| format!("{left} left")));
+    parts.extend(time("proof_age_seconds").map(|age| format!("proved {age} ago")));
+    parts.join(", ")
 }
 
 /// Describes the content of Redis.
@@ -105,6 +135,11 @@ fn conditions(found: &Value) -> String {
 fn next(found: &Value) -> String {
     let reason = found["reason"].as_str();
     let bypass = found["bypass"].as_str();
+    match found["next_read"].as_str() {
+        Some("local") => return "is served the copy in the process".to_owned(),
+        Some("prefetched") => return "is served what the process fetched ahead".to_owned(),
+        _ => {}
+    }
     match found["verdict"].as_str() {
         Some("served") => "is served this value".to_owned(),
         Some("bypassed") => format!(

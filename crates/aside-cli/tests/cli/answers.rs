@@ -66,8 +66,21 @@ fn explain_tells_the_fate_of_the_next_read() {
     ];
     let here = good(aside(&url, &by_id));
     assert!(
-        here.out.starts_with("hero:1    of the kind hero\n"),
+        here.out
+            .starts_with("hero:1    of the kind hero\nlocal      a copy, "),
         "{here:?}"
+    );
+    for part in [
+        " left, proved ",
+        "next read  is served the copy in the process\n",
+    ] {
+        assert!(here.out.contains(part), "{part} {here:?}");
+    }
+    let cold = ["explain", "hero:404", "--at", &instance.url];
+    let cold = good(aside(&url, &cold));
+    assert!(
+        cold.out.contains("\nlocal      no copy in this process\n"),
+        "{cold:?}"
     );
     let by_index = ["explain", "--kind", "hero", "--index", "language=en"];
     let list = good(aside(&url, &by_index));

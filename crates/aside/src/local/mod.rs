@@ -11,12 +11,14 @@ mod entry;
 mod key;
 mod pools;
 mod store;
+mod copy;
 pub(crate) mod flight;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+pub(crate) use copy::LocalCopy;
 pub(crate) use entry::PackedEntry;
 use key::{EntryKey, EntryKeyRef};
 pub(crate) use pools::Pools;

@@ -161,6 +161,18 @@ impl<E: Entity> Store<E> {
         shard.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the result of `take` on the first entry for which it has one. Looks at
+    /// all entries of the store, under the lock of each shard.
+    pub(super) fn find<T>(
+        &self,
+        mut take: impl FnMut(&EntryKey<E>, &PackedEntry<E>) -> Option<T>,
+    ) -> Option<T> {
+        self.shards.iter().find_map(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.iter().find_map(|(name, kept)| take(name, kept))
+        })
+    }
+
     /// Inserts an entry into a shard of this capacity, in bytes. Drops the
     /// `forgotten` names, and adds the entries that left to `left`.
     pub(super) fn insert(

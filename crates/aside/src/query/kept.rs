@@ -46,6 +46,12 @@ struct PartEpoch {
     known: Arc<AtomicU64>,
 }
 
+impl PartEpoch {
+    fn is_current(&self) -> bool {
+        self.known.load(Ordering::Acquire) <= self.of_value
+    }
+}
+
 /// The dependencies with room in an entry.
 const INLINE: usize = 4;
 
@@ -115,11 +121,19 @@ impl<T> Kept<T> {
             && (self.raises.load(Ordering::Relaxed) == raises || self.compare_epochs(raises))
     }
 
+    /// Returns true if none of its dependencies was written since, for an explanation.
+    pub(super) fn is_current(&self, generations: &Generations) -> bool {
+        let stamps = match &self.stamps {
+            Stamps::Few(few) => &few[..],
+            Stamps::Many(many) => many,
+        };
+        are_fresh(stamps, generations) && self.epochs.iter().all(PartEpoch::is_current)
+    }
+
     /// Compares the epochs of the dependencies' kinds after one was raised.
     #[cold]
     fn compare_epochs(&self, raises: u64) -> bool {
-        let is_current = |part: &PartEpoch| part.known.load(Ordering::Acquire) <= part.of_value;
-        let are_current = self.epochs.iter().all(is_current);
+        let are_current = self.epochs.iter().all(PartEpoch::is_current);
         if are_current {
             self.raises.store(raises, Ordering::Relaxed);
         }

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use crate::entity::IndexShape;
 use crate::entity::key::{Key, hash};
 use crate::insight::statistics::{KindStatistics, Operation};
-use crate::local::LocalTier;
 use crate::local::flight::{self, Flights};
+use crate::local::{LocalCopy, LocalTier};
 use crate::protocol::value::{self, FillContext};
 use crate::query::asked::QueryContext;
 use crate::query::kept::Kept;
@@ -241,6 +241,14 @@ impl<T: Send + Sync + 'static> AnyKind for QueryKind<T> {
         let store = self.local.as_ref();
         store.map_or((0, 0, 0), |store| {
             (store.len(), store.bytes(), store.evictions())
+        })
+    }
+
+    fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy> {
+        let local = self.local.as_ref()?;
+        local.copy_of(key.hash(), text, |entry, generations| {
+            let kept = entry.row();
+            kept.is_some_and(|kept| kept.is_current(generations))
         })
     }
 

@@ -1,4 +1,5 @@
-//! One key explained: the content of Redis, and the fate of the next read.
+//! One key explained: the content of Redis, the copy here, and the fate of the next
+//! read.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::protocol::{Lives, Op, Reply};
 use crate::runtime::clock;
 use crate::service::CacheService;
+use crate::service::local_state::{LocalState, next_read};
 
 /// The state of one key.
 #[derive(Clone, Debug)]
@@ -35,6 +37,12 @@ pub struct Explanation {
     pub server: Option<String>,
     /// True if this process fetched it before it was read, and would serve it.
     pub prefetched: bool,
+    /// The copy in this process, if there is one.
+    pub local: Option<LocalState>,
+    /// Where the next read here ends: `local`, `prefetched`, `shared` (Redis), `wait`
+    /// (for another reader's load), `load` (from the database, and a fill), or `source`
+    /// (the database alone). `None` if that is not known.
+    pub next_read: Option<&'static str>,
     /// Its slot in a cluster; `None` for any other Redis.
     pub slot: Option<u16>,
     /// The reason why that server is bypassed, as in the log, if it is.
@@ -188,9 +196,11 @@ struct Seen {
 }
 
 impl CacheService {
-    /// Explains the state of one key in Redis, also while Redis replies and is
-    /// not trusted. A key that belongs neither to a kind cached here nor to the
-    /// library is not read.
+    /// Explains the state of one key in Redis and in this process, also while Redis
+    /// replies and is not trusted. A key that belongs neither to a kind cached here
+    /// nor to the library is not read.
+    ///
+    /// Looks at all local entries of the kind: milliseconds for a million.
     pub async fn explain(&self, key: &str) -> Explanation {
         let tiers = self.tiers();
         let kind = tiers.kind_of(key);
@@ -204,6 +214,8 @@ impl CacheService {
             bypass: None,
             server: None,
             prefetched: false,
+            local: None,
+            next_read: None,
             slot: None,
             reason: None,
             unused_for: None,
@@ -221,6 +233,7 @@ impl CacheService {
         });
         explanation.required = required.map(|context| Conditions::of(&named, context));
         explanation.prefetched = tiers.prefetch.has(&named);
+        explanation.local = kind.and_then(|kind| LocalState::of(tiers, kind, &named));
         let owner = tiers.owner_of(&named);
         explanation.server = owner.server.filter(|_| tiers.is_remote());
         explanation.slot = owner.slot;
@@ -238,6 +251,14 @@ impl CacheService {
             Some(seen) if required.is_some() => Some(verdict(seen, bypass)),
             _ => None,
         };
+        if kind.is_some() {
+            explanation.next_read = next_read(
+                explanation.local.as_ref(),
+                explanation.prefetched,
+                explanation.verdict,
+                bypass.is_some(),
+            );
+        }
         explanation.ttl = seen.as_ref().and_then(|seen| seen.ttl);
         explanation.state = seen.map(|seen| seen.state);
         explanation

@@ -7,6 +7,7 @@ mod page;
 pub(crate) mod metrics;
 pub(crate) mod report;
 pub(crate) mod health;
+pub(crate) mod local_state;
 pub(crate) mod explain;
 pub(crate) mod named;
 pub(crate) mod purge;

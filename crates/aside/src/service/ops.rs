@@ -18,6 +18,7 @@ use crate::config::settings::ConfigError;
 use crate::entity::IndexShape;
 use crate::entity::key::{Key, is_plain_name};
 use crate::insight::statistics::{KindStatistics, Operation};
+use crate::local::LocalCopy;
 use crate::protocol::Op;
 use crate::protocol::value::{self, FillContext};
 use crate::service::CacheService;
@@ -264,6 +265,10 @@ impl AnyKind for RemoteKind {
 
     fn local(&self) -> (u64, u64, u64) {
         (0, 0, 0)
+    }
+
+    fn copy_of(&self, _: &Key, _: &str) -> Option<LocalCopy> {
+        None
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

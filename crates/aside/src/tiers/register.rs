@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 
 use super::Tiers;
 use crate::entity::Entity;
-use crate::entity::key;
+use crate::entity::key::{self, Key};
 use crate::entity::strategy::{CacheStrategy, DefaultStrategy};
 use crate::insight::statistics::KindStatistics;
-use crate::local::LocalTier;
+use crate::local::{LocalCopy, LocalTier};
 use crate::tiers::kind::{AnyKind, Kind};
 
 /// The kind of the lists of ids of another kind.
@@ -142,6 +142,19 @@ impl Tiers {
             bytes + bytes_of_lists,
             evictions + evicted,
         )
+    }
+
+    /// Returns the copy of a key in this process, also of a list of ids.
+    pub(crate) fn copy_of(&self, name: &str, key: &Key) -> Option<LocalCopy> {
+        let prefix = self.prefix(name);
+        let text = key.as_str().strip_prefix(&*prefix)?;
+        let kind = self.kinds().get(name).cloned()?;
+        kind.copy_of(key, text).or_else(|| {
+            let companions = self.companions.lock();
+            let lists = Arc::clone(&companions.get(name)?.kind);
+            drop(companions);
+            lists.copy_of(key, text)
+        })
     }
 
     /// Returns the kind that is registered under a name, or registers that of `make`.

@@ -150,6 +150,12 @@ impl Generations {
         }
     }
 
+    /// Returns true if the stamp may be that of a key, by its hash; false for all but
+    /// one of 8 million other keys.
+    pub(crate) fn may_be_of(&self, stamp: Stamp, hash: u64) -> bool {
+        ({ stamp.stripe }, stamp.tag) == self.place(hash)
+    }
+
     /// Returns the trust in each shard, by number.
     pub(crate) fn shards(&self) -> &Arc<[ShardTrust]> {
         &self.shards

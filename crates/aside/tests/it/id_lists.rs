@@ -354,10 +354,15 @@ async fn a_list_of_ids_is_explained_and_counted_with_its_kind() {
     on_both(async |world| {
         let (instance, posts, cached) = with(&world, &[(1, 7, 1), (2, 7, 2)]).await;
         is_cached(&posts, &cached, &by(7)).await;
-        let explained = instance.cache.explain("post:author:7").await;
-        assert_eq!(explained.verdict, Some("served"), "{explained:?}");
-        let explained = instance.cache.explain("post:1").await;
-        assert_eq!(explained.verdict, Some("served"), "{explained:?}");
+        for key in ["post:author:7", "post:1"] {
+            let explained = instance.cache.explain(key).await;
+            assert_eq!(explained.verdict, Some("served"), "{explained:?}");
+            let copy = explained.local.unwrap();
+            assert_eq!(
+                (copy.verdict, explained.next_read),
+                ("served", Some("local"))
+            );
+        }
         let statistics = instance.cache.stats().kinds;
         let entries = statistics.iter().find(|stats| stats.kind == "post");
         assert_eq!(entries.map(|stats| stats.l1_entries), Some(3));

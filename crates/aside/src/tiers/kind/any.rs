@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::entity::IndexShape;
 use crate::entity::key::Key;
 use crate::insight::statistics::{KindStatistics, Operation};
+use crate::local::LocalCopy;
 use crate::protocol::value::FillContext;
 
 /// A kind, for code that does not know its Rust type.
@@ -35,5 +36,7 @@ pub(crate) trait AnyKind: Send + Sync {
         let _ = limit;
         Vec::new()
     }
+    /// Returns the local copy of a key, whose text is `text` after the name of the kind.
+    fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }

@@ -31,7 +31,7 @@ use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
 use crate::insight::statistics::{KindStatistics, Operation};
-use crate::local::LocalTier;
+use crate::local::{LocalCopy, LocalTier};
 use crate::prefetch::Prefetch;
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::trust::generations::Stamp;
@@ -365,6 +365,11 @@ impl<E: Entity> AnyKind for Kind<E> {
     fn held(&self, limit: usize) -> Vec<String> {
         let local = self.local.as_ref();
         local.map_or_else(Vec::new, |local| local.held(limit))
+    }
+
+    fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy> {
+        let local = self.local.as_ref()?;
+        local.copy_of(key.hash(), text, |_, _| true)
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

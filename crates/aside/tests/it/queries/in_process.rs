@@ -40,8 +40,11 @@ async fn a_result_without_a_text_is_outdated_by_writes() {
         assert_eq!(loads.load(Ordering::SeqCst), 1);
         let state = instance.cache.explain("compiled:1").await.state.unwrap();
         assert_eq!(state.as_str(), "absent");
+        let copy = async || instance.cache.explain("compiled:1").await.local.unwrap();
+        assert_eq!(copy().await.verdict, "served");
 
         instance.heroes.update(mia.renamed("Maria")).await.unwrap();
+        assert_eq!(copy().await.verdict, "invalidated", "by a dependency");
         for _ in 0..3 {
             assert_eq!(compiled(&query, &loads, &world.heroes).await, "Maria");
         }

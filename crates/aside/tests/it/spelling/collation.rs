@@ -30,6 +30,9 @@ async fn a_row_is_cached_only_under_its_own_name() {
         coupons[0].update(coupon("spring", 0)).await.unwrap();
 
         read(0).await;
+        // Its id is compared as a text.
+        let explained = instances[1].cache.explain("coupon:spring").await;
+        assert_eq!(explained.local.unwrap().verdict, "served");
         assert!(instances[1].errors("misplaced_value") > 0);
         assert!(instances[1].holds("coupon:spring").await);
         assert!(!instances[1].holds("coupon:SPRING").await);
