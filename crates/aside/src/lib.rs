@@ -234,7 +234,7 @@ pub mod report {
     pub use crate::service::Ttl;
     pub use crate::service::explain::{Conditions, Explanation, KeyEvent, KeyState};
     pub use crate::service::fleet::report::{
-        InstanceReport, InstanceState, JournalReport, KindReport, ShardReport,
+        IndexDescription, InstanceReport, InstanceState, JournalReport, KindReport, ShardReport,
     };
     pub use crate::service::fleet::{Fleet, KnownKind, Member, Probed};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};

@@ -80,8 +80,14 @@ fn add_missing(shown: &mut Value, fields: &[(&str, Value)]) {
 fn of_kinds(kinds: &[KnownKind]) -> Value {
     let mut shown = Map::new();
     for known in kinds {
-        let indexes = known.indexes.iter().map(|(segment, fields, unique)| {
-            json!({ "segment": segment, "fields": fields, "unique": unique })
+        let indexes = known.indexes.iter().map(|index| {
+            json!({
+                "segment": index.segment,
+                "fields": index.fields,
+                "unique": index.unique,
+                "fold": index.fold,
+                "ids": index.ids,
+            })
         });
         let kind = shown.entry(known.kind.clone()).or_insert_with(|| {
             // Of the shape that was reported last.

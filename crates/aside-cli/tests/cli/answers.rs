@@ -15,8 +15,14 @@ pub(crate) fn one_instance() -> (RedisServer, Instance) {
     let redis = RedisServer::start().unwrap();
     let instance = Instance::start(&redis.url(), "api-1");
     eventually_blocking(SOON, "the values and the kind", || {
-        let found = redis.command(&["EXISTS", "hero:1", "hero:all", "aside:kinds"]);
-        found.integer() == Some(3)
+        let found = redis.command(&[
+            "EXISTS",
+            "hero:1",
+            "hero:all",
+            "hero:name:ada",
+            "aside:kinds",
+        ]);
+        found.integer() == Some(4)
     });
     (redis, instance)
 }
@@ -31,7 +37,8 @@ fn get_prints_the_value_and_its_age() {
     let (redis, _instance) = one_instance();
     let got = good(aside(&redis.url(), &["get", "hero:1"]));
     assert!(
-        got.out.contains(r#""entity":{"id":"1","language":"en"}"#),
+        got.out
+            .contains(r#""entity":{"id":"1","language":"en","name":"Ada"}"#),
         "{got:?}"
     );
     assert!(got.err.contains("value, version 0, shape"), "{got:?}");
@@ -100,13 +107,13 @@ fn invalidate_counts_before_it_removes_a_row_with_its_lists() {
     let counted = good(aside(&url, &[&row[..], &["--dry-run"]].concat()));
     assert_eq!(
         counted.out,
-        "would invalidate 2 keys in Redis, and copies on 1 instance:  hero:1  hero:lang:en  \
-         hero:all\n"
+        "would invalidate 3 keys in Redis, and copies on 1 instance:  hero:1  hero:lang:en  \
+         hero:name:ada  hero:all\n"
     );
     assert_eq!(redis.command(&["EXISTS", "hero:1"]).integer(), Some(1));
 
     let done = good(aside(&url, &row));
-    assert_eq!(done.out, "invalidated: 2 keys; 1 instance confirmed\n");
+    assert_eq!(done.out, "invalidated: 3 keys; 1 instance confirmed\n");
     let left = redis.command(&["EXISTS", "hero:1", "hero:all"]);
     assert_eq!(left.integer(), Some(0));
 
@@ -249,4 +256,22 @@ fn tempfile(name: &str) -> std::path::PathBuf {
     let directory = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&directory).unwrap();
     directory
+}
+
+#[test]
+fn a_list_is_named_and_judged_as_the_services_do() {
+    let (redis, _instance) = one_instance();
+    let url = redis.url();
+    let list = ["explain", "--kind", "hero", "--index", "name=ADA"];
+    let list = good(aside(&url, &list));
+    assert!(list.out.starts_with("hero:name:ada "), "folded: {list:?}");
+    let served = "next read  is served this value";
+    assert!(list.out.contains(served), "it stores ids: {list:?}");
+    let done = ["invalidate", "hero", "--index", "name=aDa"];
+    let done = good(aside(&url, &done));
+    assert!(done.out.starts_with("invalidated: 1 key;"), "{done:?}");
+    assert_eq!(
+        redis.command(&["EXISTS", "hero:name:ada"]).integer(),
+        Some(0)
+    );
 }

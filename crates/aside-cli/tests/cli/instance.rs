@@ -25,6 +25,8 @@ struct Hero {
     id: String,
     #[entity(index = "lang")]
     language: String,
+    #[entity(unique, ids, fold = lowercase)]
+    name: String,
 }
 
 /// Two heroes that never change.
@@ -33,13 +35,14 @@ struct Heroes;
 
 impl Heroes {
     fn all() -> Vec<Arc<Hero>> {
-        let hero = |(id, language): (&str, &str)| {
+        let hero = |(id, language, name): (&str, &str, &str)| {
             Arc::new(Hero {
                 id: id.to_owned(),
                 language: language.to_owned(),
+                name: name.to_owned(),
             })
         };
-        [("1", "en"), ("2", "ru")].map(hero).to_vec()
+        [("1", "en", "Ada"), ("2", "ru", "Eva")].map(hero).to_vec()
     }
 }
 
@@ -52,9 +55,11 @@ impl Source for Heroes {
     }
 
     async fn find_by(&self, index: &HeroIndex) -> Result<Rows<Hero>, Infallible> {
-        let HeroIndex::Language(language) = index;
-        let all = Self::all().into_iter();
-        Ok(all.filter(|hero| hero.language == *language).collect())
+        let is_in = |hero: &Arc<Hero>| match index {
+            HeroIndex::Language(language) => hero.language == *language,
+            HeroIndex::Name(name) => hero.name.eq_ignore_ascii_case(name),
+        };
+        Ok(Self::all().into_iter().filter(is_in).collect())
     }
 
     async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
@@ -140,6 +145,7 @@ fn serve() {
         let listener = listener.expect("a port");
         let Ok(_) = heroes.find_by_id(&"1".to_owned()).await;
         let Ok(_) = heroes.list_all().await;
+        let Ok(_) = heroes.find_by(&HeroIndex::Name("ADA".to_owned())).await;
         let address = listener.local_addr().expect("its address");
         println!("\nlistening http://{address}");
         tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -118,5 +118,5 @@ fn a_warm_up_needs_an_instance_that_can() {
         &redis.url(),
         &["warm", "hero", "--at", &instance.url],
     ));
-    assert_eq!(warmed.out, "hero  5 of 5\n", "two rows, three lists");
+    assert_eq!(warmed.out, "hero  7 of 7\n", "two rows, five lists");
 }

@@ -12,6 +12,21 @@ pub enum Fold {
 }
 
 impl Fold {
+    /// Returns its name, as the derive and the fleet have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Lowercase => "lowercase",
+            Self::AsciiLowercase => "ascii_lowercase",
+        }
+    }
+
+    /// Returns the rule of a name; `None` if a newer version added it.
+    #[cfg(feature = "ops")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let mut all = [Self::Lowercase, Self::AsciiLowercase].into_iter();
+        all.find(|fold| fold.as_str() == name)
+    }
+
     /// Returns the spelling that stands for all spellings of a value.
     #[must_use]
     pub fn apply(self, text: &str) -> String {

@@ -17,13 +17,18 @@ use crate::entity::{Entity, IndexShape, Rows};
 /// Makes another fingerprint of that of the rows.
 const OF_IDS: u64 = 0x6964_735f_6c69_7374;
 
-/// Returns true if a key is that of a list of ids: `{kind}:{index}:{value}`.
-pub(crate) fn is_key_of_list<E: Entity>(key: &Key) -> bool {
+/// Returns true if a key of a kind is that of a list of ids: `{kind}:{index}:{value}`.
+pub(crate) fn is_key_of_list(kind: &str, indexes: &[IndexShape], key: &Key) -> bool {
     let names_list = |index: &IndexShape| {
-        let prefix = format!("{}:{}:", E::KIND, index.segment);
+        let prefix = format!("{kind}:{}:", index.segment);
         index.has_ids && key.as_str().contains(&prefix)
     };
-    E::INDEXES.iter().any(names_list)
+    indexes.iter().any(names_list)
+}
+
+/// Returns the fingerprint of lists of ids of rows with this fingerprint.
+pub(crate) fn fingerprint_of_ids(rows: u64) -> u64 {
+    rows.rotate_left(1) ^ OF_IDS
 }
 
 /// The id of a row in a list.
@@ -100,6 +105,6 @@ impl<E: Entity> Entity for ListedId<E> {
     }
 
     fn fingerprint() -> u64 {
-        E::fingerprint().rotate_left(1) ^ OF_IDS
+        fingerprint_of_ids(E::fingerprint())
     }
 }

@@ -15,14 +15,14 @@ use tokio::time::Instant;
 
 use crate::config::CacheConfig;
 use crate::config::settings::ConfigError;
-use crate::entity::IndexShape;
 use crate::entity::key::{Key, is_plain_name};
+use crate::entity::{Fold, IndexShape, listed_id};
 use crate::insight::statistics::{KindStatistics, Operation};
 use crate::local::LocalCopy;
 use crate::protocol::Op;
 use crate::protocol::value::{self, FillContext};
 use crate::service::CacheService;
-use crate::service::fleet::report::InstanceReport;
+use crate::service::fleet::report::{IndexDescription, InstanceReport};
 use crate::service::fleet::{self, KnownKind};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
@@ -194,18 +194,18 @@ impl RemoteKind {
     fn new(tiers: &Tiers, known: KnownKind) -> Self {
         let leaked = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
         let name = leaked(known.kind);
-        let indexes: Vec<IndexShape> = known
-            .indexes
-            .into_iter()
-            .map(|(segment, fields, unique)| {
-                let fields: Vec<&'static str> = fields.into_iter().map(leaked).collect();
-                IndexShape::new(
-                    leaked(segment),
-                    Box::leak(fields.into_boxed_slice()),
-                    unique,
-                )
-            })
-            .collect();
+        let index = |index: IndexDescription| {
+            let fields: Vec<&'static str> = index.fields.into_iter().map(leaked).collect();
+            let fields = Box::leak(fields.into_boxed_slice());
+            let mut shape = IndexShape::new(leaked(index.segment), fields, index.unique);
+            shape.has_ids = index.ids;
+            if let Some(fold) = index.fold {
+                // Without its rule, another key would be invalidated.
+                shape.fold = Some(Fold::named(&fold)?);
+            }
+            Some(shape)
+        };
+        let indexes: Vec<IndexShape> = known.indexes.into_iter().filter_map(index).collect();
         Self {
             name,
             shape: known.shape,
@@ -256,10 +256,14 @@ impl AnyKind for RemoteKind {
     }
 
     fn conditions(&self, key: &Key, history: u64) -> FillContext {
+        let shape = match listed_id::is_key_of_list(self.name, self.indexes, key) {
+            true => listed_id::fingerprint_of_ids(self.shape),
+            false => self.shape,
+        };
         FillContext {
             history,
             epoch: self.epoch.load(Ordering::Acquire),
-            shape: value::mixed(self.shape, key),
+            shape: value::mixed(shape, key),
         }
     }
 

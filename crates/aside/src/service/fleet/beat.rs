@@ -218,6 +218,8 @@ fn description(kind: &dyn AnyKind) -> KindDescription {
                 segment: index.segment.to_owned(),
                 fields: index.fields.iter().map(|&field| field.to_owned()).collect(),
                 unique: index.unique,
+                fold: index.fold.map(|fold| fold.as_str().to_owned()),
+                ids: index.has_ids,
             })
             .collect(),
         list_of_all: kind.has_list_of_all(),

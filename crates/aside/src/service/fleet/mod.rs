@@ -73,8 +73,8 @@ pub struct KnownKind {
     pub age: Duration,
     /// The TTL of its values.
     pub ttl: Duration,
-    /// Its indexes: segment, fields, and true if values are unique.
-    pub indexes: Vec<(String, Vec<String>, bool)>,
+    /// Its indexes.
+    pub indexes: Vec<IndexDescription>,
     /// True if it has a list of all its rows.
     pub has_list_of_all: bool,
 }
@@ -102,13 +102,12 @@ impl KnownKind {
     fn parse(announced: &Report, now: u64) -> Option<Self> {
         let (kind, shape) = announced.field.split_once(' ')?;
         let described: KindDescription = serde_json::from_str(&announced.text).ok()?;
-        let index = |index: IndexDescription| (index.segment, index.fields, index.unique);
         Some(Self {
             kind: kind.to_owned(),
             shape: u64::from_str_radix(shape, 16).ok()?,
             age: Duration::from_millis(now.saturating_sub(announced.at)),
             ttl: Duration::from_millis(described.ttl_ms),
-            indexes: described.indexes.into_iter().map(index).collect(),
+            indexes: described.indexes,
             has_list_of_all: described.list_of_all,
         })
     }

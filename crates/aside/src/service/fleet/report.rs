@@ -155,12 +155,23 @@ pub(crate) struct KindDescription {
     pub(crate) list_of_all: bool,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// One index of a kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct IndexDescription {
-    pub(crate) segment: String,
-    pub(crate) fields: Vec<String>,
-    pub(crate) unique: bool,
+#[non_exhaustive]
+pub struct IndexDescription {
+    /// The name of the index in keys.
+    pub segment: String,
+    /// The fields whose values follow it, in the order of the key.
+    pub fields: Vec<String>,
+    /// True if each of its lists contains at most one row.
+    pub unique: bool,
+    /// The rule by which spellings of a value name the same list, such as `lowercase`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<String>,
+    /// True if its lists store ids.
+    #[serde(skip_serializing_if = "is_false")]
+    pub ids: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes a reference

@@ -349,7 +349,7 @@ impl<E: Entity> AnyKind for Kind<E> {
 
     fn conditions(&self, key: &Key, history: u64) -> FillContext {
         let mut required = self.fill_context(key, history);
-        if listed_id::is_key_of_list::<E>(key) {
+        if listed_id::is_key_of_list(E::KIND, E::INDEXES, key) {
             required.shape = value::mixed(ListedId::<E>::fingerprint(), key);
         }
         required
