@@ -1,5 +1,7 @@
 //! Rows that a strategy declares to be read after a row.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aside::entity::Following;
@@ -203,4 +205,40 @@ async fn names_alone_measure_a_declaration_and_fetch_nothing() {
     shop.go_through(shelf(&shop.rows[0].0), BOOKS).await;
     assert_eq!(shop.instance.cache.prefetch_state().batches, 0);
     assert!(Some(0.8) < shop.association(false).precision);
+}
+
+/// Counts the rows that are asked for the keys that they name.
+#[derive(Clone, Debug, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl CacheStrategy<Book> for Counted {
+    fn follow(&self, book: &Book, next: &mut Following<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        WithHero.follow(book, next);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_a_long_list_waits_for_the_keys_of_few_rows() {
+    let world = World::in_memory();
+    let heroes = [hero("Ada", "en"), hero("Mary", "en"), hero("Grace", "en")];
+    heroes.iter().for_each(|hero| world.heroes.insert(hero));
+    for number in 0..2_000 {
+        let mut book = book(&format!("{number:04}"), "Tales", 2026);
+        book.hero = Some(heroes[number % heroes.len()].id);
+        world.books.insert(&book.on_shelf(Some("a")));
+    }
+    let config = CacheConfig {
+        prefetch: PrefetchMode::Auto,
+        ..world.config()
+    };
+    let (instance, counted) = (world.instance_with(config).await, Counted::default());
+    let shop = Shop {
+        books: instance.books.clone().with_strategy(counted.clone()),
+        instance,
+        rows: Vec::new(),
+    };
+    shop.go_through(BookIndex::Shelf("a".to_owned()), 2).await;
+    let asked = counted.0.load(Ordering::Relaxed);
+    assert!((100..600).contains(&asked), "{asked} rows");
 }

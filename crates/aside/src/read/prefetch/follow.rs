@@ -16,6 +16,10 @@ use crate::repository::Source;
 /// The number of the first rows of a list whose keys are expected to be read.
 const FIRST_ROWS: usize = 16;
 
+/// The maximum number of rows that are asked for their keys, because a reader waits for
+/// that.
+const MAX_ROWS: usize = 512;
+
 /// The number of rows from which a list may be gone through one by one.
 const MIN_ROWS: usize = 3;
 
@@ -63,7 +67,8 @@ impl<R: Source> ReadPath<R> {
             let (Some(kind), Some(tiers), Some(rows)) = (kind, tiers, rows) else {
                 return Vec::new();
             };
-            followed(&*kind.strategy, tiers.namespace(), &rows)
+            let rows = &rows[..rows.len().min(MAX_ROWS)];
+            followed(&*kind.strategy, tiers.namespace(), rows)
         })
     }
 }
