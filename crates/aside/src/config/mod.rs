@@ -76,7 +76,7 @@ use crate::config::warm_up::WarmUpFrom;
 /// | `CACHE_AUDIT_SHARE` | 0 | a share of the hits, 0 to 1, as in 0.01 (0 for no audit) |
 /// | `CACHE_HEARTBEAT_MS` | 5000 | milliseconds, 100 to 60000, or 0 to announce nothing |
 /// | `CACHE_INSTANCE_NAME` | the host's name and the process id | 1 to 64 characters that can be printed |
-/// | `CACHE_PREFETCH` | off | auto, names or off |
+/// | `CACHE_PREFETCH` | auto | auto, names or off |
 /// | `CACHE_PREFETCH_WASTE` | 0.05 | a share of the reads below this process, 0.001 to 1 |
 /// | `CACHE_PREFETCH_ROWS` | 1024 | 8 to 1000000 rows |
 /// | `CACHE_PREFETCH_MEMORY` | 4MiB | bytes, 65536 to 1GiB, as in 4MiB or 4194304 |
@@ -341,7 +341,9 @@ pub struct CacheConfig {
 
     /// Whether rows are fetched before they are read: `CACHE_PREFETCH`.
     ///
-    /// Default: off. It has no effect without a local tier.
+    /// Default: `auto`. It fetches nothing while more than
+    /// [`prefetch_waste`](Self::prefetch_waste) of it would be in vain, and has no effect
+    /// without a local tier.
     pub prefetch: PrefetchMode,
 
     /// The share of reads that may fetch a row in vain: `CACHE_PREFETCH_WASTE`.

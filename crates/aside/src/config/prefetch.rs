@@ -5,12 +5,12 @@
 #[non_exhaustive]
 pub enum PrefetchMode {
     /// They are learnt, and fetched while few of them are fetched in vain.
+    #[default]
     Auto,
     /// They are learnt and guessed, but not fetched: their precision is seen before they
     /// cost anything.
     Names,
     /// Nothing is learnt.
-    #[default]
     Off,
 }
 

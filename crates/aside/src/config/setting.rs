@@ -233,7 +233,7 @@ table! {
         "the host's name and the process id",
         "1 to 64 characters that can be printed",
     );
-    PREFETCH = Setting::text("CACHE_PREFETCH", "off", "auto, names or off");
+    PREFETCH = Setting::text("CACHE_PREFETCH", "auto", "auto, names or off");
     PREFETCH_WASTE = Setting::number(
         "CACHE_PREFETCH_WASTE",
         "0.05",

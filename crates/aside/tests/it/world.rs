@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use aside::settings::PrefetchMode;
 use aside::{CacheConfig, CacheService, CachedRepository, Repository, Secret, report::Ttl};
 use aside_testkit::{RedisOptions, RedisServer, eventually};
 
@@ -69,6 +70,7 @@ impl World {
             max_staleness: Duration::from_secs(60),
             // Tests count commands.
             heartbeat: Duration::ZERO,
+            prefetch: PrefetchMode::Off,
             // Their operations are none of the callers': see `warm_ups`.
             hot_set: false,
             warm_up: None,
