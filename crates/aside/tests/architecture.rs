@@ -287,7 +287,7 @@ fn sockets_tls_and_the_local_store_are_named_in_one_room_each() {
     for (library, only) in [
         ("tokio::net::", "aside-redis/src/connect/"),
         ("rustls::", "aside-redis/src/tls/"),
-        ("quick_cache::", "aside/src/local/store.rs"),
+        ("quick_cache::", "aside/src/local/"),
     ] {
         let mut named = 0;
         for file in sources.iter().flat_map(|source| files(source)) {

@@ -8,6 +8,7 @@ mod fleet;
 mod keys;
 mod prefetch;
 mod stats;
+mod curve;
 mod history;
 mod dashboard;
 mod warm;
@@ -23,6 +24,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 
+use self::curve::curve;
 use self::dashboard::{asset, page};
 use self::events::events;
 use self::explain::explain;
@@ -63,6 +65,10 @@ pub fn router(admin: Admin) -> Router {
         .route(
             "/cache/keys",
             beside("keys", get(keys), "GET, HEAD, DELETE"),
+        )
+        .route(
+            "/cache/curve",
+            beside("curve", get(curve), "GET, HEAD, DELETE"),
         )
         .route(
             "/cache/history",

@@ -3,6 +3,7 @@
 mod asking;
 mod access;
 mod heroes;
+mod curve;
 mod events;
 mod explaining;
 mod fleet;

@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 60] = [
+const PROMISED: [(&str, &[&str]); 62] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -112,6 +112,8 @@ const PROMISED: [(&str, &[&str]); 60] = [
     ("aside_l1_bytes", &["entity"]),
     ("aside_l1_evictions_total", &["entity"]),
     ("aside_warm_up_keys", &["entity", "state"]),
+    ("aside_l1_hit_ratio_at", &["pool", "size"]),
+    ("aside_ghost_error_points", &["pool"]),
     ("aside_audit_checks_total", &["entity"]),
     ("aside_audit_dropped_total", &["entity"]),
     ("aside_audit_mismatches_total", &["delay", "entity"]),

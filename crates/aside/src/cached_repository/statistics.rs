@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cached_repository::CachedRepository;
 use crate::entity::{self, Entity};
 use crate::repository::Source;
+use crate::service::curve::Curve;
 use crate::service::report::KindStats;
 
 /// Statistics of one repository's cache.
@@ -19,6 +20,14 @@ pub struct RepositoryStats {
 }
 
 impl<R: Source> CachedRepository<R> {
+    /// Returns how the hits of rows in process would change with another
+    /// `CACHE_L1_CAPACITY`, which all kinds share; `None` before the first read.
+    #[must_use]
+    pub fn curve(&self) -> Option<Curve> {
+        let mut curves = self.read.cache.curves().into_iter();
+        curves.find(|curve| curve.pool == "rows")
+    }
+
     /// Returns the kind's statistics. For the number of keys in Redis see
     /// [`CacheService::count_keys`](crate::CacheService::count_keys), which
     /// scans all of them.

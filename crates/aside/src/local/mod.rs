@@ -9,6 +9,7 @@
 
 mod entry;
 mod key;
+mod ghost;
 mod pools;
 mod store;
 mod copy;
@@ -21,13 +22,14 @@ use std::time::Duration;
 pub(crate) use copy::LocalCopy;
 pub(crate) use entry::PackedEntry;
 use key::{EntryKey, EntryKeyRef};
-pub(crate) use pools::Pools;
-use pools::{Arrival, Change, Departed, Evict, Group, Part};
+use pools::{Arrival, Change, Departed, Evict, Group};
+pub(crate) use pools::{Curve, Part, Pools};
 use store::{Equivalent, Store};
 
 use crate::answer::Missed;
 use crate::entity::Entity;
 use crate::entity::lookup::{Found, Lookup, LookupRef};
+use crate::insight::statistics::{KindStatistics, Operation, Outcome};
 use crate::runtime::clock::Moment;
 #[cfg(test)]
 use crate::runtime::simulated::{self, Rule};
@@ -59,6 +61,7 @@ pub(crate) struct LocalTier<E: Entity> {
     trust: Arc<[ShardTrust]>,
     /// The last known epoch of the kind.
     epoch: Arc<AtomicU64>,
+    statistics: Arc<KindStatistics>,
     /// Entries that were evicted, or too large to insert.
     evictions: AtomicU64,
     /// How long a read of a row and of a list takes below this tier, in
@@ -69,13 +72,18 @@ pub(crate) struct LocalTier<E: Entity> {
 }
 
 impl<E: Entity> LocalTier<E> {
-    pub(crate) fn new(generations: Arc<Generations>, epoch: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        generations: Arc<Generations>,
+        epoch: Arc<AtomicU64>,
+        statistics: Arc<KindStatistics>,
+    ) -> Self {
         Self {
             rows: Store::new(&generations),
             lists: Store::new(&generations),
             trust: Arc::clone(generations.shards()),
             generations,
             epoch,
+            statistics,
             evictions: AtomicU64::new(0),
             took: Default::default(),
             place: OnceLock::new(),
@@ -103,12 +111,13 @@ impl<E: Entity> LocalTier<E> {
             return self.get_by_text(asked, take);
         }
         let hash = key::hash(asked);
-        let shard = self.store(asked).read(hash);
+        let store = self.store(asked);
+        let shard = store.read(hash);
         let kept = match asked {
             LookupRef::Id(id) => shard.get(&EntryKeyRef::id(id, hash)),
             LookupRef::Index(_) | LookupRef::All => shard.get(&EntryKeyRef::asked(asked, hash)),
         }?;
-        self.is_valid(kept).then(|| take(kept))
+        self.serve(store, hash, kept, take)
     }
 
     #[inline(never)]
@@ -119,9 +128,27 @@ impl<E: Entity> LocalTier<E> {
     ) -> Option<T> {
         let text = asked.text();
         let hash = key::hash_text(&text);
-        let shard = self.store(asked).read(hash);
+        let store = self.store(asked);
+        let shard = store.read(hash);
         let kept = shard.get(&EntryKeyRef::text(&text, hash))?;
-        self.is_valid(kept).then(|| take(kept))
+        self.serve(store, hash, kept, take)
+    }
+
+    #[inline(always)]
+    fn serve<T>(
+        &self,
+        store: &Store<E>,
+        hash: u64,
+        kept: &PackedEntry<E>,
+        take: impl FnOnce(&PackedEntry<E>) -> T,
+    ) -> Option<T> {
+        if !self.is_valid(kept) {
+            return None;
+        }
+        if store.is_sampled(hash) {
+            store.hear(hash, kept);
+        }
+        Some(take(kept))
     }
 
     /// Returns true if an entry may be served now.
@@ -218,14 +245,16 @@ impl<E: Entity> LocalTier<E> {
             hash: name.hash(),
             bytes: Store::weight(&name, &kept),
             took: self.took(part),
+            heard: self.part(part).take_heard(),
         };
         let store = self.part(part);
         let mut new = Some((name, kept));
-        let is_kept = pools.insert(&arrival, |capacity, forgotten, left| {
+        let inserted = pools.insert(&arrival, |capacity, forgotten, left| {
             let new = new.take().expect("taken once");
             store.insert(new, capacity, forgotten, left)
         });
-        if let Some((name, _)) = new.filter(|_| !is_kept) {
+        store.sample(inserted.mask);
+        if let Some((name, _)) = new.filter(|_| !inserted.is_kept) {
             self.evictions.fetch_add(1, Ordering::Relaxed);
             if let Some(change) = store.remove(&name) {
                 pools.removed(*group, part, arrival.shard, &change);
@@ -333,6 +362,15 @@ impl<E: Entity> Evict for LocalTier<E> {
     fn clear(&self) {
         self.rows.clear();
         self.lists.clear();
+    }
+
+    fn hits(&self, part: Part) -> u64 {
+        let operations = match part {
+            Part::Rows => [Operation::FindById, Operation::FindMany],
+            Part::Lists => [Operation::FindBy, Operation::ListAll],
+        };
+        let hits = |operation| self.statistics.reads(operation, Outcome::L1Hit);
+        operations.into_iter().map(hits).sum()
     }
 }
 

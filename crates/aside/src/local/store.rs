@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard};
 use parking_lot::Mutex;
@@ -11,8 +11,9 @@ use quick_cache::unsync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::entry::PackedEntry;
+use super::ghost::HOT_ALLOCATION;
 use super::key::{self, EntryKey, PassThroughHasher, SHARDS};
-use super::pools::{Change, Departed, GRAIN_BYTES};
+use super::pools::{Change, Departed, GRAIN_BYTES, Heard};
 use crate::entity::Entity;
 use crate::runtime::clock::Moment;
 use crate::trust::generations::Generations;
@@ -21,15 +22,13 @@ use crate::trust::generations::Generations;
 /// counts, and unused capacity of tables and allocations.
 const OVERHEAD_BYTES: u64 = 160;
 
-/// The part of a shard for entries that were read again; the rest is for new
-/// ones. With this fraction and multiples of `GRAIN_BYTES`, a change of the
-/// capacity loses nothing to rounding.
-const HOT_ALLOCATION: f64 = 29.0 / 32.0;
-
 /// More than there can be. The store would scale its own limit on the names of
 /// evicted entries with its capacity, and lose some at each change. The pool
 /// limits them instead.
 const MAX_NAMES: usize = 1 << 62;
+
+/// The most sampled reads that wait for the next miss.
+const MAX_HEARD: usize = 1024;
 
 /// The relative initial capacities of the shards. A shard's table doubles when
 /// full. With equal capacities all would double at once, and an entry would
@@ -39,6 +38,11 @@ const INITIAL_CAPACITIES: [usize; SHARDS] = [4, 5, 6, 7];
 /// Entries in four shards.
 pub(super) struct Store<E: Entity> {
     shards: [Shard<E>; SHARDS],
+    /// The bits of a hash that are zero if reads of the key are sampled.
+    mask: AtomicU64,
+    /// True if no more reads can be heard now.
+    is_deaf: AtomicBool,
+    heard: Mutex<Vec<Heard>>,
     left: [Arc<Left<E>>; SHARDS],
 }
 
@@ -149,6 +153,9 @@ impl<E: Entity> Store<E> {
         };
         Self {
             shards: std::array::from_fn(shard),
+            mask: AtomicU64::new(u64::MAX),
+            is_deaf: AtomicBool::new(false),
+            heard: Mutex::default(),
             left,
         }
     }
@@ -171,6 +178,42 @@ impl<E: Entity> Store<E> {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             shard.iter().find_map(|(name, kept)| take(name, kept))
         })
+    }
+
+    /// Returns true if reads of a key are sampled.
+    #[inline(always)]
+    pub(super) fn is_sampled(&self, hash: u64) -> bool {
+        Heard::is_sampled(hash, self.mask.load(Ordering::Relaxed))
+    }
+
+    /// Records that an entry was served. Only as many reads are recorded as misses
+    /// can take away, so a hot key costs little.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn hear(&self, hash: u64, kept: &PackedEntry<E>) {
+        if self.is_deaf.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(mut heard) = self.heard.try_lock() {
+            let bytes = OVERHEAD_BYTES + kept.payload_bytes();
+            heard.push(Heard { hash, bytes });
+            let is_full = MAX_HEARD <= heard.len();
+            self.is_deaf.store(is_full, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the sampled reads, and forgets them.
+    pub(super) fn take_heard(&self) -> Vec<Heard> {
+        let heard = std::mem::take(&mut *self.heard.lock());
+        self.is_deaf.store(false, Ordering::Relaxed);
+        heard
+    }
+
+    /// Samples the keys whose hashes have zeros at these bits.
+    pub(super) fn sample(&self, mask: u64) {
+        if self.mask.load(Ordering::Relaxed) != mask {
+            self.mask.store(mask, Ordering::Relaxed);
+        }
     }
 
     /// Inserts an entry into a shard of this capacity, in bytes. Drops the

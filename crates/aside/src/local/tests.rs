@@ -12,7 +12,7 @@ struct Stage {
 fn stage(capacity_bytes: usize) -> Stage {
     let generations = Arc::new(Generations::of_memory());
     let pools = Arc::new(Pools::new(capacity_bytes));
-    let store = Arc::new(LocalTier::new(Arc::clone(&generations), Arc::default()));
+    let store = Arc::new(local_tier(&generations));
     store.join(&pools, Hero::KIND, 1);
     Stage {
         generations,
@@ -21,10 +21,15 @@ fn stage(capacity_bytes: usize) -> Stage {
     }
 }
 
+fn local_tier(generations: &Arc<Generations>) -> LocalTier<Hero> {
+    let statistics = Arc::new(KindStatistics::new());
+    LocalTier::new(Arc::clone(generations), Arc::default(), statistics)
+}
+
 impl Stage {
     fn of(&self, name: &'static str, share: u32) -> Self {
         let generations = Arc::clone(&self.generations);
-        let store = Arc::new(LocalTier::new(Arc::clone(&generations), Arc::default()));
+        let store = Arc::new(local_tier(&generations));
         store.join(&self.pools, name, share);
         Self {
             generations,
@@ -70,7 +75,10 @@ impl Stage {
     /// Reads a row, and keeps it if it is not held. Returns true if it was.
     fn read(&self, id: u32) -> bool {
         let is_held = self.holds(id);
-        if !is_held {
+        if is_held {
+            let statistics = &self.store.statistics;
+            statistics.read(Operation::FindById, Outcome::L1Hit);
+        } else {
             self.keep(id, 96);
         }
         is_held
@@ -236,4 +244,49 @@ fn removed_entries_leave_room_for_others() {
         stage.keep(id, 400);
     }
     assert_eq!(stage.store.len(), 100);
+}
+
+/// Reads few rows often and many seldom. Returns the part that was held.
+fn read_skewed(hero: &Stage, reads: u32) -> f64 {
+    let mut random = fastrand::Rng::with_seed(7);
+    let hits = (0..reads).filter(|_| {
+        let id = random.f64().powi(3) * 40_000.0;
+        hero.read(id as u32)
+    });
+    hits.count() as f64 / f64::from(reads)
+}
+
+#[test]
+fn the_curve_tells_the_hits_of_another_capacity() {
+    let with = |entries: usize| {
+        let hero = stage(entries * 300);
+        read_skewed(&hero, 300_000);
+        let part = read_skewed(&hero, 300_000);
+        (part, hero.pools.curve(Part::Rows).unwrap())
+    };
+    let ((half, _), (one, curve), (twice, _)) = (with(2_048), with(4_096), with(8_192));
+    let at = |size| {
+        let point = curve.points.iter().find(|point| point.0 == size);
+        point.expect("it has enough entries").1
+    };
+    assert!((at(1.0) - curve.hit_ratio).abs() < 0.03, "{curve:?}");
+    let more = (at(2.0) - at(1.0)) - (twice - one);
+    let less = (at(1.0) - at(0.5)) - (one - half);
+    assert!(more.abs() < 0.02, "{more}: {curve:?} {half} {one} {twice}");
+    assert!(less.abs() < 0.02, "{less}: {curve:?} {half} {one} {twice}");
+}
+
+#[test]
+fn reads_that_wait_for_a_miss_are_bounded() {
+    let hero = stage(1 << 20);
+    for id in 0..2_000 {
+        hero.read(id);
+    }
+    for _ in 0..100 {
+        for id in 0..2_000 {
+            assert!(hero.read(id));
+        }
+    }
+    let heard = hero.store.rows.take_heard();
+    assert!(!heard.is_empty() && heard.len() <= 1_024, "{}", heard.len());
 }

@@ -103,12 +103,13 @@ impl<T: Send + Sync + 'static> QueryKind<T> {
         let known = tiers.register_as(name, |tiers| {
             let config = &tiers.config;
             tracing::info!(query = name, "caching a query");
+            let statistics = Arc::new(KindStatistics::new());
             Arc::new(Self {
                 name,
                 types,
                 codec,
-                statistics: Arc::new(KindStatistics::new()),
-                local: tiers.local_store(name, 1),
+                local: tiers.local_store(name, 1, &statistics),
+                statistics,
                 epoch: tiers.epochs.of(name),
                 ttl: AtomicU64::new(0),
                 tolerates: AtomicU64::new(0),

@@ -1,6 +1,7 @@
 //! The cache service: the tiers and connections shared by every cached
 //! repository.
 
+pub(crate) mod curve;
 #[cfg(feature = "metrics")]
 mod page;
 #[cfg(feature = "metrics")]

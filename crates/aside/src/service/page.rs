@@ -81,6 +81,15 @@ impl Page<'_> {
         self.family((name, help, MetricType::Gauge), series, ConstGauge::new)
     }
 
+    pub(super) fn ratios<L: EncodeLabelValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: Vec<Series<f64, L>>,
+    ) -> fmt::Result {
+        self.family((name, help, MetricType::Gauge), series, ConstGauge::new)
+    }
+
     pub(super) fn histograms(
         &mut self,
         name: &str,

@@ -39,7 +39,7 @@ use crate::insight::audit::Audit;
 use crate::insight::statistics::ServiceStatistics;
 use crate::insight::trail::{Event, Trail};
 use crate::insight::warm_ups::WarmUps;
-use crate::local::Pools;
+use crate::local::{Curve, Part, Pools};
 use crate::prefetch::Prefetch;
 use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::kind::AnyKind;
@@ -179,6 +179,11 @@ impl Tiers {
     fn empty_local(&self) {
         self.pools.empty();
         self.prefetch.clear();
+    }
+
+    /// Returns how the hits of a pool would change with another capacity.
+    pub(crate) fn curve(&self, part: Part) -> Option<Curve> {
+        self.pools.curve(part)
     }
 
     /// Returns true if this process keeps local entries.

@@ -84,11 +84,12 @@ impl Tiers {
         statistics: Option<Arc<KindStatistics>>,
     ) -> Arc<Kind<E>> {
         let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
-        let local = self.local_store(E::KIND, strategy.local_share());
+        let statistics = statistics.unwrap_or_else(|| Arc::new(KindStatistics::new()));
+        let local = self.local_store(E::KIND, strategy.local_share(), &statistics);
         Arc::new(Kind::new(
             strategy,
             local,
-            statistics.unwrap_or_else(|| Arc::new(KindStatistics::new())),
+            statistics,
             self.epochs.of(E::KIND),
             &self.config,
             &self.prefetch,
@@ -111,7 +112,8 @@ impl Tiers {
             return kind;
         }
         let strategy = strategy();
-        let local = self.local_entries(name_of_lists(E::KIND), E::KIND, strategy.local_share());
+        let (name, share) = (name_of_lists(E::KIND), strategy.local_share());
+        let local = self.local_entries(name, E::KIND, share, &statistics);
         let epoch = self.epochs.of(E::KIND);
         let kind = Kind::new(
             strategy,
@@ -174,8 +176,9 @@ impl Tiers {
         &self,
         name: &'static str,
         share: u32,
+        statistics: &Arc<KindStatistics>,
     ) -> Option<Arc<LocalTier<E>>> {
-        self.local_entries(name, name, share)
+        self.local_entries(name, name, share, statistics)
     }
 
     /// Returns local entries with a share of this name and the epoch of a kind.
@@ -184,10 +187,13 @@ impl Tiers {
         name: &'static str,
         kind: &'static str,
         share: u32,
+        statistics: &Arc<KindStatistics>,
     ) -> Option<Arc<LocalTier<E>>> {
         (share > 0 && self.has_local_tier()).then(|| {
             let generations = Arc::clone(&self.generations);
-            let store = Arc::new(LocalTier::new(generations, self.epochs.of(kind)));
+            let statistics = Arc::clone(statistics);
+            let store = LocalTier::new(generations, self.epochs.of(kind), statistics);
+            let store = Arc::new(store);
             store.join(&self.pools, name, share);
             store
         })

@@ -80,7 +80,7 @@ impl Border {
 }
 
 /// Returns the hash of a name among all kinds.
-fn name(seat: usize, hash: u64) -> u64 {
+pub(super) fn name(seat: usize, hash: u64) -> u64 {
     hash ^ (seat as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 

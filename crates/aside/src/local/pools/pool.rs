@@ -55,6 +55,10 @@ impl Seat {
 }
 
 impl Pool {
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// Gives a group empty seats.
     pub(super) fn seat(&mut self, group: usize) {
         let end = Seat::index(group + 1, 0);
