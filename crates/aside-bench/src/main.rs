@@ -100,6 +100,13 @@ enum Suite {
     },
     /// Replays a file as several tasks, without Redis, under a paused clock.
     Simulate(suites::simulate::Options),
+    /// The estimated hits of other capacities, against replays with them.
+    Curve {
+        file: PathBuf,
+        /// Local entries.
+        #[arg(long, default_value_t = 10_000)]
+        capacity: usize,
+    },
 }
 
 impl Suite {
@@ -190,7 +197,11 @@ async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>
             let redis = servers::redis()?;
             suites::replay::run(&file, capacity, &redis.url()).await?
         }
+        Suite::Simulate(options) if options.kinds => {
+            suites::kinds::run(&options.file, options.capacity).await?
+        }
         Suite::Simulate(options) => suites::simulate::run(&options)?,
+        Suite::Curve { file, capacity } => suites::curve::run(&file, capacity).await?,
     };
     Ok((tables, None))
 }

@@ -54,8 +54,14 @@ const SHAPES: [IndexShape; MAX_LISTS] = {
     shapes
 };
 
-const KINDS: [&str; 8] = [
-    "record", "kind-b", "kind-c", "kind-d", "kind-e", "kind-f", "kind-g", "kind-h",
+/// How many kinds of records there are.
+pub(crate) const MAX_KINDS: usize = 32;
+
+const KINDS: [&str; MAX_KINDS] = [
+    "record", "kind-b", "kind-c", "kind-d", "kind-e", "kind-f", "kind-g", "kind-h", "kind-i",
+    "kind-j", "kind-k", "kind-l", "kind-m", "kind-n", "kind-o", "kind-p", "kind-q", "kind-r",
+    "kind-s", "kind-t", "kind-u", "kind-v", "kind-w", "kind-x", "kind-y", "kind-z", "kind-aa",
+    "kind-ab", "kind-ac", "kind-ad", "kind-ae", "kind-af",
 ];
 
 impl<const LISTS: usize, const KIND: usize> Record<LISTS, KIND> {

@@ -16,6 +16,16 @@ const KEY_COLUMN: usize = 1;
 /// the key in its second column, any other file is one key per line; both may be
 /// compressed (`.zst`).
 pub(crate) fn read(path: &Path) -> Result<Vec<u64>, Wrong> {
+    let (mut numbers, mut keys) = (HashMap::new(), Vec::new());
+    for name in names(path)? {
+        let next = numbers.len() as u64;
+        keys.push(*numbers.entry(name).or_insert(next));
+    }
+    Ok(keys)
+}
+
+/// Returns the keys of the requests.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>, Wrong> {
     let wrong = |error: &dyn std::fmt::Display| Wrong(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| wrong(&error))?;
     let reader: Box<dyn Read> = if path.extension().is_some_and(|ending| ending == "zst") {
@@ -25,7 +35,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u64>, Wrong> {
     };
     let has_columns = path.with_extension("").extension().is_some_and(is_csv)
         || path.extension().is_some_and(is_csv);
-    let (mut numbers, mut keys) = (HashMap::new(), Vec::new());
+    let mut names = Vec::new();
     for line in BufReader::new(reader).lines() {
         let line = line.map_err(|error| wrong(&error))?;
         let key = match has_columns {
@@ -33,11 +43,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u64>, Wrong> {
             false => &line,
         };
         if !key.is_empty() {
-            let next = numbers.len() as u64;
-            keys.push(*numbers.entry(key.to_owned()).or_insert(next));
+            names.push(key.to_owned());
         }
     }
-    Ok(keys)
+    Ok(names)
 }
 
 fn is_csv(ending: &std::ffi::OsStr) -> bool {

@@ -349,3 +349,24 @@ fn a_build_that_cannot_be_compared_is_named() {
         assert!(said.contains(named), "{said}");
     }
 }
+
+#[test]
+fn kinds_of_a_trace_share_the_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("trace.keys");
+    let mut trace = String::new();
+    // One kind has 90 keys, and the others one each.
+    for request in 0..3_000 {
+        let _ = writeln!(trace, "big:{}", request % 90);
+        let _ = writeln!(trace, "small-{}:1", request % 9);
+    }
+    std::fs::write(&file, trace).unwrap();
+    let page = bench(&[
+        "simulate",
+        file.to_str().unwrap(),
+        "--capacity",
+        "110",
+        "--kinds",
+    ]);
+    assert!(page.contains("| 10 | 99 | 110 | 99 |"), "{page}");
+}

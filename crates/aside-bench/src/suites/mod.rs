@@ -11,6 +11,8 @@ pub(crate) mod memory;
 pub(crate) mod miss;
 pub(crate) mod mixed;
 pub(crate) mod replay;
+pub(crate) mod kinds;
+pub(crate) mod curve;
 pub(crate) mod scale;
 pub(crate) mod simulate;
 pub(crate) mod write;

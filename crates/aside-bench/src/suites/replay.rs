@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aside::{Source, report::KindStats};
+use aside::{CachedRepository, report::KindStats};
 
 use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};
@@ -37,18 +37,10 @@ pub(super) const COLUMNS: [&str; 9] = [
 /// below them.
 pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<Table>, Wrong> {
     let keys = trace::read(file)?;
-    let unique = keys.iter().max().map_or(0, |most| most + 1);
+    let unique = unique(&keys);
     let heroes = Heroes::of(unique, 14, Duration::ZERO);
-    let cached = cached(&heroes, url, capacity * weight(unique)).await;
     let begun = Instant::now();
-    for key in &keys {
-        let Ok(found) = cached.find_by_id(&id(*key)).await;
-        if found.is_none_or(|row| row.id != id(*key)) {
-            return Err(Wrong(format!(
-                "the request of key {key} returned another row"
-            )));
-        }
-    }
+    let cached = replayed(&keys, &heroes, capacity, url).await?;
     let took = begun.elapsed();
     let stats = cached.cache().stats();
     let kind = stats
@@ -72,6 +64,30 @@ pub(crate) async fn run(file: &Path, capacity: usize, url: &str) -> Result<Vec<T
     ];
     let title = format!("Replay of {}", file.display());
     Ok(vec![Table::counted(title, COLUMNS.to_vec(), vec![row])])
+}
+
+/// Returns the number of different keys.
+pub(super) fn unique(keys: &[u64]) -> u64 {
+    keys.iter().max().map_or(0, |most| most + 1)
+}
+
+/// Replays requests through a cache in front of `heroes`, and returns it.
+pub(super) async fn replayed(
+    keys: &[u64],
+    heroes: &Heroes,
+    capacity: usize,
+    url: &str,
+) -> Result<CachedRepository<Heroes>, Wrong> {
+    let cached = cached(heroes, url, capacity * weight(unique(keys))).await;
+    for key in keys {
+        let Ok(found) = cached.find_by_id(&id(*key)).await;
+        if found.is_none_or(|row| row.id != id(*key)) {
+            return Err(Wrong(format!(
+                "the request of key {key} returned another row"
+            )));
+        }
+    }
+    Ok(cached)
 }
 
 /// Checks that every request was served by a hit, by its own load or by another

@@ -33,13 +33,17 @@ const LOAD: Duration = Duration::from_millis(1);
 /// How a trace is replayed.
 #[derive(Args)]
 pub(crate) struct Options {
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Local entries.
     #[arg(long, default_value_t = 10_000)]
-    capacity: usize,
+    pub(crate) capacity: usize,
     /// Also replays it with the prefetch, and compares the two.
     #[arg(long)]
     prefetch: bool,
+    /// The part of a key before its first colon is its kind. Reads one request after
+    /// another.
+    #[arg(long, conflicts_with_all = ["tasks", "run", "shuffle_second_half", "prefetch"])]
+    pub(crate) kinds: bool,
     /// Tasks that read at once, each one run after another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     tasks: u16,
