@@ -260,8 +260,8 @@ fn read_skewed(hero: &Stage, reads: u32) -> f64 {
 fn the_curve_tells_the_hits_of_another_capacity() {
     let with = |entries: usize| {
         let hero = stage(entries * 300);
-        read_skewed(&hero, 300_000);
-        let part = read_skewed(&hero, 300_000);
+        read_skewed(&hero, 60_000);
+        let part = read_skewed(&hero, 60_000);
         (part, hero.pools.curve(Part::Rows).unwrap())
     };
     let ((half, _), (one, curve), (twice, _)) = (with(2_048), with(4_096), with(8_192));
