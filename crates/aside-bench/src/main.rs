@@ -9,6 +9,7 @@ mod cores;
 mod heroes;
 #[cfg(feature = "peers")]
 mod peers;
+mod record;
 mod records;
 mod rounds;
 mod servers;

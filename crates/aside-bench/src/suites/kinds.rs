@@ -11,7 +11,7 @@ use aside::{CacheConfig, CacheService, CachedRepository, Secret, Source};
 
 use crate::error::Wrong;
 use crate::heroes::{InMemory, id};
-use crate::records::{MAX_KINDS, Record};
+use crate::record::{MAX_KINDS, Record};
 use crate::table::{Cell, Table};
 use crate::trace;
 
@@ -120,7 +120,7 @@ trait Reads {
 struct OfKind<const KIND: usize>(CachedRepository<InMemory<Record<0, KIND>>>);
 
 impl<const KIND: usize> OfKind<KIND> {
-    fn new(rows: Vec<u64>, cache: &CacheService) -> Box<dyn Reads> {
+    fn boxed(rows: Vec<u64>, cache: &CacheService) -> Box<dyn Reads> {
         let rows = rows.into_iter().map(|number| Record::new(number, BYTES));
         let rows = InMemory::holding(rows, Duration::ZERO);
         Box::new(Self(CachedRepository::new(rows, cache)))
@@ -141,7 +141,7 @@ macro_rules! of_kinds {
     ($($kind:literal)*) => {
         fn of_kind(kind: usize, rows: Vec<u64>, cache: &CacheService) -> Box<dyn Reads> {
             match kind {
-                $($kind => OfKind::<$kind>::new(rows, cache),)*
+                $($kind => OfKind::<$kind>::boxed(rows, cache),)*
                 _ => unreachable!("`requests` knows as many kinds"),
             }
         }

@@ -13,7 +13,8 @@ use tokio::task::{JoinSet, block_in_place};
 
 use crate::error::Wrong;
 use crate::heroes::id;
-use crate::records::{Record, SqlError, SqlRecords};
+use crate::record::Record;
+use crate::records::{SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate};
 use crate::servers;
 use crate::table::{Bound, Table, Unit};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aside::{CachedRepository, report::KindStats};
+use aside::{CachedRepository, Source, report::KindStats};
 
 use crate::error::Wrong;
 use crate::heroes::{Hero, Heroes, cached, id};

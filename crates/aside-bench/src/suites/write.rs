@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::error::Wrong;
 use crate::heroes::id;
-use crate::records::{Record, SqlError, SqlRecords};
+use crate::record::Record;
+use crate::records::{SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Cell, Table};
 use crate::{bare, cores, servers};

@@ -59,7 +59,7 @@ impl Tiers {
         let kinds = self.kinds();
         let held = kinds
             .iter()
-            .map(|(name, kind)| (*name, kind.held(MAX_KEYS)));
+            .map(|(name, kind)| (*name, self.held_of(name, &**kind, MAX_KEYS)));
         let held: Vec<_> = held.filter(|(_, keys)| !keys.is_empty()).collect();
         if held.is_empty() || !self.claim("hot:writer", WRITER_CLAIM).await {
             return;

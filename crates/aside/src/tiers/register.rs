@@ -159,6 +159,17 @@ impl Tiers {
         })
     }
 
+    /// Returns the keys of at most `limit` local entries of a kind, with those of its
+    /// lists of ids, each as its text after the kind.
+    pub(super) fn held_of(&self, name: &str, kind: &dyn AnyKind, limit: usize) -> Vec<String> {
+        let mut held = kind.held(limit);
+        let companions = self.companions.lock();
+        if let Some(lists) = companions.get(name) {
+            held.extend(lists.kind.held(limit - held.len()));
+        }
+        held
+    }
+
     /// Returns the kind that is registered under a name, or registers that of `make`.
     pub(crate) fn register_as(
         &self,

@@ -10,7 +10,8 @@ use tokio::task::block_in_place;
 
 use crate::error::Wrong;
 use crate::heroes::id;
-use crate::records::{Record, SqlError, SqlRecords};
+use crate::record::Record;
+use crate::records::{SqlError, SqlRecords};
 use crate::rounds::{Contender, alternate_figures, percentiles};
 use crate::table::Table;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Extent, connect, contender};
 use crate::error::Wrong;
 use crate::heroes::{InMemory, id};
-use crate::records::Record;
+use crate::record::Record;
 use crate::rounds::{Contender, alternate};
 use crate::table::Table;
 

@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 use super::{Extent, connect, contender};
 use crate::error::Wrong;
 use crate::heroes::{InMemory, id};
-use crate::records::Record;
+use crate::record::Record;
 use crate::rounds::{Contender, alternate};
 use crate::table::Table;
 

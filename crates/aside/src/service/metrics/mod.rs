@@ -4,6 +4,7 @@
 //! own registry. Counters on hot paths are read only at a scrape, so counting
 //! stays cheap.
 
+mod local;
 mod prefetch;
 mod warm_ups;
 
@@ -22,7 +23,6 @@ use crate::insight::audit::Delay;
 use crate::insight::statistics::{Outcome, Reason, ServiceStatistics, WritePhase};
 use crate::protocol::OpGroup;
 use crate::service::CacheService;
-use crate::service::curve::curves;
 use crate::service::page::{Page, Series};
 use crate::tiers::Tiers;
 use crate::tiers::kind::AnyKind;
@@ -54,7 +54,7 @@ impl Collector for ServiceCollector {
         };
         let mut page = Page { encoder };
         kinds(&mut page, &tiers)?;
-        sizes(&mut page, &tiers)?;
+        local::sizes(&mut page, &tiers)?;
         service(&mut page, &tiers)?;
         redis(&mut page, &tiers)
     }
@@ -67,7 +67,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
     spoilt(page, &kinds)?;
-    local(page, tiers, &kinds)?;
+    local::entries(page, tiers, &kinds)?;
     prefetch::rows(page, &kinds)?;
     warm_ups::progress(page, tiers, &kinds)?;
     audits(page, &kinds)
@@ -166,44 +166,6 @@ fn spoilt(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
         "aside_query_spoilt",
         "Values of queries that a write of this dependency had outdated when they were read",
         series,
-    )
-}
-
-fn local(page: &mut Page<'_>, tiers: &Tiers, kinds: &Kinds) -> fmt::Result {
-    let (mut entries, mut bytes, mut evictions) = (Vec::new(), Vec::new(), Vec::new());
-    for (entity, kind) in kinds {
-        let labels = vec![("entity", *entity)];
-        let (held, weight, evicted) = tiers.local_of(entity, &**kind);
-        entries.push((labels.clone(), held));
-        bytes.push((labels.clone(), weight));
-        evictions.push((labels, evicted));
-    }
-    page.gauges("aside_l1_entries", "Local entries, valid or not", entries)?;
-    page.gauges("aside_l1_bytes", "Size of local entries", bytes)?;
-    page.counters("aside_l1_evictions", "Local entries evicted", evictions)
-}
-
-/// Encodes the hit ratios that other sizes of the local tier would have.
-fn sizes(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
-    let (mut ratios, mut errors) = (Vec::new(), Vec::new());
-    for curve in curves(tiers) {
-        let labelled =
-            |size: f64| vec![("pool", curve.pool.to_owned()), ("size", size.to_string())];
-        ratios.push((labelled(1.0), curve.hit_ratio));
-        let points = curve.points.iter();
-        ratios.extend(points.map(|point| (labelled(point.size), point.hit_ratio)));
-        let error = curve.error_points.unwrap_or(f64::NAN);
-        errors.push((vec![("pool", curve.pool.to_owned())], error));
-    }
-    page.ratios(
-        "aside_l1_hit_ratio_at",
-        "Hit ratio of local entries with another size of the memory; counted at size 1, else estimated",
-        ratios,
-    )?;
-    page.ratios(
-        "aside_ghost_error_points",
-        "Points by which the estimate for the present size differs from the counted ratio",
-        errors,
     )
 }
 
