@@ -33,13 +33,12 @@ impl<R: Source> ReadPath<R> {
         operation: Operation,
         again: bool,
     ) -> Result<Encoded, Why> {
-        let jitter = self.kind.strategy.jitter();
-        let jitter = match operation {
-            Operation::WarmUp => jitter.max(WARM_UP_JITTER),
-            _ => jitter,
+        let least_jitter = match operation {
+            Operation::WarmUp => WARM_UP_JITTER,
+            _ => 0.0,
         };
         let ours = context.fill_context;
-        let encoded = self.kind.encode(asked, found, ours, fill, jitter)?;
+        let encoded = self.kind.encode(asked, found, ours, fill, least_jitter)?;
         let readable = |encoded: &Encoded| {
             let now = clock::wall();
             self.kind.decode(asked, &encoded.value, ours, now).is_ok()

@@ -94,13 +94,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let asked = LookupRef::Id(self.row.id());
         // RELEASE with a value is sent once, so this stamp never comes back.
         let fill = KeyStamp::random();
-        let encoded = self.kind.encode(
-            asked,
-            &found,
-            fill_context,
-            fill,
-            self.kind.strategy.jitter(),
-        );
+        let encoded = self.kind.encode(asked, &found, fill_context, fill, 0.0);
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;

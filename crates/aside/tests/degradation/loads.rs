@@ -1,6 +1,6 @@
 //! Loads that hang, fail, panic, or have lost all their callers.
 
-use aside::{CacheStrategy, repository::Overloaded};
+use aside::{CacheStrategy, entity::Following, repository::Overloaded};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -198,6 +198,27 @@ async fn a_panic_of_a_callback_costs_no_read_and_no_lease() {
             panic!("no dice")
         }
     }
+    no_leases(&every_read_has_its_result(Jittery).await).await;
+}
+
+#[tokio::test]
+async fn a_panic_of_a_declaration_costs_no_read_and_no_fill() {
+    #[derive(Debug)]
+    struct Followed;
+    impl CacheStrategy<Book> for Followed {
+        fn follow(&self, _: &Book, _: &mut Following<'_>) {
+            panic!("no next")
+        }
+    }
+    let redis = every_read_has_its_result(Followed).await;
+    let keys = ["EXISTS", "book:1", "book:2", "book:3"];
+    eventually(EVENTUALLY, "three rows", async || {
+        redis.command(&keys).integer() == Some(3)
+    })
+    .await;
+}
+
+async fn every_read_has_its_result(strategy: impl CacheStrategy<Book>) -> RedisServer {
     let redis = redis();
     let library = Library::of(3);
     let config = CacheConfig {
@@ -205,7 +226,7 @@ async fn a_panic_of_a_callback_costs_no_read_and_no_lease() {
         ..at(&redis.url())
     };
     let instance = Instance::in_step(config, &library).await;
-    let books = instance.books.clone().with_strategy(Jittery);
+    let books = instance.books.clone().with_strategy(strategy);
     let shelf = BookIndex::Shelf("fairy tales".into());
     for _ in 0..2 {
         let row = timeout(SOON, books.find_by_id(&1)).await;
@@ -215,7 +236,7 @@ async fn a_panic_of_a_callback_costs_no_read_and_no_lease() {
         let list = timeout(SOON, books.find_by(&shelf)).await;
         assert_eq!(list.expect("a result").unwrap().len(), 3);
     }
-    no_leases(&redis).await;
+    redis
 }
 
 #[tokio::test]

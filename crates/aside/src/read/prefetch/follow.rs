@@ -1,5 +1,6 @@
 //! Rows and lists that a strategy declares to be read after a row.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::answer::Freshness;
@@ -73,7 +74,8 @@ impl<R: Source> ReadPath<R> {
     }
 }
 
-/// Returns the keys that rows name, in their order.
+/// Returns the keys that rows name, in their order. A panic of the strategy names none:
+/// the caller has its result.
 fn followed<E: Entity>(
     strategy: &dyn CacheStrategy<E>,
     namespace: Namespace<'_>,
@@ -82,8 +84,12 @@ fn followed<E: Entity>(
     let mut all = Vec::new();
     let mut each = |followed| all.push(followed);
     let mut following = Following::new(namespace, &mut each);
-    for row in rows {
-        strategy.follow(row, &mut following);
+    let name_all = || {
+        rows.iter()
+            .for_each(|row| strategy.follow(row, &mut following))
+    };
+    if catch_unwind(AssertUnwindSafe(name_all)).is_err() {
+        all.clear();
     }
     all
 }

@@ -45,18 +45,18 @@ pub(super) struct Losses {
 }
 
 impl<E: Entity> Kind<E> {
-    /// Encodes a result for Redis under the stamp `fill`, unless it must not be cached. A panic of the
-    /// strategy or its codec only prevents caching: the caller has its result
-    /// from the database.
+    /// Encodes a result for Redis under the stamp `fill`, unless it must not be cached. At
+    /// least the part `least_jitter` of its TTL is random. A panic of the strategy or its
+    /// codec only prevents caching: the caller has its result from the database.
     pub(crate) fn encode(
         &self,
         asked: LookupRef<'_, E>,
         found: &Found<E>,
         fill_context: FillContext,
         fill: KeyStamp,
-        jitter: f64,
+        least_jitter: f64,
     ) -> Result<Encoded, Why> {
-        let encode = || self.encode_unguarded(asked, found, fill_context, fill, jitter);
+        let encode = || self.encode_unguarded(asked, found, fill_context, fill, least_jitter);
         catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(Why::Unencodable))
     }
 
@@ -66,10 +66,10 @@ impl<E: Entity> Kind<E> {
         found: &Found<E>,
         fill_context: FillContext,
         fill: KeyStamp,
-        jitter: f64,
+        least_jitter: f64,
     ) -> Result<Encoded, Why> {
         let ttl = self
-            .ttl_for(asked.is_absence(found), fill, jitter)
+            .ttl_for(asked.is_absence(found), fill, least_jitter)
             .ok_or(Why::Strategy)?;
         // A reader would reject it as misplaced.
         if !asked.admits_all(found) {
@@ -199,12 +199,13 @@ impl<E: Entity> Kind<E> {
     }
 
     /// Returns the TTL of a result; `None` if it is not kept.
-    fn ttl_for(&self, is_absence: bool, fill: KeyStamp, jitter: f64) -> Option<Duration> {
+    fn ttl_for(&self, is_absence: bool, fill: KeyStamp, least_jitter: f64) -> Option<Duration> {
         let full = if is_absence {
             self.strategy.negative_ttl().min(self.ttl)
         } else {
             self.ttl
         };
+        let jitter = self.strategy.jitter().max(least_jitter);
         (!full.is_zero()).then(|| lifetime::jittered(full, jitter, fill))
     }
 }
