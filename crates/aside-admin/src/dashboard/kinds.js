@@ -1,6 +1,6 @@
 // The table of kinds, and the details of one.
 
-import { get, isUnknown } from "./api.js";
+import { get } from "./api.js";
 import { $, bytes, count, duration, el, facts, grid, millis, nothing, percent, rate, setChild, sum, svg, word } from "./dom.js";
 import { table } from "./table.js";
 
@@ -15,7 +15,6 @@ const NAMES = Object.keys(PARTS);
 
 let keys = null;
 let prefetch = null;
-const hot = new Map();
 
 const part = (minute, name) => sum(PARTS[name].map((counter) => minute?.[counter] ?? 0));
 const reads = (minute) => sum(NAMES.map((name) => part(minute, name)));
@@ -107,7 +106,6 @@ export function showKinds(stats) {
 }
 
 function showDetail(row, element) {
-	readHot(row.kind);
 	const minute = row.last_minute;
 	const part = (title, content) => el("div", null, el("h3", null, title), content);
 	setChild(element, el("div", { class: "details" },
@@ -121,7 +119,6 @@ function showDetail(row, element) {
 			["Mean load", millis(row.source_mean_ms)],
 			["List of all lives for", duration(row.list_all_ttl_seconds)],
 		]))),
-		part("Hot keys", hotKeys(row.kind)),
 		part("Prefetched rows", prefetched(prefetch?.kinds[row.kind]))));
 }
 
@@ -149,24 +146,4 @@ function prefetched(kind) {
 		...Object.entries(kind.rows).map(([fate, rows]) => [word(fate), count(rows)]),
 		["Of these read", kind.precision === null ? "–" : percent(kind.precision, 1)],
 	]));
-}
-
-/** Reads the hot keys of a kind, at most every five seconds. */
-async function readHot(kind) {
-	const last = hot.get(kind);
-	if (last && Date.now() - last.at < 5_000) return;
-	hot.set(kind, { ...last, at: Date.now() });
-	try {
-		hot.set(kind, { at: Date.now(), keys: (await get("hot", { kind })).keys });
-	} catch (error) {
-		const note = isUnknown(error) ? "This version samples no keys." : error.message;
-		hot.set(kind, { at: Date.now(), note });
-	}
-}
-
-function hotKeys(kind) {
-	const { keys: found, note } = hot.get(kind);
-	if (!found?.length) return nothing(note ?? "None yet.");
-	return grid(["Key", "Reads"], found.slice(0, 10).map(({ key, reads: number }) =>
-		[el("code", null, key), count(number ?? 0)]));
 }
