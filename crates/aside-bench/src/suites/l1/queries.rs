@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aside::{CachedQuery, Deps, Source};
+use aside::{CachedQuery, CachedRepository, Deps, Source};
 use uuid::Uuid;
 
 use super::{contender, ready};
@@ -16,11 +16,12 @@ use crate::table::{Bound, Table};
 
 const SIZE: u64 = 10_000;
 const BYTES: usize = 56;
+const QUERY: &str = "hero_query";
 
 pub(super) async fn run(operations: u32, rounds: usize) -> Result<Table, Wrong> {
     let heroes = Heroes::of(SIZE, BYTES, Duration::ZERO);
     let rows = cached(&heroes, "memory://", 1 << 30).await;
-    let query: CachedQuery<Uuid, Hero> = CachedQuery::new("hero_query", rows.cache());
+    let query: CachedQuery<Uuid, Hero> = CachedQuery::new(QUERY, rows.cache());
     let size = u64::from(operations).min(SIZE);
     let others = [id(0), id(1)];
     let read = async |id: &Uuid| {
@@ -35,6 +36,7 @@ pub(super) async fn run(operations: u32, rounds: usize) -> Result<Table, Wrong> 
         let Ok(_) = rows.find_by_id(&id(number)).await;
         read(&id(number)).await;
     }
+    held(&rows, size).await?;
     let before = heroes.reads();
     for number in 0..size {
         let found: Option<Arc<Hero>> = ready(pin!(read(&id(number)))).flatten();
@@ -62,4 +64,17 @@ fn three<'a>(id: &'a Uuid, [one, other]: &'a [Uuid; 2]) -> Deps<'a> {
         .row::<Hero>(id)
         .row::<Hero>(one)
         .row::<Hero>(other)
+}
+
+/// Waits until all results are local entries: a caller has its result before the fill.
+async fn held(rows: &CachedRepository<Heroes>, size: u64) -> Result<(), Wrong> {
+    for _ in 0..10_000 {
+        let stats = rows.cache().stats();
+        let mut kinds = stats.kinds.iter();
+        if kinds.any(|kind| kind.kind == QUERY && kind.l1_entries == size) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Err(Wrong("results were not kept within ten seconds".to_owned()))
 }
