@@ -95,6 +95,7 @@
 mod problem;
 mod access;
 mod query;
+mod body;
 mod warm_ups;
 mod history;
 mod admin;

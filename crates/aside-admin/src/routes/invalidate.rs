@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::forget::{chosen, known, refuse_if_disabled};
 use crate::admin::Admin;
+use crate::body;
 use crate::problem::Problem;
 use crate::query;
 
@@ -38,11 +39,8 @@ pub(crate) async fn invalidate(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     query::none(&uri)?;
-    let body =
-        body.map_err(|rejected| Problem::new(rejected.status(), "The body was not read."))?;
-    let request: Request = serde_json::from_slice(&body).map_err(|_| {
-        Problem::bad_request(r#"The body must be like {"kind": "hero", "id": "1"}."#)
-    })?;
+    let body = body::read(body)?;
+    let request: Request = body::parsed(&body, r#"{"kind": "hero", "id": "1"}"#)?;
     let kind = known(&admin, &request.kind)?;
     refuse_if_disabled(&admin)?;
     let chosen = match &request.index {

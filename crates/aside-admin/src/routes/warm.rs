@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::Admin;
+use crate::body;
 use crate::problem::Problem;
 use crate::query;
 use crate::warm_ups::Stopped;
@@ -38,13 +39,10 @@ pub(crate) async fn warm(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     query::none(&uri)?;
-    let body =
-        body.map_err(|rejected| Problem::new(rejected.status(), "The body was not read."))?;
+    let body = body::read(body)?;
     let asked = match body.is_empty() {
         true => Asked::default(),
-        false => serde_json::from_slice(&body).map_err(|_| {
-            Problem::bad_request(r#"The body must be like {"kinds": ["hero"], "from": "hot"}."#)
-        })?,
+        false => body::parsed(&body, r#"{"kinds": ["hero"], "from": "hot"}"#)?,
     };
     let warm_ups = Arc::clone(admin.warm_ups());
     let chosen = warm_ups.chosen(asked.kinds)?;
