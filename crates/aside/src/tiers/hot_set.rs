@@ -57,15 +57,20 @@ impl Tiers {
             return;
         }
         let kinds = self.kinds();
-        let held = kinds
+        let mut entries = kinds
             .iter()
-            .map(|(name, kind)| (*name, self.held_of(name, &**kind, MAX_KEYS)));
-        let held: Vec<_> = held.filter(|(_, keys)| !keys.is_empty()).collect();
-        if held.is_empty() || !self.claim("hot:writer", WRITER_CLAIM).await {
+            .map(|(name, kind)| self.local_of(name, &**kind).0);
+        let holds_some = entries.any(|count| count > 0);
+        // Before the keys are collected: of all instances only one needs them.
+        if !holds_some || !self.claim("hot:writer", WRITER_CLAIM).await {
             return;
         }
         let mut left = MAX_BYTES;
-        for (kind, keys) in held {
+        for (kind, registered) in kinds {
+            let keys = self.held_of(kind, &*registered, MAX_KEYS);
+            if keys.is_empty() {
+                continue;
+            }
             let before = self.hot_set(kind).await.len();
             let is_better = before <= keys.len() || GROWN_UP <= age && before <= 2 * keys.len();
             if is_better {
