@@ -109,6 +109,24 @@ async fn one_of_several_starts_loads_the_rows_that_redis_lost() {
 }
 
 #[tokio::test]
+async fn a_part_that_another_instance_loads_is_left_to_it() {
+    let world = World::new();
+    let ids = held(&world).await;
+    for id in &ids {
+        world.redis().command(&["DEL", &format!("hero:{id}")]);
+    }
+    let claim = format!("L{}", "7".repeat(32));
+    let set = ["SET", "aside:warm:hero:0", &claim, "PX", "60000"];
+    world.redis().command(&set);
+    world.heroes.queries();
+
+    let next = world.instance_with(warm(&world)).await;
+    warmed(&next).await;
+
+    assert_eq!(world.heroes.queries(), Queries::NONE);
+}
+
+#[tokio::test]
 async fn a_row_that_was_written_meanwhile_is_not_warmed_from_before() {
     let world = World::new();
     let ids = held(&world).await;
