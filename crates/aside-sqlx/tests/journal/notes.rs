@@ -252,10 +252,6 @@ impl Source for Database {
         Ok(found)
     }
 
-    async fn find_by(&self, index: &NoteIndex) -> Result<Rows<Note>, NoteError> {
-        match *index {}
-    }
-
     async fn list_all(&self) -> Result<Rows<Note>, NoteError> {
         let found: Vec<Note> = on!(self, pool => sqlx::query_as(SELECT_ALL).fetch_all(pool).await)?;
         Ok(found.into_iter().map(Arc::new).collect())

@@ -21,6 +21,7 @@ use crate::id_lists::IdLists;
 use crate::insight::statistics::{Operation, Reason};
 use crate::protocol::BoxFuture;
 use crate::read::ReadPath;
+use crate::read::result::ReadResult;
 use crate::read::timeouts::Timeouts;
 use crate::repository::{Id, Index, Overloaded, Repository, Row, Source};
 use crate::runtime::task;
@@ -157,7 +158,7 @@ impl<R: Source> CachedRepository<R> {
     }
 
     /// Returns the list of all, at the requested freshness, with its
-    /// provenance.
+    /// provenance. If the kind has `list_all = false`, it comes from the database.
     ///
     /// # Errors
     /// The repository's.
@@ -165,11 +166,19 @@ impl<R: Source> CachedRepository<R> {
         &self,
         freshness: Freshness,
     ) -> Result<Answer<Rows<R::Entity>>, R::Error> {
-        let result = self
-            .read
-            .read(LookupRef::All, Operation::ListAll, freshness)
-            .await?;
+        let result = self.read_all(freshness).await?;
         Ok(result.into_answer().map(|found| found.into_list()))
+    }
+
+    async fn read_all(&self, freshness: Freshness) -> Result<ReadResult<R::Entity>, R::Error> {
+        // No write would invalidate the list of a kind that has none.
+        let freshness = match R::Entity::LIST_ALL {
+            true => freshness,
+            false => Freshness::Source,
+        };
+        self.read
+            .read(LookupRef::All, Operation::ListAll, freshness)
+            .await
     }
 
     /// Returns the one row with this value of a unique index.
@@ -321,10 +330,7 @@ impl<R: Source> Source for CachedRepository<R> {
     }
 
     async fn list_all(&self) -> Result<Rows<R::Entity>, R::Error> {
-        let result = self
-            .read
-            .read(LookupRef::All, Operation::ListAll, Freshness::Any);
-        Ok(result.await?.found.into_list())
+        Ok(self.read_all(Freshness::Any).await?.found.into_list())
     }
 
     fn overloaded(&self, why: Overloaded) -> R::Error {

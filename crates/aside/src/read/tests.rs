@@ -25,10 +25,6 @@ impl Source for Heroes {
         Ok(ids.iter().map(|id| Some(Arc::new(Hero(*id)))).collect())
     }
 
-    async fn find_by(&self, index: &Infallible) -> Result<Rows<Hero>, Infallible> {
-        match *index {}
-    }
-
     async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
         Ok(Arc::new([]))
     }

@@ -75,10 +75,50 @@ pub trait Source: Send + Sync + 'static {
     }
 
     /// Returns the rows that have this index value, in the source's own order.
+    ///
+    /// If the entity has no index, it needs no body, because nothing can call it. If it
+    /// has one, a missing body does not compile:
+    ///
+    /// ```compile_fail
+    /// # use std::{convert::Infallible, sync::Arc};
+    /// # use aside::{CacheService, CachedRepository, Entity, Source, repository::Overloaded};
+    /// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Entity)]
+    /// #[entity(kind = "book", list_all = false)]
+    /// struct Book {
+    ///     #[entity(id)]
+    ///     id: u64,
+    ///     #[entity(index)] // compiles without this line
+    ///     author: String,
+    /// }
+    ///
+    /// struct Books;
+    ///
+    /// impl Source for Books {
+    ///     type Entity = Book;
+    ///     type Error = Infallible;
+    ///
+    ///     async fn find_by_id(&self, id: &u64) -> Result<Option<Arc<Book>>, Infallible> {
+    ///         Ok(None)
+    ///     }
+    /// #   fn overloaded(&self, _: Overloaded) -> Infallible { unimplemented!() }
+    /// }
+    /// # async fn read(cache: CacheService) {
+    /// #     let read = CachedRepository::new(Books, &cache).find_by_id(&1).await;
+    /// # }
+    /// # fn main() { let _ = read; }
+    /// ```
     fn find_by(
         &self,
-        index: &Index<Self>,
-    ) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+        _index: &Index<Self>,
+    ) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send {
+        const {
+            assert!(
+                <Self::Entity as Entity>::INDEXES.is_empty(),
+                "the entity has an index: write `find_by` in its `Source`"
+            );
+        }
+        async { unreachable!("an index enum without a variant has no value") }
+    }
 
     /// Returns the list of each of these index values, in their order; a value may
     /// repeat. The length is that of `indexes`.
@@ -94,7 +134,23 @@ pub trait Source: Send + Sync + 'static {
     }
 
     /// Returns all rows, in the source's own order.
-    fn list_all(&self) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send;
+    ///
+    /// A missing body does not compile, unless the entity has `list_all = false`. A call
+    /// then panics. With a body, such a list is read from the database each time.
+    fn list_all(&self) -> impl Future<Output = Result<Rows<Self::Entity>, Self::Error>> + Send {
+        const {
+            assert!(
+                !<Self::Entity as Entity>::LIST_ALL,
+                "write `list_all` in the `Source`, or `list_all = false` at its entity"
+            );
+        }
+        async {
+            panic!(
+                "{} has `list_all = false`, and its source does not write `list_all`",
+                <Self::Entity as Entity>::KIND
+            )
+        }
+    }
 
     /// Returns the error of a load that was not made, or was abandoned, for this reason.
     fn overloaded(&self, why: Overloaded) -> Self::Error;

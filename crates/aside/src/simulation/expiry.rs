@@ -106,10 +106,6 @@ impl Source for Heroes {
         Ok(Some(Arc::new(Hero(*id))))
     }
 
-    async fn find_by(&self, index: &Infallible) -> Result<Rows<Hero>, Infallible> {
-        match *index {}
-    }
-
     async fn list_all(&self) -> Result<Rows<Hero>, Infallible> {
         Ok(Arc::new([]))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aside::{
-    Entity, Rows, Write,
+    Entity, Write,
     repository::{Overloaded, Row},
 };
 use serde::{Deserialize, Serialize};
@@ -40,17 +40,6 @@ macro_rules! made_of {
                 Ok(rows
                     .map(|(row, id)| row.as_ref().map(|_| Arc::new($name { id: *id })))
                     .collect())
-            }
-
-            async fn find_by(
-                &self,
-                index: &aside::repository::Index<Self>,
-            ) -> Result<Rows<$name>, Refusal> {
-                match *index {}
-            }
-
-            async fn list_all(&self) -> Result<Rows<$name>, Refusal> {
-                Ok(Rows::from([]))
             }
 
             fn overloaded(&self, why: Overloaded) -> Refusal {

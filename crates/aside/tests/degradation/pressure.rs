@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aside::{Entity, Rows, Write, repository::Overloaded};
+use aside::{Entity, Write, repository::Overloaded};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -116,7 +116,7 @@ async fn local_entries_of_all_kinds_together_stay_within_the_limit() {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
-#[entity(kind = "leaflet")]
+#[entity(kind = "leaflet", list_all = false)]
 struct Leaflet {
     #[entity(id)]
     id: u32,
@@ -136,14 +136,6 @@ impl Source for Leaflets {
     async fn find_many(&self, ids: &[u32]) -> Result<Vec<Option<Arc<Leaflet>>>, Refusal> {
         let leaflet = |id: &u32| Some(Arc::new(Leaflet { id: *id }));
         Ok(ids.iter().map(leaflet).collect())
-    }
-
-    async fn find_by(&self, index: &LeafletIndex) -> Result<Rows<Leaflet>, Refusal> {
-        match *index {}
-    }
-
-    async fn list_all(&self) -> Result<Rows<Leaflet>, Refusal> {
-        Ok(Rows::default())
     }
 
     fn overloaded(&self, why: aside::repository::Overloaded) -> Refusal {

@@ -36,6 +36,7 @@ mod refreshing;
 mod round_trips;
 mod servers;
 mod shown;
+mod sources;
 mod spans;
 mod spelling;
 mod stale;

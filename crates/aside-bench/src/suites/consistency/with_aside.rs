@@ -3,9 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use aside::{
-    CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source,
-};
+use aside::{CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Source};
 use aside::{Secret, Write};
 use aside_testkit::history::PendingWrite;
 use serde::{Deserialize, Serialize};
@@ -34,14 +32,6 @@ impl Source for Database {
 
     async fn find_many(&self, _: &[u64]) -> Result<Vec<Option<Arc<Counted>>>, Infallible> {
         unreachable!("rows are read one by one")
-    }
-
-    async fn find_by(&self, index: &CountedIndex) -> Result<Rows<Counted>, Infallible> {
-        match *index {}
-    }
-
-    async fn list_all(&self) -> Result<Rows<Counted>, Infallible> {
-        unreachable!("the kind has no list of all")
     }
 
     fn overloaded(&self, _: aside::repository::Overloaded) -> Infallible {

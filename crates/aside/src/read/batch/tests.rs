@@ -39,10 +39,6 @@ impl Source for Heroes {
         Ok(ids.map(|id| Some(Arc::new(Hero(*id)))).collect())
     }
 
-    async fn find_by(&self, index: &Infallible) -> Result<crate::Rows<Hero>, Infallible> {
-        match *index {}
-    }
-
     async fn list_all(&self) -> Result<crate::Rows<Hero>, Infallible> {
         Ok(Arc::new([]))
     }
