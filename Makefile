@@ -5,7 +5,7 @@ STAGE := @scripts/stage
 .PHONY: help
 help:
 	@echo "make test   install Redis, PostgreSQL and MariaDB, then check and test everything"
-	@echo "make check  formatting, words, lints, features and documentation, without tests"
+	@echo "make check  formatting, words, lints, features, documentation and the book, without tests"
 	@echo "make setup  install servers, Chromium, rustfmt and clippy where missing"
 	@echo "make soak   run real processes under faults for MINUTES (10), and report"
 	@echo "make benchmarks   measure again and rewrite docs/benchmarks/"
@@ -23,6 +23,7 @@ check: setup
 	$(STAGE) "features" scripts/check-features
 	$(STAGE) "minimum versions" scripts/check-minimum-versions
 	$(STAGE) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --features aside-sqlx/mysql,aside-sea-orm/postgres --no-deps --locked
+	$(STAGE) "book" scripts/book
 
 .PHONY: test
 test: check

@@ -55,3 +55,23 @@ pub mod cache_aside {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/lists.md")]
 pub mod lists {}
+
+/// The steps of a service that exists, compiled so that they stay correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/your-service.md")]
+pub mod your_service {}
+
+/// The examples of tests, run so that they stay correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+pub mod testing {}
+
+/// The end of a service, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/shutdown.md")]
+pub mod shutdown {}
+
+/// The readiness during a deployment, compiled so that it stays correct.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/deployments.md")]
+pub mod deployments {}
