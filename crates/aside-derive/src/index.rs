@@ -310,7 +310,7 @@ fn camel_case(name: &str) -> String {
 }
 
 /// Returns the type inside an `Option`, if the type is written as one.
-fn option_inner(ty: &Type) -> Option<&Type> {
+pub(crate) fn option_inner(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = transparent(ty) else {
         return None;
     };

@@ -9,10 +9,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 
 use aside::{Entity, Write};
-use sqlx::{Arguments as _, Encode, Execute, FromRow, Type};
+use sqlx::{Arguments as _, Encode, Execute, Type};
 
 use crate::changeable::{Changeable, IS_NEW};
 use crate::triggers::{Columns, identifier, table};
@@ -64,7 +63,9 @@ pub struct Change<'t, D: Changeable, E> {
     order: String,
     condition: String,
     arguments: Result<D::Arguments, sqlx::Error>,
-    entity: PhantomData<fn() -> E>,
+    read: fn(&D::Row) -> Result<E, sqlx::Error>,
+    /// True if a row has values of other tables, so that no write may leave it in the cache.
+    has_expression: bool,
 }
 
 impl<D: Changeable, E> fmt::Debug for Change<'_, D, E> {
@@ -92,7 +93,13 @@ pub struct Changed<E> {
 }
 
 impl<'t, D: Changeable, E> Change<'t, D, E> {
-    pub(crate) fn new(connection: &'t mut D::Connection, write: &'t mut Write, name: &str) -> Self {
+    pub(crate) fn new(
+        connection: &'t mut D::Connection,
+        write: &'t mut Write,
+        name: &str,
+        read: fn(&D::Row) -> Result<E, sqlx::Error>,
+        has_expression: bool,
+    ) -> Self {
         let last = name.rsplit('.').next().unwrap_or(name);
         Self {
             connection,
@@ -103,15 +110,19 @@ impl<'t, D: Changeable, E> Change<'t, D, E> {
             order: identifier("id"),
             condition: "TRUE".to_owned(),
             arguments: Ok(D::Arguments::default()),
-            entity: PhantomData,
+            read,
+            has_expression,
         }
+    }
+
+    /// Sets the SQL by whose order rows are locked.
+    pub(crate) fn sorted(mut self, sql: &str) -> Self {
+        sql.clone_into(&mut self.order);
+        self
     }
 }
 
-impl<D: Changeable, E> Change<'_, D, E>
-where
-    E: Entity + for<'r> FromRow<'r, D::Row>,
-{
+impl<D: Changeable, E: Entity> Change<'_, D, E> {
     /// Sets the columns of the id, by which rows are locked in order. Default:
     /// `id`.
     pub fn id(mut self, columns: impl Columns) -> Self {
@@ -201,7 +212,7 @@ where
         let (sql, arguments) = take(statement)?;
         let mut before = Vec::new();
         for row in self.returned(&sql, arguments).await? {
-            before.push(E::from_row(&row)?);
+            before.push((self.read)(&row)?);
         }
         for row in &before {
             self.write.deleted(row);
@@ -230,7 +241,7 @@ where
         if MAX_ROWS < rows.len() {
             return Ok(None);
         }
-        let rows: Result<Vec<E>, _> = rows.iter().map(E::from_row).collect();
+        let rows: Result<Vec<E>, _> = rows.iter().map(self.read).collect();
         rows.map(Some)
     }
 
@@ -272,11 +283,14 @@ where
         let mut is_whole_kind = false;
         let locked: HashMap<&E::Id, &E> = before.iter().map(|row| (row.id(), row)).collect();
         for row in rows {
-            let current = E::from_row(&row)?;
+            let current = (self.read)(&row)?;
             match locked.get(current.id()) {
                 Some(before) => self.write.updated(*before, &current),
                 None if is_new(&row) => self.write.created(&current),
                 None => is_whole_kind = true,
+            }
+            if self.has_expression {
+                self.write.invalidate_id::<E>(current.id());
             }
             after.push(current);
         }
@@ -292,7 +306,7 @@ where
 }
 
 /// Returns the SQL and the arguments of a statement.
-fn take<'q, D: Changeable>(
+pub(crate) fn take<'q, D: Changeable>(
     mut statement: impl Execute<'q, D>,
 ) -> Result<(String, D::Arguments), sqlx::Error> {
     let arguments = statement.take_arguments().map_err(sqlx::Error::Encode)?;

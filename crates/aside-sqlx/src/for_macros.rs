@@ -2,4 +2,4 @@
 
 pub use sqlx;
 
-pub use crate::table::Column;
+pub use crate::table::{Column, get_as, get_optional_as};

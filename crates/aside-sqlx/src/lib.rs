@@ -97,7 +97,7 @@ pub use mysql::MySqlJournal;
 pub use postgres::PostgresJournal;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteJournal;
-pub use table::{Inserts, SqlTable, Table, TableError, Tables};
+pub use table::{ColumnAs, Inserts, Select, SqlTable, Table, TableError, Tables};
 pub use transaction::Transaction;
 pub use triggers::Columns;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -16,7 +16,15 @@ use crate::model::Entity;
 const AT_FIELD: Place = Place {
     attribute: "table",
     name: "a field",
-    words: &["column", "columns", "generated", "database", "expr", "json"],
+    words: &[
+        "column",
+        "columns",
+        "generated",
+        "database",
+        "expr",
+        "json",
+        "as",
+    ],
 };
 
 /// The place that a column's value comes from.
@@ -39,6 +47,8 @@ pub(super) struct Column {
     pub(super) names: Vec<(String, Option<Member>)>,
     pub(super) origin: Origin,
     pub(super) is_json: bool,
+    /// The type of the column, if the field's has no column.
+    pub(super) column_type: Option<Type>,
     pub(super) is_id: bool,
     pub(super) is_version: bool,
     /// One of the id's columns, which the id writes.
@@ -113,6 +123,7 @@ struct Words {
     /// The words that set the origin, of which one is allowed.
     origin: Option<(Ident, Origin)>,
     is_json: bool,
+    column_type: Option<Type>,
 }
 
 impl Words {
@@ -128,6 +139,7 @@ impl Words {
                     words.is_json = true;
                     return Ok(());
                 }
+                "as" => return once(&mut words.column_type, word, column_type(word, input)?),
                 "generated" => Origin::Generated,
                 "database" => Origin::Database,
                 _ => Origin::Expression(attribute::text(word, input)?),
@@ -156,6 +168,14 @@ impl Words {
         let is_version = entity.version.as_ref() == Some(ident);
         if let Some((word, origin)) = &self.origin {
             refuse_origin(word, origin, ident, (is_id, is_version), errors);
+        }
+        if let Some(ty) = &self.column_type
+            && (self.is_json || self.columns.is_some())
+        {
+            errors.at(
+                ty,
+                "`as` converts one column: it goes with neither `json` nor `columns`",
+            );
         }
         let names = match (&self.column, &self.columns) {
             (Some(name), Some(_)) => {
@@ -186,6 +206,7 @@ impl Words {
             names,
             origin: self.origin.map_or(Origin::Row, |(_, origin)| origin),
             is_json: self.is_json,
+            column_type: self.column_type,
             is_id,
             is_version,
             is_part_of_id: false,
@@ -233,6 +254,13 @@ fn names(word: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
         return Err(usage());
     }
     Ok(names)
+}
+
+/// Parses the type in `as = "Millis"`.
+fn column_type(word: &Ident, input: ParseStream<'_>) -> syn::Result<Type> {
+    let text = attribute::text(word, input)?;
+    text.parse()
+        .map_err(|_| syn::Error::new_spanned(&text, "`as` names the type of the column"))
 }
 
 /// Returns the parts of an id of several columns: those of a tuple in order, and those of

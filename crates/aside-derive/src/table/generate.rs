@@ -8,6 +8,7 @@ use syn::{Member, Path};
 
 use super::Table;
 use super::columns::{Column, Origin};
+use super::conversion;
 use super::head::Database;
 use crate::errors::Errors;
 use crate::index::locals;
@@ -268,20 +269,7 @@ fn read(library: &Path, column: &Column) -> TokenStream {
         let value = serde_attributes::value_if_skipped(&serde);
         return quote!(#ident: #value);
     }
-    let get = |name: &str| {
-        let get = quote_spanned! {ty.span()=>
-            #library::for_macros::sqlx::Row::try_get(#row, #name)?
-        };
-        if column.is_json {
-            let value = local("json");
-            quote_spanned!(ty.span()=> {
-                let #library::for_macros::sqlx::types::Json(#value) = #get;
-                #value
-            })
-        } else {
-            get
-        }
-    };
+    let get = |name: &str| conversion::read(library, column, name, &row);
     match &column.names[..] {
         [(name, None)] => {
             let value = get(name);
@@ -307,11 +295,7 @@ fn add(library: &Path, column: &Column, value: &TokenStream, arguments: &Ident) 
         None => quote!(#value),
     });
     let adds = parts.map(|part| {
-        let bound = if column.is_json {
-            quote!(#library::for_macros::sqlx::types::Json(&#part))
-        } else {
-            quote!(&#part)
-        };
+        let bound = conversion::bound(library, column, &part);
         quote_spanned! {ty.span()=>
             #library::for_macros::sqlx::Arguments::add(#arguments, #bound)?;
         }
@@ -340,8 +324,10 @@ fn index_arms(table: &Table, index: &Ident, arguments: &Ident) -> (TokenStream, 
             column.names.first().map(|(name, _)| name.clone())
         });
         let adds = each.parts.iter().zip(&values).map(|(part, value)| {
+            let column = columns.iter().find(|it| it.ident == part.field);
+            let bound = conversion::bound_part(library, column, &part.ty, value);
             quote_spanned! {part.ty.span()=>
-                #library::for_macros::sqlx::Arguments::add(#arguments, #value)?;
+                #library::for_macros::sqlx::Arguments::add(#arguments, #bound)?;
             }
         });
         (

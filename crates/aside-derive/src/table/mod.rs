@@ -1,10 +1,11 @@
 //! `#[derive(Table)]`: the SQL table of an entity, for `aside-sqlx`.
 //!
 //! `head` parses the struct's attribute, and `columns` those of its fields. `generate`
-//! writes the code. The entity itself comes from `model`.
+//! writes the code, with the `conversion` of each value. The entity itself comes from `model`.
 
 mod head;
 mod columns;
+mod conversion;
 mod generate;
 #[cfg(test)]
 mod tests;

@@ -86,6 +86,14 @@ fn a_wrong_field_is_named() {
         &quote!(#[table(columns(first, last))] name: (String, String)),
         "`name` is one column",
     );
+    refused_field(
+        &quote!(#[table(as = "Text", json)] name: String),
+        "it goes with neither `json` nor `columns`",
+    );
+    refused_field(
+        &quote!(#[table(as = "a b")] name: String),
+        "`as` names the type of the column",
+    );
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aside::Write;
+use futures_util::stream::BoxStream;
 #[cfg(feature = "mysql")]
 use sqlx::MySql;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
+use sqlx::error::BoxDynError;
 use sqlx::{AssertSqlSafe, Pool, Row as _};
 
 use crate::Commits;
@@ -27,6 +29,10 @@ pub trait Tables: Commits {
     /// Locks the rows of a SELECT.
     #[doc(hidden)]
     const FOR_UPDATE: &'static str;
+
+    /// Locks them against changes, and shares the lock.
+    #[doc(hidden)]
+    const FOR_SHARE: &'static str;
 
     /// True if a statement returns the rows that it changes.
     #[doc(hidden)]
@@ -59,11 +65,7 @@ pub trait Tables: Commits {
     ) -> impl Future<Output = Result<sqlx::Transaction<'static, Self>, sqlx::Error>> + Send;
 
     #[doc(hidden)]
-    fn fetch_from(
-        pool: &Pool<Self>,
-        sql: Arc<str>,
-        arguments: Self::Arguments,
-    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+    fn add_integer(arguments: &mut Self::Arguments, value: i64) -> Result<(), BoxDynError>;
 
     #[doc(hidden)]
     fn fetch_in(
@@ -71,6 +73,13 @@ pub trait Tables: Commits {
         sql: Arc<str>,
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+
+    #[doc(hidden)]
+    fn stream_in(
+        connection: &mut Self::Connection,
+        sql: Arc<str>,
+        arguments: Self::Arguments,
+    ) -> BoxStream<'_, Result<Self::Row, sqlx::Error>>;
 }
 
 /// The same calls on each database, which generics cannot express.
@@ -99,13 +108,8 @@ macro_rules! through_journal {
             pool.begin_with($begin).await
         }
 
-        async fn fetch_from(
-            pool: &Pool<Self>,
-            sql: Arc<str>,
-            arguments: Self::Arguments,
-        ) -> Result<Vec<Self::Row>, sqlx::Error> {
-            let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
-            query.fetch_all(pool).await
+        fn add_integer(arguments: &mut Self::Arguments, value: i64) -> Result<(), BoxDynError> {
+            sqlx::Arguments::add(arguments, value)
         }
 
         async fn fetch_in(
@@ -116,12 +120,21 @@ macro_rules! through_journal {
             let query = sqlx::query_with(AssertSqlSafe(sql), arguments);
             query.fetch_all(connection).await
         }
+
+        fn stream_in(
+            connection: &mut Self::Connection,
+            sql: Arc<str>,
+            arguments: Self::Arguments,
+        ) -> BoxStream<'_, Result<Self::Row, sqlx::Error>> {
+            sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(connection)
+        }
     };
 }
 
 #[cfg(feature = "postgres")]
 impl Tables for Postgres {
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    const FOR_SHARE: &'static str = " FOR SHARE";
     const HAS_RETURNING: bool = true;
     const DEFAULT_VALUES: &'static str = "DEFAULT VALUES";
 
@@ -140,6 +153,7 @@ impl Tables for Postgres {
 impl Tables for Sqlite {
     /// There is one writer at a time.
     const FOR_UPDATE: &'static str = "";
+    const FOR_SHARE: &'static str = "";
     const HAS_RETURNING: bool = true;
     const DEFAULT_VALUES: &'static str = "DEFAULT VALUES";
 
@@ -157,6 +171,8 @@ impl Tables for Sqlite {
 #[cfg(feature = "mysql")]
 impl Tables for MySql {
     const FOR_UPDATE: &'static str = " FOR UPDATE";
+    /// MariaDB has no `FOR SHARE`.
+    const FOR_SHARE: &'static str = " LOCK IN SHARE MODE";
     /// MariaDB has it for INSERT and DELETE alone, and MySQL nowhere.
     const HAS_RETURNING: bool = false;
     const DEFAULT_VALUES: &'static str = "() VALUES ()";

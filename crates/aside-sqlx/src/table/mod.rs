@@ -1,16 +1,21 @@
 //! Tables of which the cache reads and writes the rows: `#[derive(Table)]`.
 
+mod column_as;
 mod error;
 mod database;
 mod statements;
 mod sql_table;
+mod select;
 mod reads;
 mod writes;
+mod rows_in;
 mod inserts;
 
+pub use column_as::{ColumnAs, get_as, get_optional_as};
 pub use database::Tables;
 pub use error::TableError;
 pub use inserts::Inserts;
+pub use select::Select;
 pub use sql_table::SqlTable;
 
 use aside::Entity;

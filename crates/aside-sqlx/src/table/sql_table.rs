@@ -91,6 +91,22 @@ impl<E: Table<D>, D: Tables> SqlTable<E, D> {
         .await
     }
 
+    /// Does the same with a lock that other transactions can share: none of them can change
+    /// the row until this one ends. It is for the row that a new row refers to.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn share_in(
+        &self,
+        connection: &mut D::Connection,
+        id: &E::Id,
+    ) -> Result<Option<E>, TableError> {
+        self.one_in(connection, &self.statements.share, |arguments| {
+            E::add_id(id, arguments)
+        })
+        .await
+    }
+
     /// Runs a statement for one row.
     pub(super) async fn one_in(
         &self,

@@ -16,10 +16,13 @@ pub(super) struct Statements<E, D> {
     pub(super) order: String,
     pub(super) by_id: Arc<str>,
     pub(super) lock: Arc<str>,
+    pub(super) share: Arc<str>,
     /// Inserts a row without the values that the database sets.
     pub(super) insert: Arc<str>,
     /// Inserts a row with its id.
     pub(super) save: Arc<str>,
+    /// The same, unless its id is taken.
+    pub(super) save_absent: Arc<str>,
     /// Sets all columns of a row; `None` if it has only an id.
     pub(super) update: Option<Arc<str>>,
     pub(super) delete: Arc<str>,
@@ -43,14 +46,19 @@ impl<E: Table<D>, D: Tables> Statements<E, D> {
             String::new()
         };
         let by_id = format!("{select} WHERE {}", Self::id_from(1));
-        let insert = |is_bound: fn(&Column) -> bool| {
+        let insert = |is_bound: fn(&Column) -> bool, conflict: &str| {
             let names = names::<D>(is_bound, E::COLUMNS);
             let values = parameters::<D>(E::COLUMNS.iter().filter(|it| is_bound(it)).count());
             match names.as_str() {
                 "" => format!("INSERT INTO {table} {}{returning}", D::DEFAULT_VALUES).into(),
-                _ => format!("INSERT INTO {table} ({names}) VALUES ({values}){returning}").into(),
+                _ => {
+                    format!("INSERT INTO {table} ({names}) VALUES ({values}){conflict}{returning}")
+                        .into()
+                }
             }
         };
+        let id = names::<D>(|it| it.is_id, E::COLUMNS);
+        let absent = format!(" ON CONFLICT ({id}) DO NOTHING");
         let ids: Vec<&Column> = E::COLUMNS.iter().filter(|it| it.is_id).collect();
         let inserted = match &ids[..] {
             [id] => format!("{select} WHERE {} = LAST_INSERT_ID()", D::quote(id.name)),
@@ -58,10 +66,12 @@ impl<E: Table<D>, D: Tables> Statements<E, D> {
         };
         Self {
             order,
+            share: format!("{by_id}{}", D::FOR_SHARE).into(),
             lock: format!("{by_id}{}", D::FOR_UPDATE).into(),
             by_id: by_id.into(),
-            insert: insert(|it| it.is_inserted),
-            save: insert(|it| it.is_saved),
+            insert: insert(|it| it.is_inserted, ""),
+            save: insert(|it| it.is_saved, ""),
+            save_absent: insert(|it| it.is_saved, &absent),
             update: Self::update(&table, &returning),
             delete: format!("DELETE FROM {table} WHERE {}{returning}", Self::id_from(1)).into(),
             inserted: inserted.into(),
@@ -102,11 +112,8 @@ impl<E: Table<D>, D: Tables> Statements<E, D> {
     /// Returns the condition of an id, whose first parameter has this number.
     fn id_from(number: usize) -> String {
         let ids = E::COLUMNS.iter().filter(|it| it.is_id);
-        let equal = ids.enumerate().map(|(place, column)| {
-            let name = D::quote(column.name);
-            format!("{name} = {}", D::parameter(number + place))
-        });
-        equal.collect::<Vec<_>>().join(" AND ")
+        let names: Vec<&str> = ids.map(|column| column.name).collect();
+        equal::<D>(&names, number)
     }
 
     /// Returns the SELECT of the rows with one of `count` ids.
@@ -120,21 +127,6 @@ impl<E: Table<D>, D: Tables> Statements<E, D> {
             each.join(" OR ")
         };
         format!("{} WHERE {condition}", self.select).into()
-    }
-
-    /// Returns the SELECT of one list by its columns.
-    pub(super) fn list(&self, columns: &[&str]) -> Arc<str> {
-        let equal = columns.iter().enumerate().map(|(place, name)| {
-            let name = D::quote(name);
-            format!("{name} = {}", D::parameter(place + 1))
-        });
-        let equal = equal.collect::<Vec<_>>().join(" AND ");
-        format!("{} WHERE {equal}{}", self.select, self.order).into()
-    }
-
-    /// Returns the SELECT of all rows.
-    pub(super) fn all(&self) -> Arc<str> {
-        format!("{}{}", self.select, self.order).into()
     }
 
     /// Returns the SELECT of `count` lists by the same columns. Each row has the number
@@ -168,8 +160,18 @@ impl<E: Table<D>, D: Tables> Statements<E, D> {
     }
 }
 
+/// Returns the condition that these columns have the values of the parameters from this
+/// number on.
+pub(super) fn equal<D: Tables>(columns: &[&str], number: usize) -> String {
+    let equal = columns.iter().enumerate().map(|(place, name)| {
+        let name = D::quote(name);
+        format!("{name} = {}", D::parameter(number + place))
+    });
+    equal.collect::<Vec<_>>().join(" AND ")
+}
+
 /// Returns the SQL of all columns that reads return.
-fn selected<D: Tables>(columns: &[Column]) -> String {
+pub(super) fn selected<D: Tables>(columns: &[Column]) -> String {
     let read = columns.iter().filter(|column| column.is_read);
     let selected = read.map(|column| {
         let name = D::quote(column.name);
@@ -181,7 +183,7 @@ fn selected<D: Tables>(columns: &[Column]) -> String {
     selected.collect::<Vec<_>>().join(", ")
 }
 
-fn names<D: Tables>(is_named: impl Fn(&Column) -> bool, columns: &[Column]) -> String {
+pub(super) fn names<D: Tables>(is_named: impl Fn(&Column) -> bool, columns: &[Column]) -> String {
     let named = columns.iter().filter(|it| is_named(it));
     let names: Vec<String> = named.map(|it| D::quote(it.name)).collect();
     names.join(", ")

@@ -3,4 +3,5 @@
 mod articles;
 mod links;
 mod lists;
+mod tasks;
 mod writing;
