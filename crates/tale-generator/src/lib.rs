@@ -12,6 +12,7 @@
 //! - [`cli`]: the program `tales` and its commands;
 //! - [`demo`]: the guided example.
 
+mod columns;
 pub mod domain;
 pub mod sql;
 pub mod strategies;

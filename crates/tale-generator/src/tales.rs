@@ -1,22 +1,21 @@
 //! Repositories and cache together, as the HTTP API calls them.
 
-use std::future::Future;
 use std::sync::Arc;
 
-use aside::{CacheService, CachedRepository, Repository as _, Write};
+use aside::{CacheService, CachedRepository, Repository as _};
 use uuid::Uuid;
 
 use crate::domain::{
-    Child, ChildDraft, Expected, Failure, Hero, HeroDraft, Row as _, Story, StoryDraft, TaleError,
+    Child, ChildDraft, Expected, Hero, HeroDraft, Row as _, Story, StoryDraft, TaleError,
 };
-use crate::sql::{Database, SqlChildren, SqlHeroes, SqlStories};
+use crate::sql::{AnyKind, Database, SqlChildren, SqlHeroes, SqlRows, SqlStories};
 use crate::strategies::{ChildCacheStrategy, HeroCacheStrategy, StoryCacheStrategy};
 
 /// The three cached repositories, and one method per writing operation.
 ///
 /// Reads go directly to the repositories. Writes go through here, because the
 /// `Repository` trait cannot express some of them: an expected state, or a
-/// change of the rating alone. Those run with a separate `Write`.
+/// change of the rating alone.
 #[derive(Clone, Debug)]
 pub struct Tales {
     /// The heroes, behind the cache.
@@ -71,19 +70,7 @@ impl Tales {
         draft: HeroDraft,
         expected: impl Into<Expected>,
     ) -> Result<Arc<Hero>, TaleError> {
-        let expected = expected.into();
-        let row = Hero::with_id(id, draft);
-        let replaced = if expected == Expected::Any {
-            self.heroes.update(row).await?
-        } else {
-            let heroes = self.heroes.source().clone();
-            self.own_write(|mut write| async move {
-                let replaced = heroes.update_if(row, expected, &mut write).await;
-                (write, replaced)
-            })
-            .await?
-        };
-        replaced.ok_or(TaleError::NotFound { kind: "hero" })
+        replace(&self.heroes, Hero::with_id(id, draft), expected.into()).await
     }
 
     /// Deletes a hero, if it is in the expected state. Its stories stay,
@@ -96,15 +83,7 @@ impl Tales {
         id: Uuid,
         expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
-        let expected = expected.into();
-        let heroes = self.heroes.source().clone();
-        let deleted = self
-            .own_write(|mut write| async move {
-                let deleted = heroes.delete_if(id, expected, &mut write).await;
-                (write, deleted)
-            })
-            .await?;
-        found(deleted, "hero")
+        delete(&self.heroes, id, expected.into()).await
     }
 
     /// Adds a child.
@@ -127,19 +106,7 @@ impl Tales {
         draft: ChildDraft,
         expected: impl Into<Expected>,
     ) -> Result<Arc<Child>, TaleError> {
-        let expected = expected.into();
-        let row = Child::with_id(id, draft);
-        let replaced = if expected == Expected::Any {
-            self.children.update(row).await?
-        } else {
-            let children = self.children.source().clone();
-            self.own_write(|mut write| async move {
-                let replaced = children.update_if(row, expected, &mut write).await;
-                (write, replaced)
-            })
-            .await?
-        };
-        replaced.ok_or(TaleError::NotFound { kind: "child" })
+        replace(&self.children, Child::with_id(id, draft), expected.into()).await
     }
 
     /// Deletes a child, if it is in the expected state. Its stories keep the
@@ -152,15 +119,7 @@ impl Tales {
         id: Uuid,
         expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
-        let expected = expected.into();
-        let children = self.children.source().clone();
-        let deleted = self
-            .own_write(|mut write| async move {
-                let deleted = children.delete_if(id, expected, &mut write).await;
-                (write, deleted)
-            })
-            .await?;
-        found(deleted, "child")
+        delete(&self.children, id, expected.into()).await
     }
 
     /// Adds a story. If it names a child, it gets that child's name.
@@ -184,19 +143,7 @@ impl Tales {
         draft: StoryDraft,
         expected: impl Into<Expected>,
     ) -> Result<Arc<Story>, TaleError> {
-        let expected = expected.into();
-        let row = Story::with_id(id, draft);
-        let replaced = if expected == Expected::Any {
-            self.stories.update(row).await?
-        } else {
-            let stories = self.stories.source().clone();
-            self.own_write(|mut write| async move {
-                let replaced = stories.update_if(row, expected, &mut write).await;
-                (write, replaced)
-            })
-            .await?
-        };
-        replaced.ok_or(TaleError::NotFound { kind: "story" })
+        replace(&self.stories, Story::with_id(id, draft), expected.into()).await
     }
 
     /// Deletes a story, if it is in the expected state.
@@ -208,15 +155,7 @@ impl Tales {
         id: Uuid,
         expected: impl Into<Expected>,
     ) -> Result<(), TaleError> {
-        let expected = expected.into();
-        let stories = self.stories.source().clone();
-        let deleted = self
-            .own_write(|mut write| async move {
-                let deleted = stories.delete_if(id, expected, &mut write).await;
-                (write, deleted)
-            })
-            .await?;
-        found(deleted, "story")
+        delete(&self.stories, id, expected.into()).await
     }
 
     /// Rates a story, if it is in the expected state.
@@ -231,48 +170,34 @@ impl Tales {
         expected: impl Into<Expected>,
     ) -> Result<Arc<Story>, TaleError> {
         let expected = expected.into();
-        let stories = self.stories.source().clone();
-        let rated = self
-            .own_write(|mut write| async move {
-                let rated = stories.set_rating(id, rating, expected, &mut write).await;
-                (write, rated)
-            })
-            .await?;
-        rated.ok_or(TaleError::NotFound { kind: "story" })
-    }
-
-    /// Runs a transaction with a separate `Write` around it.
-    ///
-    /// # Cancellation
-    /// It runs as a task, so a cancelled caller does not prevent the
-    /// invalidation.
-    async fn own_write<T, F>(&self, work: impl FnOnce(Write) -> F) -> Result<T, TaleError>
-    where
-        T: Send + 'static,
-        F: Future<Output = (Write, Result<T, TaleError>)> + Send + 'static,
-    {
-        let work = work(self.cache.write());
-        let task = tokio::spawn(async move {
-            let (write, outcome) = work.await;
-            match outcome {
-                Ok(value) => {
-                    write.committed().await;
-                    Ok(value)
-                }
-                // Dropped without an outcome, a write that reached its commit
-                // is ambiguous.
-                Err(error) => Err(error),
-            }
+        let rated = self.stories.write_with(move |stories, write| {
+            Box::pin(stories.set_rating(id, rating, expected, write))
         });
-        task.await
-            .unwrap_or_else(|panic| Err(TaleError::Database(Failure::new(panic))))
+        rated.await?.ok_or(TaleError::NotFound { kind: "story" })
     }
 }
 
-fn found(deleted: bool, kind: &'static str) -> Result<(), TaleError> {
-    if deleted {
-        Ok(())
-    } else {
-        Err(TaleError::NotFound { kind })
+/// Replaces a row, if it is in the expected state.
+async fn replace<E: AnyKind>(
+    rows: &CachedRepository<SqlRows<E>>,
+    row: E,
+    expected: Expected,
+) -> Result<Arc<E>, TaleError> {
+    let replaced =
+        rows.write_with(move |rows, write| Box::pin(rows.update_if(row, expected, write)));
+    let kind = E::KIND;
+    replaced.await?.ok_or(TaleError::NotFound { kind })
+}
+
+/// Deletes a row, if it is in the expected state.
+async fn delete<E: AnyKind>(
+    rows: &CachedRepository<SqlRows<E>>,
+    id: Uuid,
+    expected: Expected,
+) -> Result<(), TaleError> {
+    let deleted = rows.write_with(move |rows, write| Box::pin(rows.delete_if(id, expected, write)));
+    match deleted.await? {
+        true => Ok(()),
+        false => Err(TaleError::NotFound { kind: E::KIND }),
     }
 }

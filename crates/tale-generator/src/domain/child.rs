@@ -1,6 +1,7 @@
 //! Children.
 
 use aside::Entity;
+use aside_sqlx::Table;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,13 +12,16 @@ use super::kinds::Gender;
 use super::row::Row;
 use super::rules::{MAX_NAME, Problems};
 use super::time::now;
+use crate::columns::{Id, JsonText, Time, Version, Word};
 
 /// A child for whom stories are told, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity, Table)]
 #[entity(kind = "child", index(exact = (name, age, gender)))]
+#[table("children", postgres, sqlite, order = "created_at, id")]
 pub struct Child {
     /// The id of the child.
     #[entity(id)]
+    #[table(as = "Id")]
     pub id: Uuid,
     /// The name; its stories carry it too.
     #[entity(index)]
@@ -26,15 +30,20 @@ pub struct Child {
     pub age: i32,
     /// The gender.
     #[entity(nested)]
+    #[table(as = "Word")]
     pub gender: Gender,
     /// The child's interests; may be empty.
+    #[table(as = "JsonText")]
     pub interests: Vec<String>,
     /// When the child was added, to the microsecond.
+    #[table(as = "Time")]
     pub created_at: Timestamp,
     /// When the child last changed, to the microsecond.
+    #[table(as = "Time")]
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
     #[entity(version)]
+    #[table(as = "Version")]
     pub version: u64,
 }
 
@@ -103,5 +112,9 @@ impl Row for Child {
 
     fn stamps(&self) -> (Timestamp, Timestamp, u64) {
         (self.created_at, self.updated_at, self.version)
+    }
+
+    fn set_stamps(&mut self, stamps: (Timestamp, Timestamp, u64)) {
+        (self.created_at, self.updated_at, self.version) = stamps;
     }
 }

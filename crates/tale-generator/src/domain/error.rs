@@ -84,7 +84,12 @@ pub struct Failure(Arc<dyn Error + Send + Sync>);
 impl Failure {
     /// Wraps an error of the database.
     pub fn new(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self(Arc::new(cause))
+        Self::shared(Arc::new(cause))
+    }
+
+    /// Wraps an error that others share.
+    pub fn shared(cause: Arc<impl Error + Send + Sync + 'static>) -> Self {
+        Self(cause)
     }
 
     /// Returns the database's error, if it is of this type.

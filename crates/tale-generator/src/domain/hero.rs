@@ -1,6 +1,7 @@
 //! Heroes.
 
 use aside::Entity;
+use aside_sqlx::Table;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,13 +12,16 @@ use super::kinds::{Gender, Language};
 use super::row::Row;
 use super::rules::{MAX_DESCRIPTION, MAX_NAME, Problems};
 use super::time::now;
+use crate::columns::{Id, JsonText, Time, Version, Word};
 
 /// A hero, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity, Table)]
 #[entity(kind = "hero")]
+#[table("heroes", postgres, sqlite, order = "created_at, id")]
 pub struct Hero {
     /// The id of the hero.
     #[entity(id)]
+    #[table(as = "Id")]
     pub id: Uuid,
     /// The name; several heroes may share one.
     #[entity(index)]
@@ -26,24 +30,32 @@ pub struct Hero {
     pub age: i32,
     /// The gender.
     #[entity(nested)]
+    #[table(as = "Word")]
     pub gender: Gender,
     /// The hero's appearance.
     pub appearance: String,
     /// At least one trait.
+    #[table(as = "JsonText")]
     pub personality_traits: Vec<String>,
     /// The hero's interests; may be empty.
+    #[table(as = "JsonText")]
     pub interests: Vec<String>,
     /// At least one strength.
+    #[table(as = "JsonText")]
     pub strengths: Vec<String>,
     /// The language the hero speaks.
     #[entity(index = "lang", nested)]
+    #[table(as = "Word")]
     pub language: Language,
     /// When the hero was added, to the microsecond.
+    #[table(as = "Time")]
     pub created_at: Timestamp,
     /// When the hero last changed, to the microsecond.
+    #[table(as = "Time")]
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
     #[entity(version)]
+    #[table(as = "Version")]
     pub version: u64,
 }
 
@@ -141,5 +153,9 @@ impl Row for Hero {
 
     fn stamps(&self) -> (Timestamp, Timestamp, u64) {
         (self.created_at, self.updated_at, self.version)
+    }
+
+    fn set_stamps(&mut self, stamps: (Timestamp, Timestamp, u64)) {
+        (self.created_at, self.updated_at, self.version) = stamps;
     }
 }

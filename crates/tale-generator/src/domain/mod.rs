@@ -1,5 +1,6 @@
 //! Heroes, children, stories: the rows, the drafts that clients send, and the
-//! errors. It depends on neither a database nor HTTP.
+//! errors. The rows derive their tables; nothing here talks to a database or over
+//! HTTP.
 
 mod error;
 mod free_json;

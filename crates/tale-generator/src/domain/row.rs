@@ -24,6 +24,9 @@ pub trait Row: Entity<Id = Uuid> + Serialize {
     /// Returns the creation time, the time of the last change, and the version.
     fn stamps(&self) -> (Timestamp, Timestamp, u64);
 
+    /// Sets the same three.
+    fn set_stamps(&mut self, stamps: (Timestamp, Timestamp, u64));
+
     /// Returns a row to be added, with a new id.
     #[must_use]
     fn new(draft: Self::Draft) -> Self {

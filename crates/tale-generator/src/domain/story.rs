@@ -1,6 +1,7 @@
 //! Stories.
 
 use aside::{Entity, Shape};
+use aside_sqlx::Table;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,13 +13,16 @@ use super::kinds::Language;
 use super::row::Row;
 use super::rules::{MAX_DESCRIPTION, MAX_NAME, MAX_PHRASE, Problems};
 use super::time::now;
+use crate::columns::{Id, JsonText, Time, Version, Word};
 
 /// A story, as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Entity, Table)]
 #[entity(kind = "story")]
+#[table("stories", postgres, sqlite, order = "created_at, id")]
 pub struct Story {
     /// The id of the story.
     #[entity(id)]
+    #[table(as = "Id")]
     pub id: Uuid,
     /// The title.
     pub title: String,
@@ -28,14 +32,17 @@ pub struct Story {
     pub moral: String,
     /// The language it is told in.
     #[entity(index = "lang", nested)]
+    #[table(as = "Word")]
     pub language: Language,
     /// The child it was made for; `None` after that child is deleted.
     #[entity(index = "child")]
+    #[table(as = "Id")]
     pub child_id: Option<Uuid>,
     /// That child's name; it stays after the child is deleted.
     #[entity(index)]
     pub child_name: Option<String>,
     /// The hero it is about; `None` after that hero is deleted.
+    #[table(as = "Id")]
     pub hero_id: Option<Uuid>,
     /// 1 to 10.
     pub rating: Option<i32>,
@@ -43,19 +50,25 @@ pub struct Story {
     pub story_length: Option<i32>,
     /// The recording.
     #[entity(nested)]
+    #[table(as = "JsonText")]
     pub audio_file: Option<AudioFile>,
     /// The model that wrote it.
     pub model_used: Option<String>,
     /// The model's full response.
+    #[table(as = "JsonText")]
     pub full_response: Option<FreeJson>,
     /// Details of the generation.
+    #[table(as = "JsonText")]
     pub generation_info: Option<FreeJson>,
     /// When the story was added, to the microsecond.
+    #[table(as = "Time")]
     pub created_at: Timestamp,
     /// When the story last changed, to the microsecond.
+    #[table(as = "Time")]
     pub updated_at: Timestamp,
     /// 1, and 1 more with each change; set by the database.
     #[entity(version)]
+    #[table(as = "Version")]
     pub version: u64,
 }
 
@@ -231,5 +244,9 @@ impl Row for Story {
 
     fn stamps(&self) -> (Timestamp, Timestamp, u64) {
         (self.created_at, self.updated_at, self.version)
+    }
+
+    fn set_stamps(&mut self, stamps: (Timestamp, Timestamp, u64)) {
+        (self.created_at, self.updated_at, self.version) = stamps;
     }
 }

@@ -98,7 +98,7 @@ where
         memory.grow_to(page.bytes)?;
         let next = page.rows.last().filter(|_| page.more);
         Ok(Window {
-            next: next.map(|row| position(&**row)),
+            next: next.map(|row| Position::of(&**row)),
             rows: page.rows,
             origin: Origin::TooLarge(memory),
         })
@@ -129,22 +129,14 @@ where
 fn cut<E: Row>(answer: Answer<Rows<E>>, paging: &Paging) -> Window<E> {
     let all = &answer.value;
     let from = paging.after().map_or(0, |after| {
-        all.partition_point(|row| position(&**row) <= after)
+        all.partition_point(|row| Position::of(&**row) <= after)
     });
     let rest = &all[from..];
     let rows = rest[..rest.len().min(paging.most())].to_vec();
     let next = rows.last().filter(|_| rows.len() < rest.len());
     Window {
-        next: next.map(|row| position(&**row)),
+        next: next.map(|row| Position::of(&**row)),
         rows,
         origin: Origin::Whole(answer),
-    }
-}
-
-fn position<E: Row>(row: &E) -> Position {
-    let (created_at, ..) = row.stamps();
-    Position {
-        created_at,
-        id: *row.id(),
     }
 }

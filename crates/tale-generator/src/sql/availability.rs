@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use aside_sqlx::TableError;
+
 use super::failure::{is_away, tale_error};
 use super::plans::Plans;
 use crate::domain::{Failure, TaleError};
@@ -73,7 +75,7 @@ impl Availability {
     pub(super) fn judge<T>(
         &self,
         begun: Instant,
-        outcome: Result<T, sqlx::Error>,
+        outcome: Result<T, TableError>,
         kind: &'static str,
         work: Work,
     ) -> Result<T, TaleError> {
@@ -85,8 +87,12 @@ impl Availability {
             // The pool retries to connect, and only reports a timeout. If other
             // callers use connections, or got a reply meanwhile, the database
             // is only overloaded.
-            Err(error @ sqlx::Error::PoolTimedOut) if self.remote && self.none_since(begun) => {
-                TaleError::Database(Failure::new(error))
+            Err(TableError::Database(error))
+                if matches!(*error, sqlx::Error::PoolTimedOut)
+                    && self.remote
+                    && self.none_since(begun) =>
+            {
+                TaleError::Database(Failure::shared(error))
             }
             Err(error) => tale_error(error, kind),
         };
@@ -148,7 +154,7 @@ mod tests {
     use super::*;
 
     fn in_vain(availability: &Availability, begun: Instant) -> TaleError {
-        let outcome: Result<(), _> = Err(sqlx::Error::PoolTimedOut);
+        let outcome: Result<(), _> = Err(sqlx::Error::PoolTimedOut.into());
         availability
             .judge(begun, outcome, "row", Work::Read)
             .unwrap_err()

@@ -1,5 +1,6 @@
 //! The meaning of a database error for the caller and the cache.
 
+use aside_sqlx::TableError;
 use sqlx::error::ErrorKind;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
@@ -7,14 +8,18 @@ use sqlx::sqlite::SqliteError;
 use crate::domain::{Failure, TaleError};
 
 /// Converts the error for a caller; `kind` names the rows of the statement.
-pub(super) fn tale_error(error: sqlx::Error, kind: &'static str) -> TaleError {
+pub(super) fn tale_error(error: TableError, kind: &'static str) -> TaleError {
+    // A table has no other error for one of its transactions with the journal.
+    let TableError::Database(error) = error else {
+        return TaleError::Busy;
+    };
     if is_unique_violation(&error) {
         return TaleError::Exists { kind };
     }
     if is_busy(&error) {
         return TaleError::Busy;
     }
-    TaleError::Database(Failure::new(error))
+    TaleError::Database(Failure::shared(error))
 }
 
 /// Returns true if the database is unreachable: stopped, starting or stopping,
@@ -79,9 +84,9 @@ mod tests {
     #[test]
     fn a_lost_connection_is_away_and_a_full_pool_is_busy() {
         let gone = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        let lost = tale_error(gone, "hero");
+        let lost = tale_error(gone.into(), "hero");
         assert!(matches!(lost, TaleError::Database(_)) && is_away(&lost));
-        let busy = tale_error(sqlx::Error::PoolTimedOut, "hero");
+        let busy = tale_error(sqlx::Error::PoolTimedOut.into(), "hero");
         assert!(matches!(busy, TaleError::Busy));
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
+use aside_sqlx::TableError;
 use futures_util::{Stream, TryStreamExt as _};
 use serde::Serialize;
 
@@ -17,6 +18,16 @@ pub(crate) struct Page<E> {
     pub(crate) bytes: usize,
 }
 
+impl<E> Default for Page<E> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            more: false,
+            bytes: 0,
+        }
+    }
+}
+
 /// The maximum to read of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
@@ -27,18 +38,13 @@ pub(crate) struct Most {
 
 /// Takes rows until the maximum is reached.
 pub(super) async fn gather<T: Serialize>(
-    rows: impl Stream<Item = Result<Result<T, sqlx::Error>, sqlx::Error>>,
+    rows: impl Stream<Item = Result<T, TableError>>,
     most: Most,
     wanted: bool,
-) -> Result<Page<T>, sqlx::Error> {
+) -> Result<Page<T>, TableError> {
     let mut rows = pin!(rows);
-    let mut page = Page {
-        rows: Vec::new(),
-        more: false,
-        bytes: 0,
-    };
+    let mut page = Page::default();
     while let Some(row) = rows.try_next().await? {
-        let row = row?;
         let bytes = json_bytes(&row)?;
         if most.bytes < page.bytes + bytes && !(wanted && page.rows.is_empty()) {
             page.more = true;

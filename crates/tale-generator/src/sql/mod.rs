@@ -1,55 +1,41 @@
 //! The repositories over SQLite and PostgreSQL.
 //!
-//! Both databases accept the same SQL here, including the placeholders, so each
-//! statement is written once. For the few that differ, a `Statement` contains
-//! both forms. Types differ for ids, timestamps and JSON. `statement.rs`
-//! converts them on writing, `columns.rs` on reading.
+//! The rows derive their tables (`derive(Table)`), and `aside-sqlx` has the
+//! statements, the transactions and the journal. This module adds the rules of
+//! the tales, written once for both databases: effects on other rows, expected
+//! states, limits, and the meaning of errors.
 //!
 //! Locks are always taken in the order child, hero, stories by id, so that two
 //! writes never deadlock.
 
-/// Selects columns by name; the module of each table lists them.
-macro_rules! select {
-    ($from:literal) => {
-        concat!("SELECT ", columns!(), " FROM ", $from)
-    };
-}
-
-/// A write that returns the rows in their new state.
-macro_rules! returning {
-    ($write:literal) => {
-        concat!($write, " RETURNING ", columns!())
-    };
-}
-
-mod columns;
 mod failure;
 #[macro_use]
 mod plans;
 mod availability;
-mod gather;
 mod open;
-mod statement;
 mod places;
+mod limits;
+mod store;
 mod transaction;
-mod database;
-mod table;
+mod kind;
+mod gather;
 mod pages;
+mod reads;
+mod writes;
+mod stories;
+mod database;
+mod rows;
 mod bounded;
 mod snapshot;
-mod stories;
 mod batch;
-mod children;
-mod heroes;
 
 pub use batch::{BATCH, BatchError, Inserted, insert_batch};
 pub(crate) use bounded::{Bounded, BoundedError};
-pub use children::SqlChildren;
 pub use database::Database;
 pub use failure::is_away;
 pub(crate) use gather::{Most, Page};
-pub use heroes::SqlHeroes;
+pub(crate) use kind::AnyKind;
 pub use open::{CommitStep, DatabaseOptions, OpenError};
 pub(crate) use pages::{IndexOf, Pages, Position};
+pub use rows::{SqlChildren, SqlHeroes, SqlRows, SqlStories};
 pub(crate) use snapshot::Snapshot;
-pub use stories::SqlStories;

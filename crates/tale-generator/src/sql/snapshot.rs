@@ -1,20 +1,33 @@
 //! All rows as of one moment, read in pages.
 
+use std::sync::Arc;
+
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
 use uuid::Uuid;
 
-use super::database::Database;
-use super::statement::Value;
-use super::table::Table;
+use super::database::{Database, Either};
+use super::kind::{AnyKind, Kind};
+use super::store::{Dialect, Store};
 use super::transaction::Transaction;
+use crate::columns::Id;
 use crate::domain::{Child, Hero, Record, Story, TaleError};
 
+/// Rows of one statement.
+const PAGE: u32 = 500;
+
 /// A transaction that reads all rows as of its beginning.
-pub(crate) struct Snapshot(Transaction);
+pub(crate) struct Snapshot(Either<Begun<Sqlite>, Begun<Postgres>>);
+
+type Begun<D> = (Arc<Store<D>>, Transaction<D>);
 
 impl Snapshot {
     /// Begins the transaction.
     pub(crate) async fn begin(database: &Database) -> Result<Self, TaleError> {
-        database.begin_snapshot().await.map(Self)
+        Ok(Self(match database.store.clone() {
+            Either::Sqlite(store) => Either::Sqlite(begin(store).await?),
+            Either::Postgres(store) => Either::Postgres(begin(store).await?),
+        }))
     }
 
     /// Returns the next heroes after the id `after`, by id.
@@ -36,9 +49,25 @@ impl Snapshot {
         Ok(records.collect())
     }
 
-    async fn page<T: Table>(&mut self, after: Uuid) -> Result<Vec<T>, TaleError> {
-        self.0
-            .fetch(T::STATEMENTS.page, vec![Value::id(after)], T::KIND)
-            .await
+    async fn page<E: AnyKind>(&mut self, after: Uuid) -> Result<Vec<E>, TaleError> {
+        match &mut self.0 {
+            Either::Sqlite(begun) => page(begun, after).await,
+            Either::Postgres(begun) => page(begun, after).await,
+        }
     }
+}
+
+async fn begin<D: Dialect>(store: Arc<Store<D>>) -> Result<Begun<D>, TaleError> {
+    let transaction = store.begin_snapshot().await?;
+    Ok((store, transaction))
+}
+
+async fn page<E: Kind<D>, D: Dialect>(
+    (store, transaction): &mut Begun<D>,
+    after: Uuid,
+) -> Result<Vec<E>, TaleError> {
+    let rows = E::table(store).select().rows("$1 < id").order("id");
+    let rows = rows.bind(D::Id::from(Id(after))).limit(PAGE);
+    let rows = rows.fetch_in(&mut transaction.connection);
+    store.limits.write(E::KIND, rows).await
 }

@@ -1,133 +1,56 @@
 //! A transaction and its end.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use aside::Write;
+use aside_sqlx::{SqlTable, Table};
+use uuid::Uuid;
 
-use aside::{Write, journal::Unacknowledged};
-use aside_sqlx::{OutOfReach, PostgresJournal, RecordError, SqliteJournal, commit};
-use sqlx::{Postgres, Sqlite};
-use tokio::time::timeout;
-
-use super::availability::{Availability, Held, Work};
-use super::columns::{FromColumns, read_postgres, read_sqlite};
+use super::availability::{Held, Work};
 use super::open::CommitStep;
 use super::places::WritePlace;
-use super::statement::{Statement, Value};
-use crate::domain::TaleError;
+use super::store::{Dialect, Store};
+use crate::domain::{Row, TaleError};
 
 /// A transaction. Dropped without a commit, it is rolled back.
-pub(super) struct Transaction {
-    inner: Inner,
-    limit: Duration,
-    availability: Arc<Availability>,
-    /// Called at each step of the commit.
-    pub(super) at_commit: Option<fn(CommitStep)>,
-    /// The place of this write. Declared after the connection, which is
-    /// therefore released first.
-    pub(super) place: Option<WritePlace>,
+pub(crate) struct Transaction<D: Dialect> {
+    pub(super) connection: sqlx::Transaction<'static, D>,
+    /// The place of a write. Declared after the connection, which is therefore
+    /// released first.
+    _place: Option<WritePlace>,
     _held: Held,
 }
 
-enum Inner {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
-}
+impl<D: Dialect> Store<D> {
+    /// Begins the transaction of a write of `table`. `row` is the id of the
+    /// existing row that it locks first, if any.
+    pub(super) async fn begin<E: Row + Table<D>>(
+        &self,
+        table: &SqlTable<E, D>,
+        write: &Write,
+        row: Option<Uuid>,
+    ) -> Result<Transaction<D>, TaleError> {
+        let place = self.limits.places.of_write(row).await?;
+        let connection = self.limits.write("row", table.begin(write)).await?;
+        Ok(self.hold(connection, Some(place)))
+    }
 
-impl Transaction {
-    pub(super) fn sqlite(
-        inner: sqlx::Transaction<'static, Sqlite>,
-        limit: Duration,
-        availability: Arc<Availability>,
-    ) -> Self {
-        Self {
-            inner: Inner::Sqlite(inner),
-            limit,
-            at_commit: None,
-            place: None,
-            _held: availability.hold(),
-            availability,
+    /// Begins a transaction that reads all rows as of one moment, with no limit
+    /// on its duration.
+    pub(super) async fn begin_snapshot(&self) -> Result<Transaction<D>, TaleError> {
+        let begun = D::begin_snapshot(&self.pool);
+        let connection = self.limits.ask("row", Work::Read, begun).await?;
+        Ok(self.hold(connection, None))
+    }
+
+    fn hold(
+        &self,
+        connection: sqlx::Transaction<'static, D>,
+        place: Option<WritePlace>,
+    ) -> Transaction<D> {
+        Transaction {
+            connection,
+            _place: place,
+            _held: self.limits.availability.hold(),
         }
-    }
-
-    pub(super) fn postgres(
-        inner: sqlx::Transaction<'static, Postgres>,
-        limit: Duration,
-        availability: Arc<Availability>,
-    ) -> Self {
-        Self {
-            inner: Inner::Postgres(inner),
-            limit,
-            at_commit: None,
-            place: None,
-            _held: availability.hold(),
-            availability,
-        }
-    }
-
-    /// Runs a statement and returns its rows.
-    pub(super) async fn fetch<T: FromColumns>(
-        &mut self,
-        statement: Statement,
-        values: Vec<Value>,
-        kind: &'static str,
-    ) -> Result<Vec<T>, TaleError> {
-        let rows = async {
-            match &mut self.inner {
-                Inner::Sqlite(inner) => {
-                    let query = statement.for_sqlite(values)?;
-                    read_sqlite(&query.fetch_all(&mut **inner).await?)
-                }
-                Inner::Postgres(inner) => {
-                    let query = statement.for_postgres(values);
-                    read_postgres(&query.fetch_all(&mut **inner).await?)
-                }
-            }
-        };
-        let begun = Instant::now();
-        let outcome = timeout(self.limit, rows)
-            .await
-            .map_err(|_| TaleError::Busy)?;
-        self.availability.judge(begun, outcome, kind, Work::Write)
-    }
-
-    /// Runs a statement and returns its first row.
-    pub(super) async fn fetch_first<T: FromColumns>(
-        &mut self,
-        statement: Statement,
-        values: Vec<Value>,
-        kind: &'static str,
-    ) -> Result<Option<T>, TaleError> {
-        Ok(self
-            .fetch(statement, values, kind)
-            .await?
-            .into_iter()
-            .next())
-    }
-
-    /// Runs a statement and ignores its rows.
-    pub(super) async fn execute(
-        &mut self,
-        statement: Statement,
-        values: Vec<Value>,
-        kind: &'static str,
-    ) -> Result<(), TaleError> {
-        let done = async {
-            match &mut self.inner {
-                Inner::Sqlite(inner) => {
-                    let query = statement.for_sqlite(values)?;
-                    query.execute(&mut **inner).await.map(drop)
-                }
-                Inner::Postgres(inner) => {
-                    let query = statement.for_postgres(values);
-                    query.execute(&mut **inner).await.map(drop)
-                }
-            }
-        };
-        let begun = Instant::now();
-        let outcome = timeout(self.limit, done)
-            .await
-            .map_err(|_| TaleError::Busy)?;
-        self.availability.judge(begun, outcome, kind, Work::Write)
     }
 
     /// Commits the changes recorded in `write`. Before that it quarantines
@@ -136,77 +59,24 @@ impl Transaction {
     /// # Cancellation
     /// If dropped after the quarantine, the write is ambiguous. The rows it
     /// changed are read from the database until the quarantine ends.
-    pub(super) async fn commit(mut self, write: &mut Write) -> Result<(), TaleError> {
-        let journalled = {
-            let left = write.before_commit().await;
-            self.reach(CommitStep::Quarantined);
-            self.journal(&left).await
-        };
-        if let Err(error) = journalled {
-            if self.rollback().await {
-                write.rolled_back();
-            }
-            return Err(error);
+    pub(super) async fn commit<E: Row + Table<D>>(
+        &self,
+        table: &SqlTable<E, D>,
+        transaction: Transaction<D>,
+        write: &mut Write,
+    ) -> Result<(), TaleError> {
+        let at_commit = self.limits.at_commit.unwrap_or(|_| ());
+        if self.limits.at_commit.is_some() {
+            // The commit finds these keys quarantined, and keeps them so.
+            let _ = write.before_commit().await;
+            at_commit(CommitStep::Quarantined);
+            at_commit(CommitStep::Committing);
         }
-        self.reach(CommitStep::Committing);
-        let at_commit = self.at_commit;
-        // All keys are quarantined, so this commits and judges the outcome. A
-        // write of whole kinds raises their epochs once more.
-        let committed = async {
-            match self.inner {
-                Inner::Sqlite(inner) => commit(inner, write).await,
-                Inner::Postgres(inner) => commit(inner, write).await,
-            }
-        };
         // A COMMIT without a reply may have succeeded.
-        let begun = Instant::now();
-        let verdict = timeout(self.limit, committed)
-            .await
-            .map_err(|_| TaleError::Busy)?;
-        if let (Ok(()), Some(at_commit)) = (&verdict, at_commit) {
-            at_commit(CommitStep::Committed);
-        }
-        self.availability
-            .judge(begun, verdict, "row", Work::Write)
-            .inspect(|()| self.availability.done(Work::Write))
-    }
-
-    fn reach(&self, step: CommitStep) {
-        if let Some(at_commit) = self.at_commit {
-            at_commit(step);
-        }
-    }
-
-    /// Stores the keys that Redis did not acknowledge, in this transaction.
-    async fn journal(&mut self, left: &Unacknowledged<'_>) -> Result<(), TaleError> {
-        let policy = OutOfReach::Journal;
-        let recorded = async {
-            match &mut self.inner {
-                Inner::Sqlite(inner) => SqliteJournal::record(inner, left, policy).await,
-                Inner::Postgres(inner) => PostgresJournal::record(inner, left, policy).await,
-            }
-        };
-        let begun = Instant::now();
-        let recorded = timeout(self.limit, recorded)
-            .await
-            .map_err(|_| TaleError::Busy)?;
-        let recorded = match recorded {
-            Ok(()) => Ok(()),
-            Err(RecordError::Database(error)) => Err(error),
-            // Cannot happen with this policy.
-            Err(RecordError::Refused) => return Err(TaleError::Busy),
-        };
-        self.availability.judge(begun, recorded, "row", Work::Write)
-    }
-
-    /// Rolls back. Returns true if that is certain.
-    async fn rollback(self) -> bool {
-        let rolled_back = async {
-            match self.inner {
-                Inner::Sqlite(inner) => inner.rollback().await,
-                Inner::Postgres(inner) => inner.rollback().await,
-            }
-        };
-        matches!(timeout(self.limit, rolled_back).await, Ok(Ok(())))
+        let committed = table.commit(transaction.connection, write);
+        self.limits.write("row", committed).await?;
+        at_commit(CommitStep::Committed);
+        self.limits.availability.done(Work::Write);
+        Ok(())
     }
 }
