@@ -1,6 +1,7 @@
 //! The journal over a connection of SeaORM.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use aside::journal::{Journal, JournalRow, JournalState};
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
@@ -125,5 +126,13 @@ impl Journal for SeaOrmJournal {
 
     async fn delete(&self, ids: &[i64]) -> Result<(), Self::Error> {
         on!(self, journal => journal.delete(ids).await)
+    }
+
+    async fn hot_set(&self, kind: &str, max_age: Duration) -> Result<Vec<String>, Self::Error> {
+        on!(self, journal => journal.hot_set(kind, max_age).await)
+    }
+
+    async fn replace_hot_set(&self, kind: &str, parts: &[String]) -> Result<(), Self::Error> {
+        on!(self, journal => journal.replace_hot_set(kind, parts).await)
     }
 }

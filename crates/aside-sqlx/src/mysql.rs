@@ -1,5 +1,7 @@
 //! The journal on MySQL and MariaDB.
 
+use std::time::Duration;
+
 use aside::{
     Write,
     journal::{Journal, JournalRow, JournalState},
@@ -27,6 +29,14 @@ const HISTORY: [&str; 2] = [
 ) ENGINE = InnoDB",
     "INSERT IGNORE INTO cache_journal_history VALUES (1, uuid(), 0)",
 ];
+
+const HOT_SET: &str = "CREATE TABLE IF NOT EXISTS cache_hot_set (
+    kind VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    part INT NOT NULL,
+    `keys` TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (kind, part)
+) ENGINE = InnoDB";
 
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
@@ -71,8 +81,8 @@ impl MySqlJournal {
         Self(pool)
     }
 
-    /// Creates the tables `cache_journal` and `cache_journal_history` if they are
-    /// missing. Instances write the second about once a second, to notice that a
+    /// Creates the tables `cache_journal`, `cache_journal_history` and `cache_hot_set`
+    /// if they are missing. Instances write the second about once a second, to notice that a
     /// copy of the database was put back.
     ///
     /// # Errors
@@ -82,6 +92,7 @@ impl MySqlJournal {
         for statement in HISTORY {
             pool.execute(statement).await?;
         }
+        pool.execute(HOT_SET).await?;
         Ok(Self(pool))
     }
 
@@ -182,5 +193,24 @@ impl Journal for MySqlJournal {
             delete.build().execute(&self.0).await?;
         }
         Ok(())
+    }
+
+    async fn hot_set(&self, kind: &str, max_age: Duration) -> Result<Vec<String>, sqlx::Error> {
+        let parts = "SELECT `keys` FROM cache_hot_set
+              WHERE kind = ? AND CURRENT_TIMESTAMP - INTERVAL ? SECOND < at ORDER BY part";
+        let parts = sqlx::query_scalar(parts).bind(kind);
+        parts.bind(max_age.as_secs()).fetch_all(&self.0).await
+    }
+
+    async fn replace_hot_set(&self, kind: &str, parts: &[String]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.0.begin().await?;
+        let delete = sqlx::query("DELETE FROM cache_hot_set WHERE kind = ?").bind(kind);
+        delete.execute(&mut *transaction).await?;
+        let insert = "INSERT INTO cache_hot_set (kind, part, `keys`) VALUES (?, ?, ?)";
+        for (number, part) in (1_i32..).zip(parts) {
+            let insert = sqlx::query(insert).bind(kind).bind(number).bind(part);
+            insert.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
 }

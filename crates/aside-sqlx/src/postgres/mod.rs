@@ -4,7 +4,7 @@ mod triggers;
 mod state;
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aside::{
     Entity, Write,
@@ -19,6 +19,14 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS cache_journal (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key TEXT NOT NULL,
     at TIMESTAMPTZ NOT NULL DEFAULT now()
+)";
+
+const HOT_SET: &str = "CREATE TABLE IF NOT EXISTS cache_hot_set (
+    kind TEXT NOT NULL,
+    part INT NOT NULL,
+    keys TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (kind, part)
 )";
 
 /// Held while tables and triggers are created. IF NOT EXISTS does not prevent
@@ -46,14 +54,16 @@ impl PostgresJournal {
         Self { pool, untold }
     }
 
-    /// Creates the table `cache_journal` if it is missing.
+    /// Creates the tables `cache_journal` and `cache_hot_set` if they are missing.
     ///
     /// # Errors
     /// The database's.
     pub async fn install(pool: PgPool) -> Result<Self, sqlx::Error> {
         let mut transaction = pool.begin().await?;
         lock(&mut transaction).await?;
-        sqlx::query(TABLE).execute(&mut *transaction).await?;
+        for table in [TABLE, HOT_SET] {
+            sqlx::query(table).execute(&mut *transaction).await?;
+        }
         transaction.commit().await?;
         Ok(Self::new(pool))
     }
@@ -217,5 +227,26 @@ impl Journal for PostgresJournal {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    async fn hot_set(&self, kind: &str, max_age: Duration) -> Result<Vec<String>, sqlx::Error> {
+        let parts = "SELECT keys FROM cache_hot_set
+              WHERE kind = $1 AND now() - make_interval(secs => $2) < at ORDER BY part";
+        let parts = sqlx::query_scalar(parts).bind(kind);
+        parts
+            .bind(max_age.as_secs_f64())
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    async fn replace_hot_set(&self, kind: &str, parts: &[String]) -> Result<(), sqlx::Error> {
+        // One statement, and so one transaction. The DELETE sees no row of the INSERT.
+        let replace = "WITH old AS (DELETE FROM cache_hot_set
+                WHERE kind = $1 AND cardinality($2::text[]) < part)
+            INSERT INTO cache_hot_set (kind, part, keys)
+            SELECT $1, number, part FROM unnest($2::text[]) WITH ORDINALITY AS t (part, number)
+            ON CONFLICT (kind, part) DO UPDATE SET keys = excluded.keys, at = excluded.at";
+        let replace = sqlx::query(replace).bind(kind).bind(parts);
+        replace.execute(&self.pool).await.map(drop)
     }
 }

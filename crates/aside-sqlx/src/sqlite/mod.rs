@@ -3,6 +3,8 @@
 mod triggers;
 mod ids;
 
+use std::time::Duration;
+
 use aside::transaction::FailedCommit;
 use aside::{
     Entity, Write,
@@ -38,6 +40,14 @@ const HISTORY: [&str; 2] = [
      ON CONFLICT DO NOTHING",
 ];
 
+const HOT_SET: &str = "CREATE TABLE IF NOT EXISTS cache_hot_set (
+    kind TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    keys TEXT NOT NULL,
+    at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (kind, part)
+)";
+
 /// A number of parameters per statement that every SQLite accepts.
 const PARAMETERS: usize = 500;
 
@@ -60,8 +70,8 @@ impl SqliteJournal {
         Self(pool)
     }
 
-    /// Creates the tables `cache_journal`, `cache_journal_writer` and
-    /// `cache_journal_history` if they are missing. The second is empty for every
+    /// Creates the tables `cache_journal`, `cache_journal_writer`,
+    /// `cache_journal_history` and `cache_hot_set` if they are missing. The second is empty for every
     /// connection except one in a transaction of [`begin`](Self::begin). Instances
     /// write the third about once a second, to notice that a copy of the file was
     /// put back.
@@ -74,6 +84,7 @@ impl SqliteJournal {
         for statement in HISTORY {
             pool.execute(statement).await?;
         }
+        pool.execute(HOT_SET).await?;
         Ok(Self(pool))
     }
 
@@ -257,5 +268,25 @@ impl Journal for SqliteJournal {
             delete.build().execute(&self.0).await?;
         }
         Ok(())
+    }
+
+    async fn hot_set(&self, kind: &str, max_age: Duration) -> Result<Vec<String>, sqlx::Error> {
+        let parts = "SELECT keys FROM cache_hot_set
+              WHERE kind = ?1 AND datetime('now', ?2) < at ORDER BY part";
+        let parts = sqlx::query_scalar(parts).bind(kind);
+        let since = format!("-{} seconds", max_age.as_secs());
+        parts.bind(since).fetch_all(&self.0).await
+    }
+
+    async fn replace_hot_set(&self, kind: &str, parts: &[String]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await?;
+        let delete = sqlx::query("DELETE FROM cache_hot_set WHERE kind = ?1").bind(kind);
+        delete.execute(&mut *transaction).await?;
+        let insert = "INSERT INTO cache_hot_set (kind, part, keys) VALUES (?1, ?2, ?3)";
+        for (number, part) in (1_i64..).zip(parts) {
+            let insert = sqlx::query(insert).bind(kind).bind(number).bind(part);
+            insert.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
     }
 }

@@ -6,6 +6,7 @@ mod notes;
 mod mysql;
 mod foreign_rows;
 mod going_back;
+mod hot_sets;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aside::journal::Journal as _;
 use aside::{
     CacheConfig, CacheService, CachedRepository, Entity, Freshness, Repository, Rows, Source,
 };
@@ -127,6 +128,15 @@ impl Database {
         database
     }
 
+    /// Has a service poll the journal.
+    pub(crate) async fn poll_in(&self, cache: &CacheService) {
+        match &self.pool {
+            Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
+            Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
+            Pool::MySql(pool) => cache.poll_journal(MySqlJournal::new(pool.clone())).await,
+        }
+    }
+
     async fn install(&self) {
         // Twice, because every instance installs at start.
         for _ in 0..2 {
@@ -185,6 +195,54 @@ impl Database {
 
     pub(crate) async fn close(&self) {
         on!(self, pool => pool.close().await);
+    }
+
+    /// Returns the stored parts of the hot set of notes.
+    pub(crate) async fn hot_set(&self, max_age: Duration) -> Vec<String> {
+        let parts = match &self.pool {
+            Pool::Sqlite(pool) => {
+                SqliteJournal::new(pool.clone())
+                    .hot_set("note", max_age)
+                    .await
+            }
+            Pool::Postgres(pool) => {
+                PostgresJournal::new(pool.clone())
+                    .hot_set("note", max_age)
+                    .await
+            }
+            Pool::MySql(pool) => {
+                MySqlJournal::new(pool.clone())
+                    .hot_set("note", max_age)
+                    .await
+            }
+        };
+        parts.expect("a list")
+    }
+
+    pub(crate) async fn replace_hot_set(&self, parts: &[String]) {
+        let replaced = match &self.pool {
+            Pool::Sqlite(pool) => {
+                SqliteJournal::new(pool.clone())
+                    .replace_hot_set("note", parts)
+                    .await
+            }
+            Pool::Postgres(pool) => {
+                PostgresJournal::new(pool.clone())
+                    .replace_hot_set("note", parts)
+                    .await
+            }
+            Pool::MySql(pool) => {
+                MySqlJournal::new(pool.clone())
+                    .replace_hot_set("note", parts)
+                    .await
+            }
+        };
+        replaced.expect("a list");
+    }
+
+    pub(crate) async fn lose_the_hot_sets(&self) {
+        let sql = "DROP TABLE cache_hot_set";
+        on!(self, pool => sqlx::query(sql).execute(pool).await.map(drop)).expect("a table");
     }
 
     pub(crate) async fn lose_the_journal(&self) {
@@ -295,11 +353,14 @@ pub(crate) struct Instance {
 impl Instance {
     pub(crate) async fn start(config: CacheConfig, database: &Database) -> Self {
         let cache = CacheService::connect(config).await;
-        match &database.pool {
-            Pool::Sqlite(pool) => cache.poll_journal(SqliteJournal::new(pool.clone())).await,
-            Pool::Postgres(pool) => cache.poll_journal(PostgresJournal::new(pool.clone())).await,
-            Pool::MySql(pool) => cache.poll_journal(MySqlJournal::new(pool.clone())).await,
-        }
+        database.poll_in(&cache).await;
+        let notes = CachedRepository::new(database.clone(), &cache);
+        Self { cache, notes }
+    }
+
+    /// Starts an instance whose repository is made before its journal is polled.
+    pub(crate) async fn start_unpolled(config: CacheConfig, database: &Database) -> Self {
+        let cache = CacheService::connect(config).await;
         let notes = CachedRepository::new(database.clone(), &cache);
         Self { cache, notes }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::cached_repository::CachedRepository;
 use crate::cached_repository::warm_up::WarmUpOptions;
@@ -33,7 +34,21 @@ pub(super) fn begin<R: Source>(read: &ReadPath<R>) {
     }
     let (source, service) = (Arc::clone(&read.source), read.cache.downgrade());
     task::spawn(async move {
-        if let Some(cache) = trusted(&service).await {
+        let Some(cache) = trusted(&service).await else {
+            return;
+        };
+        let had_keys = run(Arc::clone(&source), &cache, from).await;
+        if had_keys || from != WarmUpFrom::Hot || cache.tiers().hot_tables.is_known() {
+            return;
+        }
+        // The journal may be polled only after the repository was made. Without holding
+        // the service, which may end before.
+        let table = cache.tiers().hot_tables.wait();
+        let limit = cache.config().warm_up_deadline;
+        drop(cache);
+        if let Ok(true) = timeout(limit, table).await
+            && let Some(cache) = trusted(&service).await
+        {
             run(source, &cache, from).await;
         }
     });
@@ -51,7 +66,8 @@ async fn trusted(service: &WeakService) -> Option<CacheService> {
     }
 }
 
-async fn run<R: Source>(source: Arc<R>, cache: &CacheService, from: WarmUpFrom) {
+/// Warms a kind up. Returns false if it had no keys.
+async fn run<R: Source>(source: Arc<R>, cache: &CacheService, from: WarmUpFrom) -> bool {
     let kind = R::Entity::KIND;
     let tiers = cache.tiers();
     // By now the strategy of the kind has been registered.
@@ -61,16 +77,21 @@ async fn run<R: Source>(source: Arc<R>, cache: &CacheService, from: WarmUpFrom) 
         ..WarmUpOptions::default()
     };
     let report = |progress| tiers.warm_ups.report(kind, progress);
-    match repository.warm_up(how, report).await {
+    let had_keys = match repository.warm_up(how, report).await {
         Ok(warmed) if 0 < warmed.total => {
             let (done, total) = (warmed.done, warmed.total);
             tracing::info!(kind, done, total, filled = warmed.filled, "warmed up");
+            true
         }
-        Ok(_) => {}
-        Err(_) => tracing::warn!(
-            kind,
-            "the warm-up stopped: the database failed; rows are read when callers ask for them"
-        ),
-    }
+        Ok(_) => false,
+        Err(_) => {
+            tracing::warn!(
+                kind,
+                "the warm-up stopped: the database failed; rows are read when callers ask for them"
+            );
+            true
+        }
+    };
     tiers.warm_ups.end(kind);
+    had_keys
 }

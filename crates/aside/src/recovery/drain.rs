@@ -82,9 +82,9 @@ pub(crate) struct Drain<J> {
 }
 
 impl<J: Journal> Drain<J> {
-    pub(crate) fn of(journal: J) -> Arc<Mutex<Self>> {
+    pub(crate) fn of(journal: Arc<J>) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
-            journal: Arc::new(journal),
+            journal,
             unreleased: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             deleting: JoinSet::new(),

@@ -139,7 +139,10 @@ impl CacheService {
     /// Polls a journal from now on, every `CACHE_JOURNAL_POLL_MS`, and
     /// invalidates the keys that instances without a connection to Redis
     /// recorded there. Call it once, before the service is used: after every
-    /// suspicion, Redis is trusted only once the journal has been drained.
+    /// suspicion, Redis is trusted only once the journal has been drained. Call it before
+    /// repositories are made: their warm-ups read the hot set that the journal keeps, if
+    /// Redis has none. Those that are made before are warmed from it too, but
+    /// [`is_warm`](Self::is_warm) does not wait for that.
     ///
     /// Returns after the first drain, and after `CACHE_OPERATION_TIMEOUT_MS` at
     /// the latest; at once if Redis is unavailable. A disabled service does not poll the journal, but still
@@ -152,6 +155,8 @@ impl CacheService {
         }
         let was_usable = tiers.is_usable();
         tiers.require_drain();
+        let journal = Arc::new(journal);
+        tiers.hot_tables.keep_in(journal.clone());
         let (drain, heard) = (Drain::of(journal), Arc::downgrade(tiers));
         tiers.tasks.add("the journal", move || {
             drain::run(Arc::clone(&drain), heard.clone())
@@ -274,8 +279,8 @@ impl CacheService {
         self.tiers().warm_ups.progress()
     }
 
-    /// Sends pending operations to Redis and writes the hot set, within the timeout of one operation,
-    /// and closes the connections. Afterwards every read goes to the database.
+    /// Sends pending operations to Redis and writes the hot set, there and beside the journal, within
+    /// the timeout of one operation, and closes the connections. Afterwards every read goes to the database.
     ///
     /// Writes that ended ambiguously are not waited for, because their
     /// quarantines expire. Close last: later writes send no invalidations, and
@@ -289,7 +294,7 @@ impl CacheService {
         }
         // Within the same deadline: a Redis that is away does not answer this either.
         let _ = timeout_at(deadline, fleet::withdraw(tiers)).await;
-        let hot_sets = tiers.write_hot_sets(self.0.begun.elapsed());
+        let hot_sets = tiers.write_last_hot_sets(self.0.begun.elapsed());
         let _ = timeout_at(deadline, hot_sets).await;
         tiers.tasks.close();
         tiers.close_links();

@@ -1,8 +1,10 @@
-//! The hot set: the keys that an instance holds, kept in Redis for the next start.
+//! The hot set: the keys that an instance holds, kept in Redis for the next start, and
+//! beside the journal for a start after Redis was emptied.
 //!
 //! About once a minute one instance writes the list of each kind; instances behind one
 //! balancer hold much the same. An old list is nearly as good as a new one, so a lost
-//! list costs little. A reader takes it as a wish: each key is read like any other.
+//! list costs little, and the database gets one only every ten minutes. A reader takes it
+//! as a wish: each key is read like any other.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -18,6 +20,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long no other instance writes lists.
 const WRITER_CLAIM: Duration = Duration::from_secs(50);
+
+/// How long no other instance writes lists to the database. A little less than ten rounds.
+const TABLE_CLAIM: Duration = Duration::from_secs(530);
 
 /// How long a list is kept after the last instance has written it.
 const TTL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -53,6 +58,16 @@ impl Tiers {
     /// Writes the lists of all kinds, unless another instance has done that just now.
     /// `age` is that of this instance.
     pub(crate) async fn write_hot_sets(&self, age: Duration) {
+        self.write(age, ("hot:table", TABLE_CLAIM)).await;
+    }
+
+    /// Writes the lists of all kinds when the service closes: the database gets them even
+    /// if it has some that are minutes old. Of instances that close together one writes.
+    pub(crate) async fn write_last_hot_sets(&self, age: Duration) {
+        self.write(age, ("hot:closing", WRITER_CLAIM)).await;
+    }
+
+    async fn write(&self, age: Duration, (claim, time): (&str, Duration)) {
         if !self.keeps_hot_sets() || !self.is_usable() {
             return;
         }
@@ -62,7 +77,9 @@ impl Tiers {
             .map(|(name, kind)| self.local_of(name, &**kind).0);
         let holds_some = entries.any(|count| count > 0);
         // Before the keys are collected: of all instances only one needs them.
-        if !holds_some || !self.claim("hot:writer", WRITER_CLAIM).await {
+        let to_redis = holds_some && self.claim("hot:writer", WRITER_CLAIM).await;
+        let to_table = holds_some && self.hot_tables.is_known() && self.claim(claim, time).await;
+        if !to_redis && !to_table {
             return;
         }
         let mut left = MAX_BYTES;
@@ -71,11 +88,14 @@ impl Tiers {
             if keys.is_empty() {
                 continue;
             }
-            let before = self.hot_set(kind).await.len();
-            let is_better = before <= keys.len() || GROWN_UP <= age && before <= 2 * keys.len();
-            if is_better {
-                let text = joined(&keys, left);
-                left -= text.len();
+            let is_better =
+                |before: usize| before <= keys.len() || GROWN_UP <= age && before <= 2 * keys.len();
+            let text = joined(&keys, left);
+            left -= text.len();
+            if to_table && is_better(read(&self.hot_tables.read(kind, TTL).await).len()) {
+                self.hot_tables.write(kind, &text).await;
+            }
+            if to_redis && is_better(self.hot_set_of_redis(kind).await.len()) {
                 let set = Op::Set {
                     key: self.hot_key(kind),
                     value: text.into_bytes(),
@@ -87,17 +107,23 @@ impl Tiers {
         }
     }
 
-    /// Returns the keys of a kind that instances held: their texts after the kind.
+    /// Returns the keys of a kind that instances held: their texts after the kind. If
+    /// Redis has none, they are those beside the journal.
     pub(crate) async fn hot_set(&self, kind: &str) -> Vec<String> {
+        match self.hot_set_of_redis(kind).await {
+            none if none.is_empty() => read(&self.hot_tables.read(kind, TTL).await),
+            some => some,
+        }
+    }
+
+    async fn hot_set_of_redis(&self, kind: &str) -> Vec<String> {
         let get = Op::Get {
             key: self.hot_key(kind),
         };
-        let Ok(Reply::Value(Some(bytes))) = self.send_one(Traffic::Others, get).await else {
-            return Vec::new();
-        };
-        let text = String::from_utf8_lossy(&bytes);
-        let keys = text.lines().filter(|key| !key.is_empty());
-        keys.take(MAX_KEYS).map(str::to_owned).collect()
+        match self.send_one(Traffic::Others, get).await {
+            Ok(Reply::Value(Some(bytes))) => read(&String::from_utf8_lossy(&bytes)),
+            _ => Vec::new(),
+        }
     }
 
     /// Takes the right to do something once among all instances, for so long. Returns
@@ -116,6 +142,12 @@ impl Tiers {
     fn hot_key(&self, kind: &str) -> Key {
         Key::new(&self.namespace().own_key(&format!("hot:{kind}")))
     }
+}
+
+/// Returns the keys of a list.
+fn read(lines: &str) -> Vec<String> {
+    let keys = lines.lines().filter(|key| !key.is_empty());
+    keys.take(MAX_KEYS).map(str::to_owned).collect()
 }
 
 /// Returns as many keys as fit into `limit` bytes, one per line.

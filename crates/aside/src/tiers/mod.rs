@@ -22,6 +22,7 @@ mod register;
 mod routing;
 mod shards;
 pub(crate) mod shard_states;
+pub(crate) mod hot_table;
 pub(crate) mod hot_set;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ use crate::insight::warm_ups::WarmUps;
 use crate::local::{Curve, Part, Pools};
 use crate::prefetch::Prefetch;
 use crate::tiers::broadcaster::Broadcaster;
+use crate::tiers::hot_table::HotTables;
 use crate::tiers::kind::AnyKind;
 use crate::tiers::origin_guard::{OriginGuard, Place};
 use crate::tiers::own_journal_rows::Journalled;
@@ -96,6 +98,7 @@ pub(crate) struct Tiers {
     pub(crate) origin: OriginGuard,
     /// Those that begin with the process.
     pub(crate) warm_ups: WarmUps,
+    pub(crate) hot_tables: HotTables,
     /// True if every hit of a query is compared with a load: in tests.
     pub(crate) is_strict: AtomicBool,
     sweeps: sweeps::Sweeps,
@@ -117,6 +120,7 @@ impl Tiers {
         let prefetch = Prefetch::new(&config, &generations);
         Self {
             tasks: Tasks::new(shards.clone(), Arc::clone(&statistics)),
+            hot_tables: HotTables::new(Arc::clone(&statistics), config.load_timeout),
             statistics,
             instance,
             enabled,

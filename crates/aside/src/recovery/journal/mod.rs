@@ -18,9 +18,11 @@
 //! a SELECT that began after its PONG have been applied.
 
 mod history;
+mod hot_table;
 
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
 
 pub use history::DatabaseHistory;
 
@@ -120,6 +122,38 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// The database's. The rows are applied again.
     fn delete(&self, ids: &[i64]) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Returns the parts of a kind's hot set, as
+    /// [`replace_hot_set`](Self::replace_hot_set) stored them and in that order; none
+    /// if they were stored longer than `max_age` ago by the clock of the database. A start
+    /// reads them if Redis has no hot set of the kind. By default there are none.
+    ///
+    /// # Errors
+    /// The database's. The kind is not warmed then.
+    fn hot_set(
+        &self,
+        kind: &str,
+        max_age: Duration,
+    ) -> impl Future<Output = Result<Vec<String>, Self::Error>> + Send {
+        let _ = (kind, max_age);
+        async { Ok(Vec::new()) }
+    }
+
+    /// Replaces the parts of a kind's hot set, in one transaction. A part is text of at most
+    /// 60,000 bytes without NUL, and all parts of a service have at most 1 MiB. Called by one
+    /// instance about every ten minutes, and when an instance closes. By default it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// The database's. The list stays as it was until the next call.
+    fn replace_hot_set(
+        &self,
+        kind: &str,
+        parts: &[String],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (kind, parts);
+        async { Ok(()) }
+    }
 }
 
 /// The state of a database at the beginning of a poll.
