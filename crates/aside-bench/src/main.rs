@@ -14,6 +14,7 @@ mod records;
 mod rounds;
 mod servers;
 mod machine;
+mod paused_clock;
 mod socket;
 mod stories;
 mod table;
@@ -101,6 +102,11 @@ enum Suite {
     },
     /// Replays a file as several tasks, without Redis, under a paused clock.
     Simulate(suites::simulate::Options),
+    /// The first reads after a restart in the middle of a trace: cold, and warmed up from
+    /// the hot set, also after Redis was emptied.
+    Restart(suites::restart::Options),
+    /// Replays a trace of rows with reads of long lists in between.
+    Lists(suites::lists::Options),
     /// The estimated hits of other capacities, against replays with them.
     Curve {
         file: PathBuf,
@@ -202,6 +208,8 @@ async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>
             suites::kinds::run(&options.file, options.capacity).await?
         }
         Suite::Simulate(options) => suites::simulate::run(&options)?,
+        Suite::Restart(options) => return suites::restart::run(&options).await,
+        Suite::Lists(options) => suites::lists::run(&options)?,
         Suite::Curve { file, capacity } => suites::curve::run(&file, capacity).await?,
     };
     Ok((tables, None))

@@ -2,7 +2,7 @@
 
 use aside::{
     Entity,
-    entity::{IndexShape, KeyWriter},
+    entity::{IndexShape, KeyWriter, read_segment},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -88,6 +88,10 @@ impl<const LISTS: usize, const KIND: usize> Entity for Record<LISTS, KIND> {
 
     fn write_id(id: &Uuid, key: &mut KeyWriter) {
         key.segment(id);
+    }
+
+    fn read_id(segment: &str) -> Option<Uuid> {
+        read_segment(segment)
     }
 
     fn write_index(list: &List, key: &mut KeyWriter) {

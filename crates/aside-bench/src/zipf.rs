@@ -13,9 +13,14 @@ pub(crate) struct Zipf {
 
 impl Zipf {
     pub(crate) fn over(count: u64) -> Self {
+        Self::skewed(count, SKEW)
+    }
+
+    /// Returns the same with another exponent.
+    pub(crate) fn skewed(count: u64, skew: f64) -> Self {
         let mut sum = 0.0;
         let sums = (1..=count).map(|rank| {
-            sum += (rank as f64).powf(-SKEW);
+            sum += (rank as f64).powf(-skew);
             sum
         });
         Self {

@@ -13,6 +13,8 @@ pub(crate) mod mixed;
 pub(crate) mod replay;
 pub(crate) mod kinds;
 pub(crate) mod curve;
+pub(crate) mod restart;
+pub(crate) mod lists;
 pub(crate) mod scale;
 pub(crate) mod simulate;
 pub(crate) mod write;

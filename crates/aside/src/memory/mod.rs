@@ -318,6 +318,11 @@ impl Subscription {
         self.tier.wire.slow_down(round_trip);
     }
 
+    /// Evicts the values that do not fit into so many bytes, from now on.
+    pub(crate) fn limit(&self, bytes: usize) {
+        self.tier.inner.lock().store.limit(bytes);
+    }
+
     /// Returns how many pipelines were sent to the tier, and keys that they read.
     pub(crate) fn traffic(&self) -> (u64, u64) {
         self.tier.wire.traffic()

@@ -90,6 +90,12 @@ impl Store {
         }
     }
 
+    /// Holds at most so many bytes from now on.
+    pub(super) fn limit(&mut self, bytes: usize) {
+        self.limit_bytes = bytes;
+        self.evict();
+    }
+
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes
     }

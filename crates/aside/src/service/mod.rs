@@ -248,6 +248,15 @@ impl CacheService {
         }
     }
 
+    /// Lets `memory://` hold at most so many bytes from now on. It evicts like a Redis that
+    /// is too small. For simulations.
+    #[doc(hidden)]
+    pub fn limit_memory(&self, bytes: usize) {
+        if let Some(subscription) = &self.0.subscription {
+            subscription.limit(bytes);
+        }
+    }
+
     /// Returns how many pipelines were sent to `memory://`, and how many keys they
     /// read. For simulations.
     #[doc(hidden)]

@@ -20,6 +20,7 @@ use fastrand::Rng;
 
 use crate::error::Wrong;
 use crate::heroes::{Heroes, cached, id};
+use crate::paused_clock;
 use crate::suites::replay::{COLUMNS, check, check_held, weight};
 use crate::table::{Cell, Table};
 use crate::trace;
@@ -111,24 +112,14 @@ impl Workload {
     }
 }
 
-/// Replays the keys in another runtime, whose clock is paused.
+/// Replays the keys under a paused clock.
 fn simulate(
     options: &Options,
     workload: &Arc<Workload>,
     prefetch: PrefetchMode,
 ) -> Result<Outcome, Wrong> {
     workload.begun.store(0, Ordering::Relaxed);
-    let simulating = || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(|error| Wrong(format!("no runtime: {error}")))?;
-        runtime.block_on(replay(options, workload, prefetch))
-    };
-    // Another thread, because the caller's runs a runtime.
-    let outcome = std::thread::scope(|scope| scope.spawn(simulating).join());
-    outcome.map_err(|_| Wrong("the simulation panicked".to_owned()))?
+    paused_clock::run(|| replay(options, workload, prefetch))
 }
 
 async fn replay(
