@@ -40,9 +40,27 @@ pub(crate) enum Color {
 }
 
 /// The checks of `aside doctor`, in the order in which they run.
-pub(crate) const CHECKS: [&str; 12] = [
-    "reach", "memory", "eviction", "fleet", "clock", "breaker", "pending", "journal", "settings",
-    "versions", "shapes", "hearing",
+pub(crate) const CHECKS: [&str; 20] = [
+    "reach",
+    "memory",
+    "eviction",
+    "fleet",
+    "clock",
+    "breaker",
+    "pending",
+    "journal",
+    "settings",
+    "versions",
+    "shapes",
+    "rights",
+    "round-trips",
+    "latency",
+    "persistence",
+    "replicas",
+    "buffers",
+    "ttl",
+    "listeners",
+    "hearing",
 ];
 
 #[derive(Debug, Subcommand)]

@@ -221,7 +221,7 @@ pub mod events {
 /// Access to a fleet for command lines, which are linked with no service.
 #[cfg(feature = "ops")]
 pub mod ops {
-    pub use crate::service::ops::{Ops, OpsError};
+    pub use crate::service::ops::{Ops, OpsError, ServerFacts, SlowEvent};
 }
 
 /// Reports for operators: health, statistics, one key explained, warm-ups.

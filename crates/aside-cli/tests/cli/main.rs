@@ -8,6 +8,7 @@ mod terminal;
 mod streams;
 mod outages;
 mod codes;
+mod doctor;
 mod fleet;
 
 /// The maximum time for anything that the tests wait for.

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "ops")]
+use aside_redis::{Call, WireReply};
+
 use super::{BoxFuture, Op, Refused, Replies};
 
 /// Larger values avoid the connection of rows and the watcher's, because a GET
@@ -96,6 +99,15 @@ pub(crate) trait SharedTier: fmt::Debug + Send + Sync {
     fn send_asking(&self, op: Op) -> BoxFuture<'_, Result<Replies, Unanswered>> {
         let _ = op;
         Box::pin(async { Err(Unanswered::NotSent) })
+    }
+
+    /// Sends commands that are no operation, to learn facts about the server, within
+    /// the deadline of one cache operation. Returns `None` without a reply, and of a
+    /// store that is no server.
+    #[cfg(feature = "ops")]
+    fn ask<'a>(&'a self, calls: Vec<Call<'a>>) -> BoxFuture<'a, Option<Vec<WireReply>>> {
+        let _ = calls;
+        Box::pin(async { None })
     }
 
     /// Returns true if one call may have several keys. A node of a cluster

@@ -22,6 +22,11 @@ pub(crate) struct ShardState {
 }
 
 impl ShardState {
+    #[cfg(feature = "ops")]
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
     /// Returns the server, as the log names it.
     pub(crate) fn server(&self) -> &str {
         self.shard.link.server()

@@ -23,11 +23,41 @@ impl Severity {
     }
 }
 
+/// The summary of a finding, and the command or setting that ends it, if it is one.
+pub(super) struct Wrong {
+    summary: String,
+    remedy: Option<String>,
+}
+
+impl From<String> for Wrong {
+    fn from(summary: String) -> Self {
+        Self {
+            summary,
+            remedy: None,
+        }
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(summary: &str) -> Self {
+        summary.to_owned().into()
+    }
+}
+
+impl<R: Into<String>> From<(String, R)> for Wrong {
+    fn from((summary, remedy): (String, R)) -> Self {
+        Self {
+            summary,
+            remedy: Some(remedy.into()),
+        }
+    }
+}
+
 /// Something that a check found.
 struct Finding {
     check: &'static str,
     severity: Severity,
-    summary: String,
+    wrong: Wrong,
     /// Where the remedy is documented.
     look: &'static str,
 }
@@ -58,14 +88,14 @@ impl Checks {
         &mut self,
         check: &'static str,
         severity: Severity,
-        summary: impl Into<String>,
+        wrong: impl Into<Wrong>,
         look: &'static str,
     ) {
         if self.runs(check) {
             self.findings.push(Finding {
                 check,
                 severity,
-                summary: summary.into(),
+                wrong: wrong.into(),
                 look,
             });
         }
@@ -82,11 +112,11 @@ impl Checks {
         &mut self,
         check: &'static str,
         severity: Severity,
-        wrong: Option<String>,
+        wrong: Option<impl Into<Wrong>>,
         look: &'static str,
     ) {
         match wrong {
-            Some(summary) => self.finds(check, severity, summary, look),
+            Some(wrong) => self.finds(check, severity, wrong, look),
             None => self.passes(check, None),
         }
     }
@@ -99,7 +129,7 @@ impl Checks {
     pub(super) fn answer(&self) -> Answer {
         let problem = |finding: &Finding| Problem {
             hint: Some(finding.look.to_owned()),
-            ..Problem::new(finding.check, finding.summary.clone())
+            ..Problem::new(finding.check, finding.wrong.summary.clone())
         };
         let errors = self.count(Severity::Error);
         Answer {
@@ -114,10 +144,13 @@ impl Checks {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for finding in &self.findings {
             let severity = finding.severity.as_str().to_owned();
-            let look = format!("look: {}", finding.look);
             let check = finding.check.to_owned();
-            rows.push(vec![severity, check, finding.summary.clone()]);
-            rows.push(vec![String::new(), String::new(), look]);
+            rows.push(vec![severity, check, finding.wrong.summary.clone()]);
+            let remedy = finding.wrong.remedy.as_ref();
+            let remedy = remedy.map(|remedy| format!("set:  {remedy}"));
+            let look = format!("look: {}", finding.look);
+            let more = remedy.into_iter().chain([look]);
+            rows.extend(more.map(|line| vec![String::new(), String::new(), line]));
         }
         let passed = self.passed.iter();
         let passed = passed.map(|(check, detail)| match detail {
@@ -142,7 +175,8 @@ impl Checks {
             json!({
                 "check": finding.check,
                 "severity": finding.severity.as_str(),
-                "summary": finding.summary,
+                "summary": finding.wrong.summary,
+                "remedy": finding.wrong.remedy,
                 "look": finding.look,
             })
         });

@@ -96,7 +96,6 @@ fn agreement(fleet: &Fleet, checks: &mut Checks) {
     let settings = differ("settings").map(|_| {
         "instances disagree on CACHE_MAX_STALENESS_MS, CACHE_QUARANTINE_TTL_MS or \
          CACHE_LEASE_TTL_MS"
-            .to_owned()
     });
     checks.judge("settings", Severity::Error, settings, FLEET);
     let versions = differ("version").map(|found| format!("versions of the library: {found}"));

@@ -1,10 +1,12 @@
 //! `aside doctor`: checks Redis and the fleet, and says what to do.
 //!
-//! It writes nothing but the keys of a test invalidation, which last for 30 seconds.
+//! It writes nothing but the keys of a test invalidation and of a test of the user's rights,
+//! which last for 30 seconds.
 
 mod checks;
 mod server;
 mod instances;
+mod facts;
 mod hearing;
 
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub(super) async fn run(
     let mut checks = Checks::new(&asked.only);
     server::check(&stats["health"], &mut checks);
     instances::check(&fleet, &mut checks);
+    facts::check(target, &fleet, &mut checks).await;
     hearing::check(target, &fleet, timeout, &mut checks).await;
     Ok(checks.answer())
 }

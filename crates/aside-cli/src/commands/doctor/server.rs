@@ -74,7 +74,8 @@ fn memory(health: &Value, checks: &mut Checks) {
         })
     });
     let nearly_full: Vec<String> = nearly_full.collect();
-    let wrong = (!nearly_full.is_empty()).then(|| nearly_full.join("; "));
+    let remedy = "CONFIG SET maxmemory, or a shorter TTL of the kind with most keys";
+    let wrong = (!nearly_full.is_empty()).then(|| (nearly_full.join("; "), remedy));
     checks.judge("memory", Severity::Warning, wrong, HIGH_MEMORY);
 }
 
@@ -86,6 +87,7 @@ fn eviction(health: &Value, checks: &mut Checks) {
         })
     });
     let volatile: Vec<String> = volatile.collect();
-    let wrong = (!volatile.is_empty()).then(|| volatile.join("; "));
+    let remedy = "CONFIG SET maxmemory-policy allkeys-lru";
+    let wrong = (!volatile.is_empty()).then(|| (volatile.join("; "), remedy));
     checks.judge("eviction", Severity::Warning, wrong, HIGH_MEMORY);
 }

@@ -243,6 +243,16 @@ impl SharedTier for RedisTier {
         Box::pin(self.run(Traffic::Others, vec![op], true))
     }
 
+    #[cfg(feature = "ops")]
+    fn ask<'a>(&'a self, calls: Vec<Call<'a>>) -> BoxFuture<'a, Option<Vec<WireReply>>> {
+        Box::pin(async move {
+            let pooled = self.connection_for(Traffic::Others);
+            let connection = pooled.usable(self.link.server_history())?;
+            let replies = tokio::time::timeout(self.deadline, connection.call(&calls));
+            replies.await.ok()?.ok()
+        })
+    }
+
     fn takes_many_keys(&self) -> bool {
         !self.is_node
     }

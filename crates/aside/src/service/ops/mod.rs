@@ -5,12 +5,15 @@
 //! It announces itself under a name, by which events can be told from those of the
 //! services, and is not counted as an instance.
 
+mod facts;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use facts::{ServerFacts, SlowEvent};
 use tokio::time::Instant;
 
 use crate::config::CacheConfig;
