@@ -119,6 +119,12 @@ where
     let found = source.find_many(&[2, 9, 1]).await.unwrap();
     let found: Vec<_> = found.iter().map(Option::is_some).collect();
     assert_eq!(found, [true, false, true]);
+    // More than SQLite and PostgreSQL accept as parameters of one statement.
+    let very_many: Vec<u64> = (0..70_000).collect();
+    let found = source.find_many(&very_many).await.unwrap();
+    let places = found.iter().enumerate().filter(|(_, row)| row.is_some());
+    let places: Vec<usize> = places.map(|(place, _)| place).collect();
+    assert_eq!((found.len(), &*places), (70_000, &[1, 2, 3][..]));
     run(pool, "UPDATE task SET owner = '-' WHERE id = 'no-001'").await;
     assert_eq!(source.find_by_id(&1).await.unwrap().unwrap().owner, None);
     run(pool, "UPDATE task SET owner = 'seven' WHERE id = 'no-001'").await;
