@@ -59,6 +59,9 @@ enum Command {
     },
     /// Fills the cache from the database
     Warm {
+        /// What to read
+        #[arg(long, value_enum, default_value_t = warm::From::Hot)]
+        from: warm::From,
         #[command(flatten)]
         database: DatabaseArgument,
     },
@@ -154,7 +157,7 @@ async fn obey(command: Command, logs: &mut Logs) -> Result<(), Failure> {
             serve::serve(listen, database.settings(false, logs)?).await
         }
         Command::Seed { plan, database } => seed::seed(plan, &database.settings(true, logs)?).await,
-        Command::Warm { database } => warm::warm(&database.settings(true, logs)?).await,
+        Command::Warm { from, database } => warm::warm(from, database.settings(true, logs)?).await,
         Command::Triggers { action, database } => {
             triggers::change(action, &database.settings(false, logs)?).await
         }

@@ -1,4 +1,4 @@
-//! Act 6: one of three primaries of a cluster is killed.
+//! Act 7: one of three primaries of a cluster is killed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const PROMOTED_WITHIN: Duration = Duration::from_secs(20);
 type ByServer = BTreeMap<String, Vec<Arc<Hero>>>;
 
 pub(super) async fn show(stage: &Stage, page: &mut Page) -> Result<(), DemoError> {
-    page.act(6, "a primary of a cluster is killed");
+    page.act(7, "a primary of a cluster is killed");
     let started = spawn_blocking(RedisCluster::start).await;
     let cluster = match started.map_err(|_| DemoError::Stuck("the cluster did not start"))? {
         Ok(cluster) => Arc::new(cluster),

@@ -1,4 +1,4 @@
-//! The guided example: the effects of a cache, measured, in five acts, or six.
+//! The guided example: the effects of a cache, measured, in six acts, or seven.
 //!
 //! It has no prerequisites. It starts a private Redis and creates a SQLite
 //! file, both in a temporary directory, and ignores the environment. It checks
@@ -10,12 +10,14 @@
 //! 3. `writes`: the keys that a write invalidates.
 //! 4. `instances`: two services on one Redis stay consistent.
 //! 5. `outage`: Redis is killed and restarted.
-//! 6. `cluster`, if asked for: a primary of a private cluster is killed.
+//! 6. `learning`: rows that often follow are fetched ahead.
+//! 7. `cluster`, if asked for: a primary of a private cluster is killed.
 
 mod page;
 mod stage;
 mod with;
 mod instances;
+mod learning;
 mod cluster;
 mod outage;
 mod without;
@@ -79,6 +81,7 @@ async fn acts(with_cluster: bool) -> Result<bool, DemoError> {
     instances::show(&stage, &tales, &mut page).await?;
     outage::show(&mut stage, &tales, &mut page).await?;
     tales.cache().close().await;
+    learning::show(&stage, &mut page).await?;
     if with_cluster {
         cluster::show(&stage, &mut page).await?;
     }

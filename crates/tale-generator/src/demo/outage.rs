@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aside::{Bypass, Freshness, Source as _, Tier};
+use aside_testkit::RedisServer;
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -28,6 +29,18 @@ pub(super) async fn show(
         page.say("Skipped: it needs a real Redis, and there is no redis-server on the PATH.");
         return Ok(());
     };
+    let shown = interrupt(&redis, stage, tales, page).await;
+    // The next act uses it too.
+    stage.redis = Some(redis);
+    shown
+}
+
+async fn interrupt(
+    redis: &RedisServer,
+    stage: &Stage,
+    tales: &Tales,
+    page: &mut Page,
+) -> Result<(), DemoError> {
     page.say(
         "The private Redis is killed with SIGKILL, in the middle of everything. Reads and writes \
          go on with the database. It is started again, empty; the service keeps running.",

@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use aside::{CacheConfig, CacheService, Secret};
+use aside::settings::PrefetchMode;
+use aside::{CacheConfig, CacheService, Secret, Source as _};
 use aside_testkit::RedisServer;
 use tempfile::TempDir;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::DemoError;
 use super::page::Page;
@@ -33,11 +35,11 @@ pub(super) struct Stage {
     pub(super) redis: Option<RedisServer>,
     url: String,
     // Last, so that it is removed after its last writer.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Reads served so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     /// By the cache.
     pub(super) hits: u64,
@@ -85,7 +87,7 @@ impl Stage {
             database,
             redis,
             url,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -98,15 +100,53 @@ impl Stage {
     pub(super) async fn instance_at(&self, url: &str) -> Result<Tales, DemoError> {
         let cache = CacheService::connect(settings(Some(url))).await;
         self.database.journal_for(&cache).await;
-        let mut waits = 0;
-        while !cache.is_synced() {
-            if waits == 100 {
-                return Err(DemoError::Stuck("the private Redis could not be used"));
-            }
-            waits += 1;
-            sleep(Duration::from_millis(50)).await;
-        }
+        until_synced(&cache).await?;
         Ok(Tales::new(self.database.clone(), &cache))
+    }
+
+    /// Creates another database with the rows of a plan, whose reads take longer by
+    /// `read_delay`.
+    pub(super) async fn another_database(
+        &self,
+        plan: Plan,
+        read_delay: Duration,
+    ) -> Result<Database, DemoError> {
+        let file = self.directory.path().join("other-tales.db");
+        let options = DatabaseOptions {
+            read_delay,
+            ..DatabaseOptions::default()
+        };
+        let database = Database::open(&format!("sqlite:{}", file.display()), options).await?;
+        let unheard = CacheService::connect(settings(None)).await;
+        seed(&database, &unheard, plan, |_| {}).await?;
+        Ok(database)
+    }
+
+    /// Returns the ids of all children of a database.
+    pub(super) async fn children_of(&self, database: &Database) -> Result<Vec<Uuid>, DemoError> {
+        let cache = CacheService::connect(settings(None)).await;
+        let children = Tales::new(database.clone(), &cache)
+            .children
+            .list_all()
+            .await?;
+        Ok(children.iter().map(|child| child.id).collect())
+    }
+
+    /// Connects a service over another database, which has its keys to itself.
+    pub(super) async fn instance_over(
+        &self,
+        database: &Database,
+        prefetch: PrefetchMode,
+    ) -> Result<Tales, DemoError> {
+        let config = CacheConfig {
+            namespace: format!("prefetch-{}", prefetch.as_str()),
+            prefetch,
+            warm_up: None,
+            ..settings(Some(&self.url))
+        };
+        let cache = CacheService::connect(config).await;
+        until_synced(&cache).await?;
+        Ok(Tales::new(database.clone(), &cache))
     }
 
     /// Returns a service that caches nothing.
@@ -118,19 +158,24 @@ impl Stage {
     /// Returns the reads that these instances and the database have served so
     /// far.
     pub(super) fn tally(&self, instances: &[&Tales]) -> Tally {
-        let kinds = instances
-            .iter()
-            .flat_map(|tales| tales.cache().stats().kinds);
-        Tally {
-            hits: kinds
-                .map(|kind| kind.l1_hits + kind.l2_hits + kind.negative_hits)
-                .sum(),
-            loads: self.database.reads(),
-        }
+        Tally::of(instances, &self.database)
     }
 }
 
 impl Tally {
+    /// Returns the reads that these instances and a database have served so far.
+    pub(super) fn of(instances: &[&Tales], database: &Database) -> Self {
+        let kinds = instances
+            .iter()
+            .flat_map(|tales| tales.cache().stats().kinds);
+        Self {
+            hits: kinds
+                .map(|kind| kind.l1_hits + kind.l2_hits + kind.negative_hits)
+                .sum(),
+            loads: database.reads(),
+        }
+    }
+
     /// Returns the reads served since an earlier tally.
     pub(super) fn since(self, earlier: Self) -> Self {
         Self {
@@ -138,6 +183,19 @@ impl Tally {
             loads: self.loads - earlier.loads,
         }
     }
+}
+
+/// Waits until a service uses the private Redis.
+async fn until_synced(cache: &CacheService) -> Result<(), DemoError> {
+    let mut waits = 0;
+    while !cache.is_synced() {
+        if waits == 100 {
+            return Err(DemoError::Stuck("the private Redis could not be used"));
+        }
+        waits += 1;
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// The environment is ignored, because the example must not touch a Redis in

@@ -21,15 +21,24 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
+/// Returns the round trips in a row of the act about prefetching.
+fn trips(out: &str, row: &str) -> u32 {
+    let line = out.lines().find_map(|line| line.trim().strip_prefix(row));
+    let trips = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    trips.unwrap_or_else(|| panic!("{row}: {out}"))
+}
+
 #[test]
 fn the_demo_keeps_its_promises_with_a_private_redis() {
     let directory = directory();
     let (code, out, err) = run(&mut tales(directory.path(), &["demo"]));
     assert_eq!(code, 0, "{out}{err}");
-    for act in 1..=5 {
+    for act in 1..=6 {
         assert!(out.contains(&format!("\nAct {act}: ")), "{out}");
     }
     assert!(out.contains("caching resumes after"), "{out}");
+    let [off, on] = ["prefetch off", "prefetch on"].map(|row| trips(&out, row));
+    assert!(0 < on && on < off, "{out}");
     assert!(out.contains("promises held"), "{out}");
     assert!(!out.contains(" 0 us") && !out.contains(" 0 ns"), "{out}");
     assert!(
@@ -44,7 +53,7 @@ fn the_demo_of_a_cluster_keeps_its_promises() {
     let directory = directory();
     let (code, out, err) = run(&mut tales(directory.path(), &["demo", "--cluster"]));
     assert_eq!(code, 0, "{out}{err}");
-    assert!(out.contains("\nAct 6: "), "{out}");
+    assert!(out.contains("\nAct 7: "), "{out}");
     assert!(out.contains("its successor is used"), "{out}");
     assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
     assert!(is_empty(directory.path()));

@@ -68,6 +68,37 @@ fn warming_fills_redis_or_reports_that_it_cannot() {
     assert!(err.contains("Redis is unavailable"), "{err}");
 }
 
+#[test]
+fn warming_from_the_hot_set_reads_what_it_names() {
+    let directory = TempDir::new().unwrap();
+    let redis = RedisServer::start().unwrap();
+    let warm = |arguments: &[&str]| {
+        let mut command = tales(directory.path(), arguments);
+        let (code, out, err) = run(command.env("REDIS_URL", redis.url()));
+        assert_eq!(code, 0, "{err}");
+        out
+    };
+    warm(SEED);
+    redis.command(&["SET", "aside:hot:hero", "lang:en\n"]);
+    let out = warm(&["warm"]);
+    assert!(out.starts_with("heroes: 1 rows and lists"), "{out}");
+    let exists = |key| redis.command(&["EXISTS", key]).integer();
+    assert_eq!(exists("hero:lang:en"), Some(1));
+    assert_eq!(
+        (exists("hero:all"), exists("story:all")),
+        (Some(0), Some(0))
+    );
+
+    warm(&["warm", "--from", "all"]);
+    assert_eq!(
+        (exists("hero:all"), exists("story:all")),
+        (Some(1), Some(1))
+    );
+    // The command has read everything, and callers have not.
+    let hot = redis.command(&["GET", "aside:hot:hero"]);
+    assert_eq!(hot.text(), Some("lang:en\n"));
+}
+
 #[tokio::test]
 async fn triggers_are_installed_and_removed_by_a_command() {
     let directory = TempDir::new().unwrap();
