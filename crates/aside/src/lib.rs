@@ -239,6 +239,7 @@ pub mod report {
     };
     pub use crate::service::fleet::{Fleet, KnownKind, Member, Probed};
     pub use crate::service::health::{Health, HealthStatus, ServerName, ShardHealth};
+    pub use crate::service::hot_keys::HotKey;
     pub use crate::service::local_state::LocalState;
     pub use crate::service::prefetch::PrefetchState;
     pub use crate::service::purge::{Purge, Purged};

@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 62] = [
+const PROMISED: [(&str, &[&str]); 66] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -72,6 +72,13 @@ const PROMISED: [(&str, &[&str]); 62] = [
     ),
     ("aside_source_seconds_sum", &["entity", "operation"]),
     ("aside_source_seconds_count", &["entity", "operation"]),
+    (
+        "aside_age_at_serve_seconds_bucket",
+        &["entity", "le", "tier"],
+    ),
+    ("aside_age_at_serve_seconds_sum", &["entity", "tier"]),
+    ("aside_age_at_serve_seconds_count", &["entity", "tier"]),
+    ("aside_samples_total", &["outcome"]),
     ("aside_invalidations_total", &["entity", "reason"]),
     ("aside_invalidation_lag_seconds_bucket", &["le"]),
     ("aside_invalidation_lag_seconds_sum", &[]),

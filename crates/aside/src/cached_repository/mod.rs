@@ -26,6 +26,7 @@ use crate::read::timeouts::Timeouts;
 use crate::repository::{Id, Index, Overloaded, Repository, Row, Source};
 use crate::runtime::task;
 use crate::service::CacheService;
+use crate::service::hot_keys::{HotKey, hot_keys};
 use crate::write::Write;
 
 /// The caching decorator: a [`Repository`] that wraps another one.
@@ -189,6 +190,13 @@ impl<R: Source> CachedRepository<R> {
     /// The repository's.
     pub async fn find_one_by(&self, index: &Index<R>) -> Result<Option<Row<R>>, R::Error> {
         Ok(self.find_by(index).await?.first().map(Arc::clone))
+    }
+
+    /// Returns at most `limit` of the kind's keys among the hot ones of this instance; see
+    /// [`CacheService::hot_keys`]. Empty if other kinds are read far more often.
+    #[must_use]
+    pub fn hot_keys(&self, limit: usize) -> Vec<HotKey> {
+        hot_keys(self.read.tiers(), Some(R::Entity::KIND), limit)
     }
 
     /// Invalidates keys on every instance. Returns how many were removed from

@@ -32,19 +32,20 @@ impl fmt::Debug for CacheConfig {
             redis_max_connections,
             redis_socket_timeout,
             operation_timeout,
-            default_ttl,
-            ttls,
-            max_staleness,
-            quarantine_ttl,
-            lease_ttl,
-            load_timeout,
-            journal_poll,
-            source_concurrency,
+            default_ttl: _,
+            ttls: _,
+            max_staleness: _,
+            quarantine_ttl: _,
+            lease_ttl: _,
+            load_timeout: _,
+            journal_poll: _,
+            source_concurrency: _,
             max_value_bytes: _,
             compress_above_bytes: _,
             l1_capacity_bytes: _,
             namespace: _,
             hot_set: _,
+            analytics: _,
             warm_up: _,
             warm_up_deadline: _,
             audit_share: _,
@@ -69,15 +70,8 @@ impl fmt::Debug for CacheConfig {
             .field("redis_enabled", redis_enabled)
             .field("redis_max_connections", redis_max_connections)
             .field("redis_socket_timeout", redis_socket_timeout)
-            .field("operation_timeout", operation_timeout)
-            .field("default_ttl", default_ttl)
-            .field("ttls", ttls)
-            .field("max_staleness", max_staleness)
-            .field("quarantine_ttl", quarantine_ttl)
-            .field("lease_ttl", lease_ttl)
-            .field("load_timeout", load_timeout)
-            .field("journal_poll", journal_poll)
-            .field("source_concurrency", source_concurrency);
+            .field("operation_timeout", operation_timeout);
+        self.add_times(&mut shown);
         self.add_values(&mut shown);
         self.add_insight_and_advance_reads(&mut shown);
         shown.finish()
@@ -102,6 +96,18 @@ impl CacheConfig {
             );
     }
 
+    fn add_times(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
+        shown
+            .field("default_ttl", &self.default_ttl)
+            .field("ttls", &self.ttls)
+            .field("max_staleness", &self.max_staleness)
+            .field("quarantine_ttl", &self.quarantine_ttl)
+            .field("lease_ttl", &self.lease_ttl)
+            .field("load_timeout", &self.load_timeout)
+            .field("journal_poll", &self.journal_poll)
+            .field("source_concurrency", &self.source_concurrency);
+    }
+
     fn add_values(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
         shown
             .field("max_value_bytes", &self.max_value_bytes)
@@ -113,6 +119,7 @@ impl CacheConfig {
     fn add_insight_and_advance_reads(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
         shown
             .field("hot_set", &self.hot_set)
+            .field("analytics", &self.analytics)
             .field("warm_up", &self.warm_up)
             .field("warm_up_deadline", &self.warm_up_deadline)
             .field("audit_share", &self.audit_share)

@@ -95,6 +95,7 @@ impl CacheConfig {
             l1_capacity_bytes: value(reader, &setting::L1_CAPACITY, units::bytes),
             namespace: reader.text(setting::NAMESPACE.name).unwrap_or_default(),
             hot_set: value(reader, &setting::HOT_SET, units::flag),
+            analytics: value(reader, &setting::ANALYTICS, units::flag),
             warm_up: value(reader, &setting::WARM_UP, WarmUpFrom::parse),
             warm_up_deadline: value(reader, &setting::WARM_UP_DEADLINE, fractional_seconds),
             audit_share: value(reader, &setting::AUDIT_SHARE, |text| text.parse().ok()),

@@ -216,6 +216,7 @@ table! {
         "seconds, 0.001 to 600",
         Fraction(0.001..=600.0),
     );
+    ANALYTICS = Setting::text("CACHE_ANALYTICS", "true", FLAG);
     AUDIT_SHARE = Setting::number(
         "CACHE_AUDIT_SHARE",
         "0",

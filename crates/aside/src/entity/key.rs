@@ -124,7 +124,8 @@ impl KeyWriter {
         self.text_segment(&fold.apply(text));
     }
 
-    fn json_segment(&mut self, json: &str) {
+    /// Appends a value by its JSON text, as [`segment`](Self::segment) does.
+    pub(crate) fn json_segment(&mut self, json: &str) {
         match json.as_bytes() {
             // Nothing in it is escaped.
             [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => {

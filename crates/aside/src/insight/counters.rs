@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 /// The last block is shared by the threads that found all others taken.
-const BLOCKS: usize = 32;
+pub(super) const BLOCKS: usize = 32;
 
 const SHARED: usize = BLOCKS - 1;
 
@@ -59,7 +59,7 @@ impl Drop for Lease {
 
 /// Returns the index of this thread's block.
 #[inline]
-fn own_block() -> usize {
+pub(super) fn own_block() -> usize {
     match OWN.get() {
         NONE_YET => take_block(),
         own => own,
@@ -82,17 +82,19 @@ impl<const N: usize> Counters<N> {
         }
     }
 
+    /// Increments a counter, and returns its new value in this thread's block.
     #[inline]
-    pub(crate) fn count(&self, which: usize) {
+    pub(crate) fn count(&self, which: usize) -> u64 {
         let own = own_block();
         let number = &self.blocks[own].0[which];
         if own == SHARED {
-            number.fetch_add(1, Ordering::Relaxed);
-        } else {
-            // Only this thread stores here: the lock on `TAKEN` orders it after
-            // the block's previous owner.
-            number.store(number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            return number.fetch_add(1, Ordering::Relaxed) + 1;
         }
+        // Only this thread stores here: the lock on `TAKEN` orders it after the
+        // block's previous owner.
+        let new = number.load(Ordering::Relaxed) + 1;
+        number.store(new, Ordering::Relaxed);
+        new
     }
 
     pub(crate) fn total(&self, which: usize) -> u64 {

@@ -16,13 +16,22 @@ const FINE_EDGES: [f64; 15] = [
     5.0,
 ];
 
+/// From a tenth of a second to a week.
+const AGE_EDGES: [f64; 13] = [
+    0.1, 0.5, 2.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0,
+];
+
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
 /// How often something took how long.
 pub(crate) struct Histogram {
     /// In seconds, ascending.
     edges: Vec<f64>,
     /// One more than there are edges.
     counts: Vec<AtomicU64>,
-    sum_nanos: AtomicU64,
+    sum: AtomicU64,
+    /// The unit of the sum. Days in nanoseconds would exceed 64 bits within hours.
+    unit: Duration,
     /// The metrics publish every edge, or every second one from the second on.
     published: usize,
 }
@@ -41,12 +50,20 @@ impl Histogram {
         Self::with(FINE_EDGES.into(), 1)
     }
 
+    pub(crate) fn of_ages() -> Self {
+        Self {
+            unit: Duration::from_millis(1),
+            ..Self::with(AGE_EDGES.into(), 1)
+        }
+    }
+
     fn with(edges: Vec<f64>, published: usize) -> Self {
         let counts = (0..=edges.len()).map(|_| AtomicU64::new(0)).collect();
         Self {
             edges,
             counts,
-            sum_nanos: AtomicU64::new(0),
+            sum: AtomicU64::new(0),
+            unit: Duration::from_nanos(1),
             published,
         }
     }
@@ -56,8 +73,9 @@ impl Histogram {
         let seconds = time.as_secs_f64();
         let bucket = self.edges.partition_point(|edge| *edge < seconds);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        let units = time.as_nanos() / self.unit.as_nanos();
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        self.sum.fetch_add(units, Ordering::Relaxed);
     }
 
     /// Returns the counts so far.
@@ -66,8 +84,15 @@ impl Histogram {
         Durations {
             edges: self.edges.clone(),
             counts: counts.map(|count| count.load(Ordering::Relaxed)).collect(),
-            total: Duration::from_nanos(self.sum_nanos.load(Ordering::Relaxed)),
+            total: self.total(),
         }
+    }
+
+    fn total(&self) -> Duration {
+        let units = self.sum.load(Ordering::Relaxed);
+        let per_second = NANOS_PER_SECOND / self.unit.subsec_nanos();
+        let (seconds, rest) = (units / u64::from(per_second), units % u64::from(per_second));
+        Duration::from_secs(seconds) + self.unit * u32::try_from(rest).unwrap_or(0)
     }
 
     /// Returns the buckets that the metrics publish, with their upper edges.
@@ -141,6 +166,17 @@ mod tests {
         assert_eq!(published.last(), Some(&(f64::MAX, 1)));
         assert_eq!(published.len(), 11);
         assert_eq!(all.total, Duration::from_micros(15_000_250));
+    }
+
+    #[test]
+    fn ages_of_a_week_do_not_exceed_the_sum() {
+        let (ages, week) = (Histogram::of_ages(), Duration::from_secs(604_800));
+        ages.observe(week + Duration::from_millis(1));
+        ages.sum
+            .fetch_add(10_000_000 * 604_800_000, Ordering::Relaxed);
+        let total = week * 10_000_001 + Duration::from_millis(1);
+        assert_eq!(ages.durations().total, total);
+        assert_eq!(ages.durations().counts[13], 1);
     }
 
     #[test]

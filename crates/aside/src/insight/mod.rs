@@ -1,6 +1,9 @@
 //! Counters, event trails and the audit of reads and writes, for operators.
 
 pub(crate) mod counters;
+pub(crate) mod samples;
+mod heavy_keeper;
+pub(crate) mod heat;
 pub(crate) mod trail;
 pub(crate) mod audit;
 mod labels;

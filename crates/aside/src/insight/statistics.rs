@@ -13,10 +13,11 @@ pub(crate) use super::labels::{
     Guessed, Operation, Outcome, Reason, Refreshed, Unavailable, WritePhase,
 };
 
-use crate::answer::{Bypass, Missed};
+use crate::answer::{Bypass, Missed, Tier};
 use crate::insight::audit::Delay;
 use crate::insight::counters::Counters;
 use crate::insight::histogram::{Durations, Histogram};
+use crate::insight::samples::is_drawn;
 use crate::protocol::OpGroup;
 use crate::runtime::clock::Moment;
 
@@ -43,6 +44,8 @@ pub(crate) struct KindStatistics {
     /// The recent part of questions to Redis that were misses, of [`ALL_MISS`].
     missing: AtomicU32,
     guessed: [AtomicU64; Guessed::ALL.len()],
+    /// The ages of sampled values when they were read, in this process and in Redis.
+    ages: [Histogram; 2],
 }
 
 /// All recent questions to Redis were misses.
@@ -77,14 +80,30 @@ impl KindStatistics {
             audit_mismatches: Default::default(),
             missing: AtomicU32::new(0),
             guessed: Default::default(),
+            ages: std::array::from_fn(|_| Histogram::of_ages()),
         }
     }
 
-    /// Counts a read. Local hits are not timed, because two readings of a
-    /// precise clock cost more than the hit.
+    /// Counts a read. Returns true if it is drawn for the sample. Local hits are
+    /// not timed, because two readings of a precise clock cost more than the hit.
     #[inline]
-    pub(crate) fn read(&self, operation: Operation, outcome: Outcome) {
-        self.reads.count(operation as usize * 6 + outcome as usize);
+    pub(crate) fn read(&self, operation: Operation, outcome: Outcome) -> bool {
+        is_drawn(self.reads.count(operation as usize * 6 + outcome as usize))
+    }
+
+    /// Records the age of a sampled value from a tier of the cache.
+    pub(crate) fn served_at(&self, tier: Tier, age: Duration) {
+        match tier {
+            Tier::Local => self.ages[0].observe(age),
+            Tier::Shared => self.ages[1].observe(age),
+            // It was loaded by this read.
+            Tier::Source => {}
+        }
+    }
+
+    /// Returns the ages of sampled values by tier.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = (Tier, &Histogram)> {
+        [Tier::Local, Tier::Shared].into_iter().zip(&self.ages)
     }
 
     pub(crate) fn read_took(&self, outcome: Outcome, time: Duration) {
@@ -223,6 +242,12 @@ impl KindStatistics {
             .iter()
             .map(|operation| self.reads(*operation, outcome))
             .sum()
+    }
+
+    /// Returns the number of all reads of callers.
+    pub(crate) fn all(&self) -> u64 {
+        let outcomes = Outcome::ALL.into_iter();
+        outcomes.map(|outcome| self.reads_with(outcome)).sum()
     }
 
     pub(crate) fn invalidations(&self, reason: Reason) -> u64 {

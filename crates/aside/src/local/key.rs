@@ -1,5 +1,6 @@
 //! The keys of the local store, and how they are looked up.
 
+use std::cell::OnceCell;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
@@ -34,6 +35,10 @@ pub(super) struct IdRef<'a, E: Entity>(&'a E::Id);
 /// The text of a lookup that `Eq` cannot compare.
 pub(super) struct ByText<'a>(&'a str);
 
+/// A key of which only the hash is known, and the text of the key that was found by it.
+/// The store returns values without their keys.
+pub(super) struct ByHash(OnceCell<String>);
+
 static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 /// Returns the hash of an exact lookup.
@@ -49,6 +54,14 @@ pub(super) fn hash<E: Entity>(asked: LookupRef<'_, E>) -> u64 {
 /// Returns the hash of the text of any other lookup.
 pub(super) fn hash_text(text: &str) -> u64 {
     SEED.hash_one(text)
+}
+
+/// Returns the hash of any lookup.
+pub(super) fn hash_of<E: Entity>(asked: LookupRef<'_, E>) -> u64 {
+    match asked.is_exact() {
+        true => hash(asked),
+        false => hash_text(&asked.text()),
+    }
 }
 
 /// Returns the shard of a hash, from bits that the search in a shard does not
@@ -77,6 +90,18 @@ impl<'a> EntryKeyRef<ByText<'a>> {
     pub(super) fn text(text: &'a str, hash: u64) -> Self {
         let asked = ByText(text);
         Self { asked, hash }
+    }
+}
+
+impl EntryKeyRef<ByHash> {
+    pub(super) fn hashed(hash: u64) -> Self {
+        let asked = ByHash(OnceCell::new());
+        Self { asked, hash }
+    }
+
+    /// Returns the text of the key that was found, after the kind.
+    pub(super) fn into_text(self) -> Option<String> {
+        self.asked.0.into_inner()
     }
 }
 
@@ -158,6 +183,16 @@ impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<IdRef<'_, E>> {
 impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<ByText<'_>> {
     fn equivalent(&self, name: &EntryKey<E>) -> bool {
         matches!(name, EntryKey::Text(text) if self.asked.0 == &***text)
+    }
+}
+
+impl<E: Entity> Equivalent<EntryKey<E>> for EntryKeyRef<ByHash> {
+    fn equivalent(&self, name: &EntryKey<E>) -> bool {
+        let is_found = name.hash() == self.hash;
+        if is_found {
+            self.asked.0.get_or_init(|| name.text());
+        }
+        is_found
     }
 }
 

@@ -291,6 +291,21 @@ impl<E: Entity> LocalTier<E> {
         held
     }
 
+    /// Returns the hash by which [`name_of`](Self::name_of) finds the entry of a lookup.
+    pub(crate) fn hash_of(asked: LookupRef<'_, E>) -> u64 {
+        key::hash_of(asked)
+    }
+
+    /// Returns the key of the entry with this hash, valid or not, as its text after the
+    /// kind. Does not count as a use of it.
+    pub(crate) fn name_of(&self, hash: u64) -> Option<String> {
+        [&self.rows, &self.lists].into_iter().find_map(|store| {
+            let name = EntryKeyRef::hashed(hash);
+            store.read(hash).peek(&name)?;
+            name.into_text()
+        })
+    }
+
     /// Removes all entries.
     pub(crate) fn clear(&self) {
         if let Some((pools, group)) = self.place.get() {

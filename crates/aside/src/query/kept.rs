@@ -180,7 +180,7 @@ impl<T: Send + Sync + 'static> Entity for Kept<T> {
     fn indexes(&self, _: &mut dyn FnMut(Self::Index)) {}
 
     fn write_id(id: &Params, key: &mut KeyWriter) {
-        key.segment(&id.to_string());
+        key.json_segment(&id.to_string());
     }
 
     fn write_index(index: &Self::Index, _: &mut KeyWriter) {

@@ -245,6 +245,10 @@ impl<T: Send + Sync + 'static> AnyKind for QueryKind<T> {
         })
     }
 
+    fn name_of(&self, hash: u64) -> Option<String> {
+        self.local.as_ref()?.name_of(hash)
+    }
+
     fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy> {
         let local = self.local.as_ref()?;
         local.copy_of(key.hash(), text, |entry, generations| {

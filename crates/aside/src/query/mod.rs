@@ -24,6 +24,7 @@ mod asked;
 mod kind;
 mod value;
 mod path;
+mod sampling;
 mod look;
 mod load;
 mod reload;
@@ -255,14 +256,15 @@ impl<K: Serialize + 'static, T: Send + Sync + 'static> CachedQuery<K, T> {
             let is_valid = is_young(entry.loaded_at(), freshness)
                 && kept.is_valid(deps.identity(), &tiers.generations, &tiers.epochs);
             is_valid.then(|| {
+                if kind.statistics.read(READ, Outcome::L1Hit) {
+                    self.path.record_hit(&params, entry.loaded_at());
+                }
                 let is_watched = tiers.audit.is_some() || tiers.is_strict.load(Relaxed);
                 let fill = is_watched.then(|| entry.fill());
                 (Arc::clone(&kept.value), fill)
             })
         });
-        let hit = hit.flatten()?;
-        kind.statistics.read(READ, Outcome::L1Hit);
-        Some(hit)
+        hit.flatten()
     }
 
     fn asked(&self, key: &K, deps: &Deps<'_>, ttl: Duration) -> Arc<Asked> {

@@ -111,7 +111,9 @@ impl<T: Cacheable> QueryPath<T> {
     pub(super) fn count(&self, asked: &Asked, result: &ReadResult<T>, begun: Instant) {
         let statistics = &self.kind.statistics;
         let (outcome, provenance) = (result.outcome(), &result.provenance);
-        statistics.read(READ, outcome);
+        if statistics.read(READ, outcome) {
+            self.record(asked, provenance);
+        }
         statistics.read_took(outcome, begun.elapsed());
         match (outcome, provenance.bypass) {
             (Outcome::Miss, _) => statistics.missed(provenance.missed),

@@ -17,6 +17,7 @@ mod stale;
 mod uncacheable;
 mod shown;
 mod audit;
+mod sampling;
 pub(crate) mod load;
 pub(crate) mod wait;
 mod miss;
@@ -40,6 +41,7 @@ use crate::local::PackedEntry;
 use crate::local::flight;
 use crate::prefetch::Ear;
 use crate::read::result::{ReadResult, is_young};
+use crate::read::sampling::{served, served_here};
 use crate::read::timeouts::{Timeouts, Waited};
 use crate::repository::{Id, Overloaded, Row, Source};
 use crate::service::CacheService;
@@ -117,7 +119,9 @@ impl<R: Source> ReadPath<R> {
             // Before the row is cloned, because the clone waits for memory and delays
             // the code after it.
             let outcome = Outcome::of(Tier::Local, None, kept.is_absence());
-            self.kind.statistics.read(operation, outcome);
+            if self.kind.statistics.read(operation, outcome) {
+                self.record(LookupRef::Id(id), operation, served_here(kept.loaded_at()));
+            }
             let fill = self.audit.is_some().then(|| kept.fill());
             (kept.row(), fill, outcome)
         })?;
@@ -156,7 +160,7 @@ impl<R: Source> ReadPath<R> {
             Freshness::Shared | Freshness::Source => None,
         };
         let result = local.flatten().map(ReadResult::local)?;
-        self.count(operation, result.outcome());
+        self.count(asked, operation, result.outcome(), &result.provenance);
         self.sample(asked, result.provenance.fill, &result.found);
         Some(result)
     }
@@ -194,7 +198,7 @@ impl<R: Source> ReadPath<R> {
         self.invalidate_older(asked, freshness, &result);
         self.follow(operation, freshness, &result.found);
         let outcome = result.outcome();
-        self.count(operation, outcome);
+        self.count(asked, operation, outcome, &result.provenance);
         self.sample(asked, result.provenance.fill, &result.found);
         // A row of the buffer cost no time below this process.
         if operation != Operation::WarmUp && result.provenance.tier != Tier::Local {
@@ -254,8 +258,16 @@ impl<R: Source> ReadPath<R> {
     }
 
     /// Counts a read, and logs it at DEBUG.
-    fn count(&self, operation: Operation, outcome: Outcome) {
-        self.kind.statistics.read(operation, outcome);
+    fn count(
+        &self,
+        asked: LookupRef<'_, R::Entity>,
+        operation: Operation,
+        outcome: Outcome,
+        provenance: &Provenance,
+    ) {
+        if self.kind.statistics.read(operation, outcome) {
+            self.record(asked, operation, served(provenance));
+        }
         self.log(operation, outcome);
     }
 

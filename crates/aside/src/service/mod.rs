@@ -2,6 +2,7 @@
 //! repository.
 
 pub(crate) mod curve;
+pub(crate) mod hot_keys;
 #[cfg(feature = "metrics")]
 mod page;
 #[cfg(feature = "metrics")]

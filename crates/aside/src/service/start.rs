@@ -12,7 +12,7 @@ use super::fleet::beat;
 use super::{CacheService, Service};
 use crate::config::CacheConfig;
 use crate::config::credentials::Provider;
-use crate::tiers::hot_set;
+use crate::tiers::{hot_set, sampling};
 
 impl CacheService {
     pub(super) fn start(config: &CacheConfig, provider: Option<Provider>) -> Self {
@@ -42,6 +42,12 @@ impl CacheService {
             tiers
                 .tasks
                 .add("the hot set", move || hot_set::run(weak.clone()));
+        }
+        if tiers.samples.is_some() {
+            let weak = Arc::downgrade(&tiers);
+            tiers
+                .tasks
+                .add("the samples", move || sampling::run(weak.clone()));
         }
         Self(Arc::new(Service {
             tiers,

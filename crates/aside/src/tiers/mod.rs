@@ -24,6 +24,7 @@ mod shards;
 pub(crate) mod shard_states;
 pub(crate) mod hot_table;
 pub(crate) mod hot_set;
+pub(crate) mod sampling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -37,11 +38,14 @@ use crate::config::CacheConfig;
 use crate::entity::key::Key;
 use crate::entity::namespace::Namespace;
 use crate::insight::audit::Audit;
+use crate::insight::heat::Heat;
+use crate::insight::samples::Samples;
 use crate::insight::statistics::ServiceStatistics;
 use crate::insight::trail::{Event, Trail};
 use crate::insight::warm_ups::WarmUps;
 use crate::local::{Curve, Part, Pools};
 use crate::prefetch::Prefetch;
+use crate::runtime::clock::Moment;
 use crate::tiers::broadcaster::Broadcaster;
 use crate::tiers::hot_table::HotTables;
 use crate::tiers::kind::AnyKind;
@@ -86,6 +90,9 @@ pub(crate) struct Tiers {
     pub(crate) statistics: Arc<ServiceStatistics>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) trail: Trail,
+    /// `None` if nothing is sampled.
+    pub(crate) samples: Option<Samples>,
+    heat: Mutex<Heat>,
     /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
     pools: Arc<Pools>,
@@ -139,6 +146,8 @@ impl Tiers {
             broadcaster: Broadcaster::new(),
             presence: Arc::new(Presence::new(Namespace(&config.namespace))),
             trail: Trail::new(),
+            heat: Mutex::new(Heat::new(Moment::now())),
+            samples: (config.analytics && enabled).then(Samples::new),
             audit: Audit::new(&config),
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             prefetch,

@@ -159,6 +159,15 @@ impl Tiers {
         })
     }
 
+    /// Returns the key of a local entry of a kind, also of a list of ids, as its text after
+    /// the kind.
+    pub(super) fn name_of(&self, name: &str, kind: &dyn AnyKind, hash: u64) -> Option<String> {
+        kind.name_of(hash).or_else(|| {
+            let companions = self.companions.lock();
+            companions.get(name)?.kind.name_of(hash)
+        })
+    }
+
     /// Returns the keys of at most `limit` local entries of a kind, with those of its
     /// lists of ids, each as its text after the kind.
     pub(super) fn held_of(&self, name: &str, kind: &dyn AnyKind, limit: usize) -> Vec<String> {

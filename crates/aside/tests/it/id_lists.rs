@@ -366,6 +366,12 @@ async fn a_list_of_ids_is_explained_and_counted_with_its_kind() {
         let statistics = instance.cache.stats().kinds;
         let entries = statistics.iter().find(|stats| stats.kind == "post");
         assert_eq!(entries.map(|stats| stats.l1_entries), Some(3));
+        for _ in 0..1_000 {
+            cached.find_by(&by(7)).await.unwrap();
+        }
+        let hot = cached.hot_keys(9);
+        let has = |key: &str| hot.iter().any(|hot| hot.key == key);
+        assert!(has("post:author:7") && has("post:1"), "{hot:?}");
     })
     .await;
 }

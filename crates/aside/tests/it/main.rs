@@ -20,6 +20,7 @@ mod forgetting;
 mod gathering;
 mod good_faith;
 mod hammer;
+mod hot_keys;
 mod id_lists;
 mod instances;
 mod journal;

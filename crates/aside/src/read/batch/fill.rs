@@ -33,13 +33,14 @@ impl<R: Source> ReadPath<R> {
                 right.as_ref().err().copied(),
                 found.is_absence(),
             );
-            self.count(own.operation, outcome);
+            let provenance = Provenance {
+                missed: own.cause.missed,
+                ..Provenance::source(loaded_at, right.as_ref().err().copied())
+            };
+            let asked = own.leader.key().asked();
+            self.count(asked, own.operation, outcome, &provenance);
             if own.operation != Operation::WarmUp {
-                let provenance = Provenance {
-                    missed: own.cause.missed,
-                    ..Provenance::source(loaded_at, right.as_ref().err().copied())
-                };
-                self.count_reason(own.leader.key().asked(), outcome, &provenance);
+                self.count_reason(asked, outcome, &provenance);
             }
             let lease = match right {
                 Ok(lease) => lease,
@@ -48,7 +49,6 @@ impl<R: Source> ReadPath<R> {
                     continue;
                 }
             };
-            let asked = own.leader.key().asked();
             let (fill, again) = (lease.stamp(), own.cause.replaces);
             let encoded = match self.encode(asked, &found, own.context, fill, own.operation, again)
             {

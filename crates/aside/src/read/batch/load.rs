@@ -122,8 +122,8 @@ impl<R: Source> ReadPath<R> {
     ) -> Result<Results<R>, R::Error> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
         for (lookup, found) in lookups.iter().zip(&loaded) {
-            self.count(operation, Outcome::Bypass);
             let late = Provenance::source(0, Some(Bypass::LeaseWait));
+            self.count(lookup.asked(), operation, Outcome::Bypass, &late);
             self.count_reason(lookup.asked(), Outcome::Bypass, &late);
             self.invalidate_held(lookup.asked(), found, true);
         }

@@ -84,7 +84,8 @@ impl<R: Source> ReadPath<R> {
         operation: Operation,
     ) {
         let absent = cached.found.is_absence();
-        self.count(operation, Outcome::of(Tier::Shared, None, absent));
+        let outcome = Outcome::of(Tier::Shared, None, absent);
+        self.count(asked, operation, outcome, &cached.provenance());
         self.sample(asked, Some(cached.fill), &cached.found);
     }
 

@@ -114,7 +114,7 @@ impl<R: Source> ReadPath<R> {
         for (at, asked) in round {
             if !results.contains_key(at) {
                 let served = self.stale(*asked)?;
-                self.count(operation, served.outcome());
+                self.count(*asked, operation, served.outcome(), &served.provenance);
                 results.insert(*at, served.found);
             }
         }

@@ -131,7 +131,7 @@ impl<R: Source> ReadPath<R> {
         let (ear, local) = (self.ear.as_ref()?, self.kind.local.as_ref()?);
         let key = || asked.key(self.tiers().namespace());
         let result = ReadResult::local(ear.take_for_batch(asked, key, local)?);
-        self.count(operation, result.outcome());
+        self.count(asked, operation, result.outcome(), &result.provenance);
         Some(result.found)
     }
 

@@ -6,6 +6,7 @@
 
 mod local;
 mod prefetch;
+mod samples;
 mod warm_ups;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ impl Collector for ServiceCollector {
         let mut page = Page { encoder };
         kinds(&mut page, &tiers)?;
         local::sizes(&mut page, &tiers)?;
+        samples::counts(&mut page, &tiers)?;
         service(&mut page, &tiers)?;
         redis(&mut page, &tiers)
     }
@@ -64,6 +66,7 @@ impl Collector for ServiceCollector {
 fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     let kinds = tiers.kinds();
     reads(page, &kinds)?;
+    samples::ages(page, &kinds)?;
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
     spoilt(page, &kinds)?;

@@ -367,6 +367,10 @@ impl<E: Entity> AnyKind for Kind<E> {
         local.map_or_else(Vec::new, |local| local.held(limit))
     }
 
+    fn name_of(&self, hash: u64) -> Option<String> {
+        self.local.as_ref()?.name_of(hash)
+    }
+
     fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy> {
         let local = self.local.as_ref()?;
         local.copy_of(key.hash(), text, |_, _| true)
