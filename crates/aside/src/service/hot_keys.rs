@@ -10,9 +10,8 @@ use crate::tiers::Tiers;
 /// A key that is read often, by the sample of one instance.
 ///
 /// One of 64 reads is sampled, in this process and below it. HeavyKeeper (Yang et al.,
-/// USENIX ATC 2018) counts them and knows the names of 128 keys. On traces of a shop and
-/// of Twitter it finds 18 of the 20 most read keys, with an average error of 7 % of their
-/// reads. Counts are halved every ten minutes.
+/// USENIX ATC 2018) counts them and knows the names of 128 keys. Counts are halved every
+/// ten minutes.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HotKey {
