@@ -37,7 +37,10 @@ pub(crate) trait AnyKind: Send + Sync {
         Vec::new()
     }
     /// Returns the key of the local entry with this hash, as its text after the kind.
-    fn name_of(&self, hash: u64) -> Option<String>;
+    fn name_of(&self, hash: u64) -> Option<String> {
+        let _ = hash;
+        None
+    }
     /// Returns the local copy of a key, whose text is `text` after the name of the kind.
     fn copy_of(&self, key: &Key, text: &str) -> Option<LocalCopy>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
