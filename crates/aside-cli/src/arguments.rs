@@ -86,6 +86,10 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Show the health, the instances and the kinds again and again, until ^C.
     Top(Top),
+    /// List the keys that an instance reads most often; with --at only.
+    Hot(Hot),
+    /// Draw the hit ratio with other sizes of the local tier; with --at only.
+    Curve(Curve),
     /// Fill the cache ahead of reads; with --at only.
     Warm {
         /// The kinds; all that can be warmed up if none is given.
@@ -116,6 +120,8 @@ impl Command {
             Self::Invalidate(_) => "invalidate",
             Self::Watch(_) => "watch",
             Self::Top(_) => "top",
+            Self::Hot(_) => "hot",
+            Self::Curve(_) => "curve",
             Self::Warm { .. } => "warm",
             Self::Completions { .. } => "completions",
             Self::Man { .. } => "man",
@@ -196,6 +202,24 @@ pub(crate) struct Top {
     #[arg(long, short = 'n', value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Hot {
+    /// Keys of this kind.
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// At most so many keys, 1 to 128.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=128))]
+    pub(crate) limit: u8,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Curve {
+    /// One part of the local tier; both if none is given.
+    #[arg(value_parser = PossibleValuesParser::new(["rows", "lists"]))]
+    pub(crate) pool: Option<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

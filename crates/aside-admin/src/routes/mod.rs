@@ -9,6 +9,7 @@ mod keys;
 mod prefetch;
 mod stats;
 mod curve;
+mod hot;
 mod history;
 mod dashboard;
 mod warm;
@@ -31,6 +32,7 @@ use self::explain::explain;
 use self::fleet::fleet;
 use self::forget::{forget, forget_id, forget_kind, forget_row, unreadable_path};
 use self::history::history;
+use self::hot::hot;
 use self::invalidate::invalidate;
 use self::keys::keys;
 use self::prefetch::{prefetch, switch};
@@ -70,6 +72,7 @@ pub fn router(admin: Admin) -> Router {
             "/cache/curve",
             beside("curve", get(curve), "GET, HEAD, DELETE"),
         )
+        .route("/cache/hot", beside("hot", get(hot), "GET, HEAD, DELETE"))
         .route(
             "/cache/history",
             beside("history", get(history), "GET, HEAD, DELETE"),

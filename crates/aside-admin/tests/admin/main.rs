@@ -3,6 +3,7 @@
 mod asking;
 mod access;
 mod heroes;
+mod hot;
 mod curve;
 mod events;
 mod explaining;

@@ -12,6 +12,8 @@ mod invalidate;
 mod doctor;
 mod watch;
 mod top;
+mod hot;
+mod curve;
 mod warm;
 mod shell;
 
@@ -77,6 +79,8 @@ async fn answer(target: &impl Target, arguments: &Arguments) -> Result<Answer, F
         Command::Explain(named) => explain::run(target, named).await,
         Command::Get { key } => value::run(target, key).await,
         Command::Invalidate(asked) => invalidate::run(target, asked, arguments).await,
+        Command::Hot(asked) => hot::run(target, asked).await,
+        Command::Curve(asked) => curve::run(target, asked).await,
         Command::Warm { kinds } => warm::run(target, kinds).await,
         // Run elsewhere.
         Command::Watch(_) | Command::Top(_) | Command::Completions { .. } | Command::Man { .. } => {

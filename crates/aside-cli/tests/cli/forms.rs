@@ -85,6 +85,8 @@ fn every_command_prints_the_documented_fields() {
         vec![vec!["explain", "hero:1"], vec!["explain", "hero:404"]],
         vec![vec!["get", "hero:1"], vec!["get", "hero:404"]],
         vec![row.to_vec(), [&row[..], &at].concat()],
+        vec![[&["hot"][..], &at].concat()],
+        vec![[&["curve"][..], &at].concat()],
         vec![[&["warm"][..], &at].concat()],
         vec![[&["watch", "--for", "100ms"][..], &at].concat()],
         vec![vec!["top", "-n", "1"]],

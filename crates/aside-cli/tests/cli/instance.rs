@@ -144,6 +144,10 @@ fn serve() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port");
         let Ok(_) = heroes.find_by_id(&"1".to_owned()).await;
+        // Enough of them for a sample.
+        for _ in 0..1_000 {
+            let Ok(_) = heroes.find_by_id(&"1".to_owned()).await;
+        }
         let Ok(_) = heroes.list_all().await;
         let Ok(_) = heroes.find_by(&HeroIndex::Name("ADA".to_owned())).await;
         let address = listener.local_addr().expect("its address");

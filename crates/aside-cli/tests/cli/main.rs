@@ -10,6 +10,7 @@ mod outages;
 mod codes;
 mod doctor;
 mod fleet;
+mod heat;
 
 /// The maximum time for anything that the tests wait for.
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);

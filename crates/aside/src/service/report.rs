@@ -41,6 +41,11 @@ pub struct ServiceStats {
     pub proof_age: Option<Duration>,
     /// The time from sending an invalidation to receiving it.
     pub invalidation_lag: Durations,
+    /// Reads that were sampled for the hot keys.
+    pub sampled: u64,
+    /// Reads that were drawn as well, but dropped: more than 256 within 100 ms in one
+    /// thread.
+    pub samples_dropped: u64,
 }
 
 /// The counters of one kind since its process began.
@@ -189,6 +194,7 @@ impl ServiceStats {
         use std::sync::atomic::Ordering::Relaxed;
         let statistics = &tiers.statistics;
         let kinds = tiers.kinds();
+        let (sampled, samples_dropped) = tiers.sample_counts();
         Self {
             kinds: kinds
                 .iter()
@@ -204,6 +210,8 @@ impl ServiceStats {
             errors: statistics.errors(),
             proof_age: tiers.proof_age(),
             invalidation_lag: statistics.invalidation_lag.durations(),
+            sampled,
+            samples_dropped,
         }
     }
 }

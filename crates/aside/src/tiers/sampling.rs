@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Tiers;
 use crate::entity::key;
 use crate::insight::heat::{Heard, Hot};
-use crate::insight::samples::{Sample, SampledName};
+use crate::insight::samples::{Sample, SampledName, Samples};
 use crate::runtime::clock::{self, Moment};
 use crate::tiers::kind::AnyKind;
 
@@ -67,6 +67,11 @@ impl Tiers {
             local,
             loaded_at: sample.served.loaded_at,
         })
+    }
+
+    /// Returns how many samples were taken, and how many dropped.
+    pub(crate) fn sample_counts(&self) -> (u64, u64) {
+        self.samples.as_ref().map_or((0, 0), Samples::counts)
     }
 
     /// Returns at most `limit` hot keys, the hottest first; of one kind, if it is given.

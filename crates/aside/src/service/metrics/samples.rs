@@ -21,8 +21,7 @@ pub(super) fn ages(page: &mut Page<'_>, kinds: &Kinds) -> fmt::Result {
 
 /// Encodes how many reads were sampled.
 pub(super) fn counts(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
-    let samples = tiers.samples.as_ref();
-    let (taken, dropped) = samples.map_or((0, 0), |samples| samples.counts());
+    let (taken, dropped) = tiers.sample_counts();
     let labelled = |outcome, count| (vec![("outcome", outcome)], count);
     let counts = vec![labelled("taken", taken), labelled("dropped", dropped)];
     page.counters("aside_samples", "Reads that were drawn, one of 64", counts)
