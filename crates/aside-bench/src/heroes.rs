@@ -167,6 +167,11 @@ pub(crate) async fn cached(
         l1_capacity_bytes,
         ..CacheConfig::default()
     };
+    cached_as(heroes, config).await
+}
+
+/// The same with these settings.
+pub(crate) async fn cached_as(heroes: &Heroes, config: CacheConfig) -> CachedRepository<Heroes> {
     let cache = CacheService::connect(config).await;
     CachedRepository::new(heroes.clone(), &cache)
 }

@@ -107,6 +107,13 @@ enum Suite {
     Restart(suites::restart::Options),
     /// Replays a trace of rows with reads of long lists in between.
     Lists(suites::lists::Options),
+    /// The hot keys of a sample of the reads, against exact counts.
+    Hot {
+        file: PathBuf,
+        /// Local entries.
+        #[arg(long, default_value_t = 10_000)]
+        capacity: usize,
+    },
     /// The estimated hits of other capacities, against replays with them.
     Curve {
         file: PathBuf,
@@ -210,6 +217,7 @@ async fn measure(suite: Suite, quick: bool) -> Result<(Vec<Table>, Option<Wrong>
         Suite::Simulate(options) => suites::simulate::run(&options)?,
         Suite::Restart(options) => return suites::restart::run(&options).await,
         Suite::Lists(options) => suites::lists::run(&options)?,
+        Suite::Hot { file, capacity } => suites::hot::run(&file, capacity).await?,
         Suite::Curve { file, capacity } => suites::curve::run(&file, capacity).await?,
     };
     Ok((tables, None))

@@ -15,6 +15,7 @@ pub(crate) mod kinds;
 pub(crate) mod curve;
 pub(crate) mod restart;
 pub(crate) mod lists;
+pub(crate) mod hot;
 pub(crate) mod scale;
 pub(crate) mod simulate;
 pub(crate) mod write;
