@@ -317,12 +317,12 @@ impl<E: Entity> Store<E> {
     pub(super) fn names(
         &self,
         limit: usize,
-        is_wanted: impl Fn(&PackedEntry<E>) -> bool,
+        is_wanted: impl Fn(&EntryKey<E>, &PackedEntry<E>) -> bool,
     ) -> Vec<String> {
         let mut names = Vec::new();
         for shard in &self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            let wanted = shard.iter().filter(|(_, kept)| is_wanted(kept));
+            let wanted = shard.iter().filter(|(name, kept)| is_wanted(name, kept));
             let left = limit - names.len();
             names.extend(wanted.map(|(name, _)| name.text()).take(left));
         }

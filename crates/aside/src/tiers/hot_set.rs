@@ -5,6 +5,9 @@
 //! balancer hold much the same. An old list is nearly as good as a new one, so a lost
 //! list costs little, and the database gets one only every ten minutes. A reader takes it
 //! as a wish: each key is read like any other.
+//!
+//! The hot keys of a kind are the first of its list: a list that is too short for all
+//! has them, and a warm-up begins with them. The others have the order of the store.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -84,7 +87,9 @@ impl Tiers {
         }
         let mut left = MAX_BYTES;
         for (kind, registered) in kinds {
-            let keys = self.held_of(kind, &*registered, MAX_KEYS);
+            let hot = self.hottest(Some(kind), usize::MAX);
+            let hot: Vec<u64> = hot.iter().filter_map(|hot| hot.local).collect();
+            let keys = self.held_of((kind, &*registered), &hot, MAX_KEYS);
             if keys.is_empty() {
                 continue;
             }

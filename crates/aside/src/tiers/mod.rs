@@ -22,9 +22,9 @@ mod register;
 mod routing;
 mod shards;
 pub(crate) mod shard_states;
+pub(crate) mod sampling;
 pub(crate) mod hot_table;
 pub(crate) mod hot_set;
-pub(crate) mod sampling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

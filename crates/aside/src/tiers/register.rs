@@ -169,12 +169,24 @@ impl Tiers {
     }
 
     /// Returns the keys of at most `limit` local entries of a kind, with those of its
-    /// lists of ids, each as its text after the kind.
-    pub(super) fn held_of(&self, name: &str, kind: &dyn AnyKind, limit: usize) -> Vec<String> {
-        let mut held = kind.held(limit);
+    /// lists of ids, each as its text after the kind. The keys of the `hot` hashes are
+    /// the first, in their order.
+    pub(super) fn held_of(
+        &self,
+        (name, kind): (&str, &dyn AnyKind),
+        hot: &[u64],
+        limit: usize,
+    ) -> Vec<String> {
         let companions = self.companions.lock();
-        if let Some(lists) = companions.get(name) {
-            held.extend(lists.kind.held(limit - held.len()));
+        let lists = companions.get(name).map(|lists| Arc::clone(&lists.kind));
+        drop(companions);
+        let of_lists = |hash| lists.as_ref()?.held_name(hash);
+        let first = hot.iter();
+        let first = first.filter_map(|hash| kind.held_name(*hash).or_else(|| of_lists(*hash)));
+        let mut held: Vec<String> = first.take(limit).collect();
+        held.extend(kind.held(limit - held.len(), hot));
+        if let Some(lists) = &lists {
+            held.extend(lists.held(limit - held.len(), hot));
         }
         held
     }

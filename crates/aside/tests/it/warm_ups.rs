@@ -1,5 +1,6 @@
 //! Warm-ups from the hot set, which an instance leaves in Redis for the next start.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aside::report::{WarmUpFrom, WarmUpOptions};
@@ -8,7 +9,7 @@ use aside_testkit::{Reply, eventually};
 use uuid::Uuid;
 
 use crate::database::Queries;
-use crate::entities::{Hero, hero, speaking};
+use crate::entities::{Hero, book, hero, speaking};
 use crate::world::{Instance, SOON, World};
 
 /// The settings of an instance that keeps a hot set, and reads it at its start.
@@ -78,6 +79,44 @@ async fn a_start_holds_what_the_last_instance_held() {
     let heroes = stats.kinds.iter().find(|kind| kind.kind == "hero").unwrap();
     assert_eq!((heroes.l1_hits, heroes.l2_hits, heroes.misses), (31, 0, 0));
     assert!(next.cache.is_warm());
+}
+
+#[tokio::test]
+async fn a_list_too_short_for_all_has_the_most_read_keys() {
+    let world = World::new();
+    let instance = world.instance_with(warm(&world)).await;
+    // Together above the 1 MiB that all lists may have.
+    let ids: Vec<String> = (0..6_000).map(|number| format!("{number:0>190}")).collect();
+    for id in &ids {
+        world.books.insert(&book(id, "Tales", 1855));
+    }
+    for ids in ids.chunks(1_000) {
+        instance.books.find_many(ids).await.unwrap();
+    }
+    let entries = || {
+        instance
+            .cache
+            .stats()
+            .kinds
+            .iter()
+            .map(|kind| kind.l1_entries)
+            .sum::<u64>()
+    };
+    eventually(SOON, "local entries", async || 6_000 == entries()).await;
+    let read: Vec<&String> = ids.iter().step_by(1_000).collect();
+    for (at, id) in read.iter().enumerate() {
+        for _ in 0..1_000 * (read.len() - at) {
+            instance.books.find_by_id(id).await.unwrap();
+        }
+    }
+    instance.cache.close().await;
+
+    let list = world.raw("aside:hot:book").unwrap();
+    assert!(list.lines().count() < ids.len());
+    let first: Vec<&str> = list.lines().take(read.len()).collect();
+    assert_eq!(first, read);
+    let different: BTreeSet<&str> = list.lines().collect();
+    assert_eq!(different.len(), list.lines().count());
 }
 
 #[tokio::test]

@@ -31,10 +31,16 @@ pub(crate) trait AnyKind: Send + Sync {
     /// Returns the number of local entries, their size, and the number of
     /// evictions.
     fn local(&self) -> (u64, u64, u64);
-    /// Returns the keys of at most `limit` local entries, each as its text after the kind.
-    fn held(&self, limit: usize) -> Vec<String> {
-        let _ = limit;
+    /// Returns the keys of at most `limit` local entries, each as its text after the kind;
+    /// without those that have one of the `known` hashes.
+    fn held(&self, limit: usize, known: &[u64]) -> Vec<String> {
+        let _ = (limit, known);
         Vec::new()
+    }
+    /// Returns the key of the local entry with this hash, if `held` would have it.
+    fn held_name(&self, hash: u64) -> Option<String> {
+        let _ = hash;
+        None
     }
     /// Returns the key of the local entry with this hash, as its text after the kind.
     fn name_of(&self, hash: u64) -> Option<String> {

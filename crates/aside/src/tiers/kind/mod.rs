@@ -362,9 +362,13 @@ impl<E: Entity> AnyKind for Kind<E> {
         })
     }
 
-    fn held(&self, limit: usize) -> Vec<String> {
+    fn held(&self, limit: usize, known: &[u64]) -> Vec<String> {
         let local = self.local.as_ref();
-        local.map_or_else(Vec::new, |local| local.held(limit))
+        local.map_or_else(Vec::new, |local| local.held(limit, known))
+    }
+
+    fn held_name(&self, hash: u64) -> Option<String> {
+        self.local.as_ref()?.held_name(hash)
     }
 
     fn name_of(&self, hash: u64) -> Option<String> {
