@@ -108,6 +108,8 @@ async fn a_list_too_short_for_all_has_the_most_read_keys() {
         for _ in 0..1_000 * (read.len() - at) {
             instance.books.find_by_id(id).await.unwrap();
         }
+        // Takes the samples: this runtime has no time for the task.
+        let _ = instance.cache.hot_keys(0);
     }
     instance.cache.close().await;
 
