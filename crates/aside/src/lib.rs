@@ -232,6 +232,7 @@ pub mod report {
     pub use crate::insight::warm_ups::WarmUpProgress;
     pub use crate::prefetch::PrefetchAssociation;
     pub use crate::service::Ttl;
+    pub use crate::service::advice::{Advice, Confidence};
     pub use crate::service::curve::{Curve, CurvePoint};
     pub use crate::service::explain::{Conditions, Explanation, KeyEvent, KeyState};
     pub use crate::service::fleet::report::{

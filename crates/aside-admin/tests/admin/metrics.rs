@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 66] = [
+const PROMISED: [(&str, &[&str]); 68] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -80,6 +80,8 @@ const PROMISED: [(&str, &[&str]); 66] = [
     ("aside_age_at_serve_seconds_count", &["entity", "tier"]),
     ("aside_samples_total", &["outcome"]),
     ("aside_invalidations_total", &["entity", "reason"]),
+    ("aside_index_reads_total", &["entity", "index", "outcome"]),
+    ("aside_index_invalidations_total", &["entity", "index"]),
     ("aside_invalidation_lag_seconds_bucket", &["le"]),
     ("aside_invalidation_lag_seconds_sum", &[]),
     ("aside_invalidation_lag_seconds_count", &[]),

@@ -398,3 +398,6 @@ impl<R: Source> fmt::Debug for CachedRepository<R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod advice_tests;

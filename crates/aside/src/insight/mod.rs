@@ -8,5 +8,7 @@ pub(crate) mod trail;
 pub(crate) mod audit;
 mod labels;
 pub(crate) mod histogram;
+mod bursts;
+pub(crate) mod indexes;
 pub(crate) mod statistics;
 pub(crate) mod warm_ups;

@@ -14,10 +14,13 @@ pub(crate) use super::labels::{
 };
 
 use crate::answer::{Bypass, Missed, Tier};
+use crate::entity::IndexShape;
 use crate::insight::audit::Delay;
+use crate::insight::bursts::Bursts;
 use crate::insight::counters::Counters;
 use crate::insight::histogram::{Durations, Histogram};
 use crate::insight::samples::is_drawn;
+use crate::insight::indexes::IndexCounters;
 use crate::protocol::OpGroup;
 use crate::runtime::clock::Moment;
 
@@ -46,6 +49,13 @@ pub(crate) struct KindStatistics {
     guessed: [AtomicU64; Guessed::ALL.len()],
     /// The ages of sampled values when they were read, in this process and in Redis.
     ages: [Histogram; 2],
+    pub(crate) indexes: IndexCounters,
+    /// Rows and lists that were loaded, also by warm-ups and guesses.
+    pub(crate) loads: AtomicU64,
+    /// The loads that found no row, or an empty list.
+    pub(crate) empty_loads: AtomicU64,
+    /// Misses because of the end of a TTL.
+    pub(crate) expiries: Bursts,
 }
 
 /// All recent questions to Redis were misses.
@@ -63,7 +73,12 @@ impl fmt::Debug for KindStatistics {
 }
 
 impl KindStatistics {
+    /// Creates the counters of a kind without lists.
     pub(crate) fn new() -> Self {
+        Self::of(&[], false)
+    }
+
+    pub(crate) fn of(indexes: &[IndexShape], has_list_of_all: bool) -> Self {
         Self {
             reads: Counters::new(),
             read_seconds: std::array::from_fn(|_| Histogram::coarse()),
@@ -81,6 +96,10 @@ impl KindStatistics {
             missing: AtomicU32::new(0),
             guessed: Default::default(),
             ages: std::array::from_fn(|_| Histogram::of_ages()),
+            indexes: IndexCounters::new(indexes, has_list_of_all),
+            loads: AtomicU64::new(0),
+            empty_loads: AtomicU64::new(0),
+            expiries: Bursts::default(),
         }
     }
 
@@ -156,6 +175,17 @@ impl KindStatistics {
     /// Counts the reason of a miss.
     pub(crate) fn missed(&self, why: Missed) {
         increment(&self.misses[why as usize]);
+        if why == Missed::Expired {
+            self.expiries.count();
+        }
+    }
+
+    /// Counts a row or a list that was loaded.
+    pub(crate) fn loaded(&self, is_empty: bool) {
+        increment(&self.loads);
+        if is_empty {
+            increment(&self.empty_loads);
+        }
     }
 
     /// Counts the reason of a bypass; `state` is that of an unavailable Redis.

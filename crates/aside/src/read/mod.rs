@@ -18,6 +18,7 @@ mod uncacheable;
 mod shown;
 mod audit;
 mod sampling;
+mod below;
 pub(crate) mod load;
 pub(crate) mod wait;
 mod miss;
@@ -199,6 +200,7 @@ impl<R: Source> ReadPath<R> {
         self.follow(operation, freshness, &result.found);
         let outcome = result.outcome();
         self.count(asked, operation, outcome, &result.provenance);
+        self.count_below(asked, operation, outcome);
         self.sample(asked, result.provenance.fill, &result.found);
         // A row of the buffer cost no time below this process.
         if operation != Operation::WarmUp && result.provenance.tier != Tier::Local {

@@ -63,8 +63,10 @@ impl<R: Source> ReadPath<R> {
     ) -> Result<Found<R::Entity>, R::Error> {
         let key = lookup.asked().key(self.tiers().namespace());
         let load = load_from(&*self.source, &self.kind, lookup, operation);
-        self.in_time(self.loading(BTreeSet::from([key]), load))
-            .await
+        let loaded = self.in_time(self.loading(BTreeSet::from([key]), load));
+        let found = loaded.await?;
+        self.kind.statistics.loaded(found.is_absence());
+        Ok(found)
     }
 
     /// Queries the database for several rows at once, or for several lists.
@@ -84,7 +86,11 @@ impl<R: Source> ReadPath<R> {
         };
         let key = |lookup: &Lookup<R::Entity>| lookup.asked().key(self.tiers().namespace());
         let keys = lookups.iter().map(key).collect();
-        self.in_time(self.loading(keys, load)).await
+        let found = self.in_time(self.loading(keys, load)).await?;
+        for found in &found {
+            self.kind.statistics.loaded(found.is_absence());
+        }
+        Ok(found)
     }
 
     /// Queries rows if the lookups have ids, else lists.

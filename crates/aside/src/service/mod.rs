@@ -8,6 +8,7 @@ mod page;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod report;
+pub(crate) mod advice;
 pub(crate) mod health;
 pub(crate) mod local_state;
 pub(crate) mod explain;
@@ -190,6 +191,11 @@ impl CacheService {
 
     pub(crate) fn tiers(&self) -> &Arc<Tiers> {
         &self.0.tiers
+    }
+
+    /// Returns the time since the service began.
+    pub(crate) fn age(&self) -> Duration {
+        self.0.begun.elapsed()
     }
 
     pub(crate) fn counted(&self) -> &Mutex<Option<(Instant, KeyCounts)>> {

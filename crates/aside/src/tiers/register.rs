@@ -84,7 +84,8 @@ impl Tiers {
         statistics: Option<Arc<KindStatistics>>,
     ) -> Arc<Kind<E>> {
         let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultStrategy));
-        let statistics = statistics.unwrap_or_else(|| Arc::new(KindStatistics::new()));
+        let new = || Arc::new(KindStatistics::of(E::INDEXES, E::LIST_ALL));
+        let statistics = statistics.unwrap_or_else(new);
         let local = self.local_store(E::KIND, strategy.local_share(), &statistics);
         Arc::new(Kind::new(
             strategy,

@@ -139,8 +139,13 @@ impl Write {
         let kinds = tiers.kinds();
         let unacknowledged = self.unquarantined.len();
         for (kind, keys) in &self.counts {
-            if let Some(kind) = kinds.get(kind) {
-                kind.statistics().invalidated(Reason::Write, *keys);
+            if let Some(known) = kinds.get(kind) {
+                known.statistics().invalidated(Reason::Write, *keys);
+                let prefix = tiers.prefix(kind);
+                let texts = self.known.iter().map(Key::as_str);
+                for text in texts.filter_map(|text| text.strip_prefix(&*prefix)) {
+                    known.statistics().indexes.invalidated(text);
+                }
             }
             if unacknowledged == 0 {
                 tracing::info!(kind, operation = "write", count = keys, "invalidated");

@@ -39,6 +39,7 @@ impl<R: Source> ReadPath<R> {
             };
             let asked = own.leader.key().asked();
             self.count(asked, own.operation, outcome, &provenance);
+            self.count_below(asked, own.operation, outcome);
             if own.operation != Operation::WarmUp {
                 self.count_reason(asked, outcome, &provenance);
             }

@@ -122,6 +122,7 @@ impl<R: Source> ReadPath<R> {
     ) -> Result<Results<R>, R::Error> {
         let loaded = loaded.unwrap_or_else(|panic| resume_unwind(panic))?;
         for (lookup, found) in lookups.iter().zip(&loaded) {
+            self.count_below(lookup.asked(), operation, Outcome::Bypass);
             let late = Provenance::source(0, Some(Bypass::LeaseWait));
             self.count(lookup.asked(), operation, Outcome::Bypass, &late);
             self.count_reason(lookup.asked(), Outcome::Bypass, &late);

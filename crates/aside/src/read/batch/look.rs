@@ -86,6 +86,7 @@ impl<R: Source> ReadPath<R> {
         let absent = cached.found.is_absence();
         let outcome = Outcome::of(Tier::Shared, None, absent);
         self.count(asked, operation, outcome, &cached.provenance());
+        self.count_below(asked, operation, outcome);
         self.sample(asked, Some(cached.fill), &cached.found);
     }
 

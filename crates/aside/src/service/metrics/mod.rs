@@ -4,6 +4,7 @@
 //! own registry. Counters on hot paths are read only at a scrape, so counting
 //! stays cheap.
 
+mod indexes;
 mod local;
 mod prefetch;
 mod samples;
@@ -69,6 +70,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     samples::ages(page, &kinds)?;
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
+    indexes::counts(page, &kinds)?;
     spoilt(page, &kinds)?;
     local::entries(page, tiers, &kinds)?;
     prefetch::rows(page, &kinds)?;

@@ -11,6 +11,15 @@ use crate::insight::statistics::{KindStatistics, Operation};
 use crate::local::LocalCopy;
 use crate::protocol::value::FillContext;
 
+/// What the strategy of a kind says about its values, for advice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Policy {
+    pub(crate) early_refresh: Option<f64>,
+    pub(crate) jitter: f64,
+    pub(crate) negative_ttl: Duration,
+    pub(crate) cache_on_write: bool,
+}
+
 /// A kind, for code that does not know its Rust type.
 pub(crate) trait AnyKind: Send + Sync {
     /// Returns the operations that it counts, with their labels.
@@ -24,6 +33,10 @@ pub(crate) trait AnyKind: Send + Sync {
     fn statistics(&self) -> &KindStatistics;
     fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
+    /// Returns what its strategy says; `None` without a strategy, or if that panics.
+    fn policy(&self) -> Option<Policy> {
+        None
+    }
     /// Returns the fingerprint of its values, before it is mixed with a key.
     fn shape(&self) -> u64;
     /// Returns the conditions that a value under `key` must meet.

@@ -36,7 +36,7 @@ use crate::prefetch::Prefetch;
 use crate::protocol::value::{self, FillContext, Header, Unacceptable};
 use crate::trust::generations::Stamp;
 
-pub(crate) use any::AnyKind;
+pub(crate) use any::{AnyKind, Policy};
 use flights::AnyFlights;
 pub(crate) use flights::{Failed, FlightResult, KindFlights};
 pub(crate) use leaving::Leaving;
@@ -341,6 +341,17 @@ impl<E: Entity> AnyKind for Kind<E> {
 
     fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        let strategy = &self.strategy;
+        let policy = || Policy {
+            early_refresh: strategy.early_refresh(),
+            jitter: strategy.jitter(),
+            negative_ttl: strategy.negative_ttl().min(self.ttl),
+            cache_on_write: strategy.cache_on_write(),
+        };
+        catch_unwind(AssertUnwindSafe(policy)).ok()
     }
 
     fn shape(&self) -> u64 {
