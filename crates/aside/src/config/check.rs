@@ -189,6 +189,7 @@ impl CacheConfig {
             (&setting::L1_CAPACITY, self.l1_capacity_bytes),
             (&setting::PREFETCH_ROWS, self.prefetch_rows),
             (&setting::PREFETCH_MEMORY, self.prefetch_memory_bytes),
+            (&setting::ANALYTICS_KEYS, self.analytics_keys),
         ] {
             check(problems, setting, value as u64);
         }

@@ -55,6 +55,7 @@ impl fmt::Debug for CacheConfig {
             prefetch_waste: _,
             prefetch_rows: _,
             prefetch_memory_bytes: _,
+            analytics_keys: _,
             warnings: _,
         } = self;
         let mut shown = formatter.debug_struct("CacheConfig");
@@ -128,7 +129,8 @@ impl CacheConfig {
             .field("prefetch", &self.prefetch)
             .field("prefetch_waste", &self.prefetch_waste)
             .field("prefetch_rows", &self.prefetch_rows)
-            .field("prefetch_memory_bytes", &self.prefetch_memory_bytes);
+            .field("prefetch_memory_bytes", &self.prefetch_memory_bytes)
+            .field("analytics_keys", &self.analytics_keys);
     }
 }
 

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 use aside_redis::{NodeMap, Secret};
 
+pub(crate) use setting::kind_ttl_name;
+
 use crate::config::history::RedisHistory;
 use crate::config::prefetch::PrefetchMode;
 use crate::config::warm_up::WarmUpFrom;
@@ -81,6 +83,7 @@ use crate::config::warm_up::WarmUpFrom;
 /// | `CACHE_PREFETCH_WASTE` | 0.05 | a share of the reads below this process, 0.001 to 1 |
 /// | `CACHE_PREFETCH_ROWS` | 1024 | 8 to 1000000 rows |
 /// | `CACHE_PREFETCH_MEMORY` | 4MiB | bytes, 65536 to 1GiB, as in 4MiB or 4194304 |
+/// | `CACHE_ANALYTICS_KEYS` | 4096 | 256 to 1000000 keys, or 0 for none |
 ///
 /// Two mistakes cannot be detected: a misspelled name, which is never read, and
 /// a wrong host, which may be a Redis that is not up yet.
@@ -362,6 +365,13 @@ pub struct CacheConfig {
     ///
     /// Default: 4 MiB, for about 65,000 keys.
     pub prefetch_memory_bytes: usize,
+
+    /// The maximum number of keys whose values are followed beyond their TTL, for advice:
+    /// `CACHE_ANALYTICS_KEYS`.
+    ///
+    /// Default: 4096, at 64 bytes each, and at most one of eight keys. With few, advice on
+    /// TTLs comes late. Zero follows none, and there is no such advice.
+    pub analytics_keys: usize,
 
     /// Keeps the hot set in Redis: `CACHE_HOT_SET`, the keys that an instance holds.
     ///

@@ -105,6 +105,7 @@ impl CacheConfig {
             prefetch_waste: value(reader, &setting::PREFETCH_WASTE, |text| text.parse().ok()),
             prefetch_rows: value(reader, &setting::PREFETCH_ROWS, whole),
             prefetch_memory_bytes: value(reader, &setting::PREFETCH_MEMORY, units::bytes),
+            analytics_keys: value(reader, &setting::ANALYTICS_KEYS, whole),
             warnings: unknown::warnings(reader.settings().names()),
         }
     }

@@ -253,6 +253,12 @@ table! {
         "bytes, 65536 to 1GiB, as in 4MiB or 4194304",
         Whole(MIB / 16..=1024 * MIB),
     );
+    ANALYTICS_KEYS = Setting::number(
+        "CACHE_ANALYTICS_KEYS",
+        "4096",
+        "256 to 1000000 keys, or 0 for none",
+        ZeroOr(256..=1_000_000),
+    );
 }
 
 const TTL: &str = "seconds, 1 to 315360000 (ten years)";
@@ -261,7 +267,7 @@ const MIN_TTL: u64 = 1;
 const MAX_TTL: u64 = 315_360_000;
 
 /// Returns the setting of one kind's TTL.
-pub(super) fn kind_ttl_name(kind: &str) -> String {
+pub(crate) fn kind_ttl_name(kind: &str) -> String {
     KIND_TTL.name.replace("{KIND}", &kind_in_a_name(kind))
 }
 

@@ -13,6 +13,9 @@ use crate::entity::IndexShape;
 /// The name of the list of all rows, beside those of the indexes. No index has it.
 pub(crate) const LIST_OF_ALL: &str = "all";
 
+/// Fewer invalidations of an unread index are no evidence that it costs anything.
+const MIN_INVALIDATIONS: u64 = 100;
+
 /// The counters of one index.
 #[derive(Default)]
 struct Counts {
@@ -91,6 +94,13 @@ impl IndexCounters {
         counts.is_some_and(|counts| 0 < counts.warmed.load(Ordering::Relaxed))
     }
 
+    /// Returns true if an index is never read, although writes invalidate its lists.
+    pub(crate) fn is_unread(&self, index: &str) -> bool {
+        self.all_reads(index) == 0
+            && !self.is_warmed(index)
+            && MIN_INVALIDATIONS <= self.invalidations(index)
+    }
+
     /// Returns how many lists of an index writes have invalidated.
     pub(crate) fn invalidations(&self, index: &str) -> u64 {
         let counts = self.of(index);
@@ -112,6 +122,24 @@ mod tests {
         assert_eq!(counters.invalidations("name"), 2);
         assert_eq!(counters.invalidations(LIST_OF_ALL), 1);
         assert_eq!(counters.invalidations("other"), 0);
+    }
+
+    #[test]
+    fn an_index_is_unread_until_it_is_read_or_warmed_up() {
+        let indexes = [IndexShape::new("name", &["name"], true)];
+        let unread = || {
+            let counters = IndexCounters::new(&indexes, false);
+            for _ in 0..100 {
+                counters.invalidated("name:Ada");
+            }
+            counters
+        };
+        assert!(unread().is_unread("name"));
+        let (read, warmed) = (unread(), unread());
+        read.read("name", Outcome::Miss);
+        warmed.warmed("name");
+        assert!(!read.is_unread("name") && !warmed.is_unread("name"));
+        assert!(!IndexCounters::new(&indexes, false).is_unread("name"));
     }
 
     #[test]

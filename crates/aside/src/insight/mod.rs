@@ -11,4 +11,5 @@ pub(crate) mod histogram;
 mod bursts;
 pub(crate) mod indexes;
 pub(crate) mod statistics;
+pub(crate) mod records;
 pub(crate) mod warm_ups;

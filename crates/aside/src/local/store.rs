@@ -14,6 +14,7 @@ use super::entry::PackedEntry;
 use super::ghost::HOT_ALLOCATION;
 use super::key::{self, EntryKey, PassThroughHasher, SHARDS};
 use super::pools::{Change, Departed, GRAIN_BYTES, Heard};
+use super::written::Written;
 use crate::entity::Entity;
 use crate::runtime::clock::Moment;
 use crate::trust::generations::Generations;
@@ -43,6 +44,8 @@ pub(super) struct Store<E: Entity> {
     /// True if no more reads can be heard now.
     is_deaf: AtomicBool,
     heard: Mutex<Vec<Heard>>,
+    /// The sampled rows that writes have left.
+    pub(super) written: Written,
     left: [Arc<Left<E>>; SHARDS],
 }
 
@@ -156,6 +159,7 @@ impl<E: Entity> Store<E> {
             mask: AtomicU64::new(u64::MAX),
             is_deaf: AtomicBool::new(false),
             heard: Mutex::default(),
+            written: Written::default(),
             left,
         }
     }
@@ -191,6 +195,7 @@ impl<E: Entity> Store<E> {
     #[cold]
     #[inline(never)]
     pub(super) fn hear(&self, hash: u64, kept: &PackedEntry<E>) {
+        self.written.read(hash);
         if self.is_deaf.load(Ordering::Relaxed) {
             return;
         }

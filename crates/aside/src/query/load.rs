@@ -170,6 +170,7 @@ fn keep<T: Cacheable, X: Send + Sync + 'static>(
         lifetime: asked.ttl,
         is_claimed: false,
         fill: KeyStamp::random().fill(),
+        body: 0,
         payload_bytes: size_of::<T>(),
     };
     read.kind.keep(asked, &cached, &seen.context);

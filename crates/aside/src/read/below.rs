@@ -1,4 +1,4 @@
-//! Counts of reads below this process, by index.
+//! Counts of reads below this process, by index, and of rows that a write had left.
 
 use crate::entity::lookup::LookupRef;
 use crate::insight::indexes::LIST_OF_ALL;
@@ -14,6 +14,9 @@ impl<R: Source> ReadPath<R> {
         operation: Operation,
         outcome: Outcome,
     ) {
+        if let (Some(local), Outcome::L2Hit) = (&self.kind.local, outcome) {
+            local.read_below(asked);
+        }
         let index = match asked {
             LookupRef::Id(_) => return,
             LookupRef::Index(_) => asked.index_name(),

@@ -106,6 +106,7 @@ fn leaving(heroes: &ReadPath<Heroes>) -> Option<Leaving<Hero>> {
         lifetime: Duration::from_secs(60),
         is_claimed: false,
         fill: 7,
+        body: 7,
         payload_bytes: 100,
     };
     heroes.kind.leave(asked.keyed(&key), stored, context)

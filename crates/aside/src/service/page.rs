@@ -72,6 +72,15 @@ impl Page<'_> {
         self.family((name, help, MetricType::Counter), series, ConstCounter::new)
     }
 
+    pub(super) fn seconds<L: EncodeLabelValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: Vec<Series<f64, L>>,
+    ) -> fmt::Result {
+        self.family((name, help, MetricType::Counter), series, ConstCounter::new)
+    }
+
     pub(super) fn gauges<L: EncodeLabelValue>(
         &mut self,
         name: &str,

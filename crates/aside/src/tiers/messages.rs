@@ -100,6 +100,7 @@ impl Tiers {
                 self.presence.hear(message.key);
                 let heard = Event::Heard(message.why(), message.instance);
                 self.trail.note(message.hash, heard);
+                self.records.invalidated(message.hash, message.why());
                 if let Some(lag) = message.lag(self.instance) {
                     self.statistics.invalidation_lag.observe(lag);
                 }

@@ -40,6 +40,7 @@ use crate::entity::namespace::Namespace;
 use crate::insight::audit::Audit;
 use crate::insight::heat::Heat;
 use crate::insight::samples::Samples;
+use crate::insight::records::Records;
 use crate::insight::statistics::ServiceStatistics;
 use crate::insight::trail::{Event, Trail};
 use crate::insight::warm_ups::WarmUps;
@@ -93,6 +94,7 @@ pub(crate) struct Tiers {
     /// `None` if nothing is sampled.
     pub(crate) samples: Option<Samples>,
     heat: Mutex<Heat>,
+    pub(crate) records: Arc<Records>,
     /// `None` if the audit is disabled.
     pub(crate) audit: Option<Arc<Audit>>,
     pools: Arc<Pools>,
@@ -148,6 +150,10 @@ impl Tiers {
             trail: Trail::new(),
             heat: Mutex::new(Heat::new(Moment::now())),
             samples: (config.analytics && enabled).then(Samples::new),
+            records: Arc::new(Records::new(match config.analytics {
+                true => config.analytics_keys,
+                false => 0,
+            })),
             audit: Audit::new(&config),
             pools: Arc::new(Pools::new(config.l1_capacity_bytes)),
             prefetch,

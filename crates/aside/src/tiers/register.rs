@@ -93,7 +93,7 @@ impl Tiers {
             statistics,
             self.epochs.of(E::KIND),
             &self.config,
-            &self.prefetch,
+            (&self.prefetch, &self.records),
         ))
     }
 
@@ -122,7 +122,7 @@ impl Tiers {
             statistics,
             epoch,
             &self.config,
-            &self.prefetch,
+            (&self.prefetch, &self.records),
         );
         let kind = Arc::new(kind);
         let companion = Companion {

@@ -27,6 +27,7 @@ pub(crate) mod transaction;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -290,6 +291,7 @@ impl Write {
                 row,
                 fill_context,
                 leaving: None,
+                ttl: Duration::ZERO,
             };
             self.values.insert(id, Box::new(value));
         }

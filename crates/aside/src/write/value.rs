@@ -38,6 +38,8 @@ pub(super) struct NewRow<E: Entity> {
     pub(super) row: Arc<E>,
     pub(super) fill_context: Option<FillContext>,
     pub(super) leaving: Option<Leaving<E>>,
+    /// Of the encoded value.
+    pub(super) ttl: Duration,
 }
 
 impl<E: Entity> NewRow<E> {
@@ -98,6 +100,7 @@ impl<E: Entity> NewValue for NewRow<E> {
         let encoded = encoded.map_err(|why| why.label().map(|label| tiers.statistics.error(label)));
         let (value, stored) = encoded.ok()?.split(found);
         let ttl = stored.ttl;
+        self.ttl = ttl;
         let context = tiers.read_context(&self.kind, key);
         // If reads of the key must bypass Redis now, the row is not kept
         // locally either.
@@ -114,6 +117,9 @@ impl<E: Entity> NewValue for NewRow<E> {
     fn stored(self: Box<Self>) {
         if let Some(leaving) = self.leaving {
             leaving.left();
+            if let Some(local) = &self.kind.local {
+                local.left(LookupRef::Id(self.row.id()), self.ttl);
+            }
         }
     }
 }

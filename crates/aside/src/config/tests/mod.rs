@@ -109,6 +109,7 @@ fn every_variable_reaches_its_field() {
         ("CACHE_PREFETCH_WASTE", "0.1"),
         ("CACHE_PREFETCH_ROWS", "99"),
         ("CACHE_PREFETCH_MEMORY", "1MiB"),
+        ("CACHE_ANALYTICS_KEYS", "512"),
     ])
     .unwrap();
     let expected = CacheConfig {
@@ -156,6 +157,7 @@ fn every_variable_reaches_its_field() {
         prefetch_waste: 0.1,
         prefetch_rows: 99,
         prefetch_memory_bytes: 1 << 20,
+        analytics_keys: 512,
         warnings: Vec::new(),
     };
     assert_eq!(config, expected);

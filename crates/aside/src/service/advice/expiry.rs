@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::figures::{number, percent, share, time, times};
+use super::figures::{interval, number, percent, share, time, times};
 use super::observed::Observed;
 use super::{Advice, Confidence};
+use crate::config::kind_ttl_name;
 
 /// The part of a TTL that is advised for early refresh, and the mean moment in it.
 const EARLY: f64 = 0.1;
@@ -16,6 +17,15 @@ const MIN_EXPIRED: u64 = 100;
 /// A second with so many expiries, and so many times the mean, is a herd.
 const HERD: u64 = 10;
 const TIMES_THE_MEAN: f64 = 20.0;
+
+/// How much longer a TTL is advised, which `Ends::saved_by_four` is for.
+const LONGER: u32 = 4;
+
+/// A longer TTL is advised if certainly fewer values than this part had changed.
+const MAX_CHANGED: f64 = 0.1;
+
+/// A kind of which Redis evicts more than this part of the misses needs memory instead.
+const MAX_EVICTED: f64 = 0.01;
 
 /// Fewer reads between two expiries would seldom come in time to refresh a value.
 const MIN_READS_PER_EXPIRY: f64 = 20.0;
@@ -89,5 +99,53 @@ pub(super) fn jitter(kind: &Observed) -> Option<Advice> {
             .to_owned(),
         // As many readers wait as before, but not at once.
         saves_per_hour: Duration::ZERO,
+    })
+}
+
+/// Advises a longer TTL, where values are loaded again although they have not changed.
+///
+/// Reads of a key are Poisson with rate r, and unreported changes with rate c, both
+/// independent. A TTL of T has 1 / (1 + r T) of the reads load after an end, and about
+/// c T / 2 of them return a row with an unreported change. With p values in a hundred
+/// changed at their end, c T is p / 100.
+pub(super) fn longer_ttl(kind: &Observed) -> Option<Advice> {
+    let [same, changed] = kind.compared;
+    let all = same + changed;
+    let (_, most) = interval(changed, all);
+    if MAX_CHANGED <= most || MAX_EVICTED < share(kind.evicted, kind.misses) {
+        return None;
+    }
+    let longer = kind.ttl * LONGER;
+    let saved = kind.per_hour(kind.expired) * kind.ends.saved_by_four;
+    let outdated = share(changed, all) / 2.0;
+    let against = match kind.ends.is_journalled {
+        true => "more memory of Redis. The journal reports changes by other programs, so the kind \
+                 needs no TTL for freshness"
+            .to_owned(),
+        false => format!(
+            "reads with a change that no writer reported: {} -> {}; writes through the cache are \
+             seen at once, and those of other programs too with triggers",
+            percent(outdated),
+            percent(outdated * f64::from(LONGER))
+        ),
+    };
+    Some(Advice {
+        rule: "longer-ttl",
+        kind: Some(kind.kind),
+        set: format!("{}={}", kind_ttl_name(kind.kind), longer.as_secs()),
+        gain: format!("about {} fewer loads an hour", number(saved)),
+        evidence: format!(
+            "{same} of {all} loads after the end of a TTL of {} s brought the same row; at most \
+             {} of the rows change in that time",
+            kind.ttl.as_secs(),
+            percent(most)
+        ),
+        confidence: Confidence::Good,
+        against,
+        wrong_if: format!(
+            "`changed` of `aside_expired_total` becomes more than {} of both",
+            percent(most * f64::from(LONGER))
+        ),
+        saves_per_hour: times(kind.load, saved),
     })
 }

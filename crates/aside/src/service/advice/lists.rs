@@ -10,7 +10,7 @@ use super::{Advice, Confidence};
 /// The time of the scripts of QUARANTINE and RELEASE for one key, at the server.
 const SCRIPTS: Duration = Duration::from_micros(40);
 
-/// Fewer invalidations of an index are no evidence.
+/// Fewer invalidations of a list are no evidence.
 const MIN_INVALIDATIONS: u64 = 100;
 
 /// Advises on the lists of a kind.
@@ -28,7 +28,7 @@ pub(super) fn advise(kind: &Observed) -> Vec<Advice> {
 
 /// Advises to remove an index that is never read.
 fn unread(kind: &Observed, lists: &Lists) -> Option<Advice> {
-    if 0 < lists.reads || lists.is_warmed || lists.invalidations < MIN_INVALIDATIONS {
+    if !lists.is_unread {
         return None;
     }
     let per_hour = kind.per_hour(lists.invalidations);

@@ -1,4 +1,4 @@
-//! What to change, from the counts of this service.
+//! Changes that would pay, from the counts of this service.
 //!
 //! Each rule compares counters with the figure at which a change begins to pay, and
 //! says nothing without enough of them. Intervals are Wilson's (J. Am. Stat. Assoc. 22,
@@ -10,6 +10,7 @@ mod memory;
 mod reads;
 mod lists;
 mod expiry;
+mod writes;
 mod server;
 
 use std::time::Duration;
@@ -25,21 +26,21 @@ const MAX_ADVICE: usize = 10;
 #[non_exhaustive]
 pub struct Advice {
     /// The rule: `memory`, `uncached-kind`, `absences`, `redis-memory`,
-    /// `early-refresh`, `jitter`, `unread-index`, `uncached-index`, `list-of-all`.
+    /// `early-refresh`, `jitter`, `longer-ttl`, `cache-on-write`, `unread-index`, `uncached-index`, `list-of-all`.
     pub rule: &'static str,
     /// The kind; `None` for the whole service.
     pub kind: Option<&'static str>,
-    /// What to set: a line of the settings or of the code.
+    /// The remedy: a line of the settings or of the code.
     pub set: String,
-    /// What it changes, in units.
+    /// The change, in units.
     pub gain: String,
-    /// From what it is known.
+    /// The counts behind it.
     pub evidence: String,
-    /// How surely it is known.
+    /// How sure it is.
     pub confidence: Confidence,
-    /// What it costs; empty if nothing.
+    /// The cost; empty if there is none.
     pub against: String,
-    /// How it would be seen to be wrong.
+    /// The sign that it was wrong.
     pub wrong_if: String,
     /// The time of callers, the database and Redis that it saves in an hour, estimated.
     /// The list is in this order.
@@ -101,11 +102,13 @@ impl CacheService {
     }
 }
 
-/// Adds what the rules for a kind advise.
+/// Adds the advice of all rules for a kind.
 fn of_kind(kind: &Observed, advice: &mut Vec<Advice>) {
     advice.extend(reads::absences(kind));
     advice.extend(expiry::early_refresh(kind));
     advice.extend(expiry::jitter(kind));
+    advice.extend(expiry::longer_ttl(kind));
+    advice.extend(writes::cache_on_write(kind));
     advice.extend(lists::advise(kind));
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::entity::IndexShape;
 use crate::insight::indexes::LIST_OF_ALL;
+use crate::insight::records::Ends;
 use crate::insight::statistics::{Operation, Outcome, Reason};
 use crate::protocol::OpGroup;
 use crate::service::report::KindStats;
@@ -49,6 +50,11 @@ pub(super) struct Observed {
     pub(super) local_list_hits: u64,
     pub(super) reads_of_all: u64,
     pub(super) lists: Vec<Lists>,
+    /// Values of sampled keys after an expired one: the same, and changed.
+    pub(super) compared: [u64; 2],
+    pub(super) ends: Ends,
+    /// Sampled rows that writes left: read, and unread.
+    pub(super) written: (u64, u64),
     pub(super) policy: Option<Policy>,
 }
 
@@ -64,6 +70,7 @@ pub(super) struct Lists {
     pub(super) hits: u64,
     pub(super) invalidations: u64,
     pub(super) is_warmed: bool,
+    pub(super) is_unread: bool,
 }
 
 impl Observed {
@@ -111,6 +118,9 @@ impl Observed {
             local_list_hits: counters.reads(Operation::FindBy, Outcome::L1Hit),
             reads_of_all: of(Operation::ListAll),
             lists: lists(known),
+            compared: counters.expiries_compared(),
+            ends: tiers.records.ends(kind, stats.ttl),
+            written: known.written(),
             policy: known.policy(),
         }
     }
@@ -140,6 +150,7 @@ fn lists(known: &dyn AnyKind) -> Vec<Lists> {
             .sum(),
         invalidations: counters.invalidations(name),
         is_warmed: counters.is_warmed(name),
+        is_unread: counters.is_unread(name),
     });
     lists.collect()
 }

@@ -26,10 +26,10 @@ pub(super) fn advise(info: &ServerInfo, kinds: &[Observed]) -> Option<Advice> {
     Some(Advice {
         rule: "redis-memory",
         kind: None,
-        set: format!(
-            "maxmemory {}",
-            bytes(2 * info.max_memory_bytes).replace("iB", "b")
-        ),
+        // Redis spells the same units in its own way.
+        set: format!("maxmemory {}", bytes(2 * info.max_memory_bytes))
+            .replace("iB", "b")
+            .to_lowercase(),
         gain: format!("up to {} fewer loads an hour", number(per_hour)),
         evidence: format!(
             "Redis has evicted {} keys since it began, and {} of the misses are values that it \

@@ -1,6 +1,7 @@
 use super::observed::Lists;
 use super::*;
 use crate::insight::indexes::LIST_OF_ALL;
+use crate::insight::records::Ends;
 use crate::service::curve::{Curve, CurvePoint};
 use crate::tiers::kind::Policy;
 use crate::tiers::shard::ServerInfo;
@@ -31,6 +32,9 @@ fn healthy() -> Observed {
         local_list_hits: 9_000,
         reads_of_all: 5_000,
         lists: Vec::new(),
+        compared: [0, 0],
+        ends: Ends::default(),
+        written: (500, 100),
         policy: Some(Policy {
             early_refresh: Some(0.1),
             jitter: 0.1,
@@ -48,6 +52,7 @@ fn lists(name: &'static str, fields: &'static [&'static str]) -> Lists {
         hits: 4_000,
         invalidations: 500,
         is_warmed: false,
+        is_unread: false,
     }
 }
 
@@ -116,6 +121,7 @@ fn an_index_without_reads_is_to_be_removed() {
     let unread = Lists {
         reads: 0,
         hits: 0,
+        is_unread: true,
         ..lists("name", &["name"])
     };
     let kind = |lists: Lists| Observed {
@@ -125,22 +131,11 @@ fn an_index_without_reads_is_to_be_removed() {
     let advice = lists::advise(&kind(unread.clone())).remove(0);
     assert_eq!(advice.set, "remove #[entity(index)] of `name` from Hero");
     assert!(advice.gain.starts_with("50 fewer"), "{}", advice.gain);
-    for read in [
-        Lists {
-            is_warmed: true,
-            ..unread.clone()
-        },
-        Lists {
-            reads: 1,
-            ..unread.clone()
-        },
-        Lists {
-            invalidations: 99,
-            ..unread
-        },
-    ] {
-        assert_eq!(of_one(&kind(read)), [""; 0]);
-    }
+    let read = Lists {
+        is_unread: false,
+        ..unread
+    };
+    assert_eq!(of_one(&kind(read)), [""; 0]);
 }
 
 #[test]
@@ -280,4 +275,80 @@ fn evicted_values_that_are_read_again_need_a_larger_redis() {
     assert_eq!(advice.set, "maxmemory 2048mb");
     assert_eq!(server::advise(&info, &[healthy()]), None);
     assert_eq!(server::advise(&ServerInfo::default(), &[kind]), None);
+}
+
+/// A kind whose expired values were followed by so many equal and changed ones.
+fn expiring(compared: [u64; 2]) -> Observed {
+    Observed {
+        compared,
+        ends: Ends {
+            expiries: compared.iter().sum(),
+            saved_by_four: 0.5,
+            is_journalled: false,
+        },
+        ..healthy()
+    }
+}
+
+#[test]
+fn a_longer_ttl_is_advised_while_few_values_had_changed() {
+    let advice = expiry::longer_ttl(&expiring([412, 20])).unwrap();
+    assert_eq!(advice.set, "CACHE_HERO_TTL=14400");
+    assert!(
+        advice.gain.contains("100 fewer loads an hour"),
+        "{}",
+        advice.gain
+    );
+    assert!(
+        advice.evidence.contains("412 of 432"),
+        "{}",
+        advice.evidence
+    );
+    assert!(
+        advice.against.contains("2.3 % -> 9.3 %"),
+        "{}",
+        advice.against
+    );
+    // Of 200 with 18 changed, 13.8 % may be.
+    for compared in [[182, 18], [30, 0], [200, 200], [0, 0]] {
+        assert_eq!(
+            expiry::longer_ttl(&expiring(compared)),
+            None,
+            "{compared:?}"
+        );
+    }
+}
+
+#[test]
+fn a_longer_ttl_is_not_advised_where_redis_evicts() {
+    let kind = Observed {
+        evicted: 500,
+        ..expiring([412, 0])
+    };
+    assert_eq!(expiry::longer_ttl(&kind), None);
+}
+
+#[test]
+fn a_journalled_kind_needs_no_ttl_for_freshness() {
+    let mut kind = expiring([412, 0]);
+    kind.ends.is_journalled = true;
+    let advice = expiry::longer_ttl(&kind).unwrap();
+    assert!(
+        advice.against.contains("needs no TTL"),
+        "{}",
+        advice.against
+    );
+}
+
+#[test]
+fn rows_that_are_seldom_read_after_a_write_are_not_to_be_left() {
+    let kind = |written, cache_on_write| Observed {
+        written,
+        policy: policy(|policy| policy.cache_on_write = cache_on_write),
+        ..healthy()
+    };
+    assert_eq!(of_one(&kind((20, 400), true)), ["cache-on-write"]);
+    assert_eq!(of_one(&kind((20, 400), false)), [""; 0]);
+    assert_eq!(of_one(&kind((100, 400), true)), [""; 0]);
+    assert_eq!(of_one(&kind((1, 90), true)), [""; 0]);
 }

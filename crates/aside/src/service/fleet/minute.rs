@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::report::KindReport;
+use crate::insight::indexes::LIST_OF_ALL;
 use crate::insight::statistics::{KindStatistics, Outcome, Reason};
 use crate::tiers::Tiers;
+use crate::tiers::kind::AnyKind;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -61,6 +63,13 @@ fn difference(
     grown.filter(|(_, count)| 0 < *count).collect()
 }
 
+fn unread_indexes(known: &dyn AnyKind) -> Vec<String> {
+    let indexes = &known.statistics().indexes;
+    let names = indexes.names().filter(|name| *name != LIST_OF_ALL);
+    let unread = names.filter(|name| indexes.is_unread(name));
+    unread.map(str::to_owned).collect()
+}
+
 impl Minute {
     /// Looks at the counters. Returns the time since the oldest look, of up to a
     /// minute, and the counts of each kind in it.
@@ -86,6 +95,7 @@ impl Minute {
                 epoch: tiers.epochs.known(kind).unwrap_or(0),
                 entries,
                 bytes,
+                unread_indexes: unread_indexes(&**known),
                 ..look[kind].since(before(kind).unwrap_or(&none))
             };
             ((*kind).to_owned(), report)

@@ -144,6 +144,10 @@ pub struct KindReport {
     /// Keys that it invalidated.
     #[serde(skip_serializing_if = "is_zero")]
     pub invalidations: u64,
+    /// Indexes by which it has read nothing since it began, although its writes have
+    /// invalidated their lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unread_indexes: Vec<String>,
 }
 
 /// What rarely changes about a kind; announced by every instance.

@@ -8,6 +8,7 @@ mod indexes;
 mod local;
 mod prefetch;
 mod samples;
+mod values;
 mod warm_ups;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ fn kinds(page: &mut Page<'_>, tiers: &Tiers) -> fmt::Result {
     reasons(page, &kinds)?;
     invalidations(page, &kinds)?;
     indexes::counts(page, &kinds)?;
+    values::ends(page, &kinds)?;
     spoilt(page, &kinds)?;
     local::entries(page, tiers, &kinds)?;
     prefetch::rows(page, &kinds)?;

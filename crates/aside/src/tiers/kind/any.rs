@@ -11,7 +11,7 @@ use crate::insight::statistics::{KindStatistics, Operation};
 use crate::local::LocalCopy;
 use crate::protocol::value::FillContext;
 
-/// What the strategy of a kind says about its values, for advice.
+/// The part of a strategy that advice is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) early_refresh: Option<f64>,
@@ -33,7 +33,12 @@ pub(crate) trait AnyKind: Send + Sync {
     fn statistics(&self) -> &KindStatistics;
     fn counters(&self) -> Arc<KindStatistics>;
     fn ttl(&self) -> Duration;
-    /// Returns what its strategy says; `None` without a strategy, or if that panics.
+    /// Returns how many of the sampled rows that writes left were read, and how many were
+    /// not before the next write or their end.
+    fn written(&self) -> (u64, u64) {
+        (0, 0)
+    }
+    /// Returns the policy of its strategy; `None` without a strategy, or if that panics.
     fn policy(&self) -> Option<Policy> {
         None
     }

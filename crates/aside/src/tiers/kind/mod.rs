@@ -25,11 +25,12 @@ use parking_lot::Mutex;
 use crate::answer::{Missed, Provenance, Tier};
 use crate::config::CacheConfig;
 use crate::entity::codec::CodecError;
-use crate::entity::key::Key;
+use crate::entity::key::{self, Key};
 use crate::entity::listed_id::{self, ListedId};
 use crate::entity::lookup::{Found, LookupRef};
 use crate::entity::strategy::CacheStrategy;
 use crate::entity::{Entity, IndexShape};
+use crate::insight::records::Records;
 use crate::insight::statistics::{KindStatistics, Operation};
 use crate::local::{LocalCopy, LocalTier};
 use crate::prefetch::Prefetch;
@@ -76,6 +77,8 @@ pub(crate) struct Cached<E> {
     /// True if a reader refreshes it, or has tried to.
     pub(crate) is_claimed: bool,
     pub(crate) fill: u64,
+    /// The hash of its text.
+    pub(crate) body: u64,
     pub(crate) payload_bytes: usize,
 }
 
@@ -102,6 +105,8 @@ pub(crate) struct Encoded {
     pub(crate) value: Vec<u8>,
     pub(crate) ttl: Duration,
     pub(crate) fill: u64,
+    /// The hash of its text.
+    pub(crate) body: u64,
     /// In Unix milliseconds.
     pub(crate) loaded_at: i64,
     /// The size before compression: its size as a local entry.
@@ -119,6 +124,7 @@ impl Encoded {
             lifetime: Duration::from_secs(self.ttl.as_secs()),
             is_claimed: false,
             fill: self.fill,
+            body: self.body,
             payload_bytes: self.payload_bytes,
         };
         (self.value, stored)
@@ -157,6 +163,7 @@ pub(crate) struct Kind<E: Entity> {
     pace: LoadPace,
     /// Of the service.
     prefetch: Arc<Prefetch>,
+    records: Arc<Records>,
     /// Flights by the error type that they share.
     flights: Mutex<HashMap<TypeId, Arc<dyn AnyFlights<E>>>>,
 }
@@ -168,11 +175,12 @@ impl<E: Entity> Kind<E> {
         statistics: Arc<KindStatistics>,
         epoch: Arc<AtomicU64>,
         config: &CacheConfig,
-        prefetch: &Arc<Prefetch>,
+        (prefetch, records): (&Arc<Prefetch>, &Arc<Records>),
     ) -> Self {
         Self {
             epoch,
             prefetch: Arc::clone(prefetch),
+            records: Arc::clone(records),
             shape: E::fingerprint(),
             ttl: config
                 .ttl_of(E::KIND)
@@ -245,6 +253,7 @@ impl<E: Entity> Kind<E> {
             lifetime: envelope.ttl,
             is_claimed: header.is_claimed(),
             fill: header.fill,
+            body: key::hash(envelope.body),
             payload_bytes: payload.len(),
         })
     }
@@ -341,6 +350,11 @@ impl<E: Entity> AnyKind for Kind<E> {
 
     fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    fn written(&self) -> (u64, u64) {
+        let local = self.local.as_ref();
+        local.map_or((0, 0), |local| local.written())
     }
 
     fn policy(&self) -> Option<Policy> {

@@ -19,6 +19,7 @@ use serde::de::IgnoredAny;
 use super::{Encoded, Kind, lifetime};
 use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
+use crate::entity::key;
 use crate::entity::lookup::Member;
 use crate::entity::lookup::{Found, LookupRef};
 use crate::protocol::value::{self, Envelope, FillContext, KeyStamp};
@@ -112,6 +113,7 @@ impl<E: Entity> Kind<E> {
             value: written.bytes,
             ttl,
             fill: written.fill,
+            body: key::hash(&body),
             loaded_at: cached_at.as_millisecond(),
             payload_bytes: written.payload_bytes,
         })
