@@ -35,6 +35,7 @@
 //! | `PUT /cache/prefetch` | switches that: `{"state":"auto"}`, `names` or `off` |
 //! | `GET /cache/curve?pool=` | the hit ratio of local `rows` or `lists` with another `CACHE_L1_CAPACITY` |
 //! | `GET /cache/hot?kind=&limit=` | the keys that this instance reads most often, by a sample of its reads; at most 128, 20 by default |
+//! | `GET /cache/advice` | at most ten changes that would pay, each with its gain and its evidence |
 //! | `GET /cache/history?range=` | the counters in steps of 1 s for `5m`, or of 15 s for `1h`, with percentiles of times |
 //! | `GET /cache/dashboard` | a page that shows all of this, for a browser |
 //! | `GET /cache/keys` | the number of keys of each kind in Redis, counted at most every 30 s |

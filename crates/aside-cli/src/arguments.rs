@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Fleet,
     /// Show reads, hits and misses of each kind in the last minute.
     Stats,
+    /// Advise changes that would pay, with the evidence of each.
+    Advise,
     /// Explain one key: its value, and the fate of the next read.
     Explain(Named),
     /// Print the value of a key; from Redis only.
@@ -115,6 +117,7 @@ impl Command {
             Self::Doctor(_) => "doctor",
             Self::Fleet => "fleet",
             Self::Stats => "stats",
+            Self::Advise => "advise",
             Self::Explain(_) => "explain",
             Self::Get { .. } => "get",
             Self::Invalidate(_) => "invalidate",

@@ -65,6 +65,7 @@ fn of_member(member: &Member, own: u64) -> Value {
         let none = [("misses", json!({})), ("bypasses", json!({}))];
         add_missing(kind, &none);
         add_missing(kind, &[("invalidations", json!(0))]);
+        add_missing(kind, &[("unread_indexes", json!([]))]);
     }
     shown
 }

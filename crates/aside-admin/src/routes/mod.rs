@@ -8,6 +8,7 @@ mod fleet;
 mod keys;
 mod prefetch;
 mod stats;
+mod advice;
 mod curve;
 mod hot;
 mod history;
@@ -25,6 +26,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 
+use self::advice::advice;
 use self::curve::curve;
 use self::dashboard::{asset, page};
 use self::events::events;
@@ -73,6 +75,10 @@ pub fn router(admin: Admin) -> Router {
             beside("curve", get(curve), "GET, HEAD, DELETE"),
         )
         .route("/cache/hot", beside("hot", get(hot), "GET, HEAD, DELETE"))
+        .route(
+            "/cache/advice",
+            beside("advice", get(advice), "GET, HEAD, DELETE"),
+        )
         .route(
             "/cache/history",
             beside("history", get(history), "GET, HEAD, DELETE"),

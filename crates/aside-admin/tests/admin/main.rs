@@ -2,6 +2,7 @@
 
 mod asking;
 mod access;
+mod advice;
 mod heroes;
 mod hot;
 mod curve;

@@ -61,7 +61,7 @@ pub(crate) fn series(text: &str) -> Series {
 }
 
 /// The names and labels of the contract.
-const PROMISED: [(&str, &[&str]); 68] = [
+const PROMISED: [(&str, &[&str]); 71] = [
     ("aside_reads_total", &["entity", "operation", "outcome"]),
     ("aside_read_seconds_bucket", &["entity", "le", "outcome"]),
     ("aside_read_seconds_sum", &["entity", "outcome"]),
@@ -82,6 +82,9 @@ const PROMISED: [(&str, &[&str]); 68] = [
     ("aside_invalidations_total", &["entity", "reason"]),
     ("aside_index_reads_total", &["entity", "index", "outcome"]),
     ("aside_index_invalidations_total", &["entity", "index"]),
+    ("aside_expired_total", &["entity", "outcome"]),
+    ("aside_written_unread_total", &["entity"]),
+    ("aside_time_saved_seconds_total", &["entity"]),
     ("aside_invalidation_lag_seconds_bucket", &["le"]),
     ("aside_invalidation_lag_seconds_sum", &[]),
     ("aside_invalidation_lag_seconds_count", &[]),

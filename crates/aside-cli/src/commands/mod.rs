@@ -6,6 +6,7 @@ mod probe;
 mod health;
 mod fleet;
 mod stats;
+mod advise;
 mod explain;
 mod value;
 mod invalidate;
@@ -76,6 +77,7 @@ async fn answer(target: &impl Target, arguments: &Arguments) -> Result<Answer, F
         Command::Doctor(asked) => doctor::run(target, asked, arguments.timeout).await,
         Command::Fleet => fleet::run(target).await,
         Command::Stats => stats::run(target).await,
+        Command::Advise => advise::run(target).await,
         Command::Explain(named) => explain::run(target, named).await,
         Command::Get { key } => value::run(target, key).await,
         Command::Invalidate(asked) => invalidate::run(target, asked, arguments).await,

@@ -82,6 +82,7 @@ fn every_command_prints_the_documented_fields() {
         vec![vec!["doctor"], [&["doctor"][..], &at].concat()],
         vec![vec!["fleet"]],
         vec![vec!["stats"]],
+        vec![vec!["advise"], [&["advise"][..], &at].concat()],
         vec![vec!["explain", "hero:1"], vec!["explain", "hero:404"]],
         vec![vec!["get", "hero:1"], vec!["get", "hero:404"]],
         vec![row.to_vec(), [&row[..], &at].concat()],
