@@ -369,8 +369,7 @@ pub struct CacheConfig {
     /// The maximum number of keys whose values are followed beyond their TTL, for advice:
     /// `CACHE_ANALYTICS_KEYS`.
     ///
-    /// Default: 4096, at 64 bytes each, and at most one of eight keys. With few, advice on
-    /// TTLs comes late. Zero follows none, and there is no such advice.
+    /// Default: 4096, at 64 bytes each, and at most one of eight. Zero: no advice on TTLs.
     pub analytics_keys: usize,
 
     /// Keeps the hot set in Redis: `CACHE_HOT_SET`, the keys that an instance holds.

@@ -11,5 +11,6 @@ pub(crate) mod histogram;
 mod bursts;
 pub(crate) mod indexes;
 pub(crate) mod statistics;
+mod values;
 pub(crate) mod records;
 pub(crate) mod warm_ups;

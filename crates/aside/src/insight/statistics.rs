@@ -13,7 +13,7 @@ pub(crate) use super::labels::{
     Guessed, Operation, Outcome, Reason, Refreshed, Unavailable, WritePhase,
 };
 
-use crate::answer::{Bypass, Missed, Tier};
+use crate::answer::{Bypass, Missed};
 use crate::entity::IndexShape;
 use crate::insight::audit::Delay;
 use crate::insight::bursts::Bursts;
@@ -22,7 +22,7 @@ use crate::insight::histogram::{Durations, Histogram};
 use crate::insight::samples::is_drawn;
 use crate::insight::indexes::IndexCounters;
 use crate::protocol::OpGroup;
-use crate::runtime::clock::{Moment, whole_millis};
+use crate::runtime::clock::Moment;
 
 /// The counters of one kind.
 pub(crate) struct KindStatistics {
@@ -48,7 +48,7 @@ pub(crate) struct KindStatistics {
     missing: AtomicU32,
     guessed: [AtomicU64; Guessed::ALL.len()],
     /// The ages of sampled values when they were read, in this process and in Redis.
-    ages: [Histogram; 2],
+    pub(super) ages: [Histogram; 2],
     pub(crate) indexes: IndexCounters,
     /// Rows and lists that were loaded, also by warm-ups and guesses.
     pub(crate) loads: AtomicU64,
@@ -57,9 +57,9 @@ pub(crate) struct KindStatistics {
     /// Misses because of the end of a TTL.
     pub(crate) expiries: Bursts,
     /// Values of sampled keys that followed an expired one: the same, or changed.
-    compared: [AtomicU64; 2],
+    pub(super) compared: [AtomicU64; 2],
     /// The most that `aside_time_saved_seconds_total` has been, in milliseconds.
-    saved_millis: AtomicU64,
+    pub(super) saved_millis: AtomicU64,
 }
 
 /// All recent questions to Redis were misses.
@@ -116,21 +116,6 @@ impl KindStatistics {
         is_drawn(self.reads.count(operation as usize * 6 + outcome as usize))
     }
 
-    /// Records the age of a sampled value from a tier of the cache.
-    pub(crate) fn served_at(&self, tier: Tier, age: Duration) {
-        match tier {
-            Tier::Local => self.ages[0].observe(age),
-            Tier::Shared => self.ages[1].observe(age),
-            // It was loaded by this read.
-            Tier::Source => {}
-        }
-    }
-
-    /// Returns the ages of sampled values by tier.
-    pub(crate) fn ages(&self) -> impl Iterator<Item = (Tier, &Histogram)> {
-        [Tier::Local, Tier::Shared].into_iter().zip(&self.ages)
-    }
-
     pub(crate) fn read_took(&self, outcome: Outcome, time: Duration) {
         self.read_seconds[outcome as usize].observe(time);
     }
@@ -183,40 +168,6 @@ impl KindStatistics {
         increment(&self.misses[why as usize]);
         if why == Missed::Expired {
             self.expiries.count();
-        }
-    }
-
-    /// Counts a value of a sampled key that followed an expired one.
-    pub(crate) fn expired(&self, is_same: bool) {
-        increment(&self.compared[usize::from(!is_same)]);
-    }
-
-    /// Returns how many values of sampled keys that followed an expired one were the
-    /// same, and how many had changed.
-    pub(crate) fn expiries_compared(&self) -> [u64; 2] {
-        [0, 1].map(|at| self.compared[at].load(Ordering::Relaxed))
-    }
-
-    /// Returns the time that reads did not wait for the database, estimated: the hits at
-    /// the mean time of a load, less the time of those in Redis. It never falls.
-    pub(crate) fn time_saved(&self) -> Duration {
-        let hits = [Outcome::L1Hit, Outcome::L2Hit, Outcome::NegativeHit];
-        let hits: u64 = hits.map(|outcome| self.reads_with(outcome)).iter().sum();
-        let load = self.source_times().mean().unwrap_or_default();
-        let of_redis = self.read_seconds[Outcome::L2Hit as usize].durations().total;
-        // Beyond 2^53 hits the rounding does not matter.
-        #[allow(clippy::cast_precision_loss)]
-        let saved = (load.as_secs_f64() * hits as f64 - of_redis.as_secs_f64()).max(0.0);
-        let millis = whole_millis(Duration::try_from_secs_f64(saved).unwrap_or_default());
-        let before = self.saved_millis.fetch_max(millis, Ordering::Relaxed);
-        Duration::from_millis(before.max(millis))
-    }
-
-    /// Counts a row or a list that was loaded.
-    pub(crate) fn loaded(&self, is_empty: bool) {
-        increment(&self.loads);
-        if is_empty {
-            increment(&self.empty_loads);
         }
     }
 

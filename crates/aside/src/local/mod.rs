@@ -284,28 +284,6 @@ impl<E: Entity> LocalTier<E> {
         }
     }
 
-    /// Records that a write has left a row, whose local entry ends after `ttl`, if reads
-    /// of its key are sampled.
-    pub(crate) fn left(&self, asked: LookupRef<'_, E>, ttl: Duration) {
-        let hash = EntryKey::of(asked.to_lookup()).hash();
-        let store = self.store(asked);
-        if store.is_sampled(hash) {
-            let now = Moment::now();
-            store.written.left(hash, now.plus(ttl), now);
-        }
-    }
-
-    /// Records that Redis has served a row that a write may have left.
-    pub(crate) fn read_below(&self, asked: LookupRef<'_, E>) {
-        let hash = EntryKey::of(asked.to_lookup()).hash();
-        self.store(asked).written.read(hash);
-    }
-
-    /// Returns how many of the sampled rows that writes left were read, and how many not.
-    pub(crate) fn written(&self) -> (u64, u64) {
-        self.rows.written.counts(Moment::now())
-    }
-
     /// Removes all entries.
     pub(crate) fn clear(&self) {
         if let Some((pools, group)) = self.place.get() {

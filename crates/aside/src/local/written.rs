@@ -7,7 +7,12 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::LocalTier;
+use super::key::EntryKey;
+use crate::entity::Entity;
+use crate::entity::lookup::LookupRef;
 use crate::runtime::clock::Moment;
 
 const SLOTS: usize = 1_024;
@@ -70,6 +75,30 @@ impl Written {
         }
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (load(&self.read), load(&self.unread))
+    }
+}
+
+impl<E: Entity> LocalTier<E> {
+    /// Records that a write has left a row, whose local entry ends after `ttl`, if reads
+    /// of its key are sampled.
+    pub(crate) fn left(&self, asked: LookupRef<'_, E>, ttl: Duration) {
+        let hash = EntryKey::of(asked.to_lookup()).hash();
+        let store = self.store(asked);
+        if store.is_sampled(hash) {
+            let now = Moment::now();
+            store.written.left(hash, now.plus(ttl), now);
+        }
+    }
+
+    /// Records that Redis has served a row that a write may have left.
+    pub(crate) fn read_below(&self, asked: LookupRef<'_, E>) {
+        let hash = EntryKey::of(asked.to_lookup()).hash();
+        self.store(asked).written.read(hash);
+    }
+
+    /// Returns how many of the sampled rows that writes left were read, and how many not.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        self.rows.written.counts(Moment::now())
     }
 }
 

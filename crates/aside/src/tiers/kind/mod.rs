@@ -44,6 +44,7 @@ pub(crate) use leaving::Leaving;
 use names::Names;
 pub(crate) use pace::LoadPace;
 pub(crate) use shown::{ReadBack, Shown};
+pub(crate) use writing::Encoded;
 use writing::Losses;
 
 /// The operations of a repository.
@@ -97,37 +98,6 @@ impl<E> Cached<E> {
     /// The same for readers that wait for the flight that found it.
     pub(crate) fn flight_result<X>(&self) -> FlightResult<E, X> {
         FlightResult::new(Ok(self.found.clone()), self.provenance())
-    }
-}
-
-/// A row or a list, encoded for Redis.
-pub(crate) struct Encoded {
-    pub(crate) value: Vec<u8>,
-    pub(crate) ttl: Duration,
-    pub(crate) fill: u64,
-    /// The hash of its text.
-    pub(crate) body: u64,
-    /// In Unix milliseconds.
-    pub(crate) loaded_at: i64,
-    /// The size before compression: its size as a local entry.
-    pub(crate) payload_bytes: usize,
-}
-
-impl Encoded {
-    /// Splits it into the bytes for Redis and the result to keep once they are
-    /// stored.
-    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Cached<E>) {
-        let stored = Cached {
-            found,
-            loaded_at: self.loaded_at,
-            ttl: self.ttl,
-            lifetime: Duration::from_secs(self.ttl.as_secs()),
-            is_claimed: false,
-            fill: self.fill,
-            body: self.body,
-            payload_bytes: self.payload_bytes,
-        };
-        (self.value, stored)
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::de::IgnoredAny;
 
-use super::{Encoded, Kind, lifetime};
+use super::{Cached, Kind, lifetime};
 use crate::entity::Entity;
 use crate::entity::codec::{Codec, CodecError, Lost, comes_back};
 use crate::entity::key;
@@ -43,6 +43,37 @@ pub(super) struct Losses {
     found: AtomicBool,
     /// The fields that have been logged.
     told: Mutex<BTreeSet<&'static str>>,
+}
+
+/// A row or a list, encoded for Redis.
+pub(crate) struct Encoded {
+    pub(crate) value: Vec<u8>,
+    pub(crate) ttl: Duration,
+    pub(crate) fill: u64,
+    /// The hash of its text.
+    pub(crate) body: u64,
+    /// In Unix milliseconds.
+    pub(crate) loaded_at: i64,
+    /// The size before compression: its size as a local entry.
+    pub(crate) payload_bytes: usize,
+}
+
+impl Encoded {
+    /// Splits it into the bytes for Redis and the result to keep once they are
+    /// stored.
+    pub(crate) fn split<E>(self, found: Found<E>) -> (Vec<u8>, Cached<E>) {
+        let stored = Cached {
+            found,
+            loaded_at: self.loaded_at,
+            ttl: self.ttl,
+            lifetime: Duration::from_secs(self.ttl.as_secs()),
+            is_claimed: false,
+            fill: self.fill,
+            body: self.body,
+            payload_bytes: self.payload_bytes,
+        };
+        (self.value, stored)
+    }
 }
 
 impl<E: Entity> Kind<E> {
