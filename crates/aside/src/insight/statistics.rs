@@ -19,8 +19,8 @@ use crate::insight::audit::Delay;
 use crate::insight::bursts::Bursts;
 use crate::insight::counters::Counters;
 use crate::insight::histogram::{Durations, Histogram};
-use crate::insight::samples::is_drawn;
 use crate::insight::indexes::IndexCounters;
+use crate::insight::samples::is_drawn;
 use crate::protocol::OpGroup;
 use crate::runtime::clock::Moment;
 

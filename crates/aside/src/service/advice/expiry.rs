@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::figures::{interval, number, percent, share, time, times};
 use super::observed::Observed;
 use super::{Advice, Confidence};
-use crate::config::kind_ttl_name;
+use crate::config::setting::kind_ttl_name;
 
 /// The part of a TTL that is advised for early refresh, and the mean moment in it.
 const EARLY: f64 = 0.1;
