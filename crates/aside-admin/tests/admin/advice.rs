@@ -15,8 +15,8 @@ async fn advice_begins_after_an_hour_with_its_evidence() {
     let admin = Admin::new(instance.cache.clone(), Access::local_only());
     for _ in 0..1_100 {
         instance.name_of("1").await;
-        // Most rows that are asked for do not exist.
-        instance.name_of("404").await;
+        // An id with other spellings, whose absence is not cached.
+        instance.name_of("Nobody").await;
     }
     let young = get(&admin, "/cache/advice").await;
     assert_eq!(young.status, StatusCode::OK);

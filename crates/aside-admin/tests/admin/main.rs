@@ -2,9 +2,9 @@
 
 mod asking;
 mod access;
-mod advice;
 mod heroes;
 mod hot;
+mod advice;
 mod curve;
 mod events;
 mod explaining;

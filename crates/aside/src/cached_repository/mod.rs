@@ -398,6 +398,3 @@ impl<R: Source> fmt::Debug for CachedRepository<R> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod advice_tests;

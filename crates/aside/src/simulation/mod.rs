@@ -35,6 +35,7 @@ mod judge;
 mod tests;
 mod queries;
 mod expiry;
+mod advice;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

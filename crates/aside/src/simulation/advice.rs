@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::advance;
 
-use super::CachedRepository;
+use crate::cached_repository::CachedRepository;
 use crate::config::CacheConfig;
 use crate::config::prefetch::PrefetchMode;
 use crate::entity::Rows;
