@@ -23,11 +23,15 @@ fn seeded_rows_are_served_with_their_source() {
     let (code, ..) = run(tales(directory.path(), &seed).env("REDIS_URL", &url));
     assert_eq!(code, 0);
     let service = Service::start(tales(directory.path(), SERVE).env("REDIS_URL", &url));
-    assert!(service.get("/health/ready").starts_with("HTTP/1.1 200"));
+    eventually_blocking(Duration::from_secs(10), "the end of the warm-up", || {
+        service.get("/health/ready").starts_with("HTTP/1.1 200")
+    });
     let first = service.get("/heroes");
     assert!(first.contains("cache-status: aside; fwd=miss"), "{first}");
     assert!(service.get("/health").contains("\"status\":\"ok\""));
-    assert_eq!(redis.command(&["EXISTS", "hero:all"]).integer(), Some(1));
+    eventually_blocking(Duration::from_secs(10), "the list in Redis", || {
+        redis.command(&["EXISTS", "hero:all"]).integer() == Some(1)
+    });
 }
 
 #[test]
