@@ -129,13 +129,13 @@ impl Stage {
         let keys = trace::read(&options.file)?;
         let count = unique(&keys);
         let pool = PgPoolOptions::new().connect(url).await;
-        let journal = PostgresJournal::install(pool.map_err(failed)?).await;
+        let journal = PostgresJournal::install(pool.map_err(|error| failed(&error))?).await;
         Ok(Self {
             half: keys.len() / 2,
             l1_capacity_bytes: options.capacity * weight(count / 2).await?,
             redis: servers::redis()?,
             records: SqlRecords::create(url, 16, count, BYTES).await?,
-            journal: journal.map_err(failed)?,
+            journal: journal.map_err(|error| failed(&error))?,
             keys,
         })
     }
@@ -267,8 +267,13 @@ async fn weight(number: u64) -> Result<usize, Wrong> {
     let rows = InMemory::holding([row], Duration::ZERO);
     let cached = CachedRepository::new(rows, &cache);
     let Ok(_) = cached.find_by_id(&id(number)).await;
-    let bytes = cache.stats().kinds[0].l1_bytes;
-    usize::try_from(bytes).map_err(|error| Wrong(error.to_string()))
+    // The fill runs beside the read.
+    loop {
+        match cache.stats().kinds[0].l1_bytes {
+            0 => tokio::time::sleep(Duration::from_millis(1)).await,
+            bytes => return usize::try_from(bytes).map_err(|error| Wrong(error.to_string())),
+        }
+    }
 }
 
 fn hits(title: &str, all: &[(&str, &Counted)]) -> Table {
@@ -348,6 +353,6 @@ fn missed(
     })
 }
 
-fn failed(error: sqlx::Error) -> Wrong {
+fn failed(error: &sqlx::Error) -> Wrong {
     Wrong(error.to_string())
 }
