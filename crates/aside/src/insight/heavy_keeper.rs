@@ -103,6 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn a_frequent_item_takes_over_the_buckets_of_rare_ones() {
+        let mut keeper = HeavyKeeper::new();
+        for rare in 0..20_000 {
+            keeper.count(key::hash(&format!("rare:{rare}")), false, u32::MAX);
+        }
+        let count = |keeper: &mut HeavyKeeper, item: u64| {
+            let hash = key::hash(&format!("new:{item}"));
+            (0..1_000).fold(0, |_, _| keeper.count(hash, false, u32::MAX))
+        };
+        let least = (0..50).map(|item| count(&mut keeper, item)).min();
+        assert!(least >= Some(900), "{least:?}");
+    }
+
+    #[test]
     fn halved_counts_are_taken_over_by_later_items() {
         let mut keeper = HeavyKeeper::new();
         let (old, new) = (key::hash("old"), key::hash("new"));
