@@ -79,9 +79,10 @@ pub trait Source: Send + Sync + 'static {
     /// If the entity has no index, it needs no body, because nothing can call it. If it
     /// has one, a missing body does not compile:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0080
     /// # use std::{convert::Infallible, sync::Arc};
-    /// # use aside::{CacheService, CachedRepository, Entity, Source, repository::Overloaded};
+    /// # use aside::{CacheConfig, CacheService, CachedRepository, Entity, Secret, Source};
+    /// # use aside::repository::Overloaded;
     /// #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Entity)]
     /// #[entity(kind = "book", list_all = false)]
     /// struct Book {
@@ -102,10 +103,13 @@ pub trait Source: Send + Sync + 'static {
     ///     }
     /// #   fn overloaded(&self, _: Overloaded) -> Infallible { unimplemented!() }
     /// }
-    /// # async fn read(cache: CacheService) {
-    /// #     let read = CachedRepository::new(Books, &cache).find_by_id(&1).await;
+    /// # // It awaits the read, because the missing body is noticed only in code that runs.
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let config = CacheConfig { redis_url: Secret::new("memory://"), ..CacheConfig::default() };
+    /// # let cache = CacheService::connect(config).await;
+    /// # let read = CachedRepository::new(Books, &cache).find_by_id(&1).await;
     /// # }
-    /// # fn main() { let _ = read; }
     /// ```
     fn find_by(
         &self,
