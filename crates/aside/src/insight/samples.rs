@@ -69,31 +69,39 @@ pub(crate) struct Samples {
     /// Takes the place of the buffer that is emptied.
     spare: Mutex<Vec<Sample>>,
     taken: AtomicU64,
-    dropped: AtomicU64,
 }
 
 /// Two cache lines, because processors fetch them in pairs.
 #[repr(align(128))]
-struct Buffer(Mutex<Vec<Sample>>);
+struct Buffer {
+    samples: Mutex<Vec<Sample>>,
+    /// Those without room. In each block, because threads that read as fast as they can
+    /// drop most of theirs.
+    dropped: AtomicU64,
+}
 
 impl Samples {
     pub(crate) fn new() -> Self {
         let room = || Mutex::new(Vec::with_capacity(SLOTS));
         Self {
-            buffers: std::array::from_fn(|_| Buffer(room())),
+            buffers: std::array::from_fn(|_| Buffer {
+                samples: room(),
+                dropped: AtomicU64::new(0),
+            }),
             spare: room(),
             taken: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
         }
     }
 
-    /// Keeps a drawn read, or drops it if there is no room. Waits for nothing.
-    pub(crate) fn push(&self, sample: Sample) {
+    /// Keeps the drawn read that `make` returns, or drops it if there is no room. Waits
+    /// for nothing. A dropped read is not made.
+    pub(crate) fn push(&self, make: impl FnOnce() -> Sample) {
+        let buffer = &self.buffers[own_block()];
         // Taken only by the task, for a swap, or by a thread of the shared block.
-        let buffer = self.buffers[own_block()].0.try_lock();
-        match buffer.filter(|buffer| buffer.len() < SLOTS) {
-            Some(mut buffer) => buffer.push(sample),
-            None => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
+        let samples = buffer.samples.try_lock();
+        match samples.filter(|samples| samples.len() < SLOTS) {
+            Some(mut samples) => samples.push(make()),
+            None => _ = buffer.dropped.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -101,7 +109,7 @@ impl Samples {
     pub(crate) fn take(&self, mut hear: impl FnMut(Sample)) {
         let mut spare = self.spare.lock();
         for buffer in &self.buffers {
-            mem::swap(&mut *spare, &mut *buffer.0.lock());
+            mem::swap(&mut *spare, &mut *buffer.samples.lock());
             self.taken.fetch_add(spare.len() as u64, Ordering::Relaxed);
             spare.drain(..).for_each(&mut hear);
         }
@@ -109,11 +117,9 @@ impl Samples {
 
     /// Returns how many samples were taken, and how many dropped.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let counts = (&self.taken, &self.dropped);
-        (
-            counts.0.load(Ordering::Relaxed),
-            counts.1.load(Ordering::Relaxed),
-        )
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let dropped = self.buffers.iter().map(|buffer| load(&buffer.dropped));
+        (load(&self.taken), dropped.sum())
     }
 }
 
@@ -160,7 +166,7 @@ mod tests {
     fn samples_beyond_the_slots_are_dropped_and_counted() {
         let samples = Samples::new();
         for round in 1..=2 {
-            (0..SLOTS as u64 + 5).for_each(|number| samples.push(sample(number)));
+            (0..SLOTS as u64 + 5).for_each(|number| samples.push(|| sample(number)));
             let mut heard = 0;
             samples.take(|_| heard += 1);
             assert_eq!(heard, SLOTS);
@@ -173,7 +179,7 @@ mod tests {
         let samples = Samples::new();
         std::thread::scope(|scope| {
             for _ in 0..2 * BLOCKS {
-                scope.spawn(|| (0..100).for_each(|number| samples.push(sample(number))));
+                scope.spawn(|| (0..100).for_each(|number| samples.push(|| sample(number))));
             }
             for _ in 0..20 {
                 samples.take(|_| {});

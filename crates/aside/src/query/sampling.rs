@@ -16,27 +16,30 @@ impl<T: Send + Sync + 'static> QueryPath<T> {
     #[inline(never)]
     pub(super) fn record_hit(&self, params: &Params, loaded_at: i64) {
         let asked = LookupRef::<Kept<T>>::Id(params);
-        let name = SampledName::Local(LocalTier::hash_of(asked));
         let tier = Tier::Local;
+        let name = || SampledName::Local(LocalTier::hash_of(asked));
         self.push(name, Served { tier, loaded_at });
     }
 
     /// Adds a drawn read below this process to the samples.
     pub(super) fn record(&self, asked: &Asked, provenance: &Provenance) {
-        let prefix = self.tiers().prefix(self.kind.name);
-        let text = asked.key.as_str().trim_start_matches(&prefix);
+        let name = || {
+            let prefix = self.tiers().prefix(self.kind.name);
+            let key = asked.key.as_str();
+            SampledName::Text(key.strip_prefix(&*prefix).unwrap_or(key).to_owned())
+        };
         let served = Served {
             tier: provenance.tier,
             loaded_at: provenance.loaded_at,
         };
-        self.push(SampledName::Text(text.to_owned()), served);
+        self.push(name, served);
     }
 
-    fn push(&self, name: SampledName, served: Served) {
+    fn push(&self, name: impl FnOnce() -> SampledName, served: Served) {
         if let Some(samples) = &self.tiers().samples {
-            samples.push(Sample {
+            samples.push(|| Sample {
                 kind: self.kind.name,
-                name,
+                name: name(),
                 served,
                 at: Moment::now(),
             });

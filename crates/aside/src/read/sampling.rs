@@ -29,7 +29,7 @@ pub(super) fn served(provenance: &Provenance) -> Served {
 
 impl<R: Source> ReadPath<R> {
     /// Adds a drawn read to the samples. A local hit calls it under the lock of its
-    /// shard: it takes no other lock, and no memory.
+    /// shard: it waits for no other lock, and takes no memory.
     #[cold]
     #[inline(never)]
     pub(super) fn record(
@@ -45,13 +45,12 @@ impl<R: Source> ReadPath<R> {
         if operation == Operation::WarmUp {
             return;
         }
-        let name = match served.tier {
-            Tier::Local => SampledName::Local(LocalTier::hash_of(asked)),
-            Tier::Shared | Tier::Source => SampledName::Text(asked.text()),
-        };
-        samples.push(Sample {
+        samples.push(|| Sample {
             kind: R::Entity::KIND,
-            name,
+            name: match served.tier {
+                Tier::Local => SampledName::Local(LocalTier::hash_of(asked)),
+                Tier::Shared | Tier::Source => SampledName::Text(asked.text()),
+            },
             served,
             at: Moment::now(),
         });
