@@ -8,25 +8,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aside::{CacheConfig, CachedRepository, Secret, Source};
+use aside::{CachedRepository, Source};
 use foldhash::fast::RandomState;
 use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
 use crate::error::Wrong;
-use crate::heroes::{Hero, Heroes, cached, cached_as, id};
+use crate::heroes::{Hero, Heroes, cached, id};
 use crate::rounds::{Contender, alternate};
 use crate::table::{Bound, Table};
 
 #[cfg(feature = "peers")]
 mod peers;
 mod queries;
+mod samples;
 
 /// The subject that the others are compared with.
 const BARE: &str = "quick_cache";
-
-/// Hits of which none is sampled.
-const UNSAMPLED: &str = "aside, CACHE_ANALYTICS=false";
 
 /// Small rows, because a million of them must fit into memory.
 const BYTES: usize = 56;
@@ -66,6 +64,7 @@ pub(crate) async fn run(quick: bool) -> Result<Vec<Table>, Wrong> {
         }
     }
     tables.push(queries::run(operations, rounds).await?);
+    tables.push(samples::run(operations, rounds).await?);
     Ok(tables)
 }
 
@@ -77,8 +76,6 @@ struct Stage {
     moka_async: moka::future::Cache<Uuid, Arc<Hero>, RandomState>,
     dash: dashmap::DashMap<Uuid, Arc<Hero>, RandomState>,
     aside: CachedRepository<Heroes>,
-    /// With `CACHE_ANALYTICS=false`; not for many rows, because it keeps them once more.
-    unsampled: Option<CachedRepository<Heroes>>,
     /// Only for few rows, because each peer stores all of them once more.
     #[cfg(feature = "peers")]
     peers: Option<peers::Peers>,
@@ -109,10 +106,6 @@ impl Stage {
                 .build_with_hasher(RandomState::default()),
             dash: dashmap::DashMap::with_hasher(RandomState::default()),
             aside,
-            unsampled: match size {
-                ..=10_000 => Some(unsampled(&heroes, &ids).await),
-                _ => None,
-            },
             #[cfg(feature = "peers")]
             peers: match size {
                 ..=10_000 => Some(peers::Peers::holding(&rows).await?),
@@ -141,7 +134,7 @@ impl Stage {
     }
 
     fn contenders<'a>(&'a self, ids: &'a [Uuid], threads: usize) -> Vec<Contender<'a>> {
-        let mut contenders = vec![
+        let contenders = vec![
             contender("HashMap", ids, threads, |id| self.map.get(id).cloned()),
             contender(BARE, ids, threads, |id| self.quick.get(id)),
             contender("moka", ids, threads, |id| self.moka.get(id)),
@@ -156,11 +149,6 @@ impl Stage {
                 ready(pin!(self.aside.find_by_id(id))).and_then(|Ok(found)| found)
             }),
         ];
-        if let Some(unsampled) = &self.unsampled {
-            contenders.push(contender(UNSAMPLED, ids, threads, |id| {
-                ready(pin!(unsampled.find_by_id(id))).and_then(|Ok(found)| found)
-            }));
-        }
         #[cfg(feature = "peers")]
         let contenders = {
             let peers = self.peers.iter();
@@ -169,19 +157,6 @@ impl Stage {
         };
         contenders
     }
-}
-
-/// Returns a cache that samples no reads, and holds these rows.
-async fn unsampled(heroes: &Heroes, ids: &[Uuid]) -> CachedRepository<Heroes> {
-    let config = CacheConfig {
-        redis_url: Secret::new("memory://"),
-        l1_capacity_bytes: 8 << 30,
-        analytics: false,
-        ..CacheConfig::default()
-    };
-    let unsampled = cached_as(heroes, config).await;
-    let Ok(_) = unsampled.find_many(ids).await;
-    unsampled
 }
 
 fn contender<'a>(
