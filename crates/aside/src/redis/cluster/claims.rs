@@ -157,7 +157,10 @@ impl Claim {
         self.named = self.named.max(sent);
         let is_newer = match (own, self.own) {
             (Some(own), Some(before)) => before <= own,
-            (Some(_), None) | (None, None) => true,
+            (Some(_), None) => true,
+            // Of two nodes that name it, one may be cut off and know less. If the last
+            // reply counted, a new primary could be dropped before it is asked.
+            (None, None) => node.flags.failed || self.node.config_epoch <= node.config_epoch,
             (None, Some(before)) => {
                 // Its epoch may never have reached the others: moving a slot raises it
                 // without a vote. Its successor may then have no greater one.
@@ -285,6 +288,32 @@ mod tests {
             &[("b", "myself,master", 1, "5-9"), ("a", "master", 3, "0-9")],
         );
         assert_eq!(owner(&claims, 7, 900).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_cut_off_node_does_not_hide_a_new_primary_that_was_not_asked_yet() {
+        let mut claims = Claims::default();
+        let by_others = [("a", "myself,master", 1, "0-4"), ("n", "master", 4, "5-9")];
+        record(&mut claims, 100, &by_others);
+        let by_one_cut_off = [("b", "myself,master", 2, "10-14"), ("n", "slave", 3, "")];
+        record(&mut claims, 110, &by_one_cut_off);
+        assert_eq!(owner(&claims, 5, 110).as_deref(), Some("n"));
+        record(&mut claims, 120, &[("n", "myself,master", 4, "5-9")]);
+        record(&mut claims, 130, &by_one_cut_off);
+        assert_eq!(owner(&claims, 5, 130).as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn a_failed_node_that_was_never_asked_gives_way_to_its_successor() {
+        let mut claims = Claims::default();
+        let line = ("b", "myself,master", 2, "10-14");
+        record(&mut claims, 100, &[line, ("x", "master", 9, "0-9")]);
+        record(
+            &mut claims,
+            200,
+            &[line, ("x", "master,fail", 5, ""), ("y", "master", 6, "0-9")],
+        );
+        assert_eq!(owner(&claims, 5, 200).as_deref(), Some("y"));
     }
 
     #[test]
