@@ -11,23 +11,22 @@ use tokio::task::JoinSet;
 
 use crate::entity::key::Key;
 use crate::protocol::message::Why;
+use crate::recovery::acknowledged::Acknowledged;
 use crate::recovery::comparison::Compared;
 use crate::recovery::journal::{DatabaseHistory, Journal, JournalRow, Target, read};
 use crate::tiers::Tiers;
+use crate::tiers::acknowledgement::{Acknowledgement, Asked};
 use crate::tiers::own_journal_rows::Journalled;
+use crate::tiers::shard_map::ShardMap;
 
 /// The maximum number of rows per DELETE.
 const MAX_ROWS_PER_DELETE: usize = 5_000;
 
-/// The maximum number of rows remembered until deletion. Further ones are
-/// applied again.
-const MAX_ACKNOWLEDGED_ROWS: usize = 100_000;
-
 /// Drains the journal until the service ends.
-pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tiers>) {
+pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, weak: Weak<Tiers>) {
     let mut drain = drain.lock().await;
     loop {
-        let Some(tiers) = tiers.upgrade() else { return };
+        let Some(tiers) = weak.upgrade() else { return };
         // Read before the pass begins, which says nothing about later
         // suspicions.
         let proved = tiers.proved();
@@ -58,8 +57,12 @@ pub(crate) async fn run<J: Journal>(drain: Arc<Mutex<Drain<J>>>, tiers: Weak<Tie
                 () = &mut undrained => break,
                 // Deleted early, so that other instances do not apply them
                 // again.
-                () = own.wait() => drain.delete_own(&own),
+                () = own.wait() => drain.acknowledged_own(&own),
+                // They wait for a proof, and proofs arrive about as often.
+                () = tokio::time::sleep(poll / 4), if !drain.acknowledged.is_empty() => {}
             }
+            let Some(tiers) = weak.upgrade() else { return };
+            drain.delete_later(&tiers.map());
         }
     }
 }
@@ -70,8 +73,7 @@ pub(crate) struct Drain<J> {
     journal: Arc<J>,
     /// The keys of rows that Redis has not acknowledged, by id.
     unreleased: BTreeMap<i64, Key>,
-    /// Acknowledged rows that are not deleted yet.
-    acknowledged: BTreeSet<i64>,
+    acknowledged: Acknowledged,
     /// At most one delete in progress. It waits for the writers of a busy
     /// database, which the next SELECT must not do.
     deleting: JoinSet<Vec<i64>>,
@@ -86,7 +88,7 @@ impl<J: Journal> Drain<J> {
         Arc::new(Mutex::new(Self {
             journal,
             unreleased: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
+            acknowledged: Acknowledged::default(),
             deleting: JoinSet::new(),
             compared: Compared::default(),
             era: 0,
@@ -106,6 +108,7 @@ impl<J: Journal> Drain<J> {
         tiers: &Arc<Tiers>,
     ) -> Result<(BTreeSet<u16>, Option<DatabaseHistory>), J::Error> {
         self.drop_ids(tiers);
+        self.acknowledged.forget_lost(&tiers.map());
         let state = self.journal.state().await?;
         let newest = state.newest.unwrap_or(i64::MIN);
         let (mut after, mut rows) = (i64::MIN, 0);
@@ -123,7 +126,7 @@ impl<J: Journal> Drain<J> {
             rows += page.len() as u64;
             let page = self.hold(tiers, after, last, page);
             self.invalidate(tiers, page, &mut progress).await;
-            self.delete_later();
+            self.delete_later(&tiers.map());
             after = last;
         }
         tiers.statistics.journal_rows.store(rows, Ordering::Relaxed);
@@ -153,12 +156,12 @@ impl<J: Journal> Drain<J> {
         self.have_gone(tiers, after, last, &ids);
         let mut left = Vec::with_capacity(page.len());
         for JournalRow { id, entry } in page {
-            if self.acknowledged.contains(&id) {
+            if self.acknowledged.contains(id) {
                 continue;
             }
             let Some(asked) = read(&entry, tiers.namespace()) else {
                 tiers.statistics.error("malformed_journal_row");
-                self.acknowledge(tiers, vec![id]);
+                self.acknowledge(tiers, vec![id], &Acknowledgement::of_nothing());
                 continue;
             };
             if let Target::Key(key) = &asked
@@ -181,11 +184,7 @@ impl<J: Journal> Drain<J> {
         for id in gone {
             self.release(tiers, id);
         }
-        let acknowledged = self.acknowledged.range(range).copied();
-        let gone: Vec<i64> = acknowledged.filter(|id| !left.contains(id)).collect();
-        for id in gone {
-            self.acknowledged.remove(&id);
-        }
+        self.acknowledged.retain_in(range, left);
     }
 
     fn release(&mut self, tiers: &Tiers, id: i64) {
@@ -220,6 +219,7 @@ impl<J: Journal> Drain<J> {
                 Target::Key(key) => keys.entry(key).or_default().push(id),
             }
         }
+        let before: Vec<Asked> = keys.keys().map(|key| Asked::of_key(&map, key)).collect();
         let names = keys.keys().filter(|key| !silent.contains(&number(key)));
         let names: Vec<Key> = names.cloned().collect();
         let left: HashSet<Key> = tiers
@@ -228,7 +228,7 @@ impl<J: Journal> Drain<J> {
             .into_iter()
             .collect();
         let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
-        for (key, ids) in keys {
+        for ((key, ids), before) in keys.into_iter().zip(before) {
             let number = number(&key);
             let was_asked = !silent.contains(&number);
             if was_asked {
@@ -236,7 +236,7 @@ impl<J: Journal> Drain<J> {
             }
             if was_asked && !left.contains(&key) {
                 answered.insert(number);
-                self.acknowledge(tiers, ids);
+                self.acknowledge(tiers, ids, &before.acknowledged());
             } else {
                 behind.insert(number);
             }
@@ -245,8 +245,9 @@ impl<J: Journal> Drain<J> {
         // Once for all rows of a kind, because each time empties the kind's
         // cache.
         for (kind, ids) in kinds {
+            let before = Asked::of_kind(&tiers.map());
             if silent.is_empty() && invalidate_kind(tiers, &kind).await {
-                self.acknowledge(tiers, ids);
+                self.acknowledge(tiers, ids, &before.acknowledged());
                 continue;
             }
             tiers.hold_kind(&kind);
@@ -257,27 +258,26 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    fn acknowledge(&mut self, tiers: &Tiers, ids: Vec<i64>) {
+    fn acknowledge(&mut self, tiers: &Tiers, ids: Vec<i64>, by: &Acknowledgement) {
         let applied = &tiers.statistics.journal_applied;
         applied.fetch_add(ids.len() as u64, Ordering::Relaxed);
         for id in ids {
             self.release(tiers, id);
-            if self.acknowledged.len() < MAX_ACKNOWLEDGED_ROWS {
-                self.acknowledged.insert(id);
-            }
+            self.acknowledged.add(id, by.clone());
         }
     }
 
-    /// Deletes acknowledged rows in a separate task.
-    fn delete_later(&mut self) {
+    /// Deletes acknowledged rows in a separate task, those that no failover can have
+    /// lost.
+    fn delete_later(&mut self, map: &ShardMap) {
         while let Some(deleted) = self.deleting.try_join_next() {
-            for id in deleted.unwrap_or_default() {
-                self.acknowledged.remove(&id);
-            }
+            self.acknowledged.remove(&deleted.unwrap_or_default());
         }
-        if self.deleting.is_empty() && !self.acknowledged.is_empty() {
-            let ids = self.acknowledged.iter().copied().take(MAX_ROWS_PER_DELETE);
-            let ids: Vec<i64> = ids.collect();
+        if !self.deleting.is_empty() {
+            return;
+        }
+        let ids = self.acknowledged.deletable(map, MAX_ROWS_PER_DELETE);
+        if !ids.is_empty() {
             let journal = Arc::clone(&self.journal);
             // If not deleted, they are retried after the next page.
             self.deleting.spawn(async move {
@@ -289,10 +289,11 @@ impl<J: Journal> Drain<J> {
         }
     }
 
-    /// Deletes journal rows of this instance's own completed writes.
-    fn delete_own(&mut self, own: &Journalled) {
-        self.acknowledged.extend(own.take_done());
-        self.delete_later();
+    /// Adds the rows of this instance's own completed writes.
+    fn acknowledged_own(&mut self, own: &Journalled) {
+        for (id, by) in own.take_done() {
+            self.acknowledged.add(id, by);
+        }
     }
 
     fn say(&mut self, tiers: &Tiers, error: &J::Error) {

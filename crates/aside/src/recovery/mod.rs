@@ -7,5 +7,6 @@
 
 pub(crate) mod journal;
 pub(crate) mod comparison;
+mod acknowledged;
 pub(crate) mod drain;
 pub(crate) mod retries;

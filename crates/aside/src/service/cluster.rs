@@ -189,6 +189,7 @@ impl Nodes {
         let address = self.cluster.address_of(primary)?;
         let link = Arc::new(Link::new(self.table.take()?));
         link.set_server(address.to_string());
+        link.add_witnesses();
         let limit = self.config.redis_max_connections / count.max(1);
         let redis = Arc::new(connect::pool(&self.config, limit, &link).of_node());
         let shared = Arc::clone(&redis) as Arc<dyn SharedTier>;

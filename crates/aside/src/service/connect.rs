@@ -109,6 +109,9 @@ pub(super) fn to_redis(
     let sentinels = sentinels(&target.address, &config.redis_node_map);
     let endpoint = endpoint(config, target, provider, sentinels.as_ref());
     for shard in connected.tiers.map().shards() {
+        if sentinels.is_some() {
+            shard.link.add_witnesses();
+        }
         let group = connected.tiers.tasks.new_group();
         keep_open(&connected.tiers, shard, &redis, (&endpoint, group));
         if let Some(sentinels) = &sentinels {

@@ -179,8 +179,6 @@ impl Trouble<'_> {
             }
         };
         self.stall(is_parted, rng);
-        // An open fault: see `failovers`.
-        self.world.database.keep_journal_from(&away);
         self.world
             .fault(&format!("n{primary} {cause:?} with {away:?}"));
     }
@@ -218,7 +216,6 @@ impl Trouble<'_> {
         world.fault(&format!("stopped: {place}"));
         instance.process.stop();
         self.away = vec![place];
-        world.database.keep_journal_from(&self.away);
         self.cluster.group.mesh.isolate(&[primary]);
         self.stall(|at, host| at == place && host != primary, rng);
         self.cluster.force(replica);
@@ -262,7 +259,6 @@ impl Trouble<'_> {
             }
             _ => cluster.group.mesh.heal(),
         }
-        self.world.database.keep_journal_from(&[]);
         for place in 0..INSTANCES {
             self.world.network.change(place, |way| {
                 (way.to_server, way.to_client) = (Passage::Open, Passage::Open);

@@ -159,11 +159,6 @@ impl Trouble<'_> {
             }
         }
         let (cause, away) = (self.cause, &self.away);
-        // An open fault: an instance with a deposed primary that it does not
-        // trust deletes rows that only this primary has acknowledged.
-        if !self.world.has_open_faults {
-            self.world.database.keep_journal_from(away);
-        }
         self.world
             .fault(&format!("n{primary} {cause:?} with {away:?}"));
     }
@@ -199,7 +194,6 @@ impl Trouble<'_> {
             Cause::Forced => {}
             Cause::OffTheMesh | Cause::Isolated => group.mesh.heal(),
         }
-        self.world.database.keep_journal_from(&[]);
         for place in 0..INSTANCES {
             self.world.network.change(place, |way| {
                 (way.to_server, way.to_client) = (Passage::Open, Passage::Open);
@@ -218,11 +212,6 @@ impl Trouble<'_> {
                 calm = Instant::now();
             }
             if MAX_OUTAGE < begun.elapsed() {
-                // An open fault: after two elections at once no primary is
-                // trusted until the next failover.
-                if !self.world.has_open_faults && self.sentinels.has_lost_vote() {
-                    return;
-                }
                 let cause = self.cause;
                 let stuck = format!("no primary is used long after: {cause:?}");
                 self.world.records.lock().stuck.push(stuck);

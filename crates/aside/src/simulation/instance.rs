@@ -57,10 +57,7 @@ impl Instance {
         let database = &world.database;
         let cache = CacheService::connect(config(&world.url)).await;
         if !without(Rule::Journal) {
-            let place = process.number % INSTANCES;
-            cache
-                .poll_journal(JournalTable(Arc::clone(database), place))
-                .await;
+            cache.poll_journal(JournalTable(Arc::clone(database))).await;
         }
         let heroes = Heroes {
             database: Arc::clone(database),

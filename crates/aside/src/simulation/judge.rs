@@ -157,11 +157,7 @@ impl Scenario {
         let between = longest_write(commits) + h;
         Bounds {
             strict: match self {
-                Self::Histories
-                | Self::Failovers
-                | Self::OpenFaults
-                | Self::Elections
-                | Self::Upheavals => h,
+                Self::Histories | Self::Failovers | Self::Elections | Self::Upheavals => h,
                 _ => Duration::ZERO,
             },
             strict_backwards: between,

@@ -138,8 +138,6 @@ struct World {
     prefetch: PrefetchMode,
     /// True if a third of the reads are of a query.
     has_queries: bool,
-    /// True in the worlds of [`Scenario::OpenFaults`].
-    has_open_faults: bool,
     /// True in the worlds of [`Scenario::Directed`], whose instances have no clients.
     is_directed: bool,
     /// When the clients stop.
@@ -178,7 +176,6 @@ impl World {
             refreshes: scenario == Scenario::Refreshes,
             prefetch: reads.prefetch,
             has_queries: reads.has_queries,
-            has_open_faults: scenario == Scenario::OpenFaults,
             is_directed: matches!(scenario, Scenario::Directed(_)),
         }
     }

@@ -34,8 +34,6 @@ pub(super) enum Scenario {
     Histories,
     /// A primary under Sentinels is replaced, and may not know.
     Failovers,
-    /// The same with the faults that the library has, which other worlds avoid.
-    OpenFaults,
     /// Slots of a cluster move between its nodes.
     Slots,
     /// Primaries of a cluster are replaced, and may not know.
@@ -76,7 +74,6 @@ impl Scenario {
     pub(super) fn named(name: &str) -> Option<Self> {
         let others = [
             Self::Failovers,
-            Self::OpenFaults,
             Self::Slots,
             Self::Elections,
             Self::Refreshes,
@@ -136,11 +133,7 @@ impl Scenario {
     /// Returns how long reads, writes and faults last.
     pub(super) fn lasting(self) -> Duration {
         match self {
-            Self::Failovers
-            | Self::OpenFaults
-            | Self::Elections
-            | Self::Upheavals
-            | Self::Refreshes => 2 * LASTING,
+            Self::Failovers | Self::Elections | Self::Upheavals | Self::Refreshes => 2 * LASTING,
             _ => LASTING,
         }
     }
@@ -191,7 +184,6 @@ pub(super) async fn rage(world: &Arc<World>, scenario: Scenario, rng: &mut Rng) 
             // Each has its own plan.
             (
                 Scenario::Failovers
-                | Scenario::OpenFaults
                 | Scenario::Slots
                 | Scenario::Elections
                 | Scenario::Upheavals

@@ -2,11 +2,12 @@
 
 pub(crate) mod broadcaster;
 pub(crate) mod origin_guard;
-pub(crate) mod own_journal_rows;
 pub(crate) mod pending;
 pub(crate) mod presence;
 pub(crate) mod shard;
 pub(crate) mod shard_map;
+pub(crate) mod acknowledgement;
+pub(crate) mod own_journal_rows;
 mod scan;
 pub(crate) mod sweeps;
 pub(crate) mod tasks;

@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::tiers::acknowledgement::Acknowledgement;
+
 /// The ids of such rows.
 #[derive(Debug, Default)]
 pub(crate) struct Journalled {
@@ -21,7 +23,7 @@ pub(crate) struct Journalled {
 #[derive(Debug, Default)]
 struct Rows {
     under_way: HashSet<i64>,
-    done: Vec<i64>,
+    done: Vec<(i64, Acknowledgement)>,
 }
 
 impl Journalled {
@@ -30,12 +32,12 @@ impl Journalled {
         self.rows.lock().under_way.extend(ids);
     }
 
-    /// Records that the rows need not be applied any more.
-    pub(crate) fn done(&self, ids: &[i64]) {
+    /// Records that their servers have acknowledged the rows.
+    pub(crate) fn done(&self, ids: &[i64], by: &Acknowledgement) {
         let mut rows = self.rows.lock();
         for id in ids {
             if rows.under_way.remove(id) {
-                rows.done.push(*id);
+                rows.done.push((*id, by.clone()));
             }
         }
         drop(rows);
@@ -55,7 +57,7 @@ impl Journalled {
     }
 
     /// Returns the rows to delete, each once.
-    pub(crate) fn take_done(&self) -> Vec<i64> {
+    pub(crate) fn take_done(&self) -> Vec<(i64, Acknowledgement)> {
         std::mem::take(&mut self.rows.lock().done)
     }
 
@@ -74,10 +76,11 @@ mod tests {
         let journalled = Journalled::default();
         journalled.begin(&[1, 2]);
         assert!(journalled.is_under_way(1) && journalled.is_under_way(2));
-        journalled.done(&[1]);
+        journalled.done(&[1], &Acknowledgement::of_nothing());
         journalled.leave(&[2]);
         assert!(!journalled.is_under_way(1) && !journalled.is_under_way(2));
-        assert_eq!(journalled.take_done(), [1]);
+        let done = journalled.take_done();
+        assert!(matches!(done[..], [(1, _)]), "{done:?}");
         assert!(journalled.take_done().is_empty());
     }
 
@@ -86,7 +89,7 @@ mod tests {
         let journalled = Journalled::default();
         journalled.begin(&[1]);
         journalled.leave(&[1]);
-        journalled.done(&[1]);
+        journalled.done(&[1], &Acknowledgement::of_nothing());
         assert!(journalled.take_done().is_empty());
     }
 }

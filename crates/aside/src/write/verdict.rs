@@ -10,6 +10,7 @@ use crate::insight::statistics::{Reason, WritePhase};
 use crate::protocol::Token;
 use crate::protocol::message::Why;
 use crate::tiers::Tiers;
+use crate::tiers::acknowledgement::Asked;
 use crate::tiers::pending::Pending;
 
 /// How a write ended.
@@ -75,8 +76,11 @@ impl Write {
         } else if !self.attempted {
             self.whole_kinds.clear();
         }
+        // Before the epochs are raised; see `tiers/acknowledgement.rs`.
+        let is_journalled = !self.journalled.get_mut().is_empty();
+        let asked = is_journalled.then(|| Asked::of_kind(&tiers.map()));
         let invalidated = self.invalidate_kinds(&tiers).await && verdict == Verdict::Committed;
-        self.leave_journalled(&tiers, invalidated);
+        self.leave_journalled(&tiers, asked.filter(|_| invalidated));
         if verdict == Verdict::RolledBack {
             self.values.clear();
         }
@@ -100,16 +104,14 @@ impl Write {
         invalidated
     }
 
-    /// Schedules the deletion of the journal rows for whole kinds, if they were
-    /// `invalidated` after the commit; otherwise they are applied when the
+    /// Schedules the deletion of the journal rows for whole kinds, if all servers
+    /// acknowledged them after the commit; otherwise they are applied when the
     /// journal is drained.
-    fn leave_journalled(&mut self, tiers: &Tiers, invalidated: bool) {
+    fn leave_journalled(&mut self, tiers: &Tiers, acknowledged_by: Option<Asked>) {
         let ids = std::mem::take(self.journalled.get_mut());
-        if ids.is_empty() {
-        } else if invalidated {
-            tiers.journalled.done(&ids);
-        } else {
-            tiers.journalled.leave(&ids);
+        match acknowledged_by {
+            Some(asked) => tiers.journalled.done(&ids, &asked.acknowledged()),
+            None => tiers.journalled.leave(&ids),
         }
     }
 
@@ -170,7 +172,7 @@ impl Drop for Write {
         let Some(tiers) = self.tiers.clone() else {
             return;
         };
-        self.leave_journalled(&tiers, false);
+        self.leave_journalled(&tiers, None);
         if self.attempted && !self.rolled_back && tiers.is_enabled() {
             let due = Some(Instant::now() + tiers.config.quarantine_ttl);
             // Recorded too late for the quarantine, or never quarantined.

@@ -90,6 +90,8 @@ pub(crate) enum Rule {
     LeaveAtOnce,
     /// Writes that only a replaced server acknowledged are released again.
     ConfirmWrites,
+    /// Rows of the journal that only a replaced server acknowledged are applied again.
+    ConfirmRows,
     /// A node's changed line about itself invalidates the local entries of its keys.
     OwnLine,
     /// An epoch that no node has as its config epoch ends trust.
@@ -143,6 +145,7 @@ impl Rule {
             Self::Votes,
             Self::LeaveAtOnce,
             Self::ConfirmWrites,
+            Self::ConfirmRows,
             Self::OwnLine,
             Self::UnresolvedEpoch,
             Self::ReadsStay,

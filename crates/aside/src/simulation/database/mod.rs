@@ -169,12 +169,6 @@ impl Database {
         self.tables.lock().commits.clone()
     }
 
-    /// Keeps the instances at these places, and no others, from deleting rows
-    /// of the journal.
-    pub(super) fn keep_journal_from(&self, places: &[usize]) {
-        self.tables.lock().may_not_delete = places.to_vec();
-    }
-
     /// Returns the current state of a key, without a delay.
     pub(super) fn truth(&self, key: &str) -> State {
         let tables = self.tables.lock();
@@ -188,8 +182,8 @@ impl Database {
     }
 }
 
-/// The journal as the instance at one place reads it.
-pub(super) struct JournalTable(pub(super) Arc<Database>, pub(super) usize);
+/// The journal as instances read it.
+pub(super) struct JournalTable(pub(super) Arc<Database>);
 
 impl Journal for JournalTable {
     type Error = Failure;
@@ -216,9 +210,6 @@ impl Journal for JournalTable {
     async fn delete(&self, ids: &[i64]) -> Result<(), Failure> {
         self.0.trip().await;
         let mut tables = self.0.tables.lock();
-        if tables.may_not_delete.contains(&self.1) {
-            return Err(Failure::RolledBack);
-        }
         for id in ids {
             tables.journal.remove(id);
         }

@@ -33,8 +33,6 @@ pub(in crate::simulation) struct Commit {
 
 #[derive(Default)]
 pub(super) struct Tables {
-    /// The places of instances that fail to delete rows of the journal.
-    pub(super) may_not_delete: Vec<usize>,
     pub(super) rows: BTreeMap<u64, Hero>,
     /// Not reset when a row is deleted or rolled back.
     pub(super) versions: BTreeMap<u64, u64>,

@@ -66,7 +66,6 @@ pub(super) async fn untrusted_writer_dies(stage: &mut Stage<'_>) {
     let (owner, replica) = (stage.owner, stage.replica());
     let from = stage.world.clock.now();
     isolate_with(stage, WRITER);
-    stage.world.database.keep_journal_from(&[WRITER]);
     stage.cluster.force(replica);
     stage.promoted(replica, &[owner]).await;
     stage.uses(READER, replica).await;
@@ -85,7 +84,6 @@ pub(super) async fn untrusted_writer_dies(stage: &mut Stage<'_>) {
     stage.kill(WRITER);
     stage.heal();
     stage.start(WRITER).await;
-    stage.world.database.keep_journal_from(&[]);
     outage_until_settled(stage, from).await;
     stage.read_later().await;
 }

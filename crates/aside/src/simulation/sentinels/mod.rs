@@ -130,15 +130,6 @@ impl Sentinels {
         (works && is_sure).then_some(primary)
     }
 
-    /// Returns true if the last vote was for a failover that another one
-    /// overtook.
-    pub(super) fn has_lost_vote(&self) -> bool {
-        self.all.iter().any(|sentinel| {
-            let view = sentinel.view.lock();
-            view.vote.leader.is_none() && view.config_epoch < view.vote.epoch
-        })
-    }
-
     /// Fails over by the will of an operator.
     pub(super) fn force(&self, rng: &mut Rng) {
         let replies = |sentinel: &&Arc<Sentinel>| sentinel.machine().replies();

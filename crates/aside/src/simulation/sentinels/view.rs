@@ -18,8 +18,6 @@ pub(in super::super) struct Times {
     pub(in super::super) reconfigure_after: Duration,
     /// How long a step of a failover may take (`failover-timeout`).
     pub(in super::super) failover: Duration,
-    /// Whether a deposed primary can be promoted without a new history.
-    pub(in super::super) lets_return: bool,
 }
 
 /// A server, as a Sentinel sees it.
@@ -298,14 +296,14 @@ impl View {
         vec![Action::AskForVotes(epoch)]
     }
 
-    /// Returns a replica to promote. Redis also takes a deposed primary that
-    /// has not been told, if there is no other. `lets_return` permits that.
+    /// Returns a replica to promote. As with Redis, a deposed primary that has not been
+    /// told is taken if there is no other. It then has no new history.
     fn successor(&self, rng: &mut Rng) -> Option<usize> {
         let usable = |server: &usize| *server != self.primary && !self.is_down(*server);
         let usable: Vec<usize> = (0..self.servers.len()).filter(usable).collect();
         let copies = |server: &usize| self.servers[*server].copies.is_some();
         let replicas: Vec<usize> = usable.iter().copied().filter(copies).collect();
-        match replicas.is_empty() && self.times.lets_return {
+        match replicas.is_empty() {
             true => rng.choice(usable),
             false => rng.choice(replicas),
         }

@@ -35,9 +35,7 @@ pub(super) struct Topology {
 impl Topology {
     pub(super) fn of(scenario: Scenario, rng: &mut Rng, trace: &Trace) -> Self {
         match scenario {
-            Scenario::Failovers | Scenario::OpenFaults => {
-                Self::under_sentinels(scenario, rng, trace)
-            }
+            Scenario::Failovers => Self::under_sentinels(scenario, rng, trace),
             Scenario::Slots => Self::cluster((3, 0), scenario, rng, trace),
             Scenario::Elections | Scenario::Upheavals => {
                 Self::cluster((3, rng.usize(3..5)), scenario, rng, trace)
@@ -67,7 +65,7 @@ impl Topology {
         let histories = Arc::<AtomicU64>::default();
         let server = |_| Server::new(trace.clone(), tells_ahead, Arc::clone(&histories));
         let servers: Vec<Arc<Server>> = (0..count).map(server).collect();
-        let times = times(rng, scenario == Scenario::OpenFaults);
+        let times = times(rng);
         let all = Sentinel::all(SENTINELS, count, times);
         let names = (0..count)
             .map(sentinels::name_of)
@@ -156,14 +154,13 @@ impl Topology {
     }
 }
 
-fn times(rng: &mut Rng, lets_return: bool) -> Times {
+fn times(rng: &mut Rng) -> Times {
     let mut millis = |range| Duration::from_millis(rng.u64(range));
     Times {
         down_after: millis(100..500),
         hello: millis(50..300),
         reconfigure_after: millis(100..2500),
         failover: millis(200..500),
-        lets_return,
     }
 }
 

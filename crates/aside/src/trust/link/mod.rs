@@ -51,6 +51,8 @@ pub(crate) struct Link {
     /// True if ending a suspicion also requires draining a journal.
     journalled: AtomicBool,
     undrained: Notify,
+    /// True if other servers confirm that this one has not been replaced.
+    witnessed: AtomicBool,
     /// The server's history; zero until it is known.
     history: watch::Sender<u64>,
     /// The era of the values cached in it; see `trust/epochs.rs`.
@@ -94,6 +96,7 @@ impl Link {
             proved: AtomicU64::new(0),
             journalled: AtomicBool::new(false),
             undrained: Notify::new(),
+            witnessed: AtomicBool::new(false),
             history: watch::Sender::new(0),
             era: AtomicU64::new(0),
             reported_up: AtomicBool::new(false),
@@ -239,10 +242,25 @@ impl Link {
         (!self.is_usable()).then(|| Moment::now().since(since))
     }
 
+    /// Returns the date of the last proof; `None` before the first.
+    pub(crate) fn last_proof(&self) -> Option<Moment> {
+        let proved = Moment::from_millis(self.last_proof.load(Ordering::Acquire));
+        (proved != Moment::NEVER).then_some(proved)
+    }
+
     /// Returns the age of the last proof; `None` before the first.
     pub(crate) fn proof_age(&self) -> Option<Duration> {
-        let proved = Moment::from_millis(self.last_proof.load(Ordering::Acquire));
-        (proved != Moment::NEVER).then(|| Moment::now().since(proved))
+        self.last_proof().map(|proved| Moment::now().since(proved))
+    }
+
+    /// Records that proofs of this server are dated by others, which would replace it.
+    pub(crate) fn add_witnesses(&self) {
+        self.witnessed.store(true, Ordering::Release);
+    }
+
+    /// Returns true if others date the proofs of this server.
+    pub(crate) fn has_witnesses(&self) -> bool {
+        self.witnessed.load(Ordering::Acquire)
     }
 
     /// Returns how often trust ended for each reason.
