@@ -6,7 +6,7 @@ STAGE := @scripts/stage
 help:
 	@echo "make test   install Redis, PostgreSQL and MariaDB, then check and test everything"
 	@echo "make check  formatting, words, lints, features, documentation and the book, without tests"
-	@echo "make setup  install servers, Chromium, rustfmt and clippy where missing"
+	@echo "make setup  install servers, Chromium, promtool, rustfmt and clippy where missing"
 	@echo "make soak   run real processes under faults for MINUTES (10), and report"
 	@echo "make benchmarks   measure again and rewrite docs/benchmarks/"
 	@echo "make deny   check licences, advisories and bans of the dependencies"
